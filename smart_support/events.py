@@ -1,0 +1,228 @@
+"""The facts of a turn: one class an event type, and the record that numbers and dates each.
+
+Names and fields are the wire's own (docs: PROTOCOL, section 2). Nothing here knows where events go.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+from functools import cache
+from typing import Any, ClassVar, Literal
+
+import orjson
+
+from smart_support import clock
+
+ToolStatus = Literal["ok", "error", "rejected", "expired", "skipped"]
+Outcome = Literal["approved", "rejected", "edited", "expired"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One fact of a turn. `ends_turn` is true for the three that a turn can end in."""
+
+    type: ClassVar[str]
+    ends_turn: ClassVar[bool] = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Token(Event):
+    """One chunk of the model's text. Numbered, shown, and kept as part of its `Message`."""
+
+    type: ClassVar[str] = "token"
+    agent: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message(Event):
+    """Something spoken, whole. The agent's covers the numbers of its tokens."""
+
+    type: ClassVar[str] = "message"
+    role: Literal["customer", "agent"]
+    content: str
+    agent: str | None = None
+    message_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route(Event):
+    """Which agents take the message, in order, and why. Each target is `{"agent", "request"}`."""
+
+    type: ClassVar[str] = "route"
+    targets: list[dict[str, str]]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolCall(Event):
+    """An agent asks for a tool. For a write this says nothing about its running."""
+
+    type: ClassVar[str] = "tool_call"
+    agent: str
+    tool: str
+    args: dict[str, Any]
+    tool_call_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolResult(Event):
+    """What became of a tool call. `duration_ms` is the tool's own time, null where it never ran."""
+
+    type: ClassVar[str] = "tool_result"
+    agent: str
+    tool: str
+    tool_call_id: str
+    status: ToolStatus
+    content: str
+    duration_ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interrupt(Event):
+    """The turn waits for a human to decide `approval_id`."""
+
+    type: ClassVar[str] = "interrupt"
+    ends_turn: ClassVar[bool] = True
+    interrupt_id: str
+    approval_id: str
+    action: str
+    args: dict[str, Any]
+    agent: str
+    expires_at: str
+    summary: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision(Event):
+    """An approval was decided. `args` are the edited arguments where the outcome is `edited`."""
+
+    type: ClassVar[str] = "decision"
+    approval_id: str
+    outcome: Outcome
+    decided_by: str
+    reason: str | None = None
+    args: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clarification(Event):
+    """A question back to the customer, with answers to choose from."""
+
+    type: ClassVar[str] = "clarification"
+    question: str
+    options: list[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Escalation(Event):
+    """A human is needed. `delivered` tells whether the webhook took it."""
+
+    type: ClassVar[str] = "escalation"
+    reason: str
+    delivered: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageComplete(Event):
+    """The turn has ended. `usage`: `input_tokens`, `output_tokens`, `cost_usd` or null."""
+
+    type: ClassVar[str] = "message_complete"
+    ends_turn: ClassVar[bool] = True
+    usage: dict[str, Any]
+    duration_ms: float
+    first_token_ms: float | None = None
+    model: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure(Event):
+    """The turn ended in an error, in the customer's words."""
+
+    type: ClassVar[str] = "error"
+    ends_turn: ClassVar[bool] = True
+    code: str
+    message: str
+
+
+_TYPES: dict[str, type[Event]] = {cls.type: cls for cls in Event.__subclasses__()}
+
+
+@cache
+def _field_names(cls: type[Event]) -> tuple[str, ...]:
+    return tuple(item.name for item in fields(cls))
+
+
+def payload(event: Event) -> dict[str, Any]:
+    """The event's own fields, as they go on a wire or into the log."""
+    return {name: getattr(event, name) for name in _field_names(type(event))}
+
+
+def from_payload(type_: str, values: Mapping[str, Any]) -> Event:
+    """The event a log row holds; fields that this version does not know are left out."""
+    cls = _TYPES[type_]
+    known = _field_names(cls)
+    return cls(**{name: value for name, value in values.items() if name in known})
+
+
+@dataclass(slots=True, eq=False)
+class Record:
+    """An event with its place in a thread.
+
+    Attributes:
+        seq: its number in the thread, rising by one; for a spoken message that of its last token.
+        first_seq: the first number it covers; equal to `seq` for all but messages and repairs.
+        happened_at: UTC.
+        channel: the door the turn came through (`socket` `rest` `gradio` `console` `system`).
+    """
+
+    thread_id: str
+    seq: int
+    event: Event
+    first_seq: int = 0
+    turn_id: str | None = None
+    channel: str | None = None
+    customer_id: str | None = None
+    event_id: str = field(default_factory=clock.new_id)
+    happened_at: datetime = field(default_factory=clock.now)
+    _wire: str | None = None
+
+    def __post_init__(self) -> None:
+        self.first_seq = self.first_seq or self.seq
+
+    def wire(self) -> str:
+        """The event as one JSON text, encoded once however many are listening."""
+        if self._wire is None:
+            head = {"type": self.event.type, "thread_id": self.thread_id, "seq": self.seq}
+            self._wire = orjson.dumps(head | payload(self.event)).decode()
+        return self._wire
+
+
+class TokenRecord:
+    """A token with its number: a `Record` reduced to what a token needs, as there are hundreds a turn."""
+
+    __slots__ = ("_wire", "event", "seq", "thread_id")
+
+    def __init__(self, thread_id: str, seq: int, event: Token) -> None:
+        self.thread_id = thread_id
+        self.seq = seq
+        self.event = event
+        self._wire: str | None = None
+
+    def wire(self) -> str:
+        """The token as one JSON text."""
+        if self._wire is None:
+            event = self.event
+            self._wire = orjson.dumps(
+                {
+                    "type": "token",
+                    "thread_id": self.thread_id,
+                    "seq": self.seq,
+                    "agent": event.agent,
+                    "content": event.content,
+                }
+            ).decode()
+        return self._wire
+
+
+Shown = Record | TokenRecord

@@ -1,0 +1,57 @@
+"""Structured logging for everything: structlog, one line an event, ids from context variables.
+
+Message content is logged at `debug` only.
+"""
+
+import logging
+import sys
+from typing import Any
+
+import structlog
+
+
+def configure(log_format: str, level: str) -> None:
+    """Set up structlog and the standard library's logging alike.
+
+    Args:
+        log_format: `console` for people, `json` for machines.
+        level: `debug`, `info`, `warning` or `error`.
+    """
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    renderer: Any = (
+        structlog.processors.JSONRenderer()
+        if log_format == "json"
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
+    structlog.configure(
+        processors=[*shared, structlog.processors.format_exc_info, renderer]
+        if log_format == "json"
+        else [*shared, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*shared, structlog.processors.format_exc_info],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    for noisy in ("httpx", "httpx2", "uvicorn.access"):
+        logging.getLogger(noisy).setLevel("WARNING")
+
+
+def bind(**ids: Any) -> None:
+    """Put ids (`thread_id`, `turn_id`, `agent`) on every later line of this task."""
+    structlog.contextvars.bind_contextvars(**ids)
+
+
+get_logger = structlog.get_logger

@@ -1,0 +1,111 @@
+"""Settings from the environment or `.env`, prefix `SMART_SUPPORT_`. Errors name the variable and the fix."""
+
+import ipaddress
+import re
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from smart_support.errors import ConfigError
+
+ROOT = Path(__file__).parent.parent
+PREFIX = "SMART_SUPPORT_"
+
+
+class Settings(BaseSettings):
+    """Everything an operator can set. `Settings(...)` in code takes the same names in lower case.
+
+    Raises:
+        ConfigError: a value is out of range or two settings contradict each other.
+    """
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=".env", extra="ignore", frozen=True)
+
+    host: str = "127.0.0.1"
+    port: int = Field(7860, ge=0, le=65535)
+    data_dir: Path = Path("data/var")
+    model: str = "demo"
+    agents_file: Path | None = None
+    template: str = "e-commerce"
+    session_ttl_seconds: float = Field(1800, ge=0)
+    approval_ttl_seconds: float = Field(1800, gt=0)
+    max_frame_bytes: int = Field(32_768, ge=1024)
+    max_content_chars: int = Field(10_000, ge=1)
+    rate_limit: str = "10/10s"
+    database_url: str = ""
+    escalation_webhook_url: str = ""
+    escalation_webhook_secret: str = ""
+    allowed_hosts: str = ""
+    users_file: Path | None = None
+    api_keys: str = ""
+    log_format: Literal["console", "json"] = "console"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise ConfigError("\n".join(_explain(item) for item in error.errors())) from None
+
+    @field_validator("rate_limit")
+    @classmethod
+    def _rate(cls, value: str) -> str:
+        if not re.fullmatch(r"[1-9]\d*/[1-9]\d*s", value):
+            raise ValueError(f"{value!r} is not COUNT/SECONDSs, for example 10/10s")
+        return value
+
+    @field_validator("agents_file", "users_file", mode="before")
+    @classmethod
+    def _empty_is_none(cls, value: Any) -> Any:
+        return value or None
+
+    @field_validator("model")
+    @classmethod
+    def _model(cls, value: str) -> str:
+        if value != "demo" and not re.fullmatch(r"openai:\S+", value):
+            raise ValueError(f"{value!r} is neither 'demo' nor 'openai:NAME', for example openai:gpt-5-mini")
+        return value
+
+    @model_validator(mode="after")
+    def _not_open_to_the_network(self) -> "Settings":
+        if self.database_url:
+            raise ValueError(
+                f"{PREFIX}DATABASE_URL: this version keeps its data in one process; leave it empty"
+            )
+        if self.users_file or self.api_keys:
+            raise ValueError(
+                f"{PREFIX}USERS_FILE and {PREFIX}API_KEYS: this version has no authentication yet and will "
+                f"not pretend to; unset them and keep {PREFIX}HOST on 127.0.0.1"
+            )
+        if not _is_loopback(self.host):
+            raise ValueError(
+                f"{PREFIX}HOST={self.host} would open the console to the network without a login; "
+                f"set {PREFIX}USERS_FILE or {PREFIX}API_KEYS, or keep {PREFIX}HOST=127.0.0.1"
+            )
+        return self
+
+    @property
+    def messages_per_window(self) -> tuple[int, int]:
+        """`RATE_LIMIT` as (messages, seconds)."""
+        count, seconds = self.rate_limit.removesuffix("s").split("/")
+        return int(count), int(seconds)
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _explain(item: Any) -> str:
+    """One line of a validation error: the variable, what is wrong with its value, and the value."""
+    cause = item.get("ctx", {}).get("error")
+    text = str(cause) if cause else f"{item['msg']} (got {item['input']!r})"
+    if not item["loc"]:
+        return text
+    return f"{PREFIX}{str(item['loc'][0]).upper()}: {text}"

@@ -1,0 +1,99 @@
+"""The state database: decisions, ledger, audit, sessions. Opened, migrated, closed; no tables' rules.
+
+One connection owned by one thread. Work is handed to that thread as a function over the connection and
+runs as one transaction, so that a rule which needs three statements crosses threads once.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+Row = dict[str, Any]
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+class Connection:
+    """What a transaction may do: statements with named parameters (`:name`), rows as dicts."""
+
+    def __init__(self, raw: sqlite3.Connection) -> None:
+        self._raw = raw
+
+    def execute(self, sql: str, params: Mapping[str, Any] | None = None) -> list[Row]:
+        """Run one statement; its rows, or an empty list."""
+        cursor = self._raw.execute(sql, params or {})
+        if cursor.description is None:
+            return []
+        names = [column[0] for column in cursor.description]
+        return [dict(zip(names, row, strict=True)) for row in cursor]
+
+
+class StateDatabase:
+    """Embedded state in one SQLite file: WAL, every commit on disk before it returns."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._path = path
+        self._owner = ThreadPoolExecutor(1, thread_name_prefix="state")
+        self._raw = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self._raw.execute("PRAGMA journal_mode=WAL")
+        self._raw.execute("PRAGMA synchronous=FULL")
+        self._raw.execute("PRAGMA foreign_keys=ON")
+        self._connection = Connection(self._raw)
+        self._transaction(lambda connection: migrate(connection, MIGRATIONS / "state"))
+
+    async def transact(self, work: Callable[[Connection], T]) -> T:
+        """Run `work` as one transaction in the owning thread; durable when this returns.
+
+        An exception from `work` rolls everything back and is raised here.
+        """
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._owner, self._transaction, work)
+
+    async def execute(self, sql: str, params: Mapping[str, Any] | None = None) -> list[Row]:
+        """One statement as one transaction."""
+        return await self.transact(lambda connection: connection.execute(sql, params))
+
+    def execute_now(self, sql: str, params: Mapping[str, Any] | None = None) -> list[Row]:
+        """One statement from a caller that is not async; waits for the owning thread."""
+        return self._owner.submit(self._transaction, lambda c: c.execute(sql, params)).result()
+
+    def close(self) -> None:
+        """Finish what was handed in, then close the file."""
+        self._owner.shutdown(wait=True)
+        self._raw.close()
+
+    def _transaction(self, work: Callable[[Connection], T]) -> T:
+        self._raw.execute("BEGIN IMMEDIATE")
+        try:
+            result = work(self._connection)
+        except BaseException:
+            self._raw.execute("ROLLBACK")
+            raise
+        self._raw.execute("COMMIT")
+        return result
+
+
+def migrate(connection: Any, folder: Path) -> None:
+    """Apply each numbered `.sql` file of `folder` that has not been applied, once, in order.
+
+    Args:
+        connection: anything whose `execute(sql)` gives rows as dicts; the caller holds the transaction.
+    """
+    connection.execute("CREATE TABLE IF NOT EXISTS applied_migrations (name VARCHAR PRIMARY KEY)")
+    applied = {row["name"] for row in connection.execute("SELECT name FROM applied_migrations")}
+    for path in sorted(folder.glob("*.sql")):
+        if path.name in applied:
+            continue
+        for statement in _statements(path.read_text(encoding="utf-8")):
+            connection.execute(statement)
+        connection.execute("INSERT INTO applied_migrations VALUES (:name)", {"name": path.name})
+
+
+def _statements(script: str) -> list[str]:
+    """The statements of a migration: SQL without strings that hold `;`, comments dropped."""
+    code = "\n".join(line.split("--")[0] for line in script.splitlines())
+    return [part.strip() for part in code.split(";") if part.strip()]

@@ -1,0 +1,198 @@
+"""The event log in DuckDB: append with group commit, read by thread, query for analytics.
+
+One writer thread takes all that waits and commits it at once; an append's future is done when its row
+is on disk. Readers have a cursor each and never wait for the writer. No figures are computed here.
+"""
+
+import asyncio
+import contextlib
+import queue
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import orjson
+
+from smart_support import events
+from smart_support.errors import StorageFailed
+from smart_support.events import Event, Record
+from smart_support.log import get_logger
+from smart_support.storage.database import MIGRATIONS, Row, migrate
+
+log = get_logger()
+
+# Columns filled from the event's own field of the same name where it has one.
+_FROM_EVENT = (
+    "agent role tool tool_call_id status approval_id outcome decided_by model duration_ms first_token_ms code"
+).split()
+_TYPES = {
+    "event_id": "UUID",
+    "thread_id": "VARCHAR",
+    "turn_id": "UUID",
+    "first_seq": "BIGINT",
+    "seq": "BIGINT",
+    "happened_at": "TIMESTAMP",
+    "type": "VARCHAR",
+    "channel": "VARCHAR",
+    "customer_id": "VARCHAR",
+    **dict.fromkeys(_FROM_EVENT, "VARCHAR"),
+    "duration_ms": "DOUBLE",
+    "first_token_ms": "DOUBLE",
+    "input_tokens": "BIGINT",
+    "output_tokens": "BIGINT",
+    "cost_usd": "DOUBLE",
+    "payload": "VARCHAR",
+}
+_INSERT = (
+    f"INSERT INTO events BY NAME SELECT unnest(from_json(?, '{orjson.dumps([_TYPES]).decode()}'), recursive := true)"
+)
+_READ = """
+    SELECT event_id, thread_id, turn_id, first_seq, seq, happened_at, type, channel, customer_id, payload
+    FROM events WHERE thread_id = ? AND seq > ? ORDER BY seq LIMIT ?
+"""
+
+
+class EventLog:
+    """The one writer and its readers over `events.duckdb`."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._database = duckdb.connect(
+            str(path),
+            config={"threads": 2, "checkpoint_threshold": "1MB", "storage_compatibility_version": "v1.5.0"},
+        )
+        _migrate(self._database)
+        self._queue: queue.SimpleQueue[tuple[Record, asyncio.Future[None]] | None] = queue.SimpleQueue()
+        self._writer = threading.Thread(target=self._write, name="event-log", daemon=True)
+        self._writer.start()
+        self._readers = ThreadPoolExecutor(2, thread_name_prefix="event-read")
+        self._local = threading.local()
+
+    def append(self, record: Record) -> "asyncio.Future[None]":
+        """Hand a record to the writer.
+
+        Returns:
+            A future that is done once the record is durable, or holds `StorageFailed`.
+        """
+        done = asyncio.get_running_loop().create_future()
+        self._queue.put((record, done))
+        return done
+
+    async def read(self, thread_id: str, after: int = 0, limit: int = 1_000_000) -> list[Record]:
+        """A thread's records with `seq` above `after`, in order, at most `limit`."""
+        rows = await self.query(_READ, [thread_id, after, limit])
+        return [_record(row) for row in rows]
+
+    async def query(self, sql: str, params: Sequence[Any] | Mapping[str, Any] = ()) -> list[Row]:
+        """Rows of one statement as dicts, from a reader's own cursor. `TIMESTAMP`s come as naive UTC."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._readers, self._query, sql, params)
+
+    async def export(self, sql: str, params: Sequence[Any] | Mapping[str, Any] = ()) -> None:
+        """Run a `COPY ... TO` statement in a reader."""
+        await self.query(sql, params)
+
+    def close(self) -> None:
+        """Commit what was appended, then close the file."""
+        self._queue.put(None)
+        self._writer.join()
+        self._readers.shutdown(wait=True)
+        self._database.close()
+
+    def _query(self, sql: str, params: Sequence[Any] | Mapping[str, Any]) -> list[Row]:
+        if not hasattr(self._local, "cursor"):
+            self._local.cursor = self._database.cursor()
+        cursor = self._local.cursor.execute(sql, params)
+        names = [column[0] for column in cursor.description or ()]
+        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+    def _write(self) -> None:
+        cursor = self._database.cursor()
+        closing = False
+        while not closing:
+            batch = [self._queue.get()]
+            with contextlib.suppress(queue.Empty):
+                while True:
+                    batch.append(self._queue.get_nowait())
+            closing = None in batch
+            taken = [item for item in batch if item is not None]
+            if taken:
+                self._commit(cursor, taken)
+
+    def _commit(
+        self, cursor: duckdb.DuckDBPyConnection, batch: list[tuple[Record, "asyncio.Future[None]"]]
+    ) -> None:
+        failure: StorageFailed | None = None
+        try:
+            cursor.execute(_INSERT, [orjson.dumps([_row(record) for record, _ in batch]).decode()])
+        except Exception as error:
+            log.error("event_log_write_failed", events=len(batch), error=str(error))
+            failure = StorageFailed("The event log could not be written; check the disk of DATA_DIR.")
+        loop = batch[0][1].get_loop()
+        with contextlib.suppress(RuntimeError):  # the loop has closed: nobody waits any more
+            loop.call_soon_threadsafe(_settle, [done for _, done in batch], failure)
+
+
+def _settle(futures: list["asyncio.Future[None]"], failure: StorageFailed | None) -> None:
+    for done in futures:
+        if done.done():
+            continue
+        if failure is None:
+            done.set_result(None)
+        else:
+            done.set_exception(failure)
+
+
+def _row(record: Record) -> dict[str, Any]:
+    fields = events.payload(record.event)
+    usage = fields.get("usage") or {}
+    return {
+        "event_id": record.event_id,
+        "thread_id": record.thread_id,
+        "turn_id": record.turn_id,
+        "first_seq": record.first_seq,
+        "seq": record.seq,
+        "happened_at": record.happened_at.astimezone(UTC).replace(tzinfo=None).isoformat(),
+        "type": record.event.type,
+        "channel": record.channel,
+        "customer_id": record.customer_id,
+        **{name: fields.get(name) for name in _FROM_EVENT},
+        "tool": fields.get("tool") or fields.get("action"),
+        "input_tokens": usage.get("input_tokens"),
+        "output_tokens": usage.get("output_tokens"),
+        "cost_usd": usage.get("cost_usd"),
+        "payload": orjson.dumps(fields).decode(),
+    }
+
+
+def _record(row: Row) -> Record:
+    event: Event = events.from_payload(row["type"], orjson.loads(row["payload"]))
+    return Record(
+        thread_id=row["thread_id"],
+        seq=row["seq"],
+        event=event,
+        first_seq=row["first_seq"],
+        turn_id=str(row["turn_id"]) if row["turn_id"] else None,
+        channel=row["channel"],
+        customer_id=row["customer_id"],
+        event_id=str(row["event_id"]),
+        happened_at=row["happened_at"].replace(tzinfo=UTC),
+    )
+
+
+def _migrate(database: duckdb.DuckDBPyConnection) -> None:
+    class Rows:
+        def execute(self, sql: str, params: Mapping[str, Any] | None = None) -> list[Row]:
+            result = database.execute(sql.replace(":name", "$name"), params or {})
+            names = [column[0] for column in result.description or ()]
+            return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+
+    database.begin()
+    migrate(Rows(), MIGRATIONS / "events")
+    database.commit()
+
+

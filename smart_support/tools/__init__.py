@@ -1,0 +1,1 @@
+"""Tools: what an agent can call. Each is declared READ or WRITE where it is defined."""

@@ -1,0 +1,246 @@
+"""Name -> tool: its access, schema, limits, and how it runs. Nobody is asked for approval here.
+
+A toolset is a class whose methods are tools, marked `@read` or `@write`; a method's type hints and Google
+style docstring are its schema. `Registry.add(*tools_of(toolset))` makes them callable by name.
+"""
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Literal, TypeVar
+
+import jsonschema
+from langchain_core.tools import StructuredTool
+
+from smart_support.errors import ConfigError, InvalidArguments
+
+Risk = Literal["low", "medium", "high"]
+Method = TypeVar("Method", bound=Callable[..., Any])
+Args = Mapping[str, Any]
+
+
+class Access(StrEnum):
+    """What a tool does to the world: nothing, or something."""
+
+    READ = "read"
+    WRITE = "write"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One line of an effect: `subject` ("order 1042"), `field`, and its value before and after as text."""
+
+    subject: str
+    field: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call as a tool sees it beside its arguments.
+
+    Attributes:
+        idempotency_key: the same for every attempt at one approved call; null for reads.
+    """
+
+    thread_id: str
+    tool_call_id: str
+    idempotency_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A tool and what the gate needs to know of it.
+
+    Attributes:
+        schema: JSON Schema (2020-12) of its arguments, an object.
+        run: awaited with (args, call); its result must be JSON. Raises `ToolRefused` where a rule of the
+            business says no, anything else where it broke.
+        version: changes whenever the same arguments would do something else.
+        idempotent: the same idempotency key twice has the effect of once.
+        summarise: one sentence for the approval card, built from arguments alone.
+        preview: what a write would change, found on a copy; raises as `run` would.
+        customer: the id of the customer whose things the arguments name, where one can be told.
+    """
+
+    name: str
+    description: str
+    schema: dict[str, Any]
+    access: Access
+    run: Callable[[Args, Call], Awaitable[Any]]
+    risk: Risk = "low"
+    version: str = "1"
+    idempotent: bool = False
+    timeout_seconds: float = 30.0
+    summarise: Callable[[Args], str] | None = None
+    preview: Callable[[Args], Awaitable[list[Change]]] | None = None
+    customer: Callable[[Args], Awaitable[str | None]] | None = None
+    _validator: Any = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_validator", jsonschema.Draft202012Validator(self.schema))
+
+    def check(self, args: Args) -> None:
+        """Raise `InvalidArguments`, naming each field, unless `args` fit the schema."""
+        problems = sorted(self._validator.iter_errors(dict(args)), key=lambda item: list(item.path))
+        if problems:
+            raise InvalidArguments(f"{self.name}: " + "; ".join(_explain(item) for item in problems[:5]))
+
+    def summary(self, args: Args) -> str:
+        """One sentence saying what the call would do."""
+        if self.summarise:
+            return self.summarise(args)
+        words = self.name.replace("_", " ").capitalize()
+        return f"{words}: " + ", ".join(f"{key} {value}" for key, value in args.items()) if args else words
+
+
+def _explain(problem: jsonschema.ValidationError) -> str:
+    path = ".".join(str(part) for part in problem.absolute_path)
+    return f"{path}: {problem.message[:200]}" if path else problem.message[:200]
+
+
+def read(method: Method) -> Method:
+    """Mark a toolset's method as a tool that changes nothing."""
+    return _mark(method, access=Access.READ)
+
+
+def write(
+    *,
+    risk: Risk = "medium",
+    version: str = "1",
+    idempotent: bool = False,
+    summary: str | None = None,
+) -> Callable[[Method], Method]:
+    """Mark a toolset's method as a tool that changes something, and so waits for approval.
+
+    Args:
+        risk: shown on the card and used for sorting.
+        version: raise it when the same arguments would do something else.
+        idempotent: the method honours its idempotency key.
+        summary: the card's sentence as a `str.format` template over the arguments.
+    """
+    return lambda method: _mark(
+        method, access=Access.WRITE, risk=risk, version=version, idempotent=idempotent, summary=summary
+    )
+
+
+def _mark(method: Method, **declared: Any) -> Method:
+    method.__tool__ = declared  # type: ignore[attr-defined]
+    return method
+
+
+class Toolset:
+    """Base of a class whose marked methods are tools over one store.
+
+    Methods are plain functions that run in `executor`, the one thread that owns the store. A method that
+    takes `call` is given the `Call` beside its arguments.
+    """
+
+    executor: Executor
+
+    def preview(self, method: str, args: Args) -> list[Change]:
+        """What calling `method` would change, found on a copy. Runs in `executor`."""
+        raise NotImplementedError
+
+    def customer_of(self, args: Args) -> str | None:
+        """The id of the customer the arguments belong to, if that can be told. Runs in `executor`."""
+        return None
+
+
+def tools_of(toolset: Toolset) -> list[Tool]:
+    """Every marked method of a toolset as a `Tool`."""
+    return [
+        _tool(toolset, name, method)
+        for name, method in inspect.getmembers(toolset, inspect.ismethod)
+        if hasattr(method, "__tool__")
+    ]
+
+
+def _tool(toolset: Toolset, name: str, method: Callable[..., Any]) -> Tool:
+    declared: dict[str, Any] = dict(method.__tool__)  # type: ignore[attr-defined]
+    template = declared.pop("summary", None)
+    takes_call = "call" in inspect.signature(method).parameters
+
+    async def in_owner(function: Callable[..., Any], *args: Any) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(toolset.executor, function, *args)
+
+    async def run(args: Args, call: Call) -> Any:
+        extra = {"call": call} if takes_call else {}
+        return await in_owner(lambda: method(**args, **extra))
+
+    async def preview(args: Args) -> list[Change]:
+        return await in_owner(toolset.preview, name, args)
+
+    async def customer(args: Args) -> str | None:
+        return await in_owner(toolset.customer_of, args)
+
+    return Tool(
+        name=name,
+        **_described(method),
+        run=run,
+        summarise=_filled_in(template) if template else None,
+        preview=preview if declared["access"] is Access.WRITE else None,
+        customer=customer,
+        **declared,
+    )
+
+
+def _described(method: Callable[..., Any]) -> dict[str, Any]:
+    """The description and argument schema that a method's docstring and type hints give."""
+
+    def bare(*args: Any, **kwargs: Any) -> None: ...
+
+    signature = inspect.signature(method)
+    shown = [parameter for name, parameter in signature.parameters.items() if name != "call"]
+    bare.__signature__ = signature.replace(parameters=shown)  # type: ignore[attr-defined]
+    bare.__annotations__ = {p.name: p.annotation for p in shown}
+    bare.__name__ = method.__name__
+    bare.__doc__ = method.__doc__
+    structured = StructuredTool.from_function(bare, parse_docstring=True)
+    schema = structured.tool_call_schema.model_json_schema()  # type: ignore[union-attr]
+    schema.pop("description", None)
+    schema.pop("title", None)
+    schema["additionalProperties"] = False
+    return {"description": structured.description, "schema": schema}
+
+
+def _filled_in(template: str) -> Callable[[Args], str]:
+    return lambda args: template.format_map(_Blank(args))
+
+
+class _Blank(dict[str, Any]):
+    def __missing__(self, key: str) -> str:
+        return "not given"
+
+
+class Registry:
+    """All tools by name. A name is taken once."""
+
+    def __init__(self, tools: Iterable[Tool] = ()) -> None:
+        self._tools: dict[str, Tool] = {}
+        self.add(*tools)
+
+    def add(self, *tools: Tool) -> None:
+        """Make tools callable.
+
+        Raises:
+            ConfigError: a name is taken already.
+        """
+        for tool in tools:
+            if tool.name in self._tools:
+                raise ConfigError(f"tool {tool.name!r} is defined twice; rename one of the two")
+            self._tools[tool.name] = tool
+
+    def get(self, name: str) -> Tool | None:
+        """The tool of that name, or None."""
+        return self._tools.get(name)
+
+    def __iter__(self) -> Iterator[Tool]:
+        return iter(self._tools.values())
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._tools
