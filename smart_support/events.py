@@ -199,14 +199,21 @@ class Record:
 
 
 class TokenRecord:
-    """A token with its number: a `Record` reduced to what a token needs, as there are hundreds a turn."""
+    """A token with its number: a `Record` reduced to what a token needs, as there are hundreds a turn.
 
-    __slots__ = ("_wire", "event", "seq", "thread_id")
+    `first_seq` below `seq` says that it is a whole message, standing for all its tokens.
+    """
 
-    def __init__(self, thread_id: str, seq: int, event: Token) -> None:
+    __slots__ = ("_wire", "event", "first_seq", "seq", "thread_id", "turn_id")
+
+    def __init__(
+        self, thread_id: str, seq: int, event: Token, turn_id: str | None = None, first_seq: int | None = None
+    ) -> None:
         self.thread_id = thread_id
+        self.turn_id = turn_id
         self.seq = seq
         self.event = event
+        self.first_seq = first_seq or seq
         self._wire: str | None = None
 
     def wire(self) -> str:

@@ -18,7 +18,7 @@ import duckdb
 import orjson
 
 from smart_support import events
-from smart_support.errors import StorageFailed
+from smart_support.errors import ConfigError, StorageFailed
 from smart_support.events import Event, Record
 from smart_support.log import get_logger
 from smart_support.storage.database import MIGRATIONS, Row, migrate
@@ -47,9 +47,7 @@ _TYPES = {
     "cost_usd": "DOUBLE",
     "payload": "VARCHAR",
 }
-_INSERT = (
-    f"INSERT INTO events BY NAME SELECT unnest(from_json(?, '{orjson.dumps([_TYPES]).decode()}'), recursive := true)"
-)
+_INSERT = f"INSERT INTO events BY NAME SELECT unnest(from_json(?, '{orjson.dumps([_TYPES]).decode()}'), recursive := true)"
 _READ = """
     SELECT event_id, thread_id, turn_id, first_seq, seq, happened_at, type, channel, customer_id, payload
     FROM events WHERE thread_id = ? AND seq > ? ORDER BY seq LIMIT ?
@@ -61,10 +59,7 @@ class EventLog:
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._database = duckdb.connect(
-            str(path),
-            config={"threads": 2, "checkpoint_threshold": "1MB", "storage_compatibility_version": "v1.5.0"},
-        )
+        self._database = _connect(path)
         _migrate(self._database)
         self._queue: queue.SimpleQueue[tuple[Record, asyncio.Future[None]] | None] = queue.SimpleQueue()
         self._writer = threading.Thread(target=self._write, name="event-log", daemon=True)
@@ -86,6 +81,11 @@ class EventLog:
         """A thread's records with `seq` above `after`, in order, at most `limit`."""
         rows = await self.query(_READ, [thread_id, after, limit])
         return [_record(row) for row in rows]
+
+    async def has(self, thread_id: str, event_id: str) -> bool:
+        """Whether an event of that id stands in the log."""
+        sql = "SELECT 1 FROM events WHERE thread_id = ? AND event_id = ? LIMIT 1"
+        return bool(await self.query(sql, [thread_id, event_id]))
 
     async def query(self, sql: str, params: Sequence[Any] | Mapping[str, Any] = ()) -> list[Row]:
         """Rows of one statement as dicts, from a reader's own cursor. `TIMESTAMP`s come as naive UTC."""
@@ -135,6 +135,18 @@ class EventLog:
         loop = batch[0][1].get_loop()
         with contextlib.suppress(RuntimeError):  # the loop has closed: nobody waits any more
             loop.call_soon_threadsafe(_settle, [done for _, done in batch], failure)
+
+
+def _connect(path: Path) -> duckdb.DuckDBPyConnection:
+    # A file of the older format can still be opened by the release before this one; see docs of DuckDB.
+    config = {"threads": 2, "checkpoint_threshold": "1MB", "storage_compatibility_version": "v1.5.0"}
+    try:
+        return duckdb.connect(str(path), config=config)
+    except duckdb.IOException as error:
+        raise ConfigError(
+            f"SMART_SUPPORT_DATA_DIR: {path} can't be opened; stop the other process that uses it, "
+            f"or choose another folder ({str(error).splitlines()[0]})"
+        ) from None
 
 
 def _settle(futures: list["asyncio.Future[None]"], failure: StorageFailed | None) -> None:
@@ -194,5 +206,3 @@ def _migrate(database: duckdb.DuckDBPyConnection) -> None:
     database.begin()
     migrate(Rows(), MIGRATIONS / "events")
     database.commit()
-
-

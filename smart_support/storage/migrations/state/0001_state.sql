@@ -5,6 +5,7 @@ CREATE TABLE sessions (
     customer_id    TEXT,
     created_at     TEXT NOT NULL,
     last_active_at TEXT NOT NULL,
+    last_message_at TEXT NOT NULL,             -- of the customer
     last_seq       BIGINT NOT NULL DEFAULT 0,  -- highest number given out when last at rest
     reserved_seq   BIGINT NOT NULL DEFAULT 0,  -- no number above this was ever shown to anyone
     turn_id        TEXT,                       -- the turn that runs now, or that a crash left behind
@@ -37,6 +38,7 @@ CREATE TABLE approvals (
     decided_by    TEXT,
     decided_via   TEXT,                        -- the door: rest, socket, gradio, console, system
     reason        TEXT,
+    event_id      TEXT,                        -- of the event that tells the decision
     resumed       INTEGER NOT NULL DEFAULT 0,  -- the turn has taken the decision up
     UNIQUE (thread_id, interrupt_id, part)
 );

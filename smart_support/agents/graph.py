@@ -1,0 +1,228 @@
+"""The graph of a turn: route -> agent -> gate -> approve -> act, one tool call a step.
+
+`approve` holds nothing but the interrupt and `act` runs exactly one call, so that a resume never repeats
+a side effect. Who may approve, and what was decided, is the approval queue's business.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, TypedDict
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, AnyMessage, SystemMessage, ToolMessage
+from langgraph.graph import END, START, StateGraph
+from langgraph.graph.message import add_messages
+from langgraph.types import interrupt
+
+from smart_support.agents.guard import Gatekeeper, PlannedCall, paired, pending_calls, refused
+from smart_support.agents.prompts import agent_prompt
+from smart_support.agents.router import Router
+from smart_support.agents.spec import AgentSpec, Team
+from smart_support.approvals.ledger import Ledger
+from smart_support.clock import new_id
+from smart_support.errors import ConfigError
+from smart_support.log import bind
+from smart_support.tools.registry import Registry
+
+MAX_STEPS = 12
+MAX_GRAPH_STEPS = 400
+RESERVED = frozenset({"route", "gate", "approve", "act"})
+
+
+class State(TypedDict, total=False):
+    """What a thread's checkpoint holds.
+
+    Attributes:
+        targets: agents still to speak on this message, the current one first.
+        stopped: a colleague said no to (or let expire) a call of this message; no further write is asked.
+        steps: model calls made for the current target.
+        call: the tool call the gate let through, as `PlannedCall.state()`.
+        route: the last routing decision, for the record.
+    """
+
+    messages: Annotated[list[AnyMessage], add_messages]
+    targets: list[dict[str, str]]
+    stopped: bool
+    steps: int
+    call: dict[str, Any] | None
+    route: dict[str, Any]
+
+
+def build_graph(
+    team: Team, registry: Registry, model: BaseChatModel, ledger: Ledger, checkpointer: Any
+) -> Any:
+    """The compiled graph of a team, one node for each agent, named after it.
+
+    Raises:
+        ConfigError: an agent has the name of a step of the graph.
+    """
+    router = Router(team, registry, model)
+    gatekeeper = Gatekeeper(team, registry, ledger)
+    graph = StateGraph(State)
+    graph.add_node("route", _route_node(router))
+    graph.add_node("gate", _gate_node(gatekeeper))
+    graph.add_node("approve", _approve_node)
+    graph.add_node("act", _act_node(gatekeeper))
+    for spec in team.agents:
+        if spec.name in RESERVED:
+            raise ConfigError(f"{team.source}: agent {spec.name!r} has the name of a step; choose another")
+        graph.add_node(spec.name, _agent_node(team, spec, registry, model))
+        graph.add_conditional_edges(spec.name, _after_agent)
+    graph.add_edge(START, "route")
+    graph.add_conditional_edges("route", _to_current_agent)
+    graph.add_conditional_edges("gate", _after_gate)
+    graph.add_conditional_edges("approve", lambda state: "act" if state.get("call") else _after_act(state))
+    graph.add_conditional_edges("act", _after_act)
+    return graph.compile(checkpointer=checkpointer).with_config(recursion_limit=MAX_GRAPH_STEPS)
+
+
+def _route_node(router: Router) -> Callable[[State], Awaitable[State]]:
+    async def route(state: State) -> State:
+        routing = await router.route(state["messages"])
+        update: State = {
+            "targets": routing.targets,
+            "stopped": False,
+            "steps": 0,
+            "call": None,
+            "route": {"targets": routing.targets, "reason": routing.reason, "usage": routing.usage},
+        }
+        if routing.question:
+            asked = {"question": routing.question, "options": routing.options}
+            update["messages"] = [
+                AIMessage(_as_text(asked), id=new_id(), additional_kwargs={"clarification": asked})
+            ]
+        return update
+
+    return route
+
+
+def _as_text(asked: dict[str, Any]) -> str:
+    return "\n".join([asked["question"], *(f"- {option}" for option in asked["options"])])
+
+
+def _agent_node(
+    team: Team, spec: AgentSpec, registry: Registry, model: BaseChatModel
+) -> Callable[[State], Awaitable[State]]:
+    async def speak(state: State) -> State:
+        bind(agent=spec.name)
+        target, steps = state["targets"][0], state.get("steps", 0)
+        prompt = SystemMessage(agent_prompt(team, spec, target["request"]))
+        # Looked up each time, so that a tool approved meanwhile is there for the next message.
+        tools = [_function(tool) for name in spec.tools if (tool := registry.get(name))]
+        bound = model.bind_tools(tools) if tools and steps < MAX_STEPS else model
+        answer = await bound.ainvoke([prompt, *paired(state["messages"])])
+        message = _own(answer, spec.name, state["messages"])
+        if steps >= MAX_STEPS:
+            message.tool_calls, message.invalid_tool_calls = [], []
+        if message.tool_calls or message.invalid_tool_calls:
+            return {"messages": [message], "steps": steps + 1}
+        return {"messages": [message], "steps": 0, "targets": state["targets"][1:]}
+
+    return speak
+
+
+def _function(tool: Any) -> dict[str, Any]:
+    return {
+        "type": "function",
+        "function": {"name": tool.name, "description": tool.description, "parameters": tool.schema},
+    }
+
+
+def _own(answer: AIMessage, agent: str, history: list[AnyMessage]) -> AIMessage:
+    """The model's answer as we keep it: named, and with tool call ids that this thread has never seen.
+
+    The ledger counts on an id meaning one call, and a model may emit none, or one it has used before.
+    """
+    seen = {message.tool_call_id for message in history if isinstance(message, ToolMessage)}
+    for call in (*answer.tool_calls, *answer.invalid_tool_calls):
+        if not call["id"] or call["id"] in seen:
+            call["id"] = f"call_{new_id()}"
+        seen.add(call["id"])
+    return AIMessage(
+        content=answer.content,
+        name=agent,
+        id=answer.id,
+        tool_calls=answer.tool_calls,
+        invalid_tool_calls=answer.invalid_tool_calls,
+        usage_metadata=answer.usage_metadata,
+        response_metadata=answer.response_metadata,
+    )
+
+
+def _gate_node(gatekeeper: Gatekeeper) -> Callable[[State, Any], Awaitable[State]]:
+    async def gate(state: State, config: Any) -> State:
+        thread_id = config["configurable"]["thread_id"]
+        agent = state["targets"][0]["agent"]
+        verdict = await gatekeeper.judge(
+            pending_calls(state["messages"])[0], agent, thread_id, stopped=state.get("stopped", False)
+        )
+        if isinstance(verdict, ToolMessage):
+            return {"messages": [verdict], "call": None}
+        return {"call": verdict.state()}
+
+    return gate
+
+
+def _approve_node(state: State) -> State:
+    answer = interrupt({"approval": state["call"]})
+    planned = PlannedCall.of(state["call"] or {})
+    outcome = (
+        answer.get("outcome") if isinstance(answer, dict) else ("approved" if answer is True else "rejected")
+    )
+    if outcome == "approved":
+        return {}
+    if outcome == "edited":
+        return _edited(state, planned, answer)
+    return _stopped(state, planned, answer if isinstance(answer, dict) else {"outcome": "rejected"})
+
+
+def _edited(state: State, planned: PlannedCall, answer: dict[str, Any]) -> State:
+    """Take the human's arguments over, in the history as well: a model repeats what it reads there."""
+    asking = next(m for m in reversed(state["messages"]) if isinstance(m, AIMessage) and m.tool_calls)
+    calls = [
+        call | {"args": answer["args"]} if call["id"] == planned.tool_call_id else call
+        for call in asking.tool_calls
+    ]
+    return {
+        "messages": [asking.model_copy(update={"tool_calls": calls})],
+        "call": planned.edited(answer["args"]).state(),
+    }
+
+
+def _stopped(state: State, planned: PlannedCall, answer: dict[str, Any]) -> State:
+    """Answer the refused call and all that was still to come of this message."""
+    first, *others = pending_calls(state["messages"])
+    skipped = [str(call["name"]) for call in others]
+    skipped += [target["request"] for target in state["targets"][1:]]
+    messages: list[AnyMessage] = [refused(first, answer, planned.agent, skipped)]
+    after = {"outcome": "skipped", "after": planned.tool}
+    messages += [refused(call, after, planned.agent, []) for call in others]
+    return {"messages": messages, "call": None, "stopped": True, "targets": state["targets"][:1]}
+
+
+def _act_node(gatekeeper: Gatekeeper) -> Callable[[State, Any], Awaitable[State]]:
+    async def act(state: State, config: Any) -> State:
+        planned = PlannedCall.of(state["call"] or {})
+        bind(agent=planned.agent)
+        message = await gatekeeper.run(planned, config["configurable"]["thread_id"])
+        return {"messages": [message], "call": None}
+
+    return act
+
+
+def _to_current_agent(state: State) -> str:
+    return state["targets"][0]["agent"] if state["targets"] else END
+
+
+def _after_agent(state: State) -> str:
+    return "gate" if pending_calls(state["messages"]) else _to_current_agent(state)
+
+
+def _after_gate(state: State) -> str:
+    call = state.get("call")
+    if call:
+        return "approve" if call["ask"] else "act"
+    return _after_act(state)
+
+
+def _after_act(state: State) -> str:
+    return "gate" if pending_calls(state["messages"]) else _to_current_agent(state)

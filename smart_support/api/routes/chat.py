@@ -1,0 +1,56 @@
+"""`POST /chat`: a whole turn as one answer, or its events as they come."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from fastapi import APIRouter, Depends, Header
+from fastapi.responses import Response, StreamingResponse
+from pydantic import BaseModel, Field
+
+from smart_support import clock
+from smart_support.api.dependencies import services
+from smart_support.api.envelope import answer, failure
+from smart_support.conversation.limits import checked_thread_id
+from smart_support.conversation.reply import Reply
+from smart_support.events import Shown
+
+router = APIRouter(tags=["chat"])
+
+
+class ChatRequest(BaseModel):
+    """What a customer says."""
+
+    message: str = Field(description="1 to 10,000 characters, not only white space")
+    thread_id: str | None = Field(None, description="the conversation; a new one is made if it is left out")
+
+
+@router.post("/chat")
+async def chat(body: ChatRequest, accept: str = Header(""), services: Any = Depends(services)) -> Response:
+    """Say something in a conversation.
+
+    Answers when the turn has ended or waits for an approval; with `Accept: text/event-stream` each event of
+    the turn is sent as it happens.
+    """
+    thread_id = checked_thread_id(body.thread_id) if body.thread_id is not None else clock.new_id()
+    events = services.turns.converse(thread_id, body.message, channel="rest")
+    if "text/event-stream" in accept:
+        # The first event is fetched before the answer begins, so that a refusal still has its own status.
+        first = await anext(events)
+        return StreamingResponse(_frames(first, events), media_type="text/event-stream")
+    reply = Reply(thread_id)
+    async for shown in events:
+        reply.add(shown)
+    if reply.error:
+        return failure(reply.error["code"], reply.error["message"], 502)
+    approval = await services.approvals.get(reply.approval_id) if reply.approval_id else None
+    return answer(reply.as_dict(approval.wire() if approval else None))
+
+
+async def _frames(first: Shown, events: AsyncIterator[Shown]) -> AsyncIterator[str]:
+    yield _frame(first)
+    async for shown in events:
+        yield _frame(shown)
+
+
+def _frame(shown: Shown) -> str:
+    return f"id: {shown.seq}\nevent: {shown.event.type}\ndata: {shown.wire()}\n\n"

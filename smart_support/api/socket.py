@@ -1,0 +1,225 @@
+"""`/ws`: frames in, events out. Every rule is behind the turn runner; a bad frame never closes the socket."""
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from fastapi import APIRouter, WebSocket, WebSocketDisconnect
+
+from smart_support.approvals.queue import Approval
+from smart_support.auth import LOCAL_USER
+from smart_support.conversation.limits import checked_thread_id
+from smart_support.errors import InvalidJson, InvalidRequest, SmartSupportError, TooLarge, UnknownType
+from smart_support.events import Shown
+from smart_support.log import get_logger
+
+if TYPE_CHECKING:
+    from smart_support.application import Services
+
+log = get_logger()
+router = APIRouter()
+MAX_UNSENT = 50_000
+RECENTLY_DECIDED = 10
+TRY_AGAIN_LATER = 1013
+
+
+@router.websocket("/ws")
+async def socket(websocket: WebSocket) -> None:
+    """One client, any number of threads."""
+    await websocket.accept()
+    await _Connection(websocket, websocket.app.state.services).serve()
+
+
+class _Ear:
+    """Sends what a thread shows straight to the socket's outbox."""
+
+    def __init__(self, send: Callable[[str], None]) -> None:
+        self._send = send
+
+    def put(self, shown: Shown | None) -> None:
+        if shown is not None:
+            self._send(shown.wire())
+
+
+class _Connection:
+    def __init__(self, websocket: WebSocket, services: "Services") -> None:
+        self._socket = websocket
+        self._services = services
+        self._outbox: deque[str] = deque()
+        self._filled = asyncio.Event()
+        self._ears: dict[str, _Ear] = {}
+        self._resumed: dict[str, asyncio.Task[None]] = {}
+        self._stop_watching: Callable[[], None] | None = None
+        self._frames: dict[Any, Callable[[dict[str, Any]], Awaitable[None]]] = {
+            "message": self._message,
+            "interrupt_response": self._interrupt_response,
+            "resume": self._resume,
+            "ping": self._ping,
+            "watch_approvals": self._watch_approvals,
+        }
+
+    async def serve(self) -> None:
+        """Read frames and send events until the client is gone."""
+        writer = asyncio.create_task(self._write())
+        reader = asyncio.create_task(self._read())
+        try:
+            await asyncio.wait({writer, reader}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._detach()
+            for task in (writer, reader, *self._resumed.values()):
+                task.cancel()
+            await asyncio.gather(writer, reader, *self._resumed.values(), return_exceptions=True)
+
+    async def _read(self) -> None:
+        while True:
+            received = await self._socket.receive()
+            if received["type"] == "websocket.disconnect":
+                return
+            raw = received.get("text")
+            await self._take(raw if raw is not None else received.get("bytes") or b"")
+
+    async def _write(self) -> None:
+        with contextlib.suppress(WebSocketDisconnect, RuntimeError):
+            while True:
+                while self._outbox:
+                    await self._socket.send({"type": "websocket.send", "text": self._outbox.popleft()})
+                self._filled.clear()
+                await self._filled.wait()
+
+    def _send(self, text: str) -> None:
+        if len(self._outbox) >= MAX_UNSENT:
+            # A client that does not read: it can come back and resume where it was.
+            self._detach()
+            self._outbox.clear()
+            asyncio.get_running_loop().create_task(self._socket.close(TRY_AGAIN_LATER))
+            return
+        self._outbox.append(text)
+        self._filled.set()
+
+    def _send_object(self, value: dict[str, Any]) -> None:
+        self._send(orjson.dumps(value).decode())
+
+    async def _take(self, raw: str | bytes) -> None:
+        frame: dict[str, Any] = {}
+        try:
+            frame = self._parsed(raw)
+            await self._handler(frame)(frame)
+        except SmartSupportError as error:
+            self._send_object(_error(frame, error.code, error.message))
+        except Exception as error:
+            log.error("frame_failed", error=repr(error), exc_info=error)
+            text = "Something broke on our side; nothing was lost. Please try again."
+            self._send_object(_error(frame, "internal_error", text))
+
+    def _parsed(self, raw: str | bytes) -> dict[str, Any]:
+        encoded = raw.encode("utf-8", "surrogatepass") if isinstance(raw, str) else raw
+        limit = self._services.settings.max_frame_bytes
+        if len(encoded) > limit:
+            raise TooLarge(f"Frame too large: {len(encoded)} bytes; at most {limit}.")
+        try:
+            frame = orjson.loads(encoded)
+        except orjson.JSONDecodeError as error:
+            raise InvalidJson(f"Invalid JSON: {error}") from None
+        if not isinstance(frame, dict):
+            raise InvalidJson('Invalid JSON: a frame is one object, such as {"type": "ping"}.')
+        return frame
+
+    def _handler(self, frame: dict[str, Any]) -> Callable[[dict[str, Any]], Awaitable[None]]:
+        type_ = frame.get("type")
+        if not isinstance(type_, str) or type_ not in self._frames:
+            known = ", ".join(self._frames)
+            raise UnknownType(f"Unknown type {str(type_)[:100]!r}; send one of {known}.")
+        return self._frames[type_]
+
+    async def _ping(self, frame: dict[str, Any]) -> None:
+        self._send_object({"type": "pong"})
+
+    async def _message(self, frame: dict[str, Any]) -> None:
+        thread_id = checked_thread_id(frame.get("thread_id"))
+        content: Any = frame.get("content")
+        fresh = self._attach(thread_id)
+        try:
+            await self._services.turns.say(thread_id, content, channel="socket")
+        except SmartSupportError:
+            if fresh:
+                self._detach_thread(thread_id)
+            raise
+
+    async def _interrupt_response(self, frame: dict[str, Any]) -> None:
+        thread_id = checked_thread_id(frame.get("thread_id"))
+        approved, args = frame.get("approved"), frame.get("args")
+        interrupt_id, reason = frame.get("interrupt_id"), frame.get("reason")
+        if not isinstance(approved, bool):
+            raise InvalidRequest("approved: give true or false")
+        if args is not None and not (approved and isinstance(args, dict)):
+            raise InvalidRequest("args: give an object, with approved: true")
+        for name, value in (("interrupt_id", interrupt_id), ("reason", reason)):
+            if value is not None and not isinstance(value, str):
+                raise InvalidRequest(f"{name}: give text")
+        approval = await self._services.turns.pending(thread_id, interrupt_id)
+        self._attach(thread_id)
+        decision = "edit" if args is not None else "approve" if approved else "reject"
+        await self._services.turns.decide(
+            approval.approval_id, decision, decided_by=LOCAL_USER, via="socket", reason=reason, args=args
+        )
+
+    async def _resume(self, frame: dict[str, Any]) -> None:
+        thread_id = checked_thread_id(frame.get("thread_id"))
+        after = frame.get("after", 0)
+        if not isinstance(after, int) or isinstance(after, bool) or not 0 <= after < 2**53:
+            raise InvalidRequest("after: give the last seq you saw, a whole number from 0")
+        self._detach_thread(thread_id)
+        self._resumed[thread_id] = asyncio.create_task(self._catch_up(thread_id, after))
+
+    async def _catch_up(self, thread_id: str, after: int) -> None:
+        broadcast = self._services.broadcast
+        listener = broadcast.listen(thread_id)
+        try:
+            async for shown in broadcast.caught_up(thread_id, after, listener):
+                if shown is not None:
+                    self._send(shown.wire())
+        finally:
+            broadcast.leave(thread_id, listener)
+
+    async def _watch_approvals(self, frame: dict[str, Any]) -> None:
+        if self._stop_watching is None:
+            self._stop_watching = self._services.approvals.watch(self._approval_changed)
+        pending = await self._services.approvals.list("pending", limit=1000)
+        recent = await self._services.approvals.recently_decided(RECENTLY_DECIDED)
+        items = [approval.wire() for approval in (*pending, *recent)]
+        self._send_object({"type": "approvals", "items": items})
+
+    def _approval_changed(self, approval: Approval) -> None:
+        self._send_object({"type": "approval", "approval": approval.wire()})
+
+    def _attach(self, thread_id: str) -> bool:
+        """Listen to a thread from now on; whether this is new."""
+        if thread_id in self._ears or thread_id in self._resumed:
+            return False
+        self._ears[thread_id] = _Ear(self._send)
+        self._services.broadcast.attach(thread_id, self._ears[thread_id])
+        return True
+
+    def _detach_thread(self, thread_id: str) -> None:
+        if ear := self._ears.pop(thread_id, None):
+            self._services.broadcast.leave(thread_id, ear)
+        if task := self._resumed.pop(thread_id, None):
+            task.cancel()
+
+    def _detach(self) -> None:
+        for thread_id in [*self._ears, *self._resumed]:
+            self._detach_thread(thread_id)
+        if self._stop_watching:
+            self._stop_watching()
+            self._stop_watching = None
+
+
+def _error(frame: dict[str, Any], code: str, message: str) -> dict[str, Any]:
+    answer = {"type": "error", "code": code, "message": message}
+    thread_id = frame.get("thread_id")
+    with contextlib.suppress(SmartSupportError):
+        answer["thread_id"] = checked_thread_id(thread_id)
+    return answer

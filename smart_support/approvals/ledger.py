@@ -1,0 +1,168 @@
+"""The action ledger: intent before, result after every write; each at most once, never silently unknown.
+
+The ledger is handed a callable and knows neither tools nor graphs. It runs nothing that no approved
+decision for exactly that call stands behind.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import orjson
+
+from smart_support import audit, clock
+from smart_support.errors import Forbidden, ToolFailed, ToolRefused
+from smart_support.log import get_logger
+from smart_support.storage.database import Connection, StateDatabase
+
+log = get_logger()
+
+EntryStatus = Literal["begun", "done", "failed", "outcome_unknown"]
+UNKNOWN = "It is not known whether this was carried out; a colleague checks before anything is tried again."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """What became of one write. `result` is the tool's own where `done`, otherwise a plain sentence."""
+
+    approval_id: str
+    idempotency_key: str
+    status: EntryStatus
+    result: Any = None
+
+
+class Ledger:
+    """At most one execution for each (thread, tool call)."""
+
+    def __init__(self, state: StateDatabase) -> None:
+        self._state = state
+
+    async def execute(
+        self,
+        *,
+        thread_id: str,
+        tool_call_id: str,
+        tool: str,
+        digest: str,
+        idempotent: bool,
+        run: Callable[[str], Awaitable[Any]],
+    ) -> Entry:
+        """Run an approved write once, or tell what became of it when it ran before.
+
+        Args:
+            digest: computed from what is about to run; it must be the one that was approved.
+            idempotent: whether a call that a crash left open may be asked again with the same key.
+            run: awaited with the idempotency key, after the intent is durable.
+
+        Raises:
+            Forbidden: no approved, unused decision stands behind exactly this call. Nothing ran.
+        """
+        entry, fresh = await self._state.transact(
+            lambda c: self._begin(c, thread_id, tool_call_id, tool, digest)
+        )
+        if entry.status != "begun":
+            return entry
+        if not fresh and not idempotent:
+            log.error("outcome_unknown", tool=tool, approval_id=entry.approval_id)
+            return await self._finish(thread_id, tool_call_id, "outcome_unknown", UNKNOWN)
+        status, result = await self._attempt(run, entry.idempotency_key, tool)
+        return await self._finish(thread_id, tool_call_id, status, result)
+
+    async def _attempt(
+        self, run: Callable[[str], Awaitable[Any]], key: str, tool: str
+    ) -> tuple[EntryStatus, Any]:
+        try:
+            return "done", await run(key)
+        except (ToolRefused, ToolFailed) as error:
+            return "failed", error.message
+        except Exception as error:
+            # The call left this process and no answer came back: it may have had its effect.
+            log.error("write_broke", tool=tool, error=repr(error))
+            return "outcome_unknown", UNKNOWN
+
+    def _begin(
+        self, connection: Connection, thread_id: str, tool_call_id: str, tool: str, digest: str
+    ) -> tuple[Entry, bool]:
+        key = {"thread_id": thread_id, "tool_call_id": tool_call_id}
+        found = connection.execute(
+            "SELECT * FROM action_ledger WHERE thread_id = :thread_id AND tool_call_id = :tool_call_id", key
+        )
+        if found:
+            return _entry(found[0]), False
+        approved = connection.execute(
+            """SELECT approval_id, digest FROM approvals WHERE thread_id = :thread_id
+               AND tool_call_id = :tool_call_id AND action = :tool AND status IN ('approved', 'edited')
+               AND execution = 'not_started'""",
+            key | {"tool": tool},
+        )
+        if not approved or approved[0]["digest"] != digest:
+            log.error("write_without_approval", tool=tool, **key)
+            raise Forbidden(f"{tool}: no approved decision stands behind exactly this call; it was not run")
+        row = key | {
+            "approval_id": approved[0]["approval_id"],
+            "tool": tool,
+            "digest": digest,
+            "idempotency_key": clock.new_id(),
+            "now": clock.rfc3339(clock.now()),
+        }
+        connection.execute(
+            """INSERT INTO action_ledger (thread_id, tool_call_id, approval_id, tool, digest, idempotency_key,
+                   intent_at, status)
+               VALUES (:thread_id, :tool_call_id, :approval_id, :tool, :digest, :idempotency_key, :now, 'begun')""",
+            row,
+        )
+        _audit(connection, "execution_begun", row, {"idempotency_key": row["idempotency_key"]})
+        return _entry(row | {"status": "begun", "result": None}), True
+
+    async def _finish(self, thread_id: str, tool_call_id: str, status: EntryStatus, result: Any) -> Entry:
+        def work(connection: Connection) -> Entry:
+            key = {"thread_id": thread_id, "tool_call_id": tool_call_id}
+            rows = connection.execute(
+                """UPDATE action_ledger SET status = :status, result = :result, result_at = :now
+                   WHERE thread_id = :thread_id AND tool_call_id = :tool_call_id AND status = 'begun'
+                   RETURNING *""",
+                key
+                | {
+                    "status": status,
+                    "result": _json(result),
+                    "now": clock.rfc3339(clock.now()),
+                },
+            )
+            connection.execute(
+                "UPDATE approvals SET execution = :status WHERE approval_id = :approval_id",
+                {"status": status, "approval_id": rows[0]["approval_id"]},
+            )
+            _audit(connection, "execution_ended", rows[0], {"status": status})
+            return _entry(rows[0])
+
+        return await self._state.transact(work)
+
+
+def _json(result: Any) -> str:
+    """The result as JSON text, whatever a tool returned: it has run, so its record may not fail."""
+    try:
+        return orjson.dumps(result, default=str).decode()
+    except (TypeError, orjson.JSONEncodeError):
+        return orjson.dumps(repr(result)).decode()
+
+
+def _entry(row: dict[str, Any]) -> Entry:
+    return Entry(
+        approval_id=row["approval_id"],
+        idempotency_key=row["idempotency_key"],
+        status=row["status"],
+        result=orjson.loads(row["result"]) if row["result"] else None,
+    )
+
+
+def _audit(connection: Connection, kind: str, row: dict[str, Any], detail: dict[str, Any]) -> None:
+    audit.append(
+        connection,
+        kind,
+        actor="system",
+        via="ledger",
+        thread_id=row["thread_id"],
+        approval_id=row["approval_id"],
+        digest=row["digest"],
+        detail={"tool": row["tool"], **detail},
+    )

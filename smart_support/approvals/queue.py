@@ -1,0 +1,390 @@
+"""The approval queue: request, decide (one winner), expire, and tell who watches.
+
+The truth is one row in the state database; each change is one transaction with its audit row. What an
+approved call does, and how a conversation goes on, is not known here.
+"""
+
+import asyncio
+import builtins
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any, Literal
+
+import orjson
+
+from smart_support import audit, clock
+from smart_support.approvals.digest import digest
+from smart_support.errors import AlreadyDecided, ApprovalExpired, InvalidRequest, NotFound
+from smart_support.log import get_logger
+from smart_support.storage.database import Connection, Row, StateDatabase
+
+log = get_logger()
+
+Status = Literal["pending", "approved", "rejected", "edited", "expired"]
+STATUSES: tuple[Status, ...] = ("pending", "approved", "rejected", "edited", "expired")
+OUTCOMES: dict[str, Status] = {"approve": "approved", "reject": "rejected", "edit": "edited"}
+MAX_REASON_CHARS = 2000
+
+_SELECT = "SELECT * FROM approvals WHERE approval_id = :id"
+_INSERT = """
+    INSERT INTO approvals (approval_id, thread_id, interrupt_id, part, tool_call_id, customer_id, agent, action,
+        args, requested_args, tool_version, digest, summary, effect, risk, status, requested_at, expires_at)
+    VALUES (:approval_id, :thread_id, :interrupt_id, :part, :tool_call_id, :customer_id, :agent, :action,
+        :args, :args, :tool_version, :digest, :summary, :effect, :risk, 'pending', :requested_at, :expires_at)
+"""
+_DECIDE = """
+    UPDATE approvals SET status = :status, execution = :execution, args = :args, digest = :digest,
+        decided_at = :now, decided_by = :by, decided_via = :via, reason = :reason, event_id = :event_id
+    WHERE approval_id = :id AND status = 'pending'
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What an agent wants to do, as it stands on the card. `part`: its place in one interrupt."""
+
+    thread_id: str
+    interrupt_id: str
+    action: str
+    args: Mapping[str, Any]
+    agent: str
+    summary: str
+    risk: str = "medium"
+    part: int = 0
+    tool_call_id: str | None = None
+    customer_id: str | None = None
+    tool_version: str | None = None
+    effect: list[dict[str, str]] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approval:
+    """One call that a human decides. `args` are what executes; `requested_args` what the agent asked."""
+
+    approval_id: str
+    thread_id: str
+    interrupt_id: str
+    part: int
+    tool_call_id: str | None
+    customer_id: str | None
+    agent: str
+    action: str
+    args: dict[str, Any]
+    requested_args: dict[str, Any]
+    tool_version: str | None
+    digest: str
+    summary: str
+    effect: list[dict[str, str]] | None
+    risk: str
+    status: Status
+    execution: str | None
+    requested_at: str
+    expires_at: str
+    decided_at: str | None
+    decided_by: str | None
+    decided_via: str | None
+    reason: str | None
+    event_id: str | None
+    resumed: bool
+
+    @property
+    def approved(self) -> bool:
+        """Whether its action may run."""
+        return self.status in ("approved", "edited")
+
+    def wire(self) -> dict[str, Any]:
+        """The approval as programs see it."""
+        hidden = ("part", "tool_version", "resumed", "event_id")
+        return {name: getattr(self, name) for name in self.__slots__ if name not in hidden}
+
+    def refusal(self) -> AlreadyDecided | ApprovalExpired:
+        """Why it can't be decided again."""
+        if self.status == "expired":
+            return ApprovalExpired(self.approval_id, clock.parse(self.expires_at))
+        moment = clock.parse(self.decided_at or self.requested_at)
+        return AlreadyDecided(self.approval_id, self.status, self.decided_by or "someone", moment)
+
+
+class ApprovalQueue:
+    """Everything that waits or waited for a human."""
+
+    def __init__(self, state: StateDatabase, ttl_seconds: float) -> None:
+        self._state = state
+        self._ttl = timedelta(seconds=ttl_seconds)
+        self._watchers: set[Callable[[Approval], None]] = set()
+        self._changed = asyncio.Event()
+
+    async def request(self, wanted: Request) -> Approval:
+        """Put a call on the queue; asking twice for the same part of one interrupt gives the first."""
+        approval, new = await self._state.transact(lambda c: self._request(c, wanted))
+        if new:
+            log.info("approval_requested", approval_id=approval.approval_id, action=approval.action)
+            self._tell(approval)
+        return approval
+
+    async def decide(
+        self,
+        approval_id: str,
+        decision: str,
+        *,
+        decided_by: str,
+        via: str,
+        reason: str | None = None,
+        args: Mapping[str, Any] | None = None,
+    ) -> Approval:
+        """Decide once: the first caller wins, and it is durable when this returns.
+
+        Args:
+            decision: `approve`, `reject` or `edit`; `args` are the edited arguments, checked by the caller.
+
+        Raises:
+            AlreadyDecided, ApprovalExpired: someone or the clock was first; nothing was changed.
+            NotFound: there is no such approval.
+            InvalidRequest: the decision is none of the three, or comes without what it needs.
+        """
+        if decision not in OUTCOMES:
+            raise InvalidRequest(f"decision {decision!r} is not one of approve, reject, edit")
+        if (decision == "edit") != (args is not None):
+            raise InvalidRequest("'args' goes with decision 'edit', and 'edit' needs 'args'")
+        if reason and len(reason) > MAX_REASON_CHARS:
+            raise InvalidRequest(f"reason: {len(reason)} characters; at most {MAX_REASON_CHARS}")
+        decided = await self._state.transact(
+            lambda c: self._decide(c, approval_id, OUTCOMES[decision], decided_by, via, reason, args)
+        )
+        log.info("approval_decided", approval_id=approval_id, outcome=decided.status, via=via)
+        self._tell(decided)
+        return decided
+
+    async def expire_due(self) -> builtins.list[Approval]:
+        """Expire what is past its time; each is returned once, to whoever expired it."""
+
+        def work(connection: Connection) -> builtins.list[Approval]:
+            due = connection.execute(
+                "SELECT approval_id FROM approvals WHERE status = 'pending' AND expires_at <= :now",
+                {"now": clock.rfc3339(clock.now())},
+            )
+            return [
+                self._settle(connection, row["approval_id"], "expired", "system", "system", None, None)
+                for row in due
+            ]
+
+        expired = await self._state.transact(work)
+        for approval in expired:
+            log.info("approval_expired", approval_id=approval.approval_id, action=approval.action)
+            self._tell(approval)
+        return expired
+
+    async def wait_until_due(self) -> None:
+        """Return when the next pending approval is due, having looked again at each change."""
+        while True:
+            self._changed.clear()
+            rows = await self._state.execute(
+                "SELECT MIN(expires_at) AS next FROM approvals WHERE status = 'pending'"
+            )
+            next_due = rows[0]["next"]
+            seconds = (clock.parse(next_due) - clock.now()).total_seconds() if next_due else None
+            if seconds is not None and seconds <= 0:
+                return
+            try:
+                await asyncio.wait_for(self._changed.wait(), seconds)
+            except TimeoutError:
+                return
+
+    async def get(self, approval_id: str) -> Approval:
+        """The approval of that id.
+
+        Raises:
+            NotFound: there is none.
+        """
+        return await self._state.transact(lambda c: _load(c, approval_id))
+
+    async def list(
+        self, status: str | None = None, *, limit: int = 100, before: str | None = None
+    ) -> builtins.list[Approval]:
+        """Approvals, the newest first.
+
+        Args:
+            status: only these; a status of `Approval` or None for all.
+            before: only those with a smaller `approval_id` (ids rise with time): the page after it.
+        """
+        if status is not None and status not in STATUSES:
+            raise InvalidRequest(f"status {status!r} is not one of {', '.join(STATUSES)}")
+        rows = await self._state.execute(
+            """SELECT * FROM approvals
+               WHERE (:status IS NULL OR status = :status) AND (:before IS NULL OR approval_id < :before)
+               ORDER BY approval_id DESC LIMIT :limit""",
+            {"status": status, "before": before, "limit": limit},
+        )
+        return [_approval(row) for row in rows]
+
+    async def recently_decided(self, limit: int) -> builtins.list[Approval]:
+        """What was decided or expired last, the latest first."""
+        rows = await self._state.execute(
+            """SELECT * FROM approvals WHERE status <> 'pending' ORDER BY decided_at DESC LIMIT :limit""",
+            {"limit": limit},
+        )
+        return [_approval(row) for row in rows]
+
+    async def of_thread(self, thread_id: str) -> builtins.list[Approval]:
+        """Every approval of one thread, the oldest first."""
+        rows = await self._state.execute(
+            "SELECT * FROM approvals WHERE thread_id = :thread_id ORDER BY approval_id",
+            {"thread_id": thread_id},
+        )
+        return [_approval(row) for row in rows]
+
+    async def not_resumed(self) -> builtins.list[Approval]:
+        """Decided or expired, but the conversation has not taken it up: what a crash left behind."""
+        rows = await self._state.execute(
+            "SELECT * FROM approvals WHERE status <> 'pending' AND resumed = 0 ORDER BY approval_id"
+        )
+        return [_approval(row) for row in rows]
+
+    async def mark_resumed(self, *approval_ids: str) -> None:
+        """The conversation has taken these decisions up."""
+        for approval_id in approval_ids:
+            await self._state.execute(
+                "UPDATE approvals SET resumed = 1 WHERE approval_id = :id", {"id": approval_id}
+            )
+
+    async def executed(self, approval_id: str) -> None:
+        """Tell the watchers that an approval's execution has changed."""
+        self._tell(await self.get(approval_id))
+
+    def watch(self, watcher: Callable[[Approval], None]) -> Callable[[], None]:
+        """Call `watcher` with every approval that changes from now on; returns how to stop."""
+        self._watchers.add(watcher)
+        return lambda: self._watchers.discard(watcher)
+
+    def _tell(self, approval: Approval) -> None:
+        self._changed.set()
+        for watcher in tuple(self._watchers):
+            watcher(approval)
+
+    def _request(self, connection: Connection, wanted: Request) -> tuple[Approval, bool]:
+        found = connection.execute(
+            "SELECT * FROM approvals WHERE thread_id = :thread AND interrupt_id = :interrupt AND part = :part",
+            {"thread": wanted.thread_id, "interrupt": wanted.interrupt_id, "part": wanted.part},
+        )
+        if found:
+            return _approval(found[0]), False
+        approval_id, now = clock.new_id(), clock.now()
+        bound = _digest_of(wanted, wanted.args)
+        connection.execute(
+            _INSERT,
+            {
+                "approval_id": approval_id,
+                "thread_id": wanted.thread_id,
+                "interrupt_id": wanted.interrupt_id,
+                "part": wanted.part,
+                "tool_call_id": wanted.tool_call_id,
+                "customer_id": wanted.customer_id,
+                "agent": wanted.agent,
+                "action": wanted.action,
+                "args": _json(wanted.args),
+                "tool_version": wanted.tool_version,
+                "digest": bound,
+                "summary": wanted.summary,
+                "effect": _json(wanted.effect) if wanted.effect is not None else None,
+                "risk": wanted.risk,
+                "requested_at": clock.rfc3339(now),
+                "expires_at": clock.rfc3339(now + self._ttl),
+            },
+        )
+        audit.append(
+            connection,
+            "requested",
+            actor=f"agent:{wanted.agent}",
+            via="graph",
+            thread_id=wanted.thread_id,
+            approval_id=approval_id,
+            digest=bound,
+            detail={"action": wanted.action, "args": dict(wanted.args), "effect": wanted.effect},
+        )
+        return _load(connection, approval_id), True
+
+    def _decide(
+        self,
+        connection: Connection,
+        approval_id: str,
+        status: Status,
+        by: str,
+        via: str,
+        reason: str | None,
+        args: Mapping[str, Any] | None,
+    ) -> Approval:
+        current = _load(connection, approval_id)
+        if current.status != "pending":
+            raise current.refusal()
+        if clock.parse(current.expires_at) <= clock.now():
+            # The clock was first, though the background task has yet to write it down.
+            raise replace(current, status="expired").refusal()
+        return self._settle(connection, approval_id, status, by, via, reason, args)
+
+    def _settle(
+        self,
+        connection: Connection,
+        approval_id: str,
+        status: Status,
+        by: str,
+        via: str,
+        reason: str | None,
+        args: Mapping[str, Any] | None,
+    ) -> Approval:
+        current = _load(connection, approval_id)
+        final = dict(args) if args is not None else current.args
+        bound = _digest_of(current, final)
+        event_id = audit.append(
+            connection,
+            "decided",
+            actor=by,
+            via=via,
+            thread_id=current.thread_id,
+            approval_id=approval_id,
+            digest=bound,
+            detail={"outcome": status, "reason": reason, "args": final, "digest_before": current.digest},
+        )
+        connection.execute(
+            _DECIDE,
+            {
+                "id": approval_id,
+                "status": status,
+                "execution": "not_started" if status in ("approved", "edited") else None,
+                "args": _json(final),
+                "digest": bound,
+                "now": clock.rfc3339(clock.now()),
+                "by": by,
+                "via": via,
+                "reason": reason,
+                "event_id": event_id,
+            },
+        )
+        return _load(connection, approval_id)
+
+
+def _load(connection: Connection, approval_id: str) -> Approval:
+    rows = connection.execute(_SELECT, {"id": approval_id})
+    if not rows:
+        raise NotFound(f"approval {approval_id[:64]!r}: there is none; see GET /api/v1/approvals")
+    return _approval(rows[0])
+
+
+def _approval(row: Row) -> Approval:
+    loaded = {name: orjson.loads(row[name]) for name in ("args", "requested_args")}
+    loaded["effect"] = orjson.loads(row["effect"]) if row["effect"] else None
+    return Approval(**row | loaded | {"resumed": bool(row["resumed"])})
+
+
+def _digest_of(bound: Request | Approval, args: Mapping[str, Any]) -> str:
+    return digest(
+        tool=bound.action,
+        version=bound.tool_version,
+        args=args,
+        thread_id=bound.thread_id,
+        customer_id=bound.customer_id,
+    )
+
+
+def _json(value: Any) -> str:
+    return orjson.dumps(value).decode()

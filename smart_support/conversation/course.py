@@ -1,0 +1,311 @@
+"""What a turn does between its first and its last event: answer, resume after a decision, finish after a crash.
+
+The graph's chunks are understood in `stream.py`, its interrupts in `waiting.py`. Order, numbers and the
+record of it all are `turns.py`'s and `recorder.py`'s.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from langchain_core.messages import AnyMessage, HumanMessage
+from langgraph.pregel import Pregel
+from langgraph.types import Command
+
+from smart_support import clock
+from smart_support.approvals.ledger import UNKNOWN, Ledger
+from smart_support.approvals.queue import Approval, ApprovalQueue
+from smart_support.conversation.recorder import Recorder
+from smart_support.conversation.stream import STREAM_MODES, Spoken
+from smart_support.conversation.waiting import Asked, answer, asked
+from smart_support.errors import ToolFailed
+from smart_support.events import (
+    Clarification,
+    Decision,
+    Escalation,
+    Event,
+    Interrupt,
+    Message,
+    MessageComplete,
+    Record,
+    ToolCall,
+    ToolResult,
+)
+from smart_support.log import get_logger
+from smart_support.storage.event_log import EventLog
+
+log = get_logger()
+
+
+class Course:
+    """Drives a graph through one turn and says what happens."""
+
+    def __init__(
+        self,
+        *,
+        graph: Any,
+        fallback_agent: str,
+        approvals: ApprovalQueue,
+        ledger: Ledger,
+        event_log: EventLog,
+    ) -> None:
+        """
+        Args:
+            graph: a compiled LangGraph graph, or anything with its `astream` and `aget_state`.
+            fallback_agent: who speaks where the graph does not say.
+        """
+        self._graph = graph
+        # Only a real graph knows the option; it makes each step durable before the next begins.
+        self._options: dict[str, Any] = {"durability": "sync"} if _is_langgraph(graph) else {}
+        self._fallback_agent = fallback_agent
+        self._approvals = approvals
+        self._ledger = ledger
+        self._log = event_log
+
+    async def answer(self, recorder: Recorder, message: Message) -> None:
+        """A customer's message: to the graph, unless a colleague is deciding on this thread."""
+        await recorder.emit(message)
+        spoken = Spoken()
+        for approval in await self._not_taken_up(recorder.thread_id):
+            await self._take_up(recorder, spoken, approval)
+        waiting = await self._waiting(recorder.thread_id)
+        if waiting:
+            await self._say_who_decides(recorder, spoken, waiting)
+            return
+        await self._drive(recorder, spoken, _as_input(message))
+        await self._conclude(recorder, spoken)
+
+    async def resume(self, recorder: Recorder, approval: Approval) -> None:
+        """An approval was decided or has expired: tell it, and let the graph go on."""
+        if (await self._approvals.get(approval.approval_id)).resumed:
+            return  # a message that came in between has taken it up
+        spoken = Spoken()
+        await self._take_up(recorder, spoken, approval)
+        await self._conclude(recorder, spoken)
+
+    async def finish(self, recorder: Recorder) -> None:
+        """Go on where a crash cut a turn off, telling what was done but not told."""
+        records = await self._log.read(recorder.thread_id)
+        own = [record for record in records if record.turn_id == recorder.turn_id]
+        if own and own[-1].event.ends_turn:
+            return
+        spoken = Spoken()
+        for approval in await self._not_taken_up(recorder.thread_id):
+            await self._take_up(recorder, spoken, approval)
+        state = await self._state(recorder.thread_id)
+        messages: list[AnyMessage] = list(getattr(state, "values", {}).get("messages", ()))
+        await self._tell_untold(recorder, spoken, records, messages)
+        cut_off = _unseen(own, messages)
+        if cut_off:
+            await self._drive(recorder, spoken, _as_input(cut_off))
+        elif getattr(state, "next", ()) and not _interrupts(state):
+            await self._drive(recorder, spoken, None)
+        if own or recorder.began:
+            await self._conclude(recorder, spoken)
+
+    async def _take_up(self, recorder: Recorder, spoken: Spoken, approval: Approval) -> None:
+        """Tell a decision once, and carry it out as far as the graph still waits for it."""
+        recorder.customer_id = approval.customer_id or recorder.customer_id
+        if not await self._log.has(recorder.thread_id, str(approval.event_id)):
+            await recorder.emit(_decision(approval), approval.event_id)
+        waiting = await self._waiting(recorder.thread_id)
+        if any(item.interrupt_id == approval.interrupt_id for item in waiting):
+            await self._go_on(recorder, spoken, waiting)
+        await recorder.settled()
+        await self._approvals.mark_resumed(approval.approval_id)
+        await self._approvals.executed(approval.approval_id)
+
+    async def _go_on(self, recorder: Recorder, spoken: Spoken, waiting: list[Asked]) -> None:
+        """Resume the graph, once each part that it waits for is decided; one no is a no to the rest."""
+        decided = {
+            (approval.interrupt_id, approval.part): approval
+            for approval in await self._approvals.of_thread(recorder.thread_id)
+            if approval.status != "pending"
+        }
+        parts = [
+            (item, [decided.get((item.interrupt_id, r.part)) for r in item.requests]) for item in waiting
+        ]
+        refused = next((one for _, some in parts for one in some if one and not one.approved), None)
+        filled = [(item, [one or refused for one in some]) for item, some in parts]
+        if any(one is None for _, some in filled for one in some):
+            return
+        ready = [(item, [one for one in some if one]) for item, some in filled]
+        run = self._resuming(recorder, spoken, ready)
+        for approval in (one for _, some in ready for one in some):
+            if approval.approved and approval.tool_version is None:
+                run = self._once(recorder, spoken, approval, ready, run)
+        await run()
+
+    def _resuming(
+        self, recorder: Recorder, spoken: Spoken, ready: Sequence[tuple[Asked, Sequence[Approval]]]
+    ) -> Callable[[], Awaitable[None]]:
+        answers = {item.interrupt_id: answer(item, decided) for item, decided in ready}
+        # LangGraph takes one plain value, or a map where several wait.
+        value = answers if len(answers) > 1 else next(iter(answers.values()))
+        return lambda: self._drive(recorder, spoken, Command(resume=value))
+
+    def _once(
+        self,
+        recorder: Recorder,
+        spoken: Spoken,
+        approval: Approval,
+        ready: Sequence[tuple[Asked, Sequence[Approval]]],
+        run: Callable[[], Awaitable[None]],
+    ) -> Callable[[], Awaitable[None]]:
+        """A graph of someone else's acts on being resumed, so for it the resume itself goes by the ledger."""
+
+        async def attempt(_: str) -> None:
+            await run()
+
+        async def once() -> None:
+            entry = await self._ledger.execute(
+                thread_id=approval.thread_id,
+                tool_call_id=approval.tool_call_id or "",
+                tool=approval.action,
+                digest=approval.digest,
+                idempotent=False,
+                run=attempt,
+            )
+            if entry.status == "done":
+                return
+            reason = f"Unknown outcome of {approval.action}: check it by hand before anyone tries again."
+            await recorder.emit(Escalation(reason=reason, delivered=False))
+            if await self._waiting(recorder.thread_id):
+                given_up = [
+                    (item, [replace(one, status="rejected", reason=UNKNOWN) for one in decided])
+                    for item, decided in ready
+                ]
+                await self._resuming(recorder, spoken, given_up)()
+            else:
+                raise ToolFailed(UNKNOWN)
+
+        return once
+
+    async def _drive(self, recorder: Recorder, spoken: Spoken, graph_input: Any) -> None:
+        config = {"configurable": {"thread_id": recorder.thread_id}}
+        stream = self._graph.astream(graph_input, config=config, stream_mode=STREAM_MODES, **self._options)
+        async for mode, chunk in stream:
+            for event in spoken.events(mode, chunk):
+                recorder.customer_id = spoken.customer_id or recorder.customer_id
+                await recorder.emit(event)
+
+    async def _conclude(self, recorder: Recorder, spoken: Spoken) -> None:
+        """End the turn: waiting for the next approval, or complete."""
+        waiting = await self._waiting(recorder.thread_id)
+        approval = await self._ask_next(waiting)
+        if approval is not None:
+            recorder.customer_id = approval.customer_id or recorder.customer_id
+            await recorder.emit(_interrupt(approval))
+        elif waiting:
+            raise ToolFailed("This conversation is stuck on a decision already made; please start a new one.")
+        else:
+            await self._complete(recorder, spoken)
+
+    async def _complete(self, recorder: Recorder, spoken: Spoken) -> None:
+        usage = {"input_tokens": spoken.input_tokens, "output_tokens": spoken.output_tokens, "cost_usd": None}
+        await recorder.emit(
+            MessageComplete(
+                usage=usage,
+                duration_ms=recorder.elapsed_ms,
+                first_token_ms=recorder.first_token_ms,
+                model=spoken.model,
+            )
+        )
+
+    async def _say_who_decides(self, recorder: Recorder, spoken: Spoken, waiting: list[Asked]) -> None:
+        approval = await self._ask_next(waiting)
+        if approval is None:
+            raise ToolFailed("This conversation is stuck on a decision already made; please start a new one.")
+        until = clock.parse(approval.expires_at)
+        text = (
+            f"A colleague is deciding on this right now: {approval.summary.rstrip('.')}. They have until "
+            f"{until:%H:%M} UTC. Nothing is lost: as soon as it is decided I will tell you here, and then "
+            "you can send me your next request."
+        )
+        await recorder.emit(Message(role="agent", content=text, agent=approval.agent))
+        await self._complete(recorder, spoken)
+
+    async def _ask_next(self, waiting: Iterable[Asked]) -> Approval | None:
+        """The first approval still to be decided, put on the queue if it is not there yet."""
+        for item in waiting:
+            for wanted in item.requests:
+                approval = await self._approvals.request(wanted)
+                if approval.status == "pending":
+                    return approval
+        return None
+
+    async def _tell_untold(
+        self, recorder: Recorder, spoken: Spoken, records: list[Record], messages: Sequence[AnyMessage]
+    ) -> None:
+        """Events of what the graph's checkpoint holds since the customer spoke, and the log does not."""
+        known = {_identity(record.event) for record in records}
+        last_human = max((i for i, m in enumerate(messages) if isinstance(m, HumanMessage)), default=-1)
+        for message in messages[last_human + 1 :]:
+            for event in spoken.of_message(message):
+                if _identity(event) not in known:
+                    await recorder.emit(event)
+
+    async def _not_taken_up(self, thread_id: str) -> list[Approval]:
+        approvals = await self._approvals.of_thread(thread_id)
+        return [one for one in approvals if one.status != "pending" and not one.resumed]
+
+    async def _waiting(self, thread_id: str) -> list[Asked]:
+        return asked(thread_id, self._fallback_agent, _interrupts(await self._state(thread_id)))
+
+    async def _state(self, thread_id: str) -> Any:
+        return await self._graph.aget_state({"configurable": {"thread_id": thread_id}})
+
+
+def _is_langgraph(graph: Any) -> bool:
+    return isinstance(graph, Pregel) or isinstance(getattr(graph, "bound", None), Pregel)
+
+
+def _interrupts(state: Any) -> Sequence[Any]:
+    return tuple(getattr(state, "interrupts", ()) or ())
+
+
+def _as_input(message: Message) -> dict[str, Any]:
+    return {"messages": [HumanMessage(message.content, id=message.message_id)]}
+
+
+def _unseen(own: list[Record], messages: Sequence[AnyMessage]) -> Message | None:
+    """The customer's message of a turn, if the graph never got it."""
+    seen = {message.id for message in messages}
+    for record in own:
+        event = record.event
+        if isinstance(event, Message) and event.role == "customer" and event.message_id not in seen:
+            return event
+    return None
+
+
+def _identity(event: Event) -> tuple[str, str | None]:
+    """What makes two tellings of a fact the same fact."""
+    if isinstance(event, (ToolCall, ToolResult)):
+        return event.type, event.tool_call_id
+    if isinstance(event, Message):
+        return event.type, event.message_id
+    if isinstance(event, Clarification):
+        return event.type, event.question
+    return event.type, getattr(event, "reason", None)
+
+
+def _decision(approval: Approval) -> Decision:
+    return Decision(
+        approval_id=approval.approval_id,
+        outcome="approved" if approval.status == "pending" else approval.status,
+        decided_by=approval.decided_by or "system",
+        reason=approval.reason,
+        args=approval.args if approval.status == "edited" else None,
+    )
+
+
+def _interrupt(approval: Approval) -> Interrupt:
+    return Interrupt(
+        interrupt_id=approval.interrupt_id,
+        approval_id=approval.approval_id,
+        action=approval.action,
+        args=approval.args,
+        agent=approval.agent,
+        expires_at=approval.expires_at,
+        summary=approval.summary,
+    )

@@ -1,0 +1,111 @@
+"""A turn's events gathered into the one answer that REST and the Gradio API give."""
+
+from typing import Any, Literal
+
+import orjson
+
+from smart_support.events import (
+    Clarification,
+    Escalation,
+    Event,
+    Failure,
+    Interrupt,
+    MessageComplete,
+    Shown,
+    Token,
+    ToolCall,
+    ToolResult,
+    payload,
+)
+
+Status = Literal["streaming", "complete", "awaiting_approval", "clarification", "error"]
+
+
+class Reply:
+    """What the agents have said and done so far in one turn.
+
+    Attributes:
+        text: the agents' words; one message's from the next's by an empty line.
+        error: `{"code", "message"}` where the turn failed.
+    """
+
+    def __init__(self, thread_id: str) -> None:
+        self.thread_id = thread_id
+        self.status: Status = "streaming"
+        self.agent: str | None = None
+        self.text = ""
+        self.tool_calls: list[dict[str, Any]] = []
+        self.clarification: dict[str, Any] | None = None
+        self.escalation: dict[str, Any] | None = None
+        self.approval_id: str | None = None
+        self.usage: dict[str, Any] | None = None
+        self.error: dict[str, str] | None = None
+        self._between_messages = True
+
+    def add(self, shown: Shown) -> None:
+        """Take one event in."""
+        event = shown.event
+        if isinstance(event, Token):
+            if self._between_messages and self.text:
+                self.text += "\n\n"
+            self._between_messages = False
+            self.text += event.content
+            self.agent = event.agent
+        else:
+            self._between_messages = True
+            self._add_fact(event)
+
+    def as_dict(self, approval: dict[str, Any] | None = None) -> dict[str, Any]:
+        """The answer as programs get it; `approval` is the one that `approval_id` names."""
+        return {
+            "thread_id": self.thread_id,
+            "status": self.status,
+            "agent": self.agent,
+            "reply": self.text,
+            "tool_calls": self.tool_calls,
+            "clarification": self.clarification,
+            "escalation": self.escalation,
+            "approval": approval,
+            "usage": self.usage,
+            "error": self.error,
+        }
+
+    def _add_fact(self, event: Event) -> None:
+        if isinstance(event, ToolCall):
+            call = {
+                "tool": event.tool,
+                "args": event.args,
+                "tool_call_id": event.tool_call_id,
+                "agent": event.agent,
+            }
+            self.tool_calls.append(call | {"status": "pending", "result": None})
+        elif isinstance(event, ToolResult):
+            self._finish_call(event)
+        elif isinstance(event, Clarification):
+            self.clarification = payload(event)
+            self.text = event.question
+        elif isinstance(event, Escalation):
+            self.escalation = payload(event)
+        elif isinstance(event, Interrupt):
+            self.status, self.approval_id, self.agent = "awaiting_approval", event.approval_id, event.agent
+        elif isinstance(event, MessageComplete):
+            self.status, self.usage = ("clarification" if self.clarification else "complete"), event.usage
+        elif isinstance(event, Failure):
+            self.status, self.error = "error", {"code": event.code, "message": event.message}
+
+    def _finish_call(self, event: ToolResult) -> None:
+        outcome = {"status": event.status, "result": _readable(event.content)}
+        for call in self.tool_calls:
+            if call["tool_call_id"] == event.tool_call_id:
+                call.update(outcome)
+                return
+        call = {"tool": event.tool, "args": None, "tool_call_id": event.tool_call_id, "agent": event.agent}
+        self.tool_calls.append(call | outcome)
+
+
+def _readable(content: str) -> Any:
+    """A tool's result as JSON where it is JSON, as text otherwise."""
+    try:
+        return orjson.loads(content)
+    except orjson.JSONDecodeError:
+        return content

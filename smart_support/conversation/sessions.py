@@ -1,0 +1,134 @@
+"""Sessions: how long a thread lives, how far its numbers go, and which turn it is in.
+
+The row is also the mark a crash leaves: a turn that is still there at start-up was cut off.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from smart_support import clock
+from smart_support.errors import SessionExpired
+from smart_support.storage.database import Connection, Row, StateDatabase
+
+NUMBERS_AT_ONCE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One thread's session.
+
+    Attributes:
+        last_seq: the highest number in use when the thread was last at rest.
+        reserved_seq: numbers above it were never shown to anyone.
+        turn_id: the turn that runs, or that a crash left behind; None at rest.
+    """
+
+    thread_id: str
+    customer_id: str | None
+    created_at: datetime
+    last_active_at: datetime
+    last_message_at: datetime
+    last_seq: int
+    reserved_seq: int
+    turn_id: str | None
+    turn_channel: str | None
+
+
+class SessionManager:
+    """Sessions with a sliding time to live."""
+
+    def __init__(self, state: StateDatabase, ttl_seconds: float) -> None:
+        self._state = state
+        self._ttl = timedelta(seconds=ttl_seconds)
+
+    def get_state(self, thread_id: str) -> Session | None:
+        """The session of a thread, or None where it never spoke."""
+        rows = self._state.execute_now("SELECT * FROM sessions WHERE thread_id = :id", {"id": thread_id})
+        return _session(rows[0]) if rows else None
+
+    async def load(self, thread_id: str) -> Session | None:
+        """As `get_state`, for callers that are async."""
+        rows = await self._state.execute("SELECT * FROM sessions WHERE thread_id = :id", {"id": thread_id})
+        return _session(rows[0]) if rows else None
+
+    async def left_behind(self) -> list[Session]:
+        """Sessions in the middle of a turn. At start-up: those that a crash cut off."""
+        rows = await self._state.execute("SELECT * FROM sessions WHERE turn_id IS NOT NULL")
+        return [_session(row) for row in rows]
+
+    async def check_alive(self, thread_id: str) -> None:
+        """Raise `SessionExpired` if a thread is past its time; a pending approval keeps it alive."""
+        session = await self.load(thread_id)
+        if session is None or session.turn_id or clock.now() < session.last_active_at + self._ttl:
+            return
+        waiting = await self._state.execute(
+            "SELECT 1 FROM approvals WHERE thread_id = :id AND status = 'pending' LIMIT 1", {"id": thread_id}
+        )
+        if not waiting:
+            raise SessionExpired(
+                f"thread {thread_id}: this conversation has expired; start a new one with another thread_id"
+            )
+
+    async def begin_turn(self, thread_id: str, turn_id: str, channel: str, *, message: bool) -> Session:
+        """Mark a turn as running and reserve numbers for it; durable when this returns.
+
+        After a turn that a crash cut off, numbers go on above all that it may have shown.
+        """
+
+        def work(connection: Connection) -> Session:
+            now = clock.rfc3339(clock.now())
+            rows = connection.execute(
+                """INSERT INTO sessions (thread_id, created_at, last_active_at, last_message_at, reserved_seq,
+                       turn_id, turn_channel, turn_started_at)
+                   VALUES (:thread_id, :now, :now, :now, :block, :turn_id, :channel, :now)
+                   ON CONFLICT (thread_id) DO UPDATE SET last_active_at = :now, turn_id = :turn_id,
+                       last_message_at = CASE WHEN :message THEN :now ELSE last_message_at END,
+                       turn_channel = :channel, turn_started_at = :now,
+                       last_seq = CASE WHEN turn_id IS NULL THEN last_seq ELSE reserved_seq END,
+                       reserved_seq = CASE WHEN turn_id IS NULL THEN last_seq ELSE reserved_seq END + :block
+                   RETURNING *""",
+                {
+                    "thread_id": thread_id,
+                    "now": now,
+                    "turn_id": turn_id,
+                    "channel": channel,
+                    "block": NUMBERS_AT_ONCE,
+                    "message": message,
+                },
+            )
+            return _session(rows[0])
+
+        return await self._state.transact(work)
+
+    async def reserve(self, thread_id: str, upto: int) -> None:
+        """Reserve numbers up to `upto`; durable when this returns."""
+        await self._state.execute(
+            "UPDATE sessions SET reserved_seq = :upto WHERE thread_id = :id", {"id": thread_id, "upto": upto}
+        )
+
+    async def end_turn(self, thread_id: str, last_seq: int, customer_id: str | None) -> None:
+        """Mark a thread as at rest; its time to live starts anew."""
+        await self._state.execute(
+            """UPDATE sessions SET turn_id = NULL, last_seq = :seq, reserved_seq = :seq, last_active_at = :now,
+                   customer_id = COALESCE(:customer, customer_id) WHERE thread_id = :id""",
+            {
+                "id": thread_id,
+                "seq": last_seq,
+                "now": clock.rfc3339(clock.now()),
+                "customer": customer_id,
+            },
+        )
+
+
+def _session(row: Row) -> Session:
+    return Session(
+        thread_id=row["thread_id"],
+        customer_id=row["customer_id"],
+        created_at=clock.parse(row["created_at"]),
+        last_active_at=clock.parse(row["last_active_at"]),
+        last_message_at=clock.parse(row["last_message_at"]),
+        last_seq=row["last_seq"],
+        reserved_seq=row["reserved_seq"],
+        turn_id=row["turn_id"],
+        turn_channel=row["turn_channel"],
+    )

@@ -1,0 +1,119 @@
+"""LangGraph's chunks -> typed events, and nothing else: no numbers, no log, no decisions."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, ToolMessage
+
+from smart_support.events import (
+    Clarification,
+    Escalation,
+    Event,
+    Message,
+    Route,
+    Token,
+    ToolCall,
+    ToolResult,
+)
+
+STREAM_MODES = ["messages", "updates"]
+_STATUSES = ("ok", "error", "rejected", "expired", "skipped")
+
+
+@dataclass(slots=True)
+class Spoken:
+    """What one turn of the graph said and used, gathered while its chunks pass.
+
+    Attributes:
+        streamed: ids of messages of which tokens have passed.
+        customer_id: the customer the turn's calls were about, where one is known.
+    """
+
+    streamed: set[str] = field(default_factory=set)
+    input_tokens: int = 0
+    output_tokens: int = 0
+    model: str | None = None
+    customer_id: str | None = None
+
+    def events(self, mode: str, chunk: Any) -> Iterator[Event]:
+        """The events in one `(mode, chunk)` of `astream(stream_mode=STREAM_MODES)`."""
+        if mode == "messages":
+            yield from self._from_message(*chunk)
+        elif mode == "updates" and isinstance(chunk, Mapping):
+            for node, update in chunk.items():
+                if node != "__interrupt__":
+                    for part in update if isinstance(update, list) else [update]:
+                        yield from self._from_update(str(node), part)
+
+    def _from_message(self, message: BaseMessage, metadata: Mapping[str, Any]) -> Iterator[Event]:
+        if not isinstance(message, (AIMessage, AIMessageChunk)) or message.additional_kwargs.get(
+            "clarification"
+        ):
+            return
+        if text := str(message.text):
+            if message.id:
+                self.streamed.add(message.id)
+            yield Token(agent=_speaker(message, str(metadata.get("langgraph_node", "agent"))), content=text)
+
+    def _from_update(self, node: str, update: Any) -> Iterator[Event]:
+        if not isinstance(update, Mapping):
+            return
+        if isinstance(route := update.get("route"), Mapping):
+            self._count(route.get("usage"))
+            yield Route(targets=list(route["targets"]), reason=str(route["reason"]))
+        messages = update.get("messages") or ()
+        for message in messages if isinstance(messages, Sequence) else [messages]:
+            if isinstance(message, AIMessage):
+                self._count(message.usage_metadata)
+                self.model = str(message.response_metadata.get("model_name") or "") or self.model
+                yield from self.of_message(message, node)
+            elif isinstance(message, ToolMessage):
+                yield from self.of_message(message, node)
+
+    def of_message(self, message: BaseMessage, node: str = "agent") -> Iterator[Event]:
+        """The events a finished message stands for; also those of one read from a checkpoint."""
+        if isinstance(message, AIMessage):
+            yield from _of_ai_message(message, _speaker(message, node))
+        elif isinstance(message, ToolMessage):
+            artifact = message.artifact if isinstance(message.artifact, Mapping) else {}
+            self.customer_id = artifact.get("customer_id") or self.customer_id
+            yield from _of_tool_message(message, artifact, node)
+
+    def _count(self, usage: Any) -> None:
+        if isinstance(usage, Mapping):
+            self.input_tokens += int(usage.get("input_tokens") or 0)
+            self.output_tokens += int(usage.get("output_tokens") or 0)
+
+
+def _speaker(message: BaseMessage, node: str) -> str:
+    return message.name or node
+
+
+def _of_ai_message(message: AIMessage, agent: str) -> Iterator[Event]:
+    if asked := message.additional_kwargs.get("clarification"):
+        yield Clarification(question=str(asked["question"]), options=list(asked["options"]))
+        return
+    if text := str(message.text):
+        yield Message(role="agent", content=text, agent=agent, message_id=message.id)
+    for call in message.tool_calls:
+        yield ToolCall(agent=agent, tool=call["name"], args=call["args"], tool_call_id=call["id"] or "")
+    for broken in message.invalid_tool_calls:
+        args = {"unreadable": str(broken.get("args"))[:2000]}
+        yield ToolCall(agent=agent, tool=broken["name"] or "", args=args, tool_call_id=broken["id"] or "")
+
+
+def _of_tool_message(message: ToolMessage, artifact: Mapping[str, Any], node: str) -> Iterator[Event]:
+    status = artifact.get("status")
+    if status not in _STATUSES:
+        status = "error" if message.status == "error" else "ok"
+    yield ToolResult(
+        agent=str(artifact.get("agent") or node),
+        tool=message.name or "",
+        tool_call_id=message.tool_call_id,
+        status=status,
+        content=str(message.text),
+        duration_ms=artifact.get("duration_ms"),
+    )
+    if isinstance(escalation := artifact.get("escalation"), Mapping):
+        yield Escalation(reason=str(escalation["reason"]), delivered=bool(escalation["delivered"]))

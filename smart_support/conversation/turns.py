@@ -1,0 +1,269 @@
+"""The turn: one at a time per thread, from a message or a decision to its end, through whatever door.
+
+Socket, REST, Gradio and the decision of an approval all come here. What a turn does between its first
+and its last event is in `course.py`; here is who may start one, in which order, and that it ends.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from smart_support import clock, log
+from smart_support.approvals.queue import Approval, ApprovalQueue
+from smart_support.conversation.broadcast import Broadcast
+from smart_support.conversation.course import Course
+from smart_support.conversation.limits import Limits, checked_thread_id
+from smart_support.conversation.recorder import Recorder
+from smart_support.conversation.sessions import Session, SessionManager
+from smart_support.errors import NoPendingApproval, SmartSupportError, StorageFailed
+from smart_support.events import Failure, Message, Record, Shown
+from smart_support.storage.event_log import EventLog
+
+logger = log.get_logger()
+MODEL_FAILED = "The language model could not answer. Your message is kept; please send it again in a moment."
+
+
+@dataclass
+class _Lane:
+    """One thread's turns. The lock is fair: turns run in the order they came."""
+
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    turns: int = 0
+
+
+class TurnRunner:
+    """Runs turns, and answers for their order, their record and their end."""
+
+    def __init__(
+        self,
+        *,
+        course: Course,
+        check_args: Callable[[Approval, Mapping[str, Any]], None],
+        sessions: SessionManager,
+        approvals: ApprovalQueue,
+        event_log: EventLog,
+        broadcast: Broadcast,
+        limits: Limits,
+    ) -> None:
+        """
+        Args:
+            course: what a turn does.
+            check_args: raises `InvalidArguments` where edited arguments don't fit the approval's tool.
+        """
+        self._course = course
+        self._check_args = check_args
+        self._sessions = sessions
+        self._approvals = approvals
+        self._log = event_log
+        self._broadcast = broadcast
+        self._limits = limits
+        self._lanes: dict[str, _Lane] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # What a door calls
+
+    async def say(self, thread_id: str, content: str, *, channel: str) -> str:
+        """Take a customer's message; its turn runs to the end, whoever listens or not.
+
+        Returns:
+            The turn's id.
+
+        Raises:
+            InvalidThreadId, InvalidContent, SessionExpired, RateLimited: it was not taken.
+        """
+        checked_thread_id(thread_id)
+        self._limits.checked_content(content)
+        if thread_id not in self._lanes:
+            await self._sessions.check_alive(thread_id)
+        await self._limits.count_message(thread_id)
+        message = Message(role="customer", content=content, message_id=clock.new_id())
+        return self._start(
+            thread_id, channel, lambda recorder: self._course.answer(recorder, message), message=True
+        )
+
+    async def decide(
+        self,
+        approval_id: str,
+        decision: str,
+        *,
+        decided_by: str,
+        via: str,
+        reason: str | None = None,
+        args: Mapping[str, Any] | None = None,
+    ) -> Approval:
+        """Decide an approval; returns once that is durable, while the conversation goes on by itself.
+
+        Args:
+            decision: `approve`, `reject`, or `edit` with the arguments to run instead.
+
+        Raises:
+            AlreadyDecided, ApprovalExpired, NotFound, InvalidRequest, InvalidArguments: nothing was changed.
+        """
+        if decision == "edit" and args is not None:
+            self._check_args(await self._approvals.get(approval_id), args)
+        decided = await self._approvals.decide(
+            approval_id, decision, decided_by=decided_by, via=via, reason=reason, args=args
+        )
+        self._start(decided.thread_id, via, lambda recorder: self._course.resume(recorder, decided))
+        return decided
+
+    async def pending(self, thread_id: str, interrupt_id: str | None = None) -> Approval:
+        """The approval that waits on a thread.
+
+        Raises:
+            AlreadyDecided, ApprovalExpired: the one asked for, or the one that just waited, is settled.
+            NoPendingApproval: nothing waits.
+        """
+        session = await self._sessions.load(thread_id)
+        for approval in reversed(await self._approvals.of_thread(thread_id)):
+            if interrupt_id not in (None, approval.interrupt_id):
+                continue
+            if approval.status == "pending":
+                return approval
+            latest = session is None or clock.parse(approval.requested_at) >= session.last_message_at
+            if interrupt_id or latest:
+                raise approval.refusal()
+            break
+        raise NoPendingApproval(f"thread {thread_id}: nothing waits for a decision")
+
+    async def converse(self, thread_id: str, content: str, *, channel: str) -> AsyncIterator[Shown]:
+        """Say something and yield that turn's events to its end. Raises as `say` does."""
+        listener = self._broadcast.listen(checked_thread_id(thread_id))
+        try:
+            turn_id = await self.say(thread_id, content, channel=channel)
+            while True:
+                shown = await listener.next()
+                if shown is not None and shown.turn_id == turn_id:
+                    yield shown
+                    if shown.event.ends_turn:
+                        return
+        finally:
+            self._broadcast.leave(thread_id, listener)
+
+    async def follow(self, thread_id: str, after: int = 0) -> AsyncIterator[Shown]:
+        """Everything after `after`, then what happens, until the thread is at rest."""
+        listener = self._broadcast.listen(checked_thread_id(thread_id))
+        try:
+            if thread_id not in self._lanes:
+                listener.put(None)
+            async for shown in self._broadcast.caught_up(thread_id, after, listener):
+                if shown is not None:
+                    yield shown
+                elif thread_id not in self._lanes:
+                    return
+        finally:
+            self._broadcast.leave(thread_id, listener)
+
+    # Life of the process
+
+    async def expire_forever(self) -> None:
+        """Expire approvals when they are due, and let their conversations go on."""
+        while True:
+            try:
+                await self._approvals.wait_until_due()
+                for approval in await self._approvals.expire_due():
+                    self._take_up(approval)
+            except Exception as error:
+                logger.error("expiry_failed", error=repr(error))
+                await asyncio.sleep(1)
+
+    async def recover(self) -> None:
+        """Finish what a crash cut off: turns, and decisions that no turn has taken up. Call before doors open."""
+        cut_off = await self._sessions.left_behind()
+        for session in cut_off:
+            logger.warning("turn_recovered", thread_id=session.thread_id, turn_id=session.turn_id)
+            self._start(
+                session.thread_id, session.turn_channel or "system", self._course.finish, recovering=session
+            )
+        threads = {session.thread_id for session in cut_off}
+        for approval in await self._approvals.not_resumed():
+            if approval.thread_id not in threads:
+                self._take_up(approval)
+
+    async def close(self, grace_seconds: float = 10) -> None:
+        """Let running turns end; what is still running then is left to the next start."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=grace_seconds)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    # One turn
+
+    def _take_up(self, approval: Approval) -> None:
+        self._start(approval.thread_id, "system", lambda recorder: self._course.resume(recorder, approval))
+
+    def _start(
+        self,
+        thread_id: str,
+        channel: str,
+        work: Callable[[Recorder], Awaitable[None]],
+        *,
+        message: bool = False,
+        recovering: Session | None = None,
+    ) -> str:
+        turn_id = (recovering and recovering.turn_id) or clock.new_id()
+        lane = self._lanes.setdefault(thread_id, _Lane())
+        lane.turns += 1
+        task = asyncio.create_task(
+            self._turn(lane, thread_id, turn_id, channel, work, message, recovering is not None)
+        )
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return turn_id
+
+    async def _turn(
+        self,
+        lane: _Lane,
+        thread_id: str,
+        turn_id: str,
+        channel: str,
+        work: Callable[[Recorder], Awaitable[None]],
+        message: bool,
+        recovering: bool,
+    ) -> None:
+        log.bind(thread_id=thread_id, turn_id=turn_id)
+        try:
+            async with lane.lock:
+                recorder = await self._recorder(thread_id, turn_id, channel, message, recovering)
+                logger.info("turn_began", channel=channel)
+                await self._to_its_end(recorder, work)
+                await self._sessions.end_turn(thread_id, recorder.seq, recorder.customer_id)
+                logger.info("turn_ended", duration_ms=recorder.elapsed_ms)
+        except Exception as error:
+            # A store failed: the turn stays marked as running, and the next start finishes it.
+            logger.error("turn_lost_its_store", error=repr(error))
+            told = Failure(code=StorageFailed.code, message="Something broke on our side; nothing was lost.")
+            self._broadcast.publish(thread_id, Record(thread_id, 2**53, told, turn_id=turn_id))
+        finally:
+            lane.turns -= 1
+            if lane.turns == 0:
+                del self._lanes[thread_id]
+                self._broadcast.publish(thread_id, None)
+
+    async def _recorder(
+        self, thread_id: str, turn_id: str, channel: str, message: bool, recovering: bool
+    ) -> Recorder:
+        covers_from = None
+        if recovering:
+            records = await self._log.read(thread_id)
+            covers_from = records[-1].seq + 1 if records else 1
+        session = await self._sessions.begin_turn(thread_id, turn_id, channel, message=message)
+        return Recorder(session, self._log, self._broadcast, self._sessions, covers_from)
+
+    async def _to_its_end(self, recorder: Recorder, work: Callable[[Recorder], Awaitable[None]]) -> None:
+        """Do the turn's work; whatever happens, the turn ends in one event, and all of it is durable."""
+        try:
+            await work(recorder)
+        except SmartSupportError as error:
+            await self._fail(recorder, error.code, error.message, error)
+        except Exception as error:
+            await self._fail(recorder, "model_error", MODEL_FAILED, error)
+        await recorder.settled()
+
+    async def _fail(self, recorder: Recorder, code: str, message: str, error: Exception) -> None:
+        logger.error("turn_failed", code=code, error=repr(error), exc_info=error.__cause__ or error)
+        await recorder.close_messages()
+        if not recorder.ended:
+            await recorder.emit(Failure(code=code, message=message))
