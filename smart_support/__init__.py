@@ -1,1 +1,20 @@
-"""Smart Support."""
+"""Smart Support: agents that act for customer support, every write approved by a human first."""
+
+from typing import TYPE_CHECKING, Any
+
+from smart_support.settings import Settings
+
+if TYPE_CHECKING:
+    from smart_support.application import create_app
+
+__all__ = ["Settings", "__version__", "create_app"]
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    # `create_app` brings everything with it; who only wants a word of ours should not wait for that.
+    if name == "create_app":
+        from smart_support.application import create_app
+
+        return create_app
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

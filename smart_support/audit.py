@@ -1,4 +1,4 @@
-"""The audit trail: append-only rows, each one's hash over the row before it. Who decided is not judged here."""
+"""The audit trail: append-only rows, each one's hash over the row before it. It judges nobody."""
 
 import hashlib
 from collections.abc import Iterable, Mapping

@@ -6,7 +6,6 @@ Names and fields are the wire's own (docs: PROTOCOL, section 2). Nothing here kn
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
-from functools import cache
 from typing import Any, ClassVar, Literal
 
 import orjson
@@ -146,22 +145,18 @@ class Failure(Event):
 
 
 _TYPES: dict[str, type[Event]] = {cls.type: cls for cls in Event.__subclasses__()}
-
-
-@cache
-def _field_names(cls: type[Event]) -> tuple[str, ...]:
-    return tuple(item.name for item in fields(cls))
+_FIELDS = {cls: tuple(item.name for item in fields(cls)) for cls in _TYPES.values()}
 
 
 def payload(event: Event) -> dict[str, Any]:
     """The event's own fields, as they go on a wire or into the log."""
-    return {name: getattr(event, name) for name in _field_names(type(event))}
+    return {name: getattr(event, name) for name in _FIELDS[type(event)]}
 
 
 def from_payload(type_: str, values: Mapping[str, Any]) -> Event:
     """The event a log row holds; fields that this version does not know are left out."""
     cls = _TYPES[type_]
-    known = _field_names(cls)
+    known = _FIELDS[cls]
     return cls(**{name: value for name, value in values.items() if name in known})
 
 

@@ -4,7 +4,6 @@
 a side effect. Who may approve, and what was decided, is the approval queue's business.
 """
 
-from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, TypedDict
 
 from langchain_core.language_models import BaseChatModel
@@ -25,6 +24,7 @@ from smart_support.tools.registry import Registry
 
 MAX_STEPS = 12
 MAX_GRAPH_STEPS = 400
+Node = Any  # LangGraph types its nodes by protocols that a plain Callable does not fit
 RESERVED = frozenset({"route", "gate", "approve", "act"})
 
 
@@ -75,7 +75,7 @@ def build_graph(
     return graph.compile(checkpointer=checkpointer).with_config(recursion_limit=MAX_GRAPH_STEPS)
 
 
-def _route_node(router: Router) -> Callable[[State], Awaitable[State]]:
+def _route_node(router: Router) -> Node:
     async def route(state: State) -> State:
         routing = await router.route(state["messages"])
         update: State = {
@@ -99,9 +99,7 @@ def _as_text(asked: dict[str, Any]) -> str:
     return "\n".join([asked["question"], *(f"- {option}" for option in asked["options"])])
 
 
-def _agent_node(
-    team: Team, spec: AgentSpec, registry: Registry, model: BaseChatModel
-) -> Callable[[State], Awaitable[State]]:
+def _agent_node(team: Team, spec: AgentSpec, registry: Registry, model: BaseChatModel) -> Node:
     async def speak(state: State) -> State:
         bind(agent=spec.name)
         target, steps = state["targets"][0], state.get("steps", 0)
@@ -136,7 +134,7 @@ def _own(answer: AIMessage, agent: str, history: list[AnyMessage]) -> AIMessage:
     for call in (*answer.tool_calls, *answer.invalid_tool_calls):
         if not call["id"] or call["id"] in seen:
             call["id"] = f"call_{new_id()}"
-        seen.add(call["id"])
+        seen.add(str(call["id"]))
     return AIMessage(
         content=answer.content,
         name=agent,
@@ -148,7 +146,7 @@ def _own(answer: AIMessage, agent: str, history: list[AnyMessage]) -> AIMessage:
     )
 
 
-def _gate_node(gatekeeper: Gatekeeper) -> Callable[[State, Any], Awaitable[State]]:
+def _gate_node(gatekeeper: Gatekeeper) -> Node:
     async def gate(state: State, config: Any) -> State:
         thread_id = config["configurable"]["thread_id"]
         agent = state["targets"][0]["agent"]
@@ -199,7 +197,7 @@ def _stopped(state: State, planned: PlannedCall, answer: dict[str, Any]) -> Stat
     return {"messages": messages, "call": None, "stopped": True, "targets": state["targets"][:1]}
 
 
-def _act_node(gatekeeper: Gatekeeper) -> Callable[[State, Any], Awaitable[State]]:
+def _act_node(gatekeeper: Gatekeeper) -> Node:
     async def act(state: State, config: Any) -> State:
         planned = PlannedCall.of(state["call"] or {})
         bind(agent=planned.agent)

@@ -190,7 +190,7 @@ class Gatekeeper:
 
         if tool.access is Access.READ:
             result = await run(None)
-            extra = {"status": "ok", "customer_id": planned.customer_id}
+            extra: dict[str, Any] = {"status": "ok", "customer_id": planned.customer_id}
             if tool.name == ESCALATE and isinstance(result, dict):
                 extra["escalation"] = {name: result[name] for name in ("reason", "delivered")}
             return _text(result), extra

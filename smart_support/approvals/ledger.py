@@ -106,9 +106,11 @@ class Ledger:
             "now": clock.rfc3339(clock.now()),
         }
         connection.execute(
-            """INSERT INTO action_ledger (thread_id, tool_call_id, approval_id, tool, digest, idempotency_key,
-                   intent_at, status)
-               VALUES (:thread_id, :tool_call_id, :approval_id, :tool, :digest, :idempotency_key, :now, 'begun')""",
+            """INSERT INTO action_ledger
+                   (thread_id, tool_call_id, approval_id, tool, digest, idempotency_key, intent_at, status)
+               VALUES
+                   (:thread_id, :tool_call_id, :approval_id, :tool, :digest, :idempotency_key, :now,
+                    'begun')""",
             row,
         )
         _audit(connection, "execution_begun", row, {"idempotency_key": row["idempotency_key"]})

@@ -28,8 +28,9 @@ MAX_REASON_CHARS = 2000
 
 _SELECT = "SELECT * FROM approvals WHERE approval_id = :id"
 _INSERT = """
-    INSERT INTO approvals (approval_id, thread_id, interrupt_id, part, tool_call_id, customer_id, agent, action,
-        args, requested_args, tool_version, digest, summary, effect, risk, status, requested_at, expires_at)
+    INSERT INTO approvals (approval_id, thread_id, interrupt_id, part, tool_call_id, customer_id, agent,
+        action, args, requested_args, tool_version, digest, summary, effect, risk, status, requested_at,
+        expires_at)
     VALUES (:approval_id, :thread_id, :interrupt_id, :part, :tool_call_id, :customer_id, :agent, :action,
         :args, :args, :tool_version, :digest, :summary, :effect, :risk, 'pending', :requested_at, :expires_at)
 """
@@ -264,7 +265,8 @@ class ApprovalQueue:
 
     def _request(self, connection: Connection, wanted: Request) -> tuple[Approval, bool]:
         found = connection.execute(
-            "SELECT * FROM approvals WHERE thread_id = :thread AND interrupt_id = :interrupt AND part = :part",
+            """SELECT * FROM approvals
+               WHERE thread_id = :thread AND interrupt_id = :interrupt AND part = :part""",
             {"thread": wanted.thread_id, "interrupt": wanted.interrupt_id, "part": wanted.part},
         )
         if found:

@@ -1,4 +1,4 @@
-"""What a turn does between its first and its last event: answer, resume after a decision, finish after a crash.
+"""What a turn does from its first event to its last: answer, resume on a decision, finish after a crash.
 
 The graph's chunks are understood in `stream.py`, its interrupts in `waiting.py`. Order, numbers and the
 record of it all are `turns.py`'s and `recorder.py`'s.

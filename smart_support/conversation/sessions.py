@@ -109,8 +109,9 @@ class SessionManager:
     async def end_turn(self, thread_id: str, last_seq: int, customer_id: str | None) -> None:
         """Mark a thread as at rest; its time to live starts anew."""
         await self._state.execute(
-            """UPDATE sessions SET turn_id = NULL, last_seq = :seq, reserved_seq = :seq, last_active_at = :now,
-                   customer_id = COALESCE(:customer, customer_id) WHERE thread_id = :id""",
+            """UPDATE sessions SET turn_id = NULL, last_seq = :seq, reserved_seq = :seq,
+                   last_active_at = :now, customer_id = COALESCE(:customer, customer_id)
+               WHERE thread_id = :id""",
             {
                 "id": thread_id,
                 "seq": last_seq,

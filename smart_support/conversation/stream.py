@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast, get_args
 
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, ToolMessage
 
@@ -15,10 +15,11 @@ from smart_support.events import (
     Token,
     ToolCall,
     ToolResult,
+    ToolStatus,
 )
 
 STREAM_MODES = ["messages", "updates"]
-_STATUSES = ("ok", "error", "rejected", "expired", "skipped")
+_STATUSES: frozenset[str] = frozenset(get_args(ToolStatus))
 
 
 @dataclass(slots=True)
@@ -104,14 +105,14 @@ def _of_ai_message(message: AIMessage, agent: str) -> Iterator[Event]:
 
 
 def _of_tool_message(message: ToolMessage, artifact: Mapping[str, Any], node: str) -> Iterator[Event]:
-    status = artifact.get("status")
+    status = str(artifact.get("status"))
     if status not in _STATUSES:
         status = "error" if message.status == "error" else "ok"
     yield ToolResult(
         agent=str(artifact.get("agent") or node),
         tool=message.name or "",
         tool_call_id=message.tool_call_id,
-        status=status,
+        status=cast(ToolStatus, status),
         content=str(message.text),
         duration_ms=artifact.get("duration_ms"),
     )

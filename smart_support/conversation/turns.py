@@ -169,7 +169,7 @@ class TurnRunner:
                 await asyncio.sleep(1)
 
     async def recover(self) -> None:
-        """Finish what a crash cut off: turns, and decisions that no turn has taken up. Call before doors open."""
+        """Finish what a crash cut off: turns, and decisions no turn has taken up. Call before doors open."""
         cut_off = await self._sessions.left_behind()
         for session in cut_off:
             logger.warning("turn_recovered", thread_id=session.thread_id, turn_id=session.turn_id)

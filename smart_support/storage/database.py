@@ -59,7 +59,8 @@ class StateDatabase:
 
     def execute_now(self, sql: str, params: Mapping[str, Any] | None = None) -> list[Row]:
         """One statement from a caller that is not async; waits for the owning thread."""
-        return self._owner.submit(self._transaction, lambda c: c.execute(sql, params)).result()
+        rows: list[Row] = self._owner.submit(self._transaction, lambda c: c.execute(sql, params)).result()
+        return rows
 
     def close(self) -> None:
         """Finish what was handed in, then close the file."""

@@ -27,8 +27,9 @@ log = get_logger()
 
 # Columns filled from the event's own field of the same name where it has one.
 _FROM_EVENT = (
-    "agent role tool tool_call_id status approval_id outcome decided_by model duration_ms first_token_ms code"
-).split()
+    *("agent", "role", "tool", "tool_call_id", "status", "approval_id", "outcome", "decided_by"),
+    *("model", "duration_ms", "first_token_ms", "code"),
+)
 _TYPES = {
     "event_id": "UUID",
     "thread_id": "VARCHAR",
@@ -47,7 +48,8 @@ _TYPES = {
     "cost_usd": "DOUBLE",
     "payload": "VARCHAR",
 }
-_INSERT = f"INSERT INTO events BY NAME SELECT unnest(from_json(?, '{orjson.dumps([_TYPES]).decode()}'), recursive := true)"
+_STRUCTURE = orjson.dumps([_TYPES]).decode()
+_INSERT = f"INSERT INTO events BY NAME SELECT unnest(from_json(?, '{_STRUCTURE}'), recursive := true)"
 _READ = """
     SELECT event_id, thread_id, turn_id, first_seq, seq, happened_at, type, channel, customer_id, payload
     FROM events WHERE thread_id = ? AND seq > ? ORDER BY seq LIMIT ?
@@ -139,7 +141,11 @@ class EventLog:
 
 def _connect(path: Path) -> duckdb.DuckDBPyConnection:
     # A file of the older format can still be opened by the release before this one; see docs of DuckDB.
-    config = {"threads": 2, "checkpoint_threshold": "1MB", "storage_compatibility_version": "v1.5.0"}
+    config: dict[str, Any] = {
+        "threads": 2,
+        "checkpoint_threshold": "1MB",
+        "storage_compatibility_version": "v1.5.0",
+    }
     try:
         return duckdb.connect(str(path), config=config)
     except duckdb.IOException as error:

@@ -1,0 +1,171 @@
+"""Who the agents are: agents.yaml read into `Team` and `AgentSpec`. Errors name file, line and the fix.
+
+What an agent does with its tools is the graph's business; what a tool is, the registry's.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from smart_support.errors import ConfigError
+from smart_support.settings import ROOT
+from smart_support.tools.registry import Registry
+
+TEMPLATES = ROOT / "data" / "templates"
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Personality(_Part):
+    """How the company speaks."""
+
+    tone: Text = "friendly, brief and exact"
+    greeting: Text = "Hello! How can I help?"
+    escalation_message: Text = "A colleague will take over from here."
+
+
+class AgentSpec(_Part):
+    """One agent.
+
+    Attributes:
+        name: what the record calls it; a node of the graph has the same name.
+        title: what people read.
+        description: what it is for, one line; the router chooses by it.
+        instructions: more for its own prompt.
+        tools: what it may call, and nothing else.
+        examples: prompts that a newcomer can try.
+    """
+
+    name: Name
+    title: Text
+    description: Text
+    instructions: str = ""
+    tools: tuple[Name, ...] = ()
+    examples: tuple[Text, ...] = ()
+
+
+class _File(_Part):
+    company: Text
+    personality: Personality = Personality()
+    fallback: Name
+    agents: tuple[AgentSpec, ...] = Field(min_length=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Team:
+    """A company's agents.
+
+    Attributes:
+        fallback: the agent that takes what fits no other.
+        source: the file it came from, for messages.
+    """
+
+    company: str
+    personality: Personality
+    agents: tuple[AgentSpec, ...]
+    fallback: str
+    source: str
+
+    def agent(self, name: str) -> AgentSpec | None:
+        """The agent of that name, or None."""
+        return next((spec for spec in self.agents if spec.name == name), None)
+
+
+def bundled_template(name: str) -> Path:
+    """The file of a bundled template.
+
+    Raises:
+        ConfigError: there is none of that name; lists those there are.
+    """
+    path = TEMPLATES / f"{name}.yaml"
+    bundled = sorted(file.stem for file in TEMPLATES.glob("*.yaml"))
+    if name not in bundled:
+        raise ConfigError(
+            f"SMART_SUPPORT_TEMPLATE={name}: no such template; choose one of {', '.join(bundled)}"
+        )
+    return path
+
+
+def load_team(path: Path) -> Team:
+    """Read an agents file.
+
+    Raises:
+        ConfigError: it can't be read or something in it is wrong: file, line, value and what to do.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        content = yaml.safe_load(text)
+    except OSError as error:
+        raise ConfigError(
+            f"{path}: can't be read: {error.strerror}; check SMART_SUPPORT_AGENTS_FILE"
+        ) from None
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
+        raise ConfigError(f"{path}: is not YAML: {error}") from None
+    try:
+        file = _File.model_validate(content)
+    except ValidationError as error:
+        problems = [_explain(path, root, item["loc"], item["msg"]) for item in error.errors()]
+        raise ConfigError("\n".join(problems)) from None
+    _check_names(path, root, file)
+    return Team(file.company, file.personality, file.agents, file.fallback, str(path))
+
+
+def check_tools(team: Team, registry: Registry) -> None:
+    """Every tool an agent is given must exist.
+
+    Raises:
+        ConfigError: one does not; lists those there are.
+    """
+    known = ", ".join(sorted(tool.name for tool in registry))
+    for spec in team.agents:
+        for name in spec.tools:
+            if name not in registry:
+                raise ConfigError(
+                    f"{team.source}: agent {spec.name!r} is given {name!r}, which is not a tool; "
+                    f"there are: {known}"
+                )
+
+
+def _check_names(path: Path, root: yaml.Node | None, file: _File) -> None:
+    seen: set[str] = set()
+    for place, spec in enumerate(file.agents):
+        if spec.name in seen:
+            problem = f"agent {spec.name!r} is there twice; rename one of the two"
+            raise ConfigError(_explain(path, root, ("agents", place, "name"), problem))
+        seen.add(spec.name)
+    if file.fallback not in seen:
+        problem = f"{file.fallback!r} is not one of the agents: {', '.join(sorted(seen))}"
+        raise ConfigError(_explain(path, root, ("fallback",), problem))
+
+
+def _explain(path: Path, root: yaml.Node | None, place: Sequence[int | str], problem: str) -> str:
+    where = ".".join(str(part) for part in place)
+    return f"{path}:{_line(root, place)}: {where or 'the file'}: {problem}"
+
+
+def _line(node: yaml.Node | None, place: Sequence[int | str]) -> int:
+    """The line (from 1) of the deepest part of `place` that the file has."""
+    for part in place:
+        inner = _child(node, part)
+        if inner is None:
+            break
+        node = inner
+    return int(node.start_mark.line) + 1 if node else 1
+
+
+def _child(node: Any, part: int | str) -> yaml.Node | None:
+    if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+        return node.value[part]  # type: ignore[no-any-return]
+    if isinstance(node, yaml.MappingNode):
+        children: Mapping[str, yaml.Node] = {key.value: value for key, value in node.value}
+        return children.get(str(part))
+    return None

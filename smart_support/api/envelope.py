@@ -1,0 +1,75 @@
+"""The one shape of every REST answer, and every error turned into it. No route is known here."""
+
+from typing import Any
+
+import orjson
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from starlette.exceptions import HTTPException
+
+from smart_support.errors import RateLimited, SmartSupportError
+from smart_support.log import get_logger
+
+log = get_logger()
+PREFIX = "/api/v1"
+_CODES = {404: "not_found", 405: "method_not_allowed", 401: "unauthorized", 403: "forbidden"}
+
+
+def answer(data: Any, *, meta: dict[str, Any] | None = None, status: int = 200) -> Response:
+    """`{"success": true, "data": ..., "error": null}`, with `meta` where it is given."""
+    body = {"success": True, "data": data, "error": None}
+    return _json(body | {"meta": meta} if meta is not None else body, status)
+
+
+def failure(code: str, message: str, status: int, headers: dict[str, str] | None = None) -> Response:
+    """`{"success": false, "data": null, "error": {"code", "message"}}`."""
+    body = {"success": False, "data": None, "error": {"code": code, "message": message}}
+    return _json(body, status, headers)
+
+
+def handle_errors(app: FastAPI) -> None:
+    """Have every error under `/api/v1` answered with the envelope, never with a stack trace."""
+    app.add_exception_handler(SmartSupportError, _ours)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+def _json(body: dict[str, Any], status: int, headers: dict[str, str] | None = None) -> Response:
+    return Response(orjson.dumps(body), status, headers, media_type="application/json")
+
+
+async def _ours(request: Request, error: Exception) -> Response:
+    assert isinstance(error, SmartSupportError)
+    wait = {"Retry-After": str(error.retry_after_seconds)} if isinstance(error, RateLimited) else None
+    return failure(error.code, error.message, error.status, wait)
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    items = error.errors()
+    if any(item["type"] == "json_invalid" for item in items):
+        return failure("invalid_json", "Invalid JSON: the body is not a JSON object", 400)
+    return failure("invalid_request", "; ".join(_explain(item) for item in items[:5]), 422)
+
+
+def _explain(item: dict[str, Any]) -> str:
+    """`limit: Input should be less than or equal to 100`."""
+    place = [str(part) for part in item["loc"] if part not in ("body", "query", "path", "header")]
+    return f"{'.'.join(place) or 'body'}: {item['msg']}"
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    if request.url.path.startswith(PREFIX):
+        code = _CODES.get(error.status_code, "invalid_request")
+        hint = "; see /api/v1/openapi.json for what there is" if error.status_code == 404 else ""
+        return failure(code, f"{error.detail}{hint}", error.status_code, dict(error.headers or {}))
+    return Response(str(error.detail), error.status_code, error.headers)
+
+
+async def _unexpected(request: Request, error: Exception) -> Response:
+    log.error("request_failed", path=request.url.path, error=repr(error))
+    message = "Something broke on our side; nothing was changed. Try again, or look at the server's log."
+    return failure("internal_error", message, 500)

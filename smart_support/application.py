@@ -1,0 +1,235 @@
+"""The composition root: builds every service once, wires the doors, owns start-up, recovery and shutdown."""
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack
+from typing import Any
+
+import aiosqlite
+import jsonschema
+from fastapi import FastAPI
+from langchain_core.language_models import BaseChatModel
+from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+
+from smart_support import __version__, log
+from smart_support.agents.graph import build_graph
+from smart_support.agents.models import chat_model as model_named
+from smart_support.agents.spec import Team, bundled_template, check_tools, load_team
+from smart_support.analytics.metrics import Metrics
+from smart_support.analytics.replay import Replay
+from smart_support.api import routes, socket
+from smart_support.api.envelope import handle_errors
+from smart_support.api.origin import SameOrigin
+from smart_support.approvals.ledger import Ledger
+from smart_support.approvals.queue import Approval, ApprovalQueue
+from smart_support.conversation.broadcast import Broadcast
+from smart_support.conversation.course import Course
+from smart_support.conversation.limits import Limits
+from smart_support.conversation.sessions import SessionManager
+from smart_support.conversation.turns import TurnRunner
+from smart_support.errors import InvalidArguments
+from smart_support.escalation import Escalations
+from smart_support.settings import ROOT, Settings
+from smart_support.storage.database import StateDatabase
+from smart_support.storage.event_log import EventLog
+from smart_support.tools.commerce import CommerceTools
+from smart_support.tools.demo_store import DemoStore
+from smart_support.tools.handoff import handoff_tool
+from smart_support.tools.registry import Registry, tools_of
+
+logger = log.get_logger()
+
+
+class Services:
+    """All that the doors call. Made when the app is made, opened when it starts.
+
+    Attributes:
+        turns: say, decide, follow.
+        approvals: what waits or waited for a human.
+        metrics, replay: figures and recorded conversations.
+        team, registry: who the agents are, and the tools there are.
+    """
+
+    event_log: EventLog
+    state: StateDatabase
+    session_manager: SessionManager
+    broadcast: Broadcast
+    approvals: ApprovalQueue
+    turns: TurnRunner
+    metrics: Metrics
+    replay: Replay
+
+    def __init__(
+        self, settings: Settings, *, graph: Any = None, chat_model: BaseChatModel | None = None
+    ) -> None:
+        """
+        Raises:
+            ConfigError: the settings name a model or agents that can't be used.
+        """
+        self.settings = settings
+        self.team: Team = load_team(settings.agents_file or bundled_template(settings.template))
+        self.registry = Registry()
+        self._escalations = Escalations(settings)
+        self._graph = graph
+        self._model = None if graph is not None else chat_model or model_named(settings)
+        self._opened = AsyncExitStack()
+
+    async def open(self, app: FastAPI) -> None:
+        """Open the stores, put the parts together, finish what a crash cut off.
+
+        Raises:
+            ConfigError: a store can't be opened, or an agent is given a tool that does not exist.
+        """
+        folder, settings = self.settings.data_dir, self.settings
+        self.state = StateDatabase(folder / "state.sqlite")
+        self._opened.callback(self.state.close)
+        self.event_log = EventLog(folder / "events.duckdb")
+        self._opened.callback(self.event_log.close)
+        self.session_manager = SessionManager(self.state, settings.session_ttl_seconds)
+        app.state.session_manager = self.session_manager
+        self.broadcast = Broadcast(self.event_log)
+        self.approvals = ApprovalQueue(self.state, settings.approval_ttl_seconds)
+        self.metrics = Metrics(self.event_log, settings.session_ttl_seconds)
+        self.replay = Replay(self.event_log)
+        ledger = Ledger(self.state)
+        graph = self._graph if self._graph is not None else await self._own_graph(ledger)
+        course = Course(
+            graph=graph,
+            fallback_agent=self.team.fallback,
+            approvals=self.approvals,
+            ledger=ledger,
+            event_log=self.event_log,
+        )
+        self.turns = TurnRunner(
+            course=course,
+            check_args=self._check_args,
+            sessions=self.session_manager,
+            approvals=self.approvals,
+            event_log=self.event_log,
+            broadcast=self.broadcast,
+            limits=Limits(settings),
+        )
+        self._opened.push_async_callback(self.turns.close)
+        await self.turns.recover()
+        await self._opened.enter_async_context(_running(self.turns.expire_forever()))
+        logger.info(
+            "started", model=settings.model, agents=len(self.team.agents), tools=len([*self.registry])
+        )
+
+    async def close(self) -> None:
+        """Let turns end, then close the stores, the last opened first."""
+        await self._opened.aclose()
+
+    async def _own_graph(self, ledger: Ledger) -> Any:
+        store = DemoStore(self.settings.data_dir / "shop.sqlite", ROOT / "data" / "shop")
+        self._opened.callback(store.close)
+        self.registry.add(
+            *tools_of(CommerceTools(store)),
+            handoff_tool(self._escalations.escalate, self.team.personality.escalation_message),
+        )
+        check_tools(self.team, self.registry)
+        connection = await self._opened.enter_async_context(
+            aiosqlite.connect(self.settings.data_dir / "checkpoints.sqlite")
+        )
+        saver = AsyncSqliteSaver(connection)
+        await saver.setup()
+        assert self._model is not None
+        return build_graph(self.team, self.registry, self._model, ledger, saver)
+
+    def _check_args(self, approval: Approval, args: Mapping[str, Any]) -> None:
+        """Edited arguments must fit the tool; for a tool that is not ours, the types of the asked ones."""
+        tool = self.registry.get(approval.action)
+        if tool is not None:
+            tool.check(args)
+            return
+        problems = [*jsonschema.Draft202012Validator(_same_types(approval.requested_args)).iter_errors(args)]
+        if problems:
+            raise InvalidArguments(
+                f"{approval.action}: " + "; ".join(item.message[:200] for item in problems)
+            )
+
+
+def create_app(
+    settings: Settings | None = None, *, graph: Any = None, chat_model: BaseChatModel | None = None
+) -> FastAPI:
+    """The whole application: console, socket and REST over one set of services.
+
+    Args:
+        settings: from the environment where left out.
+        graph: a LangGraph graph of your own, in place of the configured agents.
+        chat_model: a LangChain chat model of your own, in place of the one the settings name.
+
+    Raises:
+        ConfigError: a setting or the agents file is wrong; says which and what to do.
+    """
+    settings = settings or Settings()
+    log.configure(settings.log_format, settings.log_level)
+    services = Services(settings, graph=graph, chat_model=chat_model)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        try:
+            await services.open(app)
+            yield
+        finally:
+            await services.close()
+
+    app = FastAPI(
+        title="Smart Support",
+        version=__version__,
+        openapi_url="/api/v1/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    app.state.services = services
+    app.add_middleware(SameOrigin)
+    handle_errors(app)
+    app.include_router(routes.router)
+    app.include_router(socket.router)
+    _mount_console(app, services)
+    return app
+
+
+def _mount_console(app: FastAPI, services: Services) -> None:
+    # Gradio asks its makers' servers unless told otherwise, and reads this when it is imported.
+    os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    import pages
+
+    pages.mount(app, services)
+
+
+@contextlib.asynccontextmanager
+async def _running(work: Any) -> AsyncIterator[None]:
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def _same_types(args: Mapping[str, Any]) -> dict[str, Any]:
+    """A schema that takes objects with the same names, each of the same JSON type."""
+    return {
+        "type": "object",
+        "properties": {name: {"type": _json_type(value)} for name, value in args.items()},
+        "required": list(args),
+        "additionalProperties": False,
+    }
+
+
+def _json_type(value: Any) -> str | list[str]:
+    for kind, name in (
+        (bool, "boolean"),
+        (int, "integer"),
+        (float, "number"),
+        (str, "string"),
+        (list, "array"),
+    ):
+        if isinstance(value, kind):
+            return name
+    return "object" if isinstance(value, dict) else ["null", "string", "number", "boolean"]

@@ -1,0 +1,45 @@
+"""The tool that hands a conversation over to a human. How the human is told comes from outside."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from smart_support.tools.registry import Access, Args, Call, Tool
+
+ESCALATE = "escalate_to_human"
+
+Escalate = Callable[[str, str], Awaitable[bool]]
+
+
+def handoff_tool(escalate: Escalate, words: str) -> Tool:
+    """`escalate_to_human(reason)`: a read, for it changes nothing of the business and must never wait.
+
+    Args:
+        escalate: awaited with (thread id, reason); whether a human was reached.
+        words: what the customer is told.
+    """
+
+    async def run(args: Args, call: Call) -> dict[str, Any]:
+        reason = str(args["reason"])
+        delivered = await escalate(call.thread_id, reason)
+        return {"message": words, "reason": reason, "delivered": delivered}
+
+    return Tool(
+        name=ESCALATE,
+        description="Hand the conversation over to a human colleague, when the customer asks for a person "
+        "or nothing else helps.",
+        schema={
+            "type": "object",
+            "properties": {
+                "reason": {
+                    "type": "string",
+                    "minLength": 1,
+                    "maxLength": 2000,
+                    "description": "what the human should know, in one or two sentences",
+                }
+            },
+            "required": ["reason"],
+            "additionalProperties": False,
+        },
+        access=Access.READ,
+        run=run,
+    )
