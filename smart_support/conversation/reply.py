@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 import orjson
 
+from smart_support.errors import SmartSupportError
 from smart_support.events import (
     Clarification,
     Escalation,
@@ -54,6 +55,10 @@ class Reply:
         else:
             self._between_messages = True
             self._add_fact(event)
+
+    def fail(self, error: SmartSupportError) -> None:
+        """The turn could not begin."""
+        self.status, self.error = "error", {"code": error.code, "message": error.message}
 
     def as_dict(self, approval: dict[str, Any] | None = None) -> dict[str, Any]:
         """The answer as programs get it; `approval` is the one that `approval_id` names."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from smart_support import clock, log
 from smart_support.approvals.queue import Approval, ApprovalQueue
-from smart_support.conversation.broadcast import Broadcast
+from smart_support.conversation.broadcast import Broadcast, Listener
 from smart_support.conversation.course import Course
 from smart_support.conversation.limits import Limits, checked_thread_id
 from smart_support.conversation.recorder import Recorder
@@ -100,13 +100,8 @@ class TurnRunner:
         Raises:
             AlreadyDecided, ApprovalExpired, NotFound, InvalidRequest, InvalidArguments: nothing was changed.
         """
-        if decision == "edit" and args is not None:
-            self._check_args(await self._approvals.get(approval_id), args)
-        decided = await self._approvals.decide(
-            approval_id, decision, decided_by=decided_by, via=via, reason=reason, args=args
-        )
-        self._start(decided.thread_id, via, lambda recorder: self._course.resume(recorder, decided))
-        return decided
+        how = {"decided_by": decided_by, "via": via, "reason": reason, "args": args}
+        return (await self._decide(approval_id, decision, **how))[0]
 
     async def pending(self, thread_id: str, interrupt_id: str | None = None) -> Approval:
         """The approval that waits on a thread.
@@ -132,12 +127,19 @@ class TurnRunner:
         listener = self._broadcast.listen(checked_thread_id(thread_id))
         try:
             turn_id = await self.say(thread_id, content, channel=channel)
-            while True:
-                shown = await listener.next()
-                if shown is not None and shown.turn_id == turn_id:
-                    yield shown
-                    if shown.event.ends_turn:
-                        return
+            async for shown in self._heard(listener, thread_id, turn_id):
+                yield shown
+        finally:
+            self._broadcast.leave(thread_id, listener)
+
+    async def carry_out(self, approval_id: str, decision: str, **how: Any) -> AsyncIterator[Shown]:
+        """Decide, and yield the events of the turn that follows. Takes and raises what `decide` does."""
+        thread_id = (await self._approvals.get(approval_id)).thread_id
+        listener = self._broadcast.listen(thread_id)
+        try:
+            _, turn_id = await self._decide(approval_id, decision, **how)
+            async for shown in self._heard(listener, thread_id, turn_id):
+                yield shown
         finally:
             self._broadcast.leave(thread_id, listener)
 
@@ -191,8 +193,27 @@ class TurnRunner:
 
     # One turn
 
-    def _take_up(self, approval: Approval) -> None:
-        self._start(approval.thread_id, "system", lambda recorder: self._course.resume(recorder, approval))
+    async def _decide(
+        self, approval_id: str, decision: str, *, args: Mapping[str, Any] | None = None, **how: Any
+    ) -> tuple[Approval, str]:
+        if decision == "edit" and args is not None:
+            self._check_args(await self._approvals.get(approval_id), args)
+        decided = await self._approvals.decide(approval_id, decision, args=args, **how)
+        return decided, self._take_up(decided, how["via"])
+
+    def _take_up(self, approval: Approval, via: str = "system") -> str:
+        return self._start(approval.thread_id, via, lambda recorder: self._course.resume(recorder, approval))
+
+    async def _heard(self, listener: Listener, thread_id: str, turn_id: str) -> AsyncIterator[Shown]:
+        """One turn's events out of all that a listener hears."""
+        while True:
+            shown = await listener.next()
+            if shown is None and thread_id not in self._lanes:
+                return
+            if shown is not None and shown.turn_id == turn_id:
+                yield shown
+                if shown.event.ends_turn:
+                    return
 
     def _start(
         self,

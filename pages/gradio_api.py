@@ -1,0 +1,98 @@
+"""The six functions of the Gradio API: `gradio_client` and `/gradio_api/call/*` reach these and no others.
+
+They are doors on the same services as REST. A streamed answer goes out in a few steps, each of them whole.
+"""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import gradio as gr
+
+from smart_support import clock
+from smart_support.auth import LOCAL_USER
+from smart_support.conversation.reply import Reply
+from smart_support.conversation.steps import in_steps
+from smart_support.errors import SmartSupportError
+
+if TYPE_CHECKING:
+    from smart_support.application import Services
+
+SECONDS_BETWEEN_STEPS = 0.1
+
+
+def add_api(services: "Services") -> None:
+    """Register the functions; call it inside the console's Blocks."""
+
+    async def chat(message: str, thread_id: str = "") -> AsyncIterator[dict]:  # type: ignore[type-arg]
+        """Say something in a conversation; an empty thread_id begins a new one. The last object is final."""
+        reply = Reply(thread_id or clock.new_id())
+        try:
+            events = services.turns.converse(reply.thread_id, message, channel="gradio")
+            async for step in in_steps(events, SECONDS_BETWEEN_STEPS):
+                for shown in step:
+                    reply.add(shown)
+                if reply.status == "streaming":
+                    yield reply.as_dict()
+        except SmartSupportError as error:
+            reply.fail(error)
+        approval = await services.approvals.get(reply.approval_id) if reply.approval_id else None
+        yield reply.as_dict(approval.wire() if approval else None)
+
+    async def pending_approvals() -> list[dict]:  # type: ignore[type-arg]
+        """What waits for a human, the newest first."""
+        return [approval.wire() for approval in await services.approvals.list("pending", limit=1000)]
+
+    async def decide(
+        approval_id: str,
+        decision: str,
+        reason: str = "",
+        args: dict | None = None,  # type: ignore[type-arg]
+    ) -> dict:  # type: ignore[type-arg]
+        """Approve, reject, or edit (args run instead); answers when the turn that follows has ended."""
+        with _told():
+            how = {"decided_by": LOCAL_USER, "via": "gradio", "reason": reason or None, "args": args}
+            reply = Reply((await services.approvals.get(approval_id)).thread_id)
+            async for shown in services.turns.carry_out(approval_id, decision, **how):
+                reply.add(shown)
+            approval = await services.approvals.get(approval_id)
+            return {"approval": approval.wire(), "reply": reply.text}
+
+    async def conversations(
+        status: str = "",
+        agent: str = "",
+        outcome: str = "",
+        q: str = "",
+        since: str = "",
+        until: str = "",
+        limit: int = 50,
+        cursor: str = "",
+    ) -> list[dict]:  # type: ignore[type-arg]
+        """Recorded conversations, the newest first; empty text is no filter."""
+        given = {"status": status, "agent": agent, "outcome": outcome, "q": q, "since": since, "until": until}
+        with _told():
+            wanted = {name: value or None for name, value in given.items()}
+            found, _ = await services.metrics.conversations(**wanted, limit=limit, cursor=cursor or None)
+            return found
+
+    async def replay(thread_id: str, after: int = 0, limit: int = 200) -> list[dict]:  # type: ignore[type-arg]
+        """A conversation's recorded steps in order."""
+        with _told():
+            return await services.replay.steps(thread_id, after, limit)
+
+    async def analytics(range: str = "7d", since: str = "", until: str = "") -> dict:  # type: ignore[type-arg]
+        """The figures of a range (24h, 7d, 30d, 90d, all), or of since and until."""
+        with _told():
+            return await services.metrics.analytics(range, since or None, until or None)
+
+    for function in (chat, pending_approvals, decide, conversations, replay, analytics):
+        gr.api(function, api_name=function.__name__, concurrency_limit=None)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Errors as Gradio tells them: `code: message`, and no trace."""
+    try:
+        yield
+    except SmartSupportError as error:
+        raise gr.Error(f"{error.code}: {error.message}", print_exception=False) from None
