@@ -1,0 +1,51 @@
+# The few commands there are. Everything runs from .venv, which is made when it is missing or out of date.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: run test test-nightly check bench lock clean
+
+run: .venv/run
+	$(BIN)/python app.py
+
+test: .venv/dev .venv/browser
+	$(BIN)/python -m pytest -m "not nightly"
+
+test-nightly: .venv/dev .venv/browser
+	$(BIN)/python -m pytest
+
+check: .venv/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: .venv/dev
+	$(BIN)/python benchmarks/turn_cost.py
+	$(BIN)/python benchmarks/start_up.py
+
+lock: .venv/dev
+	$(BIN)/python -m uv pip compile --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links \
+		--no-header --quiet --output-file requirements.txt requirements.in
+	$(BIN)/python -m uv pip compile --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links \
+		--no-header --quiet --output-file requirements-dev.txt requirements-dev.in
+
+clean:
+	rm -rf .venv data/var tests/artifacts .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+
+.venv/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit("Smart Support needs Python 3.11 or later" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv .venv
+
+.venv/run: .venv/bin/python requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	touch $@
+
+.venv/dev: .venv/run requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	touch $@
+
+# Any Chromium will do: one that is there, else the distribution's package, else Playwright's own.
+.venv/browser: .venv/dev
+	@$(BIN)/python -m tests.chromium || sh tests/install-chromium $(BIN)/playwright
+	@$(BIN)/python -m tests.chromium
+	@touch $@
