@@ -1,0 +1,1 @@
+"""Figures over the event log, recorded conversations, and exports. Reads only."""

@@ -1,0 +1,78 @@
+-- Conversations that started in the range, the newest first, from a place in that order on.
+-- $candidates bounds how many are judged: a page where no filter looks at the judgement.
+WITH candidate AS MATERIALIZED (
+    SELECT thread_id, min(happened_at) AS started_at
+    FROM events
+    WHERE
+        happened_at >= $since AND happened_at < $until AND first_seq = 1
+        AND ($after_at IS NULL OR happened_at < $after_at OR (happened_at = $after_at AND thread_id < $after_id))
+        AND ($agent IS NULL OR thread_id IN (
+            SELECT thread_id FROM events WHERE happened_at >= $since AND agent = $agent
+        ))
+        -- The text as JSON writes it is looked for first: it is cheap and lets few rows through.
+        AND ($q IS NULL OR contains(lower(thread_id), $q) OR thread_id IN (
+            SELECT thread_id
+            FROM events
+            WHERE happened_at >= $since AND (
+                contains(lower(customer_id), $q)
+                OR (type = 'message' AND contains(lower(payload), $q_json)
+                    AND contains(lower(payload ->> '$.content'), $q))
+            )
+        ))
+    GROUP BY thread_id
+    ORDER BY started_at DESC, thread_id DESC
+    LIMIT $candidates
+),
+scope AS NOT MATERIALIZED (
+    SELECT *
+    FROM events
+    WHERE
+        happened_at >= (SELECT min(started_at) FROM candidate)
+        AND thread_id IN (SELECT thread_id FROM candidate)
+),
+-- include judged,
+page AS MATERIALIZED (
+    SELECT *
+    FROM judged
+    WHERE ($status IS NULL OR status = $status) AND ($outcome IS NULL OR outcome = $outcome)
+    ORDER BY started_at DESC, thread_id DESC
+    LIMIT $rows
+),
+detail AS (
+    SELECT
+        thread_id,
+        arg_max(customer_id, seq) AS customer_id,
+        count(*) FILTER (type IN ('message_complete', 'interrupt', 'error')) AS turns,
+        sum(cost_usd) AS cost_usd,
+        arg_min(payload, seq) FILTER (role = 'customer') ->> '$.content' AS opening
+    FROM events
+    WHERE happened_at >= (SELECT min(started_at) FROM page) AND thread_id IN (SELECT thread_id FROM page)
+    GROUP BY thread_id
+),
+speaker AS (
+    SELECT thread_id, agent, min(seq) AS first_spoke
+    FROM events
+    WHERE
+        happened_at >= (SELECT min(started_at) FROM page)
+        AND thread_id IN (SELECT thread_id FROM page)
+        AND agent IS NOT NULL
+    GROUP BY thread_id, agent
+),
+speakers AS (
+    SELECT thread_id, list(agent ORDER BY first_spoke) AS agents FROM speaker GROUP BY thread_id
+)
+SELECT
+    page.thread_id,
+    customer_id,
+    started_at,
+    last_at,
+    turns,
+    coalesce(agents, []) AS agents,
+    status,
+    outcome,
+    cost_usd,
+    left(opening, 200) AS opening
+FROM page
+JOIN detail USING (thread_id)
+LEFT JOIN speakers USING (thread_id)
+ORDER BY started_at DESC, page.thread_id DESC

@@ -1,0 +1,97 @@
+-- Included by others, after a CTE `scope`: the events to judge by. One row a conversation.
+--
+-- status   waiting   an approval that it asked for has no decision yet
+--          ended     nothing has happened for as long as a session lives ($ended_before)
+--          active    otherwise
+-- outcome, the first that holds
+--          escalated                a human was called
+--          null                     while it waits
+--          resolved_with_approval   an approved or edited action was carried out: a result `ok` of that tool
+--                                   came after the decision, or, from a graph that reports no results, the
+--                                   turn completed
+--          resolved                 its last turn completed, no question to the customer is open, the last
+--                                   approval has not just expired, and a tool ran ok or, once it has ended,
+--                                   the customer got an answer
+--          abandoned                it ended in any other way: an error, an expired approval or a question
+--                                   to the customer was the last word, or nobody answered
+--          null                     active, with nothing done yet
+asked AS (
+    SELECT
+        thread_id,
+        approval_id,
+        any_value(tool) FILTER (type = 'interrupt') AS tool,
+        bool_or(type = 'decision') AS decided,
+        max(seq) FILTER (outcome IN ('approved', 'edited')) AS approved_seq
+    FROM scope
+    WHERE type IN ('interrupt', 'decision')
+    GROUP BY thread_id, approval_id
+),
+approved AS (
+    SELECT
+        asked.thread_id,
+        asked.approval_id,
+        any_value(asked.approved_seq) AS approved_seq,
+        count(result.seq) AS results,
+        count(*) FILTER (result.status = 'ok') AS ok
+    FROM asked
+    LEFT JOIN (SELECT thread_id, tool, seq, status FROM scope WHERE type = 'tool_result') AS result
+        ON result.thread_id = asked.thread_id
+        AND result.tool = asked.tool
+        AND result.seq > asked.approved_seq
+    WHERE asked.approved_seq IS NOT NULL
+    GROUP BY asked.thread_id, asked.approval_id
+),
+approvals AS (
+    SELECT
+        thread_id,
+        bool_or(waits) AS waiting,
+        bool_or(ok) AS carried_out,
+        min(unreported_seq) AS unreported_seq
+    FROM (
+        SELECT thread_id, NOT decided AS waits, NULL AS ok, NULL AS unreported_seq FROM asked
+        UNION ALL
+        SELECT thread_id, false, ok > 0, CASE WHEN results = 0 THEN approved_seq END FROM approved
+    )
+    GROUP BY thread_id
+),
+words AS (
+    SELECT
+        thread_id,
+        min(happened_at) FILTER (first_seq = 1) AS started_at,
+        max(happened_at) AS last_at,
+        bool_or(type = 'escalation') AS escalated,
+        bool_or(status = 'ok') AS acted,
+        coalesce(max(seq) FILTER (role = 'customer'), 0) AS customer_seq,
+        coalesce(max(seq) FILTER (role = 'agent'), 0) AS agent_seq,
+        coalesce(max(seq) FILTER (type = 'message_complete'), 0) AS completed_seq,
+        coalesce(max(seq) FILTER (type IN ('error', 'interrupt')), 0) AS broken_off_seq,
+        coalesce(max(seq) FILTER (type = 'clarification' OR outcome = 'expired'), 0) AS open_seq
+    FROM scope
+    GROUP BY thread_id
+    HAVING started_at IS NOT NULL
+),
+facts AS (
+    SELECT
+        words.*,
+        coalesce(waiting, false) AS waiting,
+        coalesce(carried_out OR completed_seq > unreported_seq, false) AS carried_out,
+        last_at <= $ended_before AS over,
+        completed_seq > greatest(customer_seq, broken_off_seq) AND open_seq <= customer_seq AS settled
+    FROM words
+    LEFT JOIN approvals USING (thread_id)
+),
+judged AS (
+    SELECT
+        thread_id,
+        started_at,
+        last_at,
+        CASE WHEN waiting THEN 'waiting' WHEN over THEN 'ended' ELSE 'active' END AS status,
+        CASE
+            WHEN escalated THEN 'escalated'
+            WHEN waiting THEN NULL
+            WHEN carried_out THEN 'resolved_with_approval'
+            WHEN settled AND (acted OR (over AND agent_seq > customer_seq)) THEN 'resolved'
+            WHEN over THEN 'abandoned'
+        END AS outcome
+    FROM facts
+)
