@@ -1,0 +1,27 @@
+"""A range's events as a file, CSV or Parquet, written by DuckDB. Who may have it is the door's affair."""
+
+import tempfile
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+from smart_support.analytics.span import Span
+from smart_support.analytics.statements import statement
+from smart_support.storage.event_log import EventLog
+
+Format = Literal["csv", "parquet"]
+_OPTIONS: dict[Format, str] = {
+    "csv": "FORMAT csv, HEADER, TIMESTAMPFORMAT '%Y-%m-%dT%H:%M:%S.%fZ'",
+    "parquet": "FORMAT parquet, COMPRESSION zstd",
+}
+
+
+async def exported(event_log: EventLog, asked: Span, format_: Format) -> tuple[BinaryIO, int]:
+    """The events of a span as an open file and its size in bytes.
+
+    The file has no name any more: closing it, or dying, leaves nothing on the disk.
+    """
+    with tempfile.TemporaryDirectory(prefix="smart-support-", ignore_cleanup_errors=True) as folder:
+        path = Path(folder) / f"events.{format_}"
+        sql = f"COPY ({statement('export')}) TO $path ({_OPTIONS[format_]})"
+        await event_log.export(sql, asked.params | {"path": str(path)})
+        return path.open("rb"), path.stat().st_size

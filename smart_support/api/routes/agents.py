@@ -1,0 +1,55 @@
+"""`/agents` and `/tools`: what is configured."""
+
+from typing import Any
+
+from fastapi import APIRouter, Depends
+from fastapi.responses import Response
+
+from smart_support.api.dependencies import services
+from smart_support.api.envelope import answer
+from smart_support.tools.registry import Access
+
+router = APIRouter(tags=["agents"])
+# What the gate does with a call: a write waits for a human, a read runs.
+POLICY = {Access.READ: "run", Access.WRITE: "ask"}
+
+
+@router.get("/agents")
+async def list_agents(services: Any = Depends(services)) -> Response:
+    """The agents, as agents.yaml has them; `fallback` takes what fits no other."""
+    team = services.team
+    return answer(
+        [
+            {
+                "name": agent.name,
+                "title": agent.title,
+                "description": agent.description,
+                "tools": list(agent.tools),
+                "examples": list(agent.examples),
+                "fallback": agent.name == team.fallback,
+            }
+            for agent in team.agents
+        ]
+    )
+
+
+@router.get("/tools")
+async def list_tools(services: Any = Depends(services)) -> Response:
+    """Every tool with its access, what the gate does with a call, and who may call it."""
+    agents = services.team.agents
+    return answer(
+        [
+            {
+                "name": tool.name,
+                "description": tool.description,
+                "access": str(tool.access),
+                "policy": POLICY[tool.access],
+                "risk": tool.risk,
+                "idempotent": tool.idempotent,
+                "version": tool.version,
+                "schema": tool.schema,
+                "agents": [agent.name for agent in agents if tool.name in agent.tools],
+            }
+            for tool in sorted(services.registry, key=lambda tool: tool.name)
+        ]
+    )

@@ -1,0 +1,52 @@
+"""`/analytics`: the figures of a range, and its events as a file."""
+
+from collections.abc import Iterator
+from typing import Any, BinaryIO, Literal
+
+from fastapi import APIRouter, Depends, Query
+from fastapi.responses import Response, StreamingResponse
+
+from smart_support.analytics.export import exported
+from smart_support.analytics.span import span
+from smart_support.api.dependencies import services
+from smart_support.api.envelope import answer
+
+router = APIRouter(prefix="/analytics", tags=["analytics"])
+CHUNK_BYTES = 256 * 1024
+MEDIA_TYPES = {"csv": "text/csv; charset=utf-8", "parquet": "application/vnd.apache.parquet"}
+RANGE = Query(None, alias="range", max_length=64, description="24h, 7d (default), 30d, 90d or all")
+SINCE = Query(None, max_length=64, description="instead of a range: RFC 3339")
+UNTIL = Query(None, max_length=64, description="instead of a range: up to, not including; RFC 3339")
+
+
+@router.get("")
+async def analytics(
+    range_: str | None = RANGE,
+    since: str | None = SINCE,
+    until: str | None = UNTIL,
+    services: Any = Depends(services),
+) -> Response:
+    """Every figure of the range."""
+    return answer(await services.metrics.analytics(range_, since, until))
+
+
+@router.get("/export", response_class=StreamingResponse)
+async def export(
+    format_: Literal["csv", "parquet"] = Query("csv", alias="format"),
+    range_: str | None = RANGE,
+    since: str | None = SINCE,
+    until: str | None = UNTIL,
+    services: Any = Depends(services),
+) -> Response:
+    """The range's events as a download."""
+    asked = span(range_, since, until)
+    file, size = await exported(services.event_log, asked, format_)
+    name = f"smart-support-{asked.until:%Y-%m-%d}-{asked.name}.{format_}"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Content-Length": str(size)}
+    return StreamingResponse(_chunks(file), 200, headers, MEDIA_TYPES[format_])
+
+
+def _chunks(file: BinaryIO) -> Iterator[bytes]:
+    with file:
+        while chunk := file.read(CHUNK_BYTES):
+            yield chunk

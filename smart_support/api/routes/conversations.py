@@ -1,0 +1,30 @@
+"""`/conversations`: the list of recorded conversations."""
+
+from typing import Any, Literal
+
+from fastapi import APIRouter, Depends, Query
+from fastapi.responses import Response
+
+from smart_support.api.dependencies import services
+from smart_support.api.envelope import answer
+
+router = APIRouter(tags=["conversations"])
+
+
+@router.get("/conversations")
+async def list_conversations(
+    status: Literal["active", "waiting", "ended"] | None = None,
+    agent: str | None = Query(None, max_length=128, description="only those this agent took part in"),
+    outcome: Literal["resolved", "resolved_with_approval", "escalated", "abandoned"] | None = None,
+    q: str | None = Query(None, max_length=200, description="text in a message, thread id or customer id"),
+    since: str | None = Query(None, max_length=64, description="started at or after: RFC 3339"),
+    until: str | None = Query(None, max_length=64, description="started before: RFC 3339"),
+    limit: int = Query(50, ge=1, le=100),
+    cursor: str | None = Query(None, max_length=512, description="`next_cursor` of the page before"),
+    services: Any = Depends(services),
+) -> Response:
+    """Conversations, the one that started last first."""
+    page, following = await services.metrics.conversations(
+        status=status, agent=agent, outcome=outcome, q=q, since=since, until=until, limit=limit, cursor=cursor
+    )
+    return answer(page, meta={"next_cursor": following})
