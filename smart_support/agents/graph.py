@@ -8,6 +8,7 @@ from typing import Annotated, Any, TypedDict
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AnyMessage, SystemMessage, ToolMessage
+from langchain_core.runnables import RunnableConfig
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.message import add_messages
 from langgraph.types import interrupt
@@ -147,7 +148,7 @@ def _own(answer: AIMessage, agent: str, history: list[AnyMessage]) -> AIMessage:
 
 
 def _gate_node(gatekeeper: Gatekeeper) -> Node:
-    async def gate(state: State, config: Any) -> State:
+    async def gate(state: State, config: RunnableConfig) -> State:
         thread_id = config["configurable"]["thread_id"]
         agent = state["targets"][0]["agent"]
         verdict = await gatekeeper.judge(
@@ -198,7 +199,7 @@ def _stopped(state: State, planned: PlannedCall, answer: dict[str, Any]) -> Stat
 
 
 def _act_node(gatekeeper: Gatekeeper) -> Node:
-    async def act(state: State, config: Any) -> State:
+    async def act(state: State, config: RunnableConfig) -> State:
         planned = PlannedCall.of(state["call"] or {})
         bind(agent=planned.agent)
         message = await gatekeeper.run(planned, config["configurable"]["thread_id"])

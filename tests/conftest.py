@@ -1,0 +1,41 @@
+"""Fixtures for all tests: the app in a child process, shared by those that leave no mark on each other."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from smart_support import clock
+from tests.harness import AppProcess, demo_orders
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
+    """The app as it comes, with a fresh data folder. Use threads and orders of your own."""
+    with AppProcess(tmp_path_factory.mktemp("shared") / "var") as app:
+        yield app
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path) -> Path:
+    """A folder for an app of one's own."""
+    return tmp_path / "var"
+
+
+@pytest.fixture(autouse=True)
+def _real_time() -> Iterator[None]:
+    yield
+    clock.reset()
+
+
+@pytest.fixture(scope="session")
+def take_order() -> Callable[[str], str]:
+    """Gives an order id of a status that no other test on the shared app has."""
+    left: dict[str, Iterator[str]] = {}
+    return lambda status: next(left.setdefault(status, demo_orders(status)))
+
+
+@pytest.fixture
+def thread_id() -> str:
+    """A conversation of one's own."""
+    return f"test-{clock.new_id()}"
