@@ -26,33 +26,18 @@ asked AS (
     WHERE type IN ('interrupt', 'decision')
     GROUP BY thread_id, approval_id
 ),
-approved AS (
+approvals AS (
     SELECT
         asked.thread_id,
-        asked.approval_id,
-        any_value(asked.approved_seq) AS approved_seq,
-        count(result.seq) AS results,
-        count(*) FILTER (result.status = 'ok') AS ok
+        bool_or(NOT decided) AS waiting,
+        bool_or(result.status = 'ok') AS carried_out,
+        min(approved_seq) FILTER (result.seq IS NULL) AS unreported_seq
     FROM asked
     LEFT JOIN (SELECT thread_id, tool, seq, status FROM scope WHERE type = 'tool_result') AS result
         ON result.thread_id = asked.thread_id
         AND result.tool = asked.tool
         AND result.seq > asked.approved_seq
-    WHERE asked.approved_seq IS NOT NULL
-    GROUP BY asked.thread_id, asked.approval_id
-),
-approvals AS (
-    SELECT
-        thread_id,
-        bool_or(waits) AS waiting,
-        bool_or(ok) AS carried_out,
-        min(unreported_seq) AS unreported_seq
-    FROM (
-        SELECT thread_id, NOT decided AS waits, NULL AS ok, NULL AS unreported_seq FROM asked
-        UNION ALL
-        SELECT thread_id, false, ok > 0, CASE WHEN results = 0 THEN approved_seq END FROM approved
-    )
-    GROUP BY thread_id
+    GROUP BY asked.thread_id
 ),
 words AS (
     SELECT

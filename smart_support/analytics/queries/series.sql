@@ -1,11 +1,11 @@
--- Counts by hour or day ($width) in UTC, without gaps, from the first event in the range or $from_bucket
--- (whichever is given) to the last moment of the range.
+-- Counts by hour or day ($width) in UTC, without gaps: from $starts_at, or where that is null from the first
+-- event in the range, to $ends_at. An approval is told by one interrupt, so those are counted.
 WITH counted AS (
     SELECT
         time_bucket($width::INTERVAL, happened_at) AS bucket,
         count(*) FILTER (first_seq = 1) AS conversations,
         count(*) FILTER (type IN ('message_complete', 'interrupt', 'error')) AS turns,
-        count(DISTINCT approval_id) FILTER (type = 'interrupt') AS approvals,
+        count(*) FILTER (type = 'interrupt') AS approvals,
         count(*) FILTER (type = 'escalation') AS escalations
     FROM events
     WHERE happened_at >= $since AND happened_at < $until

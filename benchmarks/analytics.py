@@ -1,0 +1,149 @@
+"""What each figure of the dashboard costs, as a ratio to a bare `SELECT count(*)` over the same range.
+
+    python benchmarks/analytics.py [EVENTS]     (default 1,000,000; a file of about 60 MB a million, removed)
+
+The log is made up: conversations over 90 days in the shapes that occur, in the order of time. Each time is
+the least of several runs on a warm file, so that it says what the work costs and not what else ran.
+"""
+
+import asyncio
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from smart_support import clock
+from smart_support.analytics.metrics import Metrics
+from smart_support.analytics.replay import Replay
+from smart_support.analytics.span import Span, naive, span
+from smart_support.storage.event_log import EventLog
+
+DAYS = 90
+EVENTS_A_CONVERSATION = 10.8
+RUNS = 5
+COUNT = "SELECT count(*) AS n FROM events WHERE happened_at >= $since AND happened_at < $until"
+
+# A conversation `i`: a read that is answered; for three in five then a write that waits, is decided and
+# runs. Some are escalated, some asked back, some fail. `p` are the places of the events in it.
+FILL = """
+INSERT INTO events BY NAME
+WITH event AS (
+    SELECT
+        i,
+        p,
+        [NULL, 'message', 'route', 'tool_call', 'tool_result', 'message', 'message_complete', 'message',
+            'route', 'tool_call', 'interrupt', 'decision', 'tool_result', 'message', 'message_complete'][p + 1] AS kind,
+        $start::TIMESTAMP + to_microseconds((i * $gap + p * (900000 + hash(i, p) % 2000000))::BIGINT) AS moment
+    FROM range($conversations) AS conversation(i), range(1, 15) AS place(p)
+    WHERE p <= 6 OR i % 5 < 3
+)
+SELECT
+    uuidv7() AS event_id,
+    'thread-' || left(md5(i::VARCHAR), 12) AS thread_id,
+    md5(printf('%d-%d', i, CASE WHEN p <= 6 THEN 1 WHEN p <= 10 THEN 2 ELSE 3 END))::UUID AS turn_id,
+    p AS first_seq,
+    p AS seq,
+    moment AS happened_at,
+    CASE
+        WHEN kind = 'message_complete' AND i % 50 = 0 THEN 'error'
+        WHEN p = 5 AND i % 11 = 0 THEN 'clarification'
+        WHEN p = 2 AND i % 13 = 0 THEN 'escalation'
+        ELSE kind
+    END AS type,
+    'socket' AS channel,
+    'customer-' || (i % 5000) AS customer_id,
+    CASE WHEN type IN ('tool_call', 'tool_result', 'interrupt') OR p IN (5, 13)
+        THEN ['order_lookup', 'order_actions', 'discount', 'fallback'][1 + (i + p // 7) % 4] END AS agent,
+    CASE WHEN type = 'message' THEN CASE WHEN p IN (1, 7) THEN 'customer' ELSE 'agent' END END AS role,
+    CASE WHEN type IN ('tool_call', 'tool_result', 'interrupt') THEN
+        CASE WHEN p < 7 THEN ['get_order_status', 'get_tracking_info'][1 + i % 2]
+        ELSE ['cancel_order', 'refund_order', 'apply_discount'][1 + i % 3] END END AS tool,
+    CASE WHEN type IN ('tool_call', 'tool_result') THEN printf('call-%d-%d', i, p) END AS tool_call_id,
+    CASE WHEN type = 'tool_result' THEN CASE
+        WHEN p = 12 AND i % 7 = 0 THEN 'rejected' WHEN hash(i, p) % 40 = 0 THEN 'error' ELSE 'ok' END END AS status,
+    CASE WHEN type IN ('interrupt', 'decision') THEN printf('approval-%d', i) END AS approval_id,
+    CASE WHEN type = 'decision' THEN CASE WHEN i % 7 = 0 THEN 'rejected' WHEN i % 17 = 0 THEN 'expired'
+        WHEN i % 19 = 0 THEN 'edited' ELSE 'approved' END END AS outcome,
+    CASE WHEN type = 'decision' THEN 'lead' END AS decided_by,
+    CASE WHEN type = 'message_complete' THEN 300 + hash(i, p) % 1200 END AS input_tokens,
+    CASE WHEN type = 'message_complete' THEN 40 + hash(i, p) % 200 END AS output_tokens,
+    CASE WHEN type = 'message_complete' THEN (hash(i, p) % 900) / 1e6 END AS cost_usd,
+    CASE WHEN type IN ('message_complete', 'tool_result') THEN 200 + hash(i, p) % 4000 END AS duration_ms,
+    -- One object with the fields of every type: each event reads those that are its own.
+    json_object(
+        'role', role, 'content', printf('Message %d of conversation %d about an order', p, i), 'agent', agent,
+        'targets', [], 'reason', 'made up', 'tool', tool, 'args', json_object('order_id', i), 'tool_call_id', tool_call_id,
+        'status', status, 'interrupt_id', approval_id, 'approval_id', approval_id, 'action', tool, 'summary', 'made up',
+        'expires_at', '2026-01-01T00:00:00.000000Z', 'outcome', outcome, 'decided_by', decided_by,
+        'usage', json_object('input_tokens', input_tokens), 'duration_ms', duration_ms, 'code', 'model_error',
+        'message', 'made up', 'question', 'made up', 'options', [], 'delivered', true
+    ) AS payload
+FROM event
+ORDER BY moment
+"""
+
+
+def fill(path: Path, events: int) -> None:
+    """Make up a log of about `events` events that ends now."""
+    EventLog(path).close()
+    conversations = round(events / EVENTS_A_CONVERSATION)
+    start = naive(clock.now() - timedelta(days=DAYS))
+    with duckdb.connect(str(path)) as database:
+        database.execute("SET enable_progress_bar = false")
+        gap = (DAYS * 86_400_000_000 - 60_000_000) / conversations
+        database.execute(FILL, {"conversations": conversations, "start": start, "gap": gap})
+        print(database.execute("SELECT count(*) || ' events in ' || count(DISTINCT thread_id) FROM events").fetchone())
+
+
+async def least(work: Callable[[], Awaitable[Any]]) -> float:
+    """Milliseconds of the quickest of several runs, after one that warms up."""
+    await work()
+    times = []
+    for _ in range(RUNS):
+        began = time.perf_counter()
+        await work()
+        times.append((time.perf_counter() - began) * 1000)
+    return min(times)
+
+
+async def measure(log: EventLog, asked: Span) -> None:
+    """Print a line for each figure of a range."""
+    metrics, replay = Metrics(log, 1800), Replay(log)
+    page, _ = await metrics.conversations(limit=1)
+    since = clock.rfc3339(asked.since)
+    bare = await least(lambda: log.query(COUNT, asked.params))
+    print(f"\n{asked.name:24}{'ms':>9}{'ratio':>9}\n{'bare count(*)':24}{bare:9.1f}{1:9.1f}")
+    work: dict[str, Callable[[], Awaitable[Any]]] = {
+        figure: lambda figure=figure: getattr(metrics, figure)(asked)
+        for figure in ("outcomes", "approvals", "agents", "tools", "latency", "usage", "series")
+    }
+    work["analytics, all of these"] = lambda: metrics.analytics(asked.name)
+    work["conversations, a page"] = lambda: metrics.conversations(since=since)
+    work["conversations, escalated"] = lambda: metrics.conversations(since=since, outcome="escalated")
+    work["conversations, a text"] = lambda: metrics.conversations(since=since, q="conversation 77 about")
+    work["replay of a thread"] = lambda: replay.steps(page[0]["thread_id"])
+    for name, run in work.items():
+        taken = await least(run)
+        print(f"{name:24}{taken:9.1f}{taken / bare:9.1f}")
+
+
+async def main(events: int) -> None:
+    """Make the log, measure a week and all of it, remove it."""
+    with tempfile.TemporaryDirectory(prefix="smart-support-benchmark-") as folder:
+        path = Path(folder) / "events.duckdb"
+        fill(path, events)
+        log = EventLog(path)
+        for name in ("7d", "all"):
+            await measure(log, span(name))
+        log.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000))
