@@ -1,0 +1,161 @@
+"""The ledger: nothing without a decision, nothing twice, nothing silently unknown."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from smart_support.approvals.digest import digest
+from smart_support.approvals.ledger import Entry, Ledger
+from smart_support.approvals.queue import Approval, ApprovalQueue, Request
+from smart_support.errors import Forbidden, ToolRefused
+from smart_support.storage.database import StateDatabase
+
+Wanted = Callable[..., Request]
+
+
+class _Effects:
+    """A tool that counts its effects, and remembers the keys it was given."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.keys: list[str] = []
+        self.error = error
+
+    async def run(self, key: str) -> Any:
+        self.keys.append(key)
+        await asyncio.sleep(0)
+        if self.error:
+            raise self.error
+        return {"message": "done"}
+
+
+async def _approved(queue: ApprovalQueue, wanted: Wanted, decision: str = "approve", **more: Any) -> Approval:
+    approval = await queue.request(wanted())
+    return await queue.decide(approval.approval_id, decision, decided_by="dana", via="rest", **more)
+
+
+async def _execute(
+    ledger: Ledger, approval: Approval, effects: _Effects, *, idempotent: bool = False, **changed: Any
+) -> Entry:
+    args = changed.pop("args", approval.args)
+    call = {
+        "thread_id": approval.thread_id,
+        "tool_call_id": approval.tool_call_id or "",
+        "tool": approval.action,
+    } | changed
+    bound = digest(
+        tool=call["tool"],
+        version=approval.tool_version,
+        args=args,
+        thread_id=call["thread_id"],
+        customer_id=approval.customer_id,
+    )
+    return await ledger.execute(**call, digest=bound, idempotent=idempotent, run=effects.run)
+
+
+async def test_an_approved_call_runs_once_however_often_it_is_asked(
+    queue: ApprovalQueue, ledger: Ledger, wanted: Wanted
+) -> None:
+    approval, effects = await _approved(queue, wanted), _Effects()
+    entries = [await _execute(ledger, approval, effects) for _ in range(3)]
+    assert len(effects.keys) == 1
+    assert {entry.status for entry in entries} == {"done"}
+    assert {entry.idempotency_key for entry in entries} == set(effects.keys)
+    assert entries[2].result == {"message": "done"}
+    assert (await queue.get(approval.approval_id)).execution == "done"
+
+
+async def test_nothing_runs_without_a_decision(queue: ApprovalQueue, ledger: Ledger, wanted: Wanted) -> None:
+    effects = _Effects()
+    pending = await queue.request(wanted())
+    rejected = await _approved(queue, wanted, "reject")
+    for approval in (pending, rejected):
+        with pytest.raises(Forbidden):
+            await _execute(ledger, approval, effects)
+    assert effects.keys == []
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"args": {"order_id": "1043"}},
+        {"tool": "refund_order"},
+        {"thread_id": "another"},
+        {"tool_call_id": "another"},
+    ],
+)
+async def test_an_approval_is_for_exactly_its_call(
+    queue: ApprovalQueue, ledger: Ledger, wanted: Wanted, changed: dict[str, Any]
+) -> None:
+    approval, effects = await _approved(queue, wanted), _Effects()
+    with pytest.raises(Forbidden):
+        await _execute(ledger, approval, effects, **changed)
+    assert effects.keys == []
+
+
+async def test_after_an_edit_only_the_edited_arguments_run(
+    queue: ApprovalQueue, ledger: Ledger, wanted: Wanted
+) -> None:
+    approval = await _approved(queue, wanted, "edit", args={"order_id": "1046"})
+    effects = _Effects()
+    with pytest.raises(Forbidden):
+        await _execute(ledger, approval, effects, args=approval.requested_args)
+    assert (await _execute(ledger, approval, effects)).status == "done"
+
+
+async def test_a_refusal_of_the_tool_is_kept(queue: ApprovalQueue, ledger: Ledger, wanted: Wanted) -> None:
+    approval = await _approved(queue, wanted)
+    effects = _Effects(ToolRefused("It is shipped already."))
+    for _ in range(2):
+        entry = await _execute(ledger, approval, effects)
+        assert (entry.status, entry.result) == ("failed", "It is shipped already.")
+    assert len(effects.keys) == 1
+
+
+async def test_an_answer_that_never_came_is_unknown_and_not_tried_again(
+    queue: ApprovalQueue, ledger: Ledger, wanted: Wanted
+) -> None:
+    approval, effects = await _approved(queue, wanted), _Effects(ConnectionError("gone"))
+    for _ in range(2):
+        assert (await _execute(ledger, approval, effects)).status == "outcome_unknown"
+    assert len(effects.keys) == 1
+    assert (await queue.get(approval.approval_id)).execution == "outcome_unknown"
+
+
+async def _left_begun(ledger: Ledger, approval: Approval) -> str:
+    """A call that began and never ended, as a crash leaves it; its key."""
+    begun: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    class _Stuck(_Effects):
+        async def run(self, key: str) -> Any:
+            begun.set_result(key)
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(_execute(ledger, approval, _Stuck()))
+    key = await begun
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    return key
+
+
+async def test_what_a_crash_left_open_is_asked_again_only_where_that_is_safe(
+    queue: ApprovalQueue, ledger: Ledger, wanted: Wanted
+) -> None:
+    safe, unsafe, effects = await _approved(queue, wanted), await _approved(queue, wanted), _Effects()
+    key = await _left_begun(ledger, safe)
+    await _left_begun(ledger, unsafe)
+    assert (await _execute(ledger, safe, effects, idempotent=True)).status == "done"
+    assert effects.keys == [key]
+    assert (await _execute(ledger, unsafe, effects)).status == "outcome_unknown"
+    assert effects.keys == [key]
+
+
+async def test_every_step_is_in_the_audit_trail(
+    queue: ApprovalQueue, ledger: Ledger, wanted: Wanted, state: StateDatabase
+) -> None:
+    approval = await _approved(queue, wanted)
+    await _execute(ledger, approval, _Effects())
+    rows = await state.execute("SELECT kind, digest FROM audit ORDER BY number")
+    assert [row["kind"] for row in rows] == ["requested", "decided", "execution_begun", "execution_ended"]
+    assert {row["digest"] for row in rows} == {approval.digest}

@@ -1,0 +1,121 @@
+"""The queue: one winner, expiry, and a record that can't be changed unseen."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from smart_support import audit, clock
+from smart_support.approvals.queue import Approval, ApprovalQueue, Request
+from smart_support.errors import AlreadyDecided, ApprovalExpired, InvalidRequest, NotFound
+from smart_support.storage.database import StateDatabase
+
+Wanted = Callable[..., Request]
+
+
+async def _decide(queue: ApprovalQueue, approval_id: str, decision: str, **more: object) -> Approval:
+    return await queue.decide(approval_id, decision, decided_by="dana", via="rest", **more)  # type: ignore[arg-type]
+
+
+async def test_asking_twice_for_one_part_gives_the_first(queue: ApprovalQueue, wanted: Wanted) -> None:
+    request = wanted()
+    assert (await queue.request(request)).approval_id == (await queue.request(request)).approval_id
+    assert len(await queue.list("pending")) == 1
+
+
+async def test_exactly_one_of_many_decisions_wins(queue: ApprovalQueue, wanted: Wanted) -> None:
+    for _ in range(20):
+        approval = await queue.request(wanted())
+        tried = await asyncio.gather(
+            *(_decide(queue, approval.approval_id, word) for word in ["approve", "reject"] * 4),
+            return_exceptions=True,
+        )
+        won = [result for result in tried if isinstance(result, Approval)]
+        lost = [result for result in tried if isinstance(result, AlreadyDecided)]
+        assert (len(won), len(lost)) == (1, 7)
+        assert (await queue.get(approval.approval_id)).status == won[0].status
+        assert "dana" in lost[0].message
+
+
+async def test_an_edit_has_its_own_digest_and_keeps_what_was_asked(
+    queue: ApprovalQueue, wanted: Wanted
+) -> None:
+    asked = await queue.request(wanted())
+    edited = await _decide(queue, asked.approval_id, "edit", args={"order_id": "1046"})
+    assert (edited.status, edited.approved) == ("edited", True)
+    assert edited.args == {"order_id": "1046"}
+    assert edited.requested_args == {"order_id": "1042"}
+    assert edited.digest != asked.digest
+
+
+@pytest.mark.parametrize(
+    ("decision", "more"),
+    [("maybe", {}), ("edit", {}), ("approve", {"args": {}}), ("reject", {"reason": "x" * 2001})],
+)
+async def test_a_decision_that_is_none_changes_nothing(
+    queue: ApprovalQueue, wanted: Wanted, decision: str, more: dict[str, object]
+) -> None:
+    approval = await queue.request(wanted())
+    with pytest.raises(InvalidRequest):
+        await _decide(queue, approval.approval_id, decision, **more)
+    assert (await queue.get(approval.approval_id)).status == "pending"
+
+
+async def test_what_is_unknown_is_not_found(queue: ApprovalQueue) -> None:
+    with pytest.raises(NotFound):
+        await _decide(queue, "nothing", "approve")
+
+
+async def test_past_its_time_it_can_not_be_approved(queue: ApprovalQueue, wanted: Wanted) -> None:
+    approval = await queue.request(wanted())
+    clock.advance(61)
+    with pytest.raises(ApprovalExpired):
+        await _decide(queue, approval.approval_id, "approve")
+    expired = await queue.expire_due()
+    assert [one.approval_id for one in expired] == [approval.approval_id]
+    assert await queue.expire_due() == []
+    assert (await queue.get(approval.approval_id)).status == "expired"
+
+
+async def test_waiting_ends_when_something_is_due(queue: ApprovalQueue, wanted: Wanted) -> None:
+    waiting = asyncio.create_task(queue.wait_until_due())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    short = ApprovalQueue(queue._state, ttl_seconds=0.05)
+    short._changed = queue._changed
+    await short.request(wanted())
+    await asyncio.wait_for(waiting, 5)
+
+
+async def test_watchers_hear_of_each_change(queue: ApprovalQueue, wanted: Wanted) -> None:
+    heard: list[str] = []
+    stop = queue.watch(lambda approval: heard.append(approval.status))
+    approval = await queue.request(wanted())
+    await _decide(queue, approval.approval_id, "reject")
+    stop()
+    await queue.request(wanted())
+    assert heard == ["pending", "rejected"]
+
+
+async def test_pages_follow_each_other_without_gap_or_repeat(queue: ApprovalQueue, wanted: Wanted) -> None:
+    made = [(await queue.request(wanted())).approval_id for _ in range(7)]
+    first = await queue.list(limit=3)
+    second = await queue.list(limit=3, before=first[-1].approval_id)
+    third = await queue.list(limit=3, before=second[-1].approval_id)
+    assert [one.approval_id for one in first + second + third] == sorted(made, reverse=True)
+
+
+async def test_the_audit_trail_notices_a_changed_a_lost_and_a_moved_row(
+    queue: ApprovalQueue, wanted: Wanted, state: StateDatabase
+) -> None:
+    for word in ("approve", "reject", "approve"):
+        await _decide(queue, (await queue.request(wanted())).approval_id, word)
+    rows = await state.execute("SELECT * FROM audit ORDER BY number")
+    assert [row["kind"] for row in rows] == ["requested", "decided"] * 3
+    assert audit.first_broken(rows) is None
+    for place, row in enumerate(rows):
+        changed = [*rows[:place], row | {"actor": "mallory"}, *rows[place + 1 :]]
+        assert audit.first_broken(changed) == row["number"]
+        if place < len(rows) - 1:
+            lost = [*rows[:place], *rows[place + 1 :]]
+            assert audit.first_broken(lost) == rows[place + 1]["number"]
