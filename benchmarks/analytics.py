@@ -38,9 +38,10 @@ WITH event AS (
     SELECT
         i,
         p,
-        [NULL, 'message', 'route', 'tool_call', 'tool_result', 'message', 'message_complete', 'message',
-            'route', 'tool_call', 'interrupt', 'decision', 'tool_result', 'message', 'message_complete'][p + 1] AS kind,
-        $start::TIMESTAMP + to_microseconds((i * $gap + p * (900000 + hash(i, p) % 2000000))::BIGINT) AS moment
+        ['message', 'route', 'tool_call', 'tool_result', 'message', 'message_complete', 'message', 'route',
+            'tool_call', 'interrupt', 'decision', 'tool_result', 'message', 'message_complete'][p] AS kind,
+        $start::TIMESTAMP
+            + to_microseconds((i * $gap + p * (900000 + hash(i, p) % 2000000))::BIGINT) AS moment
     FROM range($conversations) AS conversation(i), range(1, 15) AS place(p)
     WHERE p <= 6 OR i % 5 < 3
 )
@@ -67,7 +68,8 @@ SELECT
         ELSE ['cancel_order', 'refund_order', 'apply_discount'][1 + i % 3] END END AS tool,
     CASE WHEN type IN ('tool_call', 'tool_result') THEN printf('call-%d-%d', i, p) END AS tool_call_id,
     CASE WHEN type = 'tool_result' THEN CASE
-        WHEN p = 12 AND i % 7 = 0 THEN 'rejected' WHEN hash(i, p) % 40 = 0 THEN 'error' ELSE 'ok' END END AS status,
+        WHEN p = 12 AND i % 7 = 0 THEN 'rejected' WHEN hash(i, p) % 40 = 0 THEN 'error' ELSE 'ok' END
+        END AS status,
     CASE WHEN type IN ('interrupt', 'decision') THEN printf('approval-%d', i) END AS approval_id,
     CASE WHEN type = 'decision' THEN CASE WHEN i % 7 = 0 THEN 'rejected' WHEN i % 17 = 0 THEN 'expired'
         WHEN i % 19 = 0 THEN 'edited' ELSE 'approved' END END AS outcome,
@@ -78,12 +80,13 @@ SELECT
     CASE WHEN type IN ('message_complete', 'tool_result') THEN 200 + hash(i, p) % 4000 END AS duration_ms,
     -- One object with the fields of every type: each event reads those that are its own.
     json_object(
-        'role', role, 'content', printf('Message %d of conversation %d about an order', p, i), 'agent', agent,
-        'targets', [], 'reason', 'made up', 'tool', tool, 'args', json_object('order_id', i), 'tool_call_id', tool_call_id,
-        'status', status, 'interrupt_id', approval_id, 'approval_id', approval_id, 'action', tool, 'summary', 'made up',
-        'expires_at', '2026-01-01T00:00:00.000000Z', 'outcome', outcome, 'decided_by', decided_by,
-        'usage', json_object('input_tokens', input_tokens), 'duration_ms', duration_ms, 'code', 'model_error',
-        'message', 'made up', 'question', 'made up', 'options', [], 'delivered', true
+        'role', role, 'content', printf('Message %d of conversation %d about an order', p, i),
+        'agent', agent, 'targets', [], 'reason', 'made up', 'tool', tool, 'tool_call_id', tool_call_id,
+        'args', json_object('order_id', i), 'status', status, 'interrupt_id', approval_id, 'action', tool,
+        'approval_id', approval_id, 'summary', 'made up', 'expires_at', '2026-01-01T00:00:00.000000Z',
+        'outcome', outcome, 'decided_by', decided_by, 'usage', json_object('input_tokens', input_tokens),
+        'duration_ms', duration_ms, 'code', 'model_error', 'message', 'made up', 'question', 'made up',
+        'options', [], 'delivered', true
     ) AS payload
 FROM event
 ORDER BY moment
@@ -99,7 +102,11 @@ def fill(path: Path, events: int) -> None:
         database.execute("SET enable_progress_bar = false")
         gap = (DAYS * 86_400_000_000 - 60_000_000) / conversations
         database.execute(FILL, {"conversations": conversations, "start": start, "gap": gap})
-        print(database.execute("SELECT count(*) || ' events in ' || count(DISTINCT thread_id) FROM events").fetchone())
+        print(
+            database.execute(
+                "SELECT count(*) || ' events in ' || count(DISTINCT thread_id) FROM events"
+            ).fetchone()
+        )
 
 
 async def least(work: Callable[[], Awaitable[Any]]) -> float:

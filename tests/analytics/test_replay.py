@@ -1,0 +1,64 @@
+"""Replay: every event a step, with the numbers and fields of the socket."""
+
+from datetime import UTC, datetime
+
+import orjson
+import pytest
+
+from smart_support.analytics.replay import Replay
+from smart_support.errors import NotFound
+from smart_support.storage.event_log import EventLog
+from tests.analytics.story import Story, carried_out, record, resolved
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+async def test_steps_are_the_events_of_the_socket(event_log: EventLog) -> None:
+    story = carried_out("t", NOON, "a1")
+    await record(event_log, story, resolved("other", NOON))
+    steps = await Replay(event_log).steps("t")
+    assert len(steps) == len(story.records)
+    for step, told in zip(steps, story.records, strict=True):
+        shown = orjson.loads(told.wire()) | {"at": step["at"]}
+        assert {name: step.get(name) for name in shown if name != "thread_id"} == {
+            name: value for name, value in shown.items() if name != "thread_id"
+        }
+        assert step["agent"] == shown.get("agent")
+    assert steps[0] == {
+        "seq": 1,
+        "first_seq": 1,
+        "type": "message",
+        "at": "2026-03-01T12:00:00.000000Z",
+        "turn_id": story.records[0].turn_id,
+        "channel": "socket",
+        "agent": None,
+        "role": "customer",
+        "content": "Cancel order 1042",
+        "message_id": None,
+    }
+
+
+async def test_a_message_has_the_number_of_its_last_token(event_log: EventLog) -> None:
+    await record(event_log, Story("t", NOON).ask().answer(tokens=7).complete())
+    steps = await Replay(event_log).steps("t")
+    assert [(step["first_seq"], step["seq"]) for step in steps] == [(1, 1), (2, 8), (9, 9)]
+
+
+async def test_after_and_limit_walk_through_it(event_log: EventLog) -> None:
+    await record(event_log, carried_out("t", NOON, "a1"))
+    replay = Replay(event_log)
+    whole = await replay.steps("t")
+    walked, after = [], 0
+    while steps := await replay.steps("t", after, limit=2):
+        assert len(steps) <= 2
+        walked += steps
+        after = steps[-1]["seq"]
+    assert walked == whole
+
+
+async def test_a_thread_that_never_was_is_not_found(event_log: EventLog) -> None:
+    await record(event_log, resolved("t", NOON))
+    for after in (0, 5):
+        with pytest.raises(NotFound, match="'nobody'"):
+            await Replay(event_log).steps("nobody", after)
+    assert await Replay(event_log).steps("t", after=1000) == []
