@@ -183,6 +183,7 @@ class Course:
 
     async def _drive(self, recorder: Recorder, spoken: Spoken, graph_input: Any) -> None:
         config = {"configurable": {"thread_id": recorder.thread_id}}
+        spoken.interrupted = False
         stream = self._graph.astream(graph_input, config=config, stream_mode=STREAM_MODES, **self._options)
         async for mode, chunk in stream:
             for event in spoken.events(mode, chunk):
@@ -191,7 +192,9 @@ class Course:
 
     async def _conclude(self, recorder: Recorder, spoken: Spoken) -> None:
         """End the turn: waiting for the next approval, or complete."""
-        waiting = await self._waiting(recorder.thread_id)
+        # LangGraph says so when it stops to wait; reading the checkpoint again would cost a tenth of a turn.
+        at_rest = self._options and spoken.interrupted is False
+        waiting = [] if at_rest else await self._waiting(recorder.thread_id)
         approval = await self._ask_next(waiting)
         if approval is not None:
             recorder.customer_id = approval.customer_id or recorder.customer_id

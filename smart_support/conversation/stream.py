@@ -29,6 +29,7 @@ class Spoken:
     Attributes:
         streamed: ids of messages of which tokens have passed.
         customer_id: the customer the turn's calls were about, where one is known.
+        interrupted: whether the last stream stopped at an interrupt; None before there was one.
     """
 
     streamed: set[str] = field(default_factory=set)
@@ -36,6 +37,7 @@ class Spoken:
     output_tokens: int = 0
     model: str | None = None
     customer_id: str | None = None
+    interrupted: bool | None = None
 
     def events(self, mode: str, chunk: Any) -> Iterator[Event]:
         """The events in one `(mode, chunk)` of `astream(stream_mode=STREAM_MODES)`."""
@@ -43,7 +45,9 @@ class Spoken:
             yield from self._from_message(*chunk)
         elif mode == "updates" and isinstance(chunk, Mapping):
             for node, update in chunk.items():
-                if node != "__interrupt__":
+                if node == "__interrupt__":
+                    self.interrupted = True
+                else:
                     for part in update if isinstance(update, list) else [update]:
                         yield from self._from_update(str(node), part)
 

@@ -1,0 +1,224 @@
+"""CPU of one turn of 200 streamed tokens through each door, against the same graph streamed bare.
+
+The server runs in a child process with its event log and checkpoints on disk; what counts is that process's
+CPU time. Bare: the same graph with the same checkpointer, `astream` in a process that does nothing else.
+"""
+
+import argparse
+import asyncio
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT))
+
+TOKENS = 200
+WARM_UP, TURNS, ROUNDS = 10, 40, 3
+LIMIT = 2.0
+AGENTS = """\
+company: Bench
+fallback: only
+agents:
+  - {name: only, title: Only, description: Says two hundred words., tools: [get_order_status]}
+"""
+
+
+def model() -> Any:
+    """A chat model that streams `TOKENS` tokens at once and costs next to nothing itself."""
+    from langchain_core.language_models import BaseChatModel
+    from langchain_core.messages import AIMessageChunk
+    from langchain_core.outputs import ChatGenerationChunk, ChatResult
+
+    class Words(BaseChatModel):
+        @property
+        def _llm_type(self) -> str:
+            return "words"
+
+        def bind_tools(self, tools: Any, **_: Any) -> Any:
+            return self
+
+        def _generate(self, *_: Any, **__: Any) -> ChatResult:
+            raise NotImplementedError
+
+        async def _astream(self, *_: Any, **__: Any) -> AsyncIterator[ChatGenerationChunk]:
+            for number in range(TOKENS):
+                yield ChatGenerationChunk(message=AIMessageChunk(f"word{number} "))
+
+    return Words()
+
+
+def agents_file(folder: Path) -> Path:
+    path = folder / "agents.yaml"
+    path.write_text(AGENTS)
+    return path
+
+
+def serve(port: int, folder: Path) -> None:
+    """The app as `app.py` runs it, with the model above."""
+    import uvicorn
+
+    from smart_support import Settings, create_app
+
+    settings = Settings(
+        data_dir=folder, agents_file=agents_file(folder), rate_limit="1000/1s", log_level="warning"
+    )
+    app = create_app(settings, chat_model=model())
+    uvicorn.run(
+        app,
+        port=port,
+        loop="uvloop",
+        ws="websockets-sansio",
+        ws_per_message_deflate=False,
+        log_config=None,
+        access_log=False,
+    )
+
+
+def bare(folder: Path) -> None:
+    """Prints milliseconds of CPU a turn of the bare graph."""
+    import aiosqlite
+    import uvloop
+    from langchain_core.messages import HumanMessage
+    from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+
+    from smart_support.agents.graph import build_graph
+    from smart_support.agents.spec import load_team
+    from smart_support.approvals.ledger import Ledger
+    from smart_support.storage.database import StateDatabase
+    from smart_support.tools.registry import Registry
+
+    async def turns(count: int, graph: Any, name: str) -> None:
+        for number in range(count):
+            config = {"configurable": {"thread_id": f"{name}-{number}"}}
+            tokens = 0
+            message = {"messages": [HumanMessage("two hundred words please")]}
+            async for _ in graph.astream(message, config=config, stream_mode="messages"):
+                tokens += 1
+            assert tokens >= TOKENS
+
+    async def main() -> None:
+        state = StateDatabase(folder / "state.sqlite")
+        async with aiosqlite.connect(folder / "checkpoints.sqlite") as connection:
+            saver = AsyncSqliteSaver(connection)
+            await saver.setup()
+            graph = build_graph(load_team(agents_file(folder)), Registry(), model(), Ledger(state), saver)
+            await turns(WARM_UP, graph, "warm")
+            before = time.process_time()
+            await turns(TURNS, graph, "turn")
+            print((time.process_time() - before) * 1000 / TURNS)
+        state.close()
+
+    uvloop.run(main())
+
+
+def cpu_seconds(pid: int) -> float:
+    """CPU time a process has used, its threads included."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / CLOCK_TICKS
+
+
+CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+async def over_socket(port: int, count: int) -> None:
+    import orjson
+    import websockets
+
+    async with websockets.connect(f"ws://127.0.0.1:{port}/ws", proxy=None, compression=None) as connection:
+        for _ in range(count):
+            thread_id = f"ws-{time.perf_counter_ns()}"
+            frame = {"type": "message", "thread_id": thread_id, "content": "two hundred words please"}
+            await connection.send(orjson.dumps(frame).decode())
+            tokens = 0
+            while (event := orjson.loads(await connection.recv()))["type"] != "message_complete":
+                tokens += event["type"] == "token"
+            assert tokens == TOKENS, tokens
+
+
+async def over_sse(port: int, count: int) -> None:
+    import httpx
+
+    async with httpx.AsyncClient(timeout=30, headers={"Accept": "text/event-stream"}) as client:
+        for _ in range(count):
+            body = {"message": "two hundred words please"}
+            answer = await client.post(f"http://127.0.0.1:{port}/api/v1/chat", json=body)
+            assert answer.text.count("event: token") == TOKENS
+
+
+async def over_gradio(port: int, count: int) -> None:
+    from gradio_client import Client
+
+    client = await asyncio.to_thread(Client, f"http://127.0.0.1:{port}", verbose=False)
+    for _ in range(count):
+        job = client.submit("two hundred words please", "", api_name="/chat")
+        final = await asyncio.to_thread(job.result, 30)
+        assert final["status"] == "complete", final
+
+
+def measured(pid: int, port: int, door: Callable[[int, int], Any]) -> float:
+    """Milliseconds of the server's CPU a turn."""
+    asyncio.run(door(port, WARM_UP))
+    before = cpu_seconds(pid)
+    asyncio.run(door(port, TURNS))
+    return (cpu_seconds(pid) - before) * 1000 / TURNS
+
+
+def one_round(doors: dict[str, Callable[[int, int], Any]]) -> dict[str, float]:
+    """One server and one bare run, side by side in time."""
+    import httpx
+
+    with tempfile.TemporaryDirectory() as folder, socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+        probe.close()
+        (Path(folder) / "bare").mkdir()
+        (Path(folder) / "served").mkdir()
+        this = [sys.executable, __file__]
+        out = subprocess.run([*this, "--bare", f"{folder}/bare"], check=True, capture_output=True, text=True)
+        found = {"bare graph": float(out.stdout.split()[-1])}
+        server = subprocess.Popen([*this, "--serve", str(port), f"{folder}/served"])
+        try:
+            while True:
+                try:
+                    if httpx.get(f"http://127.0.0.1:{port}/api/v1/health").status_code == 200:
+                        break
+                except httpx.HTTPError:
+                    time.sleep(0.1)
+            for name, door in doors.items():
+                found[name] = measured(server.pid, port, door)
+        finally:
+            server.terminate()
+            server.wait(30)
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--serve", nargs=2, metavar=("PORT", "FOLDER"))
+    parser.add_argument("--bare", metavar="FOLDER")
+    chosen = parser.parse_args()
+    if chosen.serve:
+        serve(int(chosen.serve[0]), Path(chosen.serve[1]))
+    elif chosen.bare:
+        bare(Path(chosen.bare))
+    else:
+        doors = {"/ws": over_socket, "REST, server-sent events": over_sse, "Gradio /chat": over_gradio}
+        rounds = [one_round(doors) for _ in range(ROUNDS)]
+        print(f"CPU a turn of {TOKENS} tokens, {TURNS} turns, median of {ROUNDS} rounds")
+        for name in rounds[0]:
+            cost = statistics.median(one[name] for one in rounds)
+            ratio = statistics.median(one[name] / one["bare graph"] for one in rounds)
+            aim = f"  (aim: {LIMIT} or less)" if name == "/ws" else ""
+            print(f"  {name:26}{cost:8.1f} ms   ratio {ratio:5.2f}{aim}")
+
+
+if __name__ == "__main__":
+    main()
