@@ -148,7 +148,7 @@ async def test_hours_of_a_day_without_gaps(event_log: EventLog, metrics: Metrics
         event_log,
         carried_out("t1", datetime(2026, 3, 1, 0, 59, 59, tzinfo=UTC), "a1", step=0.1)
         .escalate()
-        .wait(hours=2)
+        .wait(minutes=90)
         .ask()
         .complete(),
         resolved("t2", datetime(2026, 3, 1, 23, 0, tzinfo=UTC)),
