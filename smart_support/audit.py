@@ -1,12 +1,18 @@
 """The audit trail: append-only rows, each one's hash over the row before it. It judges nobody."""
 
+import argparse
 import hashlib
-from collections.abc import Iterable, Mapping
+import sqlite3
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from typing import Any
 
+import orjson
 import rfc8785
 
 from smart_support import clock
+from smart_support.settings import Settings
 from smart_support.storage.database import Connection
 
 GENESIS = "0" * 64
@@ -79,3 +85,49 @@ def first_broken(rows: Iterable[Mapping[str, Any]]) -> int | None:
             return int(row["number"])
         previous, expected = row["hash"], expected + 1
     return None
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """`python -m smart_support.audit verify | export`: check the chain, or print it as JSON Lines.
+
+    Returns:
+        0 where every row follows from the one before it, 1 where one does not, 2 where there is no record.
+    """
+    parser = argparse.ArgumentParser(prog="python -m smart_support.audit", description=main.__doc__)
+    parser.add_argument("command", choices=["verify", "export"])
+    command = parser.parse_args(arguments).command
+    path = Settings().data_dir / "state.sqlite"
+    if not path.exists():
+        print(f"{path}: there is no record here; set SMART_SUPPORT_DATA_DIR", file=sys.stderr)
+        return 2
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+        database.row_factory = sqlite3.Row
+        rows = (dict(row) for row in database.execute("SELECT * FROM audit ORDER BY number"))
+        return _verify(rows) if command == "verify" else _export(rows)
+
+
+def _verify(rows: Iterable[Mapping[str, Any]]) -> int:
+    count = 0
+
+    def counted() -> Iterator[Mapping[str, Any]]:
+        nonlocal count
+        for row in rows:
+            count += 1
+            yield row
+
+    broken = first_broken(counted())
+    if broken is not None:
+        print(f"row {broken} does not follow from the row before it: the record was changed there or before")
+        return 1
+    print(f"{count} rows, each follows from the one before it")
+    return 0
+
+
+def _export(rows: Iterable[Mapping[str, Any]]) -> int:
+    for row in rows:
+        print(orjson.dumps(dict(row) | {"detail": orjson.loads(row["detail"])}).decode())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
