@@ -1,0 +1,77 @@
+"""The console: the shell around its tabs, and how it is mounted. Each tab is a file with a `build`."""
+
+from html import escape
+from typing import TYPE_CHECKING
+
+import gradio as gr
+import orjson
+from fastapi import FastAPI
+from fastapi.staticfiles import StaticFiles
+
+from pages import approvals, chat, theme
+from pages.gradio_api import add_api
+
+if TYPE_CHECKING:
+    from smart_support.application import Services
+
+_SHELL = """
+<header class="ss-shell">
+  <span class="ss-logo" aria-hidden="true"></span>
+  <strong class="ss-name">Smart Support</strong>
+  <span class="ss-state" id="ss-state" data-state="connecting" role="status">
+    <i></i><span>Connecting…</span></span>
+  <span class="ss-gap"></span>
+  <span class="ss-chip ss-model" title="What answers the customers">{model}</span>
+  <button type="button" class="ss-chip ss-pending" id="ss-pending">Nothing pending</button>
+  <button type="button" class="ss-button ss-button--plain" id="ss-look" aria-label="Light or dark">◐</button>
+</header>
+<div class="ss-banner" role="alert">The connection to the server is lost. It will come back by itself.</div>
+"""
+_ON_LOAD = "(window.ssMounts ??= []).push(['shell', element]);"
+
+
+def build_console(services: "Services") -> gr.Blocks:
+    """The whole page."""
+    with gr.Blocks(title="Smart Support", fill_width=True, analytics_enabled=False) as console:
+        gr.HTML(
+            _SHELL.format(model=escape(_model(services.settings.model))),
+            js_on_load=_ON_LOAD,
+            apply_default_css=False,
+            elem_id="ss-top",
+        )
+        with gr.Tabs(elem_id="ss-tabs"):
+            with gr.Tab("Console", id="console"), gr.Row(elem_id="ss-console"):
+                with gr.Column(scale=7, min_width=320, elem_id="ss-chat-side"):
+                    chat.build(services)
+                with gr.Column(scale=4, min_width=320, elem_id="ss-approvals-side"):
+                    approvals.build()
+        add_api(services)
+    return console
+
+
+def mount(app: FastAPI, services: "Services") -> None:
+    """Put the console on the app. Call it after every other route: the console takes what is left."""
+    app.mount(theme.STATIC_PATH, StaticFiles(directory=theme.STATIC), name="console-static")
+    gr.mount_gradio_app(
+        app,
+        build_console(services),
+        path="/",
+        ssr_mode=False,
+        run_history=False,
+        mcp_server=False,
+        footer_links=["api"],
+        theme=theme.theme(),
+        head=_config(services) + theme.head(),
+    )
+
+
+def _config(services: "Services") -> str:
+    """What the page's scripts know from the start."""
+    known = {"agents": {agent.name: agent.title for agent in services.team.agents}}
+    # A script ends at the first "</", wherever it stands.
+    encoded = orjson.dumps(known).decode().replace("<", "\\u003c")
+    return f"<script>window.ssConfig = {encoded};</script>"
+
+
+def _model(name: str) -> str:
+    return "Demo model: rule-based, no language model" if name == "demo" else name.removeprefix("openai:")

@@ -1,0 +1,130 @@
+// Which thread the chat shows, and when it has to look again. What it shows is drawn by gr.Chatbot.
+(() => {
+  const VALID = /^[A-Za-z0-9_.:-]{1,128}$/;
+  const STUCK_MS = 5000;
+  let current = null;
+  let link = null;
+  // Up to which number the Chatbot shows the thread, the highest the socket has told, and who is at it.
+  let rendered = 0;
+  let heard = 0;
+  let following = 0;
+  let subscribed = null;
+
+  function thread() {
+    if (current) return current;
+    const asked = new URLSearchParams(location.search).get("thread");
+    current = VALID.test(asked ?? "") ? asked : remembered() ?? made();
+    keep();
+    return current;
+  }
+
+  function remembered() {
+    try {
+      const kept = localStorage.getItem("ss-thread");
+      return VALID.test(kept ?? "") ? kept : null;
+    } catch { return null; }
+  }
+
+  function made() {
+    const bytes = crypto.getRandomValues(new Uint8Array(12));
+    return `chat-${[...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("")}`;
+  }
+
+  /** In the address, so that each window has its own; in the browser, for the next window. */
+  function keep() {
+    try { localStorage.setItem("ss-thread", current); } catch { /* the address still has it */ }
+    const address = new URL(location.href);
+    address.searchParams.set("thread", current);
+    history.replaceState(history.state, "", address);
+  }
+
+  function open(threadId) {
+    if (!VALID.test(threadId) || threadId === current) return;
+    current = threadId;
+    keep();
+    forget();
+    wake();
+  }
+
+  function fresh() {
+    current = made();
+    keep();
+    forget();
+    setTimeout(wake);
+    document.querySelector("#ss-message textarea")?.focus();
+  }
+
+  function forget() {
+    rendered = heard = following = 0;
+    subscribed = null;
+  }
+
+  function wake() {
+    following = Date.now();
+    link?.trigger("wake");
+  }
+
+  /** The Chatbot shows the thread up to here; at rest nobody follows it any more. */
+  function shown(text) {
+    let state = null;
+    try { state = JSON.parse(text); } catch { return; }
+    if (state.thread_id !== thread()) return;
+    rendered = state.seq;
+    document.body.classList.add("ss-chat-loaded");
+    following = state.rest ? 0 : Date.now();
+    if (subscribed !== current) subscribe();
+    if (state.rest && heard > rendered) wake();
+  }
+
+  function subscribe() {
+    subscribed = current;
+    window.ss.send({ type: "resume", thread_id: current, after: rendered });
+  }
+
+  function hear(frame) {
+    if (frame.thread_id !== current || !Number.isSafeInteger(frame.seq)) return;
+    heard = Math.max(heard, frame.seq);
+    const nobody = !following || Date.now() - following > STUCK_MS;
+    if (heard > rendered && nobody) wake();
+  }
+
+  // The time until which a colleague has, on the viewer's own clock.
+  function tick() {
+    for (const place of document.querySelectorAll(".ss-wait--pending .ss-until")) {
+      const id = [...place.closest(".ss-wait").classList].find((name) => name.startsWith("ss-wait-of-"));
+      const until = expiries.get(id?.slice("ss-wait-of-".length));
+      const text = until ? `until ${window.ssText.clock(until)}` : null;
+      if (text && place.textContent !== text) place.textContent = text;
+    }
+  }
+
+  const expiries = new Map();
+  const noteExpiry = (approval) => expiries.set(approval.approval_id, Date.parse(approval.expires_at));
+
+  function review(event) {
+    const button = event.target.closest?.(".ss-review");
+    const name = button && [...button.classList].find((item) => item.startsWith("ss-review-"));
+    if (name) window.ss.tell("show_approval", name.slice("ss-review-".length));
+  }
+
+  window.ss.mounts.chat = (element, tools) => {
+    link = tools;
+    tools.watch("value", () => shown(tools.props.value));
+    window.ss.on("*", hear);
+    window.ss.on("approvals", (frame) => frame.items.forEach(noteExpiry));
+    window.ss.on("approval", (frame) => noteExpiry(frame.approval));
+    window.ss.on("open_thread", open);
+    window.ss.on("state", (state) => document.body.classList.toggle("ss-lost", state === "lost"));
+    document.addEventListener("click", review);
+    setInterval(tick, 500);
+    // Back after a lost connection: whatever was followed has ended with it.
+    let first = true;
+    window.ss.onOpen(() => {
+      subscribed = null;
+      if (!first) { following = 0; wake(); }
+      first = false;
+    });
+    wake();
+  };
+  window.ssChat = { thread, wake, fresh, open };
+})();

@@ -1,0 +1,93 @@
+"""The look as Gradio takes it: theme and page head. Colours and rules are in `static/`."""
+
+import hashlib
+from html import escape
+from pathlib import Path
+
+import gradio as gr
+
+STATIC = Path(__file__).parent / "static"
+# Not /static: Gradio serves its own fonts and pictures there.
+STATIC_PATH = "/console"
+# Others build on these; the rest of the files follow in the order of their names.
+_FIRST = ("base.css", "text.js", "shell.js")
+
+
+def theme() -> gr.themes.Base:
+    """Gradio's own parts drawn with the variables of `base.css`, so that both looks come from one place."""
+    # The bundled SemiBold fonts lack plain letters, so only these two weights.
+    sans = gr.themes.LocalFont("IBM Plex Sans", weights=(400, 700))
+    mono = gr.themes.LocalFont("IBM Plex Mono", weights=(400, 700))
+    base = gr.themes.Base(
+        primary_hue="indigo",
+        neutral_hue="slate",
+        font=(sans, "ui-sans-serif", "system-ui", "sans-serif"),
+        font_mono=(mono, "ui-monospace", "Consolas", "monospace"),
+        radius_size=gr.themes.sizes.radius_md,
+    )
+    return base.set(color_accent="var(--ss-accent)", **_both(_DRAWN_WITH))
+
+
+def head() -> str:
+    """Links to every file of `static/`; an address changes with its content, so no old one is kept."""
+    files = sorted(STATIC.iterdir(), key=lambda file: (file.name not in _FIRST, _rank(file.name), file.name))
+    icon = f'<link rel="icon" type="image/svg+xml" href="{_address(STATIC / "favicon.svg")}">'
+    return icon + "".join(_link(file) for file in files)
+
+
+def _rank(name: str) -> int:
+    return _FIRST.index(name) if name in _FIRST else len(_FIRST)
+
+
+def _link(file: Path) -> str:
+    address = escape(_address(file))
+    if file.suffix == ".css":
+        return f'<link rel="stylesheet" href="{address}">'
+    return f'<script src="{address}"></script>' if file.suffix == ".js" else ""
+
+
+def _address(file: Path) -> str:
+    return f"{STATIC_PATH}/{file.name}?{hashlib.sha256(file.read_bytes()).hexdigest()[:12]}"
+
+
+def _both(variables: dict[str, str]) -> dict[str, str]:
+    """The same for light and dark: the variables differ by themselves."""
+    return variables | {f"{name}_dark": value for name, value in variables.items()}
+
+
+_DRAWN_WITH = {
+    "body_background_fill": "var(--ss-bg)",
+    "body_text_color": "var(--ss-text)",
+    "body_text_color_subdued": "var(--ss-muted)",
+    "background_fill_primary": "var(--ss-card)",
+    "background_fill_secondary": "var(--ss-inset)",
+    "block_background_fill": "var(--ss-card)",
+    "block_border_color": "var(--ss-border)",
+    "block_label_background_fill": "var(--ss-card)",
+    "block_label_text_color": "var(--ss-muted)",
+    "block_shadow": "none",
+    "border_color_primary": "var(--ss-border)",
+    "border_color_accent": "var(--ss-accent)",
+    "color_accent_soft": "var(--ss-accent-soft)",
+    "link_text_color": "var(--ss-accent)",
+    "link_text_color_hover": "var(--ss-accent-strong)",
+    "link_text_color_active": "var(--ss-accent-strong)",
+    "link_text_color_visited": "var(--ss-accent)",
+    "input_background_fill": "var(--ss-card)",
+    "input_border_color": "var(--ss-border-strong)",
+    "input_border_color_focus": "var(--ss-accent)",
+    "input_placeholder_color": "var(--ss-muted)",
+    "button_primary_background_fill": "var(--ss-accent)",
+    "button_primary_background_fill_hover": "var(--ss-accent-strong)",
+    "button_primary_border_color": "transparent",
+    "button_primary_text_color": "var(--ss-on-accent)",
+    "button_secondary_background_fill": "var(--ss-card)",
+    "button_secondary_background_fill_hover": "var(--ss-inset)",
+    "button_secondary_border_color": "var(--ss-border-strong)",
+    "button_secondary_text_color": "var(--ss-text)",
+    "table_border_color": "var(--ss-border)",
+    "table_even_background_fill": "var(--ss-card)",
+    "table_odd_background_fill": "var(--ss-inset)",
+    "table_row_focus": "var(--ss-accent-soft)",
+    "code_background_fill": "var(--ss-inset)",
+}
