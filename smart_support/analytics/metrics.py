@@ -144,8 +144,7 @@ class Metrics:
             ended_before=self._ended_before(),
             status=status,
             outcome=outcome,
-            agent=agent,
-            **page_params(q, limit, Place.read(cursor), judged=status is not None or outcome is not None),
+            **page_params(agent, q, limit, Place.read(cursor), judged=bool(status or outcome)),
         )
         following = next_place(rows, limit)
         shown = [

@@ -49,7 +49,9 @@ class Place:
         return place
 
 
-def page_params(q: str | None, limit: int, after: Place | None, *, judged: bool) -> dict[str, Any]:
+def page_params(
+    agent: str | None, q: str | None, limit: int, after: Place | None, *, judged: bool
+) -> dict[str, Any]:
     """The parameters of `queries/conversations.sql` that bound a page.
 
     Args:
@@ -57,11 +59,13 @@ def page_params(q: str | None, limit: int, after: Place | None, *, judged: bool)
     """
     needle = q.lower() if q else None
     return {
+        "agent": agent,
         "after_at": after.started_at if after else None,
         "after_id": after.thread_id if after else None,
         "q": needle,
         "q_json": orjson.dumps(needle)[1:-1].decode() if needle else None,
         "candidates": EVERYTHING if judged else limit + 1,
+        "judge_all": judged and agent is None and needle is None,
         "rows": limit + 1,
     }
 

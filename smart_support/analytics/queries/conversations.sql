@@ -1,5 +1,6 @@
 -- Conversations that started in the range, the newest first, from a place in that order on.
--- $candidates bounds how many are judged: a page where no filter looks at the judgement.
+-- Where no filter looks at the judgement, a page of $candidates is judged and no more. Where one does and
+-- nothing else narrows it down ($judge_all), looking each event up among all candidates would only cost.
 WITH candidate AS MATERIALIZED (
     SELECT thread_id, min(happened_at) AS started_at
     FROM events
@@ -27,13 +28,17 @@ scope AS NOT MATERIALIZED (
     SELECT *
     FROM events
     WHERE
-        happened_at >= (SELECT min(started_at) FROM candidate)
-        AND thread_id IN (SELECT thread_id FROM candidate)
+        happened_at >= $since
+        AND ($judge_all OR (
+            happened_at >= (SELECT min(started_at) FROM candidate)
+            AND thread_id IN (SELECT thread_id FROM candidate)
+        ))
 ),
 -- include judged,
 page AS MATERIALIZED (
-    SELECT *
+    SELECT judged.*
     FROM judged
+    SEMI JOIN candidate USING (thread_id)
     WHERE ($status IS NULL OR status = $status) AND ($outcome IS NULL OR outcome = $outcome)
     ORDER BY started_at DESC, thread_id DESC
     LIMIT $rows
@@ -46,14 +51,18 @@ detail AS (
         sum(cost_usd) AS cost_usd,
         arg_min(payload, seq) FILTER (role = 'customer') ->> '$.content' AS opening
     FROM events
-    WHERE happened_at >= (SELECT min(started_at) FROM page) AND thread_id IN (SELECT thread_id FROM page)
+    WHERE
+        happened_at >= $since
+        AND happened_at >= (SELECT min(started_at) FROM page)
+        AND thread_id IN (SELECT thread_id FROM page)
     GROUP BY thread_id
 ),
 speaker AS (
     SELECT thread_id, agent, min(seq) AS first_spoke
     FROM events
     WHERE
-        happened_at >= (SELECT min(started_at) FROM page)
+        happened_at >= $since
+        AND happened_at >= (SELECT min(started_at) FROM page)
         AND thread_id IN (SELECT thread_id FROM page)
         AND agent IS NOT NULL
     GROUP BY thread_id, agent
