@@ -3,9 +3,11 @@
 from typing import Any
 
 from smart_support import clock
-from smart_support.errors import NotFound
+from smart_support.errors import InvalidRequest, NotFound
 from smart_support.events import Record, payload
 from smart_support.storage.event_log import EventLog
+
+LAST_SEQ = 2**62
 
 
 class Replay:
@@ -20,9 +22,12 @@ class Replay:
         A spoken message is one step with the number of its last token; `first_seq` is that of its first.
 
         Raises:
+            InvalidRequest: `after` is below 0, or `limit` below 1.
             NotFound: nothing was ever recorded of that thread.
         """
-        records = await self._log.read(thread_id, after, limit)
+        if not 0 <= after <= LAST_SEQ or limit < 1:
+            raise InvalidRequest(f"after {after} is not a step's seq, or limit {limit} is below 1")
+        records = await self._log.read(thread_id, after, min(limit, LAST_SEQ))
         if not records and not (after > 0 and await self._log.read(thread_id, 0, 1)):
             raise NotFound(f"thread {thread_id[:128]!r}: nothing is recorded; see GET /api/v1/conversations")
         return [_step(record) for record in records]

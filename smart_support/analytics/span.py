@@ -33,7 +33,7 @@ class Span:
 
 
 def span(range_: str | None = None, since: str | None = None, until: str | None = None) -> Span:
-    """The span of a named range up to now, or of `since` and `until` (either may be left out).
+    """The span of a named range up to now, or of `since` and `until` (either may be left out) instead of it.
 
     Raises:
         InvalidRequest: the range is none that exists, a moment can't be read, or the ends are reversed.
@@ -41,8 +41,6 @@ def span(range_: str | None = None, since: str | None = None, until: str | None 
     custom = since is not None or until is not None
     if range_ is not None and range_ not in ALLOWED:
         raise InvalidRequest(f"range {range_[:40]!r} is not one of {', '.join(ALLOWED)}")
-    if range_ is not None and custom:
-        raise InvalidRequest("give either 'range' or 'since' and 'until', not both")
     now = clock.now() + timedelta(microseconds=1)  # the end is not included, and this very moment is
     if custom:
         start, end = moment("since", since, EARLIEST), moment("until", until, LATEST)

@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from smart_support.analytics.replay import Replay
-from smart_support.errors import NotFound
+from smart_support.errors import InvalidRequest, NotFound
 from smart_support.storage.event_log import EventLog
 from tests.analytics.story import Story, carried_out, record, resolved
 
@@ -62,3 +62,9 @@ async def test_a_thread_that_never_was_is_not_found(event_log: EventLog) -> None
         with pytest.raises(NotFound, match="'nobody'"):
             await Replay(event_log).steps("nobody", after)
     assert await Replay(event_log).steps("t", after=1000) == []
+
+
+@pytest.mark.parametrize(("after", "limit"), [(-1, 1), (10**30, 1), (0, 0), (0, -5)])
+async def test_what_cannot_be_asked_for(event_log: EventLog, after: int, limit: int) -> None:
+    with pytest.raises(InvalidRequest):
+        await Replay(event_log).steps("t", after, limit)

@@ -5,10 +5,9 @@ from collections.abc import Awaitable
 from typing import Any
 
 import orjson
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
-import smart_support
 from smart_support.api.dependencies import services
 from smart_support.log import get_logger
 
@@ -18,7 +17,7 @@ SECONDS_TO_ANSWER = 5.0
 
 
 @router.get("/health")
-async def health(services: Any = Depends(services)) -> Response:
+async def health(request: Request, services: Any = Depends(services)) -> Response:
     """`ok`, or 503 and `degraded` where a store does not answer."""
     state, event_log = await asyncio.gather(
         _check("state", services.state.execute("SELECT 1")),
@@ -27,7 +26,7 @@ async def health(services: Any = Depends(services)) -> Response:
     well = state == event_log == "ok"
     body = {
         "status": "ok" if well else "degraded",
-        "version": smart_support.__version__,
+        "version": request.app.version,
         "checks": {"state": state, "event_log": event_log},
     }
     return Response(orjson.dumps(body), 200 if well else 503, media_type="application/json")
