@@ -37,8 +37,8 @@ class Metrics:
         """Every figure of a range, as PROTOCOL's analytics shape. Moments are RFC 3339 in UTC.
 
         Args:
-            range_: `24h`, `7d` (the default), `30d`, `90d` or `all`, each up to now; used where neither of the next is
-            since: the first moment.
+            range_: `24h`, `7d` (the default), `30d`, `90d` or `all`, each up to now.
+            since: the first moment; it and `until`, where one is given, stand instead of the range.
             until: the moment to stop before.
 
         Raises:
