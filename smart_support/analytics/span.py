@@ -14,8 +14,7 @@ NAMED = {
 }
 ALLOWED = (*NAMED, "all")
 DEFAULT = "7d"
-EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
-LATEST = datetime(9999, 12, 31, tzinfo=UTC)
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)  # before any event
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +42,12 @@ def span(range_: str | None = None, since: str | None = None, until: str | None 
         raise InvalidRequest(f"range {range_[:40]!r} is not one of {', '.join(ALLOWED)}")
     now = clock.now() + timedelta(microseconds=1)  # the end is not included, and this very moment is
     if custom:
-        start, end = moment("since", since, EARLIEST), moment("until", until, LATEST)
-        if start > end:
+        start = moment("since", since, EARLIEST)
+        end = moment("until", until, max(now, start))
+        if since is not None and start > end:
             raise InvalidRequest(f"since {since!r} is later than until {until!r}; swap the two")
-        return Span("custom", start, end if until is not None else max(now, start))
+        start = max(start, EARLIEST)
+        return Span("custom", start, max(start, end))
     name = range_ or DEFAULT
     return Span(name, now - NAMED[name] if name in NAMED else EARLIEST, now)
 

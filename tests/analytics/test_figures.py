@@ -178,9 +178,24 @@ async def test_days_of_all_time_begin_with_the_first_event(event_log: EventLog, 
         assert sum(bucket["conversations"] for bucket in series) == 2
 
 
-async def test_a_range_that_has_yet_to_come_is_empty(metrics: Metrics) -> None:
-    found = await metrics.analytics(since="2999-01-01")
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"since": "2999-01-01"},
+        {"since": "9999-12-31T23:59:59Z"},
+        {"until": "0001-01-01"},
+        {"since": "1600-01-01", "until": "1600-01-02"},
+        {"since": "2026-03-01", "until": "2026-03-01"},
+    ],
+)
+async def test_a_range_without_a_moment_to_count_is_empty(
+    event_log: EventLog, metrics: Metrics, asked: dict[str, str]
+) -> None:
+    await record(event_log, resolved("t", clock.now() - timedelta(minutes=1)))
+    found = await metrics.analytics(**asked)
     assert (found["conversations"], found["series"]) == (0, [])
+    assert clock.parse(found["since"]) <= clock.parse(found["until"])
+    assert await metrics.conversations(**asked) == ([], None)
 
 
 @pytest.mark.parametrize(
