@@ -81,15 +81,16 @@ async def test_turns_of_agents_and_calls_of_tools(event_log: EventLog, metrics: 
     then = clock.now() - timedelta(hours=1)
     both = Story("t1", then).ask().call().result().answer("a").answer("b", "discount").complete()
     again = both.ask().call().result("error").answer("Sorry.").complete()
-    await record(event_log, again, carried_out("t2", then, "a1"))
+    await record(event_log, again, carried_out("t2", then, "a1"), Story("t3", then).ask().call(tool=""))
     found = await metrics.analytics("24h")
     assert found["agents"] == [
+        {"agent": "order_lookup", "turns": 3},
         {"agent": "order_actions", "turns": 2},  # the turn that asked, and the one after the decision
-        {"agent": "order_lookup", "turns": 2},
         {"agent": "discount", "turns": 1},
     ]
     assert found["tools"] == [
         {"tool": "get_order_status", "calls": 2, "errors": 1},
+        {"tool": "", "calls": 1, "errors": 0},
         {"tool": "cancel_order", "calls": 1, "errors": 0},
     ]
 
