@@ -6,8 +6,8 @@ import time
 from typing import Any
 
 from limits import RateLimitItemPerSecond
-from limits.aio.storage import MemoryStorage
-from limits.aio.strategies import MovingWindowRateLimiter
+from limits.storage import MemoryStorage
+from limits.strategies import MovingWindowRateLimiter
 
 from smart_support.errors import InvalidContent, InvalidThreadId, RateLimited
 from smart_support.settings import Settings
@@ -28,6 +28,7 @@ class Limits:
     def __init__(self, settings: Settings) -> None:
         count, seconds = settings.messages_per_window
         self._item = RateLimitItemPerSecond(count, seconds)
+        # In memory nothing blocks; the library's async storage visits every key in a thread on each hit.
         self._limiter = MovingWindowRateLimiter(MemoryStorage())
         self._max_chars = settings.max_content_chars
 
@@ -43,9 +44,9 @@ class Limits:
             )
         return value
 
-    async def count_message(self, thread_id: str) -> None:
+    def count_message(self, thread_id: str) -> None:
         """Count one message of a thread; raises `RateLimited` with the seconds to wait if it is too many."""
-        if await self._limiter.hit(self._item, thread_id):
+        if self._limiter.hit(self._item, thread_id):
             return
-        window = await self._limiter.get_window_stats(self._item, thread_id)
+        window = self._limiter.get_window_stats(self._item, thread_id)
         raise RateLimited(max(1, math.ceil(window.reset_time - time.time())))

@@ -1,7 +1,7 @@
 """LangGraph's chunks -> typed events, and nothing else: no numbers, no log, no decisions."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, cast, get_args
 
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, ToolMessage
@@ -27,12 +27,10 @@ class Spoken:
     """What one turn of the graph said and used, gathered while its chunks pass.
 
     Attributes:
-        streamed: ids of messages of which tokens have passed.
         customer_id: the customer the turn's calls were about, where one is known.
         interrupted: whether the last stream stopped at an interrupt; None before there was one.
     """
 
-    streamed: set[str] = field(default_factory=set)
     input_tokens: int = 0
     output_tokens: int = 0
     model: str | None = None
@@ -56,9 +54,8 @@ class Spoken:
             "clarification"
         ):
             return
-        if text := str(message.text):
-            if message.id:
-                self.streamed.add(message.id)
+        text = message.content if isinstance(message.content, str) else str(message.text)
+        if text:
             yield Token(agent=_speaker(message, str(metadata.get("langgraph_node", "agent"))), content=text)
 
     def _from_update(self, node: str, update: Any) -> Iterator[Event]:

@@ -76,7 +76,7 @@ class TurnRunner:
         self._limits.checked_content(content)
         if thread_id not in self._lanes:
             await self._sessions.check_alive(thread_id)
-        await self._limits.count_message(thread_id)
+        self._limits.count_message(thread_id)
         message = Message(role="customer", content=content, message_id=clock.new_id())
         return self._start(
             thread_id, channel, lambda recorder: self._course.answer(recorder, message), message=True

@@ -52,8 +52,8 @@ _TYPES = {
     "cost_usd": "DOUBLE",
     "payload": "VARCHAR",
 }
-_STRUCTURE = orjson.dumps([_TYPES]).decode()
-_INSERT = f"INSERT INTO events BY NAME SELECT unnest(from_json(?, '{_STRUCTURE}'), recursive := true)"
+# The structure holds names and types from above, nothing from outside.
+_INSERT = "INSERT INTO events BY NAME SELECT unnest(from_json(?, '{}'), recursive := true)"
 _READ = """
     SELECT event_id, thread_id, turn_id, first_seq, seq, happened_at, type, channel, customer_id, payload
     FROM events WHERE thread_id = ? AND seq > ? ORDER BY seq LIMIT ?
@@ -135,7 +135,7 @@ class EventLog:
     ) -> None:
         failure: StorageFailed | None = None
         try:
-            cursor.execute(_INSERT, [orjson.dumps([_row(record) for record, _ in batch]).decode()])
+            _insert(cursor, [_row(record) for record, _ in batch])
         except Exception as error:
             log.error("event_log_write_failed", events=len(batch), error=str(error))
             failure = StorageFailed("The event log could not be written; check the disk of DATA_DIR.")
@@ -168,6 +168,13 @@ def _settle(futures: list["asyncio.Future[None]"], failure: StorageFailed | None
             done.set_result(None)
         else:
             done.set_exception(failure)
+
+
+def _insert(cursor: duckdb.DuckDBPyConnection, rows: list[Row]) -> None:
+    """Insert rows in one commit, naming only columns in use: planning for all costs as much as the rest."""
+    used = {name for row in rows for name, value in row.items() if value is not None}
+    structure = {name: type_ for name, type_ in _TYPES.items() if name in used}
+    cursor.execute(_INSERT.format(orjson.dumps([structure]).decode()), [orjson.dumps(rows).decode()])
 
 
 def _row(record: Record) -> dict[str, Any]:
