@@ -57,7 +57,7 @@ def page_params(
     Args:
         judged: a filter looks at the judgement, so that all must be judged to fill the page.
     """
-    needle = q.lower() if q else None
+    needle = q or None
     return {
         "agent": agent,
         "after_at": after.started_at if after else None,

@@ -69,7 +69,7 @@ async def test_filters(event_log: EventLog, metrics: Metrics) -> None:
         event_log,
         resolved("t-ended", now - timedelta(hours=2)),
         carried_out("t-done", now - timedelta(minutes=6), "a1"),
-        waiting("t-waits", now - timedelta(minutes=5), "a2"),
+        waiting("t-waits", now - timedelta(minutes=5), "a2").answer("To İstanbul."),
         escalated.answer('She said "50% off_\\"', "discount").complete(),
     )
     expected = {
@@ -85,6 +85,7 @@ async def test_filters(event_log: EventLog, metrics: Metrics) -> None:
         ("q", 'D "50% Off_\\'): ["t-e"],
         ("q", "5%off"): [],
         ("q", "özil"): ["t-e"],
+        ("q", "İSTANBUL"): ["t-waits"],
         ("q", "T-DONE"): ["t-done"],
         ("q", "customer"): [],  # a word of the record's own, not of the text
         ("q", ""): ["t-e", "t-waits", "t-done", "t-ended"],

@@ -11,13 +11,13 @@ WITH candidate AS MATERIALIZED (
             SELECT thread_id FROM events WHERE happened_at >= $since AND agent = $agent
         ))
         -- The text as JSON writes it is looked for first: it is cheap and lets few rows through.
-        AND ($q IS NULL OR contains(lower(thread_id), $q) OR thread_id IN (
+        AND ($q IS NULL OR contains(lower(thread_id), lower($q)) OR thread_id IN (
             SELECT thread_id
             FROM events
             WHERE happened_at >= $since AND (
-                contains(lower(customer_id), $q)
-                OR (type = 'message' AND contains(lower(payload), $q_json)
-                    AND contains(lower(payload ->> '$.content'), $q))
+                contains(lower(customer_id), lower($q))
+                OR (type = 'message' AND contains(lower(payload), lower($q_json))
+                    AND contains(lower(payload ->> '$.content'), lower($q)))
             )
         ))
     GROUP BY thread_id
