@@ -50,7 +50,7 @@ def build(services: "Services") -> None:
     notice = gr.HTML("", elem_id="ss-notice", apply_default_css=False)
     with gr.Row(elem_id="ss-composer"):
         text = gr.Textbox(
-            placeholder="Write a message…  (Enter to send, Shift+Enter for a new line)",
+            placeholder="Write a message… (Shift+Enter for a new line)",
             label="Message",
             show_label=False,
             container=False,

@@ -5,6 +5,8 @@ import unicodedata
 from html import escape
 
 _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
+# Code between runs of as many backticks; the second group is only there to be matched.
+_CODE = re.compile(r"((?<!`)(`+)(?!`).+?(?<!`)\2(?!`))", re.DOTALL)
 _UNSEEN = {"Cc", "Cf", "Zl", "Zp", "Cs", "Co"}
 # Joiners that emoji and some scripts need, and the two white spaces that text is made of.
 _KEPT = {"\n", "\t", "\u200c", "\u200d"}
@@ -23,7 +25,12 @@ def words(text: str) -> str:
 
 def markdown(text: str) -> str:
     """A model's Markdown without what could fetch or ask for something: no HTML and no picture is left."""
-    return visible(text).replace("<", "&lt;").replace("![", "!&#91;")
+    parts = _CODE.split(visible(text))
+    # In code an entity would be shown as it is written; a word joiner breaks a tag there, and can't be seen.
+    # Both are safe in either place, so that it does not matter where Markdown itself would see the code.
+    parts[0::3] = [part.replace("<", "&lt;").replace("![", "!&#91;") for part in parts[0::3]]
+    parts[1::3] = [part.replace("<", "<\u2060").replace("![", "!\u2060[") for part in parts[1::3]]
+    return "".join(part for place, part in enumerate(parts) if place % 3 < 2)
 
 
 def html(text: str) -> str:

@@ -85,6 +85,7 @@ _DRAWN_WITH = {
     "button_secondary_background_fill_hover": "var(--ss-inset)",
     "button_secondary_border_color": "var(--ss-border-strong)",
     "button_secondary_text_color": "var(--ss-text)",
+    "button_border_width": "1px",
     "table_border_color": "var(--ss-border)",
     "table_even_background_fill": "var(--ss-card)",
     "table_odd_background_fill": "var(--ss-inset)",

@@ -227,7 +227,7 @@
   window.ss.mounts.approvals = (element) => {
     Object.assign(panel, {
       element, heading: element.querySelector("h2"), count: element.querySelector(".ss-count"),
-      queue: element.querySelector(".ss-queue"), empty: element.querySelector(".ss-empty"),
+      queue: element.querySelector(".ss-queue"), empty: element.querySelector(".ss-nothing"),
       loading: element.querySelector(".ss-loading"), recent: element.querySelector(".ss-recent"),
       decided: element.querySelector(".ss-recent ul"), live: element.querySelector(".ss-live"),
     });

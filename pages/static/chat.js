@@ -84,12 +84,17 @@
   function hear(frame) {
     if (frame.thread_id !== current || !Number.isSafeInteger(frame.seq)) return;
     heard = Math.max(heard, frame.seq);
+    wakeIfBehind();
+  }
+
+  function wakeIfBehind() {
     const nobody = !following || Date.now() - following > STUCK_MS;
     if (heard > rendered && nobody) wake();
   }
 
-  // The time until which a colleague has, on the viewer's own clock.
+  // Once in a while: nothing may be missed for good, and a colleague's time is told on the viewer's clock.
   function tick() {
+    wakeIfBehind();
     for (const place of document.querySelectorAll(".ss-wait--pending .ss-until")) {
       const id = [...place.closest(".ss-wait").classList].find((name) => name.startsWith("ss-wait-of-"));
       const until = expiries.get(id?.slice("ss-wait-of-".length));
@@ -124,7 +129,14 @@
       if (!first) { following = 0; wake(); }
       first = false;
     });
-    wake();
+    begin();
   };
+
+  /** Gradio may not listen yet when this part is there: ask until the first answer. */
+  function begin() {
+    if (document.body.classList.contains("ss-chat-loaded")) return;
+    wake();
+    setTimeout(begin, 700);
+  }
   window.ssChat = { thread, wake, fresh, open };
 })();

@@ -24,7 +24,7 @@
       if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
       else element.setAttribute(name, value === true ? "" : value);
     }
-    element.append(...children.flat().filter((child) => child !== null && child !== undefined)
+    element.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined)
       .map((child) => (typeof child === "string" ? visible(child) : child)));
     return element;
   }
