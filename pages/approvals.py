@@ -12,7 +12,7 @@ _SHELL = """
   <p class="ss-live" aria-live="polite"></p>
   <div class="ss-queue"></div>
   <div class="ss-loading ss-empty">Looking for approvals…</div>
-  <div class="ss-empty" hidden><strong>Nothing waits for you</strong>
+  <div class="ss-empty ss-nothing" hidden><strong>Nothing waits for you</strong>
     When an agent wants to change something, it stops here until you decide.</div>
   <div class="ss-recent" hidden><h3>Recently decided</h3><ul></ul></div>
 </section>

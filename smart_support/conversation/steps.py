@@ -1,4 +1,4 @@
-"""Many small events made into few steps, for doors where each step is dear. What they say is not known here."""
+"""Many small events made into few steps, for doors where each step is dear. Blind to what they say."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator

@@ -100,8 +100,9 @@ class TurnRunner:
         Raises:
             AlreadyDecided, ApprovalExpired, NotFound, InvalidRequest, InvalidArguments: nothing was changed.
         """
-        how = {"decided_by": decided_by, "via": via, "reason": reason, "args": args}
-        return (await self._decide(approval_id, decision, **how))[0]
+        how: dict[str, Any] = {"decided_by": decided_by, "via": via, "reason": reason, "args": args}
+        decided, _ = await self._decide(approval_id, decision, **how)
+        return decided
 
     async def pending(self, thread_id: str, interrupt_id: str | None = None) -> Approval:
         """The approval that waits on a thread.

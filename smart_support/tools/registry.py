@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeVar
 import jsonschema
 from langchain_core.tools import StructuredTool
 
-from smart_support.errors import ConfigError, InvalidArguments
+from smart_support.errors import ConfigError, InvalidArguments, SmartSupportError, ToolFailed
 
 Risk = Literal["low", "medium", "high"]
 Method = TypeVar("Method", bound=Callable[..., Any])
@@ -170,13 +170,21 @@ def _tool(toolset: Toolset, name: str, method: Callable[..., Any]) -> Tool:
 
     async def run(args: Args, call: Call) -> Any:
         extra = {"call": call} if takes_call else {}
-        return await in_owner(lambda: method(**args, **extra))
+        try:
+            return await in_owner(lambda: method(**args, **extra))
+        except SmartSupportError:
+            raise
+        except Exception as error:
+            # Toolsets are transactional: what broke was rolled back, so this is a failure and not a doubt.
+            raise ToolFailed(f"{name} failed and changed nothing; try again later.") from error
 
     async def preview(args: Args) -> list[Change]:
-        return await in_owner(toolset.preview, name, args)
+        found: list[Change] = await in_owner(toolset.preview, name, args)
+        return found
 
     async def customer(args: Args) -> str | None:
-        return await in_owner(toolset.customer_of, args)
+        customer_id: str | None = await in_owner(toolset.customer_of, args)
+        return customer_id
 
     return Tool(
         name=name,

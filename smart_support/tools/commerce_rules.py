@@ -1,0 +1,173 @@
+"""What the demo shop allows, and how it says so: rows in, a checked value or `ToolRefused` out. No store."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from smart_support import clock
+from smart_support.errors import ToolRefused
+from smart_support.tools.money import readable
+
+Row = dict[str, Any]
+NOT_SENT = ("pending", "processing")
+PAID_STATES = ("processing", "shipped", "delivered", "returned")
+
+
+def card(order: Row) -> str:
+    """`Visa card ending 4242`."""
+    return f"{order['card_brand']} card ending {order['card_last4']}"
+
+
+def check_account(customer: Row) -> None:
+    """Nothing is changed on a frozen account."""
+    if customer["status"] == "frozen":
+        raise ToolRefused(
+            "This customer's account is frozen, so nothing can be changed on it here. "
+            "A human colleague has to look at it first."
+        )
+
+
+def check_cancel(order: Row, customer: Row) -> None:
+    """An order can be cancelled until it is shipped."""
+    number, status = order["order_id"], order["status"]
+    if status == "shipped":
+        raise ToolRefused(
+            f"Order {number} has been shipped and can't be cancelled any more. "
+            "You can return it when it arrives; I can tell you where the parcel is."
+        )
+    if status == "delivered":
+        raise ToolRefused(
+            f"Order {number} has been delivered and can't be cancelled. You can return it, or I can ask for "
+            "a refund."
+        )
+    if status not in NOT_SENT:
+        raise ToolRefused(f"Order {number} is {status} already; there is nothing left to cancel.")
+    check_account(customer)
+
+
+def check_address(order: Row, customer: Row, new_address: str) -> str:
+    """The address as it will be kept: until shipping, one with a street, a number and a place."""
+    number = order["order_id"]
+    if order["status"] not in NOT_SENT:
+        raise ToolRefused(
+            f"Order {number} is {order['status']}, so its address can't be changed any more."
+            + (" The carrier may redirect the parcel." if order["status"] == "shipped" else "")
+        )
+    check_account(customer)
+    address = " ".join(new_address.split())
+    letters, digits = any(c.isalpha() for c in address), any(c.isdigit() for c in address)
+    if not (letters and digits and 8 <= len(address) <= 200):
+        raise ToolRefused(
+            f"{address[:60]!r} does not look like a whole address. Please give street and number, postcode, "
+            "city and country."
+        )
+    if address == order["shipping_address"]:
+        raise ToolRefused(f"Order {number} is going to that address already.")
+    return address
+
+
+def check_refund(order: Row, customer: Row, amount_cents: int) -> int:
+    """The amount that goes back: at most what was paid and has not gone back yet."""
+    number, currency = order["order_id"], order["currency"]
+    left = order["paid_cents"] - order["refunded_cents"]
+    if not order["paid_cents"]:
+        raise ToolRefused(f"Order {number} has not been paid, so there is nothing to pay back.")
+    if left == 0:
+        raise ToolRefused(f"All that was paid for order {number} has gone back already.")
+    if order["status"] not in PAID_STATES:
+        raise ToolRefused(f"Order {number} is {order['status']}; nothing more can be paid back on it here.")
+    if amount_cents < 0:
+        raise ToolRefused("The amount to pay back must be more than zero.")
+    if amount_cents > left:
+        raise ToolRefused(
+            f"{readable(amount_cents, currency)} is more than can go back for order {number}: "
+            f"{readable(left, currency)} at most."
+        )
+    check_account(customer)
+    return amount_cents or left
+
+
+def check_discount(order: Row, customer: Row, percent: int) -> int:
+    """The cents that come off: once an order, before it is shipped, at most all of it."""
+    number = order["order_id"]
+    _check_percent(percent)
+    if order["status"] not in NOT_SENT:
+        raise ToolRefused(
+            f"Order {number} is {order['status']}; a discount is only possible before shipping. "
+            "I can make a coupon for the next order instead."
+        )
+    if order["discount_percent"]:
+        raise ToolRefused(f"Order {number} has a discount of {order['discount_percent']}% already.")
+    check_account(customer)
+    off: int = order["subtotal_cents"] * percent // 100
+    return off
+
+
+def check_coupon(percent: int, valid_days: int) -> None:
+    """1 to 100%, for a day to a year."""
+    _check_percent(percent)
+    if not 1 <= valid_days <= 365:
+        raise ToolRefused(f"A coupon is valid for 1 to 365 days, not {valid_days}.")
+
+
+def _check_percent(percent: int) -> None:
+    if percent > 100:
+        raise ToolRefused(f"A discount of {percent}% is more than the price; 100% is the most there is.")
+    if percent < 1:
+        raise ToolRefused(f"A discount must be at least 1%, not {percent}%.")
+
+
+def status_sentence(order: Row) -> str:
+    """What a customer wants to know first."""
+    number, status, currency = order["order_id"], order["status"], order["currency"]
+    total = readable(order["total_cents"], currency)
+    back = readable(order["refunded_cents"], currency)
+    more = {
+        "pending": f"It waits for the payment of {total}.",
+        "processing": f"It is paid ({total}) and being packed; it can still be changed or cancelled.",
+        "shipped": f"It was shipped with {order['carrier']} on {_day(order['shipped_at'])} "
+        f"and is expected on {_day(order['expected_at'])}.",
+        "delivered": f"It was delivered on {_day(order['delivered_at'])}.",
+        "cancelled": f"It was cancelled on {_day(order['cancelled_at'])}; {back} went back."
+        if order["refunded_cents"]
+        else f"It was cancelled on {_day(order['cancelled_at'])} before anything was paid.",
+        "returned": f"It came back to us; {back} of {total} went back to the {card(order)}.",
+        "refunded": f"{back} of {total} went back to the {card(order)}.",
+    }[status]
+    return f"Order {number} is {status}. {more}"
+
+
+def tracking_sentence(order: Row, stops: Sequence[Row]) -> str:
+    """Where the parcel is, or why there is none."""
+    number = order["order_id"]
+    if not order["tracking_number"]:
+        return f"Order {number} is {order['status']}, so there is no parcel to track" + (
+            " yet." if order["status"] in NOT_SENT else "."
+        )
+    words = f"Order {number} is {order['status']}, with {order['carrier']} under {order['tracking_number']}."
+    if stops:
+        last = stops[-1]
+        words += f" Last seen: {last['status']}, {last['place']}, {_day(last['happened_at'])}."
+    return words + (f" Expected on {_day(order['expected_at'])}." if order["status"] == "shipped" else "")
+
+
+def cancelled_sentence(order: Row, refund: int) -> str:
+    """After a cancellation."""
+    if not refund:
+        return f"Order {order['order_id']} is cancelled. Nothing was paid, so nothing goes back."
+    money = readable(refund, order["currency"])
+    return (
+        f"Order {order['order_id']} is cancelled. {money} go back to the {card(order)} within 5 working days."
+    )
+
+
+def discounted_sentence(order: Row, percent: int, total: int, overpaid: int) -> str:
+    """After a discount."""
+    money = readable(total, order["currency"])
+    words = f"Order {order['order_id']} now has {percent}% off and costs {money}."
+    if overpaid:
+        words += f" {readable(overpaid, order['currency'])} go back to the {card(order)}."
+    return words
+
+
+def _day(moment: str | None) -> str:
+    return f"{clock.parse(moment):%d %B %Y}" if moment else "a day not known yet"
