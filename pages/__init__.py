@@ -40,13 +40,17 @@ def build_console(services: "Services") -> gr.Blocks:
             elem_id="ss-top",
         )
         with gr.Tabs(elem_id="ss-tabs"):
-            with gr.Tab("Console", id="console"), gr.Row(elem_id="ss-console"):
-                with gr.Column(scale=7, min_width=320, elem_id="ss-chat-side"):
-                    chat.build(services)
-                with gr.Column(scale=4, min_width=320, elem_id="ss-approvals-side"):
-                    approvals.build()
+            _build_first_tab(services)
         add_api(services)
     return console
+
+
+def _build_first_tab(services: "Services") -> None:
+    with gr.Tab("Console", id="console"), gr.Row(elem_id="ss-console"):
+        with gr.Column(scale=7, min_width=320, elem_id="ss-chat-side"):
+            chat.build(services)
+        with gr.Column(scale=4, min_width=320, elem_id="ss-approvals-side"):
+            approvals.build()
 
 
 def mount(app: FastAPI, services: "Services") -> None:
