@@ -1,0 +1,63 @@
+"""Text from outside: what can't be seen is shown, what Markdown or HTML would take is plain."""
+
+import re
+from html import unescape
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pages import plain
+
+HOSTILE = st.text(alphabet=st.sampled_from("<>!?[]()`~&;#/\\\"'=: \nabimgsrcx1") | st.characters())
+
+
+def test_what_can_not_be_seen_is_shown() -> None:
+    assert plain.visible("a\x00b\u202ec\u200bd\x7f") == "a␀b⟨U+202E⟩c⟨U+200B⟩d⟨U+007F⟩"
+
+
+def test_what_text_is_made_of_stays() -> None:
+    text = "Zoë 👩\u200d🚀 one\ttwo\nthree"
+    assert plain.visible(text) == text
+    assert plain.visible("a\r\nb") == "a\nb"
+
+
+@given(HOSTILE)
+def test_no_tag_and_no_picture_is_left_in_markdown(text: str) -> None:
+    shown = plain.markdown(text)
+    assert not re.search(r"<[A-Za-z/!?]", shown)
+    assert "![" not in shown
+
+
+@given(HOSTILE)
+def test_html_is_one_line_of_text_and_says_the_same(text: str) -> None:
+    shown = plain.html(text)
+    assert not re.search(r"[<>\"'`*_\[\]\n]", shown)
+    assert unescape(shown) == " ".join(plain.visible(text).split())
+
+
+@given(HOSTILE)
+def test_words_say_letter_for_letter_what_was_typed(text: str) -> None:
+    shown = plain.words(text)
+    assert not re.search(r"(?<!\\)(?:\\\\)*[<!\[`*_~]", re.sub(r"\\[!-/:-@\[-`{-~]", "", shown))
+    unescaped = re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", shown).replace("\u00a0", " ")
+    assert unescaped == re.sub(
+        r"(?m)^[ \t]+", lambda blanks: " " * len(blanks[0]), plain.visible(text)
+    ).replace("\u00a0", " ")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("2 < 3", "2 &lt; 3"),
+        ("use `<b>` here", "use `<\u2060b>` here"),
+        ("![a](http://x)", "!&#91;a](http://x)"),
+        ("`open <img", "`open &lt;img"),
+    ],
+)
+def test_markdown_keeps_what_is_harmless(text: str, shown: str) -> None:
+    assert plain.markdown(text) == shown
+
+
+def test_a_block_keeps_lines_and_escapes_all_else() -> None:
+    assert plain.block("a\n<b>\x00") == '<pre class="ss-pre">a\n&lt;b&gt;␀</pre>'
