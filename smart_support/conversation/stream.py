@@ -1,7 +1,7 @@
 """LangGraph's chunks -> typed events, and nothing else: no numbers, no log, no decisions."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast, get_args
 
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, ToolMessage
@@ -27,10 +27,12 @@ class Spoken:
     """What one turn of the graph said and used, gathered while its chunks pass.
 
     Attributes:
+        speakers: who said the tokens of a message, by its id.
         customer_id: the customer the turn's calls were about, where one is known.
         interrupted: whether the last stream stopped at an interrupt; None before there was one.
     """
 
+    speakers: dict[str, str] = field(default_factory=dict)
     input_tokens: int = 0
     output_tokens: int = 0
     model: str | None = None
@@ -50,13 +52,15 @@ class Spoken:
                         yield from self._from_update(str(node), part)
 
     def _from_message(self, message: BaseMessage, metadata: Mapping[str, Any]) -> Iterator[Event]:
-        if not isinstance(message, (AIMessage, AIMessageChunk)) or message.additional_kwargs.get(
-            "clarification"
-        ):
+        # A message that comes whole is told in its turn, with the update of its step.
+        if not isinstance(message, AIMessageChunk):
             return
         text = message.content if isinstance(message.content, str) else str(message.text)
         if text:
-            yield Token(agent=_speaker(message, str(metadata.get("langgraph_node", "agent"))), content=text)
+            agent = message.name or str(metadata.get("langgraph_node", "agent"))
+            if message.id:
+                self.speakers[message.id] = agent
+            yield Token(agent=agent, content=text)
 
     def _from_update(self, node: str, update: Any) -> Iterator[Event]:
         if not isinstance(update, Mapping):
@@ -76,7 +80,8 @@ class Spoken:
     def of_message(self, message: BaseMessage, node: str = "agent") -> Iterator[Event]:
         """The events a finished message stands for; also those of one read from a checkpoint."""
         if isinstance(message, AIMessage):
-            yield from _of_ai_message(message, _speaker(message, node))
+            agent = self.speakers.get(message.id or "") or message.name or node
+            yield from _of_ai_message(message, agent)
         elif isinstance(message, ToolMessage):
             artifact = message.artifact if isinstance(message.artifact, Mapping) else {}
             self.customer_id = artifact.get("customer_id") or self.customer_id
@@ -86,10 +91,6 @@ class Spoken:
         if isinstance(usage, Mapping):
             self.input_tokens += int(usage.get("input_tokens") or 0)
             self.output_tokens += int(usage.get("output_tokens") or 0)
-
-
-def _speaker(message: BaseMessage, node: str) -> str:
-    return message.name or node
 
 
 def _of_ai_message(message: AIMessage, agent: str) -> Iterator[Event]:
