@@ -1,11 +1,12 @@
 """The console: the shell around its tabs, and how it is mounted. Each tab is a file with a `build`."""
 
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 import orjson
 from fastapi import FastAPI
+from fastapi.responses import Response
 from fastapi.staticfiles import StaticFiles
 
 from pages import approvals, chat, theme
@@ -40,22 +41,22 @@ def build_console(services: "Services") -> gr.Blocks:
             elem_id="ss-top",
         )
         with gr.Tabs(elem_id="ss-tabs"):
-            _build_first_tab(services)
+            _build_first_tab(services, console)
         add_api(services)
     return console
 
 
-def _build_first_tab(services: "Services") -> None:
+def _build_first_tab(services: "Services", console: gr.Blocks) -> None:
     with gr.Tab("Console", id="console"), gr.Row(elem_id="ss-console"):
         with gr.Column(scale=7, min_width=320, elem_id="ss-chat-side"):
-            chat.build(services)
+            chat.build(services, console)
         with gr.Column(scale=4, min_width=320, elem_id="ss-approvals-side"):
             approvals.build()
 
 
 def mount(app: FastAPI, services: "Services") -> None:
     """Put the console on the app. Call it after every other route: the console takes what is left."""
-    app.mount(theme.STATIC_PATH, StaticFiles(directory=theme.STATIC), name="console-static")
+    app.mount(theme.STATIC_PATH, _Fresh(directory=theme.STATIC), name="console-static")
     gr.mount_gradio_app(
         app,
         build_console(services),
@@ -69,12 +70,22 @@ def mount(app: FastAPI, services: "Services") -> None:
     )
 
 
+class _Fresh(StaticFiles):
+    """Files that a browser asks about each time: scripts import others, so no address can name a version."""
+
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        response = super().file_response(*args, **kwargs)
+        response.headers["Cache-Control"] = "no-cache"
+        return response
+
+
 def _config(services: "Services") -> str:
     """What the page's scripts know from the start."""
     known = {"agents": {agent.name: agent.title for agent in services.team.agents}}
     # A script ends at the first "</", wherever it stands.
     encoded = orjson.dumps(known).decode().replace("<", "\\u003c")
-    return f"<script>window.ssConfig = {encoded};</script>"
+    waiting = "window.ssChat = new Promise((here) => { window.ssChatIsHere = here; });"
+    return f"<script>window.ssConfig = {encoded}; {waiting}</script>"
 
 
 def _model(name: str) -> str:

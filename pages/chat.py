@@ -22,9 +22,9 @@ SECONDS_BETWEEN_STEPS = 0.1
 # How far back a long conversation is read, in numbered events; what is older is in the Replay tab.
 NUMBERS_READ = 4000
 MAX_EXAMPLES = 6
-_ON_LOAD = "(window.ssMounts ??= []).push(['chat', element, {trigger, props, watch}]); // 'wake'"
-_THREAD = "() => [window.ssChat.thread()]"
-_TEXT_AND_THREAD = "(text) => [text, window.ssChat.thread()]"
+_ON_LOAD = "(window.ssMounts ??= []).push(['chat', element, {trigger, props, watch}]);"
+_THREAD = "async () => [(await window.ssChat).thread()]"
+_TEXT_AND_THREAD = "async (text) => [text, (await window.ssChat).thread()]"
 # Every event of the console: seen by no client, and not one at a time for everybody.
 _OURS: dict[str, Any] = {
     "api_visibility": "private",
@@ -33,8 +33,8 @@ _OURS: dict[str, Any] = {
 }
 
 
-def build(services: "Services") -> None:
-    """Place the chat and its composer."""
+def build(services: "Services", console: gr.Blocks) -> None:
+    """Place the chat and its composer in `console`, whose loading starts the first follower."""
     chatbot = gr.Chatbot(
         elem_id="ss-chat",
         show_label=False,
@@ -63,11 +63,12 @@ def build(services: "Services") -> None:
         fresh = gr.Button("New chat", scale=0, min_width=112, elem_id="ss-new-chat")
     thread = gr.Textbox(visible=False)
     link = gr.HTML("", html_template="", js_on_load=_ON_LOAD, elem_id="ss-chat-link", apply_default_css=False)
-    _connect(services, chatbot, notice, text, send, fresh, thread, link)
+    _connect(services, console, chatbot, notice, text, send, fresh, thread, link)
 
 
 def _connect(
     services: "Services",
+    console: gr.Blocks,
     chatbot: gr.Chatbot,
     notice: gr.HTML,
     text: gr.Textbox,
@@ -88,20 +89,28 @@ def _connect(
         chosen = choice.value["text"] if isinstance(choice.value, dict) else choice.value
         return await _say(services, thread_id, str(chosen))
 
-    following = link.wake(follow, thread, [chatbot, link], js=_THREAD, trigger_mode="always_last", **_OURS)
+    looks = gr.on(
+        [console.load, link.submit],
+        follow,
+        thread,
+        [chatbot, link],
+        js=_THREAD,
+        trigger_mode="always_last",
+        **_OURS,
+    )
     said = [
         gr.on([text.submit, send.click], say, [text, thread], [text, notice], js=_TEXT_AND_THREAD, **_OURS),
         chatbot.option_select(choose, thread, notice, js=_THREAD, **_OURS),
         chatbot.example_select(choose, thread, notice, js=_THREAD, **_OURS),
     ]
     for event in said:
-        event.then(None, js="() => window.ssChat.wake()", api_visibility="private")
+        event.then(None, js="async () => { (await window.ssChat).wake(); }", api_visibility="private")
     fresh.click(
         None,
         None,
         [chatbot, notice, text],
-        js="() => { window.ssChat.fresh(); return [[], '', '']; }",
-        cancels=[following],
+        js="async () => { (await window.ssChat).fresh(); return [[], '', '']; }",
+        cancels=[looks],
         api_visibility="private",
     )
 

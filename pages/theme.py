@@ -1,7 +1,5 @@
 """The look as Gradio takes it: theme and page head. Colours and rules are in `static/`."""
 
-import hashlib
-from html import escape
 from pathlib import Path
 
 import gradio as gr
@@ -9,8 +7,6 @@ import gradio as gr
 STATIC = Path(__file__).parent / "static"
 # Not /static: Gradio serves its own fonts and pictures there.
 STATIC_PATH = "/console"
-# Others build on these; the rest of the files follow in the order of their names.
-_FIRST = ("base.css", "text.js", "shell.js")
 
 
 def theme() -> gr.themes.Base:
@@ -29,25 +25,17 @@ def theme() -> gr.themes.Base:
 
 
 def head() -> str:
-    """Links to every file of `static/`; an address changes with its content, so no old one is kept."""
-    files = sorted(STATIC.iterdir(), key=lambda file: (file.name not in _FIRST, _rank(file.name), file.name))
-    icon = f'<link rel="icon" type="image/svg+xml" href="{_address(STATIC / "favicon.svg")}">'
+    """Links to every stylesheet and script of `static/`."""
+    files = sorted(STATIC.iterdir(), key=lambda file: (file.name != "base.css", file.name))
+    icon = f'<link rel="icon" type="image/svg+xml" href="{STATIC_PATH}/favicon.svg">'
     return icon + "".join(_link(file) for file in files)
 
 
-def _rank(name: str) -> int:
-    return _FIRST.index(name) if name in _FIRST else len(_FIRST)
-
-
 def _link(file: Path) -> str:
-    address = escape(_address(file))
+    address = f"{STATIC_PATH}/{file.name}"
     if file.suffix == ".css":
         return f'<link rel="stylesheet" href="{address}">'
-    return f'<script src="{address}"></script>' if file.suffix == ".js" else ""
-
-
-def _address(file: Path) -> str:
-    return f"{STATIC_PATH}/{file.name}?{hashlib.sha256(file.read_bytes()).hexdigest()[:12]}"
+    return f'<script type="module" src="{address}"></script>' if file.suffix == ".js" else ""
 
 
 def _both(variables: dict[str, str]) -> dict[str, str]:

@@ -1,244 +1,246 @@
 // The panel of approvals: one card for each id, so that what is typed into one never moves to another.
 // The forms on a card are in approval_forms.js; the connection is shell.js's.
-(() => {
-  const { node, visible, words, ago, clock } = window.ssText;
-  const RISKS = { high: ["High risk", "red"], medium: ["Medium risk", "amber"], low: ["Low risk", ""] };
-  const OUTCOMES = {
-    approved: ["Approved", "green"], edited: ["Approved with changes", "green"],
-    rejected: ["Rejected", "red"], expired: ["Expired", "amber"],
-  };
-  const LONG = 140;
-  const RECENT = 10;
-  const cards = new Map();
-  const decided = new Map();
-  const panel = {};
-  let known = false;
 
-  const title = (agent) => window.ssConfig?.agents?.[agent] ?? words(agent);
-  const chip = (text, color) => node("span", { class: `ss-chip${color ? ` ss-chip--${color}` : ""}` }, text);
+import { showActions, showSettled } from "./approval_forms.js";
+import { now, on, onOpen, openTab, register, send, tell } from "./shell.js";
+import { ago, clock, node, visible, words } from "./text.js";
 
-  // One card
+const RISKS = { high: ["High risk", "red"], medium: ["Medium risk", "amber"], low: ["Low risk", ""] };
+const OUTCOMES = {
+  approved: ["Approved", "green"], edited: ["Approved with changes", "green"],
+  rejected: ["Rejected", "red"], expired: ["Expired", "amber"],
+};
+const LONG = 140;
+const RECENT = 10;
+const cards = new Map();
+const decided = new Map();
+const panel = {};
+let known = false;
 
-  function makeCard(approval) {
-    const id = approval.approval_id;
-    const label = `ss-title-${id}`;
-    const [risk, color] = RISKS[approval.risk] ?? [words(approval.risk), ""];
-    const countdown = node("span", { class: "ss-chip ss-chip--amber ss-countdown", title: "Time left to decide" });
-    const when = node("span");
-    const body = node("div", { class: "ss-card-body" });
-    const element = node("article",
-      { class: `ss-card ss-approval ss-approval--${color || "plain"}`, "aria-labelledby": label, tabindex: "-1" },
-      node("header", {},
-        node("h3", { id: label }, words(approval.action)), chip(risk, color), node("span", { class: "ss-gap" }), countdown),
-      node("p", { class: "ss-muted" }, approval.customer_id ? `${approval.customer_id} · ` : "",
-        `${title(approval.agent)} · `, when, " · ",
-        node("button", { type: "button", class: "ss-link", onclick: () => window.ss.tell("open_thread", approval.thread_id) },
-          "conversation")),
-      node("p", { class: "ss-summary" }, approval.summary),
-      effectLines(approval.effect),
-      argumentGrid(approval.args),
-      body);
-    element.dataset.approvalId = id;
-    const card = { id, approval, element, countdown, when, body, leaving: false };
-    window.ssForms.showActions(card);
-    tickCard(card);
-    return card;
+const title = (agent) => window.ssConfig?.agents?.[agent] ?? words(agent);
+const chip = (text, color) => node("span", { class: `ss-chip${color ? ` ss-chip--${color}` : ""}` }, text);
+
+// One card
+
+function makeCard(approval) {
+  const id = approval.approval_id;
+  const label = `ss-title-${id}`;
+  const [risk, color] = RISKS[approval.risk] ?? [words(approval.risk), ""];
+  const countdown = node("span", { class: "ss-chip ss-chip--amber ss-countdown", title: "Time left to decide" });
+  const when = node("span");
+  const body = node("div", { class: "ss-card-body" });
+  const element = node("article",
+    { class: `ss-card ss-approval ss-approval--${color || "plain"}`, "aria-labelledby": label, tabindex: "-1" },
+    node("header", {},
+      node("h3", { id: label }, words(approval.action)), chip(risk, color), node("span", { class: "ss-gap" }), countdown),
+    node("p", { class: "ss-muted" }, approval.customer_id ? `${approval.customer_id} · ` : "",
+      `${title(approval.agent)} · `, when, " · ",
+      node("button", { type: "button", class: "ss-link", onclick: () => tell("open_thread", approval.thread_id) },
+        "conversation")),
+    node("p", { class: "ss-summary" }, approval.summary),
+    effectLines(approval.effect),
+    argumentGrid(approval.args),
+    body);
+  element.dataset.approvalId = id;
+  const card = { id, approval, element, countdown, when, body, leaving: false };
+  showActions(card);
+  tickCard(card);
+  return card;
+}
+
+function effectLines(effect) {
+  if (!Array.isArray(effect) || effect.length === 0) return null;
+  return node("ul", { class: "ss-effect", "aria-label": "What will change" }, effect.map((line) =>
+    node("li", {},
+      node("span", { class: "ss-muted" }, `${line.subject} · ${words(line.field).toLowerCase()}`),
+      node("span", { class: "ss-change" },
+        node("s", {}, line.before || "none"), node("span", { "aria-label": "becomes" }, "→"),
+        node("b", {}, line.after || "none")))));
+}
+
+function argumentGrid(args) {
+  const names = Object.keys(args ?? {});
+  if (names.length === 0) return null;
+  return node("dl", { class: "ss-args" }, names.map((name) =>
+    [node("dt", {}, name), node("dd", {}, folded(asText(args[name])))]));
+}
+
+const asText = (value) => (typeof value === "string" ? value : JSON.stringify(value, null, 1));
+
+/** A value as text; a long one is folded, and can be seen whole. */
+function folded(value) {
+  const text = visible(value);
+  if (text.length <= LONG && text.split("\n").length <= 4) return node("span", {}, text);
+  const short = `${text.slice(0, LONG).split("\n").slice(0, 4).join("\n")}…`;
+  const shown = node("span", {}, short);
+  const toggle = node("button", { type: "button", class: "ss-link", "aria-expanded": "false" },
+    `Show all ${text.length} characters`);
+  toggle.addEventListener("click", () => {
+    const open = toggle.getAttribute("aria-expanded") !== "true";
+    toggle.setAttribute("aria-expanded", String(open));
+    shown.textContent = open ? text : short;
+    toggle.textContent = open ? "Show less" : `Show all ${text.length} characters`;
+  });
+  return node("span", {}, shown, " ", toggle);
+}
+
+function tickCard(card) {
+  const left = Math.max(0, Math.floor((Date.parse(card.approval.expires_at) - now()) / 1000));
+  const hours = Math.floor(left / 3600);
+  const rest = `${String(Math.floor((left % 3600) / 60)).padStart(2, "0")}:${String(left % 60).padStart(2, "0")}`;
+  card.countdown.textContent = hours ? `${hours}:${rest}` : rest;
+  card.countdown.classList.toggle("ss-chip--red", left < 120);
+  card.countdown.classList.toggle("ss-chip--amber", left >= 120);
+  card.when.textContent = ago(Date.parse(card.approval.requested_at), now());
+}
+
+// The queue
+
+function put(approval) {
+  if (approval.status !== "pending") return settle(approval);
+  if (decided.has(approval.approval_id)) return;
+  const card = cards.get(approval.approval_id);
+  if (card) {
+    card.approval = approval;
+    return;
   }
+  const made = makeCard(approval);
+  // Later ones go below: nothing that is there already moves.
+  const after = [...cards.values()].find((other) => other.approval.requested_at > approval.requested_at);
+  cards.set(approval.approval_id, made);
+  panel.queue.insertBefore(made.element, after?.element ?? null);
+  if (known) announce(`New approval: ${words(approval.action)}`);
+}
 
-  function effectLines(effect) {
-    if (!Array.isArray(effect) || effect.length === 0) return null;
-    return node("ul", { class: "ss-effect", "aria-label": "What will change" }, effect.map((line) =>
-      node("li", {},
-        node("span", { class: "ss-muted" }, `${line.subject} · ${words(line.field).toLowerCase()}`),
-        node("span", { class: "ss-change" },
-          node("s", {}, line.before || "none"), node("span", { "aria-label": "becomes" }, "→"),
-          node("b", {}, line.after || "none")))));
+function settle(approval) {
+  const card = cards.get(approval.approval_id);
+  cards.delete(approval.approval_id);
+  if (card) leave(card, approval);
+  remember(approval);
+}
+
+/** Say what became of it where the card was; keep it while someone is at work in it. */
+function leave(card, approval) {
+  const [outcome, color] = OUTCOMES[approval.status] ?? [words(approval.status), ""];
+  const said = approval.status === "expired"
+    ? "Expired: nobody decided in time. It was not carried out."
+    : `${outcome} by ${approval.decided_by} at ${clock(approval.decided_at)}.`;
+  announce(`${words(card.approval.action)}: ${said}`);
+  const atWork = card.refused || (!card.own && card.element.contains(document.activeElement));
+  card.element.classList.replace("ss-approval", "ss-leaving");
+  card.countdown.replaceWith(chip(outcome, color));
+  if (atWork) {
+    showSettled(card, said, () => remove(card));
+  } else {
+    const hadFocus = card.element.contains(document.activeElement);
+    card.body.replaceChildren();
+    if (hadFocus) focusNear(card);
+    card.element.classList.add("ss-fading");
+    setTimeout(() => remove(card), matchMedia("(prefers-reduced-motion: reduce)").matches ? 0 : 450);
   }
+}
 
-  function argumentGrid(args) {
-    const names = Object.keys(args ?? {});
-    if (names.length === 0) return null;
-    return node("dl", { class: "ss-args" }, names.map((name) =>
-      [node("dt", {}, name), node("dd", {}, folded(asText(args[name])))]));
+function remove(card) {
+  if (card.element.contains(document.activeElement)) focusNear(card);
+  card.element.remove();
+  count();
+}
+
+/** Focus goes to the next card, else to the panel's heading, never to nowhere. */
+function focusNear(card) {
+  let next = card.element.nextElementSibling;
+  while (next && !next.classList.contains("ss-approval")) next = next.nextElementSibling;
+  (next ?? panel.heading).focus({ preventScroll: true });
+}
+
+function remember(approval) {
+  decided.get(approval.approval_id)?.remove();
+  const [outcome, color] = OUTCOMES[approval.status] ?? [words(approval.status), ""];
+  const troubled = { failed: "It was carried out but failed.", outcome_unknown: "Its outcome is unknown: check by hand." };
+  const by = approval.status === "expired" ? "Nobody decided in time"
+    : `${approval.status === "rejected" ? "Rejected" : "Approved"} by ${approval.decided_by}`;
+  const when = node("span");
+  const element = node("li", { class: `ss-card ss-decided ss-approval--${color}` },
+    node("header", {}, node("h4", {}, words(approval.action)), node("span", { class: "ss-gap" }), chip(outcome, color)),
+    node("p", { class: "ss-muted" }, approval.summary),
+    node("p", { class: "ss-muted" }, `${by} · `, when),
+    approval.reason ? node("p", { class: "ss-reason" }, approval.reason) : null,
+    troubled[approval.execution] ? node("p", { class: "ss-problem" }, troubled[approval.execution]) : null);
+  element.dataset.at = approval.decided_at;
+  element.whenText = when;
+  decided.set(approval.approval_id, element);
+  const older = [...panel.decided.children].find((other) => other.dataset.at < approval.decided_at);
+  panel.decided.insertBefore(element, older ?? null);
+  while (panel.decided.children.length > RECENT) panel.decided.lastElementChild.remove();
+  tickDecided(element);
+}
+
+const tickDecided = (element) => {
+  element.whenText.textContent = ago(Date.parse(element.dataset.at), now());
+};
+
+function replaceAll(items) {
+  const pending = new Set(items.filter((item) => item.status === "pending").map((item) => item.approval_id));
+  const settled = items.filter((item) => item.status !== "pending");
+  [...settled].reverse().forEach(put);
+  for (const card of [...cards.values()]) {
+    if (!pending.has(card.id)) { cards.delete(card.id); remove(card); }
   }
+  items.filter((item) => item.status === "pending")
+    .sort((one, other) => one.requested_at.localeCompare(other.requested_at)).forEach(put);
+  known = true;
+  count();
+}
 
-  const asText = (value) => (typeof value === "string" ? value : JSON.stringify(value, null, 1));
+function count() {
+  const number = cards.size;
+  panel.count.textContent = String(number);
+  panel.count.hidden = number === 0;
+  panel.empty.hidden = !known || panel.queue.childElementCount > 0;
+  panel.loading.hidden = known;
+  panel.recent.hidden = panel.decided.childElementCount === 0;
+  document.title = number ? `(${number}) Smart Support` : "Smart Support";
+  const pill = document.getElementById("ss-pending");
+  if (!pill) return;
+  pill.textContent = number ? `${number} pending` : "Nothing pending";
+  pill.classList.toggle("ss-chip--amber", number > 0);
+}
 
-  /** A value as text; a long one is folded, and can be seen whole. */
-  function folded(value) {
-    const text = visible(value);
-    if (text.length <= LONG && text.split("\n").length <= 4) return node("span", {}, text);
-    const short = `${text.slice(0, LONG).split("\n").slice(0, 4).join("\n")}…`;
-    const shown = node("span", {}, short);
-    const toggle = node("button", { type: "button", class: "ss-link", "aria-expanded": "false" },
-      `Show all ${text.length} characters`);
-    toggle.addEventListener("click", () => {
-      const open = toggle.getAttribute("aria-expanded") !== "true";
-      toggle.setAttribute("aria-expanded", String(open));
-      shown.textContent = open ? text : short;
-      toggle.textContent = open ? "Show less" : `Show all ${text.length} characters`;
-    });
-    return node("span", {}, shown, " ", toggle);
-  }
+const announce = (text) => { panel.live.textContent = visible(text); };
 
-  function tickCard(card) {
-    const left = Math.max(0, Math.floor((Date.parse(card.approval.expires_at) - window.ss.now()) / 1000));
-    const hours = Math.floor(left / 3600);
-    const rest = `${String(Math.floor((left % 3600) / 60)).padStart(2, "0")}:${String(left % 60).padStart(2, "0")}`;
-    card.countdown.textContent = hours ? `${hours}:${rest}` : rest;
-    card.countdown.classList.toggle("ss-chip--red", left < 120);
-    card.countdown.classList.toggle("ss-chip--amber", left >= 120);
-    card.when.textContent = ago(Date.parse(card.approval.requested_at), window.ss.now());
-  }
+function showPanel() {
+  openTab("Console");
+  requestAnimationFrame(() => {
+    panel.element.scrollIntoView({ behavior: "smooth", block: "start" });
+    const first = panel.queue.querySelector(".ss-approval");
+    (first ?? panel.heading).focus({ preventScroll: true });
+  });
+}
 
-  // The queue
+/** Go to one card: what "Review" in the chat does. */
+function showCard(id) {
+  const card = cards.get(id);
+  if (!card) return;
+  card.element.scrollIntoView({ behavior: "smooth", block: "center" });
+  card.element.querySelector("button:not(.ss-link)")?.focus({ preventScroll: true });
+  card.element.classList.remove("ss-flash");
+  requestAnimationFrame(() => card.element.classList.add("ss-flash"));
+}
 
-  function put(approval) {
-    if (approval.status !== "pending") return settle(approval);
-    if (decided.has(approval.approval_id)) return;
-    const card = cards.get(approval.approval_id);
-    if (card) {
-      card.approval = approval;
-      return;
-    }
-    const made = makeCard(approval);
-    // Later ones go below: nothing that is there already moves.
-    const after = [...cards.values()].find((other) => other.approval.requested_at > approval.requested_at);
-    cards.set(approval.approval_id, made);
-    panel.queue.insertBefore(made.element, after?.element ?? null);
-    if (known) announce(`New approval: ${words(approval.action)}`);
-  }
-
-  function settle(approval) {
-    const card = cards.get(approval.approval_id);
-    cards.delete(approval.approval_id);
-    if (card) leave(card, approval);
-    remember(approval);
-  }
-
-  /** Say what became of it where the card was; keep it while someone is at work in it. */
-  function leave(card, approval) {
-    const [outcome, color] = OUTCOMES[approval.status] ?? [words(approval.status), ""];
-    const said = approval.status === "expired"
-      ? "Expired: nobody decided in time. It was not carried out."
-      : `${outcome} by ${approval.decided_by} at ${clock(approval.decided_at)}.`;
-    announce(`${words(card.approval.action)}: ${said}`);
-    const atWork = card.refused || (!card.own && card.element.contains(document.activeElement));
-    card.element.classList.replace("ss-approval", "ss-leaving");
-    card.countdown.replaceWith(chip(outcome, color));
-    if (atWork) {
-      window.ssForms.showSettled(card, said, () => remove(card));
-    } else {
-      const hadFocus = card.element.contains(document.activeElement);
-      card.body.replaceChildren();
-      if (hadFocus) focusNear(card);
-      card.element.classList.add("ss-fading");
-      setTimeout(() => remove(card), matchMedia("(prefers-reduced-motion: reduce)").matches ? 0 : 450);
-    }
-  }
-
-  function remove(card) {
-    if (card.element.contains(document.activeElement)) focusNear(card);
-    card.element.remove();
-    count();
-  }
-
-  /** Focus goes to the next card, else to the panel's heading, never to nowhere. */
-  function focusNear(card) {
-    let next = card.element.nextElementSibling;
-    while (next && !next.classList.contains("ss-approval")) next = next.nextElementSibling;
-    (next ?? panel.heading).focus({ preventScroll: true });
-  }
-
-  function remember(approval) {
-    decided.get(approval.approval_id)?.remove();
-    const [outcome, color] = OUTCOMES[approval.status] ?? [words(approval.status), ""];
-    const troubled = { failed: "It was carried out but failed.", outcome_unknown: "Its outcome is unknown: check by hand." };
-    const by = approval.status === "expired" ? "Nobody decided in time"
-      : `${approval.status === "rejected" ? "Rejected" : "Approved"} by ${approval.decided_by}`;
-    const when = node("span");
-    const element = node("li", { class: `ss-card ss-decided ss-approval--${color}` },
-      node("header", {}, node("h4", {}, words(approval.action)), node("span", { class: "ss-gap" }), chip(outcome, color)),
-      node("p", { class: "ss-muted" }, approval.summary),
-      node("p", { class: "ss-muted" }, `${by} · `, when),
-      approval.reason ? node("p", { class: "ss-reason" }, approval.reason) : null,
-      troubled[approval.execution] ? node("p", { class: "ss-problem" }, troubled[approval.execution]) : null);
-    element.dataset.at = approval.decided_at;
-    element.whenText = when;
-    decided.set(approval.approval_id, element);
-    const older = [...panel.decided.children].find((other) => other.dataset.at < approval.decided_at);
-    panel.decided.insertBefore(element, older ?? null);
-    while (panel.decided.children.length > RECENT) panel.decided.lastElementChild.remove();
-    tickDecided(element);
-  }
-
-  const tickDecided = (element) => {
-    element.whenText.textContent = ago(Date.parse(element.dataset.at), window.ss.now());
-  };
-
-  function replaceAll(items) {
-    const pending = new Set(items.filter((item) => item.status === "pending").map((item) => item.approval_id));
-    const settled = items.filter((item) => item.status !== "pending");
-    [...settled].reverse().forEach(put);
-    for (const card of [...cards.values()]) {
-      if (!pending.has(card.id)) { cards.delete(card.id); remove(card); }
-    }
-    items.filter((item) => item.status === "pending")
-      .sort((one, other) => one.requested_at.localeCompare(other.requested_at)).forEach(put);
-    known = true;
-    count();
-  }
-
-  function count() {
-    const number = cards.size;
-    panel.count.textContent = String(number);
-    panel.count.hidden = number === 0;
-    panel.empty.hidden = !known || panel.queue.childElementCount > 0;
-    panel.loading.hidden = known;
-    panel.recent.hidden = panel.decided.childElementCount === 0;
-    document.title = number ? `(${number}) Smart Support` : "Smart Support";
-    const pill = document.getElementById("ss-pending");
-    if (!pill) return;
-    pill.textContent = number ? `${number} pending` : "Nothing pending";
-    pill.classList.toggle("ss-chip--amber", number > 0);
-  }
-
-  const announce = (text) => { panel.live.textContent = visible(text); };
-
-  function showPanel() {
-    window.ss.openTab("Console");
-    requestAnimationFrame(() => {
-      panel.element.scrollIntoView({ behavior: "smooth", block: "start" });
-      const first = panel.queue.querySelector(".ss-approval");
-      (first ?? panel.heading).focus({ preventScroll: true });
-    });
-  }
-
-  /** Go to one card: what "Review" in the chat does. */
-  function showCard(id) {
-    const card = cards.get(id);
-    if (!card) return;
-    card.element.scrollIntoView({ behavior: "smooth", block: "center" });
-    card.element.querySelector("button:not(.ss-link)")?.focus({ preventScroll: true });
-    card.element.classList.remove("ss-flash");
-    requestAnimationFrame(() => card.element.classList.add("ss-flash"));
-  }
-
-  window.ss.mounts.approvals = (element) => {
-    Object.assign(panel, {
-      element, heading: element.querySelector("h2"), count: element.querySelector(".ss-count"),
-      queue: element.querySelector(".ss-queue"), empty: element.querySelector(".ss-nothing"),
-      loading: element.querySelector(".ss-loading"), recent: element.querySelector(".ss-recent"),
-      decided: element.querySelector(".ss-recent ul"), live: element.querySelector(".ss-live"),
-    });
-    window.ss.on("approvals", (frame) => replaceAll(frame.items));
-    window.ss.on("approval", (frame) => { put(frame.approval); count(); });
-    window.ss.on("show_approvals", showPanel);
-    window.ss.on("show_approval", showCard);
-    window.ss.onOpen(() => window.ss.send({ type: "watch_approvals" }));
-    setInterval(() => {
-      cards.forEach(tickCard);
-      [...panel.decided.children].forEach(tickDecided);
-    }, 1000);
-  };
-})();
+register("approvals", (element) => {
+  Object.assign(panel, {
+    element, heading: element.querySelector("h2"), count: element.querySelector(".ss-count"),
+    queue: element.querySelector(".ss-queue"), empty: element.querySelector(".ss-nothing"),
+    loading: element.querySelector(".ss-loading"), recent: element.querySelector(".ss-recent"),
+    decided: element.querySelector(".ss-recent ul"), live: element.querySelector(".ss-live"),
+  });
+  on("approvals", (frame) => replaceAll(frame.items));
+  on("approval", (frame) => { put(frame.approval); count(); });
+  on("show_approvals", showPanel);
+  on("show_approval", showCard);
+  onOpen(() => send({ type: "watch_approvals" }));
+  setInterval(() => {
+    cards.forEach(tickCard);
+    [...panel.decided.children].forEach(tickDecided);
+  }, 1000);
+});

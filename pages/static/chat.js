@@ -1,142 +1,151 @@
 // Which thread the chat shows, and when it has to look again. What it shows is drawn by gr.Chatbot.
-(() => {
-  const VALID = /^[A-Za-z0-9_.:-]{1,128}$/;
-  const STUCK_MS = 5000;
-  let current = null;
-  let link = null;
-  // Up to which number the Chatbot shows the thread, the highest the socket has told, and who is at it.
-  let rendered = 0;
-  let heard = 0;
-  let following = 0;
-  let subscribed = null;
+import { on, onOpen, register, send, tell } from "./shell.js";
+import { clock } from "./text.js";
 
-  function thread() {
-    if (current) return current;
-    const asked = new URLSearchParams(location.search).get("thread");
-    current = VALID.test(asked ?? "") ? asked : remembered() ?? made();
-    keep();
-    return current;
+const VALID = /^[A-Za-z0-9_.:-]{1,128}$/;
+const STUCK_MS = 5000;
+let current = null;
+let link = null;
+// Up to which number the Chatbot shows the thread, the highest the socket has told, and who is at it.
+let rendered = 0;
+let heard = 0;
+let following = 0;
+let subscribed = null;
+let looked = false;
+
+function thread() {
+  if (current) return current;
+  const asked = new URLSearchParams(location.search).get("thread");
+  current = VALID.test(asked ?? "") ? asked : remembered() ?? made();
+  keep();
+  return current;
+}
+
+function remembered() {
+  try {
+    const kept = localStorage.getItem("ss-thread");
+    return VALID.test(kept ?? "") ? kept : null;
+  } catch { return null; }
+}
+
+function made() {
+  const bytes = crypto.getRandomValues(new Uint8Array(12));
+  return `chat-${[...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("")}`;
+}
+
+/** In the address, so that each window has its own; in the browser, for the next window. */
+function keep() {
+  try { localStorage.setItem("ss-thread", current); } catch { /* the address still has it */ }
+  const address = new URL(location.href);
+  address.searchParams.set("thread", current);
+  history.replaceState(history.state, "", address);
+}
+
+function open(threadId) {
+  if (!VALID.test(threadId) || threadId === current) return;
+  current = threadId;
+  keep();
+  forget();
+  wake();
+}
+
+function fresh() {
+  current = made();
+  keep();
+  forget();
+  setTimeout(wake);
+  document.querySelector("#ss-message textarea")?.focus();
+}
+
+function forget() {
+  rendered = heard = following = 0;
+  subscribed = null;
+}
+
+/** Have Gradio look. Its first look is its own, on load: asked before that, it would never answer. */
+function wake() {
+  if (!looked) return;
+  following = Date.now();
+  link?.trigger("submit");
+}
+
+/** The Chatbot shows the thread up to here; at rest nobody follows it any more. */
+function shown(text) {
+  let state = null;
+  try { state = JSON.parse(text); } catch { return; }
+  if (state.thread_id !== thread()) return;
+  rendered = state.seq;
+  looked = true;
+  document.body.classList.add("ss-chat-loaded");
+  following = state.rest ? 0 : Date.now();
+  if (subscribed !== current) subscribe();
+  if (state.rest && heard > rendered) wake();
+}
+
+// The first answer may be there before anyone watches for it.
+let last = null;
+function look() {
+  if (!link?.props.value || link.props.value === last) return;
+  last = link.props.value;
+  shown(last);
+}
+
+function subscribe() {
+  subscribed = current;
+  send({ type: "resume", thread_id: current, after: rendered });
+}
+
+function hear(frame) {
+  if (frame.thread_id !== current || !Number.isSafeInteger(frame.seq)) return;
+  heard = Math.max(heard, frame.seq);
+  wakeIfBehind();
+}
+
+function wakeIfBehind() {
+  const nobody = !following || Date.now() - following > STUCK_MS;
+  if (heard > rendered && nobody) wake();
+}
+
+// Once in a while: nothing may be missed for good, and a colleague's time is told on the viewer's clock.
+function tick() {
+  look();
+  wakeIfBehind();
+  for (const place of document.querySelectorAll(".ss-wait--pending .ss-until")) {
+    const id = [...place.closest(".ss-wait").classList].find((name) => name.startsWith("ss-wait-of-"));
+    const until = expiries.get(id?.slice("ss-wait-of-".length));
+    const text = until ? `until ${clock(until)}` : null;
+    if (text && place.textContent !== text) place.textContent = text;
   }
+}
 
-  function remembered() {
-    try {
-      const kept = localStorage.getItem("ss-thread");
-      return VALID.test(kept ?? "") ? kept : null;
-    } catch { return null; }
-  }
+const expiries = new Map();
+const noteExpiry = (approval) => expiries.set(approval.approval_id, Date.parse(approval.expires_at));
 
-  function made() {
-    const bytes = crypto.getRandomValues(new Uint8Array(12));
-    return `chat-${[...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("")}`;
-  }
+function review(event) {
+  const button = event.target.closest?.(".ss-review");
+  const name = button && [...button.classList].find((item) => item.startsWith("ss-review-"));
+  if (name) tell("show_approval", name.slice("ss-review-".length));
+}
 
-  /** In the address, so that each window has its own; in the browser, for the next window. */
-  function keep() {
-    try { localStorage.setItem("ss-thread", current); } catch { /* the address still has it */ }
-    const address = new URL(location.href);
-    address.searchParams.set("thread", current);
-    history.replaceState(history.state, "", address);
-  }
-
-  function open(threadId) {
-    if (!VALID.test(threadId) || threadId === current) return;
-    current = threadId;
-    keep();
-    forget();
-    wake();
-  }
-
-  function fresh() {
-    current = made();
-    keep();
-    forget();
-    setTimeout(wake);
-    document.querySelector("#ss-message textarea")?.focus();
-  }
-
-  function forget() {
-    rendered = heard = following = 0;
+register("chat", (element, tools) => {
+  link = tools;
+  tools.watch("value", look);
+  look();
+  on("*", hear);
+  on("approvals", (frame) => frame.items.forEach(noteExpiry));
+  on("approval", (frame) => noteExpiry(frame.approval));
+  on("open_thread", open);
+  on("state", (state) => document.body.classList.toggle("ss-lost", state === "lost"));
+  document.addEventListener("click", review);
+  setInterval(tick, 500);
+  // Back after a lost connection: whatever was followed has ended with it.
+  let first = true;
+  onOpen(() => {
     subscribed = null;
-  }
+    if (!first) { following = 0; wake(); }
+    first = false;
+  });
+});
 
-  function wake() {
-    following = Date.now();
-    link?.trigger("wake");
-  }
-
-  /** The Chatbot shows the thread up to here; at rest nobody follows it any more. */
-  function shown(text) {
-    let state = null;
-    try { state = JSON.parse(text); } catch { return; }
-    if (state.thread_id !== thread()) return;
-    rendered = state.seq;
-    document.body.classList.add("ss-chat-loaded");
-    following = state.rest ? 0 : Date.now();
-    if (subscribed !== current) subscribe();
-    if (state.rest && heard > rendered) wake();
-  }
-
-  function subscribe() {
-    subscribed = current;
-    window.ss.send({ type: "resume", thread_id: current, after: rendered });
-  }
-
-  function hear(frame) {
-    if (frame.thread_id !== current || !Number.isSafeInteger(frame.seq)) return;
-    heard = Math.max(heard, frame.seq);
-    wakeIfBehind();
-  }
-
-  function wakeIfBehind() {
-    const nobody = !following || Date.now() - following > STUCK_MS;
-    if (heard > rendered && nobody) wake();
-  }
-
-  // Once in a while: nothing may be missed for good, and a colleague's time is told on the viewer's clock.
-  function tick() {
-    wakeIfBehind();
-    for (const place of document.querySelectorAll(".ss-wait--pending .ss-until")) {
-      const id = [...place.closest(".ss-wait").classList].find((name) => name.startsWith("ss-wait-of-"));
-      const until = expiries.get(id?.slice("ss-wait-of-".length));
-      const text = until ? `until ${window.ssText.clock(until)}` : null;
-      if (text && place.textContent !== text) place.textContent = text;
-    }
-  }
-
-  const expiries = new Map();
-  const noteExpiry = (approval) => expiries.set(approval.approval_id, Date.parse(approval.expires_at));
-
-  function review(event) {
-    const button = event.target.closest?.(".ss-review");
-    const name = button && [...button.classList].find((item) => item.startsWith("ss-review-"));
-    if (name) window.ss.tell("show_approval", name.slice("ss-review-".length));
-  }
-
-  window.ss.mounts.chat = (element, tools) => {
-    link = tools;
-    tools.watch("value", () => shown(tools.props.value));
-    window.ss.on("*", hear);
-    window.ss.on("approvals", (frame) => frame.items.forEach(noteExpiry));
-    window.ss.on("approval", (frame) => noteExpiry(frame.approval));
-    window.ss.on("open_thread", open);
-    window.ss.on("state", (state) => document.body.classList.toggle("ss-lost", state === "lost"));
-    document.addEventListener("click", review);
-    setInterval(tick, 500);
-    // Back after a lost connection: whatever was followed has ended with it.
-    let first = true;
-    window.ss.onOpen(() => {
-      subscribed = null;
-      if (!first) { following = 0; wake(); }
-      first = false;
-    });
-    begin();
-  };
-
-  /** Gradio may not listen yet when this part is there: ask until the first answer. */
-  function begin() {
-    if (document.body.classList.contains("ss-chat-loaded")) return;
-    wake();
-    setTimeout(begin, 700);
-  }
-  window.ssChat = { thread, wake, fresh, open };
-})();
+// For the functions that Gradio runs in the page: they wait for this file.
+window.ssChatIsHere({ thread, wake, fresh });

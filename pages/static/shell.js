@@ -1,132 +1,136 @@
 // The page around the tabs: light or dark, one socket to the server that comes back by itself, its clock.
-(() => {
-  const listeners = new Map();
-  const opened = [];
-  let socket = null;
-  let attempts = 0;
-  let offset = 0;
 
-  /** Call `listener` with every frame of a type; the frame "state" tells "live" or "lost". */
-  function on(type, listener) {
-    if (!listeners.has(type)) listeners.set(type, []);
-    listeners.get(type).push(listener);
+const listeners = new Map();
+const opened = [];
+let socket = null;
+let attempts = 0;
+let offset = 0;
+
+/** Call `listener` with every frame of a type; the frame "state" tells "live" or "lost". */
+export function on(type, listener) {
+  if (!listeners.has(type)) listeners.set(type, []);
+  listeners.get(type).push(listener);
+}
+
+export function tell(type, frame) {
+  for (const listener of listeners.get(type) ?? []) listener(frame);
+  if (type !== "state") for (const listener of listeners.get("*") ?? []) listener(frame);
+}
+
+/** Send a frame now where there is a connection. */
+export function send(frame) {
+  if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify(frame));
+}
+
+/** Call `start` each time a connection is there, now included. */
+export function onOpen(start) {
+  opened.push(start);
+  if (socket?.readyState === WebSocket.OPEN) start();
+}
+
+function connect() {
+  const scheme = location.protocol === "https:" ? "wss:" : "ws:";
+  socket = new WebSocket(`${scheme}//${location.host}/ws`);
+  socket.addEventListener("open", () => {
+    attempts = 0;
+    show("live");
+    measureClock();
+    for (const start of opened) start();
+  });
+  socket.addEventListener("message", (message) => {
+    const frame = JSON.parse(message.data);
+    tell(frame.type, frame);
+  });
+  socket.addEventListener("close", () => {
+    show("lost");
+    attempts += 1;
+    setTimeout(connect, Math.min(5000, 250 * 2 ** Math.min(attempts, 5)) * (0.7 + Math.random() * 0.6));
+  });
+}
+
+let shownState = "connecting";
+function show(state) {
+  shownState = state;
+  paintState();
+  tell("state", state);
+}
+
+function paintState() {
+  const place = document.getElementById("ss-state");
+  if (!place) return;
+  place.dataset.state = shownState;
+  place.lastElementChild.textContent = { live: "Live", lost: "Reconnecting…" }[shownState] ?? "Connecting…";
+}
+
+// The answer's Date header is exact to a second, which is as exact as a countdown shows.
+async function measureClock() {
+  const before = Date.now();
+  const answer = await fetch("/api/v1/health", { cache: "no-store" }).catch(() => null);
+  const server = Date.parse(answer?.headers.get("Date") ?? "");
+  if (!Number.isNaN(server)) {
+    const measured = server + 500 - (before + Date.now()) / 2;
+    offset = Math.abs(measured) > 1500 ? measured : 0;
   }
+}
 
-  function tell(type, frame) {
-    for (const listener of listeners.get(type) ?? []) listener(frame);
-    if (type !== "state") for (const listener of listeners.get("*") ?? []) listener(frame);
+/** The server's time in milliseconds. */
+export const now = () => Date.now() + offset;
+
+// Light or dark: the system's choice until the viewer makes one.
+function chosenLook() {
+  try { return localStorage.getItem("ss-look"); } catch { return null; }
+}
+
+function applyLook() {
+  const look = chosenLook();
+  if (look) document.body.classList.toggle("dark", look === "dark");
+  paintLook();
+}
+
+function toggleLook() {
+  const look = document.body.classList.contains("dark") ? "light" : "dark";
+  try { localStorage.setItem("ss-look", look); } catch { /* it lasts until the page is left */ }
+  document.body.classList.toggle("dark", look === "dark");
+  paintLook();
+}
+
+function paintLook() {
+  const button = document.getElementById("ss-look");
+  const dark = document.body.classList.contains("dark");
+  document.documentElement.style.colorScheme = dark ? "dark" : "light";
+  button?.setAttribute("aria-label", dark ? "Switch to light" : "Switch to dark");
+}
+
+/** Go to a tab by its name. */
+export function openTab(name) {
+  for (const tab of document.querySelectorAll('button[role="tab"]')) {
+    if (tab.textContent.trim() === name && tab.getAttribute("aria-selected") !== "true") tab.click();
   }
+}
 
-  /** Send a frame now where there is a connection. */
-  function send(frame) {
-    if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify(frame));
-  }
+// Gradio puts its parts in place before or after these files are read: each waits for the other.
+const placed = new Map((window.ssMounts ?? []).map(([name, ...parts]) => [name, parts]));
+const builders = new Map();
 
-  /** Call `start` each time a connection is there, now included. */
-  function onOpen(start) {
-    opened.push(start);
-    if (socket?.readyState === WebSocket.OPEN) start();
-  }
+/** Have `build` called with a part of the page, once it is there. */
+export function register(name, build) {
+  builders.set(name, build);
+  if (placed.has(name)) build(...placed.get(name));
+}
 
-  function connect() {
-    const scheme = location.protocol === "https:" ? "wss:" : "ws:";
-    socket = new WebSocket(`${scheme}//${location.host}/ws`);
-    socket.addEventListener("open", () => {
-      attempts = 0;
-      show("live");
-      measureClock();
-      for (const start of opened) start();
-    });
-    socket.addEventListener("message", (message) => {
-      const frame = JSON.parse(message.data);
-      tell(frame.type, frame);
-    });
-    socket.addEventListener("close", () => {
-      show("lost");
-      attempts += 1;
-      setTimeout(connect, Math.min(5000, 250 * 2 ** Math.min(attempts, 5)) * (0.7 + Math.random() * 0.6));
-    });
-  }
+window.ssMounts = {
+  push([name, ...parts]) {
+    placed.set(name, parts);
+    builders.get(name)?.(...parts);
+  },
+};
 
-  let shownState = "connecting";
-  function show(state) {
-    shownState = state;
-    paintState();
-    tell("state", state);
-  }
+register("shell", (element) => {
+  element.querySelector("#ss-look").addEventListener("click", toggleLook);
+  element.querySelector("#ss-pending").addEventListener("click", () => tell("show_approvals"));
+  paintState();
+  applyLook();
+  new MutationObserver(applyLook).observe(document.body, { attributeFilter: ["class"] });
+});
 
-  function paintState() {
-    const place = document.getElementById("ss-state");
-    if (!place) return;
-    place.dataset.state = shownState;
-    place.lastElementChild.textContent = { live: "Live", lost: "Reconnecting…" }[shownState] ?? "Connecting…";
-  }
-
-  // The answer's Date header is exact to a second, which is as exact as a countdown shows.
-  async function measureClock() {
-    const before = Date.now();
-    const answer = await fetch("/api/v1/health", { cache: "no-store" }).catch(() => null);
-    const server = Date.parse(answer?.headers.get("Date") ?? "");
-    if (!Number.isNaN(server)) {
-      const measured = server + 500 - (before + Date.now()) / 2;
-      offset = Math.abs(measured) > 1500 ? measured : 0;
-    }
-  }
-
-  /** The server's time in milliseconds. */
-  const now = () => Date.now() + offset;
-
-  // Light or dark: the system's choice until the viewer makes one.
-  function chosenLook() {
-    try { return localStorage.getItem("ss-look"); } catch { return null; }
-  }
-
-  function applyLook() {
-    const look = chosenLook();
-    if (look) document.body.classList.toggle("dark", look === "dark");
-    paintLook();
-  }
-
-  function toggleLook() {
-    const look = document.body.classList.contains("dark") ? "light" : "dark";
-    try { localStorage.setItem("ss-look", look); } catch { /* it lasts until the page is left */ }
-    document.body.classList.toggle("dark", look === "dark");
-    paintLook();
-  }
-
-  function paintLook() {
-    const button = document.getElementById("ss-look");
-    const dark = document.body.classList.contains("dark");
-    document.documentElement.style.colorScheme = dark ? "dark" : "light";
-    button?.setAttribute("aria-label", dark ? "Switch to light" : "Switch to dark");
-  }
-
-  /** Go to a tab by its name. */
-  function openTab(name) {
-    for (const tab of document.querySelectorAll('button[role="tab"]')) {
-      if (tab.textContent.trim() === name && tab.getAttribute("aria-selected") !== "true") tab.click();
-    }
-  }
-
-  const mounts = {
-    shell(element) {
-      element.querySelector("#ss-look").addEventListener("click", toggleLook);
-      element.querySelector("#ss-pending").addEventListener("click", () => tell("show_approvals"));
-      paintState();
-      applyLook();
-      new MutationObserver(applyLook).observe(document.body, { attributeFilter: ["class"] });
-    },
-  };
-
-  // Gradio may put its parts in place before this file is read; until then they queue up.
-  function begin() {
-    const waiting = window.ssMounts ?? [];
-    window.ssMounts = { push: ([name, element, tools]) => mounts[name]?.(element, tools) };
-    waiting.forEach((parts) => window.ssMounts.push(parts));
-    connect();
-  }
-
-  window.ss = { on, send, onOpen, now, openTab, mounts, tell };
-  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", begin);
-  else setTimeout(begin);
-})();
+connect();

@@ -1,0 +1,30 @@
+"""What a person does in the console, in the words of the tests."""
+
+from playwright.sync_api import Locator, Page
+
+
+def say(page: Page, text: str) -> None:
+    """Type a message and send it."""
+    box = page.get_by_label("Message", exact=True)
+    box.fill(text)
+    box.press("Enter")
+
+
+def chat(page: Page) -> Locator:
+    """The conversation."""
+    return page.get_by_role("log", name="chatbot conversation")
+
+
+def waiting(page: Page) -> Locator:
+    """What the conversation says about a call that waits for a colleague."""
+    return chat(page).locator(".ss-wait--pending")
+
+
+def card(page: Page, text: str) -> Locator:
+    """The pending approval that has this text."""
+    return page.locator(".ss-approval").filter(has_text=text)
+
+
+def press(within: Locator, name: str) -> None:
+    """Press a button by its name."""
+    within.get_by_role("button", name=name, exact=True).click()
