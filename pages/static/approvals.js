@@ -11,6 +11,7 @@ const OUTCOMES = {
   rejected: ["Rejected", "red"], expired: ["Expired", "amber"],
 };
 const LONG = 140;
+const LONG_SUMMARY = 320;
 const RECENT = 10;
 const cards = new Map();
 const decided = new Map();
@@ -37,7 +38,7 @@ function makeCard(approval) {
       `${title(approval.agent)} · `, when, " · ",
       node("button", { type: "button", class: "ss-link", onclick: () => tell("open_thread", approval.thread_id) },
         "conversation")),
-    node("p", { class: "ss-summary" }, approval.summary),
+    node("p", { class: "ss-summary" }, folded(approval.summary, LONG_SUMMARY)),
     effectLines(approval.effect),
     argumentGrid(approval.args),
     body);
@@ -68,10 +69,10 @@ function argumentGrid(args) {
 const asText = (value) => (typeof value === "string" ? value : JSON.stringify(value, null, 1));
 
 /** A value as text; a long one is folded, and can be seen whole. */
-function folded(value) {
+function folded(value, limit = LONG) {
   const text = visible(value);
-  if (text.length <= LONG && text.split("\n").length <= 4) return node("span", {}, text);
-  const short = `${text.slice(0, LONG).split("\n").slice(0, 4).join("\n")}…`;
+  if (text.length <= limit && text.split("\n").length <= 4) return node("span", {}, text);
+  const short = `${text.slice(0, limit).split("\n").slice(0, 4).join("\n")}…`;
   const shown = node("span", {}, short);
   const toggle = node("button", { type: "button", class: "ss-link", "aria-expanded": "false" },
     `Show all ${text.length} characters`);

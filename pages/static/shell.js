@@ -6,7 +6,7 @@ let socket = null;
 let attempts = 0;
 let offset = 0;
 
-/** Call `listener` with every frame of a type; the frame "state" tells "live" or "lost". */
+/** Call `listener` with every frame of a type, of all types for "*"; "state" tells "live" or "lost". */
 export function on(type, listener) {
   if (!listeners.has(type)) listeners.set(type, []);
   listeners.get(type).push(listener);
@@ -14,7 +14,6 @@ export function on(type, listener) {
 
 export function tell(type, frame) {
   for (const listener of listeners.get(type) ?? []) listener(frame);
-  if (type !== "state") for (const listener of listeners.get("*") ?? []) listener(frame);
 }
 
 /** Send a frame now where there is a connection. */
@@ -40,6 +39,7 @@ function connect() {
   socket.addEventListener("message", (message) => {
     const frame = JSON.parse(message.data);
     tell(frame.type, frame);
+    tell("*", frame);
   });
   socket.addEventListener("close", () => {
     show("lost");
