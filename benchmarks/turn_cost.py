@@ -82,6 +82,10 @@ def serve(port: int, folder: Path) -> None:
     )
 
 
+async def _never(*_: str) -> bool:
+    return False
+
+
 def bare(folder: Path) -> None:
     """Prints milliseconds of CPU a turn of the bare graph."""
     import aiosqlite
@@ -109,7 +113,8 @@ def bare(folder: Path) -> None:
         async with aiosqlite.connect(folder / "checkpoints.sqlite") as connection:
             saver = AsyncSqliteSaver(connection)
             await saver.setup()
-            graph = build_graph(load_team(agents_file(folder)), Registry(), model(), Ledger(state), saver)
+            team, ledger = load_team(agents_file(folder)), Ledger(state)
+            graph = build_graph(team, Registry(), model(), ledger, _never, saver)
             await turns(WARM_UP, graph, "warm")
             before = time.process_time()
             await turns(TURNS, graph, "turn")

@@ -100,6 +100,7 @@ class Services:
             fallback_agent=self.team.fallback,
             approvals=self.approvals,
             ledger=ledger,
+            escalate=self._escalations.escalate,
             event_log=self.event_log,
         )
         self.turns = TurnRunner(
@@ -136,7 +137,7 @@ class Services:
         saver = AsyncSqliteSaver(connection)
         await saver.setup()
         assert self._model is not None
-        return build_graph(self.team, self.registry, self._model, ledger, saver)
+        return build_graph(self.team, self.registry, self._model, ledger, self._escalations.escalate, saver)
 
     def _check_args(self, approval: Approval, args: Mapping[str, Any]) -> None:
         """Edited arguments must fit the tool; for a tool that is not ours, the types of the asked ones."""

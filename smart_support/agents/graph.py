@@ -21,6 +21,7 @@ from smart_support.approvals.ledger import Ledger
 from smart_support.clock import new_id
 from smart_support.errors import ConfigError
 from smart_support.log import bind
+from smart_support.tools.handoff import Escalate
 from smart_support.tools.registry import Registry
 
 MAX_STEPS = 12
@@ -49,15 +50,23 @@ class State(TypedDict, total=False):
 
 
 def build_graph(
-    team: Team, registry: Registry, model: BaseChatModel, ledger: Ledger, checkpointer: Any
+    team: Team,
+    registry: Registry,
+    model: BaseChatModel,
+    ledger: Ledger,
+    escalate: Escalate,
+    checkpointer: Any,
 ) -> Any:
     """The compiled graph of a team, one node for each agent, named after it.
+
+    Args:
+        escalate: tells a human that one is needed; for writes whose outcome is unknown.
 
     Raises:
         ConfigError: an agent has the name of a step of the graph.
     """
     router = Router(team, registry, model)
-    gatekeeper = Gatekeeper(team, registry, ledger)
+    gatekeeper = Gatekeeper(team, registry, ledger, escalate)
     graph = StateGraph(State)
     graph.add_node("route", _route_node(router))
     graph.add_node("gate", _gate_node(gatekeeper))

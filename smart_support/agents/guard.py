@@ -15,10 +15,10 @@ from langchain_core.messages import AIMessage, AnyMessage, ToolMessage
 
 from smart_support.agents.spec import Team
 from smart_support.approvals.digest import digest
-from smart_support.approvals.ledger import UNKNOWN, Ledger
+from smart_support.approvals.ledger import UNKNOWN, Ledger, what_to_check
 from smart_support.errors import InvalidArguments, SmartSupportError
 from smart_support.log import get_logger
-from smart_support.tools.handoff import ESCALATE
+from smart_support.tools.handoff import ESCALATE, Escalate
 from smart_support.tools.registry import Access, Call, Registry, Tool
 
 log = get_logger()
@@ -108,10 +108,11 @@ def paired(messages: Sequence[AnyMessage]) -> list[AnyMessage]:
 class Gatekeeper:
     """Judges every tool call, and runs those that passed."""
 
-    def __init__(self, team: Team, registry: Registry, ledger: Ledger) -> None:
+    def __init__(self, team: Team, registry: Registry, ledger: Ledger, escalate: Escalate) -> None:
         self._given = {spec.name: frozenset(spec.tools) for spec in team.agents}
         self._registry = registry
         self._ledger = ledger
+        self._escalate = escalate
 
     async def judge(
         self, call: dict[str, Any], agent: str, thread_id: str, *, stopped: bool
@@ -212,7 +213,9 @@ class Gatekeeper:
         if entry.status == "done":
             return _text(entry.result), extra | {"status": "ok"}
         if entry.status == "outcome_unknown":
-            return UNKNOWN, extra | {"status": "error", "outcome_unknown": True}
+            reason = what_to_check(tool.name, entry)
+            told = {"reason": reason, "delivered": await self._escalate(thread_id, reason)}
+            return UNKNOWN, extra | {"status": "error", "escalation": told}
         return str(entry.result), extra | {"status": "error"}
 
 

@@ -31,6 +31,15 @@ class Entry:
     result: Any = None
 
 
+def what_to_check(tool: str, entry: Entry) -> str:
+    """What a human has to find out where the outcome of a write is unknown."""
+    return (
+        f"The outcome of {tool} is unknown: it was begun and no answer came back. Look in the system it "
+        f"acts on whether it took effect (approval {entry.approval_id}, idempotency key "
+        f"{entry.idempotency_key}) before anyone tries again."
+    )
+
+
 class Ledger:
     """At most one execution for each (thread, tool call)."""
 
@@ -67,6 +76,17 @@ class Ledger:
             return await self._finish(thread_id, tool_call_id, "outcome_unknown", UNKNOWN)
         status, result = await self._attempt(run, entry.idempotency_key, tool)
         return await self._finish(thread_id, tool_call_id, status, result)
+
+    async def give_up(self, thread_id: str) -> list[tuple[str, Entry]]:
+        """Mark what was begun on a thread and will not be taken up again; each as its tool and its entry."""
+        rows = await self._state.execute(
+            "SELECT tool, tool_call_id FROM action_ledger WHERE thread_id = :id AND status = 'begun'",
+            {"id": thread_id},
+        )
+        return [
+            (row["tool"], await self._finish(thread_id, row["tool_call_id"], "outcome_unknown", UNKNOWN))
+            for row in rows
+        ]
 
     async def _attempt(
         self, run: Callable[[str], Awaitable[Any]], key: str, tool: str

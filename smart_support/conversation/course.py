@@ -13,7 +13,7 @@ from langgraph.pregel import Pregel
 from langgraph.types import Command
 
 from smart_support import clock
-from smart_support.approvals.ledger import UNKNOWN, Ledger
+from smart_support.approvals.ledger import UNKNOWN, Entry, Ledger, what_to_check
 from smart_support.approvals.queue import Approval, ApprovalQueue
 from smart_support.conversation.recorder import Recorder
 from smart_support.conversation.stream import STREAM_MODES, Spoken
@@ -33,6 +33,7 @@ from smart_support.events import (
 )
 from smart_support.log import get_logger
 from smart_support.storage.event_log import EventLog
+from smart_support.tools.handoff import Escalate
 
 log = get_logger()
 
@@ -47,12 +48,14 @@ class Course:
         fallback_agent: str,
         approvals: ApprovalQueue,
         ledger: Ledger,
+        escalate: Escalate,
         event_log: EventLog,
     ) -> None:
         """
         Args:
             graph: a compiled LangGraph graph, or anything with its `astream` and `aget_state`.
             fallback_agent: who speaks where the graph does not say.
+            escalate: tells a human that one is needed, for writes whose outcome is unknown.
         """
         self._graph = graph
         # Only a real graph knows the option; it makes each step durable before the next begins.
@@ -60,6 +63,7 @@ class Course:
         self._fallback_agent = fallback_agent
         self._approvals = approvals
         self._ledger = ledger
+        self._escalate = escalate
         self._log = event_log
 
     async def answer(self, recorder: Recorder, message: Message) -> None:
@@ -100,6 +104,8 @@ class Course:
             await self._drive(recorder, spoken, _as_input(cut_off))
         elif getattr(state, "next", ()) and not _interrupts(state):
             await self._drive(recorder, spoken, None)
+        for tool, entry in await self._ledger.give_up(recorder.thread_id):
+            await self._tell_unknown(recorder, tool, entry)
         if own or recorder.began:
             await self._conclude(recorder, spoken)
 
@@ -168,8 +174,7 @@ class Course:
             )
             if entry.status == "done":
                 return
-            reason = f"Unknown outcome of {approval.action}: check it by hand before anyone tries again."
-            await recorder.emit(Escalation(reason=reason, delivered=False))
+            await self._tell_unknown(recorder, approval.action, entry)
             if await self._waiting(recorder.thread_id):
                 given_up = [
                     (item, [replace(one, status="rejected", reason=UNKNOWN) for one in decided])
@@ -180,6 +185,11 @@ class Course:
                 raise ToolFailed(UNKNOWN)
 
         return once
+
+    async def _tell_unknown(self, recorder: Recorder, action: str, entry: Entry) -> None:
+        reason = what_to_check(action, entry)
+        delivered = await self._escalate(recorder.thread_id, reason)
+        await recorder.emit(Escalation(reason=reason, delivered=delivered))
 
     async def _drive(self, recorder: Recorder, spoken: Spoken, graph_input: Any) -> None:
         config = {"configurable": {"thread_id": recorder.thread_id}}

@@ -201,7 +201,7 @@ def _graph(shop: DemoStore, ledger: Ledger, script: Callable[..., AIMessage], ra
     tools = [*tools_of(CommerceTools(shop)), handoff_tool(escalate, "A colleague takes over.")]
     registry = Registry(ran.watching(tool) for tool in tools)
     team = load_team(bundled_template("e-commerce"))
-    return build_graph(team, registry, ScriptedModel(script=script), ledger, InMemorySaver())
+    return build_graph(team, registry, ScriptedModel(script=script), ledger, escalate, InMemorySaver())
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,212 @@
+"""What the demo model finds in a text: words in one form, ids, amounts, percentages, e-mails, dates, parts.
+
+Rules for English only. Which tool fits, and what is said, is decided elsewhere.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+# Other words for the same thing, each to the one the rules count with.
+_SAME = {
+    "cancel": "cancel cancels cancelled canceled cancelling canceling cancellation abort void revoke undo",
+    "refund": "refund refunds refunded refunding reimburse reimbursement repay repaid moneyback",
+    "status": "status state progress happening",
+    "track": "track tracking where parcel parcels package packages shipment arrive arrives arriving arrival "
+    "arrived shipped delivered tracked located location whereabouts delivery",
+    "discount": "discount discounts discounted off reduction reduce cheaper percent",
+    "coupon": "coupon coupons voucher vouchers promo promotion",
+    "address": "address addresses destination street",
+    "update": "update updates change changes changed changing modify edit correct redirect",
+    "human": "human humans person people someone somebody representative manager supervisor colleague "
+    "complaint complain escalate escalation operator staff",
+    "find": "find search list lists show which lookup look browse",
+    "order": "order orders ordered purchase purchases",
+    "next": "next later future upcoming",
+    "create": "create creates make makes generate generates issue new add open",
+    "delete": "delete deletes remove removes erase close",
+    "invoice": "invoice invoices bill bills",
+    "subscription": "subscription subscriptions plan plans",
+    "customer": "customer customers client clients account accounts",
+    "pay": "pay pays paid payment payments charge charged",
+    "money": "money cash",
+    "send": "send sends sent mail email",
+    "upgrade": "upgrade downgrade switch",
+}
+CANONICAL = {word: base for base, group in _SAME.items() for word in group.split()}
+STOP = frozenset(
+    word
+    for line in (
+        "a an the my your his her our their its it this that these those i you he she we they me him them to",
+        "of for in on at by with from and or but if is are was were be been am do does did can could would",
+        "should will may might please just also then so as up out about into what when how who have has had",
+        "get got give gives want wants need needs like one ones thing hello hi hey thanks thank there here",
+        "not no yes any some all what's i'd i'm it's because since after before only number current latest",
+        "given whole help",
+    )
+    for word in line.split()
+)
+_UNITS = "zero one two three four five six seven eight nine ten eleven twelve".split()  # noqa: SIM905
+NUMBER_WORDS = {word: number for number, word in enumerate(_UNITS)}
+NUMBER_WORDS |= {"fifteen": 15, "twenty": 20, "thirty": 30, "forty": 40, "fifty": 50}
+
+EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
+PERCENT = re.compile(r"(?<![\d.])(-?\d{1,4}(?:\.\d+)?|[a-z]+)\s*(?:%|percent\b|per\s+cent\b|procent\b)", re.I)
+_CURRENCY = r"(?:€|\$|£|eur|euros?|usd|dollars?|bucks|gbp|pounds?|chf|francs?)"
+AMOUNT = re.compile(
+    rf"(?:{_CURRENCY}\s?(\d+(?:[.,]\d{{1,2}})?)|(\d+(?:[.,]\d{{1,2}})?)\s?{_CURRENCY}(?!\w))|(\d+)\s?cents?\b",
+    re.I,
+)
+DATE = re.compile(r"\b(\d{4}-\d{2}-\d{2})\b")
+DAYS = re.compile(r"\b(\d{1,3})\s*days?\b", re.I)
+IDENTIFIER = re.compile(
+    r"(?<![\w.@/-])#?([A-Z]{1,6}-?\d{2,12}|[A-Z]{1,4}(?:-[A-Z0-9]+)+|\d{3,12})(?![\w@%]|\.\d|-\w)"
+)
+_REASON = re.compile(
+    r"\b(?:because|since)\b[^.!?;]*|,\s*(?:it|they|that|which)\s+"
+    r"(?:is|was|were|are|has|had|does|did|arrived|came|broke|looks|never|got|got|won't|doesn't|didn't)\b[^.!?;]*",
+    re.I,
+)
+_TRAILING = re.compile(r"[\s,.!]*\b(?:instead|please|thanks|thank you)?[\s.!,]*$", re.I)
+_BREAK = re.compile(
+    r"(?:[.!?;\n]+\s+|[;\n]+|,?\s+(?:and|then|plus)\s+(?:also\s+|then\s+|please\s+)?|,\s+(?:also\s+|then\s+)?|"
+    r"\s+also\s+(?=i|please|can|could))",
+    re.I,
+)
+
+
+@lru_cache(maxsize=2048)
+def terms(text: str) -> tuple[str, ...]:
+    """The words that count, each in its one form, in order."""
+    spaced = re.sub(r"([a-z])([A-Z])", r"\1 \2", text).replace("_", " ").lower()
+    spaced = re.sub(r"\bmoney\s+back\b|\bpaid\s+back\b|\bpay\w*\s+(?:\w+\s+){0,3}back\b", "refund", spaced)
+    spaced = re.sub(r"\bcall(?:ed)?\s+off\b", "cancel", spaced).replace("%", " percent ")
+    found = re.findall(r"[a-z][a-z']+", spaced)
+    return tuple(_base(word) for word in found if word not in STOP)
+
+
+def _base(word: str) -> str:
+    if word in CANONICAL:
+        return CANONICAL[word]
+    for ending in ("ings", "ing", "ies", "es", "s", "ed"):
+        if word.endswith(ending) and len(word) - len(ending) >= 4:
+            stem = word[: -len(ending)] + ("y" if ending == "ies" else "")
+            return CANONICAL.get(stem, stem)
+    return word
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """An id in a text: itself, and the word before it (`order`, `invoice`), which says of what kind."""
+
+    value: str
+    kind: str
+
+
+def identifiers(text: str) -> list[Mention]:
+    """Ids in order; percentages, amounts, dates, days, e-mails and postal addresses are none."""
+    hidden = [DATE, EMAIL, PERCENT, AMOUNT, DAYS]
+    for pattern in hidden:
+        text = pattern.sub(lambda match: " " * len(match.group()), text)
+    if "address" in terms(text) and (address := _address_span(text)):
+        text = text[: address[0]] + " " * (address[1] - address[0]) + text[address[1] :]
+    return [
+        Mention(match.group(1), _word_before(text, match.start()))
+        for match in IDENTIFIER.finditer(text)
+        if any(character.isdigit() for character in match.group(1))
+    ]
+
+
+def _word_before(text: str, place: int) -> str:
+    before = terms(text[max(0, place - 40) : place])
+    return before[-1] if before else ""
+
+
+def percents(text: str) -> list[float]:
+    """Percentages in order."""
+    return [value for match in PERCENT.finditer(text) if (value := _number(match.group(1))) is not None]
+
+
+def cents(text: str) -> list[int]:
+    """Amounts of money in order, in cents."""
+    found = []
+    for match in AMOUNT.finditer(text):
+        whole, after, in_cents = match.groups()
+        if in_cents:
+            found.append(int(in_cents))
+        else:
+            found.append(round(float((whole or after).replace(",", ".")) * 100))
+    return found
+
+
+def numbers(text: str) -> list[float]:
+    """Plain numbers in order, digits or words."""
+    found = re.findall(r"(?<![\w.])-?\d+(?:\.\d+)?(?![\w.]*\w)|[a-z]+", text.lower())
+    return [value for word in found if (value := _number(word)) is not None]
+
+
+def days(text: str) -> list[int]:
+    """Numbers of days in order."""
+    return [int(found) for found in DAYS.findall(text)]
+
+
+def emails(text: str) -> list[str]:
+    """E-mail addresses in order."""
+    return [found.rstrip(".") for found in EMAIL.findall(text)]
+
+
+def dates(text: str) -> list[str]:
+    """ISO 8601 dates in order."""
+    return list(DATE.findall(text))
+
+
+def reason(text: str) -> str | None:
+    """What follows `because`, `since`, `as` or a comma before `it`."""
+    found = re.search(r"\b(?:because(?:\s+of)?|since|reason:?)\s+(.{3,300}?)\s*[.!?]?$", text, re.I | re.S)
+    found = found or re.search(r",\s*((?:it|they|i|the)\s.{3,200}?)\s*[.!?]?$", text, re.I | re.S)
+    return found.group(1).strip() if found else None
+
+
+def address(text: str) -> str | None:
+    """A postal address: what follows `to` to the end, with a letter and a digit in it."""
+    span = _address_span(text)
+    return _TRAILING.sub("", text[span[0] : span[1]]).strip() if span else None
+
+
+def _address_span(text: str) -> tuple[int, int] | None:
+    for match in re.finditer(r"\b(?:to|is|address:)\s+(?=(.{6,200})$)", text, re.I | re.S):
+        rest = match.group(1)
+        if (
+            re.search(r"\d", rest)
+            and re.search(r"[^\W\d]{3}", rest)
+            and not re.match(r"(?:order|#)", rest, re.I)
+        ):
+            return match.end(), len(text)
+    looks = re.match(r"\s*((?:\d+\w?\s+[^\W\d]|[^\W\d][\w .'-]+\s\d+\w?\s*,).{4,200})$", text, re.S)
+    return (looks.start(1), len(text)) if looks else None
+
+
+def clauses(text: str) -> Iterator[str]:
+    """The text in pieces that may be wishes of their own; an address and a reason stay whole."""
+    held: dict[str, str] = {}
+
+    def hold(match: re.Match[str]) -> str:
+        key = f"\x00{len(held)}\x00"
+        held[key] = match.group()
+        return key
+
+    kept = _REASON.sub(hold, text)
+    if {"address", "update"} & set(terms(kept)) and (span := _address_span(kept)):
+        kept = kept[: span[0]] + hold(re.compile(r".*", re.S).match(kept, span[0])) + kept[span[1] :]  # type: ignore[arg-type]
+    for piece in _BREAK.split(kept):
+        whole = re.sub("\x00\\d+\x00", lambda match: held[match.group()], piece).strip()
+        if whole.strip(" ,.!?"):
+            yield whole
+
+
+def _number(word: str) -> float | None:
+    try:
+        return float(word)
+    except ValueError:
+        return NUMBER_WORDS.get(word.lower())
