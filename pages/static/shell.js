@@ -5,6 +5,8 @@ const opened = [];
 let socket = null;
 let attempts = 0;
 let offset = 0;
+let heardAt = Date.now();
+const PING_MS = 20_000;
 
 /** Call `listener` with every frame of a type, of all types for "*"; "state" tells "live" or "lost". */
 export function on(type, listener) {
@@ -32,11 +34,13 @@ function connect() {
   socket = new WebSocket(`${scheme}//${location.host}/ws`);
   socket.addEventListener("open", () => {
     attempts = 0;
+    heardAt = Date.now();
     show("live");
     measureClock();
     for (const start of opened) start();
   });
   socket.addEventListener("message", (message) => {
+    heardAt = Date.now();
     const frame = JSON.parse(message.data);
     tell(frame.type, frame);
     tell("*", frame);
@@ -47,6 +51,13 @@ function connect() {
     setTimeout(connect, Math.min(5000, 250 * 2 ** Math.min(attempts, 5)) * (0.7 + Math.random() * 0.6));
   });
 }
+
+// A connection can be dead without having been closed: whoever does not answer a ping is left.
+setInterval(() => {
+  if (socket?.readyState !== WebSocket.OPEN) return;
+  if (Date.now() - heardAt > 2.5 * PING_MS) socket.close();
+  else send({ type: "ping" });
+}, PING_MS);
 
 let shownState = "connecting";
 function show(state) {

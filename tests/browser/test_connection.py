@@ -18,7 +18,7 @@ def own_server(data_dir: Path) -> AppProcess:
 def test_a_restart_while_pending_is_told_and_survived(
     own_server: AppProcess, open_window: Window, thread_id: str, save: Save
 ) -> None:
-    with own_server.start():
+    with own_server:
         page = open_window(own_server.url, thread_id)
         say(page, "Please cancel order 1042")
         expect(waiting(page)).to_be_visible()
