@@ -3,7 +3,7 @@
 import time
 
 from smart_support import clock
-from smart_support.conversation.broadcast import Broadcast
+from smart_support.conversation.broadcast import Broadcast, Durable
 from smart_support.conversation.sessions import NUMBERS_AT_ONCE, Session, SessionManager
 from smart_support.events import Event, Message, Record, Token, TokenRecord
 from smart_support.storage.event_log import EventLog
@@ -37,6 +37,7 @@ class Recorder:
         self._reserved = session.reserved_seq
         self._covers_from = covers_from
         self._started = time.perf_counter()
+        self._ending: tuple[Record, Durable] | None = None
         self._open: dict[str, list[TokenRecord]] = {}
         self._log = event_log
         self._broadcast = broadcast
@@ -68,8 +69,19 @@ class Recorder:
         self.ended = self.ended or event.ends_turn
 
     async def settled(self) -> None:
-        """Return once all that was emitted is durable and shown; raises `StorageFailed` where it can't be."""
+        """Return once all that was emitted is durable, and shown but for the event that ends the turn.
+
+        Raises:
+            StorageFailed: some of it could not be made durable.
+        """
         await self._broadcast.settled(self.thread_id)
+        if self._ending:
+            await self._ending[1]
+
+    def show_ending(self) -> None:
+        """Show the event that ended the turn, once the turn has really ended, its session included."""
+        if self._ending:
+            self._broadcast.publish(self.thread_id, self._ending[0])
 
     async def close_messages(self) -> None:
         """Record what was spoken so far of messages that were cut off."""
@@ -103,7 +115,11 @@ class Recorder:
             customer_id=self.customer_id,
             event_id=event_id or clock.new_id(),
         )
-        self._broadcast.publish(self.thread_id, record, self._log.append(record))
+        durable = self._log.append(record)
+        if event.ends_turn:
+            self._ending = record, durable
+        else:
+            self._broadcast.publish(self.thread_id, record, durable)
 
     async def _number(self) -> tuple[int, int]:
         self.seq += 1

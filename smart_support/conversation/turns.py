@@ -246,6 +246,7 @@ class TurnRunner:
         recovering: bool,
     ) -> None:
         log.bind(thread_id=thread_id, turn_id=turn_id)
+        recorder: Recorder | None = None
         try:
             async with lane.lock:
                 recorder = await self._recorder(thread_id, turn_id, channel, message, recovering)
@@ -258,10 +259,15 @@ class TurnRunner:
             logger.error("turn_lost_its_store", error=repr(error))
             told = Failure(code=StorageFailed.code, message="Something broke on our side; nothing was lost.")
             self._broadcast.publish(thread_id, Record(thread_id, 2**53, told, turn_id=turn_id))
+            recorder = None
         finally:
             lane.turns -= 1
             if lane.turns == 0:
                 del self._lanes[thread_id]
+            # Shown last, so that whoever has seen the end finds the thread ready for what they send next.
+            if recorder:
+                recorder.show_ending()
+            if lane.turns == 0:
                 self._broadcast.publish(thread_id, None)
 
     async def _recorder(

@@ -1,6 +1,7 @@
 """REST under `/api/v1`, one file a resource."""
 
-from fastapi import APIRouter
+from fastapi import APIRouter, HTTPException, Request
+from starlette.routing import Match
 
 from smart_support.api.routes.agents import router as agents
 from smart_support.api.routes.analytics import router as analytics
@@ -13,3 +14,12 @@ from smart_support.api.routes.replay import router as replay
 router = APIRouter(prefix="/api/v1")
 for resource in (health, chat, conversations, replay, approvals, analytics, agents):
     router.include_router(resource)
+
+
+@router.api_route("/{path:path}", methods=["GET", "POST", "PUT", "PATCH", "DELETE"], include_in_schema=False)
+async def nothing_here(request: Request) -> None:
+    """What no route above takes: without this the console, which is mounted behind, would answer."""
+    ways = [route.matches(request.scope)[0] for route in router.routes]
+    if Match.PARTIAL in ways:
+        raise HTTPException(405, f"{request.method} is not for this route; see /api/v1/openapi.json")
+    raise HTTPException(404, "there is no such route")
