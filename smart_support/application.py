@@ -29,11 +29,11 @@ from smart_support.conversation.course import Course
 from smart_support.conversation.limits import Limits
 from smart_support.conversation.sessions import SessionManager
 from smart_support.conversation.turns import TurnRunner
-from smart_support.errors import InvalidArguments
+from smart_support.errors import ConfigError, InvalidArguments
 from smart_support.escalation import Escalations
 from smart_support.settings import ROOT, Settings
 from smart_support.storage.database import StateDatabase
-from smart_support.storage.event_log import EventLog
+from smart_support.storage.event_log import EventLog, check_free
 from smart_support.tools.commerce import CommerceTools
 from smart_support.tools.demo_store import DemoStore
 from smart_support.tools.handoff import handoff_tool
@@ -75,6 +75,15 @@ class Services:
         self._graph = graph
         self._model = None if graph is not None else chat_model or model_named(settings)
         self._opened = AsyncExitStack()
+
+    def check_data_dir(self) -> None:
+        """See, before a server starts, that the data folder can be used; raises `ConfigError` where not."""
+        try:
+            check_free(self.settings.data_dir / "events.duckdb")
+        except OSError as error:
+            raise ConfigError(
+                f"SMART_SUPPORT_DATA_DIR={self.settings.data_dir}: {error.strerror}; choose another folder"
+            ) from None
 
     async def open(self, app: FastAPI) -> None:
         """Open the stores, put the parts together, finish what a crash cut off.

@@ -144,6 +144,12 @@ class EventLog:
             loop.call_soon_threadsafe(_settle, [done for _, done in batch], failure)
 
 
+def check_free(path: Path) -> None:
+    """See that nobody else has the log open; raises `ConfigError` with what to do."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _connect(path).close()
+
+
 def _connect(path: Path) -> duckdb.DuckDBPyConnection:
     # A file of the older format can still be opened by the release before this one; see docs of DuckDB.
     config: dict[str, Any] = {

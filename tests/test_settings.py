@@ -1,0 +1,63 @@
+"""Settings that can't be: each says which variable is wrong and what to do, and nothing starts."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from smart_support import Settings
+from smart_support.errors import ConfigError
+from tests.harness import ROOT, AppProcess
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"host": "0.0.0.0"}, ["SMART_SUPPORT_HOST", "USERS_FILE", "127.0.0.1"]),
+        ({"host": "example.com"}, ["SMART_SUPPORT_HOST"]),
+        ({"port": 70_000}, ["SMART_SUPPORT_PORT"]),
+        ({"model": "gpt-5"}, ["SMART_SUPPORT_MODEL", "openai:"]),
+        ({"rate_limit": "lots"}, ["SMART_SUPPORT_RATE_LIMIT", "10/10s"]),
+        ({"approval_ttl_seconds": 0}, ["SMART_SUPPORT_APPROVAL_TTL_SECONDS"]),
+        ({"session_ttl_seconds": -1}, ["SMART_SUPPORT_SESSION_TTL_SECONDS"]),
+        ({"log_level": "loud"}, ["SMART_SUPPORT_LOG_LEVEL"]),
+        ({"api_keys": "k"}, ["SMART_SUPPORT_API_KEYS"]),
+        ({"database_url": "postgres://x"}, ["SMART_SUPPORT_DATABASE_URL"]),
+    ],
+)
+def test_a_wrong_setting_is_named_with_its_fix(settings: dict[str, object], words: list[str]) -> None:
+    with pytest.raises(ConfigError) as refused:
+        Settings(**settings)
+    for word in words:
+        assert word in refused.value.message
+
+
+def _start(**variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "app.py"],
+        cwd=ROOT,
+        env=os.environ | variables,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_app_says_plainly_why_it_does_not_start(tmp_path: Path) -> None:
+    agents = tmp_path / "agents.yaml"
+    agents.write_text("company: X\nfallback: a\nagents:\n  - {name: a, title: A, descripton: typo}\n")
+    ended = _start(SMART_SUPPORT_AGENTS_FILE=str(agents), SMART_SUPPORT_DATA_DIR=str(tmp_path / "var"))
+    assert ended.returncode == 1
+    assert f"{agents}:4" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_second_process_on_the_same_data_is_refused(tmp_path: Path, data_dir: Path) -> None:
+    with AppProcess(data_dir) as first:
+        second = AppProcess(data_dir)
+        with pytest.raises(RuntimeError, match="SMART_SUPPORT_DATA_DIR"):
+            second.start()
+        assert "Traceback" not in second.log()
+        assert first.get("/approvals") == []
