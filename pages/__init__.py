@@ -11,6 +11,7 @@ from fastapi.staticfiles import StaticFiles
 
 from pages import approvals, chat, theme
 from pages.gradio_api import add_api
+from pages.policy import ContentPolicy
 
 if TYPE_CHECKING:
     from smart_support.application import Services
@@ -56,6 +57,7 @@ def _build_first_tab(services: "Services", console: gr.Blocks) -> None:
 
 def mount(app: FastAPI, services: "Services") -> None:
     """Put the console on the app. Call it after every other route: the console takes what is left."""
+    app.add_middleware(ContentPolicy)
     app.mount(theme.STATIC_PATH, _Fresh(directory=theme.STATIC), name="console-static")
     gr.mount_gradio_app(
         app,

@@ -31,6 +31,7 @@ from smart_support.events import (
 Drawn = dict[str, Any]
 MAX_SHOWN = 80
 MAX_STEP_CHARS = 6000
+MAX_SUMMARY_CHARS = 320
 _CHIPS = {"ok": "green", "error": "red", "rejected": "red", "expired": "amber", "skipped": "amber"}
 _CODES_OF_MODEL = {"model_error", "tool_error"}
 EARLIER = '<div class="ss-line">Earlier messages are in the Replay tab.</div>'
@@ -263,11 +264,16 @@ def _draw_wait(wait: _Wait) -> str:
     outcome = decision.outcome if decision else "pending"
     title = plain.html(asked.action.replace("_", " ").capitalize())
     head = f'<div class="ss-wait-head"><strong>{title}</strong>{_wait_chip(asked, outcome)}</div>'
-    summary = f'<div class="ss-wait-summary">{plain.html(asked.summary)}</div>'
+    summary = f'<div class="ss-wait-summary">{plain.html(_cut(asked.summary))}</div>'
     foot = _decided_by(decision) if decision else _review(asked)
     return (
         f'<div class="ss-wait ss-wait--{outcome} ss-wait-of-{asked.approval_id}">{head}{summary}{foot}</div>'
     )
+
+
+def _cut(summary: str) -> str:
+    """A long one whole is for who decides, on the card."""
+    return summary if len(summary) <= MAX_SUMMARY_CHARS else f"{summary[:MAX_SUMMARY_CHARS]}…"
 
 
 def _wait_chip(asked: Interrupt, outcome: str) -> str:

@@ -110,6 +110,8 @@ function wakeIfBehind() {
 function tick() {
   look();
   wakeIfBehind();
+  // Gradio repeats a message's source as its label, markup and all: what stands in it reads better.
+  document.querySelectorAll('#ss-chat [aria-label*="<"]').forEach((part) => part.removeAttribute("aria-label"));
   for (const place of document.querySelectorAll(".ss-wait--pending .ss-until")) {
     const id = [...place.closest(".ss-wait").classList].find((name) => name.startsWith("ss-wait-of-"));
     const until = expiries.get(id?.slice("ss-wait-of-".length));

@@ -38,6 +38,9 @@ def open_window(browser: Browser) -> Iterator[Window]:
         contexts.append(browser.new_context(**{"viewport": DESKTOP, "color_scheme": "light", **options}))
         page = contexts[-1].new_page()
         page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on(
+            "console", lambda said: problems.append(said.text) if "Content Security" in said.text else None
+        )
         if prepare:
             prepare(page)
         page.goto(f"{url}/?thread={thread_id}" if thread_id else url)

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import httpx
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import PHONE
@@ -40,6 +41,7 @@ def test_approved_in_a_second_window_answered_in_the_first(
     for page in (first, second):
         expect(card(page, order)).to_have_count(0)
         expect(page.locator(".ss-decided").filter(has_text=order)).to_contain_text("Approved")
+    expect(first.locator(".ss-leaving")).to_have_count(0)
     save(first, "console-approved-light")
     first.locator("#ss-look").click()
     save(first, "console-approved-dark")
@@ -213,6 +215,9 @@ def test_what_is_typed_is_text_and_fetches_nothing(
     expect(chat(page).locator(".bot.message").first).to_be_visible()
     assert chat(page).locator("img, form, input").count() == 0
     assert [url for url in asked if not url.startswith(server.url)] == []
+    page_headers = httpx.get(server.url).headers
+    assert "default-src 'self'" in page_headers["Content-Security-Policy"]
+    assert page_headers["Referrer-Policy"] == "same-origin"
 
 
 def test_another_doors_message_shows_up_live(server: AppProcess, open_window: Window, thread_id: str) -> None:
@@ -258,7 +263,7 @@ def test_on_a_phone(
     save(page, "phone-chat-light")
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
     page.locator("#ss-pending").tap()
-    expect(page.locator(".ss-panel h2")).to_be_in_viewport()
+    expect(card(page, order).get_by_role("button", name="Approve")).to_be_in_viewport(ratio=1)
     save(page, "phone-approvals-light")
     for button in card(page, order).locator(".ss-button").all():
         box = button.bounding_box()
