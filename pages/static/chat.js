@@ -88,6 +88,7 @@ function look() {
   if (!link?.props.value || link.props.value === last) return;
   last = link.props.value;
   shown(last);
+  requestAnimationFrame(() => setTimeout(tick));
 }
 
 function subscribe() {
@@ -108,7 +109,6 @@ function wakeIfBehind() {
 
 // Once in a while: nothing may be missed for good, and a colleague's time is told on the viewer's clock.
 function tick() {
-  look();
   wakeIfBehind();
   // Gradio repeats a message's source as its label, markup and all: what stands in it reads better.
   document.querySelectorAll('#ss-chat [aria-label*="<"]').forEach((part) => part.removeAttribute("aria-label"));
@@ -139,7 +139,7 @@ register("chat", (element, tools) => {
   on("open_thread", open);
   on("state", (state) => document.body.classList.toggle("ss-lost", state === "lost"));
   document.addEventListener("click", review);
-  setInterval(tick, 500);
+  setInterval(() => { look(); tick(); }, 500);
   // Back after a lost connection: whatever was followed has ended with it.
   let first = true;
   onOpen(() => {
