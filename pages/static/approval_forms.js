@@ -15,8 +15,13 @@ export function showActions(card, focusOn = null) {
   ({ approve, reject, edit })[focusOn]?.focus();
 }
 
-const button = (text, kind, onclick) =>
-  node("button", { type: "button", class: `ss-button${kind ? ` ss-button--${kind}` : ""}`, onclick }, text);
+function button(text, kind, onclick) {
+  const once = (event) => {
+    // The second half of a double click may land on a card that has just moved under the pointer.
+    if (event.detail <= 1) onclick(event);
+  };
+  return node("button", { type: "button", class: `ss-button${kind ? ` ss-button--${kind}` : ""}`, onclick: once }, text);
+}
 
 function showReject(card) {
   const reason = node("textarea", { rows: "2", maxlength: "2000", id: `ss-reason-${card.id}` });
