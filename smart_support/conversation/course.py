@@ -102,7 +102,7 @@ class Course:
         cut_off = _unseen(own, messages)
         if cut_off:
             await self._drive(recorder, spoken, _as_input(cut_off))
-        elif getattr(state, "next", ()) and not _interrupts(state):
+        elif _unfinished(state):
             await self._drive(recorder, spoken, None)
         for tool, entry in await self._ledger.give_up(recorder.thread_id):
             await self._tell_unknown(recorder, tool, entry)
@@ -275,6 +275,15 @@ def _is_langgraph(graph: Any) -> bool:
 
 def _interrupts(state: Any) -> Sequence[Any]:
     return tuple(getattr(state, "interrupts", ()) or ())
+
+
+def _unfinished(state: Any) -> bool:
+    """Whether a graph stopped on its way, and not to wait.
+
+    A kill after a step's writes and before its checkpoint leaves tasks that are done but not applied;
+    LangGraph then shows them in `tasks`, while `next` is empty.
+    """
+    return bool(getattr(state, "next", ()) or getattr(state, "tasks", ())) and not _interrupts(state)
 
 
 def _as_input(message: Message) -> dict[str, Any]:
