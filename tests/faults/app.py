@@ -60,7 +60,10 @@ def tools(base: Path, chance: random.Random) -> list[Tool]:
         done = base / "marks" / str(call.idempotency_key)
         done.parent.mkdir(exist_ok=True)
         if not done.exists():
-            done.write_text(str(args["item_id"]))
+            # Renamed into place, so that a kill leaves all of it or nothing.
+            unfinished = base / f"{call.idempotency_key}.unfinished"
+            unfinished.write_text(str(args["item_id"]))
+            unfinished.rename(done)
         await asyncio.sleep(chance.random() * 0.03)
         return {"message": f"{args['item_id']} is marked."}
 
