@@ -158,6 +158,7 @@ class Gatekeeper:
             log.error("tool_failed", tool=tool.name, error=repr(error))
             text, extra = f"{tool.name} failed; try again later, or ask for a human.", {"status": "error"}
         spent = round((time.perf_counter() - started) * 1000, 1)
+        log.info("tool_ran", tool=tool.name, status=extra["status"], duration_ms=spent)
         return _result(call, text, planned.agent, duration_ms=spent, **extra)
 
     async def _plan(self, tool: Tool, call: dict[str, Any], agent: str, thread_id: str) -> PlannedCall:

@@ -120,7 +120,8 @@ class ApprovalQueue:
         """Put a call on the queue; asking twice for the same part of one interrupt gives the first."""
         approval, new = await self._state.transact(lambda c: self._request(c, wanted))
         if new:
-            log.info("approval_requested", approval_id=approval.approval_id, action=approval.action)
+            ids = {"approval_id": approval.approval_id, "agent": approval.agent}
+            log.info("approval_requested", **ids, action=approval.action)
             self._tell(approval)
         return approval
 
@@ -153,7 +154,8 @@ class ApprovalQueue:
         decided = await self._state.transact(
             lambda c: self._decide(c, approval_id, OUTCOMES[decision], decided_by, via, reason, args)
         )
-        log.info("approval_decided", approval_id=approval_id, outcome=decided.status, via=via)
+        ids = {"thread_id": decided.thread_id, "approval_id": approval_id, "agent": decided.agent}
+        log.info("approval_decided", **ids, outcome=decided.status, via=via)
         self._tell(decided)
         return decided
 
@@ -172,7 +174,8 @@ class ApprovalQueue:
 
         expired = await self._state.transact(work)
         for approval in expired:
-            log.info("approval_expired", approval_id=approval.approval_id, action=approval.action)
+            ids = {"thread_id": approval.thread_id, "approval_id": approval.approval_id}
+            log.info("approval_expired", **ids, agent=approval.agent, action=approval.action)
             self._tell(approval)
         return expired
 
