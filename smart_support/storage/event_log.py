@@ -72,6 +72,7 @@ class EventLog:
         self._writer.start()
         self._readers = ThreadPoolExecutor(2, thread_name_prefix="event-read")
         self._local = threading.local()
+        self._cursors: list[duckdb.DuckDBPyConnection] = []
 
     def append(self, record: Record) -> "asyncio.Future[None]":
         """Hand a record to the writer.
@@ -107,11 +108,14 @@ class EventLog:
         self._queue.put(None)
         self._writer.join()
         self._readers.shutdown(wait=True)
+        for cursor in self._cursors:
+            cursor.close()
         self._database.close()
 
     def _query(self, sql: str, params: Sequence[Any] | Mapping[str, Any]) -> list[Row]:
         if not hasattr(self._local, "cursor"):
             self._local.cursor = self._database.cursor()
+            self._cursors.append(self._local.cursor)
         cursor = self._local.cursor.execute(sql, params)
         names = [column[0] for column in cursor.description or ()]
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
@@ -129,6 +133,7 @@ class EventLog:
             taken = [item for item in batch if item is not None]
             if taken:
                 self._commit(cursor, taken)
+        cursor.close()
 
     def _commit(
         self, cursor: duckdb.DuckDBPyConnection, batch: list[tuple[Record, "asyncio.Future[None]"]]
