@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from fastapi.responses import Response
 from fastapi.staticfiles import StaticFiles
 
-from pages import analytics, approvals, chat, theme
+from pages import analytics, approvals, chat, replay, theme
 from pages.gradio_api import add_api
 from pages.policy import ContentPolicy
 
@@ -45,6 +45,8 @@ def build_console(services: "Services") -> gr.Blocks:
             _build_first_tab(services, console)
             with gr.Tab("Analytics", id="analytics") as analytics_tab:
                 analytics.build(services, analytics_tab)
+            with gr.Tab("Replay", id="replay"):
+                replay.build()
         add_api(services)
     return console
 

@@ -119,6 +119,14 @@ export function openTab(name) {
   }
 }
 
+/** Call `opened` each time a tab is opened. */
+export function onTab(name, opened) {
+  document.addEventListener("click", (event) => {
+    const tab = event.target.closest?.('button[role="tab"]');
+    if (tab?.textContent.trim() === name) opened();
+  });
+}
+
 // Gradio puts its parts in place before or after these files are read: each waits for the other.
 const placed = new Map((window.ssMounts ?? []).map(([name, ...parts]) => [name, parts]));
 const builders = new Map();

@@ -1,0 +1,48 @@
+"""The Replay tab: find a conversation, step through what happened. A static shell, filled from REST by its script.
+
+What it shows is what `GET /api/v1/conversations` and `/replay/{thread_id}` say: the same truth as at every door.
+"""
+
+import gradio as gr
+
+_SHELL = """
+<section class="ss-replay" id="ss-replay" aria-label="Replay">
+  <div class="ss-found">
+    <form class="ss-find" role="search">
+      <input type="search" name="q" placeholder="Search words, customer or thread" aria-label="Search"
+        maxlength="200" autocomplete="off">
+      <select name="status" aria-label="Status"><option value="">Any status</option><option>active</option>
+        <option>waiting</option><option>ended</option></select>
+      <select name="outcome" aria-label="Outcome"><option value="">Any outcome</option>
+        <option value="resolved">resolved</option>
+        <option value="resolved_with_approval">resolved with approval</option>
+        <option value="escalated">escalated</option><option value="abandoned">abandoned</option></select>
+      <select name="agent" aria-label="Agent"><option value="">Any agent</option></select>
+    </form>
+    <p class="ss-problem" role="alert" hidden></p>
+    <ol class="ss-conversations"></ol>
+    <div class="ss-empty ss-none" hidden></div>
+    <button type="button" class="ss-button ss-more" hidden>Load more</button>
+  </div>
+  <div class="ss-steps" tabindex="-1">
+    <div class="ss-card ss-stepper" hidden>
+      <button type="button" class="ss-button" data-to="first" aria-label="First step">⏮</button>
+      <button type="button" class="ss-button" data-to="back" aria-label="Previous step">‹</button>
+      <button type="button" class="ss-button" data-to="on" aria-label="Next step">›</button>
+      <button type="button" class="ss-button" data-to="last" aria-label="Last step">⏭</button>
+      <input type="range" min="1" value="1" aria-label="Step">
+      <span class="ss-place" role="status"></span>
+    </div>
+    <p class="ss-muted ss-thread"></p>
+    <ol class="ss-timeline"></ol>
+    <div class="ss-empty ss-choose"><strong>Choose a conversation</strong>
+      Every message, tool call and decision of it is here, in order.</div>
+  </div>
+</section>
+"""
+_ON_LOAD = "(window.ssMounts ??= []).push(['replay', element]);"
+
+
+def build() -> None:
+    """Place the tab's shell."""
+    gr.HTML(_SHELL, js_on_load=_ON_LOAD, apply_default_css=False, elem_classes="ss-raw")

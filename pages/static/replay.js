@@ -1,0 +1,173 @@
+// The Replay tab: conversations at the left, the steps of the chosen one at the right. How one step looks is
+// in replay_steps.js.
+
+import { now, onTab, register } from "./shell.js";
+import { ago, node, words } from "./text.js";
+import { makeStep } from "./replay_steps.js";
+
+const API = "/api/v1";
+const TYPING_MS = 250;
+const OUTCOME_COLORS = { resolved: "green", resolved_with_approval: "green", escalated: "red", abandoned: "amber" };
+const part = {};
+const list = { cursor: null, asked: 0 };
+const shown = { threadId: null, steps: [], elements: [], place: 0 };
+
+const title = (agent) => window.ssConfig?.agents?.[agent] ?? words(agent);
+const chip = (text, color) => node("span", { class: `ss-chip${color ? ` ss-chip--${color}` : ""}` }, text);
+
+async function fetched(path) {
+  const answer = await fetch(API + path, { headers: { Accept: "application/json" } });
+  const body = await answer.json();
+  if (!body.success) throw new Error(body.error.message);
+  return body;
+}
+
+// The list
+
+async function load({ more = false } = {}) {
+  const asked = ++list.asked;
+  const query = new URLSearchParams({ limit: "25" });
+  for (const [name, value] of new FormData(part.form)) if (String(value).trim()) query.set(name, String(value).trim());
+  if (more && list.cursor) query.set("cursor", list.cursor);
+  try {
+    const body = await fetched(`/conversations?${query}`);
+    // Somebody typed on meanwhile: this answer is to a question that stands no more.
+    if (asked !== list.asked) return;
+    tellProblem("");
+    list.cursor = body.meta.next_cursor;
+    if (!more) part.conversations.replaceChildren();
+    part.conversations.append(...body.data.map(makeConversation));
+    part.more.hidden = !list.cursor;
+    showNone(query);
+  } catch (error) {
+    if (asked === list.asked) tellProblem(`The conversations could not be read: ${error.message}`);
+  }
+}
+
+function makeConversation(found) {
+  const chips = [
+    found.status === "waiting" ? chip("waiting", "amber") : null,
+    found.outcome ? chip(found.outcome.replaceAll("_", " "), OUTCOME_COLORS[found.outcome]) : chip(found.status),
+    ...found.agents.slice(0, 3).map((agent) => chip(title(agent), "teal")),
+  ];
+  const button = node("button",
+    { type: "button", class: "ss-card", "aria-pressed": String(found.thread_id === shown.threadId),
+      onclick: () => open(found.thread_id) },
+    node("span", { class: "ss-line" }, node("b", {}, found.customer_id ?? "Unknown customer"),
+      node("time", { datetime: found.last_at, title: found.last_at }, ago(Date.parse(found.last_at), now()))),
+    node("span", { class: "ss-opening" }, found.opening || found.thread_id),
+    node("span", { class: "ss-chips" }, chips));
+  button.dataset.thread = found.thread_id;
+  return node("li", {}, button);
+}
+
+function showNone(query) {
+  const nothing = part.conversations.children.length === 0;
+  part.none.hidden = !nothing;
+  if (!nothing) return;
+  const filtered = [...query.keys()].some((name) => name !== "limit");
+  part.none.replaceChildren(...(filtered
+    ? [node("strong", {}, "Nothing fits"), "Try other words or fewer filters."]
+    : [node("strong", {}, "Nothing recorded yet"), "Ask something in the Console tab."]));
+}
+
+function tellProblem(text) {
+  part.problem.hidden = !text;
+  part.problem.textContent = text;
+}
+
+// The steps
+
+async function open(threadId) {
+  shown.threadId = threadId;
+  for (const button of part.conversations.querySelectorAll("button")) {
+    button.setAttribute("aria-pressed", String(button.dataset.thread === threadId));
+  }
+  try {
+    const steps = await allSteps(threadId);
+    if (shown.threadId !== threadId) return;
+    tellProblem("");
+    show(threadId, steps);
+  } catch (error) {
+    tellProblem(`This conversation could not be read: ${error.message}`);
+  }
+}
+
+async function allSteps(threadId) {
+  const steps = [];
+  for (;;) {
+    const after = steps.at(-1)?.seq ?? 0;
+    const body = await fetched(`/replay/${encodeURIComponent(threadId)}?after=${after}&limit=200`);
+    steps.push(...body.data);
+    if (body.data.length < 200) return steps;
+  }
+}
+
+function show(threadId, steps) {
+  const start = Date.parse(steps[0]?.at ?? "");
+  shown.steps = steps;
+  shown.elements = steps.map((step, place) => makeStep(step, start, () => goTo(place, { scroll: false })));
+  part.timeline.replaceChildren(...shown.elements);
+  part.thread.replaceChildren(node("span", {}, `Thread ${threadId}`));
+  part.choose.hidden = true;
+  part.stepper.hidden = false;
+  part.slider.max = String(steps.length);
+  goTo(0, { scroll: false });
+  if (matchMedia("(max-width: 860px)").matches) part.steps.scrollIntoView({ block: "start" });
+  part.steps.focus({ preventScroll: true });
+}
+
+function goTo(place, { scroll = true } = {}) {
+  if (shown.steps.length === 0) return;
+  shown.place = Math.max(0, Math.min(shown.steps.length - 1, place));
+  shown.elements.forEach((element, index) => {
+    element.classList.toggle("ss-now", index === shown.place);
+    element.classList.toggle("ss-later", index > shown.place);
+    if (index === shown.place) element.setAttribute("aria-current", "step");
+    else element.removeAttribute("aria-current");
+  });
+  part.slider.value = String(shown.place + 1);
+  part.place.textContent = `Step ${shown.place + 1} of ${shown.steps.length}`;
+  for (const button of part.stepper.querySelectorAll("button")) {
+    const back = button.dataset.to === "first" || button.dataset.to === "back";
+    button.disabled = back ? shown.place === 0 : shown.place === shown.steps.length - 1;
+  }
+  if (scroll) shown.elements[shown.place].scrollIntoView({ block: "nearest" });
+}
+
+const MOVES = {
+  first: () => goTo(0), back: () => goTo(shown.place - 1),
+  on: () => goTo(shown.place + 1), last: () => goTo(shown.steps.length - 1),
+};
+const KEYS = { ArrowLeft: "back", ArrowUp: "back", ArrowRight: "on", ArrowDown: "on", Home: "first", End: "last" };
+
+function onKey(event) {
+  const free = !event.target.closest("input, select, textarea, summary, pre");
+  if (!free || event.altKey || event.ctrlKey || event.metaKey || !KEYS[event.key]) return;
+  event.preventDefault();
+  MOVES[KEYS[event.key]]();
+}
+
+register("replay", (root) => {
+  const find = (name) => root.querySelector(name);
+  Object.assign(part, {
+    form: find(".ss-find"), problem: find(".ss-problem"), conversations: find(".ss-conversations"),
+    none: find(".ss-none"), more: find(".ss-more"), steps: find(".ss-steps"), stepper: find(".ss-stepper"),
+    slider: find(".ss-stepper input"), place: find(".ss-place"), thread: find(".ss-thread"),
+    timeline: find(".ss-timeline"), choose: find(".ss-choose"),
+  });
+  const agents = Object.entries(window.ssConfig?.agents ?? {});
+  part.form.elements.agent.append(...agents.map(([name, text]) => node("option", { value: name }, text)));
+  let typing = null;
+  part.form.addEventListener("input", () => {
+    clearTimeout(typing);
+    typing = setTimeout(load, TYPING_MS);
+  });
+  part.form.addEventListener("submit", (event) => { event.preventDefault(); load(); });
+  part.more.addEventListener("click", () => load({ more: true }));
+  part.slider.addEventListener("input", () => goTo(Number(part.slider.value) - 1));
+  part.stepper.addEventListener("click", (event) => MOVES[event.target.closest("button")?.dataset.to]?.());
+  part.steps.addEventListener("keydown", onKey);
+  load();
+  onTab("Replay", () => { load(); if (shown.threadId) open(shown.threadId); });
+});
