@@ -1,6 +1,6 @@
-"""The Replay tab: find a conversation, step through what happened. A static shell, filled from REST by its script.
+"""The Replay tab: find a conversation, step through what happened. A shell, filled by `static/replay.js`.
 
-What it shows is what `GET /api/v1/conversations` and `/replay/{thread_id}` say: the same truth as at every door.
+What it shows is what `GET /api/v1/conversations` and `/replay/{thread_id}` say: one truth at every door.
 """
 
 import gradio as gr

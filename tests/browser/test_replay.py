@@ -1,0 +1,94 @@
+"""The Replay tab: find a conversation, step through it, and nothing said in it comes alive."""
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import PHONE, Save, Window
+from tests.harness import AppProcess
+
+HOSTILE = "<img src=x onerror=document.title='owned'> \u202e **bold**"
+Take = Callable[[str], str]
+
+
+@pytest.fixture(scope="module")
+def told(server: AppProcess, take_order: Take) -> str:
+    """A conversation with a write that was approved, and one with hostile words; the order's number."""
+    order = take_order("processing")
+    thread_id = f"replay-{order}"
+    asked = server.post(
+        "/chat", {"thread_id": thread_id, "message": f"cancel order {order} and make me a 10% coupon"}
+    )
+    approval_id = asked.json()["data"]["approval"]["approval_id"]
+    server.post(f"/approvals/{approval_id}/decision", {"decision": "reject", "reason": "packed already"})
+    server.post("/chat", {"thread_id": thread_id, "message": "thank you"})
+    server.post("/chat", {"thread_id": "replay-hostile", "message": HOSTILE})
+    return order
+
+
+def _open(open_window: Window, server: AppProcess, **options: object) -> Page:
+    page = open_window(server.url, **options)
+    page.get_by_role("tab", name="Replay").click()
+    return page
+
+
+@pytest.mark.parametrize("look", ["light", "dark"])
+def test_a_conversation_is_found_and_stepped_through(
+    server: AppProcess, told: str, open_window: Window, save: Save, look: str
+) -> None:
+    page = _open(open_window, server, color_scheme=look)
+    page.get_by_role("searchbox", name="Search").fill(f"cancel order {told}")
+    found = page.locator(".ss-conversations button")
+    expect(found).to_have_count(1)
+    found.click()
+    steps = page.locator(".ss-step")
+    count = len(server.get(f"/replay/replay-{told}"))
+    expect(steps).to_have_count(count)
+    place = page.locator(".ss-place")
+    expect(place).to_have_text(f"Step 1 of {count}")
+    for number in range(2, 6):
+        page.keyboard.press("ArrowRight")
+        expect(place).to_have_text(f"Step {number} of {count}")
+    expect(page.locator(".ss-step.ss-later")).to_have_count(count - 5)
+    save(page, f"replay-{look}")
+    page.get_by_role("button", name="Last step").click()
+    expect(place).to_have_text(f"Step {count} of {count}")
+    expect(page.get_by_role("button", name="Next step")).to_be_disabled()
+    decision = page.locator(".ss-step--decision")
+    expect(decision).to_contain_text("rejected")
+    expect(decision).to_contain_text("packed already")
+    expect(page.locator(".ss-step[data-type=tool_result]").first).to_contain_text("rejected")
+
+
+def test_filters_say_when_nothing_fits(server: AppProcess, told: str, open_window: Window) -> None:
+    page = _open(open_window, server)
+    expect(page.locator(".ss-conversations button").first).to_be_visible()
+    page.get_by_role("searchbox", name="Search").fill("no conversation has these words")
+    expect(page.get_by_text("Nothing fits")).to_be_visible()
+    page.get_by_role("searchbox", name="Search").fill("")
+    page.get_by_label("Agent").select_option("order_actions")
+    expect(page.locator(".ss-conversations button").first).to_contain_text("Order changes")
+
+
+def test_hostile_words_stay_words(server: AppProcess, told: str, open_window: Window) -> None:
+    page = _open(open_window, server)
+    page.get_by_role("searchbox", name="Search").fill("replay-hostile")
+    page.locator(".ss-conversations button").first.click()
+    said = page.locator(".ss-step--customer .ss-said").first
+    expect(said).to_contain_text("<img src=x onerror=document.title='owned'> ⟨U+202E⟩ **bold**")
+    assert page.locator("#ss-replay img").count() == 0
+    assert "owned" not in page.title()
+
+
+def test_it_fits_a_phone(server: AppProcess, told: str, open_window: Window, save: Save) -> None:
+    page = _open(open_window, server, viewport=PHONE)
+    expect(page.locator(".ss-conversations button").first).to_be_visible()
+    save(page, "phone-replay-list-light")
+    page.get_by_role("searchbox", name="Search").fill(f"cancel order {told}")
+    found = page.locator(".ss-conversations button")
+    expect(found).to_have_count(1)
+    found.click()
+    expect(page.locator(".ss-place")).to_be_in_viewport()
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    save(page, "phone-replay-light")
