@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test test-nightly check bench lock clean
+.PHONY: run test test-nightly check bench picture lock clean
 
 run: .venv/run
 	$(BIN)/python app.py
@@ -49,3 +49,8 @@ clean:
 	@$(BIN)/python -m tests.chromium || sh tests/install-chromium $(BIN)/playwright
 	@$(BIN)/python -m tests.chromium
 	@touch $@
+
+# The README's picture, made by the test that follows its demo script.
+picture: .venv/dev .venv/browser
+	$(BIN)/python -m pytest tests/browser/test_readme.py
+	cp tests/artifacts/readme.png docs/console.png

@@ -53,7 +53,7 @@ function effectLines(effect) {
   if (!Array.isArray(effect) || effect.length === 0) return null;
   return node("ul", { class: "ss-effect", "aria-label": "What will change" }, effect.map((line) =>
     node("li", {},
-      node("span", { class: "ss-muted" }, `${line.subject} · ${words(line.field).toLowerCase()}`),
+      node("span", { class: "ss-muted" }, `${line.subject} · ${line.field}`),
       node("span", { class: "ss-change" },
         node("s", {}, line.before || "none"), node("span", { "aria-label": "becomes" }, "→"),
         node("b", {}, line.after || "none")))));
