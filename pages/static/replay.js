@@ -2,7 +2,7 @@
 // in replay_steps.js.
 
 import { now, onTab, register } from "./shell.js";
-import { ago, node, words } from "./text.js";
+import { ago, node, visible, words } from "./text.js";
 import { makeStep } from "./replay_steps.js";
 
 const API = "/api/v1";
@@ -47,15 +47,16 @@ async function load({ more = false } = {}) {
 function makeConversation(found) {
   const chips = [
     found.status === "waiting" ? chip("waiting", "amber") : null,
-    found.outcome ? chip(found.outcome.replaceAll("_", " "), OUTCOME_COLORS[found.outcome]) : chip(found.status),
+    found.status === "waiting" ? null : chip(found.status),
+    found.outcome ? chip(found.outcome.replaceAll("_", " "), OUTCOME_COLORS[found.outcome]) : null,
     ...found.agents.slice(0, 3).map((agent) => chip(title(agent), "teal")),
   ];
   const button = node("button",
     { type: "button", class: "ss-card", "aria-pressed": String(found.thread_id === shown.threadId),
       onclick: () => open(found.thread_id) },
-    node("span", { class: "ss-line" }, node("b", {}, found.customer_id ?? "Unknown customer"),
+    node("b", { class: "ss-opening" }, found.opening || found.thread_id),
+    node("span", { class: "ss-line" }, node("span", {}, found.customer_id ?? "Unknown customer"),
       node("time", { datetime: found.last_at, title: found.last_at }, ago(Date.parse(found.last_at), now()))),
-    node("span", { class: "ss-opening" }, found.opening || found.thread_id),
     node("span", { class: "ss-chips" }, chips));
   button.dataset.thread = found.thread_id;
   return node("li", {}, button);
@@ -73,12 +74,18 @@ function showNone(query) {
 
 function tellProblem(text) {
   part.problem.hidden = !text;
-  part.problem.textContent = text;
+  part.problem.textContent = visible(text);
+}
+
+/** What the tab does each time it is opened. */
+function refresh() {
+  load();
+  if (shown.threadId) open(shown.threadId, { again: true });
 }
 
 // The steps
 
-async function open(threadId) {
+async function open(threadId, { again = false } = {}) {
   shown.threadId = threadId;
   for (const button of part.conversations.querySelectorAll("button")) {
     button.setAttribute("aria-pressed", String(button.dataset.thread === threadId));
@@ -87,7 +94,7 @@ async function open(threadId) {
     const steps = await allSteps(threadId);
     if (shown.threadId !== threadId) return;
     tellProblem("");
-    show(threadId, steps);
+    show(steps, { again });
   } catch (error) {
     tellProblem(`This conversation could not be read: ${error.message}`);
   }
@@ -95,24 +102,26 @@ async function open(threadId) {
 
 async function allSteps(threadId) {
   const steps = [];
-  for (;;) {
-    const after = steps.at(-1)?.seq ?? 0;
+  for (let after = 0; after !== null;) {
     const body = await fetched(`/replay/${encodeURIComponent(threadId)}?after=${after}&limit=200`);
     steps.push(...body.data);
-    if (body.data.length < 200) return steps;
+    after = body.meta.next_cursor;
   }
+  return steps;
 }
 
-function show(threadId, steps) {
+function show(steps, { again }) {
   const start = Date.parse(steps[0]?.at ?? "");
   shown.steps = steps;
   shown.elements = steps.map((step, place) => makeStep(step, start, () => goTo(place, { scroll: false })));
   part.timeline.replaceChildren(...shown.elements);
-  part.thread.replaceChildren(node("span", {}, `Thread ${threadId}`));
+  part.thread.textContent = `Thread ${visible(shown.threadId)}`;
   part.choose.hidden = true;
   part.stepper.hidden = false;
   part.slider.max = String(steps.length);
-  goTo(0, { scroll: false });
+  goTo(again ? shown.place : 0, { scroll: false });
+  // Looked at again: whoever opens the tab keeps the place and the focus they had.
+  if (again) return;
   if (matchMedia("(max-width: 860px)").matches) part.steps.scrollIntoView({ block: "start" });
   part.steps.focus({ preventScroll: true });
 }
@@ -130,7 +139,9 @@ function goTo(place, { scroll = true } = {}) {
   part.place.textContent = `Step ${shown.place + 1} of ${shown.steps.length}`;
   for (const button of part.stepper.querySelectorAll("button")) {
     const back = button.dataset.to === "first" || button.dataset.to === "back";
-    button.disabled = back ? shown.place === 0 : shown.place === shown.steps.length - 1;
+    const end = back ? 0 : shown.steps.length - 1;
+    // Not `disabled`: that would take the focus away, and the arrow keys with it.
+    button.setAttribute("aria-disabled", String(shown.place === end));
   }
   if (scroll) shown.elements[shown.place].scrollIntoView({ block: "nearest" });
 }
@@ -169,5 +180,5 @@ register("replay", (root) => {
   part.stepper.addEventListener("click", (event) => MOVES[event.target.closest("button")?.dataset.to]?.());
   part.steps.addEventListener("keydown", onKey);
   load();
-  onTab("Replay", () => { load(); if (shown.threadId) open(shown.threadId); });
+  onTab("Replay", refresh);
 });

@@ -8,7 +8,7 @@ const HEAD = new Set(["seq", "first_seq", "type", "at", "turn_id", "channel", "a
 
 const title = (agent) => window.ssConfig?.agents?.[agent] ?? words(agent);
 const chip = (text, color) => node("span", { class: `ss-chip${color ? ` ss-chip--${color}` : ""}` }, text);
-const text = (words_) => node("p", { class: "ss-said" }, words_);
+const text = (said) => node("p", { class: "ss-said" }, said);
 const code = (value) => node("pre", {}, typeof value === "string" ? value : JSON.stringify(value, null, 2));
 
 const SHAPES = {
@@ -19,7 +19,7 @@ const SHAPES = {
     node("p", { class: "ss-muted" }, step.reason)]],
   tool_call: (step) => [["Tool call", node("code", {}, step.tool)], [code(step.args)]],
   tool_result: (step) => [["Result", node("code", {}, step.tool), chip(step.status, STATUS[step.status])],
-    [code(readable(step.content))], duration(step.duration_ms)],
+    [result(step.content)], duration(step.duration_ms)],
   interrupt: (step) => [["Waits for approval", node("code", {}, step.action)], [text(step.summary), code(step.args)]],
   decision: (step) => [["Decision", chip(step.outcome, OUTCOME[step.outcome])], [
     node("p", {}, `By ${step.decided_by}`), step.reason ? text(step.reason) : null, step.args ? code(step.args) : null]],
@@ -44,7 +44,7 @@ export function makeStep(step, start, choose) {
         node("span", { class: "ss-gap" }), spent ? node("span", { class: "ss-muted" }, spent) : null,
         node("time", { class: "ss-muted", datetime: step.at, title: step.at }, since(Date.parse(step.at) - start))),
       body,
-      node("details", {}, node("summary", {}, `All of step ${step.seq}`), code(step))));
+      node("details", {}, node("summary", {}, "Details"), code(step))));
   element.dataset.type = step.type;
   return element;
 }
@@ -53,8 +53,9 @@ function unknown(step) {
   return [[words(step.type)], [code(Object.fromEntries(Object.entries(step).filter(([name]) => !HEAD.has(name))))]];
 }
 
-function readable(content) {
-  try { return JSON.parse(content); } catch { return content; }
+/** What a tool gave back: its object, or the sentence it said. */
+function result(content) {
+  try { return code(JSON.parse(content)); } catch { return text(content); }
 }
 
 function duration(milliseconds) {
@@ -62,9 +63,10 @@ function duration(milliseconds) {
   return milliseconds < 1000 ? `${Math.round(milliseconds)} ms` : `${(milliseconds / 1000).toFixed(1)} s`;
 }
 
-/** `+0.3 s`, `+2:05 min`, `+3 h`: the time since the conversation began. */
+/** `+32 ms`, `+1.3 s`, `+2:05 min`, `+3 h`: the time since the conversation began. */
 function since(milliseconds) {
   const seconds = milliseconds / 1000;
+  if (seconds < 1) return `+${Math.round(milliseconds)} ms`;
   if (seconds < 60) return `+${seconds.toFixed(1)} s`;
   if (seconds < 3600) return `+${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")} min`;
   return `+${(seconds / 3600).toFixed(1)} h`;

@@ -92,3 +92,23 @@ def test_it_fits_a_phone(server: AppProcess, told: str, open_window: Window, sav
     expect(page.locator(".ss-place")).to_be_in_viewport()
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
     save(page, "phone-replay-light")
+
+
+def test_the_stepper_stays_and_the_place_is_kept(server: AppProcess, told: str, open_window: Window) -> None:
+    page = _open(open_window, server, viewport=PHONE)
+    page.get_by_role("searchbox", name="Search").fill(f"cancel order {told}")
+    found = page.locator(".ss-conversations button")
+    expect(found).to_have_count(1)
+    found.click()
+    count = len(server.get(f"/replay/replay-{told}"))
+    page.get_by_role("button", name="Last step").click()
+    expect(page.locator(".ss-stepper")).to_be_in_viewport(ratio=1)
+    expect(page.locator(".ss-now")).to_be_in_viewport()
+    page.keyboard.press("ArrowLeft")
+    place = page.locator(".ss-place")
+    expect(place).to_have_text(f"Step {count - 1} of {count}")
+    page.get_by_role("tab", name="Console").click()
+    with page.expect_response(f"**/api/v1/replay/replay-{told}*"):
+        page.get_by_role("tab", name="Replay").click()
+    expect(page.locator(".ss-step")).to_have_count(count)
+    expect(place).to_have_text(f"Step {count - 1} of {count}")
