@@ -26,6 +26,7 @@ __all__ = [
     "TooLarge",
     "ToolFailed",
     "ToolRefused",
+    "ToolUnavailable",
     "Unauthorized",
     "UnknownType",
 ]
@@ -178,6 +179,13 @@ class ModelFailed(SmartSupportError):
 
 class ToolFailed(SmartSupportError):
     """A tool broke or timed out. The message is a plain sentence; the cause goes to the log only."""
+
+    code = "tool_error"
+    status = 502
+
+
+class ToolUnavailable(SmartSupportError):
+    """A tool can't be reached just now: a time-out, 429 or 5xx. Worth another try where that is safe."""
 
     code = "tool_error"
     status = 502

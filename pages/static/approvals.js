@@ -39,7 +39,8 @@ function makeCard(approval) {
       node("button", { type: "button", class: "ss-link", onclick: () => tell("open_thread", approval.thread_id) },
         "conversation")),
     node("p", { class: "ss-summary" }, folded(approval.summary, LONG_SUMMARY)),
-    effectLines(approval.effect),
+    changedLines(approval.changed),
+    effectLines(approval.effect, "What will change"),
     argumentGrid(approval.args),
     body);
   element.dataset.approvalId = id;
@@ -49,9 +50,16 @@ function makeCard(approval) {
   return card;
 }
 
-function effectLines(effect) {
+function changedLines(changed) {
+  if (!Array.isArray(changed) || changed.length === 0) return null;
+  return node("div", { class: "ss-changed" },
+    node("b", {}, "Approved before, but since then this has changed. Nothing was done; please look again."),
+    effectLines(changed.map((line) => ({ ...line, field: words(line.field).toLowerCase() })), "What has changed"));
+}
+
+function effectLines(effect, label) {
   if (!Array.isArray(effect) || effect.length === 0) return null;
-  return node("ul", { class: "ss-effect", "aria-label": "What will change" }, effect.map((line) =>
+  return node("ul", { class: "ss-effect", "aria-label": label }, effect.map((line) =>
     node("li", {},
       node("span", { class: "ss-muted" }, `${line.subject} · ${line.field}`),
       node("span", { class: "ss-change" },

@@ -211,8 +211,11 @@ def _act_node(gatekeeper: Gatekeeper) -> Node:
     async def act(state: State, config: RunnableConfig) -> State:
         planned = PlannedCall.of(state["call"] or {})
         bind(agent=planned.agent)
-        message = await gatekeeper.run(planned, config["configurable"]["thread_id"])
-        return {"messages": [message], "call": None}
+        thread_id = config["configurable"]["thread_id"]
+        again = await gatekeeper.asks_again(planned, thread_id)
+        if again:
+            return {"call": again.state()}
+        return {"messages": [await gatekeeper.run(planned, thread_id)], "call": None}
 
     return act
 
@@ -233,4 +236,6 @@ def _after_gate(state: State) -> str:
 
 
 def _after_act(state: State) -> str:
+    if state.get("call"):
+        return "approve"
     return "gate" if pending_calls(state["messages"]) else _to_current_agent(state)

@@ -4,7 +4,6 @@ A call of a tool the agent was not given, with arguments that don't fit, or of a
 decision, does not run, whatever model or agent asked. The graph only carries the verdicts.
 """
 
-import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -18,6 +17,7 @@ from smart_support.approvals.digest import digest
 from smart_support.approvals.ledger import UNKNOWN, Ledger, what_to_check
 from smart_support.errors import InvalidArguments, SmartSupportError
 from smart_support.log import get_logger
+from smart_support.tools.attempt import attempted
 from smart_support.tools.handoff import ESCALATE, Escalate
 from smart_support.tools.registry import Access, Call, Registry, Tool
 
@@ -27,7 +27,14 @@ MAX_ARGUMENT_BYTES = 20_000
 
 @dataclass(frozen=True, slots=True)
 class PlannedCall:
-    """A call the gate let through; `ask` where a human decides first."""
+    """A call the gate let through.
+
+    Attributes:
+        ask: a human decides first.
+        effect: what will change, found on a copy.
+        seen: the state its card was built on; None where the tool does not tell, or a human edited it.
+        changed: what is different since it was approved before, where that is why it is asked again.
+    """
 
     tool_call_id: str
     tool: str
@@ -39,6 +46,8 @@ class PlannedCall:
     tool_version: str
     customer_id: str | None = None
     effect: list[dict[str, str]] | None = None
+    seen: dict[str, Any] | None = None
+    changed: list[dict[str, str]] | None = None
 
     def state(self) -> dict[str, Any]:
         """As the checkpoint keeps it."""
@@ -51,7 +60,7 @@ class PlannedCall:
 
     def edited(self, args: dict[str, Any]) -> "PlannedCall":
         """The same call with a human's arguments."""
-        return replace(self, args=args)
+        return replace(self, args=args, seen=None)
 
 
 def pending_calls(messages: Sequence[AnyMessage]) -> list[dict[str, Any]]:
@@ -138,8 +147,40 @@ class Gatekeeper:
             log.error("tool_preview_failed", tool=tool.name, error=repr(error))
             return _result(call, f"{tool.name} failed; try again later.", agent, status="error")
 
+    async def asks_again(self, planned: PlannedCall, thread_id: str) -> PlannedCall | None:
+        """The call with a new card, where what its card showed is no longer so; None where it may run.
+
+        The approval it had is used up: nobody has approved the call under what is true now.
+        """
+        tool = self._registry.get(planned.tool)
+        if planned.seen is None or tool is None or tool.state is None:
+            return None
+        # What was begun before a crash has changed the state itself; the ledger knows what to do.
+        if await self._ledger.has(thread_id, planned.tool_call_id):
+            return None
+        try:
+            now = await tool.state(planned.args)
+            if now == planned.seen:
+                return None
+            call = {"id": planned.tool_call_id, "name": planned.tool, "args": planned.args}
+            fresh = await self._plan(tool, call, planned.agent, thread_id)
+        except Exception as error:
+            # It can't be shown any more; running it will say why.
+            log.warning("state_not_read_again", tool=tool.name, error=repr(error))
+            return None
+        await self._ledger.refuse(thread_id, planned.tool_call_id, "what its card showed had changed")
+        log.info("asked_again", tool=tool.name)
+        return replace(fresh, changed=_differences(planned.summary, planned.seen, now or {}))
+
     async def run(self, planned: PlannedCall, thread_id: str) -> ToolMessage:
         """Run one call: a read at once, a write through the ledger, and say what came of it."""
+        message = await self._run(planned, thread_id)
+        if planned.ask:
+            # Whatever kept an approved call from being begun has used its approval up.
+            await self._ledger.refuse(thread_id, planned.tool_call_id, str(message.text)[:500])
+        return message
+
+    async def _run(self, planned: PlannedCall, thread_id: str) -> ToolMessage:
         call = {"id": planned.tool_call_id, "name": planned.tool}
         tool = self._registry.get(planned.tool)
         if tool is None or planned.tool not in self._given.get(planned.agent, ()):
@@ -165,13 +206,14 @@ class Gatekeeper:
         args = _checked_args(tool, call["args"])
         customer_id = await tool.customer(args) if tool.customer else None
         ask = tool.access is Access.WRITE
-        effect = None
+        effect = seen = None
         if ask:
             digest(
                 tool=tool.name, version=tool.version, args=args, thread_id=thread_id, customer_id=customer_id
             )
             if tool.preview:
                 effect = [asdict(change) for change in await tool.preview(args)]
+            seen = await tool.state(args) if tool.state else None
         return PlannedCall(
             tool_call_id=call["id"],
             tool=tool.name,
@@ -183,12 +225,12 @@ class Gatekeeper:
             tool_version=tool.version,
             customer_id=customer_id,
             effect=effect,
+            seen=seen,
         )
 
     async def _outcome(self, tool: Tool, planned: PlannedCall, thread_id: str) -> tuple[str, dict[str, Any]]:
         async def run(key: str | None) -> Any:
-            async with asyncio.timeout(tool.timeout_seconds):
-                return await tool.run(planned.args, Call(thread_id, planned.tool_call_id, key))
+            return await attempted(tool, planned.args, Call(thread_id, planned.tool_call_id, key))
 
         if tool.access is Access.READ:
             result = await run(None)
@@ -231,6 +273,15 @@ def _checked_args(tool: Tool, args: Any) -> dict[str, Any]:
         raise InvalidArguments(f"{tool.name}: {size} bytes of arguments; at most {MAX_ARGUMENT_BYTES}.")
     tool.check(args)
     return args
+
+
+def _differences(subject: str, before: dict[str, Any], after: dict[str, Any]) -> list[dict[str, str]]:
+    """What changed from one state to the other, as lines of a card."""
+    return [
+        {"subject": subject, "field": name, "before": str(before.get(name)), "after": str(after.get(name))}
+        for name in {**before, **after}
+        if before.get(name) != after.get(name)
+    ]
 
 
 def _text(result: Any) -> str:

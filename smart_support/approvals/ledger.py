@@ -66,9 +66,10 @@ class Ledger:
         Raises:
             Forbidden: no approved, unused decision stands behind exactly this call. Nothing ran.
         """
-        entry, fresh = await self._state.transact(
-            lambda c: self._begin(c, thread_id, tool_call_id, tool, digest)
-        )
+        begun = await self._state.transact(lambda c: self._begin(c, thread_id, tool_call_id, tool, digest))
+        if begun is None:
+            raise Forbidden(f"{tool}: no approved decision stands behind exactly this call; it was not run")
+        entry, fresh = begun
         if entry.status != "begun":
             return entry
         if not fresh and not idempotent:
@@ -76,6 +77,18 @@ class Ledger:
             return await self._finish(thread_id, tool_call_id, "outcome_unknown", UNKNOWN)
         status, result = await self._attempt(run, entry.idempotency_key, tool)
         return await self._finish(thread_id, tool_call_id, status, result)
+
+    async def has(self, thread_id: str, tool_call_id: str) -> bool:
+        """Whether a call was begun, whatever came of it."""
+        rows = await self._state.execute(
+            "SELECT 1 FROM action_ledger WHERE thread_id = :thread_id AND tool_call_id = :tool_call_id",
+            {"thread_id": thread_id, "tool_call_id": tool_call_id},
+        )
+        return bool(rows)
+
+    async def refuse(self, thread_id: str, tool_call_id: str, why: str) -> None:
+        """An approved call that was not begun never will be: its approval is used up, the record says why."""
+        await self._state.transact(lambda c: _refuse(c, thread_id, tool_call_id, why))
 
     async def give_up(self, thread_id: str) -> list[tuple[str, Entry]]:
         """Mark what was begun on a thread and will not be taken up again; each as its tool and its entry."""
@@ -102,7 +115,8 @@ class Ledger:
 
     def _begin(
         self, connection: Connection, thread_id: str, tool_call_id: str, tool: str, digest: str
-    ) -> tuple[Entry, bool]:
+    ) -> tuple[Entry, bool] | None:
+        """The entry and whether it is new; None where nothing approved stands behind exactly this call."""
         key = {"thread_id": thread_id, "tool_call_id": tool_call_id}
         found = connection.execute(
             "SELECT * FROM action_ledger WHERE thread_id = :thread_id AND tool_call_id = :tool_call_id", key
@@ -117,7 +131,7 @@ class Ledger:
         )
         if not approved or approved[0]["digest"] != digest:
             log.error("write_without_approval", tool=tool, **key)
-            raise Forbidden(f"{tool}: no approved decision stands behind exactly this call; it was not run")
+            return None
         row = key | {
             "approval_id": approved[0]["approval_id"],
             "tool": tool,
@@ -158,6 +172,17 @@ class Ledger:
             return _entry(rows[0])
 
         return await self._state.transact(work)
+
+
+def _refuse(connection: Connection, thread_id: str, tool_call_id: str, why: str) -> None:
+    rows = connection.execute(
+        """UPDATE approvals SET execution = 'failed' WHERE thread_id = :thread_id
+           AND tool_call_id = :tool_call_id AND execution = 'not_started'
+           RETURNING thread_id, approval_id, digest, action AS tool""",
+        {"thread_id": thread_id, "tool_call_id": tool_call_id},
+    )
+    for row in rows:
+        _audit(connection, "execution_refused", row, {"why": why})
 
 
 def _json(result: Any) -> str:

@@ -29,10 +29,11 @@ MAX_REASON_CHARS = 2000
 _SELECT = "SELECT * FROM approvals WHERE approval_id = :id"
 _INSERT = """
     INSERT INTO approvals (approval_id, thread_id, interrupt_id, part, tool_call_id, customer_id, agent,
-        action, args, requested_args, tool_version, digest, summary, effect, risk, status, requested_at,
-        expires_at)
+        action, args, requested_args, tool_version, digest, summary, effect, changed, risk, status,
+        requested_at, expires_at)
     VALUES (:approval_id, :thread_id, :interrupt_id, :part, :tool_call_id, :customer_id, :agent, :action,
-        :args, :args, :tool_version, :digest, :summary, :effect, :risk, 'pending', :requested_at, :expires_at)
+        :args, :args, :tool_version, :digest, :summary, :effect, :changed, :risk, 'pending',
+        :requested_at, :expires_at)
 """
 _DECIDE = """
     UPDATE approvals SET status = :status, execution = :execution, args = :args, digest = :digest,
@@ -43,7 +44,13 @@ _DECIDE = """
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What an agent wants to do, as it stands on the card. `part`: its place in one interrupt."""
+    """What an agent wants to do, as it stands on the card.
+
+    Attributes:
+        part: its place in one interrupt.
+        effect: what will change, found on a copy.
+        changed: what is different since it was approved before, where that is why it is asked again.
+    """
 
     thread_id: str
     interrupt_id: str
@@ -57,6 +64,7 @@ class Request:
     customer_id: str | None = None
     tool_version: str | None = None
     effect: list[dict[str, str]] | None = None
+    changed: list[dict[str, str]] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +85,7 @@ class Approval:
     digest: str
     summary: str
     effect: list[dict[str, str]] | None
+    changed: list[dict[str, str]] | None
     risk: str
     status: Status
     execution: str | None
@@ -292,6 +301,7 @@ class ApprovalQueue:
                 "digest": bound,
                 "summary": wanted.summary,
                 "effect": _json(wanted.effect) if wanted.effect is not None else None,
+                "changed": _json(wanted.changed) if wanted.changed is not None else None,
                 "risk": wanted.risk,
                 "requested_at": clock.rfc3339(now),
                 "expires_at": clock.rfc3339(now + self._ttl),
@@ -377,7 +387,7 @@ def _load(connection: Connection, approval_id: str) -> Approval:
 
 def _approval(row: Row) -> Approval:
     loaded = {name: orjson.loads(row[name]) for name in ("args", "requested_args")}
-    loaded["effect"] = orjson.loads(row["effect"]) if row["effect"] else None
+    loaded |= {name: orjson.loads(row[name]) if row[name] else None for name in ("effect", "changed")}
     return Approval(**row | loaded | {"resumed": bool(row["resumed"])})
 
 

@@ -78,6 +78,7 @@ def _requests(thread_id: str, interrupt_id: str, agent: str, value: Any) -> list
                 customer_id=call["customer_id"],
                 tool_version=call["tool_version"],
                 effect=call["effect"],
+                changed=call["changed"],
             )
         ]
     if isinstance(value, Mapping) and isinstance(value.get("action_requests"), Sequence):

@@ -255,6 +255,14 @@ class CommerceTools(Toolset):
         trial = Call(thread_id="preview", tool_call_id=clock.new_id())
         return self.store.try_out(lambda: getattr(self, method)(**args, call=trial))
 
+    def state_of(self, args: Args) -> dict[str, Any] | None:
+        """What a lead knows of the order when they decide: status, money, address, and its account."""
+        if not args.get("order_id"):
+            return None
+        order = self._order(str(args["order_id"]))
+        shown = {name: order[name] for name in rules.SHOWN_TO_A_LEAD}
+        return shown | {"account": self._holder(order)["status"]}
+
     def customer_of(self, args: Args) -> str | None:
         """The customer whose order or e-mail address the arguments name."""
         try:
@@ -276,7 +284,7 @@ class CommerceTools(Toolset):
     def _customer(self, email: str) -> Row:
         found = self.store.read("SELECT * FROM customers WHERE email = :email", email=email.strip().lower())
         if not found:
-            raise ToolRefused(f"No customer has the e-mail address {email.strip()[:80]!r}. Please check it.")
+            raise ToolRefused(f"No customer has the address {email.strip()[:80]!r}. Please check it.")
         return found[0]
 
     def _holder(self, order: Row) -> Row:

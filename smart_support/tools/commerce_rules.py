@@ -9,6 +9,10 @@ from smart_support.tools.money import readable
 
 Row = dict[str, Any]
 NOT_SENT = ("pending", "processing")
+SHOWN_TO_A_LEAD = (
+    *("status", "total_cents", "paid_cents", "refunded_cents", "discount_percent", "shipping_address"),
+    *("card_brand", "card_last4"),
+)
 PAID_STATES = ("processing", "shipped", "delivered", "returned")
 
 

@@ -64,6 +64,8 @@ class Tool:
         idempotent: the same idempotency key twice has the effect of once.
         summarise: one sentence for the approval card, built from arguments alone.
         preview: what a write would change, found on a copy; raises as `run` would.
+        state: what a card of this write is built on, as JSON values by name; read again before it runs,
+            and where it differs, the approval is used up and asked for anew.
         customer: the id of the customer whose things the arguments name, where one can be told.
     """
 
@@ -79,6 +81,7 @@ class Tool:
     summarise: Callable[[Args], str] | None = None
     preview: Callable[[Args], Awaitable[list[Change]]] | None = None
     customer: Callable[[Args], Awaitable[str | None]] | None = None
+    state: Callable[[Args], Awaitable[dict[str, Any] | None]] | None = None
     _validator: Any = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -146,6 +149,10 @@ class Toolset:
         """What calling `method` would change, found on a copy. Runs in `executor`."""
         raise NotImplementedError
 
+    def state_of(self, args: Args) -> dict[str, Any] | None:
+        """What the arguments are about, as a card's reader knows it; None for nothing. Runs in `executor`."""
+        return None
+
     def customer_of(self, args: Args) -> str | None:
         """The id of the customer the arguments belong to, if that can be told. Runs in `executor`."""
         return None
@@ -182,6 +189,10 @@ def _tool(toolset: Toolset, name: str, method: Callable[..., Any]) -> Tool:
         found: list[Change] = await in_owner(toolset.preview, name, args)
         return found
 
+    async def state(args: Args) -> dict[str, Any] | None:
+        found: dict[str, Any] | None = await in_owner(toolset.state_of, args)
+        return found
+
     async def customer(args: Args) -> str | None:
         customer_id: str | None = await in_owner(toolset.customer_of, args)
         return customer_id
@@ -193,6 +204,7 @@ def _tool(toolset: Toolset, name: str, method: Callable[..., Any]) -> Tool:
         summarise=_filled_in(template) if template else None,
         preview=preview if declared["access"] is Access.WRITE else None,
         customer=customer,
+        state=state if declared["access"] is Access.WRITE else None,
         **declared,
     )
 

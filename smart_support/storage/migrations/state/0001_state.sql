@@ -29,6 +29,7 @@ CREATE TABLE approvals (
     digest        TEXT NOT NULL,               -- what exactly is approved
     summary       TEXT NOT NULL,
     effect        TEXT,                        -- JSON; what will change, computed on a copy
+    changed       TEXT,                        -- JSON; what is different since it was approved before
     risk          TEXT NOT NULL,
     status        TEXT NOT NULL,               -- pending, approved, rejected, edited, expired
     execution     TEXT,                        -- not_started, done, failed, outcome_unknown

@@ -1,0 +1,68 @@
+"""Another try: for what is transient, and only where it is safe."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from smart_support.errors import ToolRefused, ToolUnavailable
+from smart_support.tools.attempt import ATTEMPTS, attempted
+from smart_support.tools.registry import Access, Args, Call, Tool
+
+
+class _Flaky:
+    """Fails some times, then works; remembers the keys."""
+
+    def __init__(self, error: Exception, times: int) -> None:
+        self.error, self.left = error, times
+        self.keys: list[str | None] = []
+
+    async def run(self, args: Args, call: Call) -> Any:
+        self.keys.append(call.idempotency_key)
+        if self.left:
+            self.left -= 1
+            raise self.error
+        return "done"
+
+    def tool(self, access: Access, *, idempotent: bool = False) -> Tool:
+        return Tool("flaky", "Fails.", {"type": "object"}, access, self.run, idempotent=idempotent)
+
+
+CALL = Call("t", "c", "key")
+
+
+@pytest.mark.parametrize(("access", "idempotent"), [(Access.READ, False), (Access.WRITE, True)])
+async def test_what_is_safe_is_tried_again_with_the_same_key(access: Access, idempotent: bool) -> None:
+    flaky = _Flaky(ToolUnavailable("503"), 2)
+    assert await attempted(flaky.tool(access, idempotent=idempotent), {}, CALL) == "done"
+    assert flaky.keys == ["key"] * 3
+
+
+async def test_a_write_without_a_key_is_tried_once() -> None:
+    flaky = _Flaky(ToolUnavailable("503"), 1)
+    with pytest.raises(ToolUnavailable):
+        await attempted(flaky.tool(Access.WRITE), {}, CALL)
+    assert len(flaky.keys) == 1
+
+
+async def test_a_refusal_is_final() -> None:
+    flaky = _Flaky(ToolRefused("no"), 1)
+    with pytest.raises(ToolRefused):
+        await attempted(flaky.tool(Access.READ), {}, CALL)
+    assert len(flaky.keys) == 1
+
+
+async def test_it_gives_up_in_the_end() -> None:
+    flaky = _Flaky(ToolUnavailable("503"), 99)
+    with pytest.raises(ToolUnavailable):
+        await attempted(flaky.tool(Access.READ), {}, CALL)
+    assert len(flaky.keys) == ATTEMPTS
+
+
+async def test_what_takes_too_long_is_cut_off() -> None:
+    async def forever(args: Args, call: Call) -> Any:
+        await asyncio.Event().wait()
+
+    slow = Tool("slow", "Never ends.", {"type": "object"}, Access.WRITE, forever, timeout_seconds=0.01)
+    with pytest.raises(TimeoutError):
+        await attempted(slow, {}, CALL)
