@@ -55,7 +55,7 @@ function makeConversation(found) {
     { type: "button", class: "ss-card", "aria-pressed": String(found.thread_id === shown.threadId),
       onclick: () => open(found.thread_id) },
     node("b", { class: "ss-opening" }, found.opening || found.thread_id),
-    node("span", { class: "ss-line" }, node("span", {}, found.customer_id ?? "Unknown customer"),
+    node("span", { class: "ss-whose" }, node("span", {}, found.customer_id ?? "Unknown customer"),
       node("time", { datetime: found.last_at, title: found.last_at }, ago(Date.parse(found.last_at), now()))),
     node("span", { class: "ss-chips" }, chips));
   button.dataset.thread = found.thread_id;

@@ -1,4 +1,4 @@
-"""Changed since you looked: what a card showed is read again before it runs, and asked anew where it differs."""
+"""Changed since you looked: what a card showed is read again before its call runs, and asked anew."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
