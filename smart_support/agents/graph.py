@@ -7,13 +7,20 @@ a side effect. Who may approve, and what was decided, is the approval queue's bu
 from typing import Annotated, Any, TypedDict
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, AnyMessage, SystemMessage, ToolMessage
+from langchain_core.messages import (
+    AIMessage,
+    AnyMessage,
+    InvalidToolCall,
+    SystemMessage,
+    ToolCall,
+    ToolMessage,
+)
 from langchain_core.runnables import RunnableConfig
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.message import add_messages
 from langgraph.types import interrupt
 
-from smart_support.agents.guard import Gatekeeper, PlannedCall, paired, pending_calls, refused
+from smart_support.agents.guard import Gatekeeper, PlannedCall, paired, pending_calls, refused, storable
 from smart_support.agents.prompts import agent_prompt
 from smart_support.agents.router import Router
 from smart_support.agents.spec import AgentSpec, Team
@@ -140,19 +147,30 @@ def _own(answer: AIMessage, agent: str, history: list[AnyMessage]) -> AIMessage:
 
     The ledger counts on an id meaning one call, and a model may emit none, or one it has used before.
     """
+    calls = [call for call in answer.tool_calls if storable(call["args"])]
+    broken = [*answer.invalid_tool_calls, *(_broken(call) for call in answer.tool_calls if call not in calls)]
     seen = {message.tool_call_id for message in history if isinstance(message, ToolMessage)}
-    for call in (*answer.tool_calls, *answer.invalid_tool_calls):
+    for call in (*calls, *broken):
         if not call["id"] or call["id"] in seen:
             call["id"] = f"call_{new_id()}"
         seen.add(str(call["id"]))
+    content = answer.content
     return AIMessage(
-        content=answer.content,
+        content=content.encode(errors="replace").decode() if isinstance(content, str) else content,
         name=agent,
         id=answer.id,
-        tool_calls=answer.tool_calls,
-        invalid_tool_calls=answer.invalid_tool_calls,
+        tool_calls=calls,
+        invalid_tool_calls=broken,
         usage_metadata=answer.usage_metadata,
         response_metadata=answer.response_metadata,
+    )
+
+
+def _broken(call: ToolCall) -> InvalidToolCall:
+    """A call whose arguments can't be kept: it is answered with an error, as one that is not JSON is."""
+    text = ascii(call["args"])[:2000]
+    return InvalidToolCall(
+        name=call["name"], args=text, id=call["id"], error="can't be kept", type="invalid_tool_call"
     )
 
 

@@ -80,6 +80,14 @@ def pending_calls(messages: Sequence[AnyMessage]) -> list[dict[str, Any]]:
     return []
 
 
+def storable(args: Any) -> bool:
+    """Whether arguments can be kept exactly: JSON of a fair size, no number beyond 64 bits."""
+    try:
+        return len(orjson.dumps(args)) <= MAX_ARGUMENT_BYTES
+    except (TypeError, orjson.JSONEncodeError):
+        return False
+
+
 def refused(call: dict[str, Any], answer: dict[str, Any], agent: str, skipped: list[str]) -> ToolMessage:
     """The result of a call that a human's word, or the lack of it, kept from running."""
     outcome, by, reason = answer.get("outcome", "rejected"), answer.get("decided_by"), answer.get("reason")
@@ -264,13 +272,11 @@ class Gatekeeper:
 
 def _checked_args(tool: Tool, args: Any) -> dict[str, Any]:
     if not isinstance(args, dict):
-        raise InvalidArguments(f"{tool.name}: the arguments were not a JSON object.")
-    try:
-        size = len(orjson.dumps(args))
-    except (TypeError, orjson.JSONEncodeError):
-        raise InvalidArguments(f"{tool.name}: the arguments can't be written as JSON.") from None
-    if size > MAX_ARGUMENT_BYTES:
-        raise InvalidArguments(f"{tool.name}: {size} bytes of arguments; at most {MAX_ARGUMENT_BYTES}.")
+        raise InvalidArguments(f"{tool.name}: the arguments were not a JSON object of a fair size.")
+    if not storable(args):
+        raise InvalidArguments(
+            f"{tool.name}: the arguments are no JSON of at most {MAX_ARGUMENT_BYTES} bytes."
+        )
     tool.check(args)
     return args
 
