@@ -12,6 +12,7 @@ import jsonschema
 from fastapi import FastAPI
 from langchain_core.language_models import BaseChatModel
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+from langgraph.pregel import Pregel
 
 from smart_support import __version__, log
 from smart_support.agents.graph import build_graph
@@ -103,7 +104,7 @@ class Services:
         self.metrics = Metrics(self.event_log, settings.session_ttl_seconds)
         self.replay = Replay(self.event_log)
         ledger = Ledger(self.state)
-        graph = self._graph if self._graph is not None else await self._own_graph(ledger)
+        graph = await (self._brought_graph() if self._graph is not None else self._own_graph(ledger))
         course = Course(
             graph=graph,
             fallback_agent=self.team.fallback,
@@ -140,13 +141,25 @@ class Services:
             handoff_tool(self._escalations.escalate, self.team.personality.escalation_message),
         )
         check_tools(self.team, self.registry)
+        assert self._model is not None
+        saver = await self._checkpointer()
+        escalate = self._escalations.escalate
+        return build_graph(self.team, self.registry, self._model, ledger, escalate, saver)
+
+    async def _brought_graph(self) -> Any:
+        """The graph as it was given; one that keeps no checkpoints gets ours, or it could not wait."""
+        graph = self._graph
+        if isinstance(graph, Pregel) and graph.checkpointer is None:
+            return graph.copy({"checkpointer": await self._checkpointer()})
+        return graph
+
+    async def _checkpointer(self) -> AsyncSqliteSaver:
         connection = await self._opened.enter_async_context(
             aiosqlite.connect(self.settings.data_dir / "checkpoints.sqlite")
         )
         saver = AsyncSqliteSaver(connection)
         await saver.setup()
-        assert self._model is not None
-        return build_graph(self.team, self.registry, self._model, ledger, self._escalations.escalate, saver)
+        return saver
 
     def _check_args(self, approval: Approval, args: Mapping[str, Any]) -> None:
         """Edited arguments must fit the tool; for a tool that is not ours, the types of the asked ones."""

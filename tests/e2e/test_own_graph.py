@@ -23,7 +23,7 @@ def _serving(data_dir: Path, **own: Any) -> Iterator[LocalApp]:
         yield app
 
 
-def _flat_graph(ran: list[dict[str, Any]]) -> Any:
+def _flat_graph(ran: list[dict[str, Any]], **compiled: Any) -> Any:
     """One node asks in the flat shape, the next acts on the answer."""
 
     def ask(state: MessagesState) -> dict[str, Any]:
@@ -42,7 +42,7 @@ def _flat_graph(ran: list[dict[str, Any]]) -> Any:
     graph.add_node("act", act)
     graph.add_edge(START, "ask")
     graph.add_conditional_edges("ask", lambda state: "act" if state["messages"][-1].tool_calls else END)
-    return graph.compile(checkpointer=InMemorySaver())
+    return graph.compile(**({"checkpointer": InMemorySaver()} | compiled))
 
 
 async def test_a_flat_interrupt_is_approved(data_dir: Path) -> None:
@@ -77,6 +77,18 @@ async def test_a_flat_interrupt_is_rejected_or_edited(data_dir: Path) -> None:
             await client.send(type="interrupt_response", thread_id="u", approved=True, args=edited)
             await client.until("message_complete")
     assert ran == [{"account": "A-1", "days": 7}]
+
+
+async def test_a_graph_without_a_checkpointer_gets_one_and_waits_over_a_restart(data_dir: Path) -> None:
+    ran: list[dict[str, Any]] = []
+    with _serving(data_dir, graph=_flat_graph(ran, checkpointer=None)) as app:
+        async with await Client.connect(app.ws_url) as client:
+            assert (await client.turn("t", "delete it"))[-1]["type"] == "interrupt"
+    with _serving(data_dir, graph=_flat_graph(ran, checkpointer=None)) as app:
+        async with await Client.connect(app.ws_url) as client:
+            await client.send(type="interrupt_response", thread_id="t", approved=True)
+            await client.until("message_complete")
+    assert ran == [{"account": "A-1", "days": 30}]
 
 
 def _middleware_graph(ran: list[Any]) -> Any:
