@@ -5,6 +5,7 @@ import contextlib
 import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any
 
 import aiosqlite
@@ -17,7 +18,7 @@ from langgraph.pregel import Pregel
 from smart_support import __version__, log
 from smart_support.agents.graph import build_graph
 from smart_support.agents.models import chat_model as model_named
-from smart_support.agents.spec import Team, bundled_template, check_tools, load_team
+from smart_support.agents.spec import AgentSpec, Personality, Team, bundled_template, check_tools, load_team
 from smart_support.analytics.metrics import Metrics
 from smart_support.analytics.replay import Replay
 from smart_support.api import routes, socket
@@ -41,6 +42,14 @@ from smart_support.tools.handoff import handoff_tool
 from smart_support.tools.registry import Registry, tools_of
 
 logger = log.get_logger()
+# Who speaks where a graph of someone else's does not say.
+_NOT_OURS = Team(
+    company="Smart Support",
+    personality=Personality(),
+    agents=(AgentSpec(name="agent", title="Agent", description="The graph this app was made with."),),
+    fallback="agent",
+    source="create_app(graph=...)",
+)
 
 
 class Services:
@@ -70,7 +79,7 @@ class Services:
             ConfigError: the settings name a model or agents that can't be used.
         """
         self.settings = settings
-        self.team: Team = load_team(settings.agents_file or bundled_template(settings.template))
+        self.team: Team = _NOT_OURS if graph is not None else load_team(_agents_file(settings))
         self.registry = Registry()
         self._escalations = Escalations(settings)
         self._graph = graph
@@ -223,6 +232,10 @@ def _mount_console(app: FastAPI, services: Services) -> None:
     import pages
 
     pages.mount(app, services)
+
+
+def _agents_file(settings: Settings) -> Path:
+    return settings.agents_file or bundled_template(settings.template)
 
 
 @contextlib.asynccontextmanager
