@@ -19,9 +19,9 @@ Save = Callable[[Page, str], None]
 expect.set_options(timeout=15_000)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """One Chromium for all."""
+    """One Chromium for all of these tests, and for no longer: its event loop would be in the others' way."""
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(executable_path=chromium.executable(), args=chromium.ARGS)
         yield launched
