@@ -131,7 +131,7 @@ class Client:
     @classmethod
     async def connect(cls, url: str) -> "Client":
         """Open a socket."""
-        return cls(await websockets.connect(url, max_size=None, proxy=None))
+        return cls(await websockets.connect(url, max_size=None, max_queue=None, proxy=None))
 
     async def __aenter__(self) -> "Client":
         return self

@@ -3,16 +3,19 @@
 from fastapi import APIRouter, HTTPException, Request
 from starlette.routing import Match
 
-from smart_support.api.routes.agents import router as agents
-from smart_support.api.routes.analytics import router as analytics
-from smart_support.api.routes.approvals import router as approvals
-from smart_support.api.routes.chat import router as chat
-from smart_support.api.routes.conversations import router as conversations
-from smart_support.api.routes.health import router as health
-from smart_support.api.routes.replay import router as replay
+from smart_support.api.routes.agents import router as agents_routes
+from smart_support.api.routes.analytics import router as analytics_routes
+from smart_support.api.routes.approvals import router as approvals_routes
+from smart_support.api.routes.chat import router as chat_routes
+from smart_support.api.routes.conversations import router as conversations_routes
+from smart_support.api.routes.health import router as health_routes
+from smart_support.api.routes.replay import router as replay_routes
 
 router = APIRouter(prefix="/api/v1")
-for resource in (health, chat, conversations, replay, approvals, analytics, agents):
+for resource in (
+    *(health_routes, chat_routes, conversations_routes, replay_routes),
+    *(approvals_routes, analytics_routes, agents_routes),
+):
     router.include_router(resource)
 
 
