@@ -1,0 +1,151 @@
+"""Decisions a second and their p99 with 100,000 approvals in the table; how soon 50 open windows show one.
+
+The ratio is against the bare durable write that a decision can't do without: one row, one commit, same disk.
+"""
+
+import argparse
+import asyncio
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import httpx
+import orjson
+import websockets
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT))
+
+from smart_support import log  # noqa: E402
+from smart_support.approvals.queue import ApprovalQueue, Request  # noqa: E402
+from smart_support.storage.database import Connection, StateDatabase  # noqa: E402
+
+DECISIONS, WINDOWS, SHOWN = 2_000, 50, 40
+
+
+def _request(number: int) -> Request:
+    return Request(
+        thread_id=f"t-{number}",
+        interrupt_id=f"i-{number}",
+        action="cancel_order",
+        args={"order_id": str(number)},
+        agent="order_actions",
+        summary=f"Cancel order {number}",
+        tool_call_id=f"c-{number}",
+        tool_version="1",
+    )
+
+
+async def _filled(state: StateDatabase, count: int) -> list[str]:
+    """Put `count` decided approvals and `DECISIONS` pending ones into the table; the ids of the pending."""
+    queue = ApprovalQueue(state, 3600)
+
+    def decided(connection: Connection) -> None:
+        for number in range(count):
+            queue._request(connection, _request(number))
+        connection.execute("UPDATE approvals SET status = 'approved', execution = 'done', resumed = 1")
+
+    await state.transact(decided)
+    return [(await queue.request(_request(count + number))).approval_id for number in range(DECISIONS)]
+
+
+async def _bare(state: StateDatabase) -> list[float]:
+    await state.execute("CREATE TABLE bare (number INTEGER PRIMARY KEY, text TEXT)")
+    spent = []
+    for number in range(DECISIONS):
+        started = time.perf_counter()
+        await state.execute("INSERT INTO bare VALUES (:n, 'x')", {"n": number})
+        spent.append(time.perf_counter() - started)
+    return spent
+
+
+async def decisions(folder: Path, count: int) -> None:
+    state = StateDatabase(folder / "state.sqlite")
+    ids, queue, spent = await _filled(state, count), ApprovalQueue(state, 3600), []
+    for approval_id in ids:
+        started = time.perf_counter()
+        await queue.decide(approval_id, "approve", decided_by="dana", via="rest")
+        spent.append(time.perf_counter() - started)
+    bare = await _bare(state)
+    state.close()
+    ours, floor = statistics.median(spent), statistics.median(bare)
+    p99 = statistics.quantiles(spent, n=100)[98]
+    print(f"decisions with {count:,} approvals in the table, one after the other")
+    print(f"  {1 / statistics.mean(spent):6.0f} a second, p50 {ours * 1000:.2f} ms, p99 {p99 * 1000:.2f} ms")
+    print(f"  ratio to a bare durable row {ours / floor:5.2f}  (p50 {floor * 1000:.2f} ms)")
+
+
+async def _window(url: str, heard: dict[str, list[float]], ready: asyncio.Event) -> None:
+    async with websockets.connect(url, proxy=None, max_queue=None) as connection:
+        await connection.send('{"type": "watch_approvals"}')
+        await connection.recv()
+        ready.set()
+        while True:
+            frame = orjson.loads(await connection.recv())
+            if frame["type"] == "approval" and frame["approval"]["decided_at"]:
+                heard.setdefault(frame["approval"]["approval_id"], []).append(time.perf_counter())
+
+
+async def _delays(base: str) -> list[float]:
+    """Seconds from a decision to each window's hearing of it, over all of them."""
+    heard: dict[str, list[float]] = {}
+    readies = [asyncio.Event() for _ in range(WINDOWS)]
+    address = base.replace("http", "ws").replace("/api/v1", "/ws")
+    windows = [asyncio.create_task(_window(address, heard, ready)) for ready in readies]
+    await asyncio.gather(*(ready.wait() for ready in readies))
+    delays: list[float] = []
+    async with httpx.AsyncClient(timeout=30) as client:
+        for _ in range(SHOWN):
+            asked = await client.post(f"{base}/chat", json={"message": "Give me a coupon with 10% off"})
+            approval_id = asked.json()["data"]["approval"]["approval_id"]
+            started = time.perf_counter()
+            await client.post(f"{base}/approvals/{approval_id}/decision", json={"decision": "reject"})
+            while len(heard.get(approval_id, ())) < WINDOWS:  # noqa: ASYNC110
+                await asyncio.sleep(0.001)
+            delays += [moment - started for moment in heard[approval_id][:WINDOWS]]
+    for window in windows:
+        window.cancel()
+    return delays
+
+
+def shown(folder: Path) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    own = {"SMART_SUPPORT_PORT": str(port), "SMART_SUPPORT_DATA_DIR": str(folder)}
+    base = f"http://127.0.0.1:{port}/api/v1"
+    silent = subprocess.DEVNULL
+    server = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env=os.environ | own, stderr=silent)
+    try:
+        while True:
+            try:
+                if httpx.get(f"{base}/health").status_code == 200:
+                    break
+            except httpx.HTTPError:
+                time.sleep(0.1)
+        delays = asyncio.run(_delays(base))
+    finally:
+        server.terminate()
+        server.wait(30)
+    p50, p95 = statistics.median(delays), statistics.quantiles(delays, n=20)[18]
+    print(f"a decision seen in {WINDOWS} open windows: p50 {p50 * 1000:.0f} ms, p95 {p95 * 1000:.0f} ms")
+    print(f"  ratio to the limit of 1 s {p95:5.3f}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("approvals", nargs="?", type=int, default=100_000)
+    count = parser.parse_args().approvals
+    log.configure("console", "error")
+    with tempfile.TemporaryDirectory() as folder:
+        asyncio.run(decisions(Path(folder) / "queue", count))
+        shown(Path(folder) / "app")
+
+
+if __name__ == "__main__":
+    main()
