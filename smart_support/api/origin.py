@@ -1,8 +1,11 @@
 """Keeps other sites' pages out: what a browser sends from elsewhere neither changes anything nor opens `/ws`.
 
-Browsers send `Origin` (RFC 6454) with both; programs send none and pass. Who the user is, is not asked here.
+Browsers send `Origin` (RFC 6454) with both; programs send none and pass. A public name in `Host` means that
+somebody's domain was pointed at this machine (DNS rebinding), and is refused altogether: without a login the
+app has no public name. Who the user is, is not asked here.
 """
 
+import ipaddress
 from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -10,28 +13,46 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from smart_support.api.envelope import failure
 
 _HARMLESS = frozenset({"GET", "HEAD", "OPTIONS"})
+_FOREIGN = "This request comes from a page of another site; open the console itself."
+_NAMED = "The app answers to localhost and to addresses only; open it as http://127.0.0.1 with its port."
 
 
 class SameOrigin:
-    """ASGI middleware that refuses a foreign `Origin` with 403 (the socket before it is accepted)."""
+    """ASGI middleware that refuses a foreign `Origin` or a public `Host` with 403 (sockets unaccepted)."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on what has no `Origin`, or one that names the host it was sent to."""
-        if scope["type"] == "websocket" and _foreign(scope):
-            await receive()
-            refused: Message = {"type": "websocket.close", "code": 1008, "reason": "foreign origin"}
-            await send(refused)
-        elif scope["type"] == "http" and scope["method"] not in _HARMLESS and _foreign(scope):
-            message = "This request comes from a page of another site; open the console itself."
-            await failure("forbidden", message, 403)(scope, receive, send)
-        else:
+        """Pass on what is for this host, and comes from it or from no page at all."""
+        why = _refusal(scope) if scope["type"] in ("http", "websocket") else None
+        if why is None:
             await self._app(scope, receive, send)
+        elif scope["type"] == "http":
+            await failure("forbidden", why, 403)(scope, receive, send)
+        else:
+            await receive()
+            refused: Message = {"type": "websocket.close", "code": 1008, "reason": "forbidden"}
+            await send(refused)
 
 
-def _foreign(scope: Scope) -> bool:
+def _refusal(scope: Scope) -> str | None:
     headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
-    origin = headers.get(b"origin")
-    return origin is not None and urlsplit(origin).netloc.lower() != headers.get(b"host", "").lower()
+    host, origin = headers.get(b"host", "").lower(), headers.get(b"origin")
+    if not _is_local(urlsplit(f"//{host}").hostname or ""):
+        return _NAMED
+    changes = scope["type"] == "websocket" or scope["method"] not in _HARMLESS
+    if changes and origin is not None and urlsplit(origin).netloc.lower() != host:
+        return _FOREIGN
+    return None
+
+
+def _is_local(name: str) -> bool:
+    """Whether no stranger can own a host's name: an address, or a name that the public DNS can't have."""
+    if "." not in name or name.endswith(".localhost"):
+        return True
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
