@@ -1,0 +1,193 @@
+"""Queue and ledger under any interleaving of decisions, edits, expiry, executions, crashes and recoveries."""
+
+import asyncio
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
+
+from smart_support import audit, clock, log
+from smart_support.approvals.digest import digest
+from smart_support.approvals.ledger import Entry, Ledger
+from smart_support.approvals.queue import ApprovalQueue, Request
+from smart_support.errors import AlreadyDecided, ApprovalExpired, Forbidden, ToolRefused
+from smart_support.storage.database import StateDatabase
+
+TTL = 60
+ends = st.sampled_from(["works", "refuses", "breaks", "is killed before", "is killed after"])
+
+
+class _Killed(BaseException):
+    """What a kill looks like to the code it cuts off: nothing after it runs."""
+
+
+class Approvals(RuleBasedStateMachine):
+    """The real queue and ledger beside the simplest model of what they promise."""
+
+    asked = Bundle("asked")
+
+    def __init__(self) -> None:
+        super().__init__()
+        log.configure("console", "error")
+        self.folder = Path(tempfile.mkdtemp())
+        self.loop = asyncio.new_event_loop()
+        self._open()
+        self.calls: dict[str, Request] = {}
+        self.outcomes: dict[str, str] = {}
+        self.approved_args: dict[str, dict[str, Any]] = {}
+        self.effects: Counter[str] = Counter()
+        self.begun: set[str] = set()
+
+    def teardown(self) -> None:
+        self.state.close()
+        self.loop.close()
+        shutil.rmtree(self.folder)
+        clock.reset()
+
+    @rule(target=asked, number=st.integers(0, 3))
+    def ask(self, number: int) -> str:
+        approval_id = self._run(self.queue.request(request := _request(number))).approval_id
+        self.calls[approval_id] = request
+        return str(approval_id)
+
+    @rule(approval_id=asked, word=st.sampled_from(["approve", "reject", "edit"]), who=st.sampled_from("ab"))
+    def decide(self, approval_id: str, word: str, who: str) -> None:
+        args = {"order_id": "edited"} if word == "edit" else None
+        try:
+            decided = self._run(self.queue.decide(approval_id, word, decided_by=who, via="rest", args=args))
+        except AlreadyDecided:
+            assert self.outcomes[approval_id] != "expired"
+            return
+        except ApprovalExpired:
+            self.outcomes.setdefault(approval_id, "overdue")
+            assert self.outcomes[approval_id] in ("expired", "overdue")
+            return
+        assert approval_id not in self.outcomes
+        self.outcomes[approval_id] = decided.status
+        if decided.approved:
+            self.approved_args[approval_id] = decided.args
+
+    @rule(seconds=st.integers(1, TTL))
+    def wait(self, seconds: int) -> None:
+        clock.advance(seconds)
+
+    @rule()
+    def expire(self) -> None:
+        for approval in self._run(self.queue.expire_due()):
+            assert self.outcomes.get(approval.approval_id, "overdue") == "overdue"
+            self.outcomes[approval.approval_id] = "expired"
+
+    @rule(approval_id=asked, end=ends, idempotent=st.booleans(), changed=st.booleans())
+    def execute(self, approval_id: str, end: str, idempotent: bool, changed: bool) -> None:
+        request = self.calls[approval_id]
+        args = self.approved_args.get(approval_id, dict(request.args))
+        if changed:
+            args = args | {"order_id": "another"}
+        allowed = approval_id in self.approved_args and not changed
+        idempotent = idempotent and approval_id not in self.begun  # a tool does not change its nature
+        try:
+            entry = self._run(self._execution(approval_id, request, args, end, idempotent))
+        except Forbidden:
+            assert not allowed
+        except _Killed:
+            assert allowed
+            self._restart()
+        else:
+            assert approval_id in self.approved_args
+            assert entry.status != "begun"
+
+    @rule(approval_id=asked)
+    def recover(self, approval_id: str) -> None:
+        for _, entry in self._run(self.ledger.give_up(self.calls[approval_id].thread_id)):
+            assert entry.status == "outcome_unknown"
+
+    @rule()
+    def restart(self) -> None:
+        self._restart()
+
+    @invariant()
+    def nothing_runs_twice_or_without_approval(self) -> None:
+        assert max(self.effects.values(), default=0) <= 1
+        assert set(self.effects) <= set(self.approved_args)
+
+    @invariant()
+    def what_is_kept_is_what_was_decided(self) -> None:
+        for approval_id in self.calls:
+            kept = self._run(self.queue.get(approval_id))
+            expected = self.outcomes.get(approval_id, "pending")
+            assert kept.status == ("pending" if expected == "overdue" else expected)
+            if kept.execution == "done":
+                assert self.effects[approval_id] == 1
+            elif kept.execution == "failed":
+                assert self.effects[approval_id] == 0
+
+    @invariant()
+    def the_record_is_whole(self) -> None:
+        assert audit.first_broken(self.state.execute_now("SELECT * FROM audit ORDER BY number")) is None
+
+    async def _execution(
+        self, approval_id: str, request: Request, args: dict[str, Any], end: str, idempotent: bool
+    ) -> Entry:
+        async def run(key: str) -> Any:
+            self.begun.add(approval_id)
+            if end == "is killed before":
+                raise _Killed
+            if end == "refuses":
+                raise ToolRefused("no")
+            if end == "breaks":
+                raise ConnectionError("gone")
+            self.effects[approval_id] += 1
+            if end == "is killed after":
+                raise _Killed
+            return {"message": "done"}
+
+        return await self.ledger.execute(
+            thread_id=request.thread_id,
+            tool_call_id=str(request.tool_call_id),
+            tool=request.action,
+            digest=digest(
+                tool=request.action,
+                version=request.tool_version,
+                args=args,
+                thread_id=request.thread_id,
+                customer_id=request.customer_id,
+            ),
+            idempotent=idempotent,
+            run=run,
+        )
+
+    def _open(self) -> None:
+        self.state = StateDatabase(self.folder / "state.sqlite")
+        self.queue = ApprovalQueue(self.state, TTL)
+        self.ledger = Ledger(self.state)
+
+    def _restart(self) -> None:
+        self.state.close()
+        self._open()
+
+    def _run(self, work: Coroutine[Any, Any, Any]) -> Any:
+        return self.loop.run_until_complete(work)
+
+
+def _request(number: int) -> Request:
+    return Request(
+        thread_id=f"thread-{number}",
+        interrupt_id=clock.new_id(),
+        action="cancel_order",
+        args={"order_id": str(number)},
+        agent="order_actions",
+        summary="Cancel",
+        tool_call_id=clock.new_id(),
+        tool_version="1",
+        customer_id="C-1",
+    )
+
+
+Approvals.TestCase.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)
+TestApprovals = Approvals.TestCase
