@@ -10,7 +10,7 @@ from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from smart_support import audit, clock, log
 from smart_support.approvals.digest import digest
@@ -20,7 +20,12 @@ from smart_support.errors import AlreadyDecided, ApprovalExpired, Forbidden, Too
 from smart_support.storage.database import StateDatabase
 
 TTL = 60
-ends = st.sampled_from(["works", "refuses", "breaks", "is killed before", "is killed after"])
+ends = st.sampled_from(
+    ["works", "refuses", "breaks", "is killed before", "is killed after", "is killed after"]
+)
+
+
+rarely = st.sampled_from([False, False, False, True])
 
 
 class _Killed(BaseException):
@@ -50,13 +55,25 @@ class Approvals(RuleBasedStateMachine):
         shutil.rmtree(self.folder)
         clock.reset()
 
+    @initialize(target=asked)
+    def one_is_approved(self) -> str:
+        """Most steps then are about something that may run."""
+        approval_id = self.ask(0)
+        self.decide(approval_id, "approve", "a")
+        return approval_id
+
+    @precondition(lambda self: len(self.calls) < 3)
     @rule(target=asked, number=st.integers(0, 3))
     def ask(self, number: int) -> str:
         approval_id = self._run(self.queue.request(request := _request(number))).approval_id
         self.calls[approval_id] = request
         return str(approval_id)
 
-    @rule(approval_id=asked, word=st.sampled_from(["approve", "reject", "edit"]), who=st.sampled_from("ab"))
+    @rule(
+        approval_id=asked,
+        word=st.sampled_from(["approve", "approve", "edit", "reject"]),
+        who=st.sampled_from("ab"),
+    )
     def decide(self, approval_id: str, word: str, who: str) -> None:
         args = {"order_id": "edited"} if word == "edit" else None
         try:
@@ -73,7 +90,7 @@ class Approvals(RuleBasedStateMachine):
         if decided.approved:
             self.approved_args[approval_id] = decided.args
 
-    @rule(seconds=st.integers(1, TTL))
+    @rule(seconds=st.sampled_from([1, 1, 1, TTL // 2, TTL]))
     def wait(self, seconds: int) -> None:
         clock.advance(seconds)
 
@@ -83,14 +100,15 @@ class Approvals(RuleBasedStateMachine):
             assert self.outcomes.get(approval.approval_id, "overdue") == "overdue"
             self.outcomes[approval.approval_id] = "expired"
 
-    @rule(approval_id=asked, end=ends, idempotent=st.booleans(), changed=st.booleans())
+    @rule(approval_id=asked, end=ends, idempotent=st.booleans(), changed=rarely)
     def execute(self, approval_id: str, end: str, idempotent: bool, changed: bool) -> None:
         request = self.calls[approval_id]
         args = self.approved_args.get(approval_id, dict(request.args))
         if changed:
             args = args | {"order_id": "another"}
         allowed = approval_id in self.approved_args and not changed
-        idempotent = idempotent and approval_id not in self.begun  # a tool does not change its nature
+        known = approval_id in self.begun
+        idempotent = idempotent and not known  # a tool does not change its nature
         try:
             entry = self._run(self._execution(approval_id, request, args, end, idempotent))
         except Forbidden:
@@ -99,8 +117,15 @@ class Approvals(RuleBasedStateMachine):
             assert allowed
             self._restart()
         else:
-            assert approval_id in self.approved_args
+            assert allowed or known
             assert entry.status != "begun"
+
+    @precondition(lambda self: self.begun)
+    @rule(which=st.integers(0, 2), end=ends)
+    def try_again(self, which: int, end: str) -> None:
+        """What was begun comes again, as after a crash: most of what can go wrong is here."""
+        approval_id = sorted(self.begun)[which % len(self.begun)]
+        self.execute(approval_id, end, idempotent=False, changed=False)
 
     @rule(approval_id=asked)
     def recover(self, approval_id: str) -> None:
@@ -189,5 +214,5 @@ def _request(number: int) -> Request:
     )
 
 
-Approvals.TestCase.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)
+Approvals.TestCase.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
 TestApprovals = Approvals.TestCase
