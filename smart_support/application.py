@@ -170,17 +170,17 @@ class Services:
         await saver.setup()
         return saver
 
-    def _check_args(self, approval: Approval, args: Mapping[str, Any]) -> None:
-        """Edited arguments must fit the tool; for a tool that is not ours, the types of the asked ones."""
+    def _check_args(self, approval: Approval, args: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Edited arguments as they will run; they must fit the tool, or for one not ours those it asked."""
         tool = self.registry.get(approval.action)
         if tool is not None:
             tool.check(args)
-            return
+            return tool.exact(args)
         problems = [*jsonschema.Draft202012Validator(_same_types(approval.requested_args)).iter_errors(args)]
         if problems:
-            raise InvalidArguments(
-                f"{approval.action}: " + "; ".join(item.message[:200] for item in problems)
-            )
+            told = "; ".join(item.message[:200] for item in problems)
+            raise InvalidArguments(f"{approval.action}: {told}")
+        return args
 
 
 def create_app(

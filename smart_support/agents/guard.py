@@ -278,7 +278,7 @@ def _checked_args(tool: Tool, args: Any) -> dict[str, Any]:
             f"{tool.name}: the arguments are no JSON of at most {MAX_ARGUMENT_BYTES} bytes."
         )
     tool.check(args)
-    return args
+    return tool.exact(args)
 
 
 def _differences(subject: str, before: dict[str, Any], after: dict[str, Any]) -> list[dict[str, str]]:

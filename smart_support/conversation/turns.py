@@ -39,7 +39,7 @@ class TurnRunner:
         self,
         *,
         course: Course,
-        check_args: Callable[[Approval, Mapping[str, Any]], None],
+        check_args: Callable[[Approval, Mapping[str, Any]], Mapping[str, Any]],
         sessions: SessionManager,
         approvals: ApprovalQueue,
         event_log: EventLog,
@@ -49,7 +49,8 @@ class TurnRunner:
         """
         Args:
             course: what a turn does.
-            check_args: raises `InvalidArguments` where edited arguments don't fit the approval's tool.
+            check_args: gives edited arguments as they will run; raises `InvalidArguments` where they don't
+                fit the approval's tool.
         """
         self._course = course
         self._check_args = check_args
@@ -198,7 +199,7 @@ class TurnRunner:
         self, approval_id: str, decision: str, *, args: Mapping[str, Any] | None = None, **how: Any
     ) -> tuple[Approval, str]:
         if decision == "edit" and args is not None:
-            self._check_args(await self._approvals.get(approval_id), args)
+            args = self._check_args(await self._approvals.get(approval_id), args)
         decided = await self._approvals.decide(approval_id, decision, args=args, **how)
         return decided, self._take_up(decided, how["via"])
 

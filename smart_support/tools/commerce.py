@@ -149,13 +149,15 @@ class CommerceTools(Toolset):
 
         return self.store.once(call, f"update_shipping_address {order_id!r} {new_address!r}", work)
 
-    @write(risk="high", idempotent=True, summary="Pay money back for order {order_id}")
-    def refund_order(self, order_id: str, call: Call, amount_cents: int = 0, reason: str = "") -> Row:
+    @write(risk="high", idempotent=True, summary=rules.refund_summary)
+    def refund_order(
+        self, order_id: str, call: Call, amount_cents: int | None = None, reason: str = ""
+    ) -> Row:
         """Pay money back for an order: an amount, or all that was paid where no amount is given.
 
         Args:
             order_id: The order's number, for example 1042.
-            amount_cents: How much, in cents of the order's currency; 0 for all that is left.
+            amount_cents: How much, in cents of the order's currency; left out for all that was paid.
             reason: Why, in the customer's words.
         """
 

@@ -1,6 +1,7 @@
 """What the demo shop allows, and how it says so: rows in, a checked value or `ToolRefused` out. No store."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from smart_support import clock
@@ -58,8 +59,8 @@ def check_address(order: Row, customer: Row, new_address: str) -> str:
         )
     check_account(customer)
     address = " ".join(new_address.split())
-    letters, digits = any(c.isalpha() for c in address), any(c.isdigit() for c in address)
-    if not (letters and digits and 8 <= len(address) <= 200):
+    words = re.findall(r"[^\W\d_]{2,}", address)
+    if not (len(words) >= 2 and re.search(r"\d", address) and 10 <= len(address) <= 200):
         raise ToolRefused(
             f"{address[:60]!r} does not look like a whole address. Please give street and number, postcode, "
             "city and country."
@@ -69,7 +70,14 @@ def check_address(order: Row, customer: Row, new_address: str) -> str:
     return address
 
 
-def check_refund(order: Row, customer: Row, amount_cents: int) -> int:
+def refund_summary(args: Mapping[str, Any]) -> str:
+    """The card's sentence of a refund; the order's currency is in the lines of its effect."""
+    amount = args.get("amount_cents")
+    what = "all that was paid" if amount is None else f"{amount / 100:,.2f}"
+    return f"Pay back {what} for order {args.get('order_id')}"
+
+
+def check_refund(order: Row, customer: Row, amount_cents: int | None) -> int:
     """The amount that goes back: at most what was paid and has not gone back yet."""
     number, currency = order["order_id"], order["currency"]
     left = order["paid_cents"] - order["refunded_cents"]
@@ -79,15 +87,21 @@ def check_refund(order: Row, customer: Row, amount_cents: int) -> int:
         raise ToolRefused(f"All that was paid for order {number} has gone back already.")
     if order["status"] not in PAID_STATES:
         raise ToolRefused(f"Order {number} is {order['status']}; nothing more can be paid back on it here.")
-    if amount_cents < 0:
+    if amount_cents is not None and amount_cents <= 0:
         raise ToolRefused("The amount to pay back must be more than zero.")
-    if amount_cents > left:
+    amount = left if amount_cents is None else amount_cents
+    if amount > left:
         raise ToolRefused(
-            f"{readable(amount_cents, currency)} is more than can go back for order {number}: "
+            f"{readable(amount, currency)} is more than can go back for order {number}: "
             f"{readable(left, currency)} at most."
         )
+    if amount == left and order["status"] in NOT_SENT:
+        raise ToolRefused(
+            f"Order {number} has not been shipped yet, so instead of paying all of it back it should be "
+            "cancelled; that pays everything back."
+        )
     check_account(customer)
-    return amount_cents or left
+    return amount
 
 
 def check_discount(order: Row, customer: Row, percent: int) -> int:
@@ -97,6 +111,11 @@ def check_discount(order: Row, customer: Row, percent: int) -> int:
     if order["status"] not in NOT_SENT:
         raise ToolRefused(
             f"Order {number} is {order['status']}; a discount is only possible before shipping. "
+            "I can make a coupon for the next order instead."
+        )
+    if order["refunded_cents"]:
+        raise ToolRefused(
+            f"Part of order {number} has been paid back already, so no discount can be worked out on it. "
             "I can make a coupon for the next order instead."
         )
     if order["discount_percent"]:
@@ -127,7 +146,8 @@ def status_sentence(order: Row) -> str:
     back = readable(order["refunded_cents"], currency)
     more = {
         "pending": f"It waits for the payment of {total}.",
-        "processing": f"It is paid ({total}) and being packed; it can still be changed or cancelled.",
+        "processing": f"It is paid ({total}) and being packed; it can still be changed or cancelled."
+        + (f" {back} went back." if order["refunded_cents"] else ""),
         "shipped": f"It was shipped with {order['carrier']} on {_day(order['shipped_at'])} "
         f"and is expected on {_day(order['expected_at'])}.",
         "delivered": f"It was delivered on {_day(order['delivered_at'])}.",
@@ -157,7 +177,8 @@ def tracking_sentence(order: Row, stops: Sequence[Row]) -> str:
 def cancelled_sentence(order: Row, refund: int) -> str:
     """After a cancellation."""
     if not refund:
-        return f"Order {order['order_id']} is cancelled. Nothing was paid, so nothing goes back."
+        why = "All that was paid had gone back before" if order["paid_cents"] else "Nothing was paid"
+        return f"Order {order['order_id']} is cancelled. {why}, so nothing goes back."
     money = readable(refund, order["currency"])
     return (
         f"Order {order['order_id']} is cancelled. {money} go back to the {card(order)} within 5 working days."

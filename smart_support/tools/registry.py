@@ -93,12 +93,26 @@ class Tool:
         if problems:
             raise InvalidArguments(f"{self.name}: " + "; ".join(_explain(item) for item in problems[:5]))
 
+    def exact(self, args: Args) -> dict[str, Any]:
+        """`args` with whole numbers as integers where the schema says so: JSON Schema takes 10.0 for 10."""
+        integers = {name for name, part in self.schema.get("properties", {}).items() if _is_integer(part)}
+        return {
+            name: int(value)
+            if name in integers and isinstance(value, float) and value.is_integer()
+            else value
+            for name, value in args.items()
+        }
+
     def summary(self, args: Args) -> str:
         """One sentence saying what the call would do."""
         if self.summarise:
             return self.summarise(args)
         words = self.name.replace("_", " ").capitalize()
         return f"{words}: " + ", ".join(f"{key} {value}" for key, value in args.items()) if args else words
+
+
+def _is_integer(part: Any) -> bool:
+    return isinstance(part, dict) and part.get("type") == "integer"
 
 
 def _explain(problem: jsonschema.ValidationError) -> str:
@@ -116,7 +130,7 @@ def write(
     risk: Risk = "medium",
     version: str = "1",
     idempotent: bool = False,
-    summary: str | None = None,
+    summary: str | Callable[[Args], str] | None = None,
 ) -> Callable[[Method], Method]:
     """Mark a toolset's method as a tool that changes something, and so waits for approval.
 
@@ -124,7 +138,7 @@ def write(
         risk: shown on the card and used for sorting.
         version: raise it when the same arguments would do something else.
         idempotent: the method honours its idempotency key.
-        summary: the card's sentence as a `str.format` template over the arguments.
+        summary: the card's sentence, a function of the arguments or a `str.format` template over them.
     """
     return lambda method: _mark(
         method, access=Access.WRITE, risk=risk, version=version, idempotent=idempotent, summary=summary
@@ -169,21 +183,21 @@ def tools_of(toolset: Toolset) -> list[Tool]:
 
 def _tool(toolset: Toolset, name: str, method: Callable[..., Any]) -> Tool:
     declared: dict[str, Any] = dict(method.__tool__)  # type: ignore[attr-defined]
-    template = declared.pop("summary", None)
+    summary = declared.pop("summary", None)
     takes_call = "call" in inspect.signature(method).parameters
 
     async def in_owner(function: Callable[..., Any], *args: Any) -> Any:
-        return await asyncio.get_running_loop().run_in_executor(toolset.executor, function, *args)
-
-    async def run(args: Args, call: Call) -> Any:
-        extra = {"call": call} if takes_call else {}
         try:
-            return await in_owner(lambda: method(**args, **extra))
+            return await asyncio.get_running_loop().run_in_executor(toolset.executor, function, *args)
         except SmartSupportError:
             raise
         except Exception as error:
             # Toolsets are transactional: what broke was rolled back, so this is a failure and not a doubt.
             raise ToolFailed(f"{name} failed and changed nothing; try again later.") from error
+
+    async def run(args: Args, call: Call) -> Any:
+        extra = {"call": call} if takes_call else {}
+        return await in_owner(lambda: method(**args, **extra))
 
     async def preview(args: Args) -> list[Change]:
         found: list[Change] = await in_owner(toolset.preview, name, args)
@@ -201,7 +215,7 @@ def _tool(toolset: Toolset, name: str, method: Callable[..., Any]) -> Tool:
         name=name,
         **_described(method),
         run=run,
-        summarise=_filled_in(template) if template else None,
+        summarise=_filled_in(summary) if isinstance(summary, str) else summary,
         preview=preview if declared["access"] is Access.WRITE else None,
         customer=customer,
         state=state if declared["access"] is Access.WRITE else None,
@@ -225,7 +239,17 @@ def _described(method: Callable[..., Any]) -> dict[str, Any]:
     schema.pop("description", None)
     schema.pop("title", None)
     schema["additionalProperties"] = False
+    schema["properties"] = {name: _plain(part) for name, part in schema["properties"].items()}
     return {"description": structured.description, "schema": schema}
+
+
+def _plain(part: dict[str, Any]) -> dict[str, Any]:
+    """An optional argument as one that may be left out, rather than one that may be null."""
+    kinds = [kind for kind in part.get("anyOf", ()) if kind.get("type") != "null"]
+    if len(kinds) != 1 or part.get("default") is not None:
+        return part
+    kept = {name: value for name, value in part.items() if name not in ("anyOf", "default")}
+    return kept | dict(kinds[0])
 
 
 def _filled_in(template: str) -> Callable[[Args], str]:

@@ -1,0 +1,42 @@
+"""The demo shop in a file of its own, and its tools by name."""
+
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from smart_support import clock
+from smart_support.settings import ROOT
+from smart_support.tools.commerce import CommerceTools
+from smart_support.tools.demo_store import DemoStore
+from smart_support.tools.registry import Call, Registry, tools_of
+
+SEED = ROOT / "data" / "shop"
+Use = Callable[..., Awaitable[dict[str, Any]]]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[DemoStore]:
+    opened = DemoStore(tmp_path / "shop.sqlite", SEED)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def registry(store: DemoStore) -> Registry:
+    return Registry(tools_of(CommerceTools(store)))
+
+
+@pytest.fixture
+def use(registry: Registry) -> Use:
+    """Calls a tool as the gate does, each time with a key of its own unless one is given."""
+
+    async def call(name: str, key: str | None = None, **args: Any) -> dict[str, Any]:
+        tool = registry.get(name)
+        assert tool
+        tool.check(args)
+        result: dict[str, Any] = await tool.run(tool.exact(args), Call("t", "c", key or clock.new_id()))
+        return result
+
+    return call
