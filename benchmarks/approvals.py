@@ -22,7 +22,8 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
 from smart_support import log  # noqa: E402
-from smart_support.approvals.queue import ApprovalQueue, Request  # noqa: E402
+from smart_support.approvals.approval import Request  # noqa: E402
+from smart_support.approvals.queue import ApprovalQueue  # noqa: E402
 from smart_support.storage.database import Connection, StateDatabase  # noqa: E402
 
 DECISIONS, WINDOWS, SHOWN = 2_000, 50, 40

@@ -24,8 +24,9 @@ from smart_support.analytics.replay import Replay
 from smart_support.api import routes, socket
 from smart_support.api.envelope import handle_errors
 from smart_support.api.origin import SameOrigin
+from smart_support.approvals.approval import Approval
 from smart_support.approvals.ledger import Ledger
-from smart_support.approvals.queue import Approval, ApprovalQueue
+from smart_support.approvals.queue import ApprovalQueue
 from smart_support.conversation.broadcast import Broadcast
 from smart_support.conversation.course import Course
 from smart_support.conversation.limits import Limits

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
-from smart_support.approvals.queue import Approval
+from smart_support.approvals.approval import Approval
 from smart_support.auth import LOCAL_USER
 from smart_support.conversation.limits import checked_thread_id
 from smart_support.errors import InvalidJson, InvalidRequest, SmartSupportError, TooLarge, UnknownType

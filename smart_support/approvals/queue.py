@@ -7,22 +7,21 @@ approved call does, and how a conversation goes on, is not known here.
 import asyncio
 import builtins
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Any
 
 import orjson
 
 from smart_support import audit, clock
+from smart_support.approvals.approval import STATUSES, Approval, Request, Status
 from smart_support.approvals.digest import digest
-from smart_support.errors import AlreadyDecided, ApprovalExpired, InvalidRequest, NotFound
+from smart_support.errors import InvalidRequest, NotFound
 from smart_support.log import get_logger
 from smart_support.storage.database import Connection, Row, StateDatabase
 
 log = get_logger()
 
-Status = Literal["pending", "approved", "rejected", "edited", "expired"]
-STATUSES: tuple[Status, ...] = ("pending", "approved", "rejected", "edited", "expired")
 OUTCOMES: dict[str, Status] = {"approve": "approved", "reject": "rejected", "edit": "edited"}
 MAX_REASON_CHARS = 2000
 
@@ -40,80 +39,6 @@ _DECIDE = """
         decided_at = :now, decided_by = :by, decided_via = :via, reason = :reason, event_id = :event_id
     WHERE approval_id = :id AND status = 'pending'
 """
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """What an agent wants to do, as it stands on the card.
-
-    Attributes:
-        part: its place in one interrupt.
-        effect: what will change, found on a copy.
-        changed: what is different since it was approved before, where that is why it is asked again.
-    """
-
-    thread_id: str
-    interrupt_id: str
-    action: str
-    args: Mapping[str, Any]
-    agent: str
-    summary: str
-    risk: str = "medium"
-    part: int = 0
-    tool_call_id: str | None = None
-    customer_id: str | None = None
-    tool_version: str | None = None
-    effect: list[dict[str, str]] | None = None
-    changed: list[dict[str, str]] | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Approval:
-    """One call that a human decides. `args` are what executes; `requested_args` what the agent asked."""
-
-    approval_id: str
-    thread_id: str
-    interrupt_id: str
-    part: int
-    tool_call_id: str | None
-    customer_id: str | None
-    agent: str
-    action: str
-    args: dict[str, Any]
-    requested_args: dict[str, Any]
-    tool_version: str | None
-    digest: str
-    summary: str
-    effect: list[dict[str, str]] | None
-    changed: list[dict[str, str]] | None
-    risk: str
-    status: Status
-    execution: str | None
-    requested_at: str
-    expires_at: str
-    decided_at: str | None
-    decided_by: str | None
-    decided_via: str | None
-    reason: str | None
-    event_id: str | None
-    resumed: bool
-
-    @property
-    def approved(self) -> bool:
-        """Whether its action may run."""
-        return self.status in ("approved", "edited")
-
-    def wire(self) -> dict[str, Any]:
-        """The approval as programs see it."""
-        hidden = ("part", "tool_version", "resumed", "event_id")
-        return {name: getattr(self, name) for name in self.__slots__ if name not in hidden}
-
-    def refusal(self) -> AlreadyDecided | ApprovalExpired:
-        """Why it can't be decided again."""
-        if self.status == "expired":
-            return ApprovalExpired(self.approval_id, clock.parse(self.expires_at))
-        moment = clock.parse(self.decided_at or self.requested_at)
-        return AlreadyDecided(self.approval_id, self.status, self.decided_by or "someone", moment)
 
 
 class ApprovalQueue:

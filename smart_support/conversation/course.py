@@ -13,8 +13,9 @@ from langgraph.pregel import Pregel
 from langgraph.types import Command
 
 from smart_support import clock
+from smart_support.approvals.approval import Approval
 from smart_support.approvals.ledger import UNKNOWN, Entry, Ledger, what_to_check
-from smart_support.approvals.queue import Approval, ApprovalQueue
+from smart_support.approvals.queue import ApprovalQueue
 from smart_support.conversation.recorder import Recorder
 from smart_support.conversation.stream import STREAM_MODES, Spoken
 from smart_support.conversation.waiting import Asked, answer, asked

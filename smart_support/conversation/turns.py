@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from smart_support import clock, log
-from smart_support.approvals.queue import Approval, ApprovalQueue
+from smart_support.approvals.approval import Approval
+from smart_support.approvals.queue import ApprovalQueue
 from smart_support.conversation.broadcast import Broadcast, Listener
 from smart_support.conversation.course import Course
 from smart_support.conversation.limits import Limits, checked_thread_id

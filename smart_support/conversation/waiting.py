@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from smart_support.approvals.queue import Approval, Request
+from smart_support.approvals.approval import Approval, Request
 
 Interrupts = Sequence[Any]
 

@@ -18,8 +18,9 @@ from langgraph.types import Command
 from smart_support import clock
 from smart_support.agents.graph import build_graph
 from smart_support.agents.spec import bundled_template, load_team
+from smart_support.approvals.approval import Approval
 from smart_support.approvals.ledger import Ledger
-from smart_support.approvals.queue import Approval, ApprovalQueue
+from smart_support.approvals.queue import ApprovalQueue
 from smart_support.conversation.waiting import answer, asked
 from smart_support.errors import SmartSupportError
 from smart_support.settings import ROOT

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from smart_support import clock
+from smart_support.approvals.approval import Request
 from smart_support.approvals.ledger import Ledger
-from smart_support.approvals.queue import ApprovalQueue, Request
+from smart_support.approvals.queue import ApprovalQueue
 from smart_support.storage.database import StateDatabase
 
 

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from smart_support.approvals.approval import Approval, Request
 from smart_support.approvals.digest import digest
 from smart_support.approvals.ledger import Entry, Ledger
-from smart_support.approvals.queue import Approval, ApprovalQueue, Request
+from smart_support.approvals.queue import ApprovalQueue
 from smart_support.errors import Forbidden, ToolRefused
 from smart_support.storage.database import StateDatabase
 

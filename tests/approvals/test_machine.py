@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from smart_support import audit, clock, log
+from smart_support.approvals.approval import Request
 from smart_support.approvals.digest import digest
 from smart_support.approvals.ledger import Entry, Ledger
-from smart_support.approvals.queue import ApprovalQueue, Request
+from smart_support.approvals.queue import ApprovalQueue
 from smart_support.errors import AlreadyDecided, ApprovalExpired, Forbidden, ToolRefused
 from smart_support.storage.database import StateDatabase
 

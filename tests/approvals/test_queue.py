@@ -6,7 +6,8 @@ from collections.abc import Callable
 import pytest
 
 from smart_support import audit, clock
-from smart_support.approvals.queue import Approval, ApprovalQueue, Request
+from smart_support.approvals.approval import Approval, Request
+from smart_support.approvals.queue import ApprovalQueue
 from smart_support.errors import AlreadyDecided, ApprovalExpired, InvalidRequest, NotFound
 from smart_support.storage.database import StateDatabase
 
