@@ -1,5 +1,7 @@
 """Fixtures for all tests: the app in a child process, shared by those that leave no mark on each other."""
 
+import atexit
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -7,6 +9,11 @@ import pytest
 
 from smart_support import clock
 from tests.harness import AppProcess, demo_orders
+
+
+# What DuckDB's binding lists when Python ends (hypothesis keeps its types alive) comes after the tests' result,
+# and is no news.
+atexit.register(lambda: os.dup2(os.open(os.devnull, os.O_WRONLY), 2))
 
 
 @pytest.fixture(scope="session")
