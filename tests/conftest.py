@@ -10,9 +10,7 @@ import pytest
 from smart_support import clock
 from tests.harness import AppProcess, demo_orders
 
-
-# What DuckDB's binding lists when Python ends (hypothesis keeps its types alive) comes after the tests' result,
-# and is no news.
+# What DuckDB's binding lists when Python ends (hypothesis keeps its types alive) comes after the result.
 atexit.register(lambda: os.dup2(os.open(os.devnull, os.O_WRONLY), 2))
 
 
