@@ -68,6 +68,11 @@ _REASON = re.compile(
     r"(?:is|was|were|are|has|had|does|did|arrived|came|broke|looks|never|got|got|won't|doesn't|didn't)\b[^.!?;]*",
     re.I,
 )
+_NEXT_WISH = re.compile(
+    r"[,.;]?\s+(?:and|then|also)\s+(?:also\s+|then\s+|please\s+)*"
+    r"(?:give|cancel|refund|make|where|what|tell|send|apply|create|i|can|could|change|track)\b",
+    re.I,
+)
 _TRAILING = re.compile(r"[\s,.!]*\b(?:instead|please|thanks|thank you)?[\s.!,]*$", re.I)
 _BREAK = re.compile(
     r"(?:[.!?;\n]+\s+|[;\n]+|,?\s+(?:and|then|plus)\s+(?:also\s+|then\s+|please\s+)?|,\s+(?:also\s+|then\s+)?|"
@@ -177,12 +182,14 @@ def address(text: str) -> str | None:
 def _address_span(text: str) -> tuple[int, int] | None:
     for match in re.finditer(r"\b(?:to|is|address:)\s+(?=(.{6,200})$)", text, re.I | re.S):
         rest = match.group(1)
+        if not (rest[0].isdigit() or rest[0].isupper()):
+            continue  # "I want to cancel ...": no address begins like that
         if (
             re.search(r"\d", rest)
             and re.search(r"[^\W\d]{3}", rest)
             and not re.match(r"(?:order|#)", rest, re.I)
         ):
-            return match.end(), len(text)
+            return match.end(), match.end() + len(_NEXT_WISH.split(rest)[0])
     looks = re.match(r"\s*((?:\d+\w?\s+[^\W\d]|[^\W\d][\w .'-]+\s\d+\w?\s*,).{4,200})$", text, re.S)
     return (looks.start(1), len(text)) if looks else None
 
@@ -198,7 +205,8 @@ def clauses(text: str) -> Iterator[str]:
 
     kept = _REASON.sub(hold, text)
     if {"address", "update"} & set(terms(kept)) and (span := _address_span(kept)):
-        kept = kept[: span[0]] + hold(re.compile(r".*", re.S).match(kept, span[0])) + kept[span[1] :]  # type: ignore[arg-type]
+        start, end = span
+        kept = kept[:start] + re.sub(r"(?s).+", hold, kept[start:end]) + kept[end:]
     for piece in _BREAK.split(kept):
         whole = re.sub("\x00\\d+\x00", lambda match: held[match.group()], piece).strip()
         if whole.strip(" ,.!?"):

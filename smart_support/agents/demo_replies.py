@@ -84,7 +84,7 @@ def small_talk(request: str, greeting: str) -> str:
         return greeting
     if THANKS.search(request):
         return "You're welcome. Is there anything else I can do for you?"
-    return f"I did not find anything in that which I can do. {greeting}"
+    return f"I found nothing in that which I can do; I go by simple rules and English words. {greeting}"
 
 
 def _title(name: str | None) -> str:

@@ -113,6 +113,10 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Desk]:
         ("cancel order 1042, refund 1044 and where is 1043?", ["order_actions", "order_lookup"]),
         ("cancel 1042 and 1045", ["order_actions"]),
         (
+            "I want to cancel order #1042 and also change the address of order 1005 to 5 Rue X, 69001 Lyon",
+            ["order_actions"],
+        ),
+        (
             "where is 1043? and please cancel 1042, then make me a 5% coupon",
             ["order_lookup", "order_actions", "discount"],
         ),
@@ -329,6 +333,22 @@ def test_it_passes_a_refusal_on_and_claims_nothing(desk: _Desk) -> None:
     assert "generate_coupon" in said
     assert "is cancelled" not in said
     assert "expired" in _after(desk, _result("cancel_order", "late", status="expired"))
+
+
+def test_each_wish_has_its_own_id(desk: _Desk) -> None:
+    said = "I want to cancel order #1042 and also change the address of order 1005 to 5 Rue X, 69001 Lyon"
+    request = desk.route(said)["targets"][0]["request"]
+    assert desk.call("order_actions", request) == ("cancel_order", {"order_id": "1042"})
+    second = request.split(" and ", 1)[1]
+    assert desk.call("order_actions", second)[1] == {"order_id": "1005", "new_address": "5 Rue X, 69001 Lyon"}
+
+
+def test_an_address_ends_where_the_next_wish_begins(desk: _Desk) -> None:
+    said = "change the address of 1042 to 5 Rue X, 69001 Lyon and give me 10% off the next order"
+    targets = desk.route(said)["targets"]
+    assert [target["agent"] for target in targets] == ["order_actions", "discount"]
+    args = desk.call("order_actions", targets[0]["request"])[1]
+    assert args == {"order_id": "1042", "new_address": "5 Rue X, 69001 Lyon"}
 
 
 def test_a_wish_for_two_is_two_calls_one_after_the_other(desk: _Desk) -> None:
