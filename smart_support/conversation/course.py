@@ -86,6 +86,7 @@ class Course:
             return  # a message that came in between has taken it up
         spoken = Spoken()
         await self._take_up(recorder, spoken, approval)
+        await self._tell_unrun(recorder)
         await self._conclude(recorder, spoken)
 
     async def finish(self, recorder: Recorder) -> None:
@@ -107,6 +108,7 @@ class Course:
             await self._drive(recorder, spoken, None)
         for tool, entry in await self._ledger.give_up(recorder.thread_id):
             await self._tell_unknown(recorder, tool, entry)
+        await self._tell_unrun(recorder)
         if own or recorder.began:
             await self._conclude(recorder, spoken)
 
@@ -121,6 +123,26 @@ class Course:
         await recorder.settled()
         await self._approvals.mark_resumed(approval.approval_id)
         await self._approvals.executed(approval.approval_id)
+
+    async def _tell_unrun(self, recorder: Recorder) -> None:
+        """See that no approved call is left without a verdict: a graph may have lost what it waited with.
+
+        Raises:
+            ToolFailed: one was, and will not run; its approval is used up.
+        """
+        thread_id = recorder.thread_id
+        approvals = await self._approvals.of_thread(thread_id)
+        left = [one for one in approvals if one.approved and one.execution == "not_started"]
+        still = {item.interrupt_id for item in await self._waiting(thread_id)} if left else set()
+        lost = [one for one in left if one.interrupt_id not in still]
+        for approval in lost:
+            why = "the conversation no longer waits for it"
+            await self._ledger.refuse(thread_id, approval.tool_call_id or "", why)
+        if lost:
+            raise ToolFailed(
+                f"{lost[0].action} was approved but can't be carried out any more; nothing was changed. "
+                "Please ask again."
+            )
 
     async def _go_on(self, recorder: Recorder, spoken: Spoken, waiting: list[Asked]) -> None:
         """Resume the graph, once each part that it waits for is decided; one no is a no to the rest."""

@@ -91,6 +91,23 @@ async def test_a_graph_without_a_checkpointer_gets_one_and_waits_over_a_restart(
     assert ran == [{"account": "A-1", "days": 30}]
 
 
+async def test_an_approval_whose_graph_has_forgotten_it_gets_its_verdict(data_dir: Path) -> None:
+    ran: list[dict[str, Any]] = []
+    with _serving(data_dir, graph=_flat_graph(ran)) as app:
+        async with await Client.connect(app.ws_url) as client:
+            waiting = (await client.turn("t", "delete it"))[-1]
+    # A new process, and so a new InMemorySaver: what the graph waited with is gone.
+    with _serving(data_dir, graph=_flat_graph(ran)) as app:
+        async with await Client.connect(app.ws_url) as client:
+            await client.send(type="interrupt_response", thread_id="t", approved=True)
+            error = (await client.until("error"))[-1]
+            assert error["code"] == "tool_error"
+            assert "ask again" in error["message"]
+            assert (await client.turn("t", "delete it"))[-1]["type"] == "interrupt"
+        approval = app.request("GET", f"/approvals/{waiting['approval_id']}").json()["data"]
+    assert (approval["status"], approval["execution"], ran) == ("approved", "failed", [])
+
+
 def _middleware_graph(ran: list[Any]) -> Any:
     def refund(order: str, cents: int) -> str:
         """Refund an order."""
