@@ -61,7 +61,7 @@ function effectLines(effect, label) {
   if (!Array.isArray(effect) || effect.length === 0) return null;
   return node("ul", { class: "ss-effect", "aria-label": label }, effect.map((line) =>
     node("li", {},
-      node("span", { class: "ss-muted" }, `${line.subject} · ${line.field}`),
+      node("span", { class: "ss-muted" }, [line.subject, line.field].filter(Boolean).join(" · ")),
       node("span", { class: "ss-change" },
         node("s", {}, line.before || "none"), node("span", { "aria-label": "becomes" }, "→"),
         node("b", {}, line.after || "none")))));
@@ -165,7 +165,7 @@ function focusNear(card) {
 function remember(approval) {
   decided.get(approval.approval_id)?.remove();
   const [outcome, color] = OUTCOMES[approval.status] ?? [words(approval.status), ""];
-  const troubled = { failed: "It was carried out but failed.", outcome_unknown: "Its outcome is unknown: check by hand." };
+  const troubled = { failed: "It was not carried out; nothing was changed.", outcome_unknown: "Its outcome is unknown: check by hand." };
   const by = approval.status === "expired" ? "Nobody decided in time"
     : `${approval.status === "rejected" ? "Rejected" : "Approved"} by ${approval.decided_by}`;
   const when = node("span");

@@ -178,7 +178,7 @@ class Gatekeeper:
             return None
         await self._ledger.refuse(thread_id, planned.tool_call_id, "what its card showed had changed")
         log.info("asked_again", tool=tool.name)
-        return replace(fresh, changed=_differences(planned.summary, planned.seen, now or {}))
+        return replace(fresh, changed=_differences(planned.seen, now or {}))
 
     async def run(self, planned: PlannedCall, thread_id: str) -> ToolMessage:
         """Run one call: a read at once, a write through the ledger, and say what came of it."""
@@ -281,10 +281,10 @@ def _checked_args(tool: Tool, args: Any) -> dict[str, Any]:
     return tool.exact(args)
 
 
-def _differences(subject: str, before: dict[str, Any], after: dict[str, Any]) -> list[dict[str, str]]:
+def _differences(before: dict[str, Any], after: dict[str, Any]) -> list[dict[str, str]]:
     """What changed from one state to the other, as lines of a card."""
     return [
-        {"subject": subject, "field": name, "before": str(before.get(name)), "after": str(after.get(name))}
+        {"subject": "", "field": name, "before": str(before.get(name)), "after": str(after.get(name))}
         for name in {**before, **after}
         if before.get(name) != after.get(name)
     ]
