@@ -95,13 +95,8 @@ class Tool:
 
     def exact(self, args: Args) -> dict[str, Any]:
         """`args` with whole numbers as integers where the schema says so: JSON Schema takes 10.0 for 10."""
-        integers = {name for name, part in self.schema.get("properties", {}).items() if _is_integer(part)}
-        return {
-            name: int(value)
-            if name in integers and isinstance(value, float) and value.is_integer()
-            else value
-            for name, value in args.items()
-        }
+        exact: dict[str, Any] = _exact(dict(args), self.schema)
+        return exact
 
     def summary(self, args: Args) -> str:
         """One sentence saying what the call would do."""
@@ -111,8 +106,16 @@ class Tool:
         return f"{words}: " + ", ".join(f"{key} {value}" for key, value in args.items()) if args else words
 
 
-def _is_integer(part: Any) -> bool:
-    return isinstance(part, dict) and part.get("type") == "integer"
+def _exact(value: Any, schema: Any) -> Any:
+    known = schema if isinstance(schema, dict) else {}
+    if isinstance(value, dict):
+        parts = known.get("properties", {})
+        return {name: _exact(part, parts.get(name)) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_exact(part, known.get("items")) for part in value]
+    if isinstance(value, float) and value.is_integer() and known.get("type") == "integer":
+        return int(value)
+    return value
 
 
 def _explain(problem: jsonschema.ValidationError) -> str:
