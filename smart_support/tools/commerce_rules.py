@@ -15,6 +15,8 @@ SHOWN_TO_A_LEAD = (
     *("card_brand", "card_last4"),
 )
 PAID_STATES = ("processing", "shipped", "delivered", "returned")
+# Scripts without spaces: two signs of theirs say as much as a word.
+_WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]{2}|[^\W\d_]{2,}")
 
 
 def card(order: Row) -> str:
@@ -59,8 +61,7 @@ def check_address(order: Row, customer: Row, new_address: str) -> str:
         )
     check_account(customer)
     address = " ".join(new_address.split())
-    words = re.findall(r"[^\W\d_]{2,}", address)
-    if not (len(words) >= 2 and re.search(r"\d", address) and 10 <= len(address) <= 200):
+    if not (10 <= len(address) <= 200 and len(_WORD.findall(address)) >= 2 and re.search(r"\d", address)):
         raise ToolRefused(
             f"{address[:60]!r} does not look like a whole address. Please give street and number, postcode, "
             "city and country."
@@ -73,7 +74,7 @@ def check_address(order: Row, customer: Row, new_address: str) -> str:
 def refund_summary(args: Mapping[str, Any]) -> str:
     """The card's sentence of a refund; the order's currency is in the lines of its effect."""
     amount = args.get("amount_cents")
-    what = "all that was paid" if amount is None else f"{amount / 100:,.2f}"
+    what = "all that was paid" if amount is None else f"{readable(amount, '').strip()} (in its currency)"
     return f"Pay back {what} for order {args.get('order_id')}"
 
 
@@ -144,13 +145,13 @@ def status_sentence(order: Row) -> str:
     number, status, currency = order["order_id"], order["status"], order["currency"]
     total = readable(order["total_cents"], currency)
     back = readable(order["refunded_cents"], currency)
+    since = f" {back} of what was paid went back." if order["refunded_cents"] else ""
     more = {
         "pending": f"It waits for the payment of {total}.",
-        "processing": f"It is paid ({total}) and being packed; it can still be changed or cancelled."
-        + (f" {back} went back." if order["refunded_cents"] else ""),
+        "processing": f"It is paid ({total}) and being packed; it can still be changed or cancelled." + since,
         "shipped": f"It was shipped with {order['carrier']} on {_day(order['shipped_at'])} "
-        f"and is expected on {_day(order['expected_at'])}.",
-        "delivered": f"It was delivered on {_day(order['delivered_at'])}.",
+        f"and is expected on {_day(order['expected_at'])}." + since,
+        "delivered": f"It was delivered on {_day(order['delivered_at'])}." + since,
         "cancelled": f"It was cancelled on {_day(order['cancelled_at'])}; {back} went back."
         if order["refunded_cents"]
         else f"It was cancelled on {_day(order['cancelled_at'])} before anything was paid.",
@@ -179,9 +180,10 @@ def cancelled_sentence(order: Row, refund: int) -> str:
     if not refund:
         why = "All that was paid had gone back before" if order["paid_cents"] else "Nothing was paid"
         return f"Order {order['order_id']} is cancelled. {why}, so nothing goes back."
-    money = readable(refund, order["currency"])
-    return (
-        f"Order {order['order_id']} is cancelled. {money} go back to the {card(order)} within 5 working days."
+    money, before = readable(refund, order["currency"]), readable(order["refunded_cents"], order["currency"])
+    words = f"Order {order['order_id']} is cancelled. {money} go back to the {card(order)}"
+    return f"{words} within 5 working days" + (
+        f"; {before} went back before." if order["refunded_cents"] else "."
     )
 
 

@@ -19,7 +19,7 @@ STATES = ("pending", "processing", "shipped", "delivered", "cancelled", "returne
 ADDRESS = "12 Rue Neuve, 69001 Lyon, France"
 # The orders the README talks about.
 OF_STATE = {"pending": "1046", "processing": "1042", "shipped": "1043", "delivered": "1044"}
-OF_STATE |= {"cancelled": "1045", "returned": "1047"}
+OF_STATE |= {"cancelled": "1045", "returned": "1047", "refunded": "1029"}
 FROZEN = "1048"
 WRITES: dict[str, dict[str, Any]] = {
     "cancel_order": {},
@@ -55,6 +55,7 @@ async def test_a_cancelled_order_gives_back_what_was_paid(use: Use, registry: Re
 async def test_what_is_possible_in_which_state(
     use: Use, store: DemoStore, tool: str, allowed: set[str]
 ) -> None:
+    assert set(OF_STATE) == set(STATES)
     for state, order in OF_STATE.items():
         before = store.dump()
         try:
@@ -115,6 +116,19 @@ async def test_every_address_of_the_shop_is_taken(use: Use) -> None:
         "1600 Pennsylvania Ave NW, Washington, DC 20500",
         "〒100-0001 Chiyoda 1-1, Tokyo, Japan",
         "5 Rue X, 69001 Lyon",
+        "東京都千代田区千代田1-1 100-8111",
+        "北京市东城区景山前街4号 100009",
+        "서울특별시 종로구 사직로 161",
+        "ул. Арбат, д. 10, Москва 119002",
+        "Λεωφόρος Συγγρού 12, 117 42 Αθήνα",
+        "شارع التحرير 15، القاهرة",
+        "Av. Paulista 1578, São Paulo - SP, 01310-200, Brasil",
+        "Flat 3, 27 Colmore Row, Birmingham B3 2EW",
+        "Calle Mayor, 5, 3º izq., 28013 Madrid",
+        "Marszałkowska 10/16 m. 4, 00-590 Warszawa",
+        "PO Box 12, Reykjavík 101, Iceland",
+        "Unit 7, 45 Queen St, Auckland 1010",
+        "Plot 9, Adeola Odeku Street, Lagos",
     }:
         if address != next(row["shipping_address"] for row in orders if row["order_id"] == "1046"):
             assert (
@@ -137,6 +151,54 @@ async def test_a_full_refund_leaves_nothing_to_refund(use: Use) -> None:
     assert (await use("get_order_status", order_id="1044"))["status"] == "refunded"
     with pytest.raises(ToolRefused):
         await use("refund_order", order_id="1044")
+
+
+async def test_what_went_back_before_is_told(use: Use) -> None:
+    await use("refund_order", order_id="1042", amount_cents=2_000)
+    assert (
+        "20.00 EUR of what was paid went back." in (await use("get_order_status", order_id="1042"))["message"]
+    )
+    with pytest.raises(ToolRefused, match="paid back already"):
+        await use("apply_discount", order_id="1042", percent=10)
+    done = await use("cancel_order", order_id="1042")
+    assert "104.00 EUR go back" in done["message"]
+    assert "20.00 EUR went back before." in done["message"]
+    assert "124.00 EUR went back." in (await use("get_order_status", order_id="1042"))["message"]
+
+
+async def test_a_shipped_order_that_was_paid_back_says_so(use: Use) -> None:
+    paid = (await use("refund_order", order_id="1043"))["refund_cents"]
+    status = await use("get_order_status", order_id="1043")
+    assert (status["status"], status["refunded_cents"]) == ("shipped", paid)
+    assert "went back" in status["message"]
+
+
+async def test_an_unpaid_order_is_cancelled_without_a_refund(use: Use, store: DemoStore) -> None:
+    refunds = store.dump()["refunds"]
+    assert "Nothing was paid" in (await use("cancel_order", order_id="1046"))["message"]
+    assert store.dump()["refunds"] == refunds
+
+
+async def test_a_card_names_the_amount(registry: Registry) -> None:
+    tool = registry.get("refund_order")
+    assert tool
+    assert tool.summary({"order_id": "1044"}) == "Pay back all that was paid for order 1044"
+    named = tool.summary({"order_id": "1044", "amount_cents": 2_500})
+    assert named == "Pay back 25.00 (in its currency) for order 1044"
+
+
+async def test_a_frozen_customer_gets_no_coupon(use: Use, store: DemoStore) -> None:
+    before = store.dump()
+    email = next(row["email"] for row in before["customers"] if row["status"] == "frozen")
+    with pytest.raises(ToolRefused, match="frozen"):
+        await use("generate_coupon", percent=10, email=email)
+    assert store.dump() == before
+
+
+async def test_a_whole_float_gives_the_same_code_and_text(use: Use) -> None:
+    made = await use("generate_coupon", percent=10.0, valid_days=30.0)
+    assert made["code"].startswith("HP10-")
+    assert "valid for 30 days" in made["message"]
 
 
 async def test_the_same_key_has_the_effect_of_once(use: Use, store: DemoStore) -> None:
