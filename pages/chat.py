@@ -127,7 +127,7 @@ async def followed(services: "Services", thread_id: str) -> AsyncIterator[tuple[
         async for step in in_steps(events, SECONDS_BETWEEN_STEPS):
             for shown in step:
                 transcript.add(shown)
-            yield transcript.messages(), gr.skip()
+            yield transcript.messages(), _state(thread_id, transcript, rest=False)
     except SmartSupportError:
         return  # no such thread can be: there is nothing to follow
     transcript.running = False

@@ -44,7 +44,7 @@ class Escalations:
         try:
             async for attempt in AsyncRetrying(
                 stop=stop_after_attempt(ATTEMPTS),
-                wait=wait_exponential_jitter(initial=0.2, max=2),
+                wait=wait_exponential_jitter(multiplier=0.2, max=2),
                 retry=retry_if_exception_type(httpx.HTTPError),
             ):
                 with attempt:

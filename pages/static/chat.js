@@ -4,6 +4,7 @@ import { clock } from "./text.js";
 
 const VALID = /^[A-Za-z0-9_.:-]{1,128}$/;
 const STUCK_MS = 5000;
+const LOST_MS = 8000;
 let current = null;
 let link = null;
 // Up to which number the Chatbot shows the thread, the highest the socket has told, and who is at it.
@@ -11,6 +12,8 @@ let rendered = 0;
 let heard = 0;
 let following = 0;
 let subscribed = null;
+// Since when the socket has told more than the Chatbot shows.
+let behind = null;
 let looked = false;
 
 function thread() {
@@ -59,6 +62,7 @@ function fresh() {
 
 function forget() {
   rendered = heard = following = 0;
+  behind = null;
   subscribed = null;
 }
 
@@ -75,6 +79,7 @@ function shown(text) {
   try { state = JSON.parse(text); } catch { return; }
   if (state.thread_id !== thread()) return;
   rendered = state.seq;
+  behind = heard > rendered ? Date.now() : null;
   looked = true;
   document.body.classList.add("ss-chat-loaded");
   following = state.rest ? 0 : Date.now();
@@ -99,6 +104,7 @@ function subscribe() {
 function hear(frame) {
   if (frame.thread_id !== current || !Number.isSafeInteger(frame.seq)) return;
   heard = Math.max(heard, frame.seq);
+  if (heard > rendered) behind ??= Date.now();
   wakeIfBehind();
 }
 
@@ -107,9 +113,17 @@ function wakeIfBehind() {
   if (heard > rendered && nobody) wake();
 }
 
+// A server that was restarted at the wrong moment leaves Gradio waiting for an answer that nobody owes it any
+// more, and then it asks nothing else. The address has the thread, so a new page shows all of it.
+function startAnew() {
+  const typed = [...document.querySelectorAll("textarea, input[type=text]")].some((field) => field.value.trim());
+  if (behind && Date.now() - behind > LOST_MS && !typed) location.reload();
+}
+
 // Once in a while: nothing may be missed for good, and a colleague's time is told on the viewer's clock.
 function tick() {
   wakeIfBehind();
+  startAnew();
   // Gradio repeats a message's source as its label, markup and all: what stands in it reads better.
   document.querySelectorAll('#ss-chat [aria-label*="<"]').forEach((part) => part.removeAttribute("aria-label"));
   for (const place of document.querySelectorAll(".ss-wait--pending .ss-until")) {

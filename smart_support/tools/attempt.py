@@ -24,7 +24,7 @@ async def attempted(tool: Tool, args: Args, call: Call) -> Any:
     safe = tool.access is Access.READ or tool.idempotent
     async for attempt in AsyncRetrying(
         stop=stop_after_attempt(ATTEMPTS if safe else 1),
-        wait=wait_exponential_jitter(initial=0.1, max=2),
+        wait=wait_exponential_jitter(multiplier=0.1, max=2),
         retry=retry_if_exception_type(TRANSIENT),
         reraise=True,
     ):

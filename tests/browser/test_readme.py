@@ -31,7 +31,8 @@ def test_what_the_readme_says_to_try_first(data_dir: Path, open_window: Window, 
         card.get_by_role("textbox").fill("one is enough")
         card.get_by_role("button", name="Reject", exact=True).click()
         expect(customer.locator("#ss-chat-side")).to_contain_text("one is enough")
-        app.stop()
+        customer.close()
+        lead.close()
     with AppProcess(data_dir) as again:
         page = open_window(again.url, thread_id="readme")
         expect(page.get_by_text("Order 1042 is cancelled").first).to_be_visible()
@@ -39,3 +40,6 @@ def test_what_the_readme_says_to_try_first(data_dir: Path, open_window: Window, 
         expect(page.locator(".ss-conversations button")).to_have_count(1)
         page.get_by_role("tab", name="Analytics").click()
         expect(page.locator(".ss-figures .ss-card").first).to_contain_text("1")
+        # What the page still fetches, it fetches from an app that is there.
+        expect(page.locator(".vega-embed")).to_have_count(4)
+        page.close()
