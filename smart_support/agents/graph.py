@@ -231,6 +231,8 @@ def _act_node(gatekeeper: Gatekeeper) -> Node:
         bind(agent=planned.agent)
         thread_id = config["configurable"]["thread_id"]
         again = await gatekeeper.asks_again(planned, thread_id)
+        if isinstance(again, ToolMessage):
+            return {"messages": [again], "call": None}
         if again:
             return {"call": again.state()}
         return {"messages": [await gatekeeper.run(planned, thread_id)], "call": None}

@@ -15,7 +15,7 @@ from langchain_core.messages import AIMessage, AnyMessage, ToolMessage
 from smart_support.agents.spec import Team
 from smart_support.approvals.digest import digest
 from smart_support.approvals.ledger import UNKNOWN, Ledger, what_to_check
-from smart_support.errors import InvalidArguments, SmartSupportError
+from smart_support.errors import InvalidArguments, SmartSupportError, ToolRefused
 from smart_support.log import get_logger
 from smart_support.tools.attempt import attempted
 from smart_support.tools.handoff import ESCALATE, Escalate
@@ -155,10 +155,11 @@ class Gatekeeper:
             log.error("tool_preview_failed", tool=tool.name, error=repr(error))
             return _result(call, f"{tool.name} failed; try again later.", agent, status="error")
 
-    async def asks_again(self, planned: PlannedCall, thread_id: str) -> PlannedCall | None:
+    async def asks_again(self, planned: PlannedCall, thread_id: str) -> PlannedCall | ToolMessage | None:
         """The call with a new card, where what its card showed is no longer so; None where it may run.
 
-        The approval it had is used up: nobody has approved the call under what is true now.
+        The approval it had is used up: nobody has approved the call under what is true now. Where that
+        can't be read, or makes no card any more, the call does not run either, and the message says why.
         """
         tool = self._registry.get(planned.tool)
         if planned.seen is None or tool is None or tool.state is None:
@@ -166,17 +167,21 @@ class Gatekeeper:
         # What was begun before a crash has changed the state itself; the ledger knows what to do.
         if await self._ledger.has(thread_id, planned.tool_call_id):
             return None
+        call = {"id": planned.tool_call_id, "name": planned.tool, "args": planned.args}
+        why = "what its card showed could not be read again"
         try:
             now = await tool.state(planned.args)
             if now == planned.seen:
                 return None
-            call = {"id": planned.tool_call_id, "name": planned.tool, "args": planned.args}
+            why = "what its card showed had changed"
             fresh = await self._plan(tool, call, planned.agent, thread_id)
         except Exception as error:
-            # It can't be shown any more; running it will say why.
-            log.warning("state_not_read_again", tool=tool.name, error=repr(error))
-            return None
-        await self._ledger.refuse(thread_id, planned.tool_call_id, "what its card showed had changed")
+            log.warning("not_asked_again", tool=tool.name, why=why, error=repr(error))
+            await self._ledger.refuse(thread_id, planned.tool_call_id, why)
+            plain = f"{tool.name} was not run, because {why}; please ask again later."
+            text = error.message if isinstance(error, ToolRefused) else plain
+            return _result(call, text, planned.agent, status="error")
+        await self._ledger.refuse(thread_id, planned.tool_call_id, why)
         log.info("asked_again", tool=tool.name)
         return replace(fresh, changed=_differences(planned.seen, now or {}))
 

@@ -1,17 +1,20 @@
 """Changed since you looked: what a card showed is read again before its call runs, and asked anew."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage
 
 from smart_support import Settings, create_app
+from smart_support.errors import ToolFailed
 from smart_support.tools.registry import Call
 from tests.harness import Client, LocalApp, ScriptedModel, of_type, spoken
 
 
-def _script(messages: list, tools: list) -> AIMessage:  # type: ignore[type-arg]
+def _script(messages: list[Any], tools: list[Any]) -> AIMessage:
     if [tool["function"]["name"] for tool in tools] == ["route"]:
         target = {"agent": "order_actions", "request": "x"}
         return AIMessage(
@@ -68,6 +71,27 @@ async def test_what_is_no_longer_possible_does_not_run_and_says_why(app: LocalAp
     assert "cancelled" in spoken(done)
     approval = app.request("GET", f"/approvals/{first['approval_id']}").json()["data"]
     assert (approval["status"], approval["execution"]) == ("approved", "failed")
+
+
+async def test_what_can_not_be_read_again_does_not_run(app: LocalApp) -> None:
+    registry = app.app.state.services.registry
+    tool = registry.get("update_shipping_address")
+
+    async def unreadable(args: Any) -> dict[str, Any]:
+        raise ToolFailed("the order system does not answer")
+
+    async with await Client.connect(app.ws_url) as client:
+        first = (await client.turn("t", "move 1042"))[-1]
+        registry._tools[tool.name] = replace(tool, state=unreadable)
+        await client.send(type="interrupt_response", thread_id="t", approved=True)
+        done = await client.until("message_complete", "interrupt")
+    assert of_type(done, "tool_result")[0]["status"] == "error"
+    assert "could not be read again" in spoken(done)
+    approval = app.request("GET", f"/approvals/{first['approval_id']}").json()["data"]
+    assert (approval["status"], approval["execution"]) == ("approved", "failed")
+    status = await registry.get("get_order_status").run({"order_id": "1042"}, Call("t", "c"))
+    assert status["status"] == "processing"
+    assert "Lyon" not in (await tool.state({"order_id": "1042"}))["shipping_address"]
 
 
 async def test_what_is_as_it_was_runs_at_once(app: LocalApp) -> None:
