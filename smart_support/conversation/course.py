@@ -73,6 +73,7 @@ class Course:
         spoken = Spoken()
         for approval in await self._not_taken_up(recorder.thread_id):
             await self._take_up(recorder, spoken, approval)
+            await self._use_up_unrun(recorder.thread_id)
         waiting = await self._waiting(recorder.thread_id)
         if waiting:
             await self._say_who_decides(recorder, spoken, waiting)
@@ -125,12 +126,20 @@ class Course:
         await self._approvals.executed(approval.approval_id)
 
     async def _tell_unrun(self, recorder: Recorder) -> None:
+        """Raise `ToolFailed` where an approved call will not run, because its graph has forgotten it."""
+        lost = await self._use_up_unrun(recorder.thread_id)
+        if lost:
+            raise ToolFailed(
+                f"{lost[0].action} was approved but can't be carried out any more; nothing was changed. "
+                "Please ask again."
+            )
+
+    async def _use_up_unrun(self, thread_id: str) -> list[Approval]:
         """See that no approved call is left without a verdict: a graph may have lost what it waited with.
 
-        Raises:
-            ToolFailed: one was, and will not run; its approval is used up.
+        Returns:
+            Those that will not run; their approvals are used up.
         """
-        thread_id = recorder.thread_id
         approvals = await self._approvals.of_thread(thread_id)
         left = [one for one in approvals if one.approved and one.execution == "not_started"]
         still = {item.interrupt_id for item in await self._waiting(thread_id)} if left else set()
@@ -138,11 +147,7 @@ class Course:
         for approval in lost:
             why = "the conversation no longer waits for it"
             await self._ledger.refuse(thread_id, approval.tool_call_id or "", why)
-        if lost:
-            raise ToolFailed(
-                f"{lost[0].action} was approved but can't be carried out any more; nothing was changed. "
-                "Please ask again."
-            )
+        return lost
 
     async def _go_on(self, recorder: Recorder, spoken: Spoken, waiting: list[Asked]) -> None:
         """Resume the graph, once each part that it waits for is decided; one no is a no to the rest."""
