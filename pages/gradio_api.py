@@ -5,7 +5,7 @@ They are doors on the same services as REST. A streamed answer goes out in a few
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
@@ -24,7 +24,7 @@ SECONDS_BETWEEN_STEPS = 0.1
 def add_api(services: "Services") -> None:
     """Register the functions; call it inside the console's Blocks."""
 
-    async def chat(message: str, thread_id: str = "") -> AsyncIterator[dict]:  # type: ignore[type-arg]
+    async def chat(message: str, thread_id: str = "") -> AsyncIterator[dict[str, Any]]:
         """Say something in a conversation; an empty thread_id begins a new one. The last object is final."""
         reply = Reply(thread_id or clock.new_id())
         try:
@@ -39,7 +39,7 @@ def add_api(services: "Services") -> None:
         approval = await services.approvals.get(reply.approval_id) if reply.approval_id else None
         yield reply.as_dict(approval.wire() if approval else None)
 
-    async def pending_approvals() -> list[dict]:  # type: ignore[type-arg]
+    async def pending_approvals() -> list[dict[str, Any]]:
         """What waits for a human, the newest first."""
         return [approval.wire() for approval in await services.approvals.list("pending", limit=1000)]
 
@@ -47,8 +47,8 @@ def add_api(services: "Services") -> None:
         approval_id: str,
         decision: str,
         reason: str = "",
-        args: dict | None = None,  # type: ignore[type-arg]
-    ) -> dict:  # type: ignore[type-arg]
+        args: dict[str, Any] | None = None,
+    ) -> dict[str, Any]:
         """Approve, reject, or edit (args run instead); answers when the turn that follows has ended."""
         with _told():
             how = {"decided_by": LOCAL_USER, "via": "gradio", "reason": reason or None, "args": args}
@@ -67,7 +67,7 @@ def add_api(services: "Services") -> None:
         until: str = "",
         limit: int = 50,
         cursor: str = "",
-    ) -> list[dict]:  # type: ignore[type-arg]
+    ) -> list[dict[str, Any]]:
         """Recorded conversations, the newest first; empty text is no filter."""
         given = {"status": status, "agent": agent, "outcome": outcome, "q": q, "since": since, "until": until}
         with _told():
@@ -75,12 +75,12 @@ def add_api(services: "Services") -> None:
             found, _ = await services.metrics.conversations(**wanted, limit=limit, cursor=cursor or None)
             return found
 
-    async def replay(thread_id: str, after: int = 0, limit: int = 200) -> list[dict]:  # type: ignore[type-arg]
+    async def replay(thread_id: str, after: int = 0, limit: int = 200) -> list[dict[str, Any]]:
         """A conversation's recorded steps in order."""
         with _told():
             return await services.replay.steps(thread_id, after, limit)
 
-    async def analytics(range: str = "7d", since: str = "", until: str = "") -> dict:  # type: ignore[type-arg]
+    async def analytics(range: str = "7d", since: str = "", until: str = "") -> dict[str, Any]:
         """The figures of a range (24h, 7d, 30d, 90d, all), or of since and until."""
         with _told():
             return await services.metrics.analytics(range, since or None, until or None)

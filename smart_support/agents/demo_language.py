@@ -47,8 +47,8 @@ STOP = frozenset(
     )
     for word in line.split()
 )
-_UNITS = "zero one two three four five six seven eight nine ten eleven twelve".split()  # noqa: SIM905
-NUMBER_WORDS = {word: number for number, word in enumerate(_UNITS)}
+NUMBER_WORDS = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8}
+NUMBER_WORDS |= {"nine": 9, "ten": 10, "eleven": 11, "twelve": 12}
 NUMBER_WORDS |= {"fifteen": 15, "twenty": 20, "thirty": 30, "forty": 40, "fifty": 50}
 
 EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
