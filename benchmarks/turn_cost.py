@@ -82,7 +82,7 @@ def serve(port: int, folder: Path) -> None:
     )
 
 
-async def _never(*_: str) -> bool:
+async def _never(thread_id: str, reason: str, about: str | None = None) -> bool:
     return False
 
 
@@ -94,8 +94,11 @@ def bare(folder: Path) -> None:
     from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
     from smart_support.agents.graph import build_graph
+    from smart_support.agents.guard import Gate, Gatekeeper
     from smart_support.agents.spec import load_team
     from smart_support.approvals.ledger import Ledger
+    from smart_support.approvals.queue import ApprovalQueue
+    from smart_support.approvals.quota import Quota
     from smart_support.storage.database import StateDatabase
     from smart_support.tools.registry import Registry
 
@@ -113,8 +116,9 @@ def bare(folder: Path) -> None:
         async with aiosqlite.connect(folder / "checkpoints.sqlite") as connection:
             saver = AsyncSqliteSaver(connection)
             await saver.setup()
-            team, ledger = load_team(agents_file(folder)), Ledger(state)
-            graph = build_graph(team, Registry(), model(), ledger, _never, saver)
+            team, registry = load_team(agents_file(folder)), Registry()
+            gate = Gate(ApprovalQueue(state, 1800), Ledger(state), Quota(state), _never)
+            graph = build_graph(team, registry, model(), Gatekeeper(team, registry, gate), saver)
             await turns(WARM_UP, graph, "warm")
             before = time.process_time()
             await turns(TURNS, graph, "turn")

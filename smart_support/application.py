@@ -5,7 +5,6 @@ import contextlib
 import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
-from pathlib import Path
 from typing import Any
 
 import aiosqlite
@@ -17,8 +16,16 @@ from langgraph.pregel import Pregel
 
 from smart_support import __version__, log
 from smart_support.agents.graph import build_graph
+from smart_support.agents.guard import Gate, Gatekeeper
 from smart_support.agents.models import chat_model as model_named
-from smart_support.agents.spec import AgentSpec, Personality, Team, bundled_template, check_tools, load_team
+from smart_support.agents.spec import (
+    AgentSpec,
+    Personality,
+    Team,
+    check_policy,
+    check_tools,
+    load_team,
+)
 from smart_support.analytics.metrics import Metrics
 from smart_support.analytics.replay import Replay
 from smart_support.api import routes, socket
@@ -27,12 +34,13 @@ from smart_support.api.origin import SameOrigin
 from smart_support.approvals.approval import Approval
 from smart_support.approvals.ledger import Ledger
 from smart_support.approvals.queue import ApprovalQueue
+from smart_support.approvals.quota import Quota
 from smart_support.conversation.broadcast import Broadcast
 from smart_support.conversation.course import Course
 from smart_support.conversation.limits import Limits
 from smart_support.conversation.sessions import SessionManager
 from smart_support.conversation.turns import TurnRunner
-from smart_support.errors import ConfigError, InvalidArguments
+from smart_support.errors import ConfigError, Forbidden, InvalidArguments
 from smart_support.escalation import Escalations
 from smart_support.settings import ROOT, Settings
 from smart_support.storage.database import StateDatabase
@@ -58,7 +66,7 @@ class Services:
 
     Attributes:
         turns: say, decide, follow.
-        approvals: what waits or waited for a human.
+        approvals: what waits or waited for a human; `escalations`: what they were told.
         metrics, replay: figures and recorded conversations.
         team, registry: who the agents are, and the tools there are.
     """
@@ -68,6 +76,7 @@ class Services:
     session_manager: SessionManager
     broadcast: Broadcast
     approvals: ApprovalQueue
+    escalations: Escalations
     turns: TurnRunner
     metrics: Metrics
     replay: Replay
@@ -80,9 +89,8 @@ class Services:
             ConfigError: the settings name a model or agents that can't be used.
         """
         self.settings = settings
-        self.team: Team = _NOT_OURS if graph is not None else load_team(_agents_file(settings))
+        self.team: Team = _NOT_OURS if graph is not None else load_team(settings.agents_path)
         self.registry = Registry()
-        self._escalations = Escalations(settings)
         self._graph = graph
         self._model = None if graph is not None else chat_model or model_named(settings)
         self._opened = AsyncExitStack()
@@ -105,6 +113,7 @@ class Services:
         folder, settings = self.settings.data_dir, self.settings
         self.state = StateDatabase(folder / "state.sqlite")
         self._opened.callback(self.state.close)
+        self.escalations = Escalations(self.state, settings)
         self.event_log = EventLog(folder / "events.duckdb")
         self._opened.callback(self.event_log.close)
         self.session_manager = SessionManager(self.state, settings.session_ttl_seconds)
@@ -120,7 +129,7 @@ class Services:
             fallback_agent=self.team.fallback,
             approvals=self.approvals,
             ledger=ledger,
-            escalate=self._escalations.escalate,
+            escalate=self.escalations.escalate,
             event_log=self.event_log,
         )
         self.turns = TurnRunner(
@@ -135,6 +144,7 @@ class Services:
         self._opened.push_async_callback(self.turns.close)
         await self.turns.recover()
         await self._opened.enter_async_context(_running(self.turns.expire_forever()))
+        await self._opened.enter_async_context(_running(self.escalations.resend_left_behind()))
         logger.info(
             "started", model=settings.model, agents=len(self.team.agents), tools=len([*self.registry])
         )
@@ -148,13 +158,15 @@ class Services:
         self._opened.callback(store.close)
         self.registry.add(
             *tools_of(CommerceTools(store)),
-            handoff_tool(self._escalations.escalate, self.team.personality.escalation_message),
+            handoff_tool(self.escalations.escalate, self.team.personality.escalation_message),
         )
         check_tools(self.team, self.registry)
+        check_policy(self.team, self.registry)
         assert self._model is not None
+        gate = Gate(self.approvals, ledger, Quota(self.state), self.escalations.escalate)
+        self._gatekeeper = Gatekeeper(self.team, self.registry, gate)
         saver = await self._checkpointer()
-        escalate = self._escalations.escalate
-        return build_graph(self.team, self.registry, self._model, ledger, escalate, saver)
+        return build_graph(self.team, self.registry, self._model, self._gatekeeper, saver)
 
     async def _brought_graph(self) -> Any:
         """The graph as it was given; one that keeps no checkpoints gets ours, or it could not wait."""
@@ -171,12 +183,25 @@ class Services:
         await saver.setup()
         return saver
 
-    def _check_args(self, approval: Approval, args: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Edited arguments as they will run; they must fit the tool, or for one not ours those it asked."""
+    async def _check_args(self, approval: Approval, args: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Edited arguments as they will run; they must fit the tool, or for one not ours those it asked.
+
+        Raises:
+            InvalidArguments: they don't fit.
+            Forbidden: the policy asks for more with these arguments than the approval can give.
+        """
         tool = self.registry.get(approval.action)
         if tool is not None:
             tool.check(args)
-            return tool.exact(args)
+            exact = tool.exact(args)
+            verdict = await self._gatekeeper.needs(tool, exact)
+            if verdict.stricter_than(approval.need):
+                needs = {"two_leads": "needs two leads"}.get(verdict.need, "is not allowed")
+                raise Forbidden(
+                    f"{approval.action}: with these arguments it {needs}; reject it and have it asked anew. "
+                    f"{verdict.because}".strip()
+                )
+            return exact
         problems = [*jsonschema.Draft202012Validator(_same_types(approval.requested_args)).iter_errors(args)]
         if problems:
             told = "; ".join(item.message[:200] for item in problems)
@@ -233,10 +258,6 @@ def _mount_console(app: FastAPI, services: Services) -> None:
     import pages
 
     pages.mount(app, services)
-
-
-def _agents_file(settings: Settings) -> Path:
-    return settings.agents_file or bundled_template(settings.template)
 
 
 @contextlib.asynccontextmanager

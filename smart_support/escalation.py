@@ -1,7 +1,13 @@
-"""Telling a human that one is needed: a signed POST to the operator's webhook, if there is one."""
+"""Telling a human that one is needed: recorded first, then a signed POST to the operator's webhook.
+
+What could not be delivered stays on record as a dead letter, and can be sent again.
+"""
 
 import hashlib
 import hmac
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
 import httpx
 import orjson
@@ -14,47 +20,170 @@ from tenacity import (
 )
 
 from smart_support import clock
+from smart_support.errors import NotFound
 from smart_support.log import get_logger
 from smart_support.settings import Settings
+from smart_support.storage.database import StateDatabase
 
 log = get_logger()
 TIMEOUT_SECONDS = 3.0
 ATTEMPTS = 3
 
+Status = Literal["sending", "delivered", "failed", "no_webhook"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EscalationRecord:
+    """One escalation and what came of it.
+
+    Attributes:
+        status: `sending` until the webhook took it (`delivered`) or did not (`failed`); `no_webhook` where
+            none is set, so that only the console tells.
+        attempts: how often it was tried; `error`: why the last try failed, without the address.
+        handled_by: who in the console has seen to it.
+    """
+
+    escalation_id: str
+    thread_id: str
+    reason: str
+    status: Status
+    attempts: int
+    error: str | None
+    requested_at: str
+    tried_at: str | None
+    delivered_at: str | None
+    handled_by: str | None
+    handled_at: str | None
+
+    def wire(self) -> dict[str, Any]:
+        """As programs see it."""
+        return asdict(self)
+
 
 class Escalations:
-    """Sends escalations to `ESCALATION_WEBHOOK_URL`."""
+    """Records escalations and sends them to `ESCALATION_WEBHOOK_URL`."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, state: StateDatabase, settings: Settings) -> None:
+        self._state = state
         self._url = settings.escalation_webhook_url
         self._secret = settings.escalation_webhook_secret
+        self._watchers: set[Callable[[EscalationRecord], None]] = set()
 
-    async def escalate(self, thread_id: str, reason: str) -> bool:
-        """Ask for a human on a thread.
+    async def escalate(self, thread_id: str, reason: str, about: str | None = None) -> bool:
+        """Ask for a human on a thread. It is on record before anything is sent.
+
+        Args:
+            about: what it is about; the same is recorded once, and not sent again once it was delivered.
 
         Returns:
             Whether the webhook took it (a 2xx answer within three tries); False where none is set.
         """
         log.info("escalation", thread_id=thread_id, webhook=bool(self._url))
-        if not self._url:
-            return False
-        body = orjson.dumps(
-            {"id": clock.new_id(), "type": "escalation", "thread_id": thread_id, "reason": reason}
+        rows = await self._state.execute(
+            """INSERT INTO escalations (escalation_id, thread_id, reason, status, requested_at)
+               VALUES (:id, :thread_id, :reason, :status, :now)
+               ON CONFLICT (escalation_id) DO UPDATE SET reason = reason RETURNING *""",
+            {
+                "id": about or clock.new_id(),
+                "thread_id": thread_id,
+                "reason": reason,
+                "status": "sending" if self._url else "no_webhook",
+                "now": clock.rfc3339(clock.now()),
+            },
         )
+        recorded = EscalationRecord(**rows[0])
+        if self._url and recorded.status != "delivered":
+            recorded = await self._deliver(recorded)
+        self._tell(recorded)
+        return recorded.status == "delivered"
+
+    async def resend(self, escalation_id: str) -> EscalationRecord:
+        """Try a dead letter again.
+
+        Raises:
+            NotFound: there is no such escalation.
+        """
+        recorded = await self._get(escalation_id)
+        if self._url and recorded.status != "delivered":
+            recorded = await self._deliver(recorded)
+            self._tell(recorded)
+        return recorded
+
+    async def resend_left_behind(self) -> None:
+        """Send what a crash cut off. Its id is the same, so that a receiver can tell it had it before."""
+        for row in await self._state.execute("SELECT * FROM escalations WHERE status = 'sending'"):
+            await self.resend(row["escalation_id"])
+
+    async def handled(self, escalation_id: str, by: str) -> EscalationRecord:
+        """Somebody has seen to it; the first who says so is kept.
+
+        Raises:
+            NotFound: there is no such escalation.
+        """
+        await self._state.execute(
+            """UPDATE escalations SET handled_by = :by, handled_at = :now
+               WHERE escalation_id = :id AND handled_by IS NULL""",
+            {"id": escalation_id, "by": by, "now": clock.rfc3339(clock.now())},
+        )
+        recorded = await self._get(escalation_id)
+        self._tell(recorded)
+        return recorded
+
+    async def list(self, *, open_only: bool = False, limit: int = 100) -> list[EscalationRecord]:
+        """Escalations, the newest first; `open_only`: those that nobody has seen to yet."""
+        rows = await self._state.execute(
+            """SELECT * FROM escalations WHERE (NOT :open_only OR handled_by IS NULL)
+               ORDER BY requested_at DESC LIMIT :limit""",
+            {"open_only": open_only, "limit": limit},
+        )
+        return [EscalationRecord(**row) for row in rows]
+
+    def watch(self, watcher: Callable[[EscalationRecord], None]) -> Callable[[], None]:
+        """Call `watcher` with every escalation that changes from now on; returns how to stop."""
+        self._watchers.add(watcher)
+        return lambda: self._watchers.discard(watcher)
+
+    def _tell(self, recorded: EscalationRecord) -> None:
+        for watcher in tuple(self._watchers):
+            watcher(recorded)
+
+    async def _get(self, escalation_id: str) -> EscalationRecord:
+        sql = "SELECT * FROM escalations WHERE escalation_id = :id"
+        rows = await self._state.execute(sql, {"id": escalation_id})
+        if not rows:
+            raise NotFound(f"escalation {escalation_id[:64]!r}: there is none; see GET /api/v1/escalations")
+        return EscalationRecord(**rows[0])
+
+    async def _deliver(self, recorded: EscalationRecord) -> EscalationRecord:
+        told = {"id": recorded.escalation_id, "type": "escalation", "requested_at": recorded.requested_at}
+        body = orjson.dumps(told | {"thread_id": recorded.thread_id, "reason": recorded.reason})
+        attempts, error = 0, None
         try:
             async for attempt in AsyncRetrying(
                 stop=stop_after_attempt(ATTEMPTS),
                 wait=wait_exponential_jitter(multiplier=0.2, max=2),
                 retry=retry_if_exception_type(httpx.HTTPError),
             ):
+                attempts += 1
                 with attempt:
                     await self._post(body)
-        except RetryError as error:
-            log.error(
-                "escalation_not_delivered", thread_id=thread_id, error=repr(error.last_attempt.exception())
-            )
-            return False
-        return True
+        except RetryError as failed:
+            cause = failed.last_attempt.exception()
+            error = _plain(cause)
+            log.error("escalation_not_delivered", thread_id=recorded.thread_id, error=repr(cause))
+        rows = await self._state.execute(
+            """UPDATE escalations SET status = :status, attempts = attempts + :attempts, error = :error,
+                   tried_at = :now, delivered_at = CASE WHEN :error IS NULL THEN :now END
+               WHERE escalation_id = :id RETURNING *""",
+            {
+                "id": recorded.escalation_id,
+                "status": "failed" if error else "delivered",
+                "attempts": attempts,
+                "error": error,
+                "now": clock.rfc3339(clock.now()),
+            },
+        )
+        return EscalationRecord(**rows[0])
 
     async def _post(self, body: bytes) -> None:
         timestamp = str(int(clock.now().timestamp()))
@@ -75,3 +204,11 @@ def signature(secret: str, timestamp: str, body: bytes) -> str:
     """`sha256=` and the HMAC-SHA256 (RFC 2104), in hexadecimal, over `timestamp.body`."""
     signed = timestamp.encode() + b"." + body
     return "sha256=" + hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()
+
+
+def _plain(cause: BaseException | None) -> str:
+    if isinstance(cause, httpx.HTTPStatusError):
+        return f"The webhook answered {cause.response.status_code}."
+    if isinstance(cause, httpx.TimeoutException):
+        return f"The webhook did not answer within {TIMEOUT_SECONDS:g} s."
+    return "The webhook could not be reached."

@@ -66,7 +66,12 @@ class ToolCall(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolResult(Event):
-    """What became of a tool call. `duration_ms` is the tool's own time, null where it never ran."""
+    """What became of a tool call.
+
+    Attributes:
+        duration_ms: the tool's own time, null where it never ran.
+        policy: of a write that ran without asking, the words of the rule that allows it.
+    """
 
     type: ClassVar[str] = "tool_result"
     agent: str
@@ -75,6 +80,7 @@ class ToolResult(Event):
     status: ToolStatus
     content: str
     duration_ms: float | None = None
+    policy: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

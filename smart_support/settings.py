@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from smart_support.errors import ConfigError
 
 ROOT = Path(__file__).parent.parent
+TEMPLATES = ROOT / "data" / "templates"
 PREFIX = "SMART_SUPPORT_"
 
 
@@ -85,6 +86,22 @@ class Settings(BaseSettings):
                 f"set {PREFIX}USERS_FILE or {PREFIX}API_KEYS, or keep {PREFIX}HOST=127.0.0.1"
             )
         return self
+
+    @property
+    def agents_path(self) -> Path:
+        """The agents file in use: `AGENTS_FILE`, or that of the bundled `TEMPLATE`.
+
+        Raises:
+            ConfigError: there is no template of that name; lists those there are.
+        """
+        if self.agents_file:
+            return self.agents_file
+        bundled = sorted(file.stem for file in TEMPLATES.glob("*.yaml"))
+        if self.template not in bundled:
+            raise ConfigError(
+                f"{PREFIX}TEMPLATE={self.template}: no such template; choose one of {', '.join(bundled)}"
+            )
+        return TEMPLATES / f"{self.template}.yaml"
 
     @property
     def messages_per_window(self) -> tuple[int, int]:

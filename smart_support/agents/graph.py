@@ -20,15 +20,14 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.graph.message import add_messages
 from langgraph.types import interrupt
 
-from smart_support.agents.guard import Gatekeeper, PlannedCall, paired, pending_calls, refused, storable
+from smart_support.agents.calls import PlannedCall, paired, pending_calls, refused, storable
+from smart_support.agents.guard import Gatekeeper
 from smart_support.agents.prompts import agent_prompt
 from smart_support.agents.router import Router
 from smart_support.agents.spec import AgentSpec, Team
-from smart_support.approvals.ledger import Ledger
 from smart_support.clock import new_id
 from smart_support.errors import ConfigError
 from smart_support.log import bind
-from smart_support.tools.handoff import Escalate
 from smart_support.tools.registry import Registry
 
 MAX_STEPS = 12
@@ -60,20 +59,15 @@ def build_graph(
     team: Team,
     registry: Registry,
     model: BaseChatModel,
-    ledger: Ledger,
-    escalate: Escalate,
+    gatekeeper: Gatekeeper,
     checkpointer: Any,
 ) -> Any:
     """The compiled graph of a team, one node for each agent, named after it.
-
-    Args:
-        escalate: tells a human that one is needed; for writes whose outcome is unknown.
 
     Raises:
         ConfigError: an agent has the name of a step of the graph.
     """
     router = Router(team, registry, model)
-    gatekeeper = Gatekeeper(team, registry, ledger, escalate)
     graph = StateGraph(State)
     graph.add_node("route", _route_node(router))
     graph.add_node("gate", _gate_node(gatekeeper))
@@ -251,7 +245,7 @@ def _after_agent(state: State) -> str:
 def _after_gate(state: State) -> str:
     call = state.get("call")
     if call:
-        return "approve" if call["ask"] else "act"
+        return "approve" if PlannedCall.of(call).asks else "act"
     return _after_act(state)
 
 

@@ -4,18 +4,18 @@ What an agent does with its tools is the graph's business; what a tool is, the r
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from smart_support.approvals.policy import Policy, Rule
 from smart_support.errors import ConfigError
-from smart_support.settings import ROOT
-from smart_support.tools.registry import Registry
+from smart_support.tools.registry import Access, Registry
 
-TEMPLATES = ROOT / "data" / "templates"
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 
@@ -42,6 +42,7 @@ class AgentSpec(_Part):
         instructions: more for its own prompt.
         tools: what it may call, and nothing else.
         examples: prompts that a newcomer can try.
+        writes_per_hour: how many writes it may make in any hour; beyond them none is asked or run.
     """
 
     name: Name
@@ -50,6 +51,7 @@ class AgentSpec(_Part):
     instructions: str = ""
     tools: tuple[Name, ...] = ()
     examples: tuple[Text, ...] = ()
+    writes_per_hour: Annotated[int, Field(ge=0)] | None = None
 
 
 class _File(_Part):
@@ -57,6 +59,7 @@ class _File(_Part):
     personality: Personality = Personality()
     fallback: Name
     agents: tuple[AgentSpec, ...] = Field(min_length=1)
+    policy: tuple[Rule, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,7 @@ class Team:
     Attributes:
         fallback: the agent that takes what fits no other.
         source: the file it came from, for messages.
+        policy: which write needs whom.
     """
 
     company: str
@@ -73,25 +77,11 @@ class Team:
     agents: tuple[AgentSpec, ...]
     fallback: str
     source: str
+    policy: Policy = field(default_factory=Policy)
 
     def agent(self, name: str) -> AgentSpec | None:
         """The agent of that name, or None."""
         return next((spec for spec in self.agents if spec.name == name), None)
-
-
-def bundled_template(name: str) -> Path:
-    """The file of a bundled template.
-
-    Raises:
-        ConfigError: there is none of that name; lists those there are.
-    """
-    path = TEMPLATES / f"{name}.yaml"
-    bundled = sorted(file.stem for file in TEMPLATES.glob("*.yaml"))
-    if name not in bundled:
-        raise ConfigError(
-            f"SMART_SUPPORT_TEMPLATE={name}: no such template; choose one of {', '.join(bundled)}"
-        )
-    return path
 
 
 def load_team(path: Path) -> Team:
@@ -116,7 +106,8 @@ def load_team(path: Path) -> Team:
         problems = [_explain(path, root, item["loc"], item["msg"]) for item in error.errors()]
         raise ConfigError("\n".join(problems)) from None
     _check_names(path, root, file)
-    return Team(file.company, file.personality, file.agents, file.fallback, str(path))
+    policy = Policy(file.policy)
+    return Team(file.company, file.personality, file.agents, file.fallback, str(path), policy)
 
 
 def check_tools(team: Team, registry: Registry) -> None:
@@ -133,6 +124,29 @@ def check_tools(team: Team, registry: Registry) -> None:
                     f"{team.source}: agent {spec.name!r} is given {name!r}, which is not a tool; "
                     f"there are: {known}"
                 )
+
+
+def check_policy(team: Team, registry: Registry) -> None:
+    """A rule must speak of a write there is, and ask for names that one of its tools has.
+
+    Raises:
+        ConfigError: one does not, which is most likely a misspelling; says what there is.
+    """
+    writes = {tool.name: tool.known_names() for tool in registry if tool.access is Access.WRITE}
+    for place, rule in enumerate(team.policy.rules, start=1):
+        spoken_of = [name for name in writes if fnmatchcase(name, rule.tool)]
+        if not spoken_of:
+            raise ConfigError(
+                f"{team.source}: policy rule {place}: {rule.tool!r} is not a write; there are: "
+                + ", ".join(sorted(writes))
+            )
+        unknown = team.policy.unknown_names(rule, writes)
+        if unknown:
+            known = sorted({name for tool in spoken_of for name in writes[tool]})
+            raise ConfigError(
+                f"{team.source}: policy rule {place}: {rule.when!r} asks for {', '.join(sorted(unknown))}, "
+                f"which {rule.tool} does not have; it has: {', '.join(known)}"
+            )
 
 
 def _check_names(path: Path, root: yaml.Node | None, file: _File) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from smart_support import clock
+from smart_support.auth import LOCAL_USER
 from smart_support.errors import AlreadyDecided, ApprovalExpired
 
 Status = Literal["pending", "approved", "rejected", "edited", "expired"]
@@ -19,6 +20,9 @@ class Request:
         part: its place in one interrupt.
         effect: what will change, found on a copy.
         changed: what is different since it was approved before, where that is why it is asked again.
+        need: what the policy asks for: `run`, `ask` or `two_leads`; `because`: in its rule's words.
+        facts: what the policy judged it on.
+        asked_by: who said the message that led to it.
     """
 
     thread_id: str
@@ -34,11 +38,22 @@ class Request:
     tool_version: str | None = None
     effect: list[dict[str, str]] | None = None
     changed: list[dict[str, str]] | None = None
+    need: str = "ask"
+    because: str | None = None
+    facts: Mapping[str, Any] | None = None
+    asked_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Approval:
-    """One call that a human decides. `args` are what executes; `requested_args` what the agent asked."""
+    """One call that a human decides.
+
+    Attributes:
+        args: what executes; `requested_args`: what the agent asked.
+        votes: who has approved so far, where it needs two: `{"by", "via", "at", "reason"}`.
+        claimed_by: who is at work on it, until `claimed_until`; others see it.
+        notes: how many notes people have left on it.
+    """
 
     approval_id: str
     thread_id: str
@@ -66,11 +81,29 @@ class Approval:
     reason: str | None
     event_id: str | None
     resumed: bool
+    need: str
+    because: str | None
+    facts: dict[str, Any] | None
+    votes: list[dict[str, Any]]
+    asked_by: str | None
+    claimed_by: str | None
+    claimed_until: str | None
+    notes: int
 
     @property
     def approved(self) -> bool:
         """Whether its action may run."""
         return self.status in ("approved", "edited")
+
+    @property
+    def holder(self) -> str | None:
+        """Who has claimed it, as long as the claim lasts."""
+        lapsed = not self.claimed_until or clock.parse(self.claimed_until) <= clock.now()
+        return None if lapsed else self.claimed_by
+
+    def asked_by_whom_decides(self, decided_by: str) -> bool:
+        """Whether somebody would approve what they asked for themselves; known only where people log in."""
+        return decided_by != LOCAL_USER and decided_by == self.asked_by
 
     def wire(self) -> dict[str, Any]:
         """The approval as programs see it."""

@@ -16,7 +16,8 @@ import orjson
 from smart_support import audit, clock
 from smart_support.approvals.approval import STATUSES, Approval, Request, Status
 from smart_support.approvals.digest import digest
-from smart_support.errors import InvalidRequest, NotFound
+from smart_support.approvals.policy import BY_POLICY
+from smart_support.errors import AlreadyDecided, Forbidden, InvalidRequest, NotFound
 from smart_support.log import get_logger
 from smart_support.storage.database import Connection, Row, StateDatabase
 
@@ -29,14 +30,16 @@ _SELECT = "SELECT * FROM approvals WHERE approval_id = :id"
 _INSERT = """
     INSERT INTO approvals (approval_id, thread_id, interrupt_id, part, tool_call_id, customer_id, agent,
         action, args, requested_args, tool_version, digest, summary, effect, changed, risk, status,
-        requested_at, expires_at)
+        requested_at, expires_at, need, because, facts, asked_by)
     VALUES (:approval_id, :thread_id, :interrupt_id, :part, :tool_call_id, :customer_id, :agent, :action,
         :args, :args, :tool_version, :digest, :summary, :effect, :changed, :risk, 'pending',
-        :requested_at, :expires_at)
+        :requested_at, :expires_at, :need, :because, :facts, :asked_by)
 """
+_VOTE = "UPDATE approvals SET votes = :votes, claimed_by = NULL, claimed_until = NULL WHERE approval_id = :id"
 _DECIDE = """
     UPDATE approvals SET status = :status, execution = :execution, args = :args, digest = :digest,
-        decided_at = :now, decided_by = :by, decided_via = :via, reason = :reason, event_id = :event_id
+        decided_at = :now, decided_by = :by, decided_via = :via, reason = :reason, event_id = :event_id,
+        claimed_by = NULL, claimed_until = NULL
     WHERE approval_id = :id AND status = 'pending'
 """
 
@@ -59,6 +62,45 @@ class ApprovalQueue:
             self._tell(approval)
         return approval
 
+    async def grant(self, wanted: Request) -> Approval:
+        """Put a call on record that the policy lets run without a human: asked and approved in one.
+
+        Granting twice for the same part of one interrupt gives the first.
+        """
+
+        def work(connection: Connection) -> Approval:
+            approval, new = self._request(connection, wanted)
+            if not new:
+                return approval
+            granted = self._settle(
+                connection, approval.approval_id, "approved", BY_POLICY, BY_POLICY, wanted.because, None
+            )
+            # The turn that asks goes on with it by itself.
+            connection.execute(
+                "UPDATE approvals SET resumed = 1 WHERE approval_id = :id", {"id": granted.approval_id}
+            )
+            return replace(granted, resumed=True)
+
+        granted = await self._state.transact(work)
+        log.info("approval_granted", approval_id=granted.approval_id, action=granted.action)
+        self._tell(granted)
+        return granted
+
+    async def forbid(self, wanted: Request) -> None:
+        """Record that the policy keeps a call from ever being asked."""
+        detail = {"action": wanted.action, "args": dict(wanted.args), "because": wanted.because}
+        await self._state.transact(
+            lambda connection: audit.append(
+                connection,
+                "forbidden",
+                actor=BY_POLICY,
+                via=BY_POLICY,
+                thread_id=wanted.thread_id,
+                digest=_digest_of(wanted, wanted.args),
+                detail=detail | {"agent": wanted.agent, "facts": dict(wanted.facts or {})},
+            )
+        )
+
     async def decide(
         self,
         approval_id: str,
@@ -71,6 +113,8 @@ class ApprovalQueue:
     ) -> Approval:
         """Decide once: the first caller wins, and it is durable when this returns.
 
+        Where two leads are needed, the first to approve is recorded and the approval stays pending.
+
         Args:
             decision: `approve`, `reject` or `edit`; `args` are the edited arguments, checked by the caller.
 
@@ -78,6 +122,7 @@ class ApprovalQueue:
             AlreadyDecided, ApprovalExpired: someone or the clock was first; nothing was changed.
             NotFound: there is no such approval.
             InvalidRequest: the decision is none of the three, or comes without what it needs.
+            Forbidden: nobody approves what they asked for themselves.
         """
         if decision not in OUTCOMES:
             raise InvalidRequest(f"decision {decision!r} is not one of approve, reject, edit")
@@ -89,7 +134,7 @@ class ApprovalQueue:
             lambda c: self._decide(c, approval_id, OUTCOMES[decision], decided_by, via, reason, args)
         )
         ids = {"thread_id": decided.thread_id, "approval_id": approval_id, "agent": decided.agent}
-        log.info("approval_decided", **ids, outcome=decided.status, via=via)
+        log.info("approval_decided", **ids, outcome=decided.status, via=via, votes=len(decided.votes))
         self._tell(decided)
         return decided
 
@@ -230,6 +275,10 @@ class ApprovalQueue:
                 "risk": wanted.risk,
                 "requested_at": clock.rfc3339(now),
                 "expires_at": clock.rfc3339(now + self._ttl),
+                "need": wanted.need,
+                "because": wanted.because,
+                "facts": _json(dict(wanted.facts)) if wanted.facts is not None else None,
+                "asked_by": wanted.asked_by,
             },
         )
         audit.append(
@@ -240,7 +289,13 @@ class ApprovalQueue:
             thread_id=wanted.thread_id,
             approval_id=approval_id,
             digest=bound,
-            detail={"action": wanted.action, "args": dict(wanted.args), "effect": wanted.effect},
+            detail={
+                "action": wanted.action,
+                "args": dict(wanted.args),
+                "effect": wanted.effect,
+                "need": wanted.need,
+                "asked_by": wanted.asked_by,
+            },
         )
         return _load(connection, approval_id), True
 
@@ -260,7 +315,40 @@ class ApprovalQueue:
         if clock.parse(current.expires_at) <= clock.now():
             # The clock was first, though the background task has yet to write it down.
             raise replace(current, status="expired").refusal()
+        if status != "rejected" and current.asked_by_whom_decides(by):
+            raise Forbidden(
+                f"approval {approval_id}: you asked for this yourself; another lead has to decide it"
+            )
+        if status != "rejected" and current.need == "two_leads":
+            if status == "edited":
+                raise InvalidRequest(
+                    f"approval {approval_id}: it needs two leads, who must see the same call; "
+                    "reject it and have it asked with other arguments"
+                )
+            if not current.votes:
+                return self._vote(connection, current, by, via, reason)
+            first = current.votes[0]
+            if first["by"] == by:
+                raise AlreadyDecided(approval_id, "approved once", by, clock.parse(first["at"]))
+            by = f"{first['by']} and {by}"
         return self._settle(connection, approval_id, status, by, via, reason, args)
+
+    def _vote(
+        self, connection: Connection, current: Approval, by: str, via: str, reason: str | None
+    ) -> Approval:
+        vote = {"by": by, "via": via, "at": clock.rfc3339(clock.now()), "reason": reason}
+        connection.execute(_VOTE, {"id": current.approval_id, "votes": _json([vote])})
+        audit.append(
+            connection,
+            "approved_once",
+            actor=by,
+            via=via,
+            thread_id=current.thread_id,
+            approval_id=current.approval_id,
+            digest=current.digest,
+            detail={"reason": reason},
+        )
+        return _load(connection, current.approval_id)
 
     def _settle(
         self,
@@ -312,7 +400,9 @@ def _load(connection: Connection, approval_id: str) -> Approval:
 
 def _approval(row: Row) -> Approval:
     loaded = {name: orjson.loads(row[name]) for name in ("args", "requested_args")}
-    loaded |= {name: orjson.loads(row[name]) if row[name] else None for name in ("effect", "changed")}
+    optional = ("effect", "changed", "facts")
+    loaded |= {name: orjson.loads(row[name]) if row[name] else None for name in optional}
+    loaded["votes"] = orjson.loads(row["votes"])
     return Approval(**row | loaded | {"resumed": bool(row["resumed"])})
 
 

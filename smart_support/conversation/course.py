@@ -216,7 +216,7 @@ class Course:
 
     async def _tell_unknown(self, recorder: Recorder, action: str, entry: Entry) -> None:
         reason = what_to_check(action, entry)
-        delivered = await self._escalate(recorder.thread_id, reason)
+        delivered = await self._escalate(recorder.thread_id, reason, entry.approval_id)
         await recorder.emit(Escalation(reason=reason, delivered=delivered))
 
     async def _drive(self, recorder: Recorder, spoken: Spoken, graph_input: Any) -> None:
@@ -233,7 +233,7 @@ class Course:
         # LangGraph says so when it stops to wait; reading the checkpoint again would cost a tenth of a turn.
         at_rest = self._options and spoken.interrupted is False
         waiting = [] if at_rest else await self._waiting(recorder.thread_id)
-        approval = await self._ask_next(waiting)
+        approval = await self._ask_next(waiting, recorder.spoken_by)
         if approval is not None:
             recorder.customer_id = approval.customer_id or recorder.customer_id
             await recorder.emit(_interrupt(approval))
@@ -254,7 +254,7 @@ class Course:
         )
 
     async def _say_who_decides(self, recorder: Recorder, spoken: Spoken, waiting: list[Asked]) -> None:
-        approval = await self._ask_next(waiting)
+        approval = await self._ask_next(waiting, recorder.spoken_by)
         if approval is None:
             raise ToolFailed("This conversation is stuck on a decision already made; please start a new one.")
         until = clock.parse(approval.expires_at)
@@ -266,11 +266,11 @@ class Course:
         await recorder.emit(Message(role="agent", content=text, agent=approval.agent))
         await self._complete(recorder, spoken)
 
-    async def _ask_next(self, waiting: Iterable[Asked]) -> Approval | None:
+    async def _ask_next(self, waiting: Iterable[Asked], asked_by: str | None) -> Approval | None:
         """The first approval still to be decided, put on the queue if it is not there yet."""
         for item in waiting:
             for wanted in item.requests:
-                approval = await self._approvals.request(wanted)
+                approval = await self._approvals.request(replace(wanted, asked_by=asked_by))
                 if approval.status == "pending":
                     return approval
         return None

@@ -21,6 +21,8 @@ class Session:
         last_seq: the highest number in use when the thread was last at rest.
         reserved_seq: numbers above it were never shown to anyone.
         turn_id: the turn that runs, or that a crash left behind; None at rest.
+        spoken_by: who said the last message, as the door knows them.
+        aside: the side thread on which messages were answered while an approval waits or waited.
     """
 
     thread_id: str
@@ -32,6 +34,8 @@ class Session:
     reserved_seq: int
     turn_id: str | None
     turn_channel: str | None
+    spoken_by: str | None
+    aside: str | None
 
 
 class SessionManager:
@@ -69,8 +73,13 @@ class SessionManager:
                 f"thread {thread_id}: this conversation has expired; start a new one with another thread_id"
             )
 
-    async def begin_turn(self, thread_id: str, turn_id: str, channel: str, *, message: bool) -> Session:
+    async def begin_turn(
+        self, thread_id: str, turn_id: str, channel: str, *, spoken_by: str | None = None
+    ) -> Session:
         """Mark a turn as running and reserve numbers for it; durable when this returns.
+
+        Args:
+            spoken_by: who says the message it begins with; None where it does not begin with one.
 
         After a turn that a crash cut off, numbers go on above all that it may have shown.
         """
@@ -79,10 +88,11 @@ class SessionManager:
             now = clock.rfc3339(clock.now())
             rows = connection.execute(
                 """INSERT INTO sessions (thread_id, created_at, last_active_at, last_message_at, reserved_seq,
-                       turn_id, turn_channel, turn_started_at)
-                   VALUES (:thread_id, :now, :now, :now, :block, :turn_id, :channel, :now)
+                       turn_id, turn_channel, turn_started_at, spoken_by)
+                   VALUES (:thread_id, :now, :now, :now, :block, :turn_id, :channel, :now, :spoken_by)
                    ON CONFLICT (thread_id) DO UPDATE SET last_active_at = :now, turn_id = :turn_id,
-                       last_message_at = CASE WHEN :message THEN :now ELSE last_message_at END,
+                       last_message_at = CASE WHEN :spoken_by IS NULL THEN last_message_at ELSE :now END,
+                       spoken_by = COALESCE(:spoken_by, spoken_by),
                        turn_channel = :channel, turn_started_at = :now,
                        last_seq = CASE WHEN turn_id IS NULL THEN last_seq ELSE reserved_seq END,
                        reserved_seq = CASE WHEN turn_id IS NULL THEN last_seq ELSE reserved_seq END + :block
@@ -93,7 +103,7 @@ class SessionManager:
                     "turn_id": turn_id,
                     "channel": channel,
                     "block": NUMBERS_AT_ONCE,
-                    "message": message,
+                    "spoken_by": spoken_by,
                 },
             )
             return _session(rows[0])
@@ -104,6 +114,12 @@ class SessionManager:
         """Reserve numbers up to `upto`; durable when this returns."""
         await self._state.execute(
             "UPDATE sessions SET reserved_seq = :upto WHERE thread_id = :id", {"id": thread_id, "upto": upto}
+        )
+
+    async def set_aside(self, thread_id: str, aside: str | None) -> None:
+        """Keep on which side thread messages are answered, or that they have been taken back."""
+        await self._state.execute(
+            "UPDATE sessions SET aside = :aside WHERE thread_id = :id", {"id": thread_id, "aside": aside}
         )
 
     async def end_turn(self, thread_id: str, last_seq: int, customer_id: str | None) -> None:
@@ -132,4 +148,6 @@ def _session(row: Row) -> Session:
         reserved_seq=row["reserved_seq"],
         turn_id=row["turn_id"],
         turn_channel=row["turn_channel"],
+        spoken_by=row["spoken_by"],
+        aside=row["aside"],
     )

@@ -117,6 +117,7 @@ def _of_tool_message(message: ToolMessage, artifact: Mapping[str, Any], node: st
         status=cast(ToolStatus, status),
         content=str(message.text),
         duration_ms=artifact.get("duration_ms"),
+        policy=artifact.get("policy"),
     )
     if isinstance(escalation := artifact.get("escalation"), Mapping):
         yield Escalation(reason=str(escalation["reason"]), delivered=bool(escalation["delivered"]))

@@ -12,6 +12,7 @@ from typing import Any
 from smart_support import clock, log
 from smart_support.approvals.approval import Approval
 from smart_support.approvals.queue import ApprovalQueue
+from smart_support.auth import LOCAL_USER
 from smart_support.conversation.broadcast import Broadcast, Listener
 from smart_support.conversation.course import Course
 from smart_support.conversation.limits import Limits, checked_thread_id
@@ -40,7 +41,7 @@ class TurnRunner:
         self,
         *,
         course: Course,
-        check_args: Callable[[Approval, Mapping[str, Any]], Mapping[str, Any]],
+        check_args: Callable[[Approval, Mapping[str, Any]], Awaitable[Mapping[str, Any]]],
         sessions: SessionManager,
         approvals: ApprovalQueue,
         event_log: EventLog,
@@ -50,8 +51,8 @@ class TurnRunner:
         """
         Args:
             course: what a turn does.
-            check_args: gives edited arguments as they will run; raises `InvalidArguments` where they don't
-                fit the approval's tool.
+            check_args: gives edited arguments as they will run; raises where they don't fit the
+                approval's tool, or need more than the approval does.
         """
         self._course = course
         self._check_args = check_args
@@ -65,8 +66,11 @@ class TurnRunner:
 
     # What a door calls
 
-    async def say(self, thread_id: str, content: str, *, channel: str) -> str:
+    async def say(self, thread_id: str, content: str, *, channel: str, by: str = LOCAL_USER) -> str:
         """Take a customer's message; its turn runs to the end, whoever listens or not.
+
+        Args:
+            by: who is at the door, as they logged in.
 
         Returns:
             The turn's id.
@@ -81,7 +85,7 @@ class TurnRunner:
         self._limits.count_message(thread_id)
         message = Message(role="customer", content=content, message_id=clock.new_id())
         return self._start(
-            thread_id, channel, lambda recorder: self._course.answer(recorder, message), message=True
+            thread_id, channel, lambda recorder: self._course.answer(recorder, message), spoken_by=by
         )
 
     async def decide(
@@ -125,22 +129,29 @@ class TurnRunner:
             break
         raise NoPendingApproval(f"thread {thread_id}: nothing waits for a decision")
 
-    async def converse(self, thread_id: str, content: str, *, channel: str) -> AsyncIterator[Shown]:
+    async def converse(
+        self, thread_id: str, content: str, *, channel: str, by: str = LOCAL_USER
+    ) -> AsyncIterator[Shown]:
         """Say something and yield that turn's events to its end. Raises as `say` does."""
         listener = self._broadcast.listen(checked_thread_id(thread_id))
         try:
-            turn_id = await self.say(thread_id, content, channel=channel)
+            turn_id = await self.say(thread_id, content, channel=channel, by=by)
             async for shown in self._heard(listener, thread_id, turn_id):
                 yield shown
         finally:
             self._broadcast.leave(thread_id, listener)
 
     async def carry_out(self, approval_id: str, decision: str, **how: Any) -> AsyncIterator[Shown]:
-        """Decide, and yield the events of the turn that follows. Takes and raises what `decide` does."""
+        """Decide, and yield the events of the turn that follows. Takes and raises what `decide` does.
+
+        Where a second lead has to approve too, no turn follows yet and there is nothing to yield.
+        """
         thread_id = (await self._approvals.get(approval_id)).thread_id
         listener = self._broadcast.listen(thread_id)
         try:
             _, turn_id = await self._decide(approval_id, decision, **how)
+            if turn_id is None:
+                return
             async for shown in self._heard(listener, thread_id, turn_id):
                 yield shown
         finally:
@@ -198,10 +209,12 @@ class TurnRunner:
 
     async def _decide(
         self, approval_id: str, decision: str, *, args: Mapping[str, Any] | None = None, **how: Any
-    ) -> tuple[Approval, str]:
+    ) -> tuple[Approval, str | None]:
         if decision == "edit" and args is not None:
-            args = self._check_args(await self._approvals.get(approval_id), args)
+            args = await self._check_args(await self._approvals.get(approval_id), args)
         decided = await self._approvals.decide(approval_id, decision, args=args, **how)
+        if decided.status == "pending":
+            return decided, None
         return decided, self._take_up(decided, how["via"])
 
     def _take_up(self, approval: Approval, via: str = "system") -> str:
@@ -224,14 +237,14 @@ class TurnRunner:
         channel: str,
         work: Callable[[Recorder], Awaitable[None]],
         *,
-        message: bool = False,
+        spoken_by: str | None = None,
         recovering: Session | None = None,
     ) -> str:
         turn_id = (recovering and recovering.turn_id) or clock.new_id()
         lane = self._lanes.setdefault(thread_id, _Lane())
         lane.turns += 1
         task = asyncio.create_task(
-            self._turn(lane, thread_id, turn_id, channel, work, message, recovering is not None)
+            self._turn(lane, thread_id, turn_id, channel, work, spoken_by, recovering is not None)
         )
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -244,14 +257,14 @@ class TurnRunner:
         turn_id: str,
         channel: str,
         work: Callable[[Recorder], Awaitable[None]],
-        message: bool,
+        spoken_by: str | None,
         recovering: bool,
     ) -> None:
         log.bind(thread_id=thread_id, turn_id=turn_id)
         recorder: Recorder | None = None
         try:
             async with lane.lock:
-                recorder = await self._recorder(thread_id, turn_id, channel, message, recovering)
+                recorder = await self._recorder(thread_id, turn_id, channel, spoken_by, recovering)
                 logger.info("turn_began", channel=channel)
                 await self._to_its_end(recorder, work)
                 await self._sessions.end_turn(thread_id, recorder.seq, recorder.customer_id)
@@ -273,13 +286,13 @@ class TurnRunner:
                 self._broadcast.publish(thread_id, None)
 
     async def _recorder(
-        self, thread_id: str, turn_id: str, channel: str, message: bool, recovering: bool
+        self, thread_id: str, turn_id: str, channel: str, spoken_by: str | None, recovering: bool
     ) -> Recorder:
         covers_from = None
         if recovering:
             records = await self._log.read(thread_id)
             covers_from = records[-1].seq + 1 if records else 1
-        session = await self._sessions.begin_turn(thread_id, turn_id, channel, message=message)
+        session = await self._sessions.begin_turn(thread_id, turn_id, channel, spoken_by=spoken_by)
         return Recorder(session, self._log, self._broadcast, self._sessions, covers_from)
 
     async def _to_its_end(self, recorder: Recorder, work: Callable[[Recorder], Awaitable[None]]) -> None:

@@ -79,6 +79,9 @@ def _requests(thread_id: str, interrupt_id: str, agent: str, value: Any) -> list
                 tool_version=call["tool_version"],
                 effect=call["effect"],
                 changed=call["changed"],
+                need=call.get("need") or "ask",
+                because=call.get("because"),
+                facts=call.get("facts"),
             )
         ]
     if isinstance(value, Mapping) and isinstance(value.get("action_requests"), Sequence):

@@ -21,6 +21,8 @@ ORDERS_SHOWN = 5
 class CommerceTools(Toolset):
     """What an agent can look up and do in the demo shop."""
 
+    fact_names = (*rules.SHOWN_TO_A_LEAD, "account", "country", "amount_cents")
+
     def __init__(self, store: DemoStore) -> None:
         self.store = store
         self.executor = store.executor
@@ -264,6 +266,19 @@ class CommerceTools(Toolset):
         order = self._order(str(args["order_id"]))
         shown = {name: order[name] for name in rules.SHOWN_TO_A_LEAD}
         return shown | {"account": self._holder(order)["status"]}
+
+    def facts_of(self, method: str, args: Args) -> dict[str, Any]:
+        """What a lead knows of the order, whose account it is, and the money that would go out."""
+        if args.get("order_id"):
+            order = self._order(str(args["order_id"]))
+            holder = self._holder(order)
+            shown = {name: order[name] for name in rules.SHOWN_TO_A_LEAD}
+            whose = {"account": holder["status"], "country": holder["country"]}
+            return shown | whose | {"amount_cents": rules.money_out(method, order, args)}
+        if args.get("email"):
+            customer = self._customer(str(args["email"]))
+            return {"account": customer["status"], "country": customer["country"], "amount_cents": 0}
+        return {"account": "none", "amount_cents": 0}
 
     def customer_of(self, args: Args) -> str | None:
         """The customer whose order or e-mail address the arguments name."""

@@ -126,6 +126,20 @@ def check_discount(order: Row, customer: Row, percent: int) -> int:
     return off
 
 
+def money_out(method: str, order: Row, args: Mapping[str, Any]) -> int:
+    """The cents that a write would pay back on an order, whether it is allowed or not."""
+    left = int(order["paid_cents"] - order["refunded_cents"])
+    if method == "cancel_order":
+        return left
+    if method == "refund_order":
+        amount = args.get("amount_cents")
+        return left if amount is None else int(amount)
+    if method == "apply_discount":
+        off = order["subtotal_cents"] * int(args["percent"]) // 100
+        return max(0, left - int(order["subtotal_cents"] - off + order["shipping_cents"]))
+    return 0
+
+
 def check_coupon(percent: int, valid_days: int) -> None:
     """1 to 100%, for a day to a year."""
     _check_percent(percent)

@@ -1,26 +1,31 @@
 """The tool that hands a conversation over to a human. How the human is told comes from outside."""
 
-from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Protocol
 
 from smart_support.tools.registry import Access, Args, Call, Tool
 
 ESCALATE = "escalate_to_human"
 
-Escalate = Callable[[str, str], Awaitable[bool]]
+
+class Escalate(Protocol):
+    """How a human is told that one is needed."""
+
+    async def __call__(self, thread_id: str, reason: str, about: str | None = None) -> bool:
+        """Whether they were reached. The same `about` is told once, however often it is asked."""
+        ...
 
 
 def handoff_tool(escalate: Escalate, words: str) -> Tool:
     """`escalate_to_human(reason)`: a read, for it changes nothing of the business and must never wait.
 
     Args:
-        escalate: awaited with (thread id, reason); whether a human was reached.
+        escalate: tells the human.
         words: what the customer is told.
     """
 
     async def run(args: Args, call: Call) -> dict[str, Any]:
         reason = str(args["reason"])
-        delivered = await escalate(call.thread_id, reason)
+        delivered = await escalate(call.thread_id, reason, f"{call.thread_id}:{call.tool_call_id}")
         return {"message": words, "reason": reason, "delivered": delivered}
 
     return Tool(

@@ -67,6 +67,8 @@ class Tool:
         state: what a card of this write is built on, as JSON values by name; read again before it runs,
             and where it differs, the approval is used up and asked for anew.
         customer: the id of the customer whose things the arguments name, where one can be told.
+        facts: what the system itself says of a call, by name, for the policy; it goes before the arguments.
+        fact_names: all names that `facts` can give.
     """
 
     name: str
@@ -82,6 +84,8 @@ class Tool:
     preview: Callable[[Args], Awaitable[list[Change]]] | None = None
     customer: Callable[[Args], Awaitable[str | None]] | None = None
     state: Callable[[Args], Awaitable[dict[str, Any] | None]] | None = None
+    facts: Callable[[Args], Awaitable[dict[str, Any]]] | None = None
+    fact_names: tuple[str, ...] = ()
     _validator: Any = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -97,6 +101,10 @@ class Tool:
         """`args` with whole numbers as integers where the schema says so: JSON Schema takes 10.0 for 10."""
         exact: dict[str, Any] = _exact(dict(args), self.schema)
         return exact
+
+    def known_names(self) -> frozenset[str]:
+        """Every name that a policy can ask for: arguments and facts."""
+        return frozenset((*self.schema.get("properties", {}), *self.fact_names))
 
     def summary(self, args: Args) -> str:
         """One sentence saying what the call would do."""
@@ -161,6 +169,7 @@ class Toolset:
     """
 
     executor: Executor
+    fact_names: tuple[str, ...] = ()
 
     def preview(self, method: str, args: Args) -> list[Change]:
         """What calling `method` would change, found on a copy. Runs in `executor`."""
@@ -169,6 +178,10 @@ class Toolset:
     def state_of(self, args: Args) -> dict[str, Any] | None:
         """What the arguments are about, as a card's reader knows it; None for nothing. Runs in `executor`."""
         return None
+
+    def facts_of(self, method: str, args: Args) -> dict[str, Any]:
+        """What a policy can know of a call beyond its arguments. Runs in `executor`."""
+        return {}
 
     def customer_of(self, args: Args) -> str | None:
         """The id of the customer the arguments belong to, if that can be told. Runs in `executor`."""
@@ -210,6 +223,10 @@ def _tool(toolset: Toolset, name: str, method: Callable[..., Any]) -> Tool:
         found: dict[str, Any] | None = await in_owner(toolset.state_of, args)
         return found
 
+    async def facts(args: Args) -> dict[str, Any]:
+        found: dict[str, Any] = await in_owner(toolset.facts_of, name, args)
+        return found
+
     async def customer(args: Args) -> str | None:
         customer_id: str | None = await in_owner(toolset.customer_of, args)
         return customer_id
@@ -222,6 +239,8 @@ def _tool(toolset: Toolset, name: str, method: Callable[..., Any]) -> Tool:
         preview=preview if declared["access"] is Access.WRITE else None,
         customer=customer,
         state=state if declared["access"] is Access.WRITE else None,
+        facts=facts if declared["access"] is Access.WRITE else None,
+        fact_names=toolset.fact_names,
         **declared,
     )
 

@@ -12,8 +12,8 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 
 from smart_support.agents.demo_model import DemoChatModel
 from smart_support.agents.prompts import agent_prompt, route_tool, router_prompt
-from smart_support.agents.spec import Team, bundled_template, load_team
-from smart_support.settings import ROOT
+from smart_support.agents.spec import Team, load_team
+from smart_support.settings import ROOT, Settings
 from smart_support.tools.commerce import CommerceTools
 from smart_support.tools.demo_store import DemoStore
 from smart_support.tools.handoff import handoff_tool
@@ -37,7 +37,7 @@ class _Desk:
 
     def __init__(self, registry: Registry) -> None:
         self.registry = registry
-        self.team: Team = load_team(bundled_template("e-commerce"))
+        self.team: Team = load_team(Settings().agents_path)
         self.model = DemoChatModel()
 
     def route(self, *said: str | BaseMessage) -> dict[str, Any]:
@@ -428,7 +428,7 @@ def test_whatever_is_said_and_bound_it_calls_only_what_is_bound(
 
 @given(st.lists(texts, min_size=1, max_size=3))
 def test_whatever_is_said_is_routed_somewhere(said: list[str]) -> None:
-    team = load_team(bundled_template("e-commerce"))
+    team = load_team(Settings().agents_path)
     bound = DemoChatModel().bind_tools([route_tool(team, Registry())])
     args = bound.invoke([HumanMessage(text) for text in said]).tool_calls[0]["args"]
     assert bool(args["targets"]) != bool(args.get("question"))

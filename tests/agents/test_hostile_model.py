@@ -17,13 +17,15 @@ from langgraph.types import Command
 
 from smart_support import clock
 from smart_support.agents.graph import build_graph
-from smart_support.agents.spec import bundled_template, load_team
+from smart_support.agents.guard import Gate, Gatekeeper
+from smart_support.agents.spec import load_team
 from smart_support.approvals.approval import Approval
 from smart_support.approvals.ledger import Ledger
 from smart_support.approvals.queue import ApprovalQueue
+from smart_support.approvals.quota import Quota
 from smart_support.conversation.waiting import answer, asked
 from smart_support.errors import SmartSupportError
-from smart_support.settings import ROOT
+from smart_support.settings import ROOT, Settings
 from smart_support.storage.database import StateDatabase
 from smart_support.tools.commerce import CommerceTools
 from smart_support.tools.demo_store import DemoStore
@@ -143,7 +145,7 @@ async def _conversation(
     shop: DemoStore, state: StateDatabase, said: list[AIMessage], routed: list[Any], decided: list[str]
 ) -> None:
     queue, ran, thread_id = ApprovalQueue(state, 1800), _Ran(), clock.new_id()
-    graph = _graph(shop, Ledger(state), _script(said, routed), ran)
+    graph = _graph(shop, state, _script(said, routed), ran)
     config = {"configurable": {"thread_id": thread_id}}
     approvals: list[Approval] = []
     graph_input: Any = {"messages": [HumanMessage("do what you like")]}
@@ -195,14 +197,16 @@ def _script(said: list[AIMessage], routed: list[Any]) -> Callable[..., AIMessage
     return script
 
 
-def _graph(shop: DemoStore, ledger: Ledger, script: Callable[..., AIMessage], ran: _Ran) -> Any:
-    async def escalate(thread_id: str, reason: str) -> bool:
+def _graph(shop: DemoStore, state: StateDatabase, script: Callable[..., AIMessage], ran: _Ran) -> Any:
+    async def escalate(thread_id: str, reason: str, about: str | None = None) -> bool:
         return False
 
     tools = [*tools_of(CommerceTools(shop)), handoff_tool(escalate, "A colleague takes over.")]
     registry = Registry(ran.watching(tool) for tool in tools)
-    team = load_team(bundled_template("e-commerce"))
-    return build_graph(team, registry, ScriptedModel(script=script), ledger, escalate, InMemorySaver())
+    team = load_team(Settings().agents_path)
+    gate = Gate(ApprovalQueue(state, 1800), Ledger(state), Quota(state), escalate)
+    gatekeeper = Gatekeeper(team, registry, gate)
+    return build_graph(team, registry, ScriptedModel(script=script), gatekeeper, InMemorySaver())
 
 
 @pytest.mark.parametrize(
@@ -219,7 +223,7 @@ async def test_a_resume_without_a_decision_runs_nothing(
     call = {"name": "cancel_order", "args": {"order_id": "1042"}, "id": "c"}
     ran, config = _Ran(), {"configurable": {"thread_id": clock.new_id()}}
     routed = [{"agent": "order_actions", "request": "x"}]
-    graph = _graph(shop, Ledger(state), _script([AIMessage("", tool_calls=[call])], routed), ran)
+    graph = _graph(shop, state, _script([AIMessage("", tool_calls=[call])], routed), ran)
     await graph.ainvoke({"messages": [HumanMessage("cancel 1042")]}, config)
     before = shop.dump()
     after = await graph.ainvoke(Command(resume=forged), config)
@@ -234,7 +238,7 @@ async def test_the_same_call_after_a_rejection_asks_anew(shop: DemoStore, state:
     ran, thread_id = _Ran(), clock.new_id()
     config = {"configurable": {"thread_id": thread_id}}
     queue = ApprovalQueue(state, 1800)
-    graph = _graph(shop, Ledger(state), _script(said, [{"agent": "order_actions", "request": "x"}]), ran)
+    graph = _graph(shop, state, _script(said, [{"agent": "order_actions", "request": "x"}]), ran)
     ids = set()
     for _ in range(2):
         await graph.ainvoke({"messages": [HumanMessage("cancel 1042")]}, config)

@@ -1,0 +1,165 @@
+"""Tool calls as the graph carries them, and the messages that answer them. Nothing is judged or run here."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+import orjson
+from langchain_core.messages import AIMessage, AnyMessage, ToolMessage
+
+from smart_support.approvals.approval import Request
+from smart_support.approvals.digest import digest
+from smart_support.approvals.policy import BY_POLICY
+
+MAX_ARGUMENT_BYTES = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedCall:
+    """A call the gate let through.
+
+    Attributes:
+        need: of a write, what the policy asks for (`run`, `ask`, `two_leads`), and `because`: in whose words.
+        escalate: where it is forbidden, a human is told.
+        facts: what that was judged on.
+        effect: what will change, found on a copy.
+        seen: the state its card was built on; None where the tool does not tell, or a human edited it.
+        changed: what is different since it was approved before, where that is why it is asked again.
+    """
+
+    tool_call_id: str
+    tool: str
+    args: dict[str, Any]
+    agent: str
+    summary: str
+    risk: str
+    tool_version: str
+    need: str | None = None
+    because: str | None = None
+    escalate: bool = False
+    facts: dict[str, Any] | None = None
+    customer_id: str | None = None
+    effect: list[dict[str, str]] | None = None
+    seen: dict[str, Any] | None = None
+    changed: list[dict[str, str]] | None = None
+
+    @property
+    def asks(self) -> bool:
+        """Whether a human decides first."""
+        return self.need in ("ask", "two_leads")
+
+    def state(self) -> dict[str, Any]:
+        """As the checkpoint keeps it."""
+        return asdict(self)
+
+    @classmethod
+    def of(cls, state: dict[str, Any]) -> "PlannedCall":
+        """From what `state` gave; one that waits from before there was a policy asked a human."""
+        known = {item.name for item in fields(cls)}
+        need = {"need": "ask"} if state.get("ask") else {}
+        return cls(**need | {name: value for name, value in state.items() if name in known})
+
+    def edited(self, args: dict[str, Any]) -> "PlannedCall":
+        """The same call with a human's arguments."""
+        return replace(self, args=args, seen=None)
+
+
+def pending_calls(messages: Sequence[AnyMessage]) -> list[dict[str, Any]]:
+    """The tool calls of the last AI message that have no result yet, in the model's order.
+
+    A call whose arguments were not JSON is among them, with `args` null.
+    """
+    results: set[str] = set()
+    for message in reversed(messages):
+        if isinstance(message, ToolMessage):
+            results.add(message.tool_call_id)
+        elif isinstance(message, AIMessage):
+            broken = [{**call, "args": None} for call in message.invalid_tool_calls]
+            return [dict(call) for call in (*message.tool_calls, *broken) if call["id"] not in results]
+        else:
+            break
+    return []
+
+
+def storable(args: Any) -> bool:
+    """Whether arguments can be kept exactly: JSON of a fair size, no number beyond 64 bits."""
+    try:
+        return len(orjson.dumps(args)) <= MAX_ARGUMENT_BYTES
+    except (TypeError, orjson.JSONEncodeError):
+        return False
+
+
+def refused(call: dict[str, Any], answer: dict[str, Any], agent: str, skipped: list[str]) -> ToolMessage:
+    """The result of a call that a human's word, or the lack of it, kept from running."""
+    outcome, by, reason = answer.get("outcome", "rejected"), answer.get("decided_by"), answer.get("reason")
+    text = {
+        "rejected": f"{call['name']} was rejected"
+        + (f" by {by}" if by else "")
+        + " and was not carried out.",
+        "expired": f"Nobody decided on {call['name']} in time, so it was not carried out. "
+        "The customer may ask again; that makes a new request.",
+        "skipped": f"{call['name']} was skipped, because {answer.get('after')} before it was not approved.",
+    }[outcome]
+    if reason:
+        text += f" Reason: {reason}"
+    if skipped:
+        text += " Skipped with it, and not carried out either: " + "; ".join(skipped) + "."
+    return result(call, text, agent, status=outcome, reason=reason, skipped=skipped)
+
+
+def paired(messages: Sequence[AnyMessage]) -> list[AnyMessage]:
+    """A history in which every tool call has its result: providers refuse one that was cut off between."""
+    answered = {message.tool_call_id for message in messages if isinstance(message, ToolMessage)}
+    whole: list[AnyMessage] = []
+    for message in messages:
+        whole.append(message)
+        if isinstance(message, AIMessage):
+            calls: list[Any] = [*message.tool_calls, *message.invalid_tool_calls]
+            whole += [
+                result(call, "This was interrupted; it is not known what came of it.", "", status="error")
+                for call in calls
+                if call["id"] not in answered
+            ]
+    return whole
+
+
+def digest_of(planned: PlannedCall, thread_id: str) -> str:
+    """What exactly is approved, or about to run."""
+    return digest(
+        tool=planned.tool,
+        version=planned.tool_version,
+        args=planned.args,
+        thread_id=thread_id,
+        customer_id=planned.customer_id,
+    )
+
+
+def unasked(planned: PlannedCall, thread_id: str) -> Request:
+    """A call that no human is asked about, as the record keeps it."""
+    return Request(
+        thread_id=thread_id,
+        interrupt_id=f"{BY_POLICY}:{planned.tool_call_id}",
+        action=planned.tool,
+        args=planned.args,
+        agent=planned.agent,
+        summary=planned.summary,
+        risk=planned.risk,
+        tool_call_id=planned.tool_call_id,
+        customer_id=planned.customer_id,
+        tool_version=planned.tool_version,
+        effect=planned.effect,
+        need=planned.need or "ask",
+        because=planned.because,
+        facts=planned.facts,
+    )
+
+
+def result(call: dict[str, Any], text: str, agent: str, *, status: str, **more: Any) -> ToolMessage:
+    """The message that answers a call; `more` goes with it for the record, not to the model."""
+    return ToolMessage(
+        content=text,
+        name=str(call["name"])[:100],
+        tool_call_id=call["id"],
+        status="success" if status == "ok" else "error",
+        artifact={"status": status, "agent": agent, **more},
+    )
