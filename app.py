@@ -10,7 +10,7 @@ from smart_support.errors import ConfigError
 try:
     settings = Settings()
     app = create_app(settings)
-    app.state.services.check_data_dir()
+    app.state.services.check()
 except ConfigError as error:
     sys.exit(f"Smart Support can't start.\n{error.message}")
 

@@ -32,9 +32,11 @@ from smart_support.api import routes, socket
 from smart_support.api.envelope import handle_errors
 from smart_support.api.origin import SameOrigin
 from smart_support.approvals.approval import Approval
+from smart_support.approvals.desk import Desk
 from smart_support.approvals.ledger import Ledger
 from smart_support.approvals.queue import ApprovalQueue
 from smart_support.approvals.quota import Quota
+from smart_support.conversation.aside import Aside
 from smart_support.conversation.broadcast import Broadcast
 from smart_support.conversation.course import Course
 from smart_support.conversation.limits import Limits
@@ -48,7 +50,7 @@ from smart_support.storage.event_log import EventLog, check_free
 from smart_support.tools.commerce import CommerceTools
 from smart_support.tools.demo_store import DemoStore
 from smart_support.tools.handoff import handoff_tool
-from smart_support.tools.registry import Registry, tools_of
+from smart_support.tools.registry import Registry, Tool, tools_of
 
 logger = log.get_logger()
 # Who speaks where a graph of someone else's does not say.
@@ -66,7 +68,8 @@ class Services:
 
     Attributes:
         turns: say, decide, follow.
-        approvals: what waits or waited for a human; `escalations`: what they were told.
+        approvals: what waits or waited for a human; `desk`: how they work on it together;
+            `escalations`: what they were told.
         metrics, replay: figures and recorded conversations.
         team, registry: who the agents are, and the tools there are.
     """
@@ -76,6 +79,7 @@ class Services:
     session_manager: SessionManager
     broadcast: Broadcast
     approvals: ApprovalQueue
+    desk: Desk
     escalations: Escalations
     turns: TurnRunner
     metrics: Metrics
@@ -95,10 +99,17 @@ class Services:
         self._model = None if graph is not None else chat_model or model_named(settings)
         self._opened = AsyncExitStack()
 
-    def check_data_dir(self) -> None:
-        """See, before a server starts, that the data folder can be used; raises `ConfigError` where not."""
+    def check(self) -> None:
+        """See, before a server starts, that the data folder can be used and the agents fit the tools.
+
+        Raises:
+            ConfigError: they can't, or don't; says what to do.
+        """
         try:
             check_free(self.settings.data_dir / "events.duckdb")
+            if self._graph is None:
+                with contextlib.closing(self._shop()) as shop:
+                    self._check_team(Registry(self._tools(shop)))
         except OSError as error:
             raise ConfigError(
                 f"SMART_SUPPORT_DATA_DIR={self.settings.data_dir}: {error.strerror}; choose another folder"
@@ -120,10 +131,11 @@ class Services:
         app.state.session_manager = self.session_manager
         self.broadcast = Broadcast(self.event_log)
         self.approvals = ApprovalQueue(self.state, settings.approval_ttl_seconds)
+        self.desk = Desk(self.state, self.approvals)
         self.metrics = Metrics(self.event_log, settings.session_ttl_seconds)
         self.replay = Replay(self.event_log)
         ledger = Ledger(self.state)
-        graph = await (self._brought_graph() if self._graph is not None else self._own_graph(ledger))
+        graph, aside = await (self._brought_graph() if self._graph is not None else self._own_graph(ledger))
         course = Course(
             graph=graph,
             fallback_agent=self.team.fallback,
@@ -131,6 +143,7 @@ class Services:
             ledger=ledger,
             escalate=self.escalations.escalate,
             event_log=self.event_log,
+            aside=aside,
         )
         self.turns = TurnRunner(
             course=course,
@@ -153,27 +166,40 @@ class Services:
         """Let turns end, then close the stores, the last opened first."""
         await self._opened.aclose()
 
-    async def _own_graph(self, ledger: Ledger) -> Any:
-        store = DemoStore(self.settings.data_dir / "shop.sqlite", ROOT / "data" / "shop")
-        self._opened.callback(store.close)
-        self.registry.add(
-            *tools_of(CommerceTools(store)),
-            handoff_tool(self.escalations.escalate, self.team.personality.escalation_message),
-        )
-        check_tools(self.team, self.registry)
-        check_policy(self.team, self.registry)
+    async def _own_graph(self, ledger: Ledger) -> tuple[Any, Aside]:
+        shop = self._shop()
+        self._opened.callback(shop.close)
+        self.registry.add(*self._tools(shop))
+        self._check_team(self.registry)
         assert self._model is not None
         gate = Gate(self.approvals, ledger, Quota(self.state), self.escalations.escalate)
         self._gatekeeper = Gatekeeper(self.team, self.registry, gate)
         saver = await self._checkpointer()
-        return build_graph(self.team, self.registry, self._model, self._gatekeeper, saver)
+        graph = build_graph(self.team, self.registry, self._model, self._gatekeeper, saver)
+        looking = Gatekeeper(self.team, self.registry, gate, looks_only=True)
+        beside = build_graph(self.team, self.registry, self._model, looking, saver, asks_back=False)
+        return graph, Aside(beside, self.session_manager)
 
-    async def _brought_graph(self) -> Any:
+    def _shop(self) -> DemoStore:
+        return DemoStore(self.settings.data_dir / "shop.sqlite", ROOT / "data" / "shop")
+
+    def _tools(self, shop: DemoStore) -> list[Tool]:
+        words = self.team.personality.escalation_message
+        return [*tools_of(CommerceTools(shop)), handoff_tool(self._escalate, words)]
+
+    async def _escalate(self, thread_id: str, reason: str, about: str | None = None) -> bool:
+        return await self.escalations.escalate(thread_id, reason, about)
+
+    def _check_team(self, registry: Registry) -> None:
+        check_tools(self.team, registry)
+        check_policy(self.team, registry)
+
+    async def _brought_graph(self) -> tuple[Any, None]:
         """The graph as it was given; one that keeps no checkpoints gets ours, or it could not wait."""
         graph = self._graph
         if isinstance(graph, Pregel) and graph.checkpointer is None:
-            return graph.copy({"checkpointer": await self._checkpointer()})
-        return graph
+            return graph.copy({"checkpointer": await self._checkpointer()}), None
+        return graph, None
 
     async def _checkpointer(self) -> AsyncSqliteSaver:
         connection = await self._opened.enter_async_context(

@@ -7,6 +7,7 @@ error in one place. Nothing here knows a wire format.
 from datetime import datetime
 
 __all__ = [
+    "AlreadyClaimed",
     "AlreadyDecided",
     "ApprovalExpired",
     "ConfigError",
@@ -134,6 +135,16 @@ class AlreadyDecided(SmartSupportError):
             f"approval {approval_id}: already {outcome} by {decided_by} "
             f"at {decided_at:%Y-%m-%d %H:%M:%S} UTC; nothing was changed"
         )
+
+
+class AlreadyClaimed(SmartSupportError):
+    """Somebody else is at work on the approval; nothing was changed."""
+
+    code = "already_claimed"
+    status = 409
+
+    def __init__(self, approval_id: str, holder: str, until: str) -> None:
+        super().__init__(f"approval {approval_id}: {holder} is at work on it until {until[11:19]} UTC")
 
 
 class ApprovalExpired(SmartSupportError):

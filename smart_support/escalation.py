@@ -5,6 +5,7 @@ What could not be delivered stays on record as a dead letter, and can be sent ag
 
 import hashlib
 import hmac
+import uuid
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -20,8 +21,9 @@ from tenacity import (
 )
 
 from smart_support import clock
-from smart_support.errors import NotFound
+from smart_support.errors import NotFound, SmartSupportError, ToolUnavailable
 from smart_support.log import get_logger
+from smart_support.net import GuardedClient
 from smart_support.settings import Settings
 from smart_support.storage.database import StateDatabase
 
@@ -29,6 +31,7 @@ log = get_logger()
 TIMEOUT_SECONDS = 3.0
 ATTEMPTS = 3
 
+_ABOUT = uuid.UUID("a6a7e9c4-92f0-4d0e-8a55-3c1b5b0c5a11")
 Status = Literal["sending", "delivered", "failed", "no_webhook"]
 
 
@@ -67,6 +70,7 @@ class Escalations:
         self._state = state
         self._url = settings.escalation_webhook_url
         self._secret = settings.escalation_webhook_secret
+        self._client = GuardedClient([_host_and_port(self._url)] if self._url else ())
         self._watchers: set[Callable[[EscalationRecord], None]] = set()
 
     async def escalate(self, thread_id: str, reason: str, about: str | None = None) -> bool:
@@ -84,7 +88,7 @@ class Escalations:
                VALUES (:id, :thread_id, :reason, :status, :now)
                ON CONFLICT (escalation_id) DO UPDATE SET reason = reason RETURNING *""",
             {
-                "id": about or clock.new_id(),
+                "id": str(uuid.uuid5(_ABOUT, about)) if about else clock.new_id(),
                 "thread_id": thread_id,
                 "reason": reason,
                 "status": "sending" if self._url else "no_webhook",
@@ -162,7 +166,7 @@ class Escalations:
             async for attempt in AsyncRetrying(
                 stop=stop_after_attempt(ATTEMPTS),
                 wait=wait_exponential_jitter(multiplier=0.2, max=2),
-                retry=retry_if_exception_type(httpx.HTTPError),
+                retry=retry_if_exception_type((SmartSupportError, TimeoutError)),
             ):
                 attempts += 1
                 with attempt:
@@ -187,17 +191,20 @@ class Escalations:
 
     async def _post(self, body: bytes) -> None:
         timestamp = str(int(clock.now().timestamp()))
-        async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS, trust_env=False) as client:
-            answer = await client.post(
-                self._url,
-                content=body,
-                headers={
-                    "Content-Type": "application/json",
-                    "X-Smart-Support-Timestamp": timestamp,
-                    "X-Smart-Support-Signature": signature(self._secret, timestamp, body),
-                },
-            )
-        answer.raise_for_status()
+        answer = await self._client.request(
+            "POST",
+            self._url,
+            content=body,
+            headers={
+                "Content-Type": "application/json",
+                "X-Smart-Support-Timestamp": timestamp,
+                "X-Smart-Support-Signature": signature(self._secret, timestamp, body),
+            },
+            timeout_seconds=TIMEOUT_SECONDS,
+            max_redirects=0,
+        )
+        if not 200 <= answer.status < 300:
+            raise ToolUnavailable(f"The webhook answered {answer.status}.")
 
 
 def signature(secret: str, timestamp: str, body: bytes) -> str:
@@ -207,8 +214,13 @@ def signature(secret: str, timestamp: str, body: bytes) -> str:
 
 
 def _plain(cause: BaseException | None) -> str:
-    if isinstance(cause, httpx.HTTPStatusError):
-        return f"The webhook answered {cause.response.status_code}."
-    if isinstance(cause, httpx.TimeoutException):
+    if isinstance(cause, TimeoutError):
         return f"The webhook did not answer within {TIMEOUT_SECONDS:g} s."
-    return "The webhook could not be reached."
+    return cause.message if isinstance(cause, ToolUnavailable) else "The webhook could not be used."
+
+
+def _host_and_port(url: str) -> str:
+    """The one place the client may go to, public or not: the operator has set it."""
+    address = httpx.URL(url)
+    host = f"[{address.host}]" if ":" in address.host else address.host
+    return f"{host}:{address.port or (443 if address.scheme == 'https' else 80)}"

@@ -62,6 +62,13 @@ class Settings(BaseSettings):
     def _empty_is_none(cls, value: Any) -> Any:
         return value or None
 
+    @field_validator("escalation_webhook_url")
+    @classmethod
+    def _webhook(cls, value: str) -> str:
+        if value and not re.fullmatch(r"https?://[^\s/@]+(/\S*)?", value):
+            raise ValueError(f"{value!r} is not an address like https://example.com/hook")
+        return value
+
     @field_validator("model")
     @classmethod
     def _model(cls, value: str) -> str:

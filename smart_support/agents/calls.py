@@ -12,6 +12,7 @@ from smart_support.approvals.digest import digest
 from smart_support.approvals.policy import BY_POLICY
 
 MAX_ARGUMENT_BYTES = 20_000
+CUT_OFF = "This was interrupted; it is not known what came of it."
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,13 @@ def pending_calls(messages: Sequence[AnyMessage]) -> list[dict[str, Any]]:
     return []
 
 
+def failures_in_a_row(messages: Sequence[AnyMessage]) -> int:
+    """How many of the last tool calls broke, one after the other; a rule's no is no failure."""
+    results = [message for message in reversed(messages) if isinstance(message, ToolMessage)]
+    artifacts = [message.artifact if isinstance(message.artifact, dict) else {} for message in results]
+    return next((n for n, artifact in enumerate(artifacts) if not artifact.get("broke")), len(results))
+
+
 def storable(args: Any) -> bool:
     """Whether arguments can be kept exactly: JSON of a fair size, no number beyond 64 bits."""
     try:
@@ -107,8 +115,12 @@ def refused(call: dict[str, Any], answer: dict[str, Any], agent: str, skipped: l
     return result(call, text, agent, status=outcome, reason=reason, skipped=skipped)
 
 
-def paired(messages: Sequence[AnyMessage]) -> list[AnyMessage]:
-    """A history in which every tool call has its result: providers refuse one that was cut off between."""
+def paired(messages: Sequence[AnyMessage], unanswered: str = CUT_OFF) -> list[AnyMessage]:
+    """A history in which every tool call has its result: providers refuse one that was cut off between.
+
+    Args:
+        unanswered: what the model is told of a call without one.
+    """
     answered = {message.tool_call_id for message in messages if isinstance(message, ToolMessage)}
     whole: list[AnyMessage] = []
     for message in messages:
@@ -116,11 +128,14 @@ def paired(messages: Sequence[AnyMessage]) -> list[AnyMessage]:
         if isinstance(message, AIMessage):
             calls: list[Any] = [*message.tool_calls, *message.invalid_tool_calls]
             whole += [
-                result(call, "This was interrupted; it is not known what came of it.", "", status="error")
-                for call in calls
-                if call["id"] not in answered
+                result(call, unanswered, "", status="error") for call in calls if call["id"] not in answered
             ]
     return whole
+
+
+def words_of(tool: str) -> str:
+    """A tool's name as people read it."""
+    return tool.replace("_", " ").capitalize()
 
 
 def digest_of(planned: PlannedCall, thread_id: str) -> str:

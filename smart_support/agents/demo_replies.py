@@ -24,6 +24,8 @@ def _of_result(result: ToolMessage) -> str:
     status = artifact.get("status") or ("error" if result.status == "error" else "ok")
     if status == "ok":
         return _of_success(str(result.text), result.name or "tool")
+    if artifact.get("as_it_stands"):
+        return str(result.text)
     if status in ("rejected", "expired"):
         return _of_refusal(result, artifact, status)
     if status == "skipped":

@@ -61,15 +61,20 @@ def build_graph(
     model: BaseChatModel,
     gatekeeper: Gatekeeper,
     checkpointer: Any,
+    *,
+    asks_back: bool = True,
 ) -> Any:
     """The compiled graph of a team, one node for each agent, named after it.
+
+    Args:
+        asks_back: an unclear message is answered with a question; otherwise with nothing.
 
     Raises:
         ConfigError: an agent has the name of a step of the graph.
     """
     router = Router(team, registry, model)
     graph = StateGraph(State)
-    graph.add_node("route", _route_node(router))
+    graph.add_node("route", _route_node(router, asks_back))
     graph.add_node("gate", _gate_node(gatekeeper))
     graph.add_node("approve", _approve_node)
     graph.add_node("act", _act_node(gatekeeper))
@@ -86,7 +91,7 @@ def build_graph(
     return graph.compile(checkpointer=checkpointer).with_config(recursion_limit=MAX_GRAPH_STEPS)
 
 
-def _route_node(router: Router) -> Node:
+def _route_node(router: Router, asks_back: bool) -> Node:
     async def route(state: State) -> State:
         routing = await router.route(state["messages"])
         update: State = {
@@ -96,7 +101,7 @@ def _route_node(router: Router) -> Node:
             "call": None,
             "route": {"targets": routing.targets, "reason": routing.reason, "usage": routing.usage},
         }
-        if routing.question:
+        if routing.question and asks_back:
             asked = {"question": routing.question, "options": routing.options}
             update["messages"] = [
                 AIMessage(_as_text(asked), id=new_id(), additional_kwargs={"clarification": asked})
@@ -229,7 +234,9 @@ def _act_node(gatekeeper: Gatekeeper) -> Node:
             return {"messages": [again], "call": None}
         if again:
             return {"call": again.state()}
-        return {"messages": [await gatekeeper.run(planned, thread_id)], "call": None}
+        done = await gatekeeper.run(planned, thread_id)
+        await gatekeeper.tell_of_failures(state["messages"], done, thread_id)
+        return {"messages": [done], "call": None}
 
     return act
 

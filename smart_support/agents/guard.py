@@ -5,32 +5,36 @@ decision, does not run, whatever model or agent asked. The graph only carries th
 """
 
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import orjson
-from langchain_core.messages import ToolMessage
+from langchain_core.messages import AnyMessage, ToolMessage
 
 from smart_support.agents.calls import (
     MAX_ARGUMENT_BYTES,
     PlannedCall,
     digest_of,
+    failures_in_a_row,
     result,
     storable,
     unasked,
+    words_of,
 )
 from smart_support.agents.spec import Team
 from smart_support.approvals.ledger import UNKNOWN, Ledger, what_to_check
 from smart_support.approvals.policy import Verdict
 from smart_support.approvals.queue import ApprovalQueue
 from smart_support.approvals.quota import Quota
-from smart_support.errors import InvalidArguments, SmartSupportError, ToolRefused
+from smart_support.errors import InvalidArguments, SmartSupportError, ToolFailed, ToolRefused, ToolUnavailable
 from smart_support.log import get_logger
 from smart_support.tools.attempt import attempted
 from smart_support.tools.handoff import ESCALATE, Escalate
 from smart_support.tools.registry import Access, Call, Registry, Tool
 
 log = get_logger()
+FAILURES_TO_TELL = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +54,9 @@ class Gate:
 class Gatekeeper:
     """Judges every tool call, and runs those that passed."""
 
-    def __init__(self, team: Team, registry: Registry, gate: Gate) -> None:
+    def __init__(self, team: Team, registry: Registry, gate: Gate, *, looks_only: bool = False) -> None:
+        """`looks_only`: no write passes, because a colleague is deciding on one already."""
+        self._looks_only = looks_only
         self._given = {spec.name: frozenset(spec.tools) for spec in team.agents}
         self._limits = {spec.name: spec.writes_per_hour for spec in team.agents}
         self._policy = team.policy
@@ -73,6 +79,12 @@ class Gatekeeper:
         if stopped and tool.access is Access.WRITE:
             text = "A colleague has just said no to an action of this request; the customer may ask anew."
             return result(call, text, agent, status="skipped")
+        if self._looks_only and tool.access is Access.WRITE:
+            text = (
+                f"{words_of(tool.name)} can't be asked for while a colleague is deciding on an earlier "
+                "request; please ask again when that is decided."
+            )
+            return result(call, text, agent, status="skipped", as_it_stands=True)
         try:
             planned = await self._plan(tool, call, agent, thread_id)
             if planned.need == "never":
@@ -123,6 +135,16 @@ class Gatekeeper:
         need = "ask" if fresh.need == "run" else fresh.need
         return replace(fresh, need=need, changed=_differences(planned.seen or {}, now or {}))
 
+    async def tell_of_failures(
+        self, messages: Sequence[AnyMessage], last: ToolMessage, thread_id: str
+    ) -> None:
+        """Have a human told where calls break again and again; noted on the last one's result."""
+        if failures_in_a_row([*messages, last]) != FAILURES_TO_TELL or "escalation" in last.artifact:
+            return
+        reason = f"{FAILURES_TO_TELL} calls in a row broke, the last of them {last.name}: {last.text}"
+        delivered = await self._gate.escalate(thread_id, reason, f"{thread_id}:{last.tool_call_id}")
+        last.artifact["escalation"] = {"reason": reason, "delivered": delivered}
+
     async def run(self, planned: PlannedCall, thread_id: str) -> ToolMessage:
         """Run one call: a read at once, a write through the ledger, and say what came of it."""
         message = await self._run(planned, thread_id)
@@ -141,14 +163,18 @@ class Gatekeeper:
         try:
             tool.check(planned.args)
             text, extra = await self._outcome(tool, planned, thread_id)
+        except (ToolFailed, ToolUnavailable) as error:
+            text, extra = error.message, {"status": "error", "broke": True}
         except SmartSupportError as error:
             text, extra = error.message, {"status": "error"}
         except TimeoutError:
             log.warning("tool_timed_out", tool=tool.name)
-            text, extra = f"{tool.name} took too long and was given up; try again later.", {"status": "error"}
+            text = f"{tool.name} took too long and was given up; try again later."
+            extra = {"status": "error", "broke": True}
         except Exception as error:
             log.error("tool_failed", tool=tool.name, error=repr(error))
-            text, extra = f"{tool.name} failed; try again later, or ask for a human.", {"status": "error"}
+            text = f"{tool.name} failed; try again later, or ask for a human."
+            extra = {"status": "error", "broke": True}
         spent = round((time.perf_counter() - started) * 1000, 1)
         log.info("tool_ran", tool=tool.name, status=extra["status"], duration_ms=spent)
         return result(call, text, planned.agent, duration_ms=spent, **extra)
@@ -189,8 +215,8 @@ class Gatekeeper:
     async def _forbidden(self, planned: PlannedCall, thread_id: str) -> ToolMessage:
         await self._gate.approvals.forbid(unasked(planned, thread_id))
         log.warning("forbidden_by_policy", tool=planned.tool)
-        text = f"{planned.tool} is not allowed here and was not asked for."
-        text += f" Reason: {planned.because}" if planned.because else ""
+        text = f"{words_of(planned.tool)} can't be done here, so nobody was asked."
+        text += f" {planned.because}" if planned.because else ""
         return await self._told(planned, thread_id, text, escalate=planned.escalate)
 
     async def _within_limit(self, planned: PlannedCall, thread_id: str) -> bool:
@@ -204,14 +230,15 @@ class Gatekeeper:
         because = f"{planned.agent} has made its {limit} writes of this hour"
         await self._gate.approvals.forbid(replace(unasked(planned, thread_id), because=because))
         text = (
-            f"{planned.tool} was not asked for: {because}. A colleague has been told; please try again later."
+            f"{words_of(planned.tool)} can't be asked for now: {because}. A colleague has been told; please "
+            "try again later."
         )
         return await self._told(planned, thread_id, text, escalate=True)
 
     async def _told(self, planned: PlannedCall, thread_id: str, text: str, *, escalate: bool) -> ToolMessage:
         """The answer to a call that may not be, and a human told of it where the policy says so."""
         call = {"id": planned.tool_call_id, "name": planned.tool}
-        extra: dict[str, Any] = {"customer_id": planned.customer_id}
+        extra: dict[str, Any] = {"customer_id": planned.customer_id, "as_it_stands": True}
         if escalate:
             reason = f"{planned.agent} wanted to: {planned.summary}. {text}"
             about = f"{thread_id}:{planned.tool_call_id}"

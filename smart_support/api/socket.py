@@ -13,6 +13,7 @@ from smart_support.approvals.approval import Approval
 from smart_support.auth import LOCAL_USER
 from smart_support.conversation.limits import checked_thread_id
 from smart_support.errors import InvalidJson, InvalidRequest, SmartSupportError, TooLarge, UnknownType
+from smart_support.escalation import EscalationRecord
 from smart_support.events import Shown
 from smart_support.log import get_logger
 
@@ -52,7 +53,7 @@ class _Connection:
         self._filled = asyncio.Event()
         self._ears: dict[str, _Ear] = {}
         self._resumed: dict[str, asyncio.Task[None]] = {}
-        self._stop_watching: Callable[[], None] | None = None
+        self._watching: tuple[Callable[[], None], ...] = ()
         self._frames: dict[Any, Callable[[dict[str, Any]], Awaitable[None]]] = {
             "message": self._message,
             "interrupt_response": self._interrupt_response,
@@ -162,9 +163,12 @@ class _Connection:
         approval = await self._services.turns.pending(thread_id, interrupt_id)
         self._attach(thread_id)
         decision = "edit" if args is not None else "approve" if approved else "reject"
-        await self._services.turns.decide(
+        decided = await self._services.turns.decide(
             approval.approval_id, decision, decided_by=LOCAL_USER, via="socket", reason=reason, args=args
         )
+        if decided.status == "pending":
+            # A second lead has to approve too; no event of the thread says so.
+            self._approval_changed(decided)
 
     async def _resume(self, frame: dict[str, Any]) -> None:
         thread_id = checked_thread_id(frame.get("thread_id"))
@@ -185,12 +189,20 @@ class _Connection:
             broadcast.leave(thread_id, listener)
 
     async def _watch_approvals(self, frame: dict[str, Any]) -> None:
-        if self._stop_watching is None:
-            self._stop_watching = self._services.approvals.watch(self._approval_changed)
+        if not self._watching:
+            self._watching = (
+                self._services.approvals.watch(self._approval_changed),
+                self._services.escalations.watch(self._escalation_changed),
+            )
         pending = await self._services.approvals.list("pending", limit=1000)
         recent = await self._services.approvals.recently_decided(RECENTLY_DECIDED)
         items = [approval.wire() for approval in (*pending, *recent)]
         self._send_object({"type": "approvals", "items": items})
+        escalations = [one.wire() for one in await self._services.escalations.list(open_only=True)]
+        self._send_object({"type": "escalations", "items": escalations})
+
+    def _escalation_changed(self, recorded: EscalationRecord) -> None:
+        self._send_object({"type": "escalation_record", "escalation": recorded.wire()})
 
     def _approval_changed(self, approval: Approval) -> None:
         self._send_object({"type": "approval", "approval": approval.wire()})
@@ -212,9 +224,9 @@ class _Connection:
     def _detach(self) -> None:
         for thread_id in [*self._ears, *self._resumed]:
             self._detach_thread(thread_id)
-        if self._stop_watching:
-            self._stop_watching()
-            self._stop_watching = None
+        for stop in self._watching:
+            stop()
+        self._watching = ()
 
 
 def _error(frame: dict[str, Any], code: str, message: str) -> dict[str, Any]:

@@ -164,11 +164,13 @@ class Ledger:
                     "now": clock.rfc3339(clock.now()),
                 },
             )
-            connection.execute(
-                "UPDATE approvals SET execution = :status WHERE approval_id = :approval_id",
+            approvals = connection.execute(
+                "UPDATE approvals SET execution = :status WHERE approval_id = :approval_id RETURNING effect",
                 {"status": status, "approval_id": rows[0]["approval_id"]},
             )
-            _audit(connection, "execution_ended", rows[0], {"status": status})
+            effect = orjson.loads(approvals[0]["effect"] or "null") if approvals else None
+            came_of_it = {"status": status, "effect": effect, "result": rows[0]["result"]}
+            _audit(connection, "execution_ended", rows[0], came_of_it)
             return _entry(rows[0])
 
         return await self._state.transact(work)

@@ -5,7 +5,6 @@ approved call does, and how a conversation goes on, is not known here.
 """
 
 import asyncio
-import builtins
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
@@ -14,19 +13,19 @@ from typing import Any
 import orjson
 
 from smart_support import audit, clock
-from smart_support.approvals.approval import STATUSES, Approval, Request, Status
+from smart_support.approvals.approval import Approval, Request, Status
 from smart_support.approvals.digest import digest
 from smart_support.approvals.policy import BY_POLICY
-from smart_support.errors import AlreadyDecided, Forbidden, InvalidRequest, NotFound
+from smart_support.approvals.search import Found, approval_of, load
+from smart_support.errors import AlreadyDecided, Forbidden, InvalidRequest
 from smart_support.log import get_logger
-from smart_support.storage.database import Connection, Row, StateDatabase
+from smart_support.storage.database import Connection, StateDatabase
 
 log = get_logger()
 
 OUTCOMES: dict[str, Status] = {"approve": "approved", "reject": "rejected", "edit": "edited"}
 MAX_REASON_CHARS = 2000
 
-_SELECT = "SELECT * FROM approvals WHERE approval_id = :id"
 _INSERT = """
     INSERT INTO approvals (approval_id, thread_id, interrupt_id, part, tool_call_id, customer_id, agent,
         action, args, requested_args, tool_version, digest, summary, effect, changed, risk, status,
@@ -44,11 +43,11 @@ _DECIDE = """
 """
 
 
-class ApprovalQueue:
+class ApprovalQueue(Found):
     """Everything that waits or waited for a human."""
 
     def __init__(self, state: StateDatabase, ttl_seconds: float) -> None:
-        self._state = state
+        super().__init__(state)
         self._ttl = timedelta(seconds=ttl_seconds)
         self._watchers: set[Callable[[Approval], None]] = set()
         self._changed = asyncio.Event()
@@ -138,10 +137,10 @@ class ApprovalQueue:
         self._tell(decided)
         return decided
 
-    async def expire_due(self) -> builtins.list[Approval]:
+    async def expire_due(self) -> list[Approval]:
         """Expire what is past its time; each is returned once, to whoever expired it."""
 
-        def work(connection: Connection) -> builtins.list[Approval]:
+        def work(connection: Connection) -> list[Approval]:
             due = connection.execute(
                 "SELECT approval_id FROM approvals WHERE status = 'pending' AND expires_at <= :now",
                 {"now": clock.rfc3339(clock.now())},
@@ -174,56 +173,6 @@ class ApprovalQueue:
             except TimeoutError:
                 return
 
-    async def get(self, approval_id: str) -> Approval:
-        """The approval of that id.
-
-        Raises:
-            NotFound: there is none.
-        """
-        return await self._state.transact(lambda c: _load(c, approval_id))
-
-    async def list(
-        self, status: str | None = None, *, limit: int = 100, before: str | None = None
-    ) -> builtins.list[Approval]:
-        """Approvals, the newest first.
-
-        Args:
-            status: only these; a status of `Approval` or None for all.
-            before: only those with a smaller `approval_id` (ids rise with time): the page after it.
-        """
-        if status is not None and status not in STATUSES:
-            raise InvalidRequest(f"status {status!r} is not one of {', '.join(STATUSES)}")
-        rows = await self._state.execute(
-            """SELECT * FROM approvals
-               WHERE (:status IS NULL OR status = :status) AND (:before IS NULL OR approval_id < :before)
-               ORDER BY approval_id DESC LIMIT :limit""",
-            {"status": status, "before": before, "limit": limit},
-        )
-        return [_approval(row) for row in rows]
-
-    async def recently_decided(self, limit: int) -> builtins.list[Approval]:
-        """What was decided or expired last, the latest first."""
-        rows = await self._state.execute(
-            """SELECT * FROM approvals WHERE status <> 'pending' ORDER BY decided_at DESC LIMIT :limit""",
-            {"limit": limit},
-        )
-        return [_approval(row) for row in rows]
-
-    async def of_thread(self, thread_id: str) -> builtins.list[Approval]:
-        """Every approval of one thread, the oldest first."""
-        rows = await self._state.execute(
-            "SELECT * FROM approvals WHERE thread_id = :thread_id ORDER BY approval_id",
-            {"thread_id": thread_id},
-        )
-        return [_approval(row) for row in rows]
-
-    async def not_resumed(self) -> builtins.list[Approval]:
-        """Decided or expired, but the conversation has not taken it up: what a crash left behind."""
-        rows = await self._state.execute(
-            "SELECT * FROM approvals WHERE status <> 'pending' AND resumed = 0 ORDER BY approval_id"
-        )
-        return [_approval(row) for row in rows]
-
     async def mark_resumed(self, *approval_ids: str) -> None:
         """The conversation has taken these decisions up."""
         for approval_id in approval_ids:
@@ -231,9 +180,11 @@ class ApprovalQueue:
                 "UPDATE approvals SET resumed = 1 WHERE approval_id = :id", {"id": approval_id}
             )
 
-    async def executed(self, approval_id: str) -> None:
-        """Tell the watchers that an approval's execution has changed."""
-        self._tell(await self.get(approval_id))
+    async def changed(self, approval_id: str) -> Approval:
+        """Tell the watchers that something about an approval has changed, and give it as it is now."""
+        approval = await self.get(approval_id)
+        self._tell(approval)
+        return approval
 
     def watch(self, watcher: Callable[[Approval], None]) -> Callable[[], None]:
         """Call `watcher` with every approval that changes from now on; returns how to stop."""
@@ -252,7 +203,7 @@ class ApprovalQueue:
             {"thread": wanted.thread_id, "interrupt": wanted.interrupt_id, "part": wanted.part},
         )
         if found:
-            return _approval(found[0]), False
+            return approval_of(found[0]), False
         approval_id, now = clock.new_id(), clock.now()
         bound = _digest_of(wanted, wanted.args)
         connection.execute(
@@ -297,7 +248,7 @@ class ApprovalQueue:
                 "asked_by": wanted.asked_by,
             },
         )
-        return _load(connection, approval_id), True
+        return load(connection, approval_id), True
 
     def _decide(
         self,
@@ -309,7 +260,7 @@ class ApprovalQueue:
         reason: str | None,
         args: Mapping[str, Any] | None,
     ) -> Approval:
-        current = _load(connection, approval_id)
+        current = load(connection, approval_id)
         if current.status != "pending":
             raise current.refusal()
         if clock.parse(current.expires_at) <= clock.now():
@@ -348,7 +299,7 @@ class ApprovalQueue:
             digest=current.digest,
             detail={"reason": reason},
         )
-        return _load(connection, current.approval_id)
+        return load(connection, current.approval_id)
 
     def _settle(
         self,
@@ -360,9 +311,10 @@ class ApprovalQueue:
         reason: str | None,
         args: Mapping[str, Any] | None,
     ) -> Approval:
-        current = _load(connection, approval_id)
+        current = load(connection, approval_id)
         final = dict(args) if args is not None else current.args
         bound = _digest_of(current, final)
+        before = {"args_before": current.args, "digest_before": current.digest}
         event_id = audit.append(
             connection,
             "decided",
@@ -371,7 +323,7 @@ class ApprovalQueue:
             thread_id=current.thread_id,
             approval_id=approval_id,
             digest=bound,
-            detail={"outcome": status, "reason": reason, "args": final, "digest_before": current.digest},
+            detail={"outcome": status, "reason": reason, "args": final} | before,
         )
         connection.execute(
             _DECIDE,
@@ -388,22 +340,7 @@ class ApprovalQueue:
                 "event_id": event_id,
             },
         )
-        return _load(connection, approval_id)
-
-
-def _load(connection: Connection, approval_id: str) -> Approval:
-    rows = connection.execute(_SELECT, {"id": approval_id})
-    if not rows:
-        raise NotFound(f"approval {approval_id[:64]!r}: there is none; see GET /api/v1/approvals")
-    return _approval(rows[0])
-
-
-def _approval(row: Row) -> Approval:
-    loaded = {name: orjson.loads(row[name]) for name in ("args", "requested_args")}
-    optional = ("effect", "changed", "facts")
-    loaded |= {name: orjson.loads(row[name]) if row[name] else None for name in optional}
-    loaded["votes"] = orjson.loads(row["votes"])
-    return Approval(**row | loaded | {"resumed": bool(row["resumed"])})
+        return load(connection, approval_id)
 
 
 def _digest_of(bound: Request | Approval, args: Mapping[str, Any]) -> str:

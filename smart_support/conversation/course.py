@@ -6,6 +6,7 @@ record of it all are `turns.py`'s and `recorder.py`'s.
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
+from itertools import takewhile
 from typing import Any
 
 from langchain_core.messages import AnyMessage, HumanMessage
@@ -16,27 +17,25 @@ from smart_support import clock
 from smart_support.approvals.approval import Approval
 from smart_support.approvals.ledger import UNKNOWN, Entry, Ledger, what_to_check
 from smart_support.approvals.queue import ApprovalQueue
+from smart_support.conversation.aside import Aside
 from smart_support.conversation.recorder import Recorder
 from smart_support.conversation.stream import STREAM_MODES, Spoken
+from smart_support.conversation.telling import decision_of, identity, interrupt_of, unseen
 from smart_support.conversation.waiting import Asked, answer, asked
 from smart_support.errors import ToolFailed
 from smart_support.events import (
-    Clarification,
-    Decision,
     Escalation,
-    Event,
-    Interrupt,
+    Failure,
     Message,
     MessageComplete,
     Record,
-    ToolCall,
-    ToolResult,
 )
 from smart_support.log import get_logger
 from smart_support.storage.event_log import EventLog
 from smart_support.tools.handoff import Escalate
 
 log = get_logger()
+FAILED_TURNS_TO_TELL = 2
 
 
 class Course:
@@ -51,12 +50,14 @@ class Course:
         ledger: Ledger,
         escalate: Escalate,
         event_log: EventLog,
+        aside: Aside | None = None,
     ) -> None:
         """
         Args:
             graph: a compiled LangGraph graph, or anything with its `astream` and `aget_state`.
             fallback_agent: who speaks where the graph does not say.
             escalate: tells a human that one is needed, for writes whose outcome is unknown.
+            aside: answers while an approval waits; without it a message then only hears who decides.
         """
         self._graph = graph
         # Only a real graph knows the option; it makes each step durable before the next begins.
@@ -66,6 +67,7 @@ class Course:
         self._ledger = ledger
         self._escalate = escalate
         self._log = event_log
+        self._aside = aside
 
     async def answer(self, recorder: Recorder, message: Message) -> None:
         """A customer's message: to the graph, unless a colleague is deciding on this thread."""
@@ -76,9 +78,11 @@ class Course:
             await self._use_up_unrun(recorder.thread_id)
         waiting = await self._waiting(recorder.thread_id)
         if waiting:
-            await self._say_who_decides(recorder, spoken, waiting)
+            await self._answer_aside(recorder, spoken, waiting, message)
             return
-        await self._drive(recorder, spoken, _as_input(message))
+        await self._drive(recorder, spoken, await self._with_what_was_said_aside(recorder, message))
+        if recorder.aside and self._aside:
+            await self._aside.end(recorder.thread_id, recorder.aside)
         await self._conclude(recorder, spoken)
 
     async def resume(self, recorder: Recorder, approval: Approval) -> None:
@@ -102,7 +106,11 @@ class Course:
         state = await self._state(recorder.thread_id)
         messages: list[AnyMessage] = list(getattr(state, "values", {}).get("messages", ()))
         await self._tell_untold(recorder, spoken, records, messages)
-        cut_off = _unseen(own, messages)
+        cut_off = unseen(own, messages)
+        waiting = self._asked(recorder.thread_id, state)
+        if cut_off and waiting:
+            await self._answer_aside(recorder, spoken, waiting, cut_off, own)
+            return
         if cut_off:
             await self._drive(recorder, spoken, _as_input(cut_off))
         elif _unfinished(state):
@@ -117,13 +125,13 @@ class Course:
         """Tell a decision once, and carry it out as far as the graph still waits for it."""
         recorder.customer_id = approval.customer_id or recorder.customer_id
         if not await self._log.has(recorder.thread_id, str(approval.event_id)):
-            await recorder.emit(_decision(approval), approval.event_id)
+            await recorder.emit(decision_of(approval), approval.event_id)
         waiting = await self._waiting(recorder.thread_id)
         if any(item.interrupt_id == approval.interrupt_id for item in waiting):
             await self._go_on(recorder, spoken, waiting)
         await recorder.settled()
         await self._approvals.mark_resumed(approval.approval_id)
-        await self._approvals.executed(approval.approval_id)
+        await self._approvals.changed(approval.approval_id)
 
     async def _tell_unrun(self, recorder: Recorder) -> None:
         """Raise `ToolFailed` where an approved call will not run, because its graph has forgotten it."""
@@ -219,10 +227,26 @@ class Course:
         delivered = await self._escalate(recorder.thread_id, reason, entry.approval_id)
         await recorder.emit(Escalation(reason=reason, delivered=delivered))
 
-    async def _drive(self, recorder: Recorder, spoken: Spoken, graph_input: Any) -> None:
-        config = {"configurable": {"thread_id": recorder.thread_id}}
+    async def tell_of_failures(self, recorder: Recorder) -> None:
+        """Have a human told once, where turn after turn of a conversation fails."""
+        records = await self._log.read(recorder.thread_id)
+        ends = [one for one in records if one.event.ends_turn and one.turn_id != recorder.turn_id]
+        failed = list(takewhile(lambda one: isinstance(one.event, Failure), reversed(ends)))
+        if len(failed) + 1 == FAILED_TURNS_TO_TELL:
+            reason = (
+                f"{FAILED_TURNS_TO_TELL} turns in a row have failed; the customer is left without an answer."
+            )
+            about = f"failing:{failed[-1].turn_id}"
+            delivered = await self._escalate(recorder.thread_id, reason, about)
+            await recorder.emit(Escalation(reason=reason, delivered=delivered))
+
+    async def _drive(
+        self, recorder: Recorder, spoken: Spoken, graph_input: Any, *, aside: str | None = None
+    ) -> None:
+        config = {"configurable": {"thread_id": aside or recorder.thread_id}}
+        graph = self._aside.graph if self._aside and aside else self._graph
         spoken.interrupted = False
-        stream = self._graph.astream(graph_input, config=config, stream_mode=STREAM_MODES, **self._options)
+        stream = graph.astream(graph_input, config=config, stream_mode=STREAM_MODES, **self._options)
         async for mode, chunk in stream:
             for event in spoken.events(mode, chunk):
                 recorder.customer_id = spoken.customer_id or recorder.customer_id
@@ -236,7 +260,7 @@ class Course:
         approval = await self._ask_next(waiting, recorder.spoken_by)
         if approval is not None:
             recorder.customer_id = approval.customer_id or recorder.customer_id
-            await recorder.emit(_interrupt(approval))
+            await recorder.emit(interrupt_of(approval))
         elif waiting:
             raise ToolFailed("This conversation is stuck on a decision already made; please start a new one.")
         else:
@@ -253,18 +277,51 @@ class Course:
             )
         )
 
-    async def _say_who_decides(self, recorder: Recorder, spoken: Spoken, waiting: list[Asked]) -> None:
+    async def _answer_aside(
+        self,
+        recorder: Recorder,
+        spoken: Spoken,
+        waiting: list[Asked],
+        message: Message,
+        before: Sequence[Record] = (),
+    ) -> None:
+        """Say who decides and until when; then answer what can be answered by looking.
+
+        Args:
+            before: what this turn told before a crash cut it off.
+        """
+        if not any(isinstance(one.event, Message) and one.event.role == "agent" for one in before):
+            await self._say_who_decides(recorder, waiting)
+        if self._aside is not None:
+            aside = await self._aside.begin(recorder.thread_id, waiting[0].interrupt_id)
+            state = await self._state(recorder.thread_id)
+            human = HumanMessage(message.content, id=message.message_id)
+            graph_input = await self._aside.input(aside, state.values["messages"], human)
+            if graph_input is None:
+                await self._tell_untold(recorder, spoken, list(before), await self._aside.messages(aside))
+            await self._drive(recorder, spoken, graph_input, aside=aside)
+        await self._complete(recorder, spoken)
+
+    async def _with_what_was_said_aside(self, recorder: Recorder, message: Message) -> dict[str, Any]:
+        """The message for the graph, after what was said aside since its last one."""
+        if not (recorder.aside and self._aside):
+            return _as_input(message)
+        state = await self._state(recorder.thread_id)
+        said = await self._aside.taken_back(recorder.aside, state.values.get("messages", ()))
+        return {"messages": [*said, *_as_input(message)["messages"]]}
+
+    async def _say_who_decides(self, recorder: Recorder, waiting: list[Asked]) -> None:
         approval = await self._ask_next(waiting, recorder.spoken_by)
         if approval is None:
             raise ToolFailed("This conversation is stuck on a decision already made; please start a new one.")
         until = clock.parse(approval.expires_at)
         text = (
             f"A colleague is deciding on this right now: {approval.summary.rstrip('.')}. They have until "
-            f"{until:%H:%M} UTC. Nothing is lost: as soon as it is decided I will tell you here, and then "
-            "you can send me your next request."
+            f"{until:%H:%M} UTC. Nothing is lost: as soon as it is decided I will tell you here."
         )
+        if self._aside:
+            text += " Until then I can look things up for you, and change nothing else."
         await recorder.emit(Message(role="agent", content=text, agent=approval.agent))
-        await self._complete(recorder, spoken)
 
     async def _ask_next(self, waiting: Iterable[Asked], asked_by: str | None) -> Approval | None:
         """The first approval still to be decided, put on the queue if it is not there yet."""
@@ -279,11 +336,11 @@ class Course:
         self, recorder: Recorder, spoken: Spoken, records: list[Record], messages: Sequence[AnyMessage]
     ) -> None:
         """Events of what the graph's checkpoint holds since the customer spoke, and the log does not."""
-        known = {_identity(record.event) for record in records}
+        known = {identity(record.event) for record in records}
         last_human = max((i for i, m in enumerate(messages) if isinstance(m, HumanMessage)), default=-1)
         for message in messages[last_human + 1 :]:
             for event in spoken.of_message(message):
-                if _identity(event) not in known:
+                if identity(event) not in known:
                     await recorder.emit(event)
 
     async def _not_taken_up(self, thread_id: str) -> list[Approval]:
@@ -291,7 +348,10 @@ class Course:
         return [one for one in approvals if one.status != "pending" and not one.resumed]
 
     async def _waiting(self, thread_id: str) -> list[Asked]:
-        return asked(thread_id, self._fallback_agent, _interrupts(await self._state(thread_id)))
+        return self._asked(thread_id, await self._state(thread_id))
+
+    def _asked(self, thread_id: str, state: Any) -> list[Asked]:
+        return asked(thread_id, self._fallback_agent, _interrupts(state))
 
     async def _state(self, thread_id: str) -> Any:
         return await self._graph.aget_state({"configurable": {"thread_id": thread_id}})
@@ -316,46 +376,3 @@ def _unfinished(state: Any) -> bool:
 
 def _as_input(message: Message) -> dict[str, Any]:
     return {"messages": [HumanMessage(message.content, id=message.message_id)]}
-
-
-def _unseen(own: list[Record], messages: Sequence[AnyMessage]) -> Message | None:
-    """The customer's message of a turn, if the graph never got it."""
-    seen = {message.id for message in messages}
-    for record in own:
-        event = record.event
-        if isinstance(event, Message) and event.role == "customer" and event.message_id not in seen:
-            return event
-    return None
-
-
-def _identity(event: Event) -> tuple[str, str | None]:
-    """What makes two tellings of a fact the same fact."""
-    if isinstance(event, (ToolCall, ToolResult)):
-        return event.type, event.tool_call_id
-    if isinstance(event, Message):
-        return event.type, event.message_id
-    if isinstance(event, Clarification):
-        return event.type, event.question
-    return event.type, getattr(event, "reason", None)
-
-
-def _decision(approval: Approval) -> Decision:
-    return Decision(
-        approval_id=approval.approval_id,
-        outcome="approved" if approval.status == "pending" else approval.status,
-        decided_by=approval.decided_by or "system",
-        reason=approval.reason,
-        args=approval.args if approval.status == "edited" else None,
-    )
-
-
-def _interrupt(approval: Approval) -> Interrupt:
-    return Interrupt(
-        interrupt_id=approval.interrupt_id,
-        approval_id=approval.approval_id,
-        action=approval.action,
-        args=approval.args,
-        agent=approval.agent,
-        expires_at=approval.expires_at,
-        summary=approval.summary,
-    )

@@ -14,6 +14,7 @@ class Recorder:
 
     Attributes:
         customer_id: put on every record from when it is known.
+        aside: the side thread on which messages were answered while an approval waited.
         spoken_by: who said the message that the turn goes back to.
         ended: an event that ends the turn was emitted.
     """
@@ -32,6 +33,7 @@ class Recorder:
         self.channel = session.turn_channel
         self.customer_id = session.customer_id
         self.spoken_by = session.spoken_by
+        self.aside = session.aside
         self.seq = session.last_seq
         self._from = session.last_seq
         self.ended = False

@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 import orjson
 
+from smart_support import clock
 from smart_support.errors import SmartSupportError
 from smart_support.events import (
     Clarification,
@@ -93,6 +94,7 @@ class Reply:
             self.escalation = payload(event)
         elif isinstance(event, Interrupt):
             self.status, self.approval_id, self.agent = "awaiting_approval", event.approval_id, event.agent
+            self.text = "\n\n".join(part for part in (self.text, _who_decides(event)) if part)
         elif isinstance(event, MessageComplete):
             self.status, self.usage = ("clarification" if self.clarification else "complete"), event.usage
         elif isinstance(event, Failure):
@@ -106,6 +108,15 @@ class Reply:
                 return
         call = {"tool": event.tool, "args": None, "tool_call_id": event.tool_call_id, "agent": event.agent}
         self.tool_calls.append(call | outcome)
+
+
+def _who_decides(event: Interrupt) -> str:
+    """What a customer is told at once; a socket's client has the same from the event."""
+    until = clock.parse(event.expires_at)
+    return (
+        f"A colleague has to approve this first: {event.summary.rstrip('.')}. They have until "
+        f"{until:%H:%M} UTC; I will tell you here what they decide."
+    )
 
 
 def _readable(content: str) -> Any:

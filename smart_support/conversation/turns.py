@@ -309,4 +309,5 @@ class TurnRunner:
         logger.error("turn_failed", code=code, error=repr(error), exc_info=error.__cause__ or error)
         await recorder.close_messages()
         if not recorder.ended:
+            await self._course.tell_of_failures(recorder)
             await recorder.emit(Failure(code=code, message=message))

@@ -199,6 +199,7 @@ async def test_agents_and_tools(client: httpx.AsyncClient) -> None:
         "description": "Pay back.",
         "access": "write",
         "policy": "ask",
+        "rules": [],
         "risk": "high",
         "idempotent": True,
         "version": "2",

@@ -8,23 +8,24 @@ import pytest
 from smart_support import audit, clock
 from smart_support.approvals.approval import Approval, Request
 from smart_support.approvals.queue import ApprovalQueue
+from smart_support.approvals.search import Wanted
 from smart_support.errors import AlreadyDecided, ApprovalExpired, InvalidRequest, NotFound
 from smart_support.storage.database import StateDatabase
 
-Wanted = Callable[..., Request]
+Make = Callable[..., Request]
 
 
 async def _decide(queue: ApprovalQueue, approval_id: str, decision: str, **more: object) -> Approval:
     return await queue.decide(approval_id, decision, decided_by="dana", via="rest", **more)  # type: ignore[arg-type]
 
 
-async def test_asking_twice_for_one_part_gives_the_first(queue: ApprovalQueue, wanted: Wanted) -> None:
+async def test_asking_twice_for_one_part_gives_the_first(queue: ApprovalQueue, wanted: Make) -> None:
     request = wanted()
     assert (await queue.request(request)).approval_id == (await queue.request(request)).approval_id
     assert len(await queue.list("pending")) == 1
 
 
-async def test_exactly_one_of_many_decisions_wins(queue: ApprovalQueue, wanted: Wanted) -> None:
+async def test_exactly_one_of_many_decisions_wins(queue: ApprovalQueue, wanted: Make) -> None:
     for _ in range(20):
         approval = await queue.request(wanted())
         tried = await asyncio.gather(
@@ -39,7 +40,7 @@ async def test_exactly_one_of_many_decisions_wins(queue: ApprovalQueue, wanted: 
 
 
 async def test_an_edit_has_its_own_digest_and_keeps_what_was_asked(
-    queue: ApprovalQueue, wanted: Wanted
+    queue: ApprovalQueue, wanted: Make
 ) -> None:
     asked = await queue.request(wanted())
     edited = await _decide(queue, asked.approval_id, "edit", args={"order_id": "1046"})
@@ -54,7 +55,7 @@ async def test_an_edit_has_its_own_digest_and_keeps_what_was_asked(
     [("maybe", {}), ("edit", {}), ("approve", {"args": {}}), ("reject", {"reason": "x" * 2001})],
 )
 async def test_a_decision_that_is_none_changes_nothing(
-    queue: ApprovalQueue, wanted: Wanted, decision: str, more: dict[str, object]
+    queue: ApprovalQueue, wanted: Make, decision: str, more: dict[str, object]
 ) -> None:
     approval = await queue.request(wanted())
     with pytest.raises(InvalidRequest):
@@ -67,7 +68,7 @@ async def test_what_is_unknown_is_not_found(queue: ApprovalQueue) -> None:
         await _decide(queue, "nothing", "approve")
 
 
-async def test_past_its_time_it_can_not_be_approved(queue: ApprovalQueue, wanted: Wanted) -> None:
+async def test_past_its_time_it_can_not_be_approved(queue: ApprovalQueue, wanted: Make) -> None:
     approval = await queue.request(wanted())
     clock.advance(61)
     with pytest.raises(ApprovalExpired):
@@ -78,7 +79,7 @@ async def test_past_its_time_it_can_not_be_approved(queue: ApprovalQueue, wanted
     assert (await queue.get(approval.approval_id)).status == "expired"
 
 
-async def test_waiting_ends_when_something_is_due(queue: ApprovalQueue, wanted: Wanted) -> None:
+async def test_waiting_ends_when_something_is_due(queue: ApprovalQueue, wanted: Make) -> None:
     waiting = asyncio.create_task(queue.wait_until_due())
     await asyncio.sleep(0)
     assert not waiting.done()
@@ -88,7 +89,7 @@ async def test_waiting_ends_when_something_is_due(queue: ApprovalQueue, wanted: 
     await asyncio.wait_for(waiting, 5)
 
 
-async def test_watchers_hear_of_each_change(queue: ApprovalQueue, wanted: Wanted) -> None:
+async def test_watchers_hear_of_each_change(queue: ApprovalQueue, wanted: Make) -> None:
     heard: list[str] = []
     stop = queue.watch(lambda approval: heard.append(approval.status))
     approval = await queue.request(wanted())
@@ -98,16 +99,53 @@ async def test_watchers_hear_of_each_change(queue: ApprovalQueue, wanted: Wanted
     assert heard == ["pending", "rejected"]
 
 
-async def test_pages_follow_each_other_without_gap_or_repeat(queue: ApprovalQueue, wanted: Wanted) -> None:
-    made = [(await queue.request(wanted())).approval_id for _ in range(7)]
-    first = await queue.list(limit=3)
-    second = await queue.list(limit=3, before=first[-1].approval_id)
-    third = await queue.list(limit=3, before=second[-1].approval_id)
-    assert [one.approval_id for one in first + second + third] == sorted(made, reverse=True)
+async def test_pages_follow_each_other_without_gap_or_repeat(queue: ApprovalQueue, wanted: Make) -> None:
+    asked = [await queue.request(wanted(risk=risk)) for risk in ("low", "high", "medium", "low", "high") * 2]
+    made, risks = [one.approval_id for one in asked], {one.approval_id: one.risk for one in asked}
+    by_risk = {"high": 0, "medium": 1, "low": 2}
+    expected = {
+        "newest": made[::-1],
+        "oldest": made,
+        "risk": sorted(made, key=lambda one: (by_risk[risks[one]], one)),
+    }
+    for sort, order in expected.items():
+        found: list[str] = []
+        cursor: str | None = None
+        while cursor is not None or not found:
+            page, cursor = await queue.find(Wanted(sort=sort, limit=3, cursor=cursor))  # type: ignore[arg-type]
+            found += [one.approval_id for one in page]
+        assert found == order
+
+
+@pytest.mark.parametrize(
+    ("filters", "expected"),
+    [
+        ({"q": "1043"}, {"b"}),
+        ({"q": "CANCEL"}, {"a", "b"}),
+        ({"q": "100%"}, set()),
+        ({"q": "_"}, {"a", "b", "c"}),
+        ({"agent": "discount"}, {"c"}),
+        ({"action": "cancel_order", "risk": "high"}, {"b"}),
+        ({"customer_id": "C-1"}, {"a"}),
+        ({"status": "expired"}, set()),
+    ],
+)
+async def test_filters_and_words_find_what_they_say(
+    queue: ApprovalQueue, wanted: Make, filters: dict[str, str], expected: set[str]
+) -> None:
+    coupon = {"agent": "discount", "action": "generate_coupon", "summary": "Make a coupon of 10"}
+    asked = {
+        "a": wanted(customer_id="C-1"),
+        "b": wanted(risk="high", args={"order_id": "1043"}, customer_id=None),
+        "c": wanted(**coupon, args={"percent": 10}),
+    }
+    ids = {(await queue.request(request)).approval_id: name for name, request in asked.items()}
+    found, _ = await queue.find(Wanted(**filters))  # type: ignore[arg-type]
+    assert {ids[one.approval_id] for one in found} == expected
 
 
 async def test_the_audit_trail_notices_a_changed_a_lost_and_a_moved_row(
-    queue: ApprovalQueue, wanted: Wanted, state: StateDatabase
+    queue: ApprovalQueue, wanted: Make, state: StateDatabase
 ) -> None:
     for word in ("approve", "reject", "approve"):
         await _decide(queue, (await queue.request(wanted())).approval_id, word)

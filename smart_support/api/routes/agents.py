@@ -10,7 +10,7 @@ from smart_support.api.envelope import answer
 from smart_support.tools.registry import Access
 
 router = APIRouter(tags=["agents"])
-# What the gate does with a call: a write waits for a human, a read runs.
+# What the gate does with a call that no rule speaks of: a write waits for a human, a read runs.
 POLICY = {Access.READ: "run", Access.WRITE: "ask"}
 
 
@@ -27,6 +27,7 @@ async def list_agents(services: Any = Depends(services)) -> Response:
                 "tools": list(agent.tools),
                 "examples": list(agent.examples),
                 "fallback": agent.name == team.fallback,
+                "writes_per_hour": agent.writes_per_hour,
             }
             for agent in team.agents
         ]
@@ -44,6 +45,7 @@ async def list_tools(services: Any = Depends(services)) -> Response:
                 "description": tool.description,
                 "access": str(tool.access),
                 "policy": POLICY[tool.access],
+                "rules": services.team.policy.of_tool(tool.name) if tool.access is Access.WRITE else [],
                 "risk": tool.risk,
                 "idempotent": tool.idempotent,
                 "version": tool.version,

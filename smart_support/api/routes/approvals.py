@@ -1,6 +1,6 @@
-"""`/approvals`: what waits for a human, and the decision."""
+"""`/approvals`: what waits or waited for a human, deciding it, and working on it together."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import Response
@@ -8,30 +8,71 @@ from pydantic import BaseModel, Field
 
 from smart_support.api.dependencies import services
 from smart_support.api.envelope import answer
+from smart_support.approvals.search import Wanted
 from smart_support.auth import LOCAL_USER
+from smart_support.errors import SmartSupportError
 
 router = APIRouter(prefix="/approvals", tags=["approvals"])
+MAX_BATCH = 100
+Status = Literal["pending", "approved", "rejected", "edited", "expired"]
 
 
 class DecisionRequest(BaseModel):
-    """A human's word on an approval."""
+    """What a human decides."""
 
     decision: Literal["approve", "reject", "edit"]
     reason: str | None = Field(None, max_length=2000)
     args: dict[str, Any] | None = Field(None, description="with `edit`: the arguments to run instead")
 
 
+class BatchRequest(BaseModel):
+    """One decision for several approvals, each of which still has its own outcome."""
+
+    approval_ids: list[Annotated[str, Field(max_length=64)]] = Field(min_length=1, max_length=MAX_BATCH)
+    decision: Literal["approve", "reject"]
+    reason: str | None = Field(None, max_length=2000)
+
+
+class NoteRequest(BaseModel):
+    """A note for whoever looks at the approval next."""
+
+    text: str = Field(description="1 to 2,000 characters")
+
+
+class Filters(BaseModel):
+    """Which approvals, in which order."""
+
+    status: Status | None = None
+    agent: str | None = Field(None, max_length=100)
+    action: str | None = Field(None, max_length=100)
+    risk: Literal["low", "medium", "high"] | None = None
+    customer_id: str | None = Field(None, max_length=200)
+    q: str | None = Field(None, max_length=200, description="words in the summary, arguments, customer")
+    sort: Literal["newest", "oldest", "risk"] = "newest"
+    limit: int = Field(50, ge=1, le=100)
+    cursor: str | None = Field(None, max_length=80)
+
+
 @router.get("")
-async def list_approvals(
-    status: Literal["pending", "approved", "rejected", "edited", "expired"] | None = None,
-    limit: int = Query(50, ge=1, le=100),
-    cursor: str | None = Query(None, max_length=64),
-    services: Any = Depends(services),
-) -> Response:
-    """Approvals, the newest first."""
-    found = await services.approvals.list(status, limit=limit + 1, before=cursor)
-    more = found[limit - 1].approval_id if len(found) > limit else None
-    return answer([approval.wire() for approval in found[:limit]], meta={"next_cursor": more})
+async def list_approvals(filters: Annotated[Filters, Query()], services: Any = Depends(services)) -> Response:
+    """Approvals: the newest first, the oldest first, or the riskiest and of those the oldest first."""
+    found, cursor = await services.approvals.find(Wanted(**filters.model_dump()))
+    return answer([approval.wire() for approval in found], meta={"next_cursor": cursor})
+
+
+@router.post("/batch")
+async def decide_several(body: BatchRequest, services: Any = Depends(services)) -> Response:
+    """Decide several at once. Each is decided by itself: the answer tells for each what came of it."""
+    outcomes = []
+    for approval_id in dict.fromkeys(body.approval_ids):
+        how = {"decided_by": LOCAL_USER, "via": "rest", "reason": body.reason}
+        try:
+            decided = await services.turns.decide(approval_id, body.decision, **how)
+            outcomes.append({"approval_id": approval_id, "approval": decided.wire(), "error": None})
+        except SmartSupportError as error:
+            told = {"code": error.code, "message": error.message}
+            outcomes.append({"approval_id": approval_id, "approval": None, "error": told})
+    return answer(outcomes)
 
 
 @router.get("/{approval_id}")
@@ -40,10 +81,37 @@ async def get_approval(approval_id: str, services: Any = Depends(services)) -> R
     return answer((await services.approvals.get(approval_id)).wire())
 
 
+@router.get("/{approval_id}/history")
+async def get_history(approval_id: str, services: Any = Depends(services)) -> Response:
+    """All that happened to one approval: asked, claimed, noted, decided, executed; the oldest first."""
+    return answer(await services.approvals.history(approval_id))
+
+
 @router.post("/{approval_id}/decision")
 async def decide(approval_id: str, body: DecisionRequest, services: Any = Depends(services)) -> Response:
-    """Decide. Answers as soon as the decision is durable; the conversation goes on by itself."""
+    """Decide. Answers as soon as the decision is durable; the conversation goes on by itself.
+
+    Where two leads are needed, the first approval leaves it pending, with a vote.
+    """
     decided = await services.turns.decide(
         approval_id, body.decision, decided_by=LOCAL_USER, via="rest", reason=body.reason, args=body.args
     )
     return answer(decided.wire())
+
+
+@router.post("/{approval_id}/claim")
+async def claim(approval_id: str, services: Any = Depends(services)) -> Response:
+    """Say that one is at work on it; the claim lapses after five minutes."""
+    return answer((await services.desk.claim(approval_id, by=LOCAL_USER, via="rest")).wire())
+
+
+@router.delete("/{approval_id}/claim")
+async def release(approval_id: str, services: Any = Depends(services)) -> Response:
+    """Give the claim back."""
+    return answer((await services.desk.release(approval_id, by=LOCAL_USER, via="rest")).wire())
+
+
+@router.post("/{approval_id}/notes")
+async def note(approval_id: str, body: NoteRequest, services: Any = Depends(services)) -> Response:
+    """Leave a note; it is in the approval's history."""
+    return answer((await services.desk.note(approval_id, body.text, by=LOCAL_USER, via="rest")).wire())

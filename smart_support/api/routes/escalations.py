@@ -1,0 +1,34 @@
+"""`/escalations`: where a human was asked for, whether they could be told, and telling them again."""
+
+from typing import Any
+
+from fastapi import APIRouter, Depends, Query
+from fastapi.responses import Response
+
+from smart_support.api.dependencies import services
+from smart_support.api.envelope import answer
+from smart_support.auth import LOCAL_USER
+
+router = APIRouter(prefix="/escalations", tags=["escalations"])
+
+
+@router.get("")
+async def list_escalations(
+    open: bool = Query(False, description="only those that nobody has seen to yet"),
+    limit: int = Query(100, ge=1, le=100),
+    services: Any = Depends(services),
+) -> Response:
+    """Escalations, the newest first, each with the state of its delivery."""
+    return answer([one.wire() for one in await services.escalations.list(open_only=open, limit=limit)])
+
+
+@router.post("/{escalation_id}/resend")
+async def resend(escalation_id: str, services: Any = Depends(services)) -> Response:
+    """Try a dead letter again; answers with what came of it."""
+    return answer((await services.escalations.resend(escalation_id)).wire())
+
+
+@router.post("/{escalation_id}/handled")
+async def handled(escalation_id: str, services: Any = Depends(services)) -> Response:
+    """Say that somebody has seen to it."""
+    return answer((await services.escalations.handled(escalation_id, LOCAL_USER)).wire())

@@ -1,0 +1,102 @@
+"""Working in the queue together: claims that lapse, notes that stay, and a history of it all."""
+
+import pytest
+
+from smart_support import clock
+from smart_support.approvals.approval import Approval
+from smart_support.approvals.desk import CLAIM, Desk
+from smart_support.approvals.queue import ApprovalQueue
+from smart_support.errors import AlreadyClaimed, AlreadyDecided, Forbidden, InvalidRequest, NotFound
+from smart_support.storage.database import StateDatabase
+from tests.approvals.test_queue import Make
+
+
+@pytest.fixture
+def desk(state: StateDatabase, queue: ApprovalQueue) -> Desk:
+    return Desk(state, queue)
+
+
+async def test_a_claim_is_seen_and_lapses(state: StateDatabase, wanted: Make) -> None:
+    queue = ApprovalQueue(state, ttl_seconds=3600)
+    desk, approval = Desk(state, queue), await queue.request(wanted())
+    told: list[Approval] = []
+    queue.watch(told.append)
+    await desk.claim(approval.approval_id, by="dana", via="rest")
+    assert told[-1].holder == "dana"
+    with pytest.raises(AlreadyClaimed, match="dana is at work on it until"):
+        await desk.claim(approval.approval_id, by="kim", via="rest")
+    with pytest.raises(AlreadyClaimed):
+        await desk.release(approval.approval_id, by="kim", via="rest")
+    clock.advance(CLAIM.total_seconds())
+    assert (await desk.claim(approval.approval_id, by="kim", via="rest")).holder == "kim"
+    assert (await desk.release(approval.approval_id, by="kim", via="rest")).holder is None
+    assert (await desk.release(approval.approval_id, by="dana", via="rest")).holder is None
+
+
+async def test_a_claim_keeps_nobody_from_deciding_and_ends_with_it(
+    desk: Desk, queue: ApprovalQueue, wanted: Make
+) -> None:
+    approval = await queue.request(wanted())
+    await desk.claim(approval.approval_id, by="dana", via="rest")
+    decided = await queue.decide(approval.approval_id, "approve", decided_by="kim", via="rest")
+    assert (decided.status, decided.decided_by, decided.holder) == ("approved", "kim", None)
+    with pytest.raises(AlreadyDecided):
+        await desk.claim(approval.approval_id, by="dana", via="rest")
+
+
+async def test_the_history_tells_everything_in_its_order(
+    desk: Desk, queue: ApprovalQueue, wanted: Make
+) -> None:
+    approval = await queue.request(wanted())
+    await desk.claim(approval.approval_id, by="dana", via="console")
+    noted = await desk.note(approval.approval_id, " called the customer ", by="dana", via="console")
+    assert noted.notes == 1
+    await queue.decide(approval.approval_id, "reject", decided_by="dana", via="rest", reason="no")
+    history = await queue.history(approval.approval_id)
+    assert [row["kind"] for row in history] == ["requested", "claimed", "noted", "decided"]
+    assert history[2]["detail"] == {"text": "called the customer"}
+    assert (history[3]["actor"], history[3]["via"], history[3]["detail"]["reason"]) == ("dana", "rest", "no")
+
+
+async def test_bad_notes_and_unknown_approvals_are_refused(
+    desk: Desk, queue: ApprovalQueue, wanted: Make
+) -> None:
+    approval = await queue.request(wanted())
+    for text in ("", " \n", "x" * 2001):
+        with pytest.raises(InvalidRequest):
+            await desk.note(approval.approval_id, text, by="dana", via="rest")
+    with pytest.raises(NotFound):
+        await desk.claim("nothing", by="dana", via="rest")
+    with pytest.raises(NotFound):
+        await queue.history("nothing")
+
+
+async def test_two_leads_are_two_people(queue: ApprovalQueue, wanted: Make) -> None:
+    approval_id = (await queue.request(wanted(need="two_leads"))).approval_id
+    first = await queue.decide(approval_id, "approve", decided_by="dana", via="rest")
+    assert (first.status, first.execution) == ("pending", None)
+    with pytest.raises(AlreadyDecided, match="already approved once by dana"):
+        await queue.decide(approval_id, "approve", decided_by="dana", via="socket")
+    with pytest.raises(InvalidRequest, match="needs two leads"):
+        await queue.decide(approval_id, "edit", decided_by="kim", via="rest", args={"order_id": "2"})
+    second = await queue.decide(approval_id, "approve", decided_by="kim", via="rest")
+    assert (second.status, second.decided_by, second.execution) == ("approved", "dana and kim", "not_started")
+    kinds = [row["kind"] for row in await queue.history(approval_id)]
+    assert kinds == ["requested", "approved_once", "decided"]
+
+
+async def test_one_no_is_enough_where_two_leads_are_needed(queue: ApprovalQueue, wanted: Make) -> None:
+    approval_id = (await queue.request(wanted(need="two_leads"))).approval_id
+    await queue.decide(approval_id, "approve", decided_by="dana", via="rest")
+    decided = await queue.decide(approval_id, "reject", decided_by="dana", via="rest")
+    assert (decided.status, decided.decided_by) == ("rejected", "dana")
+
+
+async def test_nobody_approves_what_they_asked_for(queue: ApprovalQueue, wanted: Make) -> None:
+    approval_id = (await queue.request(wanted(asked_by="dana"))).approval_id
+    for decision, args in (("approve", None), ("edit", {"order_id": "2"})):
+        with pytest.raises(Forbidden, match="you asked for this yourself"):
+            await queue.decide(approval_id, decision, decided_by="dana", via="rest", args=args)
+    assert (await queue.decide(approval_id, "approve", decided_by="kim", via="rest")).status == "approved"
+    own = (await queue.request(wanted(asked_by="dana"))).approval_id
+    assert (await queue.decide(own, "reject", decided_by="dana", via="rest")).status == "rejected"

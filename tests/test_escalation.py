@@ -1,0 +1,116 @@
+"""Escalations against a real webhook: signed, recorded before they are sent, told once, resent by hand."""
+
+import hashlib
+import hmac
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import orjson
+import pytest
+
+from smart_support import Settings
+from smart_support.escalation import ATTEMPTS, EscalationRecord, Escalations
+from smart_support.storage.database import StateDatabase
+
+
+class Webhook:
+    """What an operator runs: takes posts, answers with the statuses it is told."""
+
+    def __init__(self) -> None:
+        self.answers: list[int] = []
+        self.got: list[tuple[dict[str, str], bytes]] = []
+        hook = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                hook.got.append((dict(self.headers), body))
+                self.send_response(hook.answers.pop(0) if hook.answers else 204)
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None: ...
+
+        self.server = HTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}/hook"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+
+@pytest.fixture
+def webhook() -> Iterator[Webhook]:
+    hook = Webhook()
+    yield hook
+    hook.server.shutdown()
+    hook.server.server_close()
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Iterator[StateDatabase]:
+    database = StateDatabase(tmp_path / "state.sqlite")
+    yield database
+    database.close()
+
+
+def _escalations(state: StateDatabase, url: str = "") -> Escalations:
+    return Escalations(state, Settings(escalation_webhook_url=url, escalation_webhook_secret="s3cret"))
+
+
+async def test_it_is_signed_over_time_and_body(state: StateDatabase, webhook: Webhook) -> None:
+    assert await _escalations(state, webhook.url).escalate("t", "A person, please")
+    headers, body = webhook.got[0]
+    signed = headers["X-Smart-Support-Timestamp"].encode() + b"." + body
+    expected = "sha256=" + hmac.new(b"s3cret", signed, hashlib.sha256).hexdigest()
+    assert headers["X-Smart-Support-Signature"] == expected
+    assert orjson.loads(body)["reason"] == "A person, please"
+
+
+async def test_a_failing_webhook_is_tried_again_then_kept_as_a_dead_letter_and_resent(
+    state: StateDatabase, webhook: Webhook
+) -> None:
+    escalations = _escalations(state, webhook.url)
+    told: list[EscalationRecord] = []
+    escalations.watch(told.append)
+    webhook.answers = [500] * ATTEMPTS
+    assert not await escalations.escalate("t", "help")
+    dead = (await escalations.list())[0]
+    assert (dead.status, dead.attempts, dead.error) == ("failed", ATTEMPTS, "The webhook answered 500.")
+    sent = await escalations.resend(dead.escalation_id)
+    assert (sent.status, sent.attempts, sent.error) == ("delivered", ATTEMPTS + 1, None)
+    ids = {orjson.loads(body)["id"] for _, body in webhook.got}
+    assert ids == {dead.escalation_id}
+    assert [one.status for one in told] == ["failed", "delivered"]
+
+
+async def test_the_second_try_may_succeed(state: StateDatabase, webhook: Webhook) -> None:
+    webhook.answers = [503]
+    assert await _escalations(state, webhook.url).escalate("t", "help")
+    assert len(webhook.got) == 2
+
+
+async def test_the_same_thing_is_told_once(state: StateDatabase, webhook: Webhook) -> None:
+    escalations = _escalations(state, webhook.url)
+    assert [await escalations.escalate("t", "unknown", "approval-1") for _ in range(2)] == [True, True]
+    assert len(webhook.got) == 1
+    assert len(await escalations.list()) == 1
+
+
+async def test_what_a_crash_cut_off_is_sent_at_the_next_start(state: StateDatabase, webhook: Webhook) -> None:
+    await state.execute(
+        """INSERT INTO escalations (escalation_id, thread_id, reason, status, requested_at)
+           VALUES ('e', 't', 'help', 'sending', '2026-11-01T00:00:00.000000Z')"""
+    )
+    await _escalations(state, webhook.url).resend_left_behind()
+    assert (await _escalations(state).list())[0].status == "delivered"
+
+
+async def test_without_a_webhook_the_console_still_has_it_until_somebody_has_seen_to_it(
+    state: StateDatabase,
+) -> None:
+    escalations = _escalations(state)
+    assert not await escalations.escalate("t", "help")
+    open_ones = await escalations.list(open_only=True)
+    assert [one.status for one in open_ones] == ["no_webhook"]
+    assert (await escalations.handled(open_ones[0].escalation_id, "dana")).handled_by == "dana"
+    assert (await escalations.handled(open_ones[0].escalation_id, "kim")).handled_by == "dana"
+    assert await escalations.list(open_only=True) == []
