@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 import orjson
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from fastapi.responses import Response
 from fastapi.staticfiles import StaticFiles
 
 from pages import analytics, approvals, chat, replay, theme
 from pages.gradio_api import add_api
 from pages.policy import ContentPolicy
+from smart_support.auth import User
 
 if TYPE_CHECKING:
     from smart_support.application import Services
@@ -25,6 +26,8 @@ _SHELL = """
   <span class="ss-gap"></span>
   <span class="ss-chip ss-model" title="What answers the customers">{model}</span>
   <button type="button" class="ss-chip ss-pending" id="ss-pending">Nothing pending</button>
+  <form id="ss-me" method="post" action="/logout" hidden><span class="ss-chip"></span>
+    <button class="ss-button ss-button--plain">Log out</button></form>
   <button type="button" class="ss-button ss-button--plain" id="ss-look" aria-label="Light or dark">◐</button>
 </header>
 <div class="ss-banner" role="alert">The connection to the server is lost. It will come back by itself.</div>
@@ -70,10 +73,17 @@ def mount(app: FastAPI, services: "Services") -> None:
         ssr_mode=False,
         run_history=False,
         mcp_server=False,
+        auth_dependency=_username if services.accounts.asked_for else None,
         footer_links=["api"],
         theme=theme.theme(),
         head=_config(services) + theme.head(),
     )
+
+
+def _username(request: Request) -> str:
+    """Who the guard at the door has let in: what Gradio hands to the console's functions."""
+    user: User = request.state.user
+    return user.name
 
 
 class _Fresh(StaticFiles):

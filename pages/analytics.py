@@ -8,7 +8,9 @@ import gradio as gr
 import pandas as pd
 
 from pages.plain import visible
+from pages.who import asking
 from smart_support import clock
+from smart_support.auth import Role
 from smart_support.errors import SmartSupportError
 
 if TYPE_CHECKING:
@@ -52,8 +54,9 @@ def build(services: "Services", tab: gr.Tab) -> None:
             tools = _plot(gr.BarPlot, "tool", "Tool calls", "result", scale=3, sort="-y", angle=-15)
         latest = gr.HTML(apply_default_css=False, elem_classes="ss-raw")
 
-    async def figures(range_: str) -> tuple[Any, ...]:
+    async def figures(range_: str, request: gr.Request) -> tuple[Any, ...]:
         try:
+            asking(services, request).must_be(Role.LEAD)
             found = await services.metrics.analytics(range_)
             listed, _ = await services.metrics.conversations(limit=LATEST, since=found["since"])
         except SmartSupportError as error:

@@ -4,6 +4,7 @@ The page keeps one follower at a time: a generator that ends when the thread is 
 the thread later (a decision, another door's message) is seen by the page's socket, which starts the next.
 """
 
+import contextlib
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +13,10 @@ import orjson
 
 from pages import plain
 from pages.transcript import Transcript
+from pages.who import asking
+from smart_support.auth import User
 from smart_support.conversation.steps import in_steps
-from smart_support.errors import SmartSupportError
+from smart_support.errors import Forbidden, SmartSupportError
 
 if TYPE_CHECKING:
     from smart_support.application import Services
@@ -77,17 +80,19 @@ def _connect(
     thread: gr.Textbox,
     link: gr.HTML,
 ) -> None:
-    async def follow(thread_id: str) -> AsyncIterator[Any]:
-        async for drawn, state in followed(services, thread_id):
-            yield drawn, state
+    async def follow(thread_id: str, request: gr.Request) -> AsyncIterator[Any]:
+        with contextlib.suppress(Forbidden):
+            await services.session_manager.check_theirs(thread_id, asking(services, request))
+            async for drawn, state in followed(services, thread_id):
+                yield drawn, state
 
-    async def say(content: str, thread_id: str) -> tuple[Any, str]:
-        problem = await _say(services, thread_id, content)
+    async def say(content: str, thread_id: str, request: gr.Request) -> tuple[Any, str]:
+        problem = await _say(services, thread_id, content, asking(services, request))
         return (gr.skip() if problem else ""), problem
 
-    async def choose(choice: gr.SelectData, thread_id: str) -> str:
+    async def choose(choice: gr.SelectData, thread_id: str, request: gr.Request) -> str:
         chosen = choice.value["text"] if isinstance(choice.value, dict) else choice.value
-        return await _say(services, thread_id, str(chosen))
+        return await _say(services, thread_id, str(chosen), asking(services, request))
 
     looks = gr.on(
         [console.load, link.submit],
@@ -143,12 +148,12 @@ def _state(thread_id: str, transcript: Transcript, *, rest: bool) -> str:
     return orjson.dumps({"thread_id": thread_id, "seq": transcript.seq, "rest": rest}).decode()
 
 
-async def _say(services: "Services", thread_id: str, content: str) -> str:
+async def _say(services: "Services", thread_id: str, content: str, by: User) -> str:
     """Take a message; what to tell where it was not taken."""
     if not content.strip():
         return ""
     try:
-        await services.turns.say(thread_id, content, channel="console")
+        await services.turns.say(thread_id, content, channel="console", by=by)
     except SmartSupportError as error:
         return f'<div class="ss-note ss-note--red" role="alert">{plain.html(error.message)}</div>'
     return ""

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from pages.who import asking
 from smart_support import clock
-from smart_support.auth import LOCAL_USER
+from smart_support.auth import Role, User
 from smart_support.conversation.reply import Reply
 from smart_support.conversation.steps import in_steps
 from smart_support.errors import SmartSupportError
@@ -19,16 +20,26 @@ if TYPE_CHECKING:
     from smart_support.application import Services
 
 SECONDS_BETWEEN_STEPS = 0.1
+# Gradio gives each call its request; the default only keeps the parameter out of the public signature.
+_OF_GRADIO: Any = None
 
 
 def add_api(services: "Services") -> None:
     """Register the functions; call it inside the console's Blocks."""
 
-    async def chat(message: str, thread_id: str = "") -> AsyncIterator[dict[str, Any]]:
+    def lead(request: gr.Request) -> User:
+        who = asking(services, request)
+        who.must_be(Role.LEAD)
+        return who
+
+    async def chat(
+        message: str, thread_id: str = "", request: gr.Request = _OF_GRADIO
+    ) -> AsyncIterator[dict[str, Any]]:
         """Say something in a conversation; an empty thread_id begins a new one. The last object is final."""
         reply = Reply(thread_id or clock.new_id())
         try:
-            events = services.turns.converse(reply.thread_id, message, channel="gradio")
+            who = asking(services, request)
+            events = services.turns.converse(reply.thread_id, message, channel="gradio", by=who)
             async for step in in_steps(events, SECONDS_BETWEEN_STEPS):
                 for shown in step:
                     reply.add(shown)
@@ -39,19 +50,23 @@ def add_api(services: "Services") -> None:
         approval = await services.approvals.get(reply.approval_id) if reply.approval_id else None
         yield reply.as_dict(approval.wire() if approval else None)
 
-    async def pending_approvals() -> list[dict[str, Any]]:
+    async def pending_approvals(request: gr.Request = _OF_GRADIO) -> list[dict[str, Any]]:
         """What waits for a human, the newest first."""
-        return [approval.wire() for approval in await services.approvals.list("pending", limit=1000)]
+        with _told():
+            lead(request)
+            return [approval.wire() for approval in await services.approvals.list("pending", limit=1000)]
 
     async def decide(
         approval_id: str,
         decision: str,
         reason: str = "",
         args: dict[str, Any] | None = None,
+        request: gr.Request = _OF_GRADIO,
     ) -> dict[str, Any]:
         """Approve, reject, or edit (args run instead); answers when the turn that follows has ended."""
         with _told():
-            how = {"decided_by": LOCAL_USER, "via": "gradio", "reason": reason or None, "args": args}
+            who = lead(request)
+            how = {"decided_by": who.name, "via": "gradio", "reason": reason or None, "args": args}
             reply = Reply((await services.approvals.get(approval_id)).thread_id)
             async for shown in services.turns.carry_out(approval_id, decision, **how):
                 reply.add(shown)
@@ -67,22 +82,30 @@ def add_api(services: "Services") -> None:
         until: str = "",
         limit: int = 50,
         cursor: str = "",
+        request: gr.Request = _OF_GRADIO,
     ) -> list[dict[str, Any]]:
         """Recorded conversations, the newest first; empty text is no filter."""
         given = {"status": status, "agent": agent, "outcome": outcome, "q": q, "since": since, "until": until}
         with _told():
+            lead(request)
             wanted = {name: value or None for name, value in given.items()}
             found, _ = await services.metrics.conversations(**wanted, limit=limit, cursor=cursor or None)
             return found
 
-    async def replay(thread_id: str, after: int = 0, limit: int = 200) -> list[dict[str, Any]]:
+    async def replay(
+        thread_id: str, after: int = 0, limit: int = 200, request: gr.Request = _OF_GRADIO
+    ) -> list[dict[str, Any]]:
         """A conversation's recorded steps in order."""
         with _told():
+            await services.session_manager.check_theirs(thread_id, asking(services, request))
             return await services.replay.steps(thread_id, after, limit)
 
-    async def analytics(range: str = "7d", since: str = "", until: str = "") -> dict[str, Any]:
+    async def analytics(
+        range: str = "7d", since: str = "", until: str = "", request: gr.Request = _OF_GRADIO
+    ) -> dict[str, Any]:
         """The figures of a range (24h, 7d, 30d, 90d, all), or of since and until."""
         with _told():
+            lead(request)
             return await services.metrics.analytics(range, since or None, until or None)
 
     for function in (chat, pending_approvals, decide, conversations, replay, analytics):

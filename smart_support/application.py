@@ -28,14 +28,16 @@ from smart_support.agents.spec import (
 )
 from smart_support.analytics.metrics import Metrics
 from smart_support.analytics.replay import Replay
-from smart_support.api import routes, socket
+from smart_support.api import login, routes, socket
 from smart_support.api.envelope import handle_errors
+from smart_support.api.guard import Guard
 from smart_support.api.origin import SameOrigin
 from smart_support.approvals.approval import Approval
 from smart_support.approvals.desk import Desk
 from smart_support.approvals.ledger import Ledger
 from smart_support.approvals.queue import ApprovalQueue
 from smart_support.approvals.quota import Quota
+from smart_support.auth import Accounts, Logins
 from smart_support.conversation.aside import Aside
 from smart_support.conversation.broadcast import Broadcast
 from smart_support.conversation.course import Course
@@ -67,6 +69,7 @@ class Services:
     """All that the doors call. Made when the app is made, opened when it starts.
 
     Attributes:
+        accounts: who there is; `logins`: who of them has logged in with a browser.
         turns: say, decide, follow.
         approvals: what waits or waited for a human; `desk`: how they work on it together;
             `escalations`: what they were told.
@@ -80,6 +83,7 @@ class Services:
     broadcast: Broadcast
     approvals: ApprovalQueue
     desk: Desk
+    logins: Logins
     escalations: Escalations
     turns: TurnRunner
     metrics: Metrics
@@ -93,6 +97,7 @@ class Services:
             ConfigError: the settings name a model or agents that can't be used.
         """
         self.settings = settings
+        self.accounts = Accounts(settings.users_file, settings.api_keys)
         self.team: Team = _NOT_OURS if graph is not None else load_team(settings.agents_path)
         self.registry = Registry()
         self._graph = graph
@@ -131,6 +136,7 @@ class Services:
         app.state.session_manager = self.session_manager
         self.broadcast = Broadcast(self.event_log)
         self.approvals = ApprovalQueue(self.state, settings.approval_ttl_seconds)
+        self.logins = Logins(self.state)
         self.desk = Desk(self.state, self.approvals)
         self.metrics = Metrics(self.event_log, settings.session_ttl_seconds)
         self.replay = Replay(self.event_log)
@@ -269,10 +275,12 @@ def create_app(
         lifespan=lifespan,
     )
     app.state.services = services
-    app.add_middleware(SameOrigin)
+    app.add_middleware(Guard)
+    app.add_middleware(SameOrigin, named=services.accounts.asked_for)
     handle_errors(app)
     app.include_router(routes.router)
     app.include_router(socket.router)
+    app.include_router(login.router)
     _mount_console(app, services)
     return app
 

@@ -1,3 +1,216 @@
-"""Identity: who is at a door. Without authentication everyone on this machine is one and the same."""
+"""Identity: who is at a door, and what they may do. The same at every door.
+
+Users have a password, programs a key; neither is kept, only their hashes. Without any of them everyone on
+this machine is one and the same. How a door asks is its own business.
+"""
+
+import asyncio
+import hashlib
+import re
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+)
+
+from smart_support import clock
+from smart_support.errors import ConfigError, Forbidden
+from smart_support.storage.database import StateDatabase
 
 LOCAL_USER = "local user"
+LOGIN_SECONDS = 12 * 3600
+MIN_KEY_CHARS = 8
+_HASHED_KEY = re.compile(r"sha256[:$]([0-9a-f]{64})")
+_passwords = PasswordHasher()  # its defaults: argon2id after RFC 9106
+
+
+class Role(IntEnum):
+    """What somebody may do; each may do what those before it may."""
+
+    OPERATOR = 1
+    LEAD = 2
+    ADMIN = 3
+
+
+ROLES = {role.name.lower(): role for role in Role}
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Somebody who has been recognised."""
+
+    name: str
+    role: Role
+
+    def must_be(self, role: Role) -> None:
+        """Raise `Forbidden` unless they have at least this role."""
+        if self.role < role:
+            raise Forbidden(
+                f"{self.name} is {self.role.name.lower()}; this is for the role {role.name.lower()} and above"
+            )
+
+
+ANYONE = User(LOCAL_USER, Role.ADMIN)
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
+    password_hash: str = Field(validation_alias=AliasChoices("password_hash", "password", "hash"))
+    role: str
+
+
+class Accounts:
+    """Who there is: the users of `USERS_FILE` and the keys of `API_KEYS`."""
+
+    def __init__(self, users_file: Path | None, api_keys: str) -> None:
+        """
+        Raises:
+            ConfigError: the file or a key is wrong; says where and what to do.
+        """
+        self._hashes: dict[str, str] = {}
+        self._users: dict[str, User] = {}
+        self._keys: dict[str, User] = {}
+        for entry in _read(users_file) if users_file else ():
+            self._add_user(users_file, entry)
+        for place, text in enumerate(filter(None, (part.strip() for part in api_keys.split(","))), start=1):
+            self._add_key(place, text)
+
+    @property
+    def asked_for(self) -> bool:
+        """Whether anybody has to say who they are."""
+        return bool(self._users)
+
+    def named(self, name: str | None) -> User | None:
+        """The user or key of that name; everybody, where nobody is asked."""
+        return self._users.get(name or "") if self.asked_for else ANYONE
+
+    def with_key(self, key: str) -> User | None:
+        """Whose key it is."""
+        return self._keys.get(_digest(key))
+
+    async def with_password(self, name: str, password: str) -> User | None:
+        """The user, if the password is theirs. Takes as long for a name that does not exist."""
+        known = self._hashes.get(name)
+        right = await asyncio.to_thread(_verified, known or _NOBODYS, password)
+        return self._users[name] if known and right else None
+
+    def _add_user(self, path: Path | None, entry: _Entry) -> None:
+        if entry.name in self._users:
+            raise ConfigError(f"{path}: {entry.name!r} is there twice; rename one of the two")
+        try:
+            _passwords.check_needs_rehash(entry.password_hash)
+        except InvalidHashError:
+            raise ConfigError(
+                f"{path}: the password of {entry.name!r} is no argon2 hash; make one with "
+                "python -m smart_support users add NAME --role ROLE"
+            ) from None
+        self._users[entry.name] = User(entry.name, _role(f"{path}: {entry.name!r}", entry.role))
+        self._hashes[entry.name] = entry.password_hash
+
+    def _add_key(self, place: int, text: str) -> None:
+        where = f"SMART_SUPPORT_API_KEYS: key {place}"
+        name, role, key = text.split(":", 2) if text.count(":") >= 2 else (f"key {place}", "admin", text)
+        hashed = _HASHED_KEY.fullmatch(key)
+        if not hashed and len(key) < MIN_KEY_CHARS:
+            raise ConfigError(f"{where}: {len(key)} characters are too few; write name:role:key, at least 8")
+        if name in self._users:
+            raise ConfigError(f"{where}: the name {name!r} is taken; rename one of the two")
+        self._users[name] = User(name, _role(where, role))
+        self._keys[hashed[1] if hashed else _digest(key)] = self._users[name]
+
+
+class Logins:
+    """Who has logged in with a browser; a token is kept as its hash only, and for twelve hours."""
+
+    def __init__(self, state: StateDatabase) -> None:
+        self._state = state
+
+    async def begin(self, user: User) -> str:
+        """A new token for somebody who has shown their password."""
+        token, now = secrets.token_urlsafe(32), clock.now().timestamp()
+        await self._state.execute("DELETE FROM logins WHERE expires_at <= :now", {"now": now})
+        await self._state.execute(
+            "INSERT INTO logins (token_hash, name, expires_at) VALUES (:hash, :name, :until)",
+            {"hash": _digest(token), "name": user.name, "until": now + LOGIN_SECONDS},
+        )
+        return token
+
+    async def name(self, token: str) -> str | None:
+        """Whose token it is, or None where it is nobody's any more."""
+        rows = await self._state.execute(
+            "SELECT name FROM logins WHERE token_hash = :hash AND expires_at > :now",
+            {"hash": _digest(token), "now": clock.now().timestamp()},
+        )
+        return str(rows[0]["name"]) if rows else None
+
+    async def end(self, token: str) -> None:
+        """Forget a token."""
+        await self._state.execute("DELETE FROM logins WHERE token_hash = :hash", {"hash": _digest(token)})
+
+
+def hashed(password: str) -> str:
+    """A password as a users file keeps it (argon2id, RFC 9106)."""
+    return _passwords.hash(password)
+
+
+def new_key() -> tuple[str, str]:
+    """A key for a program, and how `API_KEYS` keeps it."""
+    key = secrets.token_urlsafe(32)
+    return key, f"sha256:{_digest(key)}"
+
+
+def _verified(known: str, password: str) -> bool:
+    try:
+        return _passwords.verify(known, password)
+    except (VerifyMismatchError, VerificationError, InvalidHashError):
+        return False
+
+
+_NOBODYS = hashed(secrets.token_urlsafe(16))
+
+
+def _digest(secret: str) -> str:
+    # Keys and tokens are long and random, so that a plain hash is enough (unlike for passwords).
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _role(where: str, text: str) -> Role:
+    if text.lower() not in ROLES:
+        raise ConfigError(f"{where}: role {text!r} is not one of {', '.join(ROLES)}")
+    return ROLES[text.lower()]
+
+
+def _read(path: Path) -> Iterable[_Entry]:
+    try:
+        content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+        listed = content.get("users") if isinstance(content, dict) else content
+        return TypeAdapter(list[_Entry]).validate_python(listed)
+    except OSError as error:
+        raise ConfigError(
+            f"SMART_SUPPORT_USERS_FILE={path}: can't be read: {error.strerror}; make it with "
+            "python -m smart_support users add NAME --role ROLE"
+        ) from None
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        raise ConfigError(f"{path}: is not YAML: {error}") from None
+    except ValidationError as error:
+        told = error.errors()[0]
+        where = ".".join(str(part) for part in told["loc"])
+        raise ConfigError(
+            f"{path}: {where or 'the file'}: {told['msg']}; it is a list of name, password_hash and role"
+        ) from None

@@ -82,12 +82,7 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"{PREFIX}DATABASE_URL: this version keeps its data in one process; leave it empty"
             )
-        if self.users_file or self.api_keys:
-            raise ValueError(
-                f"{PREFIX}USERS_FILE and {PREFIX}API_KEYS: this version has no authentication yet and will "
-                f"not pretend to; unset them and keep {PREFIX}HOST on 127.0.0.1"
-            )
-        if not _is_loopback(self.host):
+        if not _is_loopback(self.host) and not (self.users_file or self.api_keys.strip(", ")):
             raise ValueError(
                 f"{PREFIX}HOST={self.host} would open the console to the network without a login; "
                 f"set {PREFIX}USERS_FILE or {PREFIX}API_KEYS, or keep {PREFIX}HOST=127.0.0.1"

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from smart_support import Settings
+from smart_support.auth import Accounts
 from smart_support.errors import ConfigError
 from tests.harness import ROOT, AppProcess
 
@@ -23,7 +24,6 @@ from tests.harness import ROOT, AppProcess
         ({"approval_ttl_seconds": 0}, ["SMART_SUPPORT_APPROVAL_TTL_SECONDS"]),
         ({"session_ttl_seconds": -1}, ["SMART_SUPPORT_SESSION_TTL_SECONDS"]),
         ({"log_level": "loud"}, ["SMART_SUPPORT_LOG_LEVEL"]),
-        ({"api_keys": "k"}, ["SMART_SUPPORT_API_KEYS"]),
         ({"database_url": "postgres://x"}, ["SMART_SUPPORT_DATABASE_URL"]),
     ],
 )
@@ -32,6 +32,38 @@ def test_a_wrong_setting_is_named_with_its_fix(settings: dict[str, object], word
         Settings(**settings)
     for word in words:
         assert word in refused.value.message
+
+
+@pytest.mark.parametrize(
+    ("keys", "word"),
+    [
+        ("short", "8"),
+        ("dana:lead:short", "8"),
+        ("dana:boss:long-enough", "role 'boss'"),
+        ("dana:lead:long-enough,dana:lead:long-enough-2", "taken"),
+    ],
+)
+def test_a_wrong_key_is_named_without_showing_it(keys: str, word: str) -> None:
+    with pytest.raises(ConfigError, match="SMART_SUPPORT_API_KEYS") as refused:
+        Accounts(None, keys)
+    assert word in refused.value.message
+    assert "long-enough" not in refused.value.message
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("- {name: dana, role: lead, password_hash: plain}", "argon2"),
+        ("- {name: dana, role: lead}", "password_hash"),
+        ("dana: lead", "list"),
+        ("[", "YAML"),
+    ],
+)
+def test_a_wrong_users_file_says_what_it_should_be(tmp_path: Path, text: str, word: str) -> None:
+    path = tmp_path / "users.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=word):
+        Accounts(path, "")
 
 
 def _start(**variables: str) -> subprocess.CompletedProcess[str]:

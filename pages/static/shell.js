@@ -45,7 +45,8 @@ function connect() {
     tell(frame.type, frame);
     tell("*", frame);
   });
-  socket.addEventListener("close", () => {
+  socket.addEventListener("close", (event) => {
+    if (event.reason === "unauthorized") { location.href = "/login"; return; }
     show("lost");
     attempts += 1;
     setTimeout(connect, Math.min(5000, 250 * 2 ** Math.min(attempts, 5)) * (0.7 + Math.random() * 0.6));
@@ -144,7 +145,22 @@ window.ssMounts = {
   },
 };
 
+// Who is logged in; where nobody has to, there is nothing to show.
+async function showMe() {
+  const answer = await fetch("/api/v1/me", { cache: "no-store" }).catch(() => null);
+  if (answer?.status === 401) { location.href = "/login"; return; }
+  const me = (await answer?.json().catch(() => null))?.data;
+  if (!me) return;
+  document.body.dataset.role = me.role;
+  tell("me", me);
+  const place = document.getElementById("ss-me");
+  if (!place || !me.login) return;
+  place.hidden = false;
+  place.querySelector("span").textContent = `${me.name} (${me.role})`;
+}
+
 register("shell", (element) => {
+  showMe();
   element.querySelector("#ss-look").addEventListener("click", toggleLook);
   element.querySelector("#ss-pending").addEventListener("click", () => tell("show_approvals"));
   paintState();

@@ -1,10 +1,32 @@
-"""What a route is given: the services of the application it belongs to."""
+"""What a route is given: the services of its application, and who is asking."""
 
 from typing import Any
 
 from starlette.requests import HTTPConnection
 
+from smart_support.auth import Role, User
+
 
 def services(connection: HTTPConnection) -> Any:
     """The `Services` of this application. (`Any`: the composition root lies a floor above.)"""
     return connection.app.state.services
+
+
+def user(connection: HTTPConnection) -> User:
+    """Who is asking, as the guard at the door has found."""
+    found: User = connection.state.user
+    return found
+
+
+def lead(connection: HTTPConnection) -> User:
+    """Who is asking; raises `Forbidden` unless they are a lead or more."""
+    found = user(connection)
+    found.must_be(Role.LEAD)
+    return found
+
+
+def admin(connection: HTTPConnection) -> User:
+    """Who is asking; raises `Forbidden` unless they are an admin."""
+    found = user(connection)
+    found.must_be(Role.ADMIN)
+    return found

@@ -20,12 +20,14 @@ _NAMED = "The app answers to localhost and to addresses only; open it as http://
 class SameOrigin:
     """ASGI middleware that refuses a foreign `Origin` or a public `Host` with 403 (sockets unaccepted)."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, named: bool = False) -> None:
+        """`named`: the app may have a public name, because everybody has to log in."""
         self._app = app
+        self._named = named
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on what is for this host, and comes from it or from no page at all."""
-        why = _refusal(scope) if scope["type"] in ("http", "websocket") else None
+        why = _refusal(scope, self._named) if scope["type"] in ("http", "websocket") else None
         if why is None:
             await self._app(scope, receive, send)
         elif scope["type"] == "http":
@@ -36,10 +38,10 @@ class SameOrigin:
             await send(refused)
 
 
-def _refusal(scope: Scope) -> str | None:
+def _refusal(scope: Scope, named: bool) -> str | None:
     headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
     host, origin = headers.get(b"host", "").lower(), headers.get(b"origin")
-    if not _is_local(urlsplit(f"//{host}").hostname or ""):
+    if not named and not _is_local(urlsplit(f"//{host}").hostname or ""):
         return _NAMED
     changes = scope["type"] == "websocket" or scope["method"] not in _HARMLESS
     if changes and origin is not None and urlsplit(origin).netloc.lower() != host:

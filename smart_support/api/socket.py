@@ -10,7 +10,7 @@ import orjson
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
 from smart_support.approvals.approval import Approval
-from smart_support.auth import LOCAL_USER
+from smart_support.auth import Role, User
 from smart_support.conversation.limits import checked_thread_id
 from smart_support.errors import InvalidJson, InvalidRequest, SmartSupportError, TooLarge, UnknownType
 from smart_support.escalation import EscalationRecord
@@ -31,7 +31,7 @@ TRY_AGAIN_LATER = 1013
 async def socket(websocket: WebSocket) -> None:
     """One client, any number of threads."""
     await websocket.accept()
-    await _Connection(websocket, websocket.app.state.services).serve()
+    await _Connection(websocket, websocket.app.state.services, websocket.state.user).serve()
 
 
 class _Ear:
@@ -46,8 +46,9 @@ class _Ear:
 
 
 class _Connection:
-    def __init__(self, websocket: WebSocket, services: "Services") -> None:
+    def __init__(self, websocket: WebSocket, services: "Services", user: User) -> None:
         self._socket = websocket
+        self._user = user
         self._services = services
         self._outbox: deque[str] = deque()
         self._filled = asyncio.Event()
@@ -141,15 +142,17 @@ class _Connection:
     async def _message(self, frame: dict[str, Any]) -> None:
         thread_id = checked_thread_id(frame.get("thread_id"))
         content: Any = frame.get("content")
+        await self._services.session_manager.check_theirs(thread_id, self._user)
         fresh = self._attach(thread_id)
         try:
-            await self._services.turns.say(thread_id, content, channel="socket")
+            await self._services.turns.say(thread_id, content, channel="socket", by=self._user)
         except SmartSupportError:
             if fresh:
                 self._detach_thread(thread_id)
             raise
 
     async def _interrupt_response(self, frame: dict[str, Any]) -> None:
+        self._user.must_be(Role.LEAD)
         thread_id = checked_thread_id(frame.get("thread_id"))
         approved, args = frame.get("approved"), frame.get("args")
         interrupt_id, reason = frame.get("interrupt_id"), frame.get("reason")
@@ -164,7 +167,7 @@ class _Connection:
         self._attach(thread_id)
         decision = "edit" if args is not None else "approve" if approved else "reject"
         decided = await self._services.turns.decide(
-            approval.approval_id, decision, decided_by=LOCAL_USER, via="socket", reason=reason, args=args
+            approval.approval_id, decision, decided_by=self._user.name, via="socket", reason=reason, args=args
         )
         if decided.status == "pending":
             # A second lead has to approve too; no event of the thread says so.
@@ -175,6 +178,7 @@ class _Connection:
         after = frame.get("after", 0)
         if not isinstance(after, int) or isinstance(after, bool) or not 0 <= after < 2**53:
             raise InvalidRequest("after: give the last seq you saw, a whole number from 0")
+        await self._services.session_manager.check_theirs(thread_id, self._user)
         self._detach_thread(thread_id)
         self._resumed[thread_id] = asyncio.create_task(self._catch_up(thread_id, after))
 
@@ -189,6 +193,7 @@ class _Connection:
             broadcast.leave(thread_id, listener)
 
     async def _watch_approvals(self, frame: dict[str, Any]) -> None:
+        self._user.must_be(Role.LEAD)
         if not self._watching:
             self._watching = (
                 self._services.approvals.watch(self._approval_changed),

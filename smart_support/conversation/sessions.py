@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from smart_support import clock
-from smart_support.errors import SessionExpired
+from smart_support.auth import Role, User
+from smart_support.errors import Forbidden, SessionExpired
 from smart_support.storage.database import Connection, Row, StateDatabase
 
 NUMBERS_AT_ONCE = 1000
@@ -21,7 +22,7 @@ class Session:
         last_seq: the highest number in use when the thread was last at rest.
         reserved_seq: numbers above it were never shown to anyone.
         turn_id: the turn that runs, or that a crash left behind; None at rest.
-        spoken_by: who said the last message, as the door knows them.
+        spoken_by: who said the last message, as the door knows them; `owner`: who said the first.
         aside: the side thread on which messages were answered while an approval waits or waited.
     """
 
@@ -35,6 +36,7 @@ class Session:
     turn_id: str | None
     turn_channel: str | None
     spoken_by: str | None
+    owner: str | None
     aside: str | None
 
 
@@ -59,6 +61,16 @@ class SessionManager:
         """Sessions in the middle of a turn. At start-up: those that a crash cut off."""
         rows = await self._state.execute("SELECT * FROM sessions WHERE turn_id IS NOT NULL")
         return [_session(row) for row in rows]
+
+    async def check_theirs(self, thread_id: str, user: User) -> None:
+        """Raise `Forbidden` where an operator comes to a conversation that somebody else began."""
+        if user.role >= Role.LEAD:
+            return
+        session = await self.load(thread_id)
+        if session and session.owner != user.name:
+            raise Forbidden(
+                f"thread {thread_id}: this conversation is somebody else's; start one of your own"
+            )
 
     async def check_alive(self, thread_id: str) -> None:
         """Raise `SessionExpired` if a thread is past its time; a pending approval keeps it alive."""
@@ -88,11 +100,12 @@ class SessionManager:
             now = clock.rfc3339(clock.now())
             rows = connection.execute(
                 """INSERT INTO sessions (thread_id, created_at, last_active_at, last_message_at, reserved_seq,
-                       turn_id, turn_channel, turn_started_at, spoken_by)
-                   VALUES (:thread_id, :now, :now, :now, :block, :turn_id, :channel, :now, :spoken_by)
+                       turn_id, turn_channel, turn_started_at, spoken_by, owner)
+                   VALUES (:thread_id, :now, :now, :now, :block, :turn_id, :channel, :now, :spoken_by,
+                       :spoken_by)
                    ON CONFLICT (thread_id) DO UPDATE SET last_active_at = :now, turn_id = :turn_id,
                        last_message_at = CASE WHEN :spoken_by IS NULL THEN last_message_at ELSE :now END,
-                       spoken_by = COALESCE(:spoken_by, spoken_by),
+                       spoken_by = COALESCE(:spoken_by, spoken_by), owner = COALESCE(owner, :spoken_by),
                        turn_channel = :channel, turn_started_at = :now,
                        last_seq = CASE WHEN turn_id IS NULL THEN last_seq ELSE reserved_seq END,
                        reserved_seq = CASE WHEN turn_id IS NULL THEN last_seq ELSE reserved_seq END + :block
@@ -149,5 +162,6 @@ def _session(row: Row) -> Session:
         turn_id=row["turn_id"],
         turn_channel=row["turn_channel"],
         spoken_by=row["spoken_by"],
+        owner=row["owner"],
         aside=row["aside"],
     )

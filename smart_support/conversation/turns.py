@@ -12,7 +12,7 @@ from typing import Any
 from smart_support import clock, log
 from smart_support.approvals.approval import Approval
 from smart_support.approvals.queue import ApprovalQueue
-from smart_support.auth import LOCAL_USER
+from smart_support.auth import ANYONE, User
 from smart_support.conversation.broadcast import Broadcast, Listener
 from smart_support.conversation.course import Course
 from smart_support.conversation.limits import Limits, checked_thread_id
@@ -66,7 +66,7 @@ class TurnRunner:
 
     # What a door calls
 
-    async def say(self, thread_id: str, content: str, *, channel: str, by: str = LOCAL_USER) -> str:
+    async def say(self, thread_id: str, content: str, *, channel: str, by: User = ANYONE) -> str:
         """Take a customer's message; its turn runs to the end, whoever listens or not.
 
         Args:
@@ -77,15 +77,17 @@ class TurnRunner:
 
         Raises:
             InvalidThreadId, InvalidContent, SessionExpired, RateLimited: it was not taken.
+            Forbidden: an operator's message to a conversation that is not theirs.
         """
         checked_thread_id(thread_id)
         self._limits.checked_content(content)
+        await self._sessions.check_theirs(thread_id, by)
         if thread_id not in self._lanes:
             await self._sessions.check_alive(thread_id)
         self._limits.count_message(thread_id)
         message = Message(role="customer", content=content, message_id=clock.new_id())
         return self._start(
-            thread_id, channel, lambda recorder: self._course.answer(recorder, message), spoken_by=by
+            thread_id, channel, lambda recorder: self._course.answer(recorder, message), spoken_by=by.name
         )
 
     async def decide(
@@ -130,7 +132,7 @@ class TurnRunner:
         raise NoPendingApproval(f"thread {thread_id}: nothing waits for a decision")
 
     async def converse(
-        self, thread_id: str, content: str, *, channel: str, by: str = LOCAL_USER
+        self, thread_id: str, content: str, *, channel: str, by: User = ANYONE
     ) -> AsyncIterator[Shown]:
         """Say something and yield that turn's events to its end. Raises as `say` does."""
         listener = self._broadcast.listen(checked_thread_id(thread_id))

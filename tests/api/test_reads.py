@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,9 @@ from smart_support.analytics.metrics import Metrics
 from smart_support.analytics.replay import Replay
 from smart_support.api import routes
 from smart_support.api.envelope import handle_errors
+from smart_support.api.guard import Guard
+from smart_support.auth import Accounts
+from smart_support.conversation.sessions import SessionManager
 from smart_support.storage.database import StateDatabase
 from smart_support.storage.event_log import EventLog
 from smart_support.tools.registry import Access, Registry, Tool
@@ -44,6 +47,8 @@ class Services:
     replay: Replay
     registry: Registry
     team: Team
+    session_manager: SessionManager
+    accounts: Accounts = field(default_factory=lambda: Accounts(None, ""))
 
 
 @pytest.fixture
@@ -72,7 +77,8 @@ async def services(tmp_path: Path) -> AsyncIterator[Services]:
     )
     team = Team("Shop", Personality(), agents, "rest", "agents.yaml")
     metrics, replay = Metrics(event_log, 1800), Replay(event_log)
-    yield Services(event_log, state, metrics, replay, Registry(tools), team)
+    sessions = SessionManager(state, 1800)
+    yield Services(event_log, state, metrics, replay, Registry(tools), team, sessions)
     event_log.close()
     state.close()
 
@@ -83,6 +89,7 @@ async def client(services: Services) -> AsyncIterator[httpx.AsyncClient]:
     app.state.services = services
     app.include_router(routes.router)
     handle_errors(app)
+    app.add_middleware(Guard)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://test/api/v1") as client:
         yield client

@@ -1,17 +1,24 @@
-"""`/agents` and `/tools`: what is configured."""
+"""`/agents` and `/tools`: what is configured; `/me`: for whom."""
 
 from typing import Any
 
 from fastapi import APIRouter, Depends
 from fastapi.responses import Response
 
-from smart_support.api.dependencies import services
+from smart_support.api.dependencies import services, user
 from smart_support.api.envelope import answer
+from smart_support.auth import ANYONE, User
 from smart_support.tools.registry import Access
 
 router = APIRouter(tags=["agents"])
 # What the gate does with a call that no rule speaks of: a write waits for a human, a read runs.
 POLICY = {Access.READ: "run", Access.WRITE: "ask"}
+
+
+@router.get("/me")
+async def me(user: User = Depends(user)) -> Response:
+    """Who is asking, and their role; `login` tells whether they can log out."""
+    return answer({"name": user.name, "role": user.role.name.lower(), "login": user is not ANYONE})
 
 
 @router.get("/agents")

@@ -8,10 +8,10 @@ from fastapi.responses import Response, StreamingResponse
 
 from smart_support.analytics.export import exported
 from smart_support.analytics.span import span
-from smart_support.api.dependencies import services
+from smart_support.api.dependencies import lead, services
 from smart_support.api.envelope import answer
 
-router = APIRouter(prefix="/analytics", tags=["analytics"])
+router = APIRouter(prefix="/analytics", tags=["analytics"], dependencies=[Depends(lead)])
 CHUNK_BYTES = 256 * 1024
 MEDIA_TYPES = {"csv": "text/csv; charset=utf-8", "parquet": "application/vnd.apache.parquet"}
 RANGE = Query(None, alias="range", max_length=64, description="24h, 7d (default), 30d, 90d or all")

@@ -6,13 +6,13 @@ from fastapi import APIRouter, Depends, Query
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
-from smart_support.api.dependencies import services
+from smart_support.api.dependencies import lead, services
 from smart_support.api.envelope import answer
 from smart_support.approvals.search import Wanted
-from smart_support.auth import LOCAL_USER
+from smart_support.auth import User
 from smart_support.errors import SmartSupportError
 
-router = APIRouter(prefix="/approvals", tags=["approvals"])
+router = APIRouter(prefix="/approvals", tags=["approvals"], dependencies=[Depends(lead)])
 MAX_BATCH = 100
 Status = Literal["pending", "approved", "rejected", "edited", "expired"]
 
@@ -61,11 +61,13 @@ async def list_approvals(filters: Annotated[Filters, Query()], services: Any = D
 
 
 @router.post("/batch")
-async def decide_several(body: BatchRequest, services: Any = Depends(services)) -> Response:
+async def decide_several(
+    body: BatchRequest, user: User = Depends(lead), services: Any = Depends(services)
+) -> Response:
     """Decide several at once. Each is decided by itself: the answer tells for each what came of it."""
     outcomes = []
     for approval_id in dict.fromkeys(body.approval_ids):
-        how = {"decided_by": LOCAL_USER, "via": "rest", "reason": body.reason}
+        how = {"decided_by": user.name, "via": "rest", "reason": body.reason}
         try:
             decided = await services.turns.decide(approval_id, body.decision, **how)
             outcomes.append({"approval_id": approval_id, "approval": decided.wire(), "error": None})
@@ -88,30 +90,36 @@ async def get_history(approval_id: str, services: Any = Depends(services)) -> Re
 
 
 @router.post("/{approval_id}/decision")
-async def decide(approval_id: str, body: DecisionRequest, services: Any = Depends(services)) -> Response:
+async def decide(
+    approval_id: str, body: DecisionRequest, user: User = Depends(lead), services: Any = Depends(services)
+) -> Response:
     """Decide. Answers as soon as the decision is durable; the conversation goes on by itself.
 
     Where two leads are needed, the first approval leaves it pending, with a vote.
     """
     decided = await services.turns.decide(
-        approval_id, body.decision, decided_by=LOCAL_USER, via="rest", reason=body.reason, args=body.args
+        approval_id, body.decision, decided_by=user.name, via="rest", reason=body.reason, args=body.args
     )
     return answer(decided.wire())
 
 
 @router.post("/{approval_id}/claim")
-async def claim(approval_id: str, services: Any = Depends(services)) -> Response:
+async def claim(approval_id: str, user: User = Depends(lead), services: Any = Depends(services)) -> Response:
     """Say that one is at work on it; the claim lapses after five minutes."""
-    return answer((await services.desk.claim(approval_id, by=LOCAL_USER, via="rest")).wire())
+    return answer((await services.desk.claim(approval_id, by=user.name, via="rest")).wire())
 
 
 @router.delete("/{approval_id}/claim")
-async def release(approval_id: str, services: Any = Depends(services)) -> Response:
+async def release(
+    approval_id: str, user: User = Depends(lead), services: Any = Depends(services)
+) -> Response:
     """Give the claim back."""
-    return answer((await services.desk.release(approval_id, by=LOCAL_USER, via="rest")).wire())
+    return answer((await services.desk.release(approval_id, by=user.name, via="rest")).wire())
 
 
 @router.post("/{approval_id}/notes")
-async def note(approval_id: str, body: NoteRequest, services: Any = Depends(services)) -> Response:
+async def note(
+    approval_id: str, body: NoteRequest, user: User = Depends(lead), services: Any = Depends(services)
+) -> Response:
     """Leave a note; it is in the approval's history."""
-    return answer((await services.desk.note(approval_id, body.text, by=LOCAL_USER, via="rest")).wire())
+    return answer((await services.desk.note(approval_id, body.text, by=user.name, via="rest")).wire())

@@ -8,8 +8,9 @@ from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel, Field
 
 from smart_support import clock
-from smart_support.api.dependencies import services
+from smart_support.api.dependencies import services, user
 from smart_support.api.envelope import answer, failure
+from smart_support.auth import User
 from smart_support.conversation.limits import checked_thread_id
 from smart_support.conversation.reply import Reply
 from smart_support.events import Shown
@@ -25,14 +26,19 @@ class ChatRequest(BaseModel):
 
 
 @router.post("/chat")
-async def chat(body: ChatRequest, accept: str = Header(""), services: Any = Depends(services)) -> Response:
+async def chat(
+    body: ChatRequest,
+    accept: str = Header(""),
+    user: User = Depends(user),
+    services: Any = Depends(services),
+) -> Response:
     """Say something in a conversation.
 
     Answers when the turn has ended or waits for an approval; with `Accept: text/event-stream` each event of
     the turn is sent as it happens.
     """
     thread_id = checked_thread_id(body.thread_id) if body.thread_id is not None else clock.new_id()
-    events = services.turns.converse(thread_id, body.message, channel="rest")
+    events = services.turns.converse(thread_id, body.message, channel="rest", by=user)
     if "text/event-stream" in accept:
         # The first event is fetched before the answer begins, so that a refusal still has its own status.
         first = await anext(events)

@@ -5,10 +5,10 @@ from typing import Any, Literal
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import Response
 
-from smart_support.api.dependencies import services
+from smart_support.api.dependencies import lead, services
 from smart_support.api.envelope import answer
 
-router = APIRouter(tags=["conversations"])
+router = APIRouter(tags=["conversations"], dependencies=[Depends(lead)])
 
 
 @router.get("/conversations")

@@ -5,11 +5,11 @@ from typing import Any
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import Response
 
-from smart_support.api.dependencies import services
+from smart_support.api.dependencies import lead, services
 from smart_support.api.envelope import answer
-from smart_support.auth import LOCAL_USER
+from smart_support.auth import User
 
-router = APIRouter(prefix="/escalations", tags=["escalations"])
+router = APIRouter(prefix="/escalations", tags=["escalations"], dependencies=[Depends(lead)])
 
 
 @router.get("")
@@ -29,6 +29,8 @@ async def resend(escalation_id: str, services: Any = Depends(services)) -> Respo
 
 
 @router.post("/{escalation_id}/handled")
-async def handled(escalation_id: str, services: Any = Depends(services)) -> Response:
+async def handled(
+    escalation_id: str, user: User = Depends(lead), services: Any = Depends(services)
+) -> Response:
     """Say that somebody has seen to it."""
-    return answer((await services.escalations.handled(escalation_id, LOCAL_USER)).wire())
+    return answer((await services.escalations.handled(escalation_id, user.name)).wire())

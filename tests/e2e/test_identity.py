@@ -1,0 +1,222 @@
+"""Who may do what, at every door alike: REST, socket, Gradio, `gradio_client` and the browser."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+import websockets
+from gradio_client import Client as GradioClient
+
+from smart_support.auth import hashed
+from tests.harness import ROOT, AppProcess, Client
+
+KEYS = {
+    "op": "operator-key-1",
+    "op2": "operator-key-2",
+    "dana": "lead-key-1",
+    "kim": "lead-key-2",
+    "root": "admin-key-1",
+}
+ROLES = {"op": "operator", "op2": "operator", "dana": "lead", "kim": "lead", "root": "admin"}
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
+    folder = tmp_path_factory.mktemp("identity")
+    users = folder / "users.yaml"
+    users.write_text(f"- {{name: lee, role: lead, password_hash: '{hashed('correct horse')}'}}\n")
+    agents = folder / "agents.yaml"
+    text = (ROOT / "data/templates/e-commerce.yaml").read_text()
+    agents.write_text(text + "policy: [{tool: apply_discount, then: two_leads}]\n")
+    keys = ",".join(f"{name}:{ROLES[name]}:{key}" for name, key in KEYS.items())
+    with AppProcess(folder / "var", USERS_FILE=users, API_KEYS=keys, AGENTS_FILE=agents) as running:
+        yield running
+
+
+def _as(app: AppProcess, who: str | None, method: str, path: str, **options: object) -> httpx.Response:
+    headers = {"X-API-Key": KEYS[who]} if who else {}
+    return httpx.request(method, f"{app.url}{path}", headers=headers, timeout=30, **options)  # type: ignore[arg-type]
+
+
+def _asked(app: AppProcess, who: str, thread_id: str, message: str) -> dict:
+    body = {"thread_id": thread_id, "message": message}
+    return _as(app, who, "POST", "/api/v1/chat", json=body).json()["data"]["approval"]
+
+
+_GRADIO = [
+    ("POST", "/gradio_api/queue/join"),
+    ("GET", "/gradio_api/queue/data?session_hash=x"),
+    ("POST", "/gradio_api/call/pending_approvals"),
+    ("POST", "/gradio_api/run/decide"),
+    ("POST", "/gradio_api/upload"),
+    ("GET", "/gradio_api/info"),
+    ("GET", "/gradio_api/file=/etc/passwd"),
+    ("GET", "/gradio_api/mcp/"),
+    ("POST", "/gradio_api/cancel"),
+    ("GET", "/config"),
+    ("GET", "/"),
+    ("GET", "/console/approvals.js"),
+]
+_REST = [
+    ("GET", "/api/v1/approvals"),
+    ("POST", "/api/v1/chat"),
+    ("GET", "/api/v1/analytics"),
+    ("GET", "/api/v1/tools"),
+    ("GET", "/api/v1/openapi.json"),
+]
+
+
+@pytest.mark.parametrize(("method", "path"), _GRADIO + _REST)
+def test_nobody_gets_nowhere(app: AppProcess, method: str, path: str) -> None:
+    assert _as(app, None, method, path, json={}).status_code == 401
+    wrong = httpx.request(method, f"{app.url}{path}", headers={"X-API-Key": "wrong"}, json={})
+    assert wrong.status_code == 401
+
+
+def test_health_alone_is_open(app: AppProcess) -> None:
+    assert _as(app, None, "GET", "/api/v1/health").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/api/v1/approvals"),
+        ("GET", "/api/v1/approvals/x/history"),
+        ("POST", "/api/v1/approvals/x/decision"),
+        ("POST", "/api/v1/approvals/batch"),
+        ("GET", "/api/v1/analytics"),
+        ("GET", "/api/v1/analytics/export"),
+        ("GET", "/api/v1/conversations"),
+        ("GET", "/api/v1/escalations"),
+    ],
+)
+def test_what_is_for_leads_is_not_for_operators(app: AppProcess, method: str, path: str) -> None:
+    refused = _as(app, "op", method, path, json={"decision": "approve", "approval_ids": ["x"]})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (403, "forbidden")
+
+
+def test_a_conversation_is_its_operators_own(app: AppProcess) -> None:
+    assert (
+        _as(app, "op", "POST", "/api/v1/chat", json={"thread_id": "own", "message": "hi"}).status_code == 200
+    )
+    for method, path in (("POST", "/api/v1/chat"), ("GET", "/api/v1/replay/own")):
+        body = {"thread_id": "own", "message": "hi"}
+        assert _as(app, "op2", method, path, json=body).status_code == 403
+    assert _as(app, "op", "GET", "/api/v1/replay/own").status_code == 200
+    assert _as(app, "dana", "GET", "/api/v1/replay/own").status_code == 200
+
+
+def test_the_key_decides_who_decided_and_nobody_decides_their_own(app: AppProcess) -> None:
+    asked = _asked(app, "dana", "self", "Cancel order 1042")
+    path = f"/api/v1/approvals/{asked['approval_id']}/decision"
+    own = _as(app, "dana", "POST", path, json={"decision": "approve", "decided_by": "kim"})
+    assert (own.status_code, own.json()["error"]["code"]) == (403, "forbidden")
+    assert "another lead" in own.json()["error"]["message"]
+    decided = _as(app, "kim", "POST", path, json={"decision": "reject"}).json()["data"]
+    assert (decided["asked_by"], decided["decided_by"]) == ("dana", "kim")
+
+
+def test_two_leads_are_two_keys(app: AppProcess) -> None:
+    asked = _asked(app, "op", "two", "Give me 10% off order 1046")
+    path = f"/api/v1/approvals/{asked['approval_id']}/decision"
+    first = _as(app, "dana", "POST", path, json={"decision": "approve"}).json()["data"]
+    assert (first["status"], [vote["by"] for vote in first["votes"]]) == ("pending", ["dana"])
+    assert _as(app, "dana", "POST", path, json={"decision": "approve"}).status_code == 409
+    second = _as(app, "kim", "POST", path, json={"decision": "approve"}).json()["data"]
+    assert (second["status"], second["decided_by"]) == ("approved", "dana and kim")
+
+
+async def test_a_socket_asks_who_you_are(app: AppProcess) -> None:
+    async with await Client.connect(app.ws_url) as nobody:
+        assert (await nobody.next())["code"] == "unauthorized"
+        with pytest.raises(websockets.ConnectionClosed):
+            await nobody.next()
+    async with await Client.connect(f"{app.ws_url}?token={KEYS['op']}") as operator:
+        await operator.send(type="watch_approvals")
+        assert (await operator.next())["code"] == "forbidden"
+        asked = (await operator.turn("ws-op", "Cancel order 1042"))[-1]
+        assert asked["type"] == "interrupt"
+        await operator.send(type="interrupt_response", thread_id="ws-op", approved=True)
+        assert (await operator.next())["code"] == "forbidden"
+        async with await Client.connect(f"{app.ws_url}?token={KEYS['op2']}") as other:
+            await other.send(type="resume", thread_id="ws-op")
+            assert (await other.next())["code"] == "forbidden"
+        async with await Client.connect(f"{app.ws_url}?token={KEYS['kim']}") as lead:
+            await lead.send(type="interrupt_response", thread_id="ws-op", approved=False)
+            events = await operator.until("message_complete")
+            assert events[0]["decided_by"] == "kim"
+
+
+def test_gradio_s_functions_ask_the_same(app: AppProcess) -> None:
+    operator = GradioClient(app.url, headers={"X-API-Key": KEYS["op"]}, verbose=False)
+    said = operator.predict("Cancel order 1042", "gradio-op", api_name="/chat")
+    assert said["status"] == "awaiting_approval"
+    with pytest.raises(Exception, match="forbidden"):
+        operator.predict(said["approval"]["approval_id"], "approve", api_name="/decide")
+    lead = GradioClient(app.url, headers={"X-API-Key": KEYS["kim"]}, verbose=False)
+    decided = lead.predict(said["approval"]["approval_id"], "reject", api_name="/decide")
+    assert decided["approval"]["decided_by"] == "kim"
+
+
+def test_a_stream_is_its_first_user_s(app: AppProcess) -> None:
+    path = "/gradio_api/queue/data?session_hash=of-op-alone"
+    with httpx.stream("GET", f"{app.url}{path}", headers={"X-API-Key": KEYS["op"]}) as own:
+        assert own.status_code != 403
+    assert _as(app, "kim", "GET", path).status_code == 403
+
+
+def test_a_browser_logs_in_with_a_cookie_and_out_again(app: AppProcess) -> None:
+    with httpx.Client(base_url=app.url, headers={"Accept": "text/html"}) as browser:
+        assert browser.get("/").headers["location"] == "/login"
+        assert "Log in" in browser.get("/login").text
+        wrong = browser.post("/login", data={"name": "lee", "password": "wrong"})
+        assert (wrong.status_code, "do not belong together" in wrong.text) == (401, True)
+        done = browser.post("/login", data={"name": "lee", "password": "correct horse"})
+        cookie = done.headers["set-cookie"].lower()
+        assert (done.status_code, done.headers["location"]) == (303, "/")
+        assert "httponly" in cookie
+        assert "samesite=lax" in cookie
+        me = browser.get("/api/v1/me").json()["data"]
+        assert me == {"name": "lee", "role": "lead", "login": True}
+        foreign = browser.post(
+            "/api/v1/chat", json={"message": "hi"}, headers={"Origin": "https://evil.example"}
+        )
+        assert foreign.status_code == 403
+        browser.post("/logout")
+        assert browser.get("/api/v1/me").status_code == 401
+
+
+def test_guessing_passwords_is_slowed_down(app: AppProcess) -> None:
+    statuses = [
+        httpx.post(f"{app.url}/login", data={"name": "guess", "password": str(n)}).status_code
+        for n in range(7)
+    ]
+    assert statuses[-1] == 429
+
+
+def test_users_and_keys_are_made_by_a_command(tmp_path: Path) -> None:
+    path = tmp_path / "users.yaml"
+    command = [sys.executable, "-m", "smart_support", "users"]
+    added = subprocess.run(
+        [*command, "add", "dana", "--role", "lead", "--file", str(path)],
+        input="a long password\n",
+        text=True,
+        capture_output=True,
+        cwd=ROOT,
+        check=False,
+    )
+    assert added.returncode == 0, added.stderr
+    assert "a long password" not in path.read_text()
+    made = subprocess.run(
+        [*command, "key", "site", "--role", "operator"], text=True, capture_output=True, cwd=ROOT, check=True
+    )
+    key, entry = (line.split(": ", 1)[1] for line in made.stdout.splitlines())
+    with AppProcess(tmp_path / "var", USERS_FILE=path, API_KEYS=entry, HOST="0.0.0.0") as app:
+        answer = httpx.get(f"{app.url}/api/v1/me", headers={"X-API-Key": key})
+        assert answer.json()["data"] == {"name": "site", "role": "operator", "login": True}
+        browser = httpx.Client(base_url=app.url)
+        assert browser.post("/login", data={"name": "dana", "password": "a long password"}).status_code == 303
+        assert key not in app.log()
