@@ -9,7 +9,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import Response
 from fastapi.staticfiles import StaticFiles
 
-from pages import analytics, approvals, chat, replay, theme
+from pages import analytics, api_import, approvals, chat, replay, theme
 from pages.gradio_api import add_api
 from pages.policy import ContentPolicy
 from smart_support.auth import User
@@ -50,6 +50,8 @@ def build_console(services: "Services") -> gr.Blocks:
                 analytics.build(services, analytics_tab)
             with gr.Tab("Replay", id="replay"):
                 replay.build()
+            with gr.Tab("API", id="api"):
+                api_import.build()
         add_api(services)
     return console
 

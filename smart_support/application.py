@@ -25,6 +25,7 @@ from smart_support.agents.spec import (
     check_policy,
     check_tools,
     load_team,
+    with_tools,
 )
 from smart_support.analytics.metrics import Metrics
 from smart_support.analytics.replay import Replay
@@ -46,6 +47,10 @@ from smart_support.conversation.sessions import SessionManager
 from smart_support.conversation.turns import TurnRunner
 from smart_support.errors import ConfigError, Forbidden, InvalidArguments
 from smart_support.escalation import Escalations
+from smart_support.net import GuardedClient, parse_allowed_hosts
+from smart_support.openapi_import.jobs import Imports
+from smart_support.openapi_import.store import ImportStore
+from smart_support.openapi_import.vault import Vault
 from smart_support.settings import ROOT, Settings
 from smart_support.storage.database import StateDatabase
 from smart_support.storage.event_log import EventLog, check_free
@@ -85,6 +90,7 @@ class Services:
     desk: Desk
     logins: Logins
     escalations: Escalations
+    imports: Imports
     turns: TurnRunner
     metrics: Metrics
     replay: Replay
@@ -97,9 +103,13 @@ class Services:
             ConfigError: the settings name a model or agents that can't be used.
         """
         self.settings = settings
+        try:
+            parse_allowed_hosts(settings.allowed_hosts)
+        except ValueError as error:
+            raise ConfigError(f"SMART_SUPPORT_ALLOWED_HOSTS: {error}") from None
         self.accounts = Accounts(settings.users_file, settings.api_keys)
-        self.team: Team = _NOT_OURS if graph is not None else load_team(settings.agents_path)
-        self.registry = Registry()
+        self._own_team: Team = _NOT_OURS if graph is not None else load_team(settings.agents_path)
+        self.team, self.registry = self._own_team, Registry()
         self._graph = graph
         self._model = None if graph is not None else chat_model or model_named(settings)
         self._opened = AsyncExitStack()
@@ -141,8 +151,8 @@ class Services:
         self.metrics = Metrics(self.event_log, settings.session_ttl_seconds)
         self.replay = Replay(self.event_log)
         ledger = Ledger(self.state)
-        graph, aside = await (self._brought_graph() if self._graph is not None else self._own_graph(ledger))
-        course = Course(
+        graph, aside = await (self._brought_graph() if self._graph is not None else self._open_own(ledger))
+        self._course = Course(
             graph=graph,
             fallback_agent=self.team.fallback,
             approvals=self.approvals,
@@ -152,7 +162,7 @@ class Services:
             aside=aside,
         )
         self.turns = TurnRunner(
-            course=course,
+            course=self._course,
             check_args=self._check_args,
             sessions=self.session_manager,
             approvals=self.approvals,
@@ -172,19 +182,43 @@ class Services:
         """Let turns end, then close the stores, the last opened first."""
         await self._opened.aclose()
 
-    async def _own_graph(self, ledger: Ledger) -> tuple[Any, Aside]:
+    async def _open_own(self, ledger: Ledger) -> tuple[Any, Aside]:
+        """The shop, the imports and the agents of a team of our own."""
         shop = self._shop()
         self._opened.callback(shop.close)
-        self.registry.add(*self._tools(shop))
+        self._own_tools = self._tools(shop)
+        client = GuardedClient(parse_allowed_hosts(self.settings.allowed_hosts))
+        self._opened.push_async_callback(client.aclose)
+        self.imports = Imports(
+            ImportStore(self.state),
+            Vault(self.state, self.settings.data_dir / "secret.key"),
+            client,
+            max_bytes=self.settings.max_spec_bytes,
+            taken=lambda: [tool.name for tool in self._own_tools],
+            approved=self._use_imported,
+        )
+        await self.imports.store.fail_left_behind()
+        self._opened.push_async_callback(self.imports.close)
+        self._gate = Gate(self.approvals, ledger, Quota(self.state), self.escalations.escalate)
+        self._saver = await self._checkpointer()
+        return await self._assembled()
+
+    async def _assembled(self) -> tuple[Any, Aside]:
+        """The team's graph with all tools that there are now, and the one that only looks."""
+        imported = await self.imports.tools()
+        self.registry = Registry([*self._own_tools, *(one.tool for one in imported)])
+        self.team = with_tools(self._own_team, [(one.agent, one.api, one.tool) for one in imported])
         self._check_team(self.registry)
+        self._gatekeeper = Gatekeeper(self.team, self.registry, self._gate)
+        looking = Gatekeeper(self.team, self.registry, self._gate, looks_only=True)
         assert self._model is not None
-        gate = Gate(self.approvals, ledger, Quota(self.state), self.escalations.escalate)
-        self._gatekeeper = Gatekeeper(self.team, self.registry, gate)
-        saver = await self._checkpointer()
-        graph = build_graph(self.team, self.registry, self._model, self._gatekeeper, saver)
-        looking = Gatekeeper(self.team, self.registry, gate, looks_only=True)
-        beside = build_graph(self.team, self.registry, self._model, looking, saver, asks_back=False)
-        return graph, Aside(beside, self.session_manager)
+        parts = (self.team, self.registry, self._model)
+        beside = build_graph(*parts, looking, self._saver, asks_back=False)
+        return build_graph(*parts, self._gatekeeper, self._saver), Aside(beside, self.session_manager)
+
+    async def _use_imported(self) -> None:
+        """What was approved is there for the next message; nothing is restarted."""
+        self._course.use(*await self._assembled())
 
     def _shop(self) -> DemoStore:
         return DemoStore(self.settings.data_dir / "shop.sqlite", ROOT / "data" / "shop")

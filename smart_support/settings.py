@@ -39,6 +39,7 @@ class Settings(BaseSettings):
     escalation_webhook_url: str = ""
     escalation_webhook_secret: str = ""
     allowed_hosts: str = ""
+    max_spec_bytes: int = Field(20_000_000, ge=1024)
     users_file: Path | None = None
     api_keys: str = ""
     log_format: Literal["console", "json"] = "console"

@@ -63,6 +63,9 @@ DAYS = re.compile(r"\b(\d{1,3})\s*days?\b", re.I)
 IDENTIFIER = re.compile(
     r"(?<![\w.@/-])#?([A-Z]{1,6}-?\d{2,12}|[A-Z]{1,4}(?:-[A-Z0-9]+)+|\d{3,12})(?![\w@%]|\.\d|-\w)"
 )
+SHORT_NUMBER = re.compile(
+    r"\b(?P<noun>[A-Za-z]{3,}) #?(?P<number>\d{1,2})(?![\w@%]|[.,:/-]\w)(?= ?(?P<next>[A-Za-z']*))"
+)
 _REASON = re.compile(
     r"\b(?:because|since)\b[^.!?;]*|,\s*(?:it|they|that|which)\s+"
     r"(?:is|was|were|are|has|had|does|did|arrived|came|broke|looks|never|got|got|won't|doesn't|didn't)\b[^.!?;]*",
@@ -116,11 +119,16 @@ def identifiers(text: str) -> list[Mention]:
         text = pattern.sub(lambda match: " " * len(match.group()), text)
     if "address" in terms(text) and (address := _address_span(text)):
         text = text[: address[0]] + " " * (address[1] - address[0]) + text[address[1] :]
-    return [
-        Mention(match.group(1), _word_before(text, match.start()))
+    found = {
+        match.start(1): match.group(1)
         for match in IDENTIFIER.finditer(text)
         if any(character.isdigit() for character in match.group(1))
-    ]
+    }
+    # A short number is an id only as the name of the thing before it: "ticket 12", not "2 tickets".
+    for match in SHORT_NUMBER.finditer(text):
+        if _base(match["noun"].lower()) not in STOP and match["next"].lower() in ("", *STOP, "and"):
+            found.setdefault(match.start("number"), match["number"])
+    return [Mention(value, _word_before(text, place)) for place, value in sorted(found.items())]
 
 
 def _word_before(text: str, place: int) -> str:

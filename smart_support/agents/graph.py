@@ -24,7 +24,8 @@ from smart_support.agents.calls import PlannedCall, paired, pending_calls, refus
 from smart_support.agents.guard import Gatekeeper
 from smart_support.agents.prompts import agent_prompt
 from smart_support.agents.router import Router
-from smart_support.agents.spec import AgentSpec, Team
+from smart_support.agents.shortlist import find_tool, shortlist
+from smart_support.agents.spec import RESERVED, AgentSpec, Team
 from smart_support.clock import new_id
 from smart_support.errors import ConfigError
 from smart_support.log import bind
@@ -33,7 +34,6 @@ from smart_support.tools.registry import Registry
 MAX_STEPS = 12
 MAX_GRAPH_STEPS = 400
 Node = Any  # LangGraph types its nodes by protocols that a plain Callable does not fit
-RESERVED = frozenset({"route", "gate", "approve", "act"})
 
 
 class State(TypedDict, total=False):
@@ -120,8 +120,10 @@ def _agent_node(team: Team, spec: AgentSpec, registry: Registry, model: BaseChat
         bind(agent=spec.name)
         target, steps = state["targets"][0], state.get("steps", 0)
         prompt = SystemMessage(agent_prompt(team, spec, target["request"]))
-        # Looked up each time, so that a tool approved meanwhile is there for the next message.
-        tools = [_function(tool) for name in spec.tools if (tool := registry.get(name))]
+        known = [tool for name in spec.tools if (tool := registry.get(name))]
+        tools = [_function(tool) for tool in shortlist(known, target["request"], state["messages"])]
+        if len(tools) < len(known):
+            tools.append(_function(find_tool(registry, spec.tools)))
         bound = model.bind_tools(tools) if tools and steps < MAX_STEPS else model
         answer = await bound.ainvoke([prompt, *paired(state["messages"])])
         message = _own(answer, spec.name, state["messages"])

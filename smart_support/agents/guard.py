@@ -22,6 +22,7 @@ from smart_support.agents.calls import (
     unasked,
     words_of,
 )
+from smart_support.agents.shortlist import FIND, SHOWN, find_tool
 from smart_support.agents.spec import Team
 from smart_support.approvals.ledger import UNKNOWN, Ledger, what_to_check
 from smart_support.approvals.policy import Verdict
@@ -72,7 +73,7 @@ class Gatekeeper:
             call: a LangChain tool call, with `args` null where they were not JSON.
             stopped: a write of this message was refused by a human, so no further one is asked.
         """
-        tool = self._registry.get(str(call["name"])) if call["name"] in self._given.get(agent, ()) else None
+        tool = self._tool(str(call["name"]), agent)
         if tool is None:
             log.warning("tool_not_given", tool=str(call["name"])[:100], agent=agent)
             return result(call, f"{agent} has no tool {str(call['name'])[:100]!r}.", agent, status="error")
@@ -155,8 +156,8 @@ class Gatekeeper:
 
     async def _run(self, planned: PlannedCall, thread_id: str) -> ToolMessage:
         call = {"id": planned.tool_call_id, "name": planned.tool}
-        tool = self._registry.get(planned.tool)
-        if tool is None or planned.tool not in self._given.get(planned.agent, ()):
+        tool = self._tool(planned.tool, planned.agent)
+        if tool is None:
             text = f"{planned.tool} is no longer available; it was not run."
             return result(call, text, planned.agent, status="error")
         started = time.perf_counter()
@@ -178,6 +179,13 @@ class Gatekeeper:
         spent = round((time.perf_counter() - started) * 1000, 1)
         log.info("tool_ran", tool=tool.name, status=extra["status"], duration_ms=spent)
         return result(call, text, planned.agent, duration_ms=spent, **extra)
+
+    def _tool(self, name: str, agent: str) -> Tool | None:
+        """The tool of that name, if the agent was given it."""
+        given = self._given.get(agent, frozenset())
+        if name == FIND and len(given) > SHOWN:
+            return find_tool(self._registry, sorted(given))
+        return self._registry.get(name) if name in given else None
 
     async def _plan(self, tool: Tool, call: dict[str, Any], agent: str, thread_id: str) -> PlannedCall:
         args = _checked_args(tool, call["args"])

@@ -4,7 +4,7 @@ What an agent does with its tools is the graph's business; what a tool is, the r
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,8 +14,11 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from smart_support.approvals.policy import Policy, Rule
 from smart_support.errors import ConfigError
-from smart_support.tools.registry import Access, Registry
+from smart_support.tools.registry import Access, Registry, Tool
 
+RESERVED = frozenset({"route", "gate", "approve", "act"})  # names of the graph's own steps
+MAX_TOLD = 12
+MAX_DESCRIPTION = 600
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 
@@ -108,6 +111,34 @@ def load_team(path: Path) -> Team:
     _check_names(path, root, file)
     policy = Policy(file.policy)
     return Team(file.company, file.personality, file.agents, file.fallback, str(path), policy)
+
+
+def with_tools(team: Team, given: Sequence[tuple[str, str, Tool]]) -> Team:
+    """The team with more tools: for agents it has, or for new ones that are made for them.
+
+    Args:
+        given: an agent's name, what the tool's API is called, and the tool.
+    """
+    more: dict[str, list[tuple[str, Tool]]] = {}
+    for agent, api, tool in given:
+        more.setdefault(f"{agent}_api" if agent in RESERVED else agent, []).append((api, tool))
+    agents = [
+        spec.model_copy(update={"tools": (*spec.tools, *(tool.name for _, tool in more.pop(spec.name, ())))})
+        for spec in team.agents
+    ]
+    agents += [_made_for(name, tools) for name, tools in more.items()]
+    return replace(team, agents=tuple(agents))
+
+
+def _made_for(name: str, tools: Sequence[tuple[str, Tool]]) -> AgentSpec:
+    apis = ", ".join(dict.fromkeys(api for api, _ in tools))
+    does = "; ".join(tool.description.partition(" (")[0].rstrip(".") for _, tool in tools[:MAX_TOLD])
+    return AgentSpec(
+        name=name,
+        title=name.replace("_", " ").capitalize(),
+        description=f"{name.replace('_', ' ').capitalize()} ({apis}): {does}."[:MAX_DESCRIPTION],
+        tools=tuple(tool.name for _, tool in tools),
+    )
 
 
 def check_tools(team: Team, registry: Registry) -> None:

@@ -69,6 +69,10 @@ class Course:
         self._log = event_log
         self._aside = aside
 
+    def use(self, graph: Any, aside: Aside | None) -> None:
+        """Go on with another graph of the same state, from the next step that is taken."""
+        self._graph, self._aside = graph, aside
+
     async def answer(self, recorder: Recorder, message: Message) -> None:
         """A customer's message: to the graph, unless a colleague is deciding on this thread."""
         await recorder.emit(message)

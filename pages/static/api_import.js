@@ -1,0 +1,96 @@
+// The API tab: imports at the side, and which of them is open. How one is reviewed is in api_review.js.
+
+import { now, on, onTab, register } from "./shell.js";
+import { ago, node } from "./text.js";
+import { showReview } from "./api_review.js";
+
+const API = "/api/v1/openapi";
+const POLL_MS = 400;
+const STATUS = {
+  loading: ["loading", "amber"], review: ["to review", "accent"], live: ["in use", "green"],
+  failed: ["failed", "red"], replaced: ["replaced", ""], removed: ["removed", ""],
+};
+const STEPS = { waiting: "Waiting…", downloading: "Downloading…", reading: "Reading…", sorting: "Judging operations…" };
+const part = {};
+let chosen = null;
+let polling = null;
+
+export const chip = (text, color) => node("span", { class: `ss-chip${color ? ` ss-chip--${color}` : ""}` }, text);
+
+/** The `data` of an answer; throws what the server says where it refuses. */
+export async function asked(method, path, body) {
+  const json = body !== undefined && !(body instanceof FormData);
+  const answer = await fetch(API + path, {
+    method,
+    headers: { Accept: "application/json", ...(json ? { "Content-Type": "application/json" } : {}) },
+    body: json ? JSON.stringify(body) : body,
+  });
+  const said = await answer.json().catch(() => null);
+  if (!said?.success) throw new Error(said?.error?.message ?? "The server gave no answer; please try again.");
+  return said.data;
+}
+
+/** Read the list again; open `jobId` where it is given. */
+export async function refresh(jobId = chosen) {
+  const jobs = await asked("GET", "/jobs").catch(() => null);
+  if (!jobs) return;
+  const open = jobs.find((job) => job.job_id === jobId);
+  const known = chosen === jobId && part.review.dataset.status === open?.status;
+  chosen = open ? jobId : null;
+  const shown = jobs.filter((job) => !["replaced", "removed"].includes(job.status) || job === open);
+  part.jobs.replaceChildren(...shown.map(makeJob));
+  if (open && !known) await show(open);
+  clearTimeout(polling);
+  if (jobs.some((job) => job.status === "loading")) polling = setTimeout(() => refresh(), POLL_MS);
+}
+
+function makeJob(job) {
+  const [status, color] = STATUS[job.status] ?? [job.status, ""];
+  const said = job.status === "loading" ? STEPS[job.progress.step] ?? "Loading…"
+    : job.status === "failed" ? job.error : `${job.source} · ${ago(Date.parse(job.created_at), now())}`;
+  return node("li", {}, node("button",
+    { type: "button", class: "ss-card", "aria-pressed": String(job.job_id === chosen), onclick: () => refresh(job.job_id) },
+    node("b", {}, job.title), chip(status, color), node("span", { class: "ss-muted" }, said)));
+}
+
+async function show(job) {
+  part.review.dataset.status = job.status;
+  if (job.status === "loading") {
+    part.review.replaceChildren(node("div", { class: "ss-empty" }, node("strong", {}, "Reading the description"),
+      "This goes on in the background; the chat works meanwhile."));
+  } else if (job.status === "failed") {
+    part.review.replaceChildren(node("div", { class: "ss-empty", role: "alert" },
+      node("strong", {}, "This could not be imported"), job.error));
+  } else {
+    await showReview(part.review, job.job_id);
+  }
+}
+
+async function begin(event) {
+  event.preventDefault();
+  const { url, file, text } = part;
+  const form = new FormData();
+  if (file.files[0]) form.set("file", file.files[0]);
+  part.problem.hidden = true;
+  try {
+    const body = file.files[0] ? form : text.value.trim() ? { spec: text.value } : { url: url.value };
+    const job = await asked("POST", "/import", body);
+    part.form.reset();
+    await refresh(job.job_id);
+  } catch (error) {
+    part.problem.textContent = error.message;
+    part.problem.hidden = false;
+  }
+}
+
+register("api", (element) => {
+  Object.assign(part, {
+    form: element.querySelector("form"), url: element.querySelector("#ss-api-url"),
+    file: element.querySelector("#ss-api-file"), text: element.querySelector("#ss-api-text"),
+    problem: element.querySelector(".ss-problem"), jobs: element.querySelector(".ss-api-jobs"),
+    review: element.querySelector(".ss-api-review"),
+  });
+  part.form.addEventListener("submit", begin);
+  onTab("API", () => refresh());
+  on("me", (me) => { if (me.role !== "admin") part.form.hidden = true; });
+});

@@ -1,0 +1,77 @@
+"""Which of very many tools a model sees for one request: those whose words fit best. The rest can be found.
+
+Ranked by BM25 over name, description and argument names; the models themselves are not asked.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from langchain_core.messages import AIMessage, AnyMessage
+from rank_bm25 import BM25Plus
+
+from smart_support.tools.registry import Access, Args, Call, Registry, Tool
+
+SHOWN = 16
+FIND = "find_tools"
+_LISTED = 10
+_WORD = re.compile(r"[a-z0-9]+")
+_BOUNDARY = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+
+
+def shortlist(tools: Sequence[Tool], request: str, messages: Sequence[AnyMessage]) -> list[Tool]:
+    """At most `SHOWN` tools: the best for the request, and before them those this conversation has just used.
+
+    Args:
+        messages: the conversation; tools called or asked for in it since the last few messages stay in view.
+    """
+    if len(tools) <= SHOWN:
+        return list(tools)
+    recent = [
+        call for message in messages[-12:] if isinstance(message, AIMessage) for call in message.tool_calls
+    ]
+    used = {call["name"] for call in recent}
+    asked = " ".join(str(call["args"].get("words", "")) for call in recent if call["name"] == FIND)
+    kept = [tool for tool in tools if tool.name in used][-SHOWN // 2 :]
+    best = [tool for tool in ranked(tools, f"{request} {asked}") if tool not in kept]
+    return [*kept, *best][:SHOWN]
+
+
+def ranked(tools: Sequence[Tool], words: str) -> list[Tool]:
+    """All tools, those whose words fit best first."""
+    index = BM25Plus([_words_of(tool) for tool in tools])
+    scores = index.get_scores(_words(words))
+    order = sorted(range(len(tools)), key=lambda place: (-scores[place], place))
+    return [tools[place] for place in order]
+
+
+def find_tool(registry: Registry, names: Sequence[str]) -> Tool:
+    """`find_tools(words)`: looks among an agent's tools; what it names can be called next."""
+
+    async def run(args: Args, call: Call) -> Any:
+        tools = [tool for name in names if (tool := registry.get(name))]
+        found = ranked(tools, str(args["words"]))[:_LISTED]
+        return {"tools": [{"name": tool.name, "does": tool.description} for tool in found]}
+
+    return Tool(
+        name=FIND,
+        description="Find further tools by words, where none of those shown fits; call what is found then.",
+        schema={
+            "type": "object",
+            "properties": {"words": {"type": "string", "minLength": 1, "maxLength": 200}},
+            "required": ["words"],
+            "additionalProperties": False,
+        },
+        access=Access.READ,
+        run=run,
+    )
+
+
+def _words_of(tool: Tool) -> list[str]:
+    names = " ".join(tool.schema.get("properties", {}))
+    return _words(f"{tool.name} {tool.name} {tool.description} {names}")
+
+
+def _words(text: str) -> list[str]:
+    found = _WORD.findall(_BOUNDARY.sub(" ", text).lower())
+    return [word[:-1] if word.endswith("s") and len(word) > 3 else word for word in found]

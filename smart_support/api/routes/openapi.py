@@ -1,0 +1,239 @@
+"""`/openapi`: import an API's description, review its operations, approve them as tools. For admins."""
+
+import asyncio
+from typing import Annotated, Any, Literal
+
+import orjson
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import Response
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.datastructures import UploadFile
+
+from smart_support.api.dependencies import admin, services
+from smart_support.api.envelope import answer
+from smart_support.auth import User
+from smart_support.errors import InvalidJson, InvalidRequest, TooLarge
+from smart_support.openapi_import.operation import Operation
+from smart_support.openapi_import.review import Reviewed
+from smart_support.openapi_import.store import Job
+
+router = APIRouter(prefix="/openapi", tags=["openapi"], dependencies=[Depends(admin)])
+CHARS_A_TOKEN = 4  # of JSON, about; enough to see what is large
+Name = Annotated[str, Field(max_length=63)]
+
+
+class Changes(BaseModel):
+    """What a reviewer may change of an operation."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    enabled: bool | None = None
+    access: Literal["read", "write"] | None = None
+    needs_approval: bool | None = None
+    idempotent: bool | None = None
+    agent: Name | None = None
+    tool_name: Name | None = None
+    description: Annotated[str, Field(min_length=1, max_length=1000)] | None = None
+    risk: Literal["low", "medium", "high"] | None = None
+
+    def wanted(self) -> dict[str, Any]:
+        """Those that were given."""
+        return self.model_dump(exclude_none=True)
+
+
+class BulkChanges(BaseModel):
+    """One change for several operations, all or none."""
+
+    keys: list[Annotated[str, Field(max_length=300)]] = Field(min_length=1, max_length=5000)
+    changes: Changes
+
+
+class Place(BaseModel):
+    """Where an API's paths begin."""
+
+    base_url: str | None = Field(None, max_length=2000, description="empty: the description's own server")
+    variables: dict[str, str] | None = None
+
+
+class Secret(BaseModel):
+    """Credentials for one scheme; they are never shown again."""
+
+    scheme: str = Field(max_length=200)
+    values: dict[str, Annotated[str, Field(max_length=10_000)]]
+
+
+class Trial(BaseModel):
+    """Arguments to try a read with."""
+
+    args: dict[str, Any] = Field(default_factory=dict)
+
+
+@router.post("/import", status_code=202)
+async def begin(request: Request, user: User = Depends(admin), services: Any = Depends(services)) -> Response:
+    """Begin an import of `{"url"}` or `{"spec"}` (JSON), or of a file (multipart or the bare body)."""
+    given = await _given(request, services.settings.max_spec_bytes)
+    job = await services.imports.begin(**given, by=user.name)
+    return answer(_job(job), status=202)
+
+
+@router.get("/jobs")
+async def list_jobs(services: Any = Depends(services)) -> Response:
+    """Imports, the newest first."""
+    return answer([_job(job) for job in await services.imports.store.jobs()])
+
+
+@router.get("/jobs/{job_id}")
+async def get_job(job_id: str, services: Any = Depends(services)) -> Response:
+    """An import's status, progress, findings, servers, and which credentials were entered."""
+    job = await services.imports.store.job(job_id)
+    return answer(_job(job) | await _details(services, job))
+
+
+@router.get("/jobs/{job_id}/operations")
+async def list_operations(job_id: str, services: Any = Depends(services)) -> Response:
+    """Every operation of an import as it stands in the review."""
+    return answer([_operation(*pair) for pair in await services.imports.operations(job_id)])
+
+
+@router.patch("/jobs/{job_id}/operations")
+async def change_several(job_id: str, body: BulkChanges, services: Any = Depends(services)) -> Response:
+    """Change several operations at once, all or none."""
+    await services.imports.change(job_id, body.keys, body.changes.wanted())
+    return answer({"changed": len(body.keys)})
+
+
+@router.patch("/jobs/{job_id}/operations/{key:path}")
+async def change_one(job_id: str, key: str, body: Changes, services: Any = Depends(services)) -> Response:
+    """Change one operation."""
+    done = await services.imports.change(job_id, [key], body.wanted())
+    operations = {one.key: operation for one, operation in await services.imports.operations(job_id)}
+    return answer(_operation(done[0], operations[done[0].key]))
+
+
+@router.put("/jobs/{job_id}/place")
+async def set_place(job_id: str, body: Place, services: Any = Depends(services)) -> Response:
+    """Set where the API's paths begin, and its server's variables."""
+    job = await services.imports.configure(job_id, base=body.base_url, variables=body.variables)
+    return answer(_job(job) | await _details(services, job))
+
+
+@router.put("/jobs/{job_id}/credentials")
+async def set_credentials(job_id: str, body: Secret, services: Any = Depends(services)) -> Response:
+    """Enter credentials; the answer names the schemes that have some, and shows none."""
+    kept = await services.imports.enter_credentials(job_id, body.scheme, body.values)
+    return answer({"credentials": kept})
+
+
+@router.post("/jobs/{job_id}/try/{key:path}")
+async def try_out(job_id: str, key: str, body: Trial, services: Any = Depends(services)) -> Response:
+    """Call a read now; what the API gave."""
+    return answer({"result": await services.imports.try_out(job_id, key, body.args)})
+
+
+@router.post("/jobs/{job_id}/approve")
+async def approve(job_id: str, user: User = Depends(admin), services: Any = Depends(services)) -> Response:
+    """Make the enabled operations tools, at once."""
+    return answer(_job(await services.imports.approve(job_id, by=user.name)))
+
+
+@router.post("/jobs/{job_id}/remove")
+async def remove(job_id: str, user: User = Depends(admin), services: Any = Depends(services)) -> Response:
+    """Take an API's tools out of use."""
+    return answer(_job(await services.imports.remove(job_id, by=user.name)))
+
+
+async def _given(request: Request, max_bytes: int) -> dict[str, Any]:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "multipart/form-data":
+        async with request.form(max_files=1, max_part_size=max_bytes) as form:
+            file = next((part for part in form.values() if isinstance(part, UploadFile)), None)
+            if file is None:
+                raise InvalidRequest("file: send the description as a file, or {'url': ...} as JSON")
+            return {"spec": await file.read(max_bytes + 1), "name": file.filename or "a file"}
+    raw = await _body(request, max_bytes)
+    if kind not in ("application/json", ""):
+        return {"spec": raw}
+    try:
+        body = await asyncio.to_thread(orjson.loads, raw)
+    except orjson.JSONDecodeError as error:
+        raise InvalidJson(f"Invalid JSON: {error}") from None
+    if not isinstance(body, dict) or not ({"url", "spec", "openapi", "swagger"} & set(body)):
+        raise InvalidRequest("give {'url': ...} or {'spec': ...}")
+    if "openapi" in body or "swagger" in body:
+        return {"spec": raw}
+    url, spec = body.get("url"), body.get("spec")
+    if url is not None and not (isinstance(url, str) and url.strip()):
+        raise InvalidRequest("url: give the address of the description")
+    if spec is not None and not isinstance(spec, (str, dict, list)):
+        raise InvalidRequest("spec: give the description as text or as an object")
+    return {"url": url.strip() if url else None, "spec": spec}
+
+
+async def _body(request: Request, max_bytes: int) -> bytes:
+    body = bytearray()
+    async for piece in request.stream():
+        body += piece
+        if len(body) > max_bytes:
+            raise TooLarge(f"The description is too large: more than {max_bytes} bytes.")
+    return bytes(body)
+
+
+def _job(job: Job) -> dict[str, Any]:
+    return {name: getattr(job, name) for name in Job.__slots__}
+
+
+async def _details(services: Any, job: Job) -> dict[str, Any]:
+    if job.status in ("loading", "failed"):
+        return {"findings": []}
+    document = await services.imports.document(job)
+    findings = [*document.findings, *(one for operation in document.operations for one in operation.findings)]
+    return {
+        "format": document.format,
+        "version": document.version,
+        "description": document.description[:1000],
+        "servers": [{"url": server.url, "variables": server.variables} for server in document.servers],
+        "schemes": [
+            {"name": name, "kind": scheme.kind, "description": scheme.description[:300]}
+            for name, scheme in document.schemes.items()
+        ],
+        "credentials": await services.imports.vault.kept(job.api),
+        "findings": [
+            {"severity": one.severity, "place": one.place, "message": one.message} for one in findings[:500]
+        ],
+    }
+
+
+def _operation(reviewed: Reviewed, operation: Operation | None) -> dict[str, Any]:
+    proposal = reviewed.proposal
+    wire = {
+        "key": reviewed.key,
+        "tool_name": reviewed.tool_name,
+        "access": reviewed.access,
+        "needs_approval": reviewed.needs_approval,
+        "idempotent": reviewed.idempotent,
+        "agent": reviewed.agent,
+        "enabled": reviewed.enabled,
+        "risk": reviewed.risk,
+        "description": reviewed.description,
+        "change": reviewed.change,
+        "reasons": proposal.get("reasons", []),
+        "risks": proposal.get("risks", []),
+        "read_proposed": proposal.get("read_proposed", False),
+        "customer_arguments": proposal.get("customer_arguments", []),
+    }
+    if operation is None:
+        return wire | {"method": None, "path": None, "schema": None, "tokens": 0, "findings": []}
+    said = {"name": reviewed.tool_name, "description": reviewed.description, "parameters": operation.schema}
+    return wire | {
+        "method": operation.method.upper(),
+        "path": operation.path,
+        "summary": operation.summary,
+        "deprecated": operation.deprecated,
+        "tags": list(operation.tags),
+        "schema": operation.schema,
+        "tokens": len(orjson.dumps(said)) // CHARS_A_TOKEN,
+        "findings": [
+            {"severity": one.severity, "place": one.place, "message": one.message}
+            for one in operation.findings
+        ],
+    }

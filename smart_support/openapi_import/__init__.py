@@ -1,0 +1,1 @@
+"""An API's own description, read, reviewed and turned into tools."""

@@ -1,0 +1,129 @@
+"""One call of an API: the request with its credentials, sent by the guarded client, its answer understood.
+
+What an answer means follows one rule for all APIs: the API said no (the customer can be told), it could
+not be reached (worth another try where that is safe), or it broke.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from smart_support.errors import ToolFailed, ToolRefused, ToolUnavailable
+from smart_support.net import Fetched, GuardedClient
+from smart_support.openapi_import.credentials import apply, choose
+from smart_support.openapi_import.oauth import TokenSource
+from smart_support.openapi_import.operation import Operation, SecurityScheme
+from smart_support.openapi_import.request import Prepared, prepare
+from smart_support.openapi_import.vault import Vault
+
+MAX_ANSWER_BYTES = 2_000_000
+TIMEOUT_SECONDS = 25.0
+_SAID_CHARS = 300
+_LATER = frozenset({408, 425, 429})
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """An API that can be called.
+
+    Attributes:
+        name: what people call it.
+        base: where its paths begin.
+        key: what it is called among the imported ones; its credentials are kept under it.
+    """
+
+    name: str
+    base: str
+    schemes: dict[str, SecurityScheme]
+    key: str
+
+
+class Caller:
+    """Calls operations."""
+
+    def __init__(self, client: GuardedClient, vault: Vault) -> None:
+        self._client = client
+        self._vault = vault
+        self._tokens = TokenSource(client.request)
+
+    async def call(
+        self, api: Api, operation: Operation, args: Mapping[str, Any], idempotency_key: str | None
+    ) -> Any:
+        """What the API answered: JSON where it is JSON, else text.
+
+        Args:
+            idempotency_key: sent as `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header).
+
+        Raises:
+            InvalidArguments: an argument can't be sent.
+            ToolRefused: the API said no to this call (a 4xx answer).
+            ToolUnavailable, TimeoutError: it can't be reached just now (429, 5xx, no connection).
+            ToolFailed: it does not know who we are, or a credential is missing.
+        """
+        prepared = prepare(operation, args, api.base)
+        if idempotency_key:
+            prepared = _with_header(prepared, "Idempotency-Key", idempotency_key)
+        credentials = choose(operation.security, await self._vault.of(api.key, api.schemes))
+        login = next((one for one in credentials if one.scheme.kind == "oauth2"), None)
+        token = await self._tokens.token(login) if login else None
+        answer = await self._send(apply(prepared, credentials, token))
+        if answer.status == 401 and login and token:
+            # A token can be called back before its time; the API has done nothing with this one.
+            token = await self._tokens.renewed(login, token)
+            answer = await self._send(apply(prepared, credentials, token))
+        return _understood(api, answer)
+
+    async def _send(self, prepared: Prepared) -> Fetched:
+        redirects = 3 if prepared.method == "GET" else 0
+        return await self._client.request(
+            prepared.method,
+            prepared.url,
+            headers=prepared.headers,
+            content=prepared.content,
+            timeout_seconds=TIMEOUT_SECONDS,
+            max_bytes=MAX_ANSWER_BYTES,
+            max_redirects=redirects,
+        )
+
+
+def _with_header(prepared: Prepared, name: str, value: str) -> Prepared:
+    return Prepared(
+        method=prepared.method,
+        url=prepared.url,
+        headers={**prepared.headers, name: value},
+        content=prepared.content,
+    )
+
+
+def _understood(api: Api, answer: Fetched) -> Any:
+    status, said = answer.status, _said(answer)
+    if 200 <= status < 300:
+        return said if said not in ("", None) else {"message": "Done.", "status": status}
+    if status in (401, 403):
+        raise ToolFailed(
+            f"{api.name} did not accept our credentials ({status}); an admin can look at them in the API tab."
+        )
+    if status in _LATER or status >= 500:
+        raise ToolUnavailable(f"{api.name} can't do this just now ({status}); please try again later.")
+    if status >= 400:
+        raise ToolRefused(f"{api.name} said no ({status}): {_short(said)}")
+    raise ToolFailed(f"{api.name} answered with {status}, which says nothing about this call.")
+
+
+def _said(answer: Fetched) -> Any:
+    try:
+        return orjson.loads(answer.content)
+    except orjson.JSONDecodeError:
+        return answer.content.decode("utf-8", "replace")
+
+
+def _short(said: Any) -> str:
+    """What an API gives as its reason, wherever it puts it (RFC 9457 and common habits)."""
+    if isinstance(said, dict):
+        for name in ("detail", "message", "error_description", "title", "error", "errors"):
+            if said.get(name):
+                return _short(said[name])
+    text = said if isinstance(said, str) else orjson.dumps(said).decode()
+    return " ".join(text.split())[:_SAID_CHARS] or "it gave no reason"

@@ -1,0 +1,339 @@
+"""Imports from the address of a description to tools in use: load, review, approve, and again.
+
+Loading runs in the background, with progress. Nothing is a tool before somebody has approved it, and a
+re-import changes nothing that was decided without showing it.
+"""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import urlsplit
+
+import orjson
+
+from smart_support.errors import InvalidRequest, NotFound, SmartSupportError, ToolFailed
+from smart_support.log import get_logger
+from smart_support.net import GuardedClient
+from smart_support.openapi_import.caller import Api, Caller
+from smart_support.openapi_import.load import load
+from smart_support.openapi_import.operation import Document, Operation, Server
+from smart_support.openapi_import.operation_tool import operation_tool
+from smart_support.openapi_import.parse import parse
+from smart_support.openapi_import.review import Reviewed, changed, proposed
+from smart_support.openapi_import.servers import base_url
+from smart_support.openapi_import.store import ImportStore, Job
+from smart_support.openapi_import.vault import Vault
+from smart_support.tools.registry import Tool
+
+log = get_logger()
+DOWNLOAD_SECONDS = 60.0
+OPEN = ("review", "live")
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedTool:
+    """A tool out of an import, and the agent it is for."""
+
+    tool: Tool
+    agent: str
+    api: str
+
+
+class Imports:
+    """All imports, and the tools that came of them."""
+
+    def __init__(
+        self,
+        store: ImportStore,
+        vault: Vault,
+        client: GuardedClient,
+        *,
+        max_bytes: int,
+        taken: Callable[[], Iterable[str]],
+        approved: Callable[[], Awaitable[None]],
+    ) -> None:
+        """
+        Args:
+            max_bytes: of a description.
+            taken: names of tools that are not imported ones.
+            approved: awaited when the tools in use have changed.
+        """
+        self.store = store
+        self.vault = vault
+        self._client = client
+        self._caller = Caller(client, vault)
+        self._max_bytes = max_bytes
+        self._taken = taken
+        self._approved = approved
+        self._documents: dict[str, Document] = {}
+        self._loading: set[asyncio.Task[None]] = set()
+
+    # Load
+
+    async def begin(self, *, url: str | None = None, spec: Any = None, name: str = "", by: str) -> Job:
+        """Begin an import; it goes on in the background.
+
+        Args:
+            url: where the description is; or
+            spec: the description itself: text, bytes, or the object; `name`: what it was called.
+
+        Raises:
+            InvalidRequest: neither was given, or both.
+        """
+        if (url is None) == (spec is None):
+            raise InvalidRequest("give one of 'url' and 'spec', or send a file")
+        raw = orjson.dumps(spec) if isinstance(spec, (dict, list)) else spec
+        job = await self.store.begin("openapi", url or name or "pasted text", by)
+        task = asyncio.create_task(self._load(job, url, raw))
+        self._loading.add(task)
+        task.add_done_callback(self._loading.discard)
+        return job
+
+    async def close(self) -> None:
+        """Leave what is loading; the next start says that it was cut off."""
+        for task in self._loading:
+            task.cancel()
+        await asyncio.gather(*self._loading, return_exceptions=True)
+
+    async def _load(self, job: Job, url: str | None, raw: bytes | str | None) -> None:
+        try:
+            if url is not None:
+                await self._step(job, "downloading")
+                raw = await self._download(url)
+            await self._step(job, "reading")
+            loaded = await asyncio.to_thread(load, raw or b"", max_bytes=self._max_bytes)
+            document = await asyncio.to_thread(parse, loaded)
+            await self._step(job, "sorting", total=len(document.operations))
+            await self._sort(job, document, loaded)
+            log.info("import_loaded", job_id=job.job_id, operations=len(document.operations))
+        except (SmartSupportError, TimeoutError) as error:
+            told = error.message if isinstance(error, SmartSupportError) else str(error)
+            await self.store.update(job.job_id, status="failed", error=" ".join(told.split()))
+        except Exception as error:
+            log.error("import_failed", job_id=job.job_id, error=repr(error))
+            told = "This description could not be read; the log says why."
+            await self.store.update(job.job_id, status="failed", error=told)
+
+    async def _download(self, url: str) -> bytes:
+        fetched = await self._client.request(
+            "GET",
+            url,
+            headers={"Accept": "application/json, application/yaml, text/yaml, */*"},
+            timeout_seconds=DOWNLOAD_SECONDS,
+            max_bytes=self._max_bytes,
+        )
+        if fetched.status != 200:
+            raise ToolFailed(
+                f"The address answered {fetched.status}; give the one of the description itself."
+            )
+        return fetched.content
+
+    async def _sort(self, job: Job, document: Document, loaded: dict[str, Any]) -> None:
+        api = _name(document.title or job.source)
+        live = await self.store.live(api)
+        decided = await self.store.operations(live.job_id) if live else {}
+        reviewed = await asyncio.to_thread(
+            lambda: [proposed(one, decided.get(one.tool_name)) for one in document.operations]
+        )
+        found = {one.key for one in reviewed}
+        reviewed += [replace(one, change="gone") for key, one in decided.items() if key not in found]
+        self._documents[job.job_id] = document
+        await self.store.put(job.job_id, self._renamed(reviewed, api, await self._others(api)))
+        await self.store.update(
+            job.job_id,
+            api=api,
+            title=document.title or job.source,
+            document=orjson.dumps(loaded),
+            base_url=live.base_url if live else None,
+            variables=live.variables if live else {},
+            progress={"step": "done", "done": len(reviewed), "total": len(reviewed)},
+            status="review",
+        )
+
+    async def _others(self, api: str) -> set[str]:
+        """Names of tools that belong to somebody else."""
+        taken = set(self._taken())
+        for job in await self.store.jobs("live", limit=1000):
+            if job.api != api:
+                taken |= {one.tool_name for one in (await self.store.operations(job.job_id)).values()}
+        return taken
+
+    def _renamed(self, reviewed: list[Reviewed], api: str, taken: set[str]) -> list[Reviewed]:
+        """A new tool that has a taken name gets its API's name before its own."""
+        return [
+            replace(one, tool_name=f"{api}_{one.tool_name}"[:63].rstrip("_"))
+            if one.change == "new" and one.tool_name in taken
+            else one
+            for one in reviewed
+        ]
+
+    async def _step(self, job: Job, step: str, total: int = 0) -> None:
+        await self.store.update(job.job_id, progress={"step": step, "done": 0, "total": total})
+
+    # Review
+
+    async def document(self, job: Job) -> Document:
+        """What was read; parsed again after a restart.
+
+        Raises:
+            NotFound: nothing has been read yet, or nothing could be.
+        """
+        if job.job_id not in self._documents:
+            loaded = orjson.loads(await self.store.document(job.job_id))
+            if loaded is None:
+                raise NotFound(
+                    f"import job {job.job_id}: {job.error or 'it is still loading; try again soon'}"
+                )
+            self._documents[job.job_id] = await asyncio.to_thread(parse, loaded)
+        return self._documents[job.job_id]
+
+    async def operations(self, job_id: str) -> list[tuple[Reviewed, Operation | None]]:
+        """What a reviewer looks at; an operation that is gone has only what was decided."""
+        job = await self.store.job(job_id)
+        known = {one.tool_name: one for one in (await self.document(job)).operations}
+        return [(one, known.get(key)) for key, one in (await self.store.operations(job_id)).items()]
+
+    async def change(self, job_id: str, keys: list[str], wanted: dict[str, Any]) -> list[Reviewed]:
+        """A reviewer's changes to some operations, all or none of them.
+
+        Raises:
+            InvalidRequest: one can't be; nothing was changed.
+            NotFound: there is no such operation.
+        """
+        job = await self.store.job(job_id)
+        self._must_be(job, "review")
+        known = {one.key: (one, operation) for one, operation in await self.operations(job_id) if operation}
+        known |= {operation.key: (one, operation) for one, operation in known.values() if operation}
+        missing = [key for key in keys if key not in known]
+        if missing:
+            raise NotFound(f"operation {missing[0][:100]!r}: there is none in this import")
+        chosen = [known[key] for key in keys]
+        result = [changed(one, operation, wanted) for one, operation in chosen if operation]
+        await self._check_names(job, result)
+        await self.store.change(job_id, result)
+        return result
+
+    async def configure(
+        self, job_id: str, *, base: str | None = None, variables: dict[str, str] | None = None
+    ) -> Job:
+        """Where the API's paths begin, or values for its server's variables.
+
+        Raises:
+            InvalidRequest: there can be no such address.
+        """
+        job = await self.store.job(job_id)
+        self._must_be(job, *OPEN)
+        wanted = replace(
+            job,
+            base_url=base or None if base is not None else job.base_url,
+            variables=variables if variables is not None else job.variables,
+        )
+        self._base(wanted, await self.document(job))
+        await self.store.update(job_id, base_url=wanted.base_url, variables=wanted.variables)
+        if job.status == "live":
+            await self._approved()
+        return await self.store.job(job_id)
+
+    async def enter_credentials(self, job_id: str, scheme: str, values: dict[str, str]) -> list[str]:
+        """Keep credentials for one scheme; the names of all schemes that have some.
+
+        Raises:
+            InvalidRequest: there is no such scheme, or a value is missing.
+        """
+        job = await self.store.job(job_id)
+        self._must_be(job, *OPEN)
+        schemes = (await self.document(job)).schemes
+        if scheme not in schemes:
+            raise InvalidRequest(f"scheme {scheme[:60]!r} is not one of: {', '.join(schemes) or 'none'}")
+        await self.vault.keep(job.api, schemes[scheme], values)
+        return await self.vault.kept(job.api)
+
+    async def try_out(self, job_id: str, key: str, args: dict[str, Any]) -> Any:
+        """Call a read now, as a tool would; what it gave.
+
+        Raises:
+            InvalidRequest: it is a write: those run by an approval only.
+        """
+        job = await self.store.job(job_id)
+        self._must_be(job, *OPEN)
+        found = {one.key: (one, operation) for one, operation in await self.operations(job_id)}
+        reviewed, operation = found.get(key, (None, None))
+        if reviewed is None or operation is None:
+            raise NotFound(f"operation {key[:100]!r}: there is none in this import")
+        if reviewed.access != "read":
+            raise InvalidRequest(f"{operation.key} is a write: it runs by an approval only, never to try it")
+        tool = operation_tool(operation, reviewed, await self.api(job), self._caller)
+        tool.check(args)
+        return await self._caller.call(await self.api(job), operation, tool.exact(args), None)
+
+    # Approve
+
+    async def approve(self, job_id: str, *, by: str) -> Job:
+        """Its enabled operations become tools at once; those of the import before are no more.
+
+        Raises:
+            InvalidRequest: it is not in review, its base URL is missing, or a name is taken.
+        """
+        job = await self.store.job(job_id)
+        self._must_be(job, "review")
+        self._base(job, await self.document(job))
+        await self._check_names(job, [])
+        await self.store.go_live(job, by)
+        await self._approved()
+        log.info("import_approved", job_id=job_id, api=job.api, by=by)
+        return await self.store.job(job_id)
+
+    async def remove(self, job_id: str, *, by: str) -> Job:
+        """Take a live API's tools out of use."""
+        job = await self.store.job(job_id)
+        self._must_be(job, "live")
+        await self.store.remove(job, by)
+        await self._approved()
+        return await self.store.job(job_id)
+
+    async def tools(self) -> list[ImportedTool]:
+        """The tools in use."""
+        found = []
+        for job in reversed(await self.store.jobs("live", limit=1000)):
+            api = await self.api(job)
+            for reviewed, operation in await self.operations(job.job_id):
+                if operation and reviewed.enabled and reviewed.change != "gone":
+                    tool = operation_tool(operation, reviewed, api, self._caller)
+                    found.append(ImportedTool(tool, reviewed.agent, job.title))
+        return found
+
+    async def api(self, job: Job) -> Api:
+        """The API a job describes, as it is called."""
+        document = await self.document(job)
+        return Api(job.title, self._base(job, document), document.schemes, job.api)
+
+    def _base(self, job: Job, document: Document) -> str:
+        server = Server(url=job.base_url) if job.base_url else next(iter(document.servers), Server(url=""))
+        if not server.url and not urlsplit(job.source).scheme:
+            raise InvalidRequest("The description names no server; enter the API's base URL first.")
+        source = job.source if urlsplit(job.source).scheme in ("http", "https") else None
+        return base_url(server, job.variables, document_url=source)
+
+    async def _check_names(self, job: Job, changes: list[Reviewed]) -> None:
+        known = await self.store.operations(job.job_id) | {one.key: one for one in changes}
+        seen = await self._others(job.api)
+        for one in known.values():
+            if one.enabled and one.change != "gone":
+                if one.tool_name in seen:
+                    raise InvalidRequest(
+                        f"tool name {one.tool_name!r} is taken; choose another for {one.key}"
+                    )
+                seen.add(one.tool_name)
+
+    def _must_be(self, job: Job, *statuses: str) -> None:
+        if job.status not in statuses:
+            why = f": {job.error}" if job.error else ""
+            raise InvalidRequest(f"import job {job.job_id} is {job.status}, not {' or '.join(statuses)}{why}")
+
+
+def _name(title: str) -> str:
+    """What an API is called: the same for every import of it."""
+    name = re.sub(r"[^a-z0-9]+", "_", title.lower()).strip("_")[:40].strip("_")
+    return name if name and name[0].isalpha() else f"api_{name}".rstrip("_")

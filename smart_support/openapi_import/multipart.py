@@ -1,0 +1,37 @@
+"""The parts of a multipart body (RFC 7578, RFC 2046). Which values become parts: body.py."""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+__all__ = ["Part", "joined"]
+
+# As browsers write a field's name into its quotes (WHATWG HTML, "multipart/form-data encoding algorithm").
+_QUOTED = str.maketrans({'"': "%22", "\r": "%0D", "\n": "%0A"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One field. Without a `media_type` it is plain text (RFC 7578, 4.4). Files have a `filename`."""
+
+    name: str
+    content: bytes
+    media_type: str = ""
+    filename: str = ""
+
+
+def joined(parts: Sequence[Part]) -> tuple[str, bytes]:
+    """The boundary, too random for any value to hold it, and the body."""
+    boundary = secrets.token_hex(24)
+    opened = f"--{boundary}\r\n".encode()
+    body = b"".join(opened + _head(part).encode() + part.content + b"\r\n" for part in parts)
+    return boundary, body + f"--{boundary}--\r\n".encode()
+
+
+def _head(part: Part) -> str:
+    lines = [f'Content-Disposition: form-data; name="{part.name.translate(_QUOTED)}"']
+    if part.filename:
+        lines[0] += f'; filename="{part.filename.translate(_QUOTED)}"'
+    if part.media_type:
+        lines.append(f"Content-Type: {part.media_type}")
+    return "\r\n".join(lines) + "\r\n\r\n"

@@ -1,0 +1,152 @@
+"""How OpenAPI 3.0 and 3.1 declare parameters, bodies, answers, servers and credentials."""
+
+from typing import Any
+
+from smart_support.openapi_import.declared import DeclaredBody, DeclaredParameter, Placed, with_words
+from smart_support.openapi_import.findings import Findings
+from smart_support.openapi_import.literals import is_json
+from smart_support.openapi_import.media_types import preferred
+from smart_support.openapi_import.nodes import flag, label, mapping, pointer, sequence, text
+from smart_support.openapi_import.operation import SecurityScheme, Server, Where
+from smart_support.openapi_import.references import References
+
+__all__ = ["OpenApi3"]
+
+_STYLES = {
+    "path": ("simple", "label", "matrix"),
+    "query": ("form", "spaceDelimited", "pipeDelimited", "deepObject"),
+    "header": ("simple",),
+    "cookie": ("form",),
+}
+
+
+class OpenApi3:
+    """A `Dialect`."""
+
+    def __init__(self, document: dict[str, Any], references: References) -> None:
+        self._document, self._references = document, references
+
+    def parameter(self, declared: Placed, where: Where, findings: Findings) -> DeclaredParameter:
+        """See `Dialect`. Where it has a `content` instead of a schema, its value is one document."""
+        node, place = declared
+        media_type = None
+        schema, at = node.get("schema", {}), pointer(place, "schema")
+        if "schema" not in node and (media_type := preferred(mapping(node.get("content"))) or None):
+            schema, at = self._media(node, place, media_type)[1:]
+        style = text(node.get("style")) or _STYLES[where][0]
+        if style not in _STYLES[where]:
+            findings.tell(
+                "warning", place, f"`style: {style[:40]}` is none in a {where}; the default is used"
+            )
+            style = _STYLES[where][0]
+        return DeclaredParameter(
+            name=node["name"],
+            where=where,
+            required=where == "path" or flag(node.get("required")),
+            schema=with_words(schema, node),
+            place=at,
+            style=style,
+            explode=flag(node["explode"]) if "explode" in node else style == "form",
+            allow_reserved=flag(node.get("allowReserved")),
+            media_type=media_type,
+        )
+
+    def body(self, operation: Placed, parameters: list[Placed], findings: Findings) -> DeclaredBody | None:
+        """See `Dialect`."""
+        if "requestBody" not in operation.node:
+            return None
+        found = self._references.follow(
+            operation.node["requestBody"], pointer(operation.place, "requestBody")
+        )
+        if found.fault:
+            findings.tell("error", found.place, f"{found.fault}; the body can't be sent")
+        media_type = preferred(mapping(mapping(found.node).get("content")))
+        if not media_type:
+            findings.tell("warning", found.place, "the body has no media type; it is left out")
+            return None
+        media, schema, place = self._media(found.node, found.place, media_type)
+        return DeclaredBody(
+            media_type=media_type,
+            required=flag(found.node.get("required")),
+            schema=with_words(
+                schema, {key: found.node[key] for key in ("description",) if key in found.node}
+            ),
+            place=place,
+            encodings={name: _encoding(node) for name, node in mapping(media.get("encoding")).items()},
+        )
+
+    def answer(self, response: Placed) -> tuple[Any, str] | None:
+        """See `Dialect`."""
+        media_type = preferred(mapping(response.node.get("content")))
+        if not media_type or not is_json(media_type):
+            return None
+        media, schema, place = self._media(response.node, response.place, media_type)
+        return (schema, place) if "schema" in media else None
+
+    def servers(self, owner: Placed) -> tuple[Server, ...]:
+        """See `Dialect`."""
+        nodes = [mapping(node) for node in sequence(owner.node.get("servers"))]
+        return tuple(
+            Server(
+                url=text(node.get("url")),
+                description=text(node.get("description")),
+                variables={
+                    name: _variable(variable)
+                    for name, variable in mapping(node.get("variables")).items()
+                    if isinstance(variable, dict)
+                },
+            )
+            for node in nodes
+            if text(node.get("url"))
+        )
+
+    def schemes(self, findings: Findings) -> dict[str, SecurityScheme]:
+        """See `Dialect`."""
+        declared = mapping(mapping(self._document.get("components")).get("securitySchemes"))
+        place = pointer("", "components", "securitySchemes")
+        found = {
+            name: self._references.follow(node, pointer(place, name)).node for name, node in declared.items()
+        }
+        return {name: _scheme(name, mapping(node)) for name, node in found.items()}
+
+    def _media(self, node: dict[str, Any], place: str, media_type: str) -> tuple[dict[str, Any], Any, str]:
+        """A Media Type Object, its schema, and where that stands."""
+        at = pointer(place, "content", media_type)
+        # 3.2 allows a reference here.
+        found = self._references.follow(node["content"][media_type], at)
+        media = mapping(found.node)
+        return media, media.get("schema", {}), pointer(found.place, "schema")
+
+
+def _encoding(node: Any) -> dict[str, Any]:
+    given = mapping(node)
+    result: dict[str, Any] = {
+        key: text(given[key]) for key in ("contentType", "style") if text(given.get(key))
+    }
+    return result | {key: flag(given[key]) for key in ("explode", "allowReserved") if key in given}
+
+
+def _variable(node: dict[str, Any]) -> dict[str, Any]:
+    result: dict[str, Any] = {"default": label(node["default"])} if "default" in node else {}
+    if choices := [label(choice) for choice in sequence(node.get("enum")) if label(choice)]:
+        result["enum"] = choices
+    if text(node.get("description")):
+        result["description"] = text(node["description"])
+    return result
+
+
+def _scheme(name: str, node: dict[str, Any]) -> SecurityScheme:
+    words = text(node.get("description"))
+    kind, way = text(node.get("type")).lower(), text(node.get("scheme")).lower()
+    flow = mapping(mapping(node.get("flows")).get("clientCredentials"))
+    if kind == "apikey" and text(node.get("in")) in {"header", "query", "cookie"} and text(node.get("name")):
+        where, parameter = text(node["in"]), text(node["name"])
+        return SecurityScheme(name=name, kind="apiKey", where=where, parameter=parameter, description=words)
+    if kind == "http" and way == "basic":
+        return SecurityScheme(name=name, kind="basic", description=words)
+    if kind == "http" and way == "bearer":
+        return SecurityScheme(name=name, kind="bearer", description=words)
+    if kind == "oauth2" and text(flow.get("tokenUrl")):
+        url, scopes = text(flow["tokenUrl"]), tuple(mapping(flow.get("scopes")))
+        return SecurityScheme(name=name, kind="oauth2", token_url=url, scopes=scopes, description=words)
+    return SecurityScheme(name=name, kind="other", description=words)

@@ -1,0 +1,48 @@
+"""One approved operation as a tool: what the gate needs to know of it, and how it runs."""
+
+from typing import Any
+
+from smart_support.openapi_import.caller import Api, Caller
+from smart_support.openapi_import.operation import Operation
+from smart_support.openapi_import.review import Reviewed
+from smart_support.tools.registry import Access, Args, Call, Tool
+
+TIMEOUT_SECONDS = 30.0
+
+
+def operation_tool(operation: Operation, reviewed: Reviewed, api: Api, caller: Caller) -> Tool:
+    """The tool. Its version is the operation's fingerprint, so that an approval holds for this call only.
+
+    A read that needs approval is a write to the gate: it stops like one.
+    """
+    gated = reviewed.access == "write" or reviewed.needs_approval
+    named = tuple(reviewed.proposal.get("customer_arguments") or ())
+
+    async def run(args: Args, call: Call) -> Any:
+        return await caller.call(api, operation, args, call.idempotency_key)
+
+    async def customer(args: Args) -> str | None:
+        given = (args.get(name) for name in named)
+        return next((str(value) for value in given if isinstance(value, (str, int))), None)
+
+    return Tool(
+        name=reviewed.tool_name,
+        description=f"{reviewed.description} ({api.name})",
+        schema=operation.schema,
+        access=Access.WRITE if gated else Access.READ,
+        run=run,
+        risk=reviewed.risk,
+        version=reviewed.fingerprint[:16],
+        idempotent=reviewed.idempotent or reviewed.access == "read",
+        timeout_seconds=TIMEOUT_SECONDS,
+        summarise=lambda args: _summary(operation, reviewed, api, args),
+        customer=customer if named else None,
+    )
+
+
+def _summary(operation: Operation, reviewed: Reviewed, api: Api, args: Args) -> str:
+    given = ", ".join(
+        f"{name} {value}" for name, value in args.items() if not isinstance(value, (dict, list))
+    )
+    does = (operation.summary or reviewed.tool_name.replace("_", " ").capitalize()).rstrip(".")
+    return f"{does} ({api.name}, {operation.key})" + (f": {given}" if given else "")

@@ -1,0 +1,195 @@
+"""Import jobs and their reviewed operations as rows. What may follow what is in jobs.py."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from smart_support import audit, clock
+from smart_support.errors import NotFound
+from smart_support.openapi_import.review import Reviewed
+from smart_support.storage.database import Connection, StateDatabase
+
+_COLUMNS = (
+    *("key", "fingerprint", "change", "enabled", "access", "needs_approval", "idempotent", "agent"),
+    *("tool_name", "description", "risk", "proposal"),
+)
+_INSERT = (
+    f"INSERT INTO operations (job_id, {', '.join(_COLUMNS)}) VALUES (:job_id, "
+    + ", ".join(f":{name}" for name in _COLUMNS)
+    + ")"
+)
+_UPDATE = (
+    "UPDATE operations SET "
+    + ", ".join(f"{name} = :{name}" for name in _COLUMNS)
+    + " WHERE job_id = :job_id AND key = :key"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One import.
+
+    Attributes:
+        api: what the API is called among the imported ones; the same over re-imports.
+        status: `loading`, `review`, `failed`, `live`, `replaced` or `removed`.
+        progress: `{"step", "done", "total"}`.
+        base_url: as the reviewer entered it, else None for the document's own first server.
+    """
+
+    job_id: str
+    kind: str
+    source: str
+    api: str
+    title: str
+    status: str
+    progress: dict[str, Any]
+    error: str | None
+    base_url: str | None
+    variables: dict[str, str]
+    created_by: str
+    created_at: str
+    approved_by: str | None
+    approved_at: str | None
+
+
+class ImportStore:
+    """Reads and writes them."""
+
+    def __init__(self, state: StateDatabase) -> None:
+        self._state = state
+
+    async def begin(self, kind: str, source: str, by: str) -> Job:
+        """A new job, loading."""
+        job_id = clock.new_id()
+        await self._state.execute(
+            """INSERT INTO import_jobs (job_id, kind, source, api, title, status, progress, created_by,
+                   created_at)
+               VALUES (:id, :kind, :source, '', :source, 'loading', :progress, :by, :now)""",
+            {
+                "id": job_id,
+                "kind": kind,
+                "source": source,
+                "progress": _json({"step": "waiting", "done": 0, "total": 0}),
+                "by": by,
+                "now": clock.rfc3339(clock.now()),
+            },
+        )
+        return await self.job(job_id)
+
+    async def job(self, job_id: str) -> Job:
+        """The job of that id.
+
+        Raises:
+            NotFound: there is none.
+        """
+        rows = await self._jobs("WHERE job_id = :id", {"id": job_id})
+        if not rows:
+            raise NotFound(f"import job {job_id[:64]!r}: there is none; see GET /api/v1/openapi/jobs")
+        return rows[0]
+
+    async def jobs(self, status: str | None = None, limit: int = 100) -> list[Job]:
+        """Jobs, the newest first."""
+        where = "WHERE (:status IS NULL OR status = :status) ORDER BY job_id DESC LIMIT :limit"
+        return await self._jobs(where, {"status": status, "limit": limit})
+
+    async def live(self, api: str) -> Job | None:
+        """The job of an API whose tools are in use."""
+        rows = await self._jobs("WHERE api = :api AND status = 'live'", {"api": api})
+        return rows[0] if rows else None
+
+    async def document(self, job_id: str) -> bytes:
+        """What was loaded, as it was kept."""
+        rows = await self._state.execute(
+            "SELECT document FROM import_jobs WHERE job_id = :id", {"id": job_id}
+        )
+        return bytes(rows[0]["document"] or b"null") if rows else b"null"
+
+    async def update(self, job_id: str, **values: Any) -> None:
+        """Set columns of a job; dicts are kept as JSON."""
+        plain = {name: _json(value) if isinstance(value, dict) else value for name, value in values.items()}
+        names = ", ".join(f"{name} = :{name}" for name in plain)
+        await self._state.execute(
+            f"UPDATE import_jobs SET {names} WHERE job_id = :job_id", plain | {"job_id": job_id}
+        )
+
+    async def fail_left_behind(self) -> None:
+        """Jobs that a crash cut off while loading."""
+        await self._state.execute(
+            """UPDATE import_jobs SET status = 'failed',
+                   error = 'The server was restarted; please import again.'
+               WHERE status = 'loading'"""
+        )
+
+    async def put(self, job_id: str, reviewed: list[Reviewed]) -> None:
+        """The operations of a job, all at once."""
+
+        def work(connection: Connection) -> None:
+            for one in reviewed:
+                connection.execute(_INSERT, _row(job_id, one))
+
+        await self._state.transact(work)
+
+    async def change(self, job_id: str, reviewed: list[Reviewed]) -> None:
+        """Operations as a reviewer has changed them."""
+
+        def work(connection: Connection) -> None:
+            for one in reviewed:
+                connection.execute(_UPDATE, _row(job_id, one))
+
+        await self._state.transact(work)
+
+    async def operations(self, job_id: str) -> dict[str, Reviewed]:
+        """A job's operations by key, in the document's order."""
+        rows = await self._state.execute(
+            f"SELECT {', '.join(_COLUMNS)} FROM operations WHERE job_id = :id ORDER BY rowid", {"id": job_id}
+        )
+        return {row["key"]: _reviewed(row) for row in rows}
+
+    async def go_live(self, job: Job, by: str) -> None:
+        """Make a job the live one of its API, in one step and on the audit record."""
+
+        def work(connection: Connection) -> None:
+            ids = {"api": job.api, "id": job.job_id, "by": by, "now": clock.rfc3339(clock.now())}
+            connection.execute(
+                "UPDATE import_jobs SET status = 'replaced' WHERE api = :api AND status = 'live'", ids
+            )
+            connection.execute(
+                """UPDATE import_jobs SET status = 'live', approved_by = :by, approved_at = :now
+                   WHERE job_id = :id""",
+                ids,
+            )
+            detail = {"api": job.api, "job_id": job.job_id, "source": job.source}
+            audit.append(connection, "tools_approved", actor=by, via="rest", detail=detail)
+
+        await self._state.transact(work)
+
+    async def remove(self, job: Job, by: str) -> None:
+        """Take a live API's tools out of use."""
+
+        def work(connection: Connection) -> None:
+            sql = "UPDATE import_jobs SET status = 'removed' WHERE job_id = :id"
+            connection.execute(sql, {"id": job.job_id})
+            audit.append(connection, "tools_removed", actor=by, via="rest", detail={"api": job.api})
+
+        await self._state.transact(work)
+
+    async def _jobs(self, where: str, params: dict[str, Any]) -> list[Job]:
+        names = ", ".join(Job.__slots__)
+        rows = await self._state.execute(f"SELECT {names} FROM import_jobs {where}", params)
+        loaded = ("progress", "variables")
+        return [Job(**row | {name: orjson.loads(row[name]) for name in loaded}) for row in rows]
+
+
+def _row(job_id: str, one: Reviewed) -> dict[str, Any]:
+    values = {name: getattr(one, name) for name in _COLUMNS}
+    return values | {"job_id": job_id, "proposal": _json(one.proposal)}
+
+
+def _reviewed(row: dict[str, Any]) -> Reviewed:
+    flags = {name: bool(row[name]) for name in ("enabled", "needs_approval", "idempotent")}
+    return Reviewed(**row | flags | {"proposal": orjson.loads(row["proposal"])})
+
+
+def _json(value: Any) -> str:
+    return orjson.dumps(value).decode()

@@ -1,0 +1,92 @@
+"""Credentials of imported APIs: kept encrypted, given to a call, never shown again."""
+
+import contextlib
+import os
+from pathlib import Path
+from typing import Any
+
+import orjson
+from cryptography.fernet import Fernet, InvalidToken
+
+from smart_support.errors import ConfigError, ToolFailed
+from smart_support.openapi_import.credentials import Credential
+from smart_support.openapi_import.operation import SecurityScheme
+from smart_support.storage.database import StateDatabase
+
+
+class Vault:
+    """What admins entered, encrypted (Fernet: AES-128-CBC, HMAC-SHA256) under a key in its own file."""
+
+    def __init__(self, state: StateDatabase, key_file: Path) -> None:
+        """
+        Raises:
+            ConfigError: the key file is no key.
+        """
+        self._state = state
+        try:
+            self._fernet = Fernet(_key(key_file))
+        except ValueError:
+            raise ConfigError(
+                f"{key_file}: is no key; put back the one that belongs to this data folder"
+            ) from None
+
+    async def keep(self, api: str, scheme: SecurityScheme, values: dict[str, str]) -> None:
+        """Keep the values for one scheme of an API, in place of what was there.
+
+        Raises:
+            InvalidRequest: a value is missing or could not be sent.
+        """
+        Credential(scheme, values)
+        sealed = self._fernet.encrypt(orjson.dumps(values))
+        await self._state.execute(
+            """INSERT INTO api_credentials VALUES (:api, :scheme, :sealed)
+               ON CONFLICT (api, scheme) DO UPDATE SET sealed = :sealed""",
+            {"api": api, "scheme": scheme.name, "sealed": sealed},
+        )
+
+    async def forget(self, api: str, scheme: str) -> None:
+        """Forget what was entered for a scheme."""
+        await self._state.execute(
+            "DELETE FROM api_credentials WHERE api = :api AND scheme = :scheme",
+            {"api": api, "scheme": scheme},
+        )
+
+    async def kept(self, api: str) -> list[str]:
+        """The names of the schemes for which something was entered."""
+        rows = await self._state.execute(
+            "SELECT scheme FROM api_credentials WHERE api = :api ORDER BY scheme", {"api": api}
+        )
+        return [row["scheme"] for row in rows]
+
+    async def of(self, api: str, schemes: dict[str, SecurityScheme]) -> dict[str, Credential]:
+        """The credentials of an API, by the name of their scheme.
+
+        Raises:
+            ToolFailed: what was kept can't be opened with the key that is there.
+        """
+        rows = await self._state.execute(
+            "SELECT scheme, sealed FROM api_credentials WHERE api = :api", {"api": api}
+        )
+        return {
+            row["scheme"]: Credential(schemes[row["scheme"]], self._opened(api, row["sealed"]))
+            for row in rows
+            if row["scheme"] in schemes
+        }
+
+    def _opened(self, api: str, sealed: bytes) -> dict[str, str]:
+        try:
+            values: Any = orjson.loads(self._fernet.decrypt(sealed))
+        except InvalidToken:
+            raise ToolFailed(
+                f"The credentials of {api} can't be opened; an admin has to enter them again in the API tab."
+            ) from None
+        return dict(values)
+
+
+def _key(path: Path) -> bytes:
+    """The key, made at the first start; only its owner can read the file."""
+    with contextlib.suppress(FileExistsError):
+        made = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(made, "wb") as file:
+            file.write(Fernet.generate_key())
+    return path.read_bytes().strip()

@@ -1,0 +1,90 @@
+"""The API tab as an admin uses it: an address in, operations reviewed, approved, and used in the chat."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import PHONE, Save, Window
+from tests.harness import AppProcess
+from tests.openapi_import.shop_api import ShopApi, shop_api
+
+
+@pytest.fixture
+def api() -> Iterator[ShopApi]:
+    with shop_api() as running:
+        yield running
+
+
+@pytest.fixture
+def app(data_dir: Path) -> Iterator[AppProcess]:
+    with AppProcess(data_dir, ALLOWED_HOSTS="127.0.0.1") as running:
+        yield running
+
+
+def _opened(page: Page, url: str) -> None:
+    page.get_by_role("tab", name="API").click()
+    page.get_by_label("Address").fill(url)
+    page.get_by_role("button", name="Import", exact=True).click()
+
+
+def test_an_api_is_pasted_reviewed_approved_and_used(
+    app: AppProcess, api: ShopApi, open_window: Window, save: Save
+) -> None:
+    page = open_window(app.url, thread_id="api")
+    _opened(page, f"{api.url}/openapi.json")
+    review = page.locator(".ss-api-review")
+    expect(review.get_by_role("heading", name="Ticket Desk")).to_be_visible()
+    expect(review).to_contain_text("6 operations, 5 on: 2 run, 3 ask first")
+    line = review.locator("li").filter(has_text="POST /tickets/search")
+    expect(line).to_contain_text("looks like a read")
+    review.get_by_role("button", name="search_tickets").click()
+    expect(line).to_contain_text("tick it if it only reads")
+    line.get_by_label("It only reads").check()
+    save(page, "api-review")
+    line.get_by_role("button", name="Save").click()
+    expect(review).to_contain_text("3 run, 2 ask first")
+    page.get_by_label("Key of key").fill("secret-key-1")
+    page.get_by_role("button", name="Keep").click()
+    expect(review.get_by_text("entered", exact=True)).to_be_visible()
+    assert "secret-key-1" not in page.content()
+    review.get_by_role("button", name="get_ticket").click()
+    review.get_by_text("Try it").first.click()
+    review.get_by_label("Arguments as JSON").first.fill('{"ticket_id": 4}')
+    review.get_by_role("button", name="Call it now").first.click()
+    expect(review).to_contain_text("GET /tickets/4 is done.")
+    review.get_by_role("button", name="Approve…").click()
+    expect(review).to_contain_text("5 operations become tools at once: 3 run by themselves, 2 ask")
+    review.get_by_role("button", name="Approve", exact=True).click()
+    expect(page.locator(".ss-api-jobs")).to_contain_text("in use")
+    page.get_by_role("tab", name="Console").click()
+    page.get_by_placeholder("Write a message").fill("Delete ticket 12")
+    page.get_by_role("button", name="Send").click()
+    card = page.locator(".ss-approval")
+    expect(card).to_contain_text("DELETE /tickets/{ticket_id}")
+    card.get_by_role("button", name="Approve").click()
+    expect(page.locator("#ss-chat-side")).to_contain_text("DELETE /tickets/12 is done.")
+    assert len(api.calls("DELETE", "/tickets/12")) == 1
+
+
+def test_filters_bulk_and_a_refusal(app: AppProcess, api: ShopApi, open_window: Window, save: Save) -> None:
+    page = open_window(app.url, color_scheme="dark")
+    _opened(page, f"{api.url}/openapi.json")
+    review = page.locator(".ss-api-review")
+    review.get_by_label("Search operations").fill("delete")
+    expect(review.locator(".ss-api-line")).to_have_count(2)
+    review.get_by_role("button", name="Select all 2 shown").click()
+    review.get_by_role("button", name="Off", exact=True).click()
+    expect(review).to_contain_text("6 operations, 4 on")
+    review.get_by_label("Agent for the selected").fill("Not a name")
+    review.get_by_role("button", name="Move").click()
+    expect(review.get_by_role("alert")).to_contain_text("is no name")
+    save(page, "api-dark")
+
+
+def test_what_can_not_be_imported_is_told(app: AppProcess, open_window: Window, save: Save) -> None:
+    page = open_window(app.url, viewport=PHONE)
+    _opened(page, "http://10.0.0.1/openapi.json")
+    expect(page.locator(".ss-api-review")).to_contain_text("SMART_SUPPORT_ALLOWED_HOSTS")
+    save(page, "api-phone")
