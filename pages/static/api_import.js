@@ -2,9 +2,9 @@
 
 import { now, on, onTab, register } from "./shell.js";
 import { ago, node } from "./text.js";
+import { asked as rest } from "./rest.js";
 import { showReview } from "./api_review.js";
 
-const API = "/api/v1/openapi";
 const POLL_MS = 400;
 const STATUS = {
   loading: ["loading", "amber"], review: ["to review", "accent"], live: ["in use", "green"],
@@ -17,18 +17,8 @@ let polling = null;
 
 export const chip = (text, color) => node("span", { class: `ss-chip${color ? ` ss-chip--${color}` : ""}` }, text);
 
-/** The `data` of an answer; throws what the server says where it refuses. */
-export async function asked(method, path, body) {
-  const json = body !== undefined && !(body instanceof FormData);
-  const answer = await fetch(API + path, {
-    method,
-    headers: { Accept: "application/json", ...(json ? { "Content-Type": "application/json" } : {}) },
-    body: json ? JSON.stringify(body) : body,
-  });
-  const said = await answer.json().catch(() => null);
-  if (!said?.success) throw new Error(said?.error?.message ?? "The server gave no answer; please try again.");
-  return said.data;
-}
+/** One request about imports. */
+export const asked = (method, path, body) => rest(method, `/openapi${path}`, body);
 
 /** Read the list again; open `jobId` where it is given. */
 export async function refresh(jobId = chosen) {

@@ -2,15 +2,21 @@
 // approvals.js's.
 
 import { tell } from "./shell.js";
+import { mayGoOn } from "./queue_desk.js";
 import { node, visible } from "./text.js";
 
 let tools = null;
 
 export function showActions(card, focusOn = null) {
-  const approve = button("Approve", "green", () => decide(card, { decision: "approve" }, approve));
+  const approve = button("Approve", "green", () => {
+    if (mayGoOn(card)) decide(card, { decision: "approve" }, approve);
+    else showProblem(card, `${card.approval.claimed_by} is at work on this. Press Approve again to decide it all the same.`);
+  });
   const reject = button("Reject…", "red", () => showReject(card));
   const edit = button("Edit", "plain", () => showEdit(card));
-  if (Object.keys(card.approval.args ?? {}).length === 0) edit.hidden = true;
+  // Two leads have to see the same call, so neither changes it.
+  if (Object.keys(card.approval.args ?? {}).length === 0 || card.approval.need === "two_leads") edit.hidden = true;
+  Object.assign(card, { buttons: { approve, reject, edit } });
   card.body.replaceChildren(node("div", { class: "ss-actions" }, approve, reject, node("span", { class: "ss-gap" }), edit));
   ({ approve, reject, edit })[focusOn]?.focus();
 }
@@ -24,9 +30,11 @@ function button(text, kind, onclick) {
 }
 
 function showReject(card) {
-  const reason = node("textarea", { rows: "2", maxlength: "2000", id: `ss-reason-${card.id}` });
-  const reject = button("Reject", "red", () =>
-    decide(card, { decision: "reject", reason: reason.value.trim() || null }, reject));
+  const reason = node("textarea", { rows: "2", maxlength: "2000", required: true, id: `ss-reason-${card.id}` });
+  const reject = button("Reject", "red", () => {
+    if (reason.value.trim()) decide(card, { decision: "reject", reason: reason.value.trim() }, reject);
+    else { showProblem(card, "Give a reason: the customer may be told, and your colleagues will ask."); reason.focus(); }
+  });
   showForm(card, "reject",
     node("label", { for: reason.id }, "Reason, which the customer may be told"), reason,
     node("div", { class: "ss-actions" }, reject, button("Cancel", "", () => showActions(card, "reject"))));

@@ -2,6 +2,11 @@
 // The forms on a card are in approval_forms.js; the connection is shell.js's.
 
 import { showActions, showSettled } from "./approval_forms.js";
+import { escalations } from "./escalations.js";
+import { makeBatch } from "./queue_batch.js";
+import { holder, makeHistory, toggleClaim } from "./queue_desk.js";
+import { makeFilters } from "./queue_filters.js";
+import { listen } from "./queue_keys.js";
 import { now, on, onOpen, openTab, register, send, tell } from "./shell.js";
 import { ago, clock, node, visible, words } from "./text.js";
 
@@ -13,7 +18,9 @@ const OUTCOMES = {
 const LONG = 140;
 const LONG_SUMMARY = 320;
 const RECENT = 10;
+const SOON_SECONDS = 120;
 const cards = new Map();
+const selected = new Set();
 const decided = new Map();
 const panel = {};
 let known = false;
@@ -30,24 +37,55 @@ function makeCard(approval) {
   const countdown = node("span", { class: "ss-chip ss-chip--amber ss-countdown", title: "Time left to decide" });
   const when = node("span");
   const body = node("div", { class: "ss-card-body" });
+  const select = node("input", { type: "checkbox", class: "ss-select", "aria-label": `Select ${words(approval.action)}`,
+    onchange: () => { selected[select.checked ? "add" : "delete"](card); draw(); } });
+  const held = node("span", { class: "ss-held" });
+  const claim = node("button", { type: "button", class: "ss-link", onclick: () => claimCard(card) }, "Claim");
+  const needs = node("p", { class: "ss-needs", hidden: true });
+  const history = makeHistory(approval);
   const element = node("article",
     { class: `ss-card ss-approval ss-approval--${color || "plain"}`, "aria-labelledby": label, tabindex: "-1" },
-    node("header", {},
-      node("h3", { id: label }, words(approval.action)), chip(risk, color), node("span", { class: "ss-gap" }), countdown),
+    node("header", {}, select,
+      node("h3", { id: label }, words(approval.action)), chip(risk, color),
+      approval.need === "two_leads" ? chip("Needs two leads", "accent") : null, held,
+      node("span", { class: "ss-gap" }), countdown),
     node("p", { class: "ss-muted" }, approval.customer_id ? `${approval.customer_id} · ` : "",
       `${title(approval.agent)} · `, when, " · ",
       node("button", { type: "button", class: "ss-link", onclick: () => tell("open_thread", approval.thread_id) },
-        "conversation")),
+        "conversation"), " · ", claim),
+    needs,
     node("p", { class: "ss-summary" }, folded(approval.summary, LONG_SUMMARY)),
     changedLines(approval.changed),
     effectLines(approval.effect, "What will change"),
     argumentGrid(approval.args),
-    body);
+    body, history.element);
   element.dataset.approvalId = id;
-  const card = { id, approval, element, countdown, when, body, leaving: false };
+  const card = { id, approval, element, countdown, when, body, select, held, claim, needs, history };
   showActions(card);
+  showWhoIsAtIt(card);
   tickCard(card);
   return card;
+}
+
+/** Who holds it, who has approved it already, and why it needs whom. */
+function showWhoIsAtIt(card) {
+  const { approval } = card;
+  const by = holder(approval);
+  card.held.replaceChildren(...(by ? [chip(by.own ? "You hold this" : `Held by ${by.name} until ${by.until}`, by.own ? "accent" : "amber")] : []));
+  card.claim.textContent = by?.own ? "Release" : "Claim";
+  card.claim.hidden = Boolean(by && !by.own);
+  const voted = approval.votes?.[0];
+  const said = [voted ? `Approved once by ${voted.by}; a second, different lead has to approve it too.` : "", approval.because ?? ""];
+  card.needs.textContent = visible(said.filter(Boolean).join(" "));
+  card.needs.hidden = card.needs.textContent === "";
+}
+
+async function claimCard(card) {
+  try {
+    await toggleClaim(card);
+  } catch (error) {
+    announce(error.message);
+  }
 }
 
 function changedLines(changed) {
@@ -98,8 +136,10 @@ function tickCard(card) {
   const hours = Math.floor(left / 3600);
   const rest = `${String(Math.floor((left % 3600) / 60)).padStart(2, "0")}:${String(left % 60).padStart(2, "0")}`;
   card.countdown.textContent = hours ? `${hours}:${rest}` : rest;
-  card.countdown.classList.toggle("ss-chip--red", left < 120);
-  card.countdown.classList.toggle("ss-chip--amber", left >= 120);
+  card.left = left;
+  card.countdown.classList.toggle("ss-chip--red", left < SOON_SECONDS);
+  card.countdown.classList.toggle("ss-chip--amber", left >= SOON_SECONDS);
+  if (card.held.firstChild && !holder(card.approval)) showWhoIsAtIt(card);
   card.when.textContent = ago(Date.parse(card.approval.requested_at), now());
 }
 
@@ -110,7 +150,11 @@ function put(approval) {
   if (decided.has(approval.approval_id)) return;
   const card = cards.get(approval.approval_id);
   if (card) {
+    const votes = card.approval.votes?.length ?? 0;
     card.approval = approval;
+    card.history.update(approval);
+    showWhoIsAtIt(card);
+    if ((approval.votes?.length ?? 0) > votes) { card.own = false; showActions(card); }
     return;
   }
   const made = makeCard(approval);
@@ -124,6 +168,7 @@ function put(approval) {
 function settle(approval) {
   const card = cards.get(approval.approval_id);
   cards.delete(approval.approval_id);
+  selected.delete(card);
   if (card) leave(card, approval);
   remember(approval);
 }
@@ -193,7 +238,7 @@ function replaceAll(items) {
   const settled = items.filter((item) => item.status !== "pending");
   [...settled].reverse().forEach(put);
   for (const card of [...cards.values()]) {
-    if (!pending.has(card.id)) { cards.delete(card.id); remove(card); }
+    if (!pending.has(card.id)) { cards.delete(card.id); selected.delete(card); remove(card); }
   }
   items.filter((item) => item.status === "pending")
     .sort((one, other) => one.requested_at.localeCompare(other.requested_at)).forEach(put);
@@ -203,6 +248,7 @@ function replaceAll(items) {
 
 function count() {
   const number = cards.size;
+  draw();
   panel.count.textContent = String(number);
   panel.count.hidden = number === 0;
   panel.empty.hidden = !known || panel.queue.childElementCount > 0;
@@ -213,6 +259,32 @@ function count() {
   if (!pill) return;
   pill.textContent = number ? `${number} pending` : "Nothing pending";
   pill.classList.toggle("ss-chip--amber", number > 0);
+}
+
+/** Filters, order, selection and the warning, after anything has changed. */
+function draw() {
+  panel.shown = panel.filters.apply([...cards.values()], panel.queue);
+  for (const card of cards.values()) card.select.checked = selected.has(card);
+  panel.batch.draw();
+  warn();
+}
+
+/** Say once that time is running out, and keep a way there. */
+function warn() {
+  const soon = [...cards.values()].filter((card) => card.left < SOON_SECONDS).sort((one, other) => one.left - other.left);
+  const text = soon.length === 0 ? "" : soon.length === 1 ? "1 approval expires in less than 2 minutes"
+    : `${soon.length} approvals expire in less than 2 minutes`;
+  if (panel.soon.textContent !== text) panel.soon.textContent = text;
+  panel.soon.hidden = text === "";
+  panel.soonest = soon[0];
+}
+
+/** What a key does with a card: the same as a press of its button. */
+function press(card, what) {
+  if (what === "select") card.select.click();
+  else if (what === "claim") { if (!card.claim.hidden) claimCard(card); }
+  else if (what === "history") card.history.element.open = !card.history.element.open;
+  else if (!card.buttons?.[what]?.hidden && card.buttons?.[what]?.isConnected) card.buttons[what].click();
 }
 
 const announce = (text) => { panel.live.textContent = visible(text); };
@@ -243,6 +315,19 @@ register("approvals", (element) => {
     loading: element.querySelector(".ss-loading"), recent: element.querySelector(".ss-recent"),
     decided: element.querySelector(".ss-recent ul"), live: element.querySelector(".ss-live"),
   });
+  panel.filters = makeFilters(title, draw);
+  panel.batch = makeBatch(selected, () => panel.shown, draw);
+  panel.soon = node("button", { type: "button", class: "ss-soon", hidden: true,
+    onclick: () => panel.soonest && showCard(panel.soonest.id) });
+  const help = listen({
+    shown: () => panel.shown ?? [],
+    visible: () => element.offsetParent !== null,
+    search: () => panel.filters.search.focus(),
+    button: (card, what) => (card.buttons?.[what]?.isConnected ? card.buttons[what] : null),
+    press,
+  });
+  panel.queue.before(node("div", { role: "status" }, panel.soon), panel.filters.element, ...panel.batch.elements, help);
+  panel.recent.before(escalations);
   on("approvals", (frame) => replaceAll(frame.items));
   on("approval", (frame) => { put(frame.approval); count(); });
   on("show_approvals", showPanel);
@@ -250,6 +335,7 @@ register("approvals", (element) => {
   onOpen(() => send({ type: "watch_approvals" }));
   setInterval(() => {
     cards.forEach(tickCard);
+    warn();
     [...panel.decided.children].forEach(tickDecided);
   }, 1000);
 });

@@ -16,14 +16,11 @@ LABELLED = [
     # Plain reads.
     ("GET /orders", "listOrders", "R"),
     ("GET /orders/{id}", "getOrder", "R"),
-    ("GET /orders/{id}", "", "R"),
     ("GET /v1/customers/{customer_id}/addresses", "list-addresses", "R"),
     ("GET /refunds", "listRefunds", "R"),
     ("GET /refunds/{id}", "retrieveRefund", "R"),
-    ("GET /charges", "", "R"),
     ("GET /transfers", "", "R"),
     ("GET /runs/{id}", "", "R"),
-    ("GET /updates", "", "R"),
     ("GET /imports", "imports", "R"),
     ("GET /shipments/{id}/track", "trackShipment", "R"),
     ("GET /deleted-items", "deletedItems", "R"),
@@ -32,7 +29,7 @@ LABELLED = [
     ("GET /cancellations/{id}", "", "R"),
     ("GET /installments", "installments", "R"),
     ("GET /orders/export", "exportOrders", "R"),
-    ("GET /emails", "listEmails", "R"),
+    ("GET /orders/due", "get_orders_to_cancel", "R"),
     ("GET /openapi.json", "", "R"),
     ("GET /users.list", "users_list", "R"),
     ("GET /Accounts/{Sid}/Calls.json", "ListCall", "R"),
@@ -40,7 +37,6 @@ LABELLED = [
     ("GET /", "", "R"),
     ("HEAD /orders/{id}", "headOrder", "R"),
     ("OPTIONS /orders", "", "R"),
-    ("TRACE /orders", "", "R"),
     # A GET that acts.
     ("GET /auth/logout", "", "W"),
     ("GET /auth/out", "logoutUser", "W"),
@@ -65,9 +61,7 @@ LABELLED = [
     ("GET /index.php?action=purge", "", "W"),
     ("GET /reports/{id}/GenerateNow", "", "W"),
     ("GET /newsletter/unsubscribe", "", "W"),
-    ("GET /accounts/{id}/enable", "", "W"),
     ("GET /payments/{id}/refund", "", "W"),
-    ("GET /data/sync", "syncData", "W"),
     ("GET /out", "logout_out_get", "W"),
     # PUT, PATCH and DELETE, whatever they are called.
     ("PUT /orders/{id}", "replaceOrder", "W"),
@@ -77,11 +71,9 @@ LABELLED = [
     ("QUERY /orders", "searchOrders", "W"),
     # A POST with strong signs is proposed as a read.
     ("POST /orders/search", "", "P"),
-    ("POST /orders/search", "searchOrders", "P"),
     ("POST /search", "", "P"),
     ("POST /v1/search/users", "post_v1_search_users", "P"),
     ("POST /orders/query", "searchOrders", "P"),
-    ("POST /orders/query", "search_orders", "P"),
     ("POST /orders/query", "search-orders", "P"),
     ("POST /orders/query", "orders/search", "P"),
     ("POST /orders/query", "Orders_Search", "P"),
@@ -98,7 +90,6 @@ LABELLED = [
     ("POST /products/search.json", "", "P"),
     # A POST without them, or with a word that changes beside them, is not.
     ("POST /orders", "createOrder", "W"),
-    ("POST /orders", "", "W"),
     ("POST /orders/{id}", "", "W"),
     ("POST /lists", "", "W"),
     ("POST /estimates", "", "W"),
@@ -112,7 +103,6 @@ LABELLED = [
     ("POST /users/directory", "post_users_directory", "W"),
     ("POST /searches/save", "searchAndSave", "W"),
     ("POST /orders/search", "saveSearch", "W"),
-    ("POST /orders/list/add", "", "W"),
     ("POST /orders/list", "updateOrderList", "W"),
     ("POST /tokens/list", "", "W"),
     ("POST /token", "getToken", "W"),
@@ -121,12 +111,10 @@ LABELLED = [
     ("POST /links/preview", "", "W"),
     ("POST /upgrade", "getUpgradeLink", "W"),
     ("POST /keys/list", "", "W"),
-    ("POST /secrets/lookup", "", "W"),
     ("POST /jobs/search", "", "W"),
     ("POST /webhooks/preview", "", "W"),
     ("POST /payments/estimate", "", "W"),
     ("POST /messages/search", "", "W"),
-    ("POST /graphql", "", "W"),
     ("POST /search/graphql", "", "W"),
     ("POST /orders/simulate", "previewSimulate", "W"),
     ("POST /currencies/convert", "getConverted", "W"),
@@ -134,16 +122,18 @@ LABELLED = [
     ("POST /search/index", "", "W"),
     ("POST /email/preview", "", "W"),
     ("POST /orders/preview/send", "", "W"),
-    ("POST /v1/jobs/{id}:cancel", "", "W"),
     ("POST /chat.postMessage", "", "W"),
     ("POST /runSearch", "runSearch", "W"),
+    ("POST /orders/search/run", "", "W"),
+    ("POST /list/{id}", "list_list_id_post", "W"),
+    ("POST /list/{id}", "Post_ListById", "W"),
+    ("POST /items", "list_items_items_post", "P"),
 ]
 
 # Each: method and path, then its risks and how grave they are.
 RISKS = [
     ("GET /orders", "", "low"),
     ("GET /invoices/{id}", "", "low"),
-    ("GET /webhooks", "", "low"),
     ("HEAD /cancellations", "", "low"),
     ("PUT /orders/{id}", "", "medium"),
     ("POST /posts", "", "medium"),
@@ -151,7 +141,6 @@ RISKS = [
     ("POST /orders/search", "", "medium"),
     ("DELETE /orders/{id}", "destructive", "high"),
     ("POST /orders/{id}/delete", "destructive", "high"),
-    ("POST /items/remove", "destructive", "high"),
     ("POST /cache/purge", "destructive", "high"),
     ("POST /contracts/{id}/terminate", "destructive", "high"),
     ("PATCH /accounts/{id}/close", "destructive", "high"),
@@ -159,14 +148,12 @@ RISKS = [
     ("GET /orders/{id}/cancel", "destructive", "high"),
     ("POST /orders/{id}/refunds", "money", "high"),
     ("POST /payments", "money", "high"),
-    ("POST /payouts", "money", "high"),
     ("POST /charges", "money", "high"),
     ("POST /transfers", "money", "high"),
     ("PUT /invoices/{id}", "money", "high"),
     ("POST /invoices/{id}/send", "money messages", "high"),
     ("DELETE /refunds/{id}", "destructive money", "high"),
     ("POST /emails", "messages", "medium"),
-    ("POST /sms", "messages", "medium"),
     ("POST /users/{id}/notify", "messages", "medium"),
     ("POST /invites", "messages", "medium"),
     ("PUT /webhooks/{id}", "messages", "medium"),
@@ -263,30 +250,20 @@ def test_a_summary_never_makes_a_read() -> None:
 
 
 def test_an_operation_id_made_from_method_and_path_carries_no_evidence() -> None:
-    made = classify(_operation("POST /list/{id}", "post_list_id"))
+    made = classify(_operation("POST /list/{id}", "list_list_id_post"))
     chosen = classify(_operation("POST /list/{id}", "listThings"))
 
     assert (made.read_proposed, chosen.read_proposed) == (False, True)
 
 
-def test_the_method_in_a_made_operation_id_is_no_message() -> None:
-    assert classify(_operation("POST /orders", "PostOrders")).risks == ()
-
-
 @pytest.mark.parametrize(
     "key",
     [
-        "GET /orders",
-        "GET /refunds/{id}",
-        "POST /orders",
-        "POST /orders/batch",
-        "PATCH /orders/{id}",
-        "POST /orders/{id}/refunds",
-        "DELETE /orders/{id}",
-        "DELETE /orders/{id}.json",
+        "GET /orders", "GET /refunds/{id}", "POST /orders", "POST /orders/batch", "PATCH /orders/{id}",
+        "POST /orders/{id}/refunds", "DELETE /orders/{id}", "DELETE /orders/{id}.json",
         "DELETE /orders({id})",
     ],
-)
+)  # fmt: skip
 def test_what_is_documented_and_acts_on_one_thing_is_on(key: str) -> None:
     proposal = classify(_operation(key))
 
@@ -346,6 +323,7 @@ def test_a_read_needs_no_description_and_a_write_is_on_with_either_text() -> Non
         ((), "/api/v1/orders/{id}", "orders"),
         ((), "/{tenant}/v2.0-beta/gift-cards", "gift_cards"),
         ((), "/2012-10-01/API/queues", "queues"),
+        ((), "/admin/api/2026-01/orders/{id}.json", "orders"),
         ((), "/chat.postMessage", "chat"),
         ((), "/api/v3/{id}", "api"),
         ((), "/", "api"),

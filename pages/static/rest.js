@@ -1,0 +1,20 @@
+// One request to the server's REST doors.
+
+/** The `data` of an answer; throws what the server says where it refuses, with its `code`. */
+export async function asked(method, path, body) {
+  const json = body !== undefined && !(body instanceof FormData);
+  let answer;
+  try {
+    answer = await fetch(`/api/v1${path}`, {
+      method,
+      headers: { Accept: "application/json", ...(json ? { "Content-Type": "application/json" } : {}) },
+      body: json ? JSON.stringify(body) : body,
+    });
+  } catch {
+    throw new Error("The server can't be reached; nothing was changed. Try again when the connection is back.");
+  }
+  const said = await answer.json().catch(() => null);
+  if (said?.success) return said.data;
+  const error = new Error(said?.error?.message ?? "The server gave no answer; please try again.");
+  throw Object.assign(error, { code: said?.error?.code });
+}
