@@ -77,7 +77,7 @@ CREDENTIALS = _listed(
 DELETES = _listed("delete remove purge erase wipe clear drop destroy truncate")
 BULK = _listed("batch bulk all mass many multiple everything truncate")
 # Segments that say nothing about what stands below them.
-NO_GROUP = _listed("api apis rest public service services rpc index")
+NO_GROUP = _listed("admin api apis rest public service services rpc index")
 
 _FORMATS = _listed("json xml csv pdf html txt yaml yml php asp aspx cgi do jsp action ashx")
 _VERSION = re.compile(r"v?\d+([._-]?\d+)*([._-]?(alpha|beta|rc|preview)\d*)?|latest")
@@ -143,7 +143,7 @@ def _says_nothing(part: str) -> bool:
 
 def _stem(word: str) -> str:
     word = word.rstrip("0123456789") or word
-    if len(word) < 4 or word in ("news", "series") or word.endswith(("ss", "us", "is")):
+    if len(word) < 4 or word.endswith(("ss", "us", "is")):
         return word
     if word.endswith("ies"):
         return f"{word[:-3]}y"
