@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-import orjson
 from langchain_core.messages import AnyMessage, ToolMessage
 
 from smart_support.agents.calls import (
@@ -24,6 +23,7 @@ from smart_support.agents.calls import (
 )
 from smart_support.agents.shortlist import FIND, SHOWN, find_tool
 from smart_support.agents.spec import Team
+from smart_support.agents.trimming import KEPT_CHARS, MODEL_CHARS, as_text, trimmed
 from smart_support.approvals.ledger import UNKNOWN, Ledger, what_to_check
 from smart_support.approvals.policy import Verdict
 from smart_support.approvals.queue import ApprovalQueue
@@ -263,7 +263,7 @@ class Gatekeeper:
             extra: dict[str, Any] = {"status": "ok", "customer_id": planned.customer_id}
             if tool.name == ESCALATE and isinstance(result, dict):
                 extra["escalation"] = {name: result[name] for name in ("reason", "delivered")}
-            return _text(result), extra
+            return trimmed(result), extra | _whole(result)
         entry = await self._gate.ledger.execute(
             thread_id=thread_id,
             tool_call_id=planned.tool_call_id,
@@ -276,7 +276,7 @@ class Gatekeeper:
         if planned.need == "run":
             extra["policy"] = planned.because or "The policy lets this run without asking."
         if entry.status == "done":
-            return _text(entry.result), extra | {"status": "ok"}
+            return trimmed(entry.result), extra | {"status": "ok"} | _whole(entry.result)
         if entry.status == "outcome_unknown":
             reason = what_to_check(tool.name, entry)
             told = {
@@ -307,5 +307,7 @@ def _differences(before: dict[str, Any], after: dict[str, Any]) -> list[dict[str
     ]
 
 
-def _text(result: Any) -> str:
-    return result if isinstance(result, str) else orjson.dumps(result, default=str).decode()
+def _whole(result: Any) -> dict[str, str]:
+    """What the record keeps of a result that a model is given in part."""
+    text = as_text(result)
+    return {"whole": text[:KEPT_CHARS]} if len(text) > MODEL_CHARS else {}

@@ -115,7 +115,7 @@ def _of_tool_message(message: ToolMessage, artifact: Mapping[str, Any], node: st
         tool=message.name or "",
         tool_call_id=message.tool_call_id,
         status=cast(ToolStatus, status),
-        content=str(message.text),
+        content=str(artifact.get("whole") or message.text),
         duration_ms=artifact.get("duration_ms"),
         policy=artifact.get("policy"),
     )

@@ -1,4 +1,4 @@
-"""Queue and ledger under any interleaving of decisions, edits, expiry, executions, crashes and recoveries."""
+"""Queue, policy and ledger under any interleaving of decisions, edits, expiry, runs, crashes, recoveries."""
 
 import asyncio
 import shutil
@@ -16,8 +16,9 @@ from smart_support import audit, clock, log
 from smart_support.approvals.approval import Request
 from smart_support.approvals.digest import digest
 from smart_support.approvals.ledger import Entry, Ledger
+from smart_support.approvals.policy import Policy, Rule
 from smart_support.approvals.queue import ApprovalQueue
-from smart_support.errors import AlreadyDecided, ApprovalExpired, Forbidden, ToolRefused
+from smart_support.errors import AlreadyDecided, ApprovalExpired, Forbidden, InvalidRequest, ToolRefused
 from smart_support.storage.database import StateDatabase
 
 TTL = 60
@@ -27,6 +28,13 @@ ends = st.sampled_from(
 
 
 rarely = st.sampled_from([False, False, False, True])
+POLICY = Policy(
+    [
+        Rule(tool="*", when="amount <= 10", then="run", because="small"),
+        Rule(tool="*", when="amount > 100", then="two_leads"),
+        Rule(tool="*", when="amount > 1000", then="never"),
+    ]
+)
 
 
 class _Killed(BaseException):
@@ -49,6 +57,8 @@ class Approvals(RuleBasedStateMachine):
         self.approved_args: dict[str, dict[str, Any]] = {}
         self.effects: Counter[str] = Counter()
         self.begun: set[str] = set()
+        self.votes: dict[str, str] = {}
+        self.forbidden = 0
 
     def teardown(self) -> None:
         self.state.close()
@@ -59,16 +69,36 @@ class Approvals(RuleBasedStateMachine):
     @initialize(target=asked)
     def one_is_approved(self) -> str:
         """Most steps then are about something that may run."""
-        approval_id = self.ask(0)
+        approval_id = self.ask(0, 50)
         self.decide(approval_id, "approve", "a")
         return approval_id
 
-    @precondition(lambda self: len(self.calls) < 3)
-    @rule(target=asked, number=st.integers(0, 3))
-    def ask(self, number: int) -> str:
-        approval_id = self._run(self.queue.request(request := _request(number))).approval_id
+    @precondition(lambda self: len(self.calls) < 4)
+    @rule(target=asked, number=st.integers(0, 3), amount=st.sampled_from([5, 50, 50, 500, 500]))
+    def ask(self, number: int, amount: int) -> str:
+        """As the gate does: judged first, then asked or let run."""
+        need = POLICY.judge("cancel_order", {"amount": amount}, {"amount"}).need
+        request = _request(number, need)
+        put = self.queue.grant if need == "run" else self.queue.request
+        approval_id = str(self._run(put(request)).approval_id)
         self.calls[approval_id] = request
-        return str(approval_id)
+        if need == "run":
+            self.outcomes[approval_id] = "approved"
+            self.approved_args[approval_id] = dict(request.args)
+        return approval_id
+
+    @rule(number=st.integers(0, 3))
+    def forbid(self, number: int) -> None:
+        """What is never allowed leaves a record and nothing that could run."""
+        assert POLICY.judge("cancel_order", {"amount": 5000}, {"amount"}).need == "never"
+        request = _request(number, "never")
+        self._run(self.queue.forbid(request))
+        self.forbidden += 1
+        try:
+            self._run(self._execution("forbidden", request, dict(request.args), "works", False))
+        except Forbidden:
+            return
+        raise AssertionError("a forbidden call ran")
 
     @rule(
         approval_id=asked,
@@ -80,12 +110,23 @@ class Approvals(RuleBasedStateMachine):
         try:
             decided = self._run(self.queue.decide(approval_id, word, decided_by=who, via="rest", args=args))
         except AlreadyDecided:
-            assert self.outcomes[approval_id] != "expired"
+            voted_before = self.votes.get(approval_id) == who and word == "approve"
+            assert voted_before or self.outcomes[approval_id] != "expired"
             return
         except ApprovalExpired:
             self.outcomes.setdefault(approval_id, "overdue")
             assert self.outcomes[approval_id] in ("expired", "overdue")
             return
+        except InvalidRequest:
+            assert (word, self.calls[approval_id].need) == ("edit", "two_leads")
+            return
+        if decided.status == "pending":
+            assert self.calls[approval_id].need == "two_leads"
+            assert approval_id not in self.votes
+            self.votes[approval_id] = who
+            return
+        if decided.approved and self.calls[approval_id].need == "two_leads":
+            assert {self.votes[approval_id], who} == {"a", "b"}
         assert approval_id not in self.outcomes
         self.outcomes[approval_id] = decided.status
         if decided.approved:
@@ -148,6 +189,7 @@ class Approvals(RuleBasedStateMachine):
             kept = self._run(self.queue.get(approval_id))
             expected = self.outcomes.get(approval_id, "pending")
             assert kept.status == ("pending" if expected == "overdue" else expected)
+            assert [vote["by"] for vote in kept.votes] == [*filter(None, [self.votes.get(approval_id)])]
             if kept.execution == "done":
                 assert self.effects[approval_id] == 1
             elif kept.execution == "failed":
@@ -155,7 +197,9 @@ class Approvals(RuleBasedStateMachine):
 
     @invariant()
     def the_record_is_whole(self) -> None:
-        assert audit.first_broken(self.state.execute_now("SELECT * FROM audit ORDER BY number")) is None
+        rows = self.state.execute_now("SELECT * FROM audit ORDER BY number")
+        assert audit.first_broken(rows) is None
+        assert sum(row["kind"] == "forbidden" for row in rows) == self.forbidden
 
     async def _execution(
         self, approval_id: str, request: Request, args: dict[str, Any], end: str, idempotent: bool
@@ -201,7 +245,7 @@ class Approvals(RuleBasedStateMachine):
         return self.loop.run_until_complete(work)
 
 
-def _request(number: int) -> Request:
+def _request(number: int, need: str) -> Request:
     return Request(
         thread_id=f"thread-{number}",
         interrupt_id=clock.new_id(),
@@ -212,6 +256,7 @@ def _request(number: int) -> Request:
         tool_call_id=clock.new_id(),
         tool_version="1",
         customer_id="C-1",
+        need=need,
     )
 
 
