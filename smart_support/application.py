@@ -49,6 +49,7 @@ from smart_support.errors import ConfigError, Forbidden, InvalidArguments
 from smart_support.escalation import Escalations
 from smart_support.net import GuardedClient, parse_allowed_hosts
 from smart_support.openapi_import.jobs import Imports
+from smart_support.openapi_import.mcp_server import McpServers
 from smart_support.openapi_import.store import ImportStore
 from smart_support.openapi_import.vault import Vault
 from smart_support.settings import ROOT, Settings
@@ -193,6 +194,7 @@ class Services:
             ImportStore(self.state),
             Vault(self.state, self.settings.data_dir / "secret.key"),
             client,
+            mcp=McpServers(self.settings.mcp_servers, parse_allowed_hosts(self.settings.allowed_hosts)),
             max_bytes=self.settings.max_spec_bytes,
             taken=lambda: [tool.name for tool in self._own_tools],
             approved=self._use_imported,

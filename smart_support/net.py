@@ -23,6 +23,7 @@ __all__ = [
     "GuardedClient",
     "OutboundRefused",
     "ResponseTooLarge",
+    "guarded_transport",
     "parse_allowed_hosts",
 ]
 
@@ -60,6 +61,20 @@ class Fetched:
     url: str
 
 
+def guarded_transport(allowed_hosts: Iterable[str]) -> httpx.AsyncBaseTransport:
+    """For libraries that bring their own httpx client: a transport that connects where `GuardedClient` would.
+
+    Args:
+        allowed_hosts: as of `GuardedClient`.
+    """
+    transport = httpx.AsyncHTTPTransport(trust_env=False)
+    # httpx has no argument for the network beneath its pool.
+    transport._pool = httpcore.AsyncConnectionPool(
+        ssl_context=_trusted(), network_backend=CheckedNetwork(allowed_hosts, None)
+    )
+    return transport
+
+
 class GuardedClient:
     """An HTTP client that reaches public addresses, and beyond those only the hosts an operator allows."""
 
@@ -73,11 +88,8 @@ class GuardedClient:
         Raises:
             ValueError: an entry is neither `host` nor `host:port`.
         """
-        trusted = httpx.create_ssl_context(trust_env=False)
-        # The machine's own authorities too: internal hosts seldom have a public certificate.
-        trusted.load_default_certs()
         self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=trusted,
+            ssl_context=_trusted(),
             max_connections=100,
             max_keepalive_connections=20,
             keepalive_expiry=5.0,
@@ -149,6 +161,13 @@ class GuardedClient:
         return self._pool.stream(
             request.method, target, headers=request.headers.raw, content=request.content or None
         )
+
+
+def _trusted() -> ssl.SSLContext:
+    trusted = httpx.create_ssl_context(trust_env=False)
+    # The machine's own authorities too: internal hosts seldom have a public certificate.
+    trusted.load_default_certs()
+    return trusted
 
 
 def _host(url: httpx.URL) -> str:

@@ -39,6 +39,7 @@ class Settings(BaseSettings):
     escalation_webhook_url: str = ""
     escalation_webhook_secret: str = ""
     allowed_hosts: str = ""
+    mcp_servers: dict[str, list[str]] = Field(default_factory=dict)
     max_spec_bytes: int = Field(20_000_000, ge=1024)
     users_file: Path | None = None
     api_keys: str = ""
@@ -68,6 +69,16 @@ class Settings(BaseSettings):
     def _webhook(cls, value: str) -> str:
         if value and not re.fullmatch(r"https?://[^\s/@]+(/\S*)?", value):
             raise ValueError(f"{value!r} is not an address like https://example.com/hook")
+        return value
+
+    @field_validator("mcp_servers")
+    @classmethod
+    def _commands(cls, value: dict[str, list[str]]) -> dict[str, list[str]]:
+        for name, command in value.items():
+            if not command or not re.fullmatch(r"[\w.-]{1,60}", name):
+                raise ValueError(
+                    f'{name!r}: write a name and its command, for example {{"desk": ["desk-mcp"]}}'
+                )
         return value
 
     @field_validator("model")

@@ -8,6 +8,7 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,6 +19,7 @@ from smart_support.log import get_logger
 from smart_support.net import GuardedClient
 from smart_support.openapi_import.caller import Api, Caller
 from smart_support.openapi_import.load import load
+from smart_support.openapi_import.mcp_server import TOKEN, McpServers, mcp_document
 from smart_support.openapi_import.operation import Document, Operation, Server
 from smart_support.openapi_import.operation_tool import operation_tool
 from smart_support.openapi_import.parse import parse
@@ -25,7 +27,7 @@ from smart_support.openapi_import.review import Reviewed, changed, proposed
 from smart_support.openapi_import.servers import base_url
 from smart_support.openapi_import.store import ImportStore, Job
 from smart_support.openapi_import.vault import Vault
-from smart_support.tools.registry import Tool
+from smart_support.tools.registry import Args, Tool
 
 log = get_logger()
 DOWNLOAD_SECONDS = 60.0
@@ -50,12 +52,14 @@ class Imports:
         vault: Vault,
         client: GuardedClient,
         *,
+        mcp: McpServers,
         max_bytes: int,
         taken: Callable[[], Iterable[str]],
         approved: Callable[[], Awaitable[None]],
     ) -> None:
         """
         Args:
+            mcp: the MCP servers that can be asked.
             max_bytes: of a description.
             taken: names of tools that are not imported ones.
             approved: awaited when the tools in use have changed.
@@ -64,6 +68,7 @@ class Imports:
         self.vault = vault
         self._client = client
         self._caller = Caller(client, vault)
+        self._mcp = mcp
         self._max_bytes = max_bytes
         self._taken = taken
         self._approved = approved
@@ -72,20 +77,28 @@ class Imports:
 
     # Load
 
-    async def begin(self, *, url: str | None = None, spec: Any = None, name: str = "", by: str) -> Job:
+    async def begin(
+        self, *, url: str | None = None, spec: Any = None, mcp: str | None = None, name: str = "", by: str
+    ) -> Job:
         """Begin an import; it goes on in the background.
 
         Args:
             url: where the description is; or
-            spec: the description itself: text, bytes, or the object; `name`: what it was called.
+            spec: the description itself: text, bytes, or the object; `name`: what it was called; or
+            mcp: an MCP server: its address, or the name under which it was declared.
 
         Raises:
-            InvalidRequest: neither was given, or both.
+            InvalidRequest: none of them was given, or more than one.
         """
-        if (url is None) == (spec is None):
-            raise InvalidRequest("give one of 'url' and 'spec', or send a file")
+        if [url, spec, mcp].count(None) != 2:
+            raise InvalidRequest("give one of 'url', 'spec' and 'mcp', or send a file")
+        if mcp is not None:
+            self._mcp.check(mcp)
+            return self._background(await self.store.begin("mcp", mcp, by), None, None)
         raw = orjson.dumps(spec) if isinstance(spec, (dict, list)) else spec
-        job = await self.store.begin("openapi", url or name or "pasted text", by)
+        return self._background(await self.store.begin("openapi", url or name or "pasted text", by), url, raw)
+
+    def _background(self, job: Job, url: str | None, raw: bytes | str | None) -> Job:
         task = asyncio.create_task(self._load(job, url, raw))
         self._loading.add(task)
         task.add_done_callback(self._loading.discard)
@@ -103,8 +116,11 @@ class Imports:
                 await self._step(job, "downloading")
                 raw = await self._download(url)
             await self._step(job, "reading")
-            loaded = await asyncio.to_thread(load, raw or b"", max_bytes=self._max_bytes)
-            document = await asyncio.to_thread(parse, loaded)
+            if job.kind == "mcp":
+                loaded = await self._mcp.listed(job.source)
+            else:
+                loaded = await asyncio.to_thread(load, raw or b"", max_bytes=self._max_bytes)
+            document = await asyncio.to_thread(_parsed, loaded)
             await self._step(job, "sorting", total=len(document.operations))
             await self._sort(job, document, loaded)
             log.info("import_loaded", job_id=job.job_id, operations=len(document.operations))
@@ -186,7 +202,7 @@ class Imports:
                 raise NotFound(
                     f"import job {job.job_id}: {job.error or 'it is still loading; try again soon'}"
                 )
-            self._documents[job.job_id] = await asyncio.to_thread(parse, loaded)
+            self._documents[job.job_id] = await asyncio.to_thread(_parsed, loaded)
         return self._documents[job.job_id]
 
     async def operations(self, job_id: str) -> list[tuple[Reviewed, Operation | None]]:
@@ -264,9 +280,10 @@ class Imports:
             raise NotFound(f"operation {key[:100]!r}: there is none in this import")
         if reviewed.access != "read":
             raise InvalidRequest(f"{operation.key} is a write: it runs by an approval only, never to try it")
-        tool = operation_tool(operation, reviewed, await self.api(job), self._caller)
+        ask = await self._asks(job)
+        tool = operation_tool(operation, reviewed, job.title, lambda given, key: ask(operation, given, key))
         tool.check(args)
-        return await self._caller.call(await self.api(job), operation, tool.exact(args), None)
+        return await ask(operation, tool.exact(args), None)
 
     # Approve
 
@@ -297,19 +314,31 @@ class Imports:
         """The tools in use."""
         found = []
         for job in reversed(await self.store.jobs("live", limit=1000)):
-            api = await self.api(job)
+            ask = await self._asks(job)
             for reviewed, operation in await self.operations(job.job_id):
                 if operation and reviewed.enabled and reviewed.change != "gone":
-                    tool = operation_tool(operation, reviewed, api, self._caller)
+                    tool = operation_tool(operation, reviewed, job.title, partial(ask, operation))
                     found.append(ImportedTool(tool, reviewed.agent, job.title))
         return found
 
-    async def api(self, job: Job) -> Api:
-        """The API a job describes, as it is called."""
+    async def _asks(self, job: Job) -> Callable[[Operation, Args, str | None], Awaitable[Any]]:
+        """How an operation of a job is called, with arguments and an idempotency key."""
         document = await self.document(job)
-        return Api(job.title, self._base(job, document), document.schemes, job.api)
+        if job.kind == "mcp":
+
+            async def of_mcp(operation: Operation, args: Args, key: str | None) -> Any:
+                token = (await self.vault.of(job.api, document.schemes)).get(TOKEN)
+                values = dict(token.values) if token else {}
+                name = operation.operation_id
+                return await self._mcp.call(job.source, name, args, token=values.get("token"), key=key)
+
+            return of_mcp
+        api = Api(job.title, self._base(job, document), document.schemes, job.api)
+        return partial(self._caller.call, api)
 
     def _base(self, job: Job, document: Document) -> str:
+        if job.kind == "mcp":
+            return job.source
         server = Server(url=job.base_url) if job.base_url else next(iter(document.servers), Server(url=""))
         if not server.url and not urlsplit(job.source).scheme:
             raise InvalidRequest("The description names no server; enter the API's base URL first.")
@@ -331,6 +360,10 @@ class Imports:
         if job.status not in statuses:
             why = f": {job.error}" if job.error else ""
             raise InvalidRequest(f"import job {job.job_id} is {job.status}, not {' or '.join(statuses)}{why}")
+
+
+def _parsed(loaded: dict[str, Any]) -> Document:
+    return mcp_document(loaded) if "mcp" in loaded else parse(loaded)
 
 
 def _name(title: str) -> str:

@@ -1,8 +1,8 @@
 """One approved operation as a tool: what the gate needs to know of it, and how it runs."""
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
-from smart_support.openapi_import.caller import Api, Caller
 from smart_support.openapi_import.operation import Operation
 from smart_support.openapi_import.review import Reviewed
 from smart_support.tools.registry import Access, Args, Call, Tool
@@ -10,16 +10,24 @@ from smart_support.tools.registry import Access, Args, Call, Tool
 TIMEOUT_SECONDS = 30.0
 
 
-def operation_tool(operation: Operation, reviewed: Reviewed, api: Api, caller: Caller) -> Tool:
-    """The tool. Its version is the operation's fingerprint, so that an approval holds for this call only.
+Run = Callable[[Args, str | None], Awaitable[Any]]
 
-    A read that needs approval is a write to the gate: it stops like one.
+
+def operation_tool(operation: Operation, reviewed: Reviewed, api: str, ask: Run) -> Tool:
+    """The tool of a reviewed operation.
+
+    Its version is the operation's fingerprint, so that an approval holds for this call only. A read that asks
+    first is a write to the gate: it stops like one.
+
+    Args:
+        api: what people call the API.
+        ask: calls it with arguments and an idempotency key.
     """
     gated = reviewed.access == "write" or reviewed.needs_approval
     named = tuple(reviewed.proposal.get("customer_arguments") or ())
 
     async def run(args: Args, call: Call) -> Any:
-        return await caller.call(api, operation, args, call.idempotency_key)
+        return await ask(args, call.idempotency_key)
 
     async def customer(args: Args) -> str | None:
         given = (args.get(name) for name in named)
@@ -27,7 +35,7 @@ def operation_tool(operation: Operation, reviewed: Reviewed, api: Api, caller: C
 
     return Tool(
         name=reviewed.tool_name,
-        description=f"{reviewed.description} ({api.name})",
+        description=f"{reviewed.description} ({api})",
         schema=operation.schema,
         access=Access.WRITE if gated else Access.READ,
         run=run,
@@ -40,9 +48,9 @@ def operation_tool(operation: Operation, reviewed: Reviewed, api: Api, caller: C
     )
 
 
-def _summary(operation: Operation, reviewed: Reviewed, api: Api, args: Args) -> str:
+def _summary(operation: Operation, reviewed: Reviewed, api: str, args: Args) -> str:
     given = ", ".join(
         f"{name} {value}" for name, value in args.items() if not isinstance(value, (dict, list))
     )
     does = (operation.summary or reviewed.tool_name.replace("_", " ").capitalize()).rstrip(".")
-    return f"{does} ({api.name}, {operation.key})" + (f": {given}" if given else "")
+    return f"{does} ({api}, {operation.key})" + (f": {given}" if given else "")

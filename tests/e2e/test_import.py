@@ -2,16 +2,17 @@
 
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from smart_support import clock
 from tests.harness import AppProcess
 from tests.openapi_import.shop_api import ShopApi, description, shop_api
 
 SECRET = "desk-secret-4711"
+_thread = ""
 
 
 @pytest.fixture
@@ -20,10 +21,21 @@ def api() -> Iterator[ShopApi]:
         yield running
 
 
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
+    with AppProcess(tmp_path_factory.mktemp("import") / "var", ALLOWED_HOSTS="127.0.0.1") as app:
+        yield app
+
+
 @pytest.fixture
-def app(data_dir: Path) -> Iterator[AppProcess]:
-    with AppProcess(data_dir, ALLOWED_HOSTS="127.0.0.1") as running:
-        yield running
+def app(running: AppProcess) -> Iterator[AppProcess]:
+    """The app of all these tests, without an API in use before and after each."""
+    global _thread
+    _thread = clock.new_id()
+    yield running
+    for job in _request(running, "GET", "/jobs").json()["data"]:
+        if job["status"] == "live":
+            _request(running, "POST", f"/jobs/{job['job_id']}/remove")
 
 
 def _request(app: AppProcess, method: str, path: str, **options: Any) -> httpx.Response:
@@ -63,8 +75,8 @@ def _approve(app: AppProcess, job: dict[str, Any]) -> dict[str, Any]:
     return answer.json()["data"]
 
 
-def _say(app: AppProcess, message: str, thread_id: str = "t") -> dict[str, Any]:
-    answer = app.post("/chat", {"thread_id": thread_id, "message": message})
+def _say(app: AppProcess, message: str) -> dict[str, Any]:
+    answer = app.post("/chat", {"thread_id": _thread, "message": message})
     assert answer.status_code == 200, answer.text
     return answer.json()["data"]
 
@@ -113,7 +125,7 @@ def test_an_approved_api_is_used_at_once_gated_and_after_a_restart(app: AppProce
     deleted = api.calls("DELETE", "/tickets/12")
     assert len(deleted) == 1
     assert deleted[0]["idempotency-key"]
-    whole = "".join(str(part) for part in (app.log(), app.get("/replay/t"), app.get("/approvals")))
+    whole = "".join(str(part) for part in (app.log(), app.get(f"/replay/{_thread}"), app.get("/approvals")))
     assert SECRET not in whole
     assert SECRET.encode() not in (app.data_dir / "state.sqlite").read_bytes()
 
@@ -222,7 +234,7 @@ def test_what_the_api_answers_is_understood(
     app.post(f"{path}/decision", {"decision": "approve"})
     _say(app, "thanks")
     assert app.get(path)["execution"] == execution
-    spoken = " ".join(str(step.get("content")) for step in app.get("/replay/t"))
+    spoken = " ".join(str(step.get("content")) for step in app.get(f"/replay/{_thread}"))
     assert told in spoken
     assert len(api.calls("POST", "/tickets")) == 1
 

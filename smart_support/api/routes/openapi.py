@@ -70,7 +70,7 @@ class Trial(BaseModel):
 
 @router.post("/import", status_code=202)
 async def begin(request: Request, user: User = Depends(admin), services: Any = Depends(services)) -> Response:
-    """Begin an import of `{"url"}` or `{"spec"}` (JSON), or of a file (multipart or the bare body)."""
+    """Begin an import of `{"url"}`, `{"spec"}` or `{"mcp"}`, or of a file (multipart or the bare body)."""
     given = await _given(request, services.settings.max_spec_bytes)
     job = await services.imports.begin(**given, by=user.name)
     return answer(_job(job), status=202)
@@ -157,16 +157,18 @@ async def _given(request: Request, max_bytes: int) -> dict[str, Any]:
         body = await asyncio.to_thread(orjson.loads, raw)
     except orjson.JSONDecodeError as error:
         raise InvalidJson(f"Invalid JSON: {error}") from None
-    if not isinstance(body, dict) or not ({"url", "spec", "openapi", "swagger"} & set(body)):
-        raise InvalidRequest("give {'url': ...} or {'spec': ...}")
+    if not isinstance(body, dict) or not ({"url", "spec", "mcp", "openapi", "swagger"} & set(body)):
+        raise InvalidRequest("give {'url': ...}, {'spec': ...} or {'mcp': ...}")
     if "openapi" in body or "swagger" in body:
         return {"spec": raw}
-    url, spec = body.get("url"), body.get("spec")
+    url, spec, mcp = body.get("url"), body.get("spec"), body.get("mcp")
+    if mcp is not None and not (isinstance(mcp, str) and mcp.strip()):
+        raise InvalidRequest("mcp: give the server's address, or the name it was declared with")
     if url is not None and not (isinstance(url, str) and url.strip()):
         raise InvalidRequest("url: give the address of the description")
     if spec is not None and not isinstance(spec, (str, dict, list)):
         raise InvalidRequest("spec: give the description as text or as an object")
-    return {"url": url.strip() if url else None, "spec": spec}
+    return {"url": url.strip() if url else None, "spec": spec, "mcp": mcp.strip() if mcp else None}
 
 
 async def _body(request: Request, max_bytes: int) -> bytes:
