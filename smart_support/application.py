@@ -80,7 +80,7 @@ class Services:
         approvals: what waits or waited for a human; `desk`: how they work on it together;
             `escalations`: what they were told.
         metrics, replay: figures and recorded conversations.
-        team, registry: who the agents are, and the tools there are.
+        team, registry: who the agents are, and the tools there are; tools added before the start stay.
     """
 
     event_log: EventLog
@@ -125,7 +125,7 @@ class Services:
             check_free(self.settings.data_dir / "events.duckdb")
             if self._graph is None:
                 with contextlib.closing(self._shop()) as shop:
-                    self._check_team(Registry(self._tools(shop)))
+                    self._check_team(Registry([*self.registry, *self._tools(shop)]))
         except OSError as error:
             raise ConfigError(
                 f"SMART_SUPPORT_DATA_DIR={self.settings.data_dir}: {error.strerror}; choose another folder"
@@ -187,7 +187,7 @@ class Services:
         """The shop, the imports and the agents of a team of our own."""
         shop = self._shop()
         self._opened.callback(shop.close)
-        self._own_tools = self._tools(shop)
+        self._own_tools = [*self.registry, *self._tools(shop)]
         client = GuardedClient(parse_allowed_hosts(self.settings.allowed_hosts))
         self._opened.push_async_callback(client.aclose)
         self.imports = Imports(

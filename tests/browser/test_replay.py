@@ -67,7 +67,7 @@ def test_filters_say_when_nothing_fits(server: AppProcess, told: str, open_windo
     page.get_by_role("searchbox", name="Search").fill("no conversation has these words")
     expect(page.get_by_text("Nothing fits")).to_be_visible()
     page.get_by_role("searchbox", name="Search").fill("")
-    page.get_by_label("Agent").select_option("order_actions")
+    page.get_by_role("region", name="Replay").get_by_label("Agent").select_option("order_actions")
     expect(page.locator(".ss-conversations button").first).to_contain_text("Order changes")
 
 
