@@ -196,6 +196,7 @@ class Services:
             client,
             mcp=McpServers(self.settings.mcp_servers, parse_allowed_hosts(self.settings.allowed_hosts)),
             max_bytes=self.settings.max_spec_bytes,
+            timeout_seconds=self.settings.tool_timeout_seconds,
             taken=lambda: [tool.name for tool in self._own_tools],
             approved=self._use_imported,
         )

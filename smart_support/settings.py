@@ -40,6 +40,7 @@ class Settings(BaseSettings):
     escalation_webhook_secret: str = ""
     allowed_hosts: str = ""
     mcp_servers: dict[str, list[str]] = Field(default_factory=dict)
+    tool_timeout_seconds: float = Field(25, gt=0, le=600)
     max_spec_bytes: int = Field(20_000_000, ge=1024)
     users_file: Path | None = None
     api_keys: str = ""

@@ -10,16 +10,18 @@ from typing import Any
 
 import orjson
 
-from smart_support.errors import ToolFailed, ToolRefused, ToolUnavailable
-from smart_support.net import Fetched, GuardedClient
+from smart_support.errors import SmartSupportError, ToolFailed, ToolRefused, ToolUnavailable
+from smart_support.log import get_logger
+from smart_support.net import Fetched, GuardedClient, OutboundRefused, ResponseTooLarge
 from smart_support.openapi_import.credentials import apply, choose
 from smart_support.openapi_import.oauth import TokenSource
 from smart_support.openapi_import.operation import Operation, SecurityScheme
 from smart_support.openapi_import.request import Prepared, prepare
 from smart_support.openapi_import.vault import Vault
 
+log = get_logger()
+
 MAX_ANSWER_BYTES = 2_000_000
-TIMEOUT_SECONDS = 25.0
 _SAID_CHARS = 300
 _LATER = frozenset({408, 425, 429})
 
@@ -43,9 +45,11 @@ class Api:
 class Caller:
     """Calls operations."""
 
-    def __init__(self, client: GuardedClient, vault: Vault) -> None:
+    def __init__(self, client: GuardedClient, vault: Vault, timeout_seconds: float) -> None:
+        """`timeout_seconds`: what one request may take, redirects and bodies included."""
         self._client = client
         self._vault = vault
+        self._timeout = timeout_seconds
         self._tokens = TokenSource(client.request)
 
     async def call(
@@ -60,7 +64,8 @@ class Caller:
             InvalidArguments: an argument can't be sent.
             ToolRefused: the API said no to this call (a 4xx answer).
             ToolUnavailable, TimeoutError: it can't be reached just now (429, 5xx, no connection).
-            ToolFailed: it does not know who we are, or a credential is missing.
+            ToolFailed: it does not know who we are, a credential is missing, or it leads where none may go.
+            ResponseTooLarge: its answer is over `MAX_ANSWER_BYTES`.
         """
         prepared = prepare(operation, args, api.base)
         if idempotency_key:
@@ -68,24 +73,28 @@ class Caller:
         credentials = choose(operation.security, await self._vault.of(api.key, api.schemes))
         login = next((one for one in credentials if one.scheme.kind == "oauth2"), None)
         token = await self._tokens.token(login) if login else None
-        answer = await self._send(apply(prepared, credentials, token))
+        answer = await self._send(api, apply(prepared, credentials, token))
         if answer.status == 401 and login and token:
             # A token can be called back before its time; the API has done nothing with this one.
             token = await self._tokens.renewed(login, token)
-            answer = await self._send(apply(prepared, credentials, token))
+            answer = await self._send(api, apply(prepared, credentials, token))
         return _understood(api, answer)
 
-    async def _send(self, prepared: Prepared) -> Fetched:
-        redirects = 3 if prepared.method == "GET" else 0
-        return await self._client.request(
-            prepared.method,
-            prepared.url,
-            headers=prepared.headers,
-            content=prepared.content,
-            timeout_seconds=TIMEOUT_SECONDS,
-            max_bytes=MAX_ANSWER_BYTES,
-            max_redirects=redirects,
-        )
+    async def _send(self, api: Api, prepared: Prepared) -> Fetched:
+        try:
+            return await self._client.request(
+                prepared.method,
+                prepared.url,
+                headers=prepared.headers,
+                content=prepared.content,
+                timeout_seconds=self._timeout,
+                max_bytes=MAX_ANSWER_BYTES,
+                max_redirects=3 if prepared.method == "GET" else 0,
+            )
+        except SmartSupportError as error:
+            # The client names hosts, which are nothing for a customer; they stay in the log.
+            log.warning("api_call_failed", api=api.name, operation=prepared.method, cause=error.message)
+            raise _named(api, error) from None
 
 
 def _with_header(prepared: Prepared, name: str, value: str) -> Prepared:
@@ -95,6 +104,18 @@ def _with_header(prepared: Prepared, name: str, value: str) -> Prepared:
         headers={**prepared.headers, name: value},
         content=prepared.content,
     )
+
+
+def _named(api: Api, error: SmartSupportError) -> SmartSupportError:
+    if isinstance(error, OutboundRefused):
+        return ToolFailed(f"{api.name} leads to an address that may not be reached; nothing was sent there.")
+    if isinstance(error, ResponseTooLarge):
+        return ResponseTooLarge(f"{api.name} answered with more than can be read; ask for less at once.")
+    if isinstance(error, ToolUnavailable):
+        return ToolUnavailable(f"{api.name} can't be reached just now; please try again later.")
+    if isinstance(error, ToolFailed):
+        return ToolFailed(f"{api.name} answered in a way that can't be understood.")
+    return error
 
 
 def _understood(api: Api, answer: Fetched) -> Any:
@@ -109,7 +130,8 @@ def _understood(api: Api, answer: Fetched) -> Any:
         raise ToolUnavailable(f"{api.name} can't do this just now ({status}); please try again later.")
     if status >= 400:
         raise ToolRefused(f"{api.name} said no ({status}): {_short(said)}")
-    raise ToolFailed(f"{api.name} answered with {status}, which says nothing about this call.")
+    # After a 302 or 303 (RFC 9110, 15.4) the call may well have had its effect.
+    raise ToolUnavailable(f"{api.name} sent this call on to another address ({status}).")
 
 
 def _said(answer: Fetched) -> Any:

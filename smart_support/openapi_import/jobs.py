@@ -21,7 +21,7 @@ from smart_support.openapi_import.caller import Api, Caller
 from smart_support.openapi_import.load import load
 from smart_support.openapi_import.mcp_server import TOKEN, McpServers, mcp_document
 from smart_support.openapi_import.operation import Document, Operation, Server
-from smart_support.openapi_import.operation_tool import operation_tool
+from smart_support.openapi_import.operation_tool import Run, operation_tool
 from smart_support.openapi_import.parse import parse
 from smart_support.openapi_import.review import Reviewed, changed, proposed
 from smart_support.openapi_import.servers import base_url
@@ -54,6 +54,7 @@ class Imports:
         *,
         mcp: McpServers,
         max_bytes: int,
+        timeout_seconds: float,
         taken: Callable[[], Iterable[str]],
         approved: Callable[[], Awaitable[None]],
     ) -> None:
@@ -61,13 +62,15 @@ class Imports:
         Args:
             mcp: the MCP servers that can be asked.
             max_bytes: of a description.
+            timeout_seconds: what a call of an imported tool may take.
             taken: names of tools that are not imported ones.
             approved: awaited when the tools in use have changed.
         """
         self.store = store
         self.vault = vault
         self._client = client
-        self._caller = Caller(client, vault)
+        self._caller = Caller(client, vault, timeout_seconds)
+        self._timeout = timeout_seconds
         self._mcp = mcp
         self._max_bytes = max_bytes
         self._taken = taken
@@ -281,7 +284,7 @@ class Imports:
         if reviewed.access != "read":
             raise InvalidRequest(f"{operation.key} is a write: it runs by an approval only, never to try it")
         ask = await self._asks(job)
-        tool = operation_tool(operation, reviewed, job.title, lambda given, key: ask(operation, given, key))
+        tool = self._tool(job, operation, reviewed, partial(ask, operation))
         tool.check(args)
         return await ask(operation, tool.exact(args), None)
 
@@ -317,9 +320,12 @@ class Imports:
             ask = await self._asks(job)
             for reviewed, operation in await self.operations(job.job_id):
                 if operation and reviewed.enabled and reviewed.change != "gone":
-                    tool = operation_tool(operation, reviewed, job.title, partial(ask, operation))
+                    tool = self._tool(job, operation, reviewed, partial(ask, operation))
                     found.append(ImportedTool(tool, reviewed.agent, job.title))
         return found
+
+    def _tool(self, job: Job, operation: Operation, reviewed: Reviewed, ask: Run) -> Tool:
+        return operation_tool(operation, reviewed, job.title, ask, timeout_seconds=self._timeout)
 
     async def _asks(self, job: Job) -> Callable[[Operation, Args, str | None], Awaitable[Any]]:
         """How an operation of a job is called, with arguments and an idempotency key."""

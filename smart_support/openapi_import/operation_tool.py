@@ -7,13 +7,12 @@ from smart_support.openapi_import.operation import Operation
 from smart_support.openapi_import.review import Reviewed
 from smart_support.tools.registry import Access, Args, Call, Tool
 
-TIMEOUT_SECONDS = 30.0
-
-
 Run = Callable[[Args, str | None], Awaitable[Any]]
 
 
-def operation_tool(operation: Operation, reviewed: Reviewed, api: str, ask: Run) -> Tool:
+def operation_tool(
+    operation: Operation, reviewed: Reviewed, api: str, ask: Run, *, timeout_seconds: float
+) -> Tool:
     """The tool of a reviewed operation.
 
     Its version is the operation's fingerprint, so that an approval holds for this call only. A read that asks
@@ -22,6 +21,7 @@ def operation_tool(operation: Operation, reviewed: Reviewed, api: str, ask: Run)
     Args:
         api: what people call the API.
         ask: calls it with arguments and an idempotency key.
+        timeout_seconds: what one call may take.
     """
     gated = reviewed.access == "write" or reviewed.needs_approval
     named = tuple(reviewed.proposal.get("customer_arguments") or ())
@@ -42,7 +42,7 @@ def operation_tool(operation: Operation, reviewed: Reviewed, api: str, ask: Run)
         risk=reviewed.risk,
         version=reviewed.fingerprint[:16],
         idempotent=reviewed.idempotent or reviewed.access == "read",
-        timeout_seconds=TIMEOUT_SECONDS,
+        timeout_seconds=timeout_seconds,
         summarise=lambda args: _summary(operation, reviewed, api, args),
         customer=customer if named else None,
     )

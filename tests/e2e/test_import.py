@@ -23,7 +23,9 @@ def api() -> Iterator[ShopApi]:
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
-    with AppProcess(tmp_path_factory.mktemp("import") / "var", ALLOWED_HOSTS="127.0.0.1") as app:
+    with AppProcess(
+        tmp_path_factory.mktemp("import") / "var", ALLOWED_HOSTS="127.0.0.1", TOOL_TIMEOUT_SECONDS=1
+    ) as app:
         yield app
 
 
@@ -236,6 +238,47 @@ def test_what_the_api_answers_is_understood(
     assert app.get(path)["execution"] == execution
     spoken = " ".join(str(step.get("content")) for step in app.get(f"/replay/{_thread}"))
     assert told in spoken
+    assert len(api.calls("POST", "/tickets")) == 1
+
+
+@pytest.mark.parametrize(
+    ("fails", "told", "tries"),
+    [
+        (429, "Ticket Desk can't do this just now (429)", 3),
+        (500, "Ticket Desk can't do this just now (500)", 3),
+        ("silent", "took too long", 3),
+        ("dropped", "Ticket Desk can't be reached just now", 3),
+        ("huge", "Ticket Desk answered with more than can be read", 1),
+        ("away", "Ticket Desk leads to an address that may not be reached", 1),
+    ],
+)
+def test_an_api_that_fails_is_told_in_a_sensible_sentence(
+    app: AppProcess, api: ShopApi, fails: int | str, told: str, tries: int
+) -> None:
+    _approve(app, _imported(app, api.url))
+    api.answers[("GET", "/tickets/7")] = [fails]
+    answer = _say(app, "Show ticket 7")
+    assert (answer["status"], answer["tool_calls"][0]["status"]) == ("complete", "error")
+    assert told in answer["reply"]
+    assert not any(secret in answer["reply"] for secret in ("127.0.0.1", "169.254", "Error", SECRET))
+    assert len(api.calls("GET", "/tickets/7")) == tries
+    assert _say(app, "Show ticket 8")["tool_calls"][0]["status"] == "ok"
+
+
+@pytest.mark.parametrize("fails", [500, "silent", "dropped", "huge", "away"])
+def test_a_write_that_may_have_had_its_effect_is_never_sent_twice(
+    app: AppProcess, api: ShopApi, fails: int | str
+) -> None:
+    _approve(app, _imported(app, api.url))
+    api.answers[("POST", "/tickets")] = [fails]
+    asked = _say(app, "Create a ticket with subject Leak")
+    path = f"/approvals/{asked['approval']['approval_id']}"
+    app.post(f"{path}/decision", {"decision": "approve"})
+    _say(app, "thanks")
+    assert app.get(path)["execution"] == "outcome_unknown"
+    steps = app.get(f"/replay/{_thread}")
+    assert any(step["type"] == "escalation" for step in steps)
+    assert "not known" in next(step["content"] for step in steps if step["type"] == "tool_result")
     assert len(api.calls("POST", "/tickets")) == 1
 
 

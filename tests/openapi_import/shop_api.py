@@ -1,5 +1,6 @@
 """A company's API on loopback: it keeps what it was sent, and describes itself."""
 
+import contextlib
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -61,11 +62,18 @@ def description(url: str, **more: Any) -> dict[str, Any]:
 
 
 class ShopApi:
-    """The API and what it has seen: `(method, path, query, headers, body)` each."""
+    """The API and what it has seen: `(method, path, query, headers, body)` each.
+
+    `answers` holds what comes next for a method and path, the last of them for ever: a status, or a way to
+    fail: `silent` (no answer while the API runs), `dropped` (the connection, in mid-answer), `huge` (30 MB)
+    or `away` (a redirect to a cloud's metadata address). `says` holds other bodies than the usual.
+    """
 
     def __init__(self) -> None:
         self.seen: list[tuple[str, str, dict[str, list[str]], dict[str, str], Any]] = []
-        self.answers: dict[tuple[str, str], list[int]] = {}
+        self.answers: dict[tuple[str, str], list[int | str]] = {}
+        self.says: dict[tuple[str, str], list[Any]] = {}
+        self.closing = threading.Event()
         self.more: dict[str, Any] = {}
         api = self
 
@@ -79,15 +87,41 @@ class ShopApi:
                 if parts.path == "/openapi.json":
                     self._send(200, description(api.url, **api.more))
                     return
-                body = orjson.loads(raw) if raw else None
+                is_json = self.headers.get("Content-Type", "").startswith("application/json")
+                body = orjson.loads(raw) if raw and is_json else raw.decode() or None
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 api.seen.append((self.command, parts.path, parse_qs(parts.query), headers, body))
                 wanted = api.answers.get((self.command, parts.path)) or [200]
                 status = wanted.pop(0) if len(wanted) > 1 else wanted[0]
+                if isinstance(status, str):
+                    self._fail(status)
+                    return
                 said = {"message": f"{self.command} {parts.path} is done.", "body": body}
+                if others := api.says.get((self.command, parts.path)):
+                    said = others.pop(0)
                 self._send(status, said if status < 400 else {"detail": f"no, {status}"})
 
             do_GET = do_POST = do_DELETE = _answer  # noqa: N815 (the names are http.server's)
+
+            def _fail(self, how: str) -> None:
+                if how == "silent":
+                    api.closing.wait()
+                    return
+                if how == "away":
+                    self.send_response(302)
+                    self.send_header("Location", "http://169.254.169.254/latest/meta-data/")
+                    self.send_header("Content-Length", "0")
+                    self.end_headers()
+                    return
+                self.send_response(200)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", "30000000")
+                self.end_headers()
+                self.close_connection = True
+                if how == "huge":
+                    with contextlib.suppress(OSError):  # who reads stops early
+                        for _ in range(300):
+                            self.wfile.write(b" " * 100_000)
 
             def _send(self, status: int, said: Any) -> None:
                 encoded = orjson.dumps(said)
@@ -116,6 +150,7 @@ def shop_api() -> Iterator[ShopApi]:
     try:
         yield api
     finally:
+        api.closing.set()
         api.server.shutdown()
         api.server.server_close()
         thread.join()
