@@ -1,10 +1,11 @@
 """What tests share: the app in a child process, a socket client, a chat model that follows a script."""
 
 import asyncio
+import multiprocessing
 import os
+import runpy
 import signal
 import socket
-import subprocess
 import sys
 import threading
 import time
@@ -23,6 +24,8 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 
 ROOT = Path(__file__).parent.parent
 START_SECONDS = 60
+FORKING = multiprocessing.get_context("forkserver")
+FORKING.set_forkserver_preload(["tests.preloaded", "tests.faults.app"])
 
 
 def free_port() -> int:
@@ -33,15 +36,16 @@ def free_port() -> int:
 
 
 class AppProcess:
-    """The app as an operator runs it: a process of its own, settings from the environment.
+    """The app as an operator runs it: a process of its own that runs `app.py`, settings from the environment.
+
+    It is the fork of one that has imported everything: an import costs seconds, and is the same each time.
 
     Args:
         data_dir: kept when the process ends, so that another one can go on with it.
-        target: the ASGI app, `module:name`; the repository's own `app.py` where it is left out.
         settings: `SMART_SUPPORT_` variables, by the rest of their names.
     """
 
-    def __init__(self, data_dir: Path, *, target: str | None = None, **settings: Any) -> None:
+    def __init__(self, data_dir: Path, **settings: Any) -> None:
         self.data_dir = data_dir
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -53,11 +57,7 @@ class AppProcess:
         self._environment |= {
             f"SMART_SUPPORT_{key}": str(value) for key, value in {**own, **settings}.items()
         }
-        self._command = [sys.executable, "app.py"]
-        if target:
-            serve = ["--port", str(self.port), "--ws", "websockets-sansio", "--log-level", "warning"]
-            self._command = [sys.executable, "-m", "uvicorn", target, *serve]
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: Any = None
 
     def __enter__(self) -> "AppProcess":
         return self.start()
@@ -67,14 +67,14 @@ class AppProcess:
 
     def start(self) -> "AppProcess":
         """Start it and return once it answers."""
-        with self.log_path.open("ab") as log:
-            self.process = subprocess.Popen(
-                self._command, cwd=ROOT, env=self._environment, stdout=log, stderr=log
-            )
+        self.process = FORKING.Process(
+            target=_run_app, args=(self._environment, str(self.log_path)), daemon=True
+        )
+        self.process.start()
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
-            if self.process.poll() is not None:
-                raise RuntimeError(f"the app ended with {self.process.returncode}:\n{self.log()}")
+            if not self.process.is_alive():
+                raise RuntimeError(f"the app ended with {self.process.exitcode}:\n{self.log()}")
             try:
                 if httpx.get(f"{self.url}/api/v1/health", timeout=5).status_code == 200:
                     return self
@@ -111,14 +111,23 @@ class AppProcess:
         return [approval for approval in waiting if approval["thread_id"] == thread_id]
 
     def _end(self, with_signal: signal.Signals) -> None:
-        if self.process and self.process.poll() is None:
-            self.process.send_signal(with_signal)
-            try:
-                self.process.wait(30)
-            except subprocess.TimeoutExpired:
+        if self.process and self.process.is_alive():
+            os.kill(self.process.pid, with_signal)
+            self.process.join(30)
+            if self.process.is_alive():
                 self.process.kill()
-                self.process.wait()
-                raise RuntimeError("the app did not stop within 30 s") from None
+                self.process.join()
+                raise RuntimeError("the app did not stop within 30 s")
+
+
+def _run_app(environment: dict[str, str], log_path: str) -> None:
+    log = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(log, sys.stdout.fileno())
+    os.dup2(log, sys.stderr.fileno())
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(ROOT)
+    runpy.run_path("app.py", run_name="__main__")
 
 
 class Client:

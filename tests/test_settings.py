@@ -5,12 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 
 from smart_support import Settings
 from smart_support.auth import Accounts
 from smart_support.errors import ConfigError
-from tests.harness import ROOT, AppProcess
+from tests.harness import ROOT, AppProcess, free_port
 
 
 @pytest.mark.parametrize(
@@ -84,6 +85,19 @@ def test_the_app_says_plainly_why_it_does_not_start(tmp_path: Path) -> None:
     assert ended.returncode == 1
     assert f"{agents}:4" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_the_app_is_started_by_its_command_and_ends_when_told(tmp_path: Path) -> None:
+    port = free_port()
+    own = {"SMART_SUPPORT_DATA_DIR": str(tmp_path / "var"), "SMART_SUPPORT_PORT": str(port)}
+    with subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env=os.environ | own) as process:
+        try:
+            health = httpx.HTTPTransport(retries=12)  # with growing waits, until it listens
+            with httpx.Client(transport=health, timeout=60) as client:
+                assert client.get(f"http://127.0.0.1:{port}/api/v1/health").json()["status"] == "ok"
+        finally:
+            process.terminate()
+        assert process.wait(30) == 0
 
 
 def test_a_second_process_on_the_same_data_is_refused(tmp_path: Path, data_dir: Path) -> None:

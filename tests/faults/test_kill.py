@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import multiprocessing
 import os
 import random
 import signal
@@ -19,12 +18,10 @@ import websockets
 from smart_support import audit
 from smart_support.storage.database import StateDatabase
 from tests.faults.app import serve
-from tests.harness import free_port
+from tests.harness import FORKING, free_port
 
 WORKERS = 4
 SETTLED_SECONDS = 30
-context = multiprocessing.get_context("forkserver")
-context.set_forkserver_preload(["tests.faults.app"])
 
 Event = dict[str, Any]
 
@@ -45,7 +42,7 @@ class _Traffic:
         """Start the app, and return once it answers."""
         self.port = free_port()
         arguments = (self.port, str(self.folder), self.chance.randrange(2**32))
-        self.process = context.Process(target=serve, args=arguments, daemon=True)
+        self.process = FORKING.Process(target=serve, args=arguments, daemon=True)
         self.process.start()
         deadline = time.monotonic() + 60
         async with httpx.AsyncClient() as client:

@@ -1,0 +1,13 @@
+"""What an app process imports, imported once: the fork server loads this, and each app begins as its fork."""
+
+import os
+
+# As the app sets them before it imports Gradio; see application.py.
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+import langchain_openai  # noqa: F401  (after the environment, like what follows)
+import uvicorn  # noqa: F401
+
+import pages  # noqa: F401
+import smart_support.application  # noqa: F401
