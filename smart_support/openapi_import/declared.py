@@ -54,10 +54,6 @@ class Dialect(Protocol):
         """The body that an operation takes."""
         ...
 
-    def answer(self, response: Placed) -> tuple[Any, str] | None:
-        """The schema of a JSON answer and where it stands."""
-        ...
-
     def servers(self, owner: Placed) -> tuple[Server, ...]:
         """The servers that a document, path or operation names itself."""
         ...

@@ -3,8 +3,8 @@
 How far it is written out, and what happens when that is too much: tool_schema.py.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from typing import Any
 
 from jsonschema import Draft202012Validator
@@ -46,23 +46,50 @@ class _Opened:
         return self.place if self.merged else pointer(self.place, *tokens)
 
 
+@dataclass(slots=True)
+class _Notes:
+    """What came up while a part was written out.
+
+    `passed`: the references followed. `repeated`: those not followed, because they led there already.
+    """
+
+    told: list[tuple[Severity, str, str]] = field(default_factory=list)
+    passed: set[str] = field(default_factory=set)
+    repeated: set[str] = field(default_factory=set)
+
+    def add(self, told: Iterable[tuple[Severity, str, str]], passed: Iterable[str]) -> None:
+        """Those of a part of this part."""
+        self.told += told
+        self.passed.update(passed)
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """A part as it was written out, to be used wherever it is referred to again; `schema` keeps its id."""
+
+    schema: dict[str, Any]
+    result: dict[str, Any]
+    nodes: int
+    changes: int
+    notes: _Notes
+
+
 class Inliner:
-    """Writes out one schema.
+    """Writes out one schema. What it has written stands in `references.written` for the next.
 
     Args:
         depth: how many properties or items may lie in each other; what lies deeper may be anything.
         nodes: how many schemas the result may hold.
         words: the longest description, in characters.
-        sending: whether values go to the API: then what is `readOnly` is left out, else what is `writeOnly`.
     """
 
     def __init__(
-        self, references: References, findings: Findings, *, depth: int, nodes: int, words: int, sending: bool
+        self, references: References, findings: Findings, *, depth: int, nodes: int, words: int
     ) -> None:
         self._references = references
         self._depth, self._most, self._left, self._words = depth, nodes, nodes, words
-        self._unwanted = "readOnly" if sending else "writeOnly"
         self._changes = 0
+        self._notes = _Notes()
         self._findings = findings
 
     def convert(self, node: Any, place: str) -> dict[str, Any]:
@@ -80,6 +107,34 @@ class Inliner:
         return self._cut(node) if opened is None else self._written(opened, depth, nesting)
 
     def _written(self, opened: _Opened, depth: int, nesting: int) -> dict[str, Any]:
+        if opened.merged or not _has_parts(opened.schema):
+            return self._write(opened, depth, nesting)
+        key = (id(opened.schema), self._depth - depth, nesting, self._most, self._words)
+        known: _Written | None = self._references.written.get(key)
+        if known and known.notes.passed.isdisjoint(opened.trail):
+            return self._again(known)
+        left, changes, around = self._left, self._changes, self._notes
+        self._notes = notes = _Notes()
+        result = self._write(opened, depth, nesting)
+        self._notes = around
+        around.add(notes.told, notes.passed)
+        around.repeated |= notes.repeated
+        if notes.repeated.isdisjoint(opened.trail):
+            self._references.written[key] = _Written(
+                opened.schema, result, left - self._left, self._changes - changes, notes
+            )
+        return result
+
+    def _again(self, known: _Written) -> dict[str, Any]:
+        """A part as it was written out before: with all it told, and as large as it was."""
+        self._count(known.nodes)
+        self._changes += known.changes
+        self._notes.add(known.notes.told, known.notes.passed)
+        for severity, place, message in known.notes.told:
+            self._findings.tell(severity, place, message)
+        return known.result
+
+    def _write(self, opened: _Opened, depth: int, nesting: int) -> dict[str, Any]:
         schema, tell = opened.schema, self._teller(opened.place)
         if nesting > _MAX_NESTING or (depth >= self._depth and _has_parts(schema)):
             return self._cut(schema)
@@ -99,16 +154,22 @@ class Inliner:
 
     def _opened(self, node: Any, place: str, nesting: int, trail: tuple[str, ...]) -> _Opened | None:
         """The schema after its references, all parts of it merged into one; None where it holds itself."""
-        self._count()
+        self._count(1)
         found = self._references.follow(node, place)
         if found.fault:
             self._tell("warning", found.place, f"{found.fault}; any value is taken")
-        if set(found.passed) & set(trail) or nesting > _MAX_NESTING:
+        self._notes.passed.update(found.passed)
+        repeated = set(found.passed).intersection(trail)
+        if repeated or nesting > _MAX_NESTING:
+            self._notes.repeated |= repeated
             self._tell("note", place, "the schema holds itself; described once, then any value is taken")
             return None
         if not isinstance(found.node, dict | bool):
             self._tell("warning", found.place, "a schema must be an object; any value is taken")
         trail = (*trail, *found.passed)
+        if not found.beside and isinstance(found.node, dict) and "allOf" not in found.node:
+            self._check_width([found.node])
+            return _Opened(with_plain_bounds(found.node), found.place, trail)
         parts = [*found.beside, mapping(found.node)]
         members = [
             self._opened(member, pointer(found.place, "allOf", at), nesting + 1, trail)
@@ -122,8 +183,7 @@ class Inliner:
     ) -> _Opened:
         own = [{key: value for key, value in part.items() if key != "allOf"} for part in parts]
         schemas = [*own, *(member.schema for member in members)]
-        if sum(len(mapping(schema.get("properties"))) for schema in schemas) > self._most:
-            raise TooManyNodes
+        self._check_width(schemas)
         whole, conflicts = merged([with_plain_bounds(schema) for schema in schemas if schema] or [{}])
         for key in conflicts:
             self._tell("warning", place, f"the parts of `allOf` conflict in `{key}`; the first one's stands")
@@ -144,7 +204,7 @@ class Inliner:
                 part = self._opened(node, opened.at("properties", name), nesting, opened.trail)
                 if part is None:
                     result["properties"][name] = self._cut(node)
-                elif flag(part.schema.get(self._unwanted)):
+                elif flag(part.schema.get("readOnly")):
                     required.pop(name, None)
                 else:
                     # Older formats said it of the property instead of the object.
@@ -205,8 +265,12 @@ class Inliner:
     def _fits(self, value: Any, schema: dict[str, Any]) -> bool:
         return keywords.encoded_size(value) <= _MAX_DEFAULT_BYTES and bool(_Fits(schema).is_valid(value))
 
-    def _count(self) -> None:
-        self._left -= 1
+    def _check_width(self, schemas: Iterable[dict[str, Any]]) -> None:
+        if sum(len(mapping(schema.get("properties"))) for schema in schemas) > self._most:
+            raise TooManyNodes
+
+    def _count(self, nodes: int) -> None:
+        self._left -= nodes
         if self._left < 0:
             raise TooManyNodes
 
@@ -215,6 +279,7 @@ class Inliner:
 
     def _tell(self, severity: Severity, place: str, message: str) -> None:
         self._changes += 1
+        self._notes.told.append((severity, place, message))
         self._findings.tell(severity, place, message)
 
 

@@ -1,10 +1,9 @@
-"""How OpenAPI 3.0 and 3.1 declare parameters, bodies, answers, servers and credentials."""
+"""How OpenAPI 3.0 and 3.1 declare parameters, bodies, servers and credentials."""
 
 from typing import Any
 
 from smart_support.openapi_import.declared import DeclaredBody, DeclaredParameter, Placed, with_words
 from smart_support.openapi_import.findings import Findings
-from smart_support.openapi_import.literals import is_json
 from smart_support.openapi_import.media_types import preferred
 from smart_support.openapi_import.nodes import flag, label, mapping, pointer, sequence, text
 from smart_support.openapi_import.operation import SecurityScheme, Server, Where
@@ -74,14 +73,6 @@ class OpenApi3:
             place=place,
             encodings={name: _encoding(node) for name, node in mapping(media.get("encoding")).items()},
         )
-
-    def answer(self, response: Placed) -> tuple[Any, str] | None:
-        """See `Dialect`."""
-        media_type = preferred(mapping(response.node.get("content")))
-        if not media_type or not is_json(media_type):
-            return None
-        media, schema, place = self._media(response.node, response.place, media_type)
-        return (schema, place) if "schema" in media else None
 
     def servers(self, owner: Placed) -> tuple[Server, ...]:
         """See `Dialect`."""

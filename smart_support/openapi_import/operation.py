@@ -107,7 +107,6 @@ class Operation:
         schema: of the tool's arguments: an object, self-contained (JSON Schema 2020-12).
         security: alternatives, each scheme name -> scopes; empty where nobody is asked who calls.
         servers: its own, where it has other ones than the document.
-        response: a schema of its successful answer, or empty.
     """
 
     key: str
@@ -124,7 +123,6 @@ class Operation:
     schema: dict[str, Any] = field(default_factory=dict)
     security: tuple[dict[str, list[str]], ...] = ()
     servers: tuple[Server, ...] = ()
-    response: dict[str, Any] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
 
 

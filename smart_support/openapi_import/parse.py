@@ -19,7 +19,6 @@ from smart_support.openapi_import.parameters import declarations, of_request
 from smart_support.openapi_import.references import References
 from smart_support.openapi_import.security import requirements
 from smart_support.openapi_import.swagger2 import Swagger2
-from smart_support.openapi_import.tool_schema import self_contained
 
 __all__ = ["parse"]
 
@@ -148,7 +147,6 @@ class _Reading:
             schema=arguments.schema,
             security=security,
             servers=self._dialect.servers(operation) or self._dialect.servers(site.item),
-            response=self._response(operation),
             findings=findings.all(),
         )
 
@@ -156,14 +154,3 @@ class _Reading:
         owner = operation if "security" in operation.node else Placed(self._document, "")
         node = owner.node.get("security", [])
         return requirements(node, pointer(owner.place, "security"), self._schemes, findings)
-
-    def _response(self, operation: Placed) -> dict[str, Any]:
-        """The schema of the first answer that means success and has one."""
-        place = pointer(operation.place, "responses")
-        responses = mapping(operation.node.get("responses"))
-        for code in [*sorted(code for code in responses if code.startswith("2")), "default"]:
-            found = self._references.follow(responses.get(code), pointer(place, code))
-            answer = self._dialect.answer(Placed(mapping(found.node), found.place))
-            if answer:
-                return self_contained(answer[0], self._references, place=answer[1], sending=False)[0]
-        return {}

@@ -40,10 +40,14 @@ class References:
 
     Everything that is read more than once is read through them, so they also see to it that a document made
     for it can't be read for hours: after so many CPU seconds of the thread that made them, there is no more.
+
+    Attributes:
+        written: what inlining.py has written out of it, kept with the document it came from.
     """
 
     def __init__(self, document: dict[str, Any], *, seconds: float = _SECONDS) -> None:
         self._document = document
+        self.written: dict[tuple[Any, ...], Any] = {}
         self._targets: dict[str, tuple[Any, str]] = {}
         self._end = time.thread_time() + seconds
 

@@ -3,13 +3,13 @@
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import orjson
 
 from smart_support.errors import InvalidRequest
-from smart_support.openapi_import.classify import Proposal, classify
+from smart_support.openapi_import.classify import classify
 from smart_support.openapi_import.operation import Operation
 
 Change = Literal["new", "same", "changed", "gone"]
@@ -107,25 +107,24 @@ def fingerprint(operation: Operation) -> str:
     decides = {
         "method": operation.method,
         "path": operation.path,
-        "parameters": [asdict(parameter) for parameter in operation.parameters],
-        "body": asdict(operation.body) if operation.body else None,
+        "parameters": operation.parameters,
+        "body": operation.body,
         "security": operation.security,
         "servers": [server.url for server in operation.servers],
     }
-    return hashlib.sha256(orjson.dumps(_bare(decides), option=orjson.OPT_SORT_KEYS)).hexdigest()
+    return hashlib.sha256(orjson.dumps(_bare(_plain(decides)), option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 def _bare(value: Any) -> Any:
     if isinstance(value, dict):
         described = isinstance(value.get("description"), str)
         return {
-            str(name): _bare(part)
-            for name, part in value.items()
-            if not (described and name == "description")
+            name: _bare(part) for name, part in value.items() if not (described and name == "description")
         }
-    return [_bare(part) for part in value] if isinstance(value, (list, tuple)) else value
+    return [_bare(part) for part in value] if isinstance(value, list) else value
 
 
-def _plain(proposal: Proposal) -> dict[str, Any]:
-    plain: dict[str, Any] = orjson.loads(orjson.dumps(asdict(proposal)))
+def _plain(value: Any) -> dict[str, Any]:
+    """Dataclasses, and what is in them, as JSON has them."""
+    plain: dict[str, Any] = orjson.loads(orjson.dumps(value))
     return plain

@@ -1,4 +1,4 @@
-"""How Swagger 2.0 declares parameters, bodies, answers, servers and credentials."""
+"""How Swagger 2.0 declares parameters, bodies, servers and credentials."""
 
 from typing import Any
 
@@ -50,12 +50,6 @@ class Swagger2:
                 findings.tell("warning", bodies[0].place, "there is more than one body; this one is sent")
             return self._whole(operation, bodies[0])
         return self._form(operation, fields) if fields else None
-
-    def answer(self, response: Placed) -> tuple[Any, str] | None:
-        """See `Dialect`."""
-        if "schema" not in response.node:
-            return None
-        return response.node["schema"], pointer(response.place, "schema")
 
     def servers(self, owner: Placed) -> tuple[Server, ...]:
         """See `Dialect`. Without a host it is the one that the document came from."""

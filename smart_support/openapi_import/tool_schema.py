@@ -26,7 +26,6 @@ def self_contained(
     depth: int = MAX_DEPTH,
     nodes: int = MAX_NODES,
     max_bytes: int = MAX_BYTES,
-    sending: bool = True,
 ) -> tuple[dict[str, Any], tuple[Finding, ...]]:
     """The schema as one of JSON Schema 2020-12 without references, and what a reviewer should know of it.
 
@@ -37,14 +36,13 @@ def self_contained(
         place: where the schema stands, as a JSON Pointer.
         nodes: the most schemas in it.
         max_bytes: the most bytes of its JSON.
-        sending: whether its values go to the API: then `readOnly` properties are left out, else `writeOnly`.
 
     Raises:
         InvalidSpec: the document has taken too long.
     """
     for limit, words in [*((limit, MAX_WORDS) for limit in range(depth, 0, -1)), (1, _FEW_WORDS)]:
         findings = Findings()
-        inliner = Inliner(references, findings, depth=limit, nodes=nodes, words=words, sending=sending)
+        inliner = Inliner(references, findings, depth=limit, nodes=nodes, words=words)
         try:
             result = inliner.convert(schema, place)
         except TooManyNodes:

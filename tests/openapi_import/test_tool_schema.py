@@ -173,10 +173,9 @@ def test_a_property_marked_required_is_required_of_its_object() -> None:
     assert result == {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]}
 
 
-def test_what_is_read_only_is_not_sent_and_what_is_write_only_not_received() -> None:
+def test_what_is_read_only_is_not_sent() -> None:
     schema = {"required": ["a", "b"], "properties": {"a": {"readOnly": True}, "b": {"writeOnly": True}}}
     assert _converted(schema)["required"] == ["b"]
-    assert self_contained(schema, References({}), sending=False)[0]["required"] == ["a"]
 
 
 def test_all_of_becomes_one_schema_as_strict_as_all() -> None:
@@ -275,15 +274,41 @@ def test_references_that_fan_out_cost_little() -> None:
 
 
 @settings(max_examples=200, deadline=None)
-@given(SCHEMAS, SCHEMAS, SCHEMAS, SCHEMAS, st.booleans())
+@given(SCHEMAS, SCHEMAS, SCHEMAS, SCHEMAS)
 def test_whatever_it_is_given_the_result_is_a_valid_schema_within_its_limits(
-    schema: Any, a: Any, b: Any, c: Any, sending: bool
+    schema: Any, a: Any, b: Any, c: Any
 ) -> None:
     references = References({"defs": {"A": a, "B": b, "C": c}})
-    result, findings = self_contained(schema, references, sending=sending)
+    result, findings = self_contained(schema, references)
     Draft202012Validator.check_schema(result)
     assert b"$ref" not in orjson.dumps({**result, "examples": None, "default": None}) or "const" in str(
         result
     )
     assert len(orjson.dumps(result)) <= MAX_BYTES
     assert all("\n" not in each.message for each in findings)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(SCHEMAS, min_size=1, max_size=3), SCHEMAS, SCHEMAS, SCHEMAS)
+def test_what_was_written_out_before_changes_nothing(schemas: list[Any], a: Any, b: Any, c: Any) -> None:
+    defs = {"A": a, "B": b, "C": c}
+    asked = [*schemas, *({"$ref": f"#/defs/{name}"} for name in "ABCA")]
+    used = References({"defs": defs})
+    for schema in asked:
+        assert self_contained(schema, used) == self_contained(schema, References({"defs": defs}))
+
+
+@pytest.mark.parametrize("deepest_first", [True, False])
+def test_a_part_of_a_circle_is_written_out_anew_where_the_circle_begins_elsewhere(
+    deepest_first: bool,
+) -> None:
+    defs = {
+        "A": {"properties": {"b": {"$ref": "#/defs/B"}}},
+        "B": {"properties": {"a": {"$ref": "#/defs/A"}}},
+    }
+    asked: list[Any] = [{"$ref": "#/defs/A"}, {"$ref": "#/defs/B"}]
+    for place in range(6):
+        asked.append({"properties": {"around": asked[place]}})
+    used = References({"defs": defs})
+    for schema in reversed(asked) if deepest_first else asked:
+        assert self_contained(schema, used) == self_contained(schema, References({"defs": defs}))
