@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import Save, Window
 from tests.harness import AppProcess
@@ -13,11 +13,16 @@ def _say(page: Page, words: str) -> None:
     page.get_by_role("button", name="Send").click()
 
 
+def _answer(page: Page, words: str) -> Locator:
+    """What an agent said, not what its tool gave."""
+    return page.locator("p", has_text=words).first
+
+
 def test_what_the_readme_says_to_try_first(data_dir: Path, open_window: Window, save: Save) -> None:
     with AppProcess(data_dir) as app:
         customer, lead = open_window(app.url, thread_id="readme"), open_window(app.url)
         _say(customer, "Where is my order 1043?")
-        expect(customer.get_by_text("Order 1043 is shipped")).to_be_visible()
+        expect(_answer(customer, "Order 1043 is shipped")).to_be_visible()
         _say(customer, "Cancel 1042 and give me 10% off the next one")
         card = lead.locator(".ss-approval")
         expect(card).to_contain_text("124.00 EUR (12,400 cents)")
@@ -25,7 +30,7 @@ def test_what_the_readme_says_to_try_first(data_dir: Path, open_window: Window, 
         expect(customer.locator(".ss-approval")).to_be_visible()
         save(customer, "readme")
         card.get_by_role("button", name="Approve").click()
-        expect(customer.get_by_text("Order 1042 is cancelled")).to_be_visible()
+        expect(_answer(customer, "Order 1042 is cancelled")).to_be_visible()
         expect(card).to_contain_text("Generate coupon")
         card.get_by_role("button", name="Reject…").click()
         card.get_by_role("textbox").fill("one is enough")
@@ -35,7 +40,7 @@ def test_what_the_readme_says_to_try_first(data_dir: Path, open_window: Window, 
         lead.close()
     with AppProcess(data_dir) as again:
         page = open_window(again.url, thread_id="readme")
-        expect(page.get_by_text("Order 1042 is cancelled").first).to_be_visible()
+        expect(_answer(page, "Order 1042 is cancelled")).to_be_visible()
         page.get_by_role("tab", name="Replay").click()
         expect(page.locator(".ss-conversations button")).to_have_count(1)
         page.get_by_role("tab", name="Analytics").click()
