@@ -27,6 +27,7 @@ __all__ = [
     "TooLarge",
     "ToolFailed",
     "ToolRefused",
+    "ToolUnauthorized",
     "ToolUnavailable",
     "Unauthorized",
     "UnknownType",
@@ -34,10 +35,15 @@ __all__ = [
 
 
 class SmartSupportError(Exception):
-    """Base of all of ours. `message` is meant for the person at the door."""
+    """Base of all of ours. `message` is meant for the person at the door.
+
+    `error_class`, of one that a tool raises: `transient` (worth another try), `validation` (these arguments
+    will not do), `auth` (it does not know us), `unknown`.
+    """
 
     code = "internal_error"
     status = 500
+    error_class = "unknown"
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -165,6 +171,7 @@ class InvalidArguments(SmartSupportError):
 
     code = "invalid_arguments"
     status = 422
+    error_class = "validation"
 
 
 class Unauthorized(SmartSupportError):
@@ -195,11 +202,18 @@ class ToolFailed(SmartSupportError):
     status = 502
 
 
+class ToolUnauthorized(ToolFailed):
+    """What a tool calls does not accept our credentials. Nothing was done; an admin has to look."""
+
+    error_class = "auth"
+
+
 class ToolUnavailable(SmartSupportError):
     """A tool can't be reached just now: a time-out, 429 or 5xx. Worth another try where that is safe."""
 
     code = "tool_error"
     status = 502
+    error_class = "transient"
 
 
 class ToolRefused(SmartSupportError):
@@ -207,6 +221,7 @@ class ToolRefused(SmartSupportError):
 
     code = "tool_error"
     status = 422
+    error_class = "validation"
 
 
 class StorageFailed(SmartSupportError):

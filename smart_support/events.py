@@ -13,6 +13,7 @@ import orjson
 from smart_support import clock
 
 ToolStatus = Literal["ok", "error", "rejected", "expired", "skipped"]
+EscalationKind = Literal["asked", "policy", "limit", "failures", "unknown_outcome"]
 Outcome = Literal["approved", "rejected", "edited", "expired"]
 
 
@@ -71,6 +72,7 @@ class ToolResult(Event):
     Attributes:
         duration_ms: the tool's own time, null where it never ran.
         policy: of a write that ran without asking, the words of the rule that allows it.
+        error_class: of one that failed, why: see `errors.SmartSupportError.error_class`.
     """
 
     type: ClassVar[str] = "tool_result"
@@ -81,6 +83,7 @@ class ToolResult(Event):
     content: str
     duration_ms: float | None = None
     policy: str | None = None
+    error_class: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,11 +124,12 @@ class Clarification(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Escalation(Event):
-    """A human is needed. `delivered` tells whether the webhook took it."""
+    """A human is needed. `delivered` tells whether the webhook took it, `kind` what called for one."""
 
     type: ClassVar[str] = "escalation"
     reason: str
     delivered: bool
+    kind: EscalationKind = "asked"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,6 +29,7 @@ from smart_support.approvals.policy import Verdict
 from smart_support.approvals.queue import ApprovalQueue
 from smart_support.approvals.quota import Quota
 from smart_support.errors import InvalidArguments, SmartSupportError, ToolFailed, ToolRefused, ToolUnavailable
+from smart_support.events import EscalationKind
 from smart_support.log import get_logger
 from smart_support.tools.attempt import attempted
 from smart_support.tools.handoff import ESCALATE, Escalate
@@ -144,7 +145,7 @@ class Gatekeeper:
             return
         reason = f"{FAILURES_TO_TELL} calls in a row broke, the last of them {last.name}: {last.text}"
         delivered = await self._gate.escalate(thread_id, reason, f"{thread_id}:{last.tool_call_id}")
-        last.artifact["escalation"] = {"reason": reason, "delivered": delivered}
+        last.artifact["escalation"] = {"reason": reason, "delivered": delivered, "kind": "failures"}
 
     async def run(self, planned: PlannedCall, thread_id: str) -> ToolMessage:
         """Run one call: a read at once, a write through the ledger, and say what came of it."""
@@ -165,17 +166,17 @@ class Gatekeeper:
             tool.check(planned.args)
             text, extra = await self._outcome(tool, planned, thread_id)
         except (ToolFailed, ToolUnavailable) as error:
-            text, extra = error.message, {"status": "error", "broke": True}
+            text, extra = error.message, _error(error) | {"broke": True}
         except SmartSupportError as error:
-            text, extra = error.message, {"status": "error"}
-        except TimeoutError:
+            text, extra = error.message, _error(error)
+        except TimeoutError as error:
             log.warning("tool_timed_out", tool=tool.name)
             text = f"{tool.name} took too long and was given up; try again later."
-            extra = {"status": "error", "broke": True}
+            extra = _error(error) | {"broke": True}
         except Exception as error:
             log.error("tool_failed", tool=tool.name, error=repr(error))
             text = f"{tool.name} failed; try again later, or ask for a human."
-            extra = {"status": "error", "broke": True}
+            extra = _error(error) | {"broke": True}
         spent = round((time.perf_counter() - started) * 1000, 1)
         log.info("tool_ran", tool=tool.name, status=extra["status"], duration_ms=spent)
         return result(call, text, planned.agent, duration_ms=spent, **extra)
@@ -225,7 +226,7 @@ class Gatekeeper:
         log.warning("forbidden_by_policy", tool=planned.tool)
         text = f"{words_of(planned.tool)} can't be done here, so nobody was asked."
         text += f" {planned.because}" if planned.because else ""
-        return await self._told(planned, thread_id, text, escalate=planned.escalate)
+        return await self._told(planned, thread_id, text, kind="policy" if planned.escalate else None)
 
     async def _within_limit(self, planned: PlannedCall, thread_id: str) -> bool:
         limit = self._limits.get(planned.agent)
@@ -241,22 +242,30 @@ class Gatekeeper:
             f"{words_of(planned.tool)} can't be asked for now: {because}. A colleague has been told; please "
             "try again later."
         )
-        return await self._told(planned, thread_id, text, escalate=True)
+        return await self._told(planned, thread_id, text, kind="limit")
 
-    async def _told(self, planned: PlannedCall, thread_id: str, text: str, *, escalate: bool) -> ToolMessage:
-        """The answer to a call that may not be, and a human told of it where the policy says so."""
+    async def _told(
+        self, planned: PlannedCall, thread_id: str, text: str, *, kind: EscalationKind | None
+    ) -> ToolMessage:
+        """The answer to a call that may not be, and where there is a `kind`, a human told of it."""
         call = {"id": planned.tool_call_id, "name": planned.tool}
         extra: dict[str, Any] = {"customer_id": planned.customer_id, "as_it_stands": True}
-        if escalate:
+        if kind:
             reason = f"{planned.agent} wanted to: {planned.summary}. {text}"
             about = f"{thread_id}:{planned.tool_call_id}"
             delivered = await self._gate.escalate(thread_id, reason, about)
-            extra["escalation"] = {"reason": reason, "delivered": delivered}
+            extra["escalation"] = {"reason": reason, "delivered": delivered, "kind": kind}
         return result(call, text, planned.agent, status="rejected", **extra)
 
     async def _outcome(self, tool: Tool, planned: PlannedCall, thread_id: str) -> tuple[str, dict[str, Any]]:
+        failed: dict[str, Any] = {"status": "error"}
+
         async def run(key: str | None) -> Any:
-            return await attempted(tool, planned.args, Call(thread_id, planned.tool_call_id, key))
+            try:
+                return await attempted(tool, planned.args, Call(thread_id, planned.tool_call_id, key))
+            except Exception as error:
+                failed.update(_error(error))
+                raise
 
         if tool.access is Access.READ:
             result = await run(None)
@@ -282,9 +291,16 @@ class Gatekeeper:
             told = {
                 "reason": reason,
                 "delivered": await self._gate.escalate(thread_id, reason, entry.approval_id),
+                "kind": "unknown_outcome",
             }
-            return UNKNOWN, extra | {"status": "error", "escalation": told}
-        return str(entry.result), extra | {"status": "error"}
+            return UNKNOWN, extra | failed | {"escalation": told}
+        return str(entry.result), extra | failed
+
+
+def _error(error: Exception) -> dict[str, Any]:
+    """What the record keeps of a call that failed."""
+    transient = "transient" if isinstance(error, TimeoutError) else "unknown"
+    return {"status": "error", "error_class": getattr(error, "error_class", transient)}
 
 
 def _checked_args(tool: Tool, args: Any) -> dict[str, Any]:

@@ -229,7 +229,7 @@ class Course:
     async def _tell_unknown(self, recorder: Recorder, action: str, entry: Entry) -> None:
         reason = what_to_check(action, entry)
         delivered = await self._escalate(recorder.thread_id, reason, entry.approval_id)
-        await recorder.emit(Escalation(reason=reason, delivered=delivered))
+        await recorder.emit(Escalation(reason=reason, delivered=delivered, kind="unknown_outcome"))
 
     async def tell_of_failures(self, recorder: Recorder) -> None:
         """Have a human told once, where turn after turn of a conversation fails."""
@@ -242,7 +242,7 @@ class Course:
             )
             about = f"failing:{failed[-1].turn_id}"
             delivered = await self._escalate(recorder.thread_id, reason, about)
-            await recorder.emit(Escalation(reason=reason, delivered=delivered))
+            await recorder.emit(Escalation(reason=reason, delivered=delivered, kind="failures"))
 
     async def _drive(
         self, recorder: Recorder, spoken: Spoken, graph_input: Any, *, aside: str | None = None

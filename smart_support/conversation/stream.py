@@ -118,6 +118,11 @@ def _of_tool_message(message: ToolMessage, artifact: Mapping[str, Any], node: st
         content=str(artifact.get("whole") or message.text),
         duration_ms=artifact.get("duration_ms"),
         policy=artifact.get("policy"),
+        error_class=artifact.get("error_class"),
     )
     if isinstance(escalation := artifact.get("escalation"), Mapping):
-        yield Escalation(reason=str(escalation["reason"]), delivered=bool(escalation["delivered"]))
+        yield Escalation(
+            reason=str(escalation["reason"]),
+            delivered=bool(escalation["delivered"]),
+            kind=escalation.get("kind", "asked"),
+        )

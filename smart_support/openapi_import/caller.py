@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from smart_support.errors import SmartSupportError, ToolFailed, ToolRefused, ToolUnavailable
+from smart_support.errors import SmartSupportError, ToolFailed, ToolRefused, ToolUnauthorized, ToolUnavailable
 from smart_support.log import get_logger
 from smart_support.net import Fetched, GuardedClient, OutboundRefused, ResponseTooLarge
 from smart_support.openapi_import.credentials import apply, choose
@@ -123,7 +123,7 @@ def _understood(api: Api, answer: Fetched) -> Any:
     if 200 <= status < 300:
         return said if said not in ("", None) else {"message": "Done.", "status": status}
     if status in (401, 403):
-        raise ToolFailed(
+        raise ToolUnauthorized(
             f"{api.name} did not accept our credentials ({status}); an admin can look at them in the API tab."
         )
     if status in _LATER or status >= 500:

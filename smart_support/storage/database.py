@@ -8,6 +8,8 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -43,7 +45,9 @@ class StateDatabase:
         self._raw.execute("PRAGMA synchronous=FULL")
         self._raw.execute("PRAGMA foreign_keys=ON")
         self._connection = Connection(self._raw)
-        self._transaction(lambda connection: migrate(connection, MIGRATIONS / "state"))
+        for migration in unapplied(self._connection, MIGRATIONS / "state"):
+            self._back_up(migration)
+            self._transaction(partial(apply, migration=migration))
 
     async def transact(self, work: Callable[[Connection], T]) -> T:
         """Run `work` as one transaction in the owning thread; durable when this returns.
@@ -67,6 +71,13 @@ class StateDatabase:
         self._owner.shutdown(wait=True)
         self._raw.close()
 
+    def _back_up(self, migration: "Migration") -> None:
+        if migration.first:
+            return
+        copy = migration.backup_of(self._path)
+        copy.unlink(missing_ok=True)
+        self._raw.execute("VACUUM INTO ?", (str(copy),))
+
     def _transaction(self, work: Callable[[Connection], T]) -> T:
         self._raw.execute("BEGIN IMMEDIATE")
         try:
@@ -78,20 +89,35 @@ class StateDatabase:
         return result
 
 
-def migrate(connection: Any, folder: Path) -> None:
-    """Apply each numbered `.sql` file of `folder` that has not been applied, once, in order.
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One numbered `.sql` file. `first`: there is nothing yet that it could harm."""
+
+    path: Path
+    first: bool
+
+    def backup_of(self, database: Path) -> Path:
+        """Where the database is copied to before: `state.sqlite.before-0003_identity`."""
+        return database.with_name(f"{database.name}.before-{self.path.stem}")
+
+
+def unapplied(connection: Any, folder: Path) -> list[Migration]:
+    """The migrations of `folder` that a database has not had, in order.
 
     Args:
-        connection: anything whose `execute(sql)` gives rows as dicts; the caller holds the transaction.
+        connection: anything whose `execute(sql)` gives rows as dicts.
     """
     connection.execute("CREATE TABLE IF NOT EXISTS applied_migrations (name VARCHAR PRIMARY KEY)")
     applied = {row["name"] for row in connection.execute("SELECT name FROM applied_migrations")}
-    for path in sorted(folder.glob("*.sql")):
-        if path.name in applied:
-            continue
-        for statement in _statements(path.read_text(encoding="utf-8")):
-            connection.execute(statement)
-        connection.execute("INSERT INTO applied_migrations VALUES (:name)", {"name": path.name})
+    wanted = [path for path in sorted(folder.glob("*.sql")) if path.name not in applied]
+    return [Migration(path, first=not applied) for path in wanted]
+
+
+def apply(connection: Any, migration: Migration) -> None:
+    """Apply one migration; the caller holds the transaction."""
+    for statement in _statements(migration.path.read_text(encoding="utf-8")):
+        connection.execute(statement)
+    connection.execute("INSERT INTO applied_migrations VALUES (:name)", {"name": migration.path.name})
 
 
 def _statements(script: str) -> list[str]:

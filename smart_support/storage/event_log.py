@@ -7,6 +7,7 @@ is on disk. Readers have a cursor each and never wait for the writer. No figures
 import asyncio
 import contextlib
 import queue
+import shutil
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -22,7 +23,7 @@ from smart_support import events
 from smart_support.errors import ConfigError, StorageFailed
 from smart_support.events import Event, Record
 from smart_support.log import get_logger
-from smart_support.storage.database import MIGRATIONS, Row, migrate
+from smart_support.storage.database import MIGRATIONS, Row, apply, unapplied
 
 log = get_logger()
 
@@ -32,7 +33,7 @@ GATHER_SECONDS = 0.01
 # Columns filled from the event's own field of the same name where it has one.
 _FROM_EVENT = (
     *("agent", "role", "tool", "tool_call_id", "status", "approval_id", "outcome", "decided_by"),
-    *("model", "duration_ms", "first_token_ms", "code"),
+    *("model", "duration_ms", "first_token_ms", "code", "error_class", "policy", "kind"),
 )
 _TYPES = {
     "event_id": "UUID",
@@ -66,7 +67,7 @@ class EventLog:
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._database = _connect(path)
-        _migrate(self._database)
+        _migrate(self._database, path)
         self._queue: queue.SimpleQueue[tuple[Record, asyncio.Future[None]] | None] = queue.SimpleQueue()
         self._writer = threading.Thread(target=self._write, name="event-log", daemon=True)
         self._writer.start()
@@ -225,13 +226,18 @@ def _record(row: Row) -> Record:
     )
 
 
-def _migrate(database: duckdb.DuckDBPyConnection) -> None:
+def _migrate(database: duckdb.DuckDBPyConnection, path: Path) -> None:
     class Rows:
         def execute(self, sql: str, params: Mapping[str, Any] | None = None) -> list[Row]:
             result = database.execute(sql.replace(":name", "$name"), params or {})
             names = [column[0] for column in result.description or ()]
             return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
 
-    database.begin()
-    migrate(Rows(), MIGRATIONS / "events")
-    database.commit()
+    for migration in unapplied(Rows(), MIGRATIONS / "events"):
+        if not migration.first:
+            # With its log written into it, the file is all there is.
+            database.execute("CHECKPOINT")
+            shutil.copyfile(path, migration.backup_of(path))
+        database.begin()
+        apply(Rows(), migration)
+        database.commit()

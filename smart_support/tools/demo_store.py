@@ -15,7 +15,7 @@ import orjson
 
 from smart_support import clock
 from smart_support.errors import ConfigError, ToolRefused
-from smart_support.storage.database import MIGRATIONS, Connection, Row, migrate
+from smart_support.storage.database import MIGRATIONS, Connection, Row, apply, unapplied
 from smart_support.tools.demo_changes import SHOWN_TABLES, changes
 from smart_support.tools.registry import Call, Change
 
@@ -135,7 +135,8 @@ class DemoStore:
 
     def _set_up(self, seed_dir: Path) -> None:
         with self._transaction():
-            migrate(self._db, MIGRATIONS / "shop")
+            for migration in unapplied(self._db, MIGRATIONS / "shop"):
+                apply(self._db, migration)
             if self.read("SELECT 1 FROM customers LIMIT 1"):
                 return
             # Files come in the order of their names, rows refer to each other: checked at the commit.

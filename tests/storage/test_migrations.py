@@ -1,0 +1,72 @@
+"""Migrations: each once, in order, what there was is kept, and copied before it is touched."""
+
+import shutil
+import sqlite3
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from smart_support.storage import database, event_log
+from smart_support.storage.database import StateDatabase
+from smart_support.storage.event_log import EventLog
+
+MIGRATIONS = database.MIGRATIONS
+
+
+@pytest.fixture
+def first_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """As the first release had it: one migration for each database."""
+    for kind in ("state", "events"):
+        folder = tmp_path / "migrations" / kind
+        folder.mkdir(parents=True)
+        shutil.copy(sorted((MIGRATIONS / kind).glob("*.sql"))[0], folder)
+    monkeypatch.setattr(database, "MIGRATIONS", tmp_path / "migrations")
+    monkeypatch.setattr(event_log, "MIGRATIONS", tmp_path / "migrations")
+    return monkeypatch
+
+
+def test_the_state_is_copied_before_each_migration_and_kept(
+    tmp_path: Path, first_only: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "state.sqlite"
+    old = StateDatabase(path)
+    old.execute_now(
+        "INSERT INTO sessions (thread_id, created_at, last_active_at, last_message_at) VALUES ('t', '', '', '')"
+    )
+    old.close()
+    assert not list(tmp_path.glob("*.before-*"))
+    first_only.undo()
+    for _ in range(2):
+        new = StateDatabase(path)
+        assert new.execute_now("SELECT thread_id FROM sessions") == [{"thread_id": "t"}]
+        new.close()
+    later = [one.stem for one in sorted((MIGRATIONS / "state").glob("*.sql"))[1:]]
+    assert sorted(one.name for one in tmp_path.glob("*.before-*")) == [
+        f"state.sqlite.before-{name}" for name in later
+    ]
+    with sqlite3.connect(tmp_path / f"state.sqlite.before-{later[-1]}") as copy:
+        assert copy.execute("SELECT count(*) FROM applied_migrations").fetchone() == (len(later),)
+        assert copy.execute("SELECT thread_id FROM sessions").fetchall() == [("t",)]
+    copy.close()
+
+
+def test_the_event_log_is_copied_before_each_migration_and_kept(
+    tmp_path: Path, first_only: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "events.duckdb"
+    EventLog(path).close()
+    with duckdb.connect(str(path)) as raw:
+        raw.execute(
+            "INSERT INTO events (event_id, thread_id, first_seq, seq, happened_at, type, payload) "
+            "VALUES (uuid(), 't', 1, 1, now()::TIMESTAMP, 'message', '{}')"
+        )
+    first_only.undo()
+    EventLog(path).close()
+    copies = sorted(tmp_path.glob("*.before-*"))
+    assert [one.name for one in copies] == ["events.duckdb.before-0002_figures"]
+    for each in (path, copies[0]):
+        with duckdb.connect(str(each)) as raw:
+            assert raw.execute("SELECT thread_id FROM events").fetchall() == [("t",)]
+    with duckdb.connect(str(path)) as raw:
+        assert raw.execute("SELECT kind FROM events").fetchall() == [(None,)]
