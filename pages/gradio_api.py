@@ -88,7 +88,7 @@ def add_api(services: "Services") -> None:
         given = {"status": status, "agent": agent, "outcome": outcome, "q": q, "since": since, "until": until}
         with _told():
             lead(request)
-            wanted = {name: value or None for name, value in given.items()}
+            wanted: dict[str, Any] = {name: value or None for name, value in given.items()}
             found, _ = await services.metrics.conversations(**wanted, limit=limit, cursor=cursor or None)
             return found
 

@@ -149,7 +149,7 @@ class Services:
         self.approvals = ApprovalQueue(self.state, settings.approval_ttl_seconds)
         self.logins = Logins(self.state)
         self.desk = Desk(self.state, self.approvals)
-        self.metrics = Metrics(self.event_log, settings.session_ttl_seconds)
+        self.metrics = Metrics(self.event_log, settings.session_ttl_seconds, settings.minutes_saved)
         self.replay = Replay(self.event_log)
         ledger = Ledger(self.state)
         graph, aside = await (self._brought_graph() if self._graph is not None else self._open_own(ledger))

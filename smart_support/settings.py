@@ -13,6 +13,8 @@ from smart_support.errors import ConfigError
 ROOT = Path(__file__).parent.parent
 TEMPLATES = ROOT / "data" / "templates"
 PREFIX = "SMART_SUPPORT_"
+# What a call of a tool is said to save people, in minutes; `*` for tools not named.
+MINUTES_SAVED = {"*": 3.0}
 
 
 class Settings(BaseSettings):
@@ -41,6 +43,7 @@ class Settings(BaseSettings):
     allowed_hosts: str = ""
     mcp_servers: dict[str, list[str]] = Field(default_factory=dict)
     tool_timeout_seconds: float = Field(25, gt=0, le=600)
+    minutes_saved: dict[str, float] = Field(default_factory=lambda: dict(MINUTES_SAVED))
     max_spec_bytes: int = Field(20_000_000, ge=1024)
     users_file: Path | None = None
     api_keys: str = ""

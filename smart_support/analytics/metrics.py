@@ -5,14 +5,18 @@ of them since; so a figure for last week never shows as open what was closed the
 tokens, costs and latency belong to the range in which they happened.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from smart_support import clock
+from smart_support.analytics.filters import ANYTHING, EVERYTHING, About, Filters
 from smart_support.analytics.page import Place, next_place, page_params
 from smart_support.analytics.span import Span, naive, span
 from smart_support.analytics.statements import statement
 from smart_support.errors import InvalidRequest
+from smart_support.settings import MINUTES_SAVED
 from smart_support.storage.database import Row
 from smart_support.storage.event_log import EventLog
 
@@ -23,16 +27,40 @@ MAX_LIMIT = 100
 GRID_DAYS = 100
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a figure is asked for."""
+
+    span: Span
+    filters: Filters = EVERYTHING
+
+
 class Metrics:
     """Figures over the event log."""
 
-    def __init__(self, event_log: EventLog, session_ttl_seconds: float) -> None:
-        """`session_ttl_seconds`: a conversation has ended when nothing happened for that long."""
+    def __init__(
+        self,
+        event_log: EventLog,
+        session_ttl_seconds: float,
+        minutes_saved: Mapping[str, float] = MINUTES_SAVED,
+    ) -> None:
+        """
+        Args:
+            session_ttl_seconds: a conversation has ended when nothing happened for that long.
+            minutes_saved: what a call of a tool saves people, by its name; `*` for those not named.
+        """
         self._log = event_log
+        self._minutes_saved = dict(minutes_saved)
         self._ttl = timedelta(seconds=session_ttl_seconds)
 
     async def analytics(
-        self, range_: str | None = None, since: str | None = None, until: str | None = None
+        self,
+        range_: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        *,
+        filters: Filters = EVERYTHING,
+        compare: bool = False,
     ) -> dict[str, Any]:
         """Every figure of a range, as PROTOCOL's analytics shape. Moments are RFC 3339 in UTC.
 
@@ -40,11 +68,21 @@ class Metrics:
             range_: `24h`, `7d` (the default), `30d`, `90d` or `all`, each up to now.
             since: the first moment; it and `until`, where one is given, stand instead of the range.
             until: the moment to stop before.
+            filters: only these conversations, in every figure.
+            compare: add `previous`, the same of the time just before, as long; null where that would be
+                before all time.
 
         Raises:
             InvalidRequest: the range is not one of these, or can't be read.
         """
-        asked = span(range_, since, until)
+        asked = Asked(span(range_, since, until), filters)
+        found = await self._dashboard(asked)
+        if compare:
+            before = asked.span.before
+            found["previous"] = await self._dashboard(replace(asked, span=before)) if before else None
+        return found
+
+    async def _dashboard(self, asked: Asked) -> dict[str, Any]:
         # One after the other: the log has few readers, and a replay must not wait behind a whole dashboard.
         outcomes = await self.outcomes(asked)
         usage = await self.usage(asked)
@@ -52,59 +90,115 @@ class Metrics:
         judged = sum(outcomes.values())
         resolved = outcomes["resolved"] + outcomes["resolved_with_approval"]
         cost = usage["cost_usd"]
+        turns, first_tokens = await self.latency(asked)
         return {
-            "range": asked.name,
-            "since": clock.rfc3339(asked.since),
-            "until": clock.rfc3339(asked.until),
+            "range": asked.span.name,
+            "since": clock.rfc3339(asked.span.since),
+            "until": clock.rfc3339(asked.span.until),
             "conversations": started,
             "outcomes": outcomes,
             "resolution_rate": resolved / judged if judged else None,
             "escalation_rate": outcomes["escalated"] / judged if judged else None,
+            "escalations": await self.escalations(asked),
+            "reopened": await self.reopened(asked),
+            "turns_to_resolution": await self.effort(asked),
             "approvals": await self.approvals(asked),
+            "leads": await self.leads(asked),
+            "approval_tools": await self.approval_tools(asked),
             "agents": await self.agents(asked),
             "tools": await self.tools(asked),
-            "latency_ms": await self.latency(asked),
+            "tool_errors": await self.tool_errors(asked),
+            "latency_ms": turns,
+            "first_token_ms": first_tokens,
             "tokens": {"input": usage["input"], "output": usage["output"]},
             "cost_usd": cost,
             "cost_per_conversation_usd": cost / started if cost is not None and started else None,
+            "models": await self.models(asked),
+            "hours_saved": await self.saved(asked),
             "series": await self.series(asked),
         }
 
-    async def outcomes(self, asked: Span) -> Row:
+    async def outcomes(self, asked: Asked) -> Row:
         """`conversations` started, and how many of them have each outcome; see `queries/judged.sql`."""
         return (await self._rows("outcomes", asked, ended_before=self._ended_before()))[0]
 
-    async def approvals(self, asked: Span) -> Row:
-        """Approvals asked for by what became of them, and the median seconds a human took to decide."""
+    async def reopened(self, asked: Asked) -> Row:
+        """`resolved` conversations of known customers, how many were `reopened`, and the `rate`."""
+        found = (await self._rows("reopened", asked, ended_before=self._ended_before()))[0]
+        return found | {"rate": found["reopened"] / found["resolved"] if found["resolved"] else None}
+
+    async def escalations(self, asked: Asked) -> list[Row]:
+        """`escalations` by their `kind`, the most frequent first."""
+        return await self._rows("escalations", asked)
+
+    async def effort(self, asked: Asked) -> dict[str, float | None]:
+        """Turns of resolved conversations: `median` and `p95`; null where there are none."""
+        turns = (await self._rows("effort", asked, ended_before=self._ended_before()))[0]["turns"]
+        return dict(zip(("median", "p95"), turns or [None] * 2, strict=True))
+
+    async def approvals(self, asked: Asked) -> Row:
+        """Approvals asked for by what became of them, and the seconds a human took to decide."""
         return (await self._rows("approvals", asked))[0]
 
-    async def agents(self, asked: Span) -> list[Row]:
+    async def leads(self, asked: Asked) -> list[Row]:
+        """Decisions by who made them, the most first, and how many of them were `hasty`."""
+        rows = await self._rows("leads", asked)
+        return [row | {"hasty_share": row["hasty"] / row["decided"]} for row in rows]
+
+    async def approval_tools(self, asked: Asked) -> list[Row]:
+        """Approvals by `tool`, the most asked for first."""
+        return await self._rows("approval_tools", asked)
+
+    async def agents(self, asked: Asked) -> list[Row]:
         """`agent` and the `turns` it took part in, the busiest first."""
         return await self._rows("agents", asked)
 
-    async def tools(self, asked: Span) -> list[Row]:
+    async def tools(self, asked: Asked) -> list[Row]:
         """`tool`, its `calls`, and how many results were `errors`, the most called first."""
         return await self._rows("tools", asked)
 
-    async def latency(self, asked: Span) -> dict[str, float | None]:
-        """Milliseconds that completed turns took: `p50`, `p95`, `p99`, interpolated; null without turns."""
-        quantiles = (await self._rows("latency", asked))[0]["quantiles"] or [None] * 3
-        return dict(zip(("p50", "p95", "p99"), quantiles, strict=True))
+    async def tool_errors(self, asked: Asked) -> list[Row]:
+        """`errors` by their `error_class`, the most frequent first."""
+        return await self._rows("tool_errors", asked)
 
-    async def usage(self, asked: Span) -> Row:
+    async def latency(self, asked: Asked) -> tuple[dict[str, float | None], dict[str, float | None]]:
+        """Milliseconds that turns took, and their first tokens: `p50`, `p95`, `p99`; null without turns."""
+        found = (await self._rows("latency", asked))[0]
+        turn, first = (found[name] or [None] * 3 for name in ("turn", "first_token"))
+        names = ("p50", "p95", "p99")
+        return dict(zip(names, turn, strict=True)), dict(zip(names, first, strict=True))
+
+    async def usage(self, asked: Asked) -> Row:
         """Tokens `input` and `output`, and `cost_usd`, null where no turn's price is known."""
         return (await self._rows("usage", asked))[0]
 
-    async def series(self, asked: Span) -> list[Row]:
+    async def models(self, asked: Asked) -> list[Row]:
+        """`turns`, tokens and `cost_usd` by `model`, the busiest first."""
+        return await self._rows("models", asked)
+
+    async def saved(self, asked: Asked) -> dict[str, Any]:
+        """`hours` of work, by the `minutes` a tool's call is said to stand for."""
+        named = {tool: each for tool, each in self._minutes_saved.items() if tool != "*"}
+        rows = await self._rows(
+            "saved",
+            asked,
+            tools=list(named),
+            minutes=list(named.values()),
+            otherwise=self._minutes_saved.get("*", 0.0),
+        )
+        return {"hours": rows[0]["hours"], "minutes": self._minutes_saved}
+
+    async def series(self, asked: Asked) -> list[Row]:
         """Counts by hour for up to a day, by day for more: `at` (the bucket's start), no bucket left out."""
-        hourly = asked.until - asked.since <= timedelta(hours=24)
-        grid = asked.until - asked.since <= timedelta(days=GRID_DAYS)
+        since, until = asked.span.since, asked.span.until
+        hourly = until - since <= timedelta(hours=24)
+        grid = until - since <= timedelta(days=GRID_DAYS)
         rows = await self._rows(
             "series",
             asked,
             width="1 hour" if hourly else "1 day",
-            starts_at=naive(asked.since) if grid else None,
-            ends_at=naive(min(asked.until - timedelta(microseconds=1), clock.now())),
+            starts_at=naive(since) if grid else None,
+            ends_at=naive(min(until - timedelta(microseconds=1), clock.now())),
         )
         return [{"at": _wire(row.pop("bucket")), **row} for row in rows]
 
@@ -117,6 +211,7 @@ class Metrics:
         q: str | None = None,
         since: str | None = None,
         until: str | None = None,
+        about: About = ANYTHING,
         limit: int = 50,
         cursor: str | None = None,
     ) -> tuple[list[dict[str, Any]], str | None]:
@@ -125,6 +220,7 @@ class Metrics:
         Args:
             agent: only those it took part in.
             q: only those with this text in a message, the thread's id or the customer's, in either case.
+            about: only those in which such things happened.
             cursor: where the page before left off, as it was returned; what starts meanwhile moves nothing.
 
         Returns:
@@ -138,22 +234,21 @@ class Metrics:
         if not 1 <= limit <= MAX_LIMIT:
             raise InvalidRequest(f"limit {limit} is not between 1 and {MAX_LIMIT}")
         asked = span(None, since, until) if since is not None or until is not None else span("all")
-        rows = await self._rows(
-            "conversations",
-            asked,
-            ended_before=self._ended_before(),
-            status=status,
-            outcome=outcome,
-            **page_params(agent, q, limit, Place.read(cursor), judged=bool(status or outcome)),
-        )
+        narrowed = {"agent": agent, **about.params}
+        judged = bool(status or outcome)
+        params = page_params(narrowed, q, limit, Place.read(cursor), judged=judged)
+        params |= {"ended_before": self._ended_before(), "status": status, "outcome": outcome}
+        rows = await self._log.query(statement("conversations"), asked.params | params)
         following = next_place(rows, limit)
         shown = [
             row | {"started_at": _wire(row["started_at"]), "last_at": _wire(row["last_at"])} for row in rows
         ]
         return shown[:limit], following
 
-    async def _rows(self, figure: str, asked: Span, **params: Any) -> list[Row]:
-        return await self._log.query(statement(figure), asked.params | params)
+    async def _rows(self, figure: str, asked: Asked, **params: Any) -> list[Row]:
+        narrowed = asked.filters.params
+        sql = statement(figure, filtered=bool(narrowed))
+        return await self._log.query(sql, asked.span.params | narrowed | params)
 
     def _ended_before(self) -> datetime:
         return naive(clock.now() - self._ttl)

@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -50,22 +50,23 @@ class Place:
 
 
 def page_params(
-    agent: str | None, q: str | None, limit: int, after: Place | None, *, judged: bool
+    narrowed: Mapping[str, str | None], q: str | None, limit: int, after: Place | None, *, judged: bool
 ) -> dict[str, Any]:
     """The parameters of `queries/conversations.sql` that bound a page.
 
     Args:
+        narrowed: filters by what happened, each null where it is not asked for.
         judged: a filter looks at the judgement, so that all must be judged to fill the page.
     """
     needle = q or None
     return {
-        "agent": agent,
+        **narrowed,
         "after_at": after.started_at if after else None,
         "after_id": after.thread_id if after else None,
         "q": needle,
         "q_json": orjson.dumps(needle)[1:-1].decode() if needle else None,
         "candidates": EVERYTHING if judged else limit + 1,
-        "judge_all": judged and agent is None and needle is None,
+        "judge_all": judged and needle is None and not any(narrowed.values()),
         "rows": limit + 1,
     }
 

@@ -26,6 +26,12 @@ class Span:
     until: datetime
 
     @property
+    def before(self) -> "Span | None":
+        """The time just before, as long; None where that would begin before any event."""
+        since = self.since - (self.until - self.since)
+        return Span(self.name, since, self.since) if since >= EARLIEST else None
+
+    @property
     def params(self) -> dict[str, datetime]:
         """The two ends as the event log takes them: naive, in UTC."""
         return {"since": naive(self.since), "until": naive(self.until)}

@@ -1,16 +1,37 @@
-"""The SQL files of `queries/` by name. A line `-- include NAME` stands for the text of another."""
+"""The SQL files of `queries/` by name, and what they say of themselves. Nothing is run here."""
 
 import re
 from functools import cache
 from pathlib import Path
 
 FOLDER = Path(__file__).parent / "queries"
+# Figures that a reader may ask the meaning of; the rest are parts of these.
+FIGURES = (
+    *("outcomes", "reopened", "escalations", "effort", "approvals", "leads", "approval_tools"),
+    *("agents", "tools", "tool_errors", "latency", "usage", "models", "saved", "series"),
+)
 
 
 @cache
-def statement(name: str) -> str:
-    """The text of `queries/<name>.sql`, its includes filled in."""
+def statement(name: str, *, filtered: bool = False) -> str:
+    """The text of `queries/<name>.sql`. A line `-- include NAME` stands for the text of another.
+
+    Args:
+        filtered: take `scope_filtered` where `scope` is included: only conversations that fit `$agent`,
+            `$tool` and `$channel`.
+    """
     text = (FOLDER / f"{name}.sql").read_text(encoding="utf-8")
-    return re.sub(
-        r"^-- include (\w+)(,?)$", lambda found: statement(found[1]).rstrip() + found[2], text, flags=re.M
-    )
+
+    def included(found: re.Match[str]) -> str:
+        other = "scope_filtered" if filtered and found[1] == "scope" else found[1]
+        return statement(other, filtered=filtered).rstrip() + found[2]
+
+    return re.sub(r"^-- include (\w+)(,?)$", included, text, flags=re.M)
+
+
+def definition(figure: str) -> str:
+    """What a figure counts, in words: the comment its file begins with."""
+    text = (FOLDER / f"{figure}.sql").read_text(encoding="utf-8")
+    lines = re.match(r"(?:-- .*\n)+", text)
+    assert lines, figure
+    return " ".join(line.removeprefix("-- ") for line in lines[0].splitlines())

@@ -26,12 +26,19 @@ class Story:
     """One thread. It starts at `at`; `wait` lets time pass, and every event takes `step` seconds."""
 
     def __init__(
-        self, thread_id: str, at: datetime, *, step: float = 1, customer_id: str | None = None
+        self,
+        thread_id: str,
+        at: datetime,
+        *,
+        step: float = 1,
+        customer_id: str | None = None,
+        channel: str = "socket",
     ) -> None:
         self.thread_id = thread_id
         self.at = at
         self.step = timedelta(seconds=step)
         self.customer_id = customer_id
+        self.channel = channel
         self.turn_id = clock.new_id()
         self.records: list[Record] = []
 
@@ -44,7 +51,7 @@ class Story:
                 event,
                 first_seq=last + 1,
                 turn_id=self.turn_id,
-                channel="socket",
+                channel=self.channel,
                 customer_id=self.customer_id,
                 happened_at=self.at,
             )
@@ -75,10 +82,14 @@ class Story:
         return self._tell(ToolCall(agent=agent, tool=tool, args={"order_id": "1042"}, tool_call_id="call-1"))
 
     def result(
-        self, status: Any = "ok", tool: str = "get_order_status", agent: str = "order_lookup"
+        self,
+        status: Any = "ok",
+        tool: str = "get_order_status",
+        agent: str = "order_lookup",
+        **more: Any,
     ) -> "Story":
         return self._tell(
-            ToolResult(agent=agent, tool=tool, tool_call_id="call-1", status=status, content="{}")
+            ToolResult(agent=agent, tool=tool, tool_call_id="call-1", status=status, content="{}", **more)
         )
 
     def interrupt(
@@ -97,23 +108,27 @@ class Story:
             )
         )
 
-    def decide(self, approval_id: str, outcome: Any = "approved") -> "Story":
+    def decide(self, approval_id: str, outcome: Any = "approved", by: str = "dana") -> "Story":
         """Someone, or the clock, decides: a turn begins."""
         self.turn_id = clock.new_id()
-        return self._tell(Decision(approval_id=approval_id, outcome=outcome, decided_by="dana"))
+        return self._tell(Decision(approval_id=approval_id, outcome=outcome, decided_by=by))
 
     def clarify(self) -> "Story":
         return self._tell(Clarification(question="Which order?", options=["1042", "1043"]))
 
-    def escalate(self) -> "Story":
-        return self._tell(Escalation(reason="asked for a human", delivered=True))
+    def escalate(self, kind: Any = "asked") -> "Story":
+        return self._tell(Escalation(reason="asked for a human", delivered=True, kind=kind))
 
     def complete(
-        self, duration_ms: float = 1000, tokens: tuple[int, int] = (0, 0), cost_usd: float | None = None
+        self,
+        duration_ms: float = 1000,
+        tokens: tuple[int, int] = (0, 0),
+        cost_usd: float | None = None,
+        **more: Any,
     ) -> "Story":
         """The turn ends well."""
         usage = {"input_tokens": tokens[0], "output_tokens": tokens[1], "cost_usd": cost_usd}
-        return self._tell(MessageComplete(usage=usage, duration_ms=duration_ms))
+        return self._tell(MessageComplete(usage=usage, duration_ms=duration_ms, **more))
 
     def fail(self) -> "Story":
         """The turn ends in an error."""

@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 
 from smart_support import clock
-from smart_support.analytics.metrics import Metrics
+from smart_support.analytics.filters import Filters
+from smart_support.analytics.metrics import Asked, Metrics
 from smart_support.analytics.span import span
+from smart_support.analytics.statements import FIGURES
 from smart_support.errors import InvalidRequest
 from smart_support.storage.event_log import EventLog
 from tests.analytics.story import Story, carried_out, record, resolved, waiting
@@ -35,10 +37,21 @@ async def test_an_empty_log_gives_zeros_and_nulls(metrics: Metrics, range_: str 
             "expired": 0,
             "pending": 0,
             "median_seconds_to_decide": None,
+            "p95_seconds_to_decide": None,
+            "by_policy": 0,
         },
         "agents": [],
         "tools": [],
+        "tool_errors": [],
+        "leads": [],
+        "approval_tools": [],
+        "escalations": [],
+        "reopened": {"resolved": 0, "reopened": 0, "rate": None},
+        "turns_to_resolution": {"median": None, "p95": None},
+        "models": [],
+        "hours_saved": {"hours": 0.0, "minutes": {"*": 3.0}},
         "latency_ms": {"p50": None, "p95": None, "p99": None},
+        "first_token_ms": {"p50": None, "p95": None, "p99": None},
         "tokens": {"input": 0, "output": 0},
         "cost_usd": None,
         "cost_per_conversation_usd": None,
@@ -64,6 +77,8 @@ async def test_approvals_by_what_became_of_them(event_log: EventLog, metrics: Me
         "expired": 1,
         "pending": 1,
         "median_seconds_to_decide": 30.0,
+        "p95_seconds_to_decide": pytest.approx(93.0),
+        "by_policy": 0,
     }
 
 
@@ -222,6 +237,7 @@ async def test_what_cannot_be_asked_for(
 async def test_no_figure_reads_the_payload(event_log: EventLog, metrics: Metrics) -> None:
     """What the figures are made of has columns of its own; the texts are by far the most of the file."""
     await event_log.query("ALTER TABLE events DROP COLUMN payload")
-    asked = span("all")
-    for figure in ("outcomes", "approvals", "agents", "tools", "latency", "usage", "series"):
-        await getattr(metrics, figure)(asked)
+    for filters in (Filters(), Filters(agent="a", tool="b", channel="rest")):
+        asked = Asked(span("all"), filters)
+        for figure in FIGURES:
+            await getattr(metrics, figure)(asked)

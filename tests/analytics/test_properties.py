@@ -59,7 +59,7 @@ def _told(steps: list[list[str]], ages: list[int]) -> list[Story]:
     return stories
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(data=st.data())
 async def test_the_figures_fit_together(
     data: st.DataObject, tmp_path_factory: pytest.TempPathFactory

@@ -32,7 +32,8 @@ def test_the_state_is_copied_before_each_migration_and_kept(
     path = tmp_path / "state.sqlite"
     old = StateDatabase(path)
     old.execute_now(
-        "INSERT INTO sessions (thread_id, created_at, last_active_at, last_message_at) VALUES ('t', '', '', '')"
+        "INSERT INTO sessions (thread_id, created_at, last_active_at, last_message_at) "
+        "VALUES ('t', '', '', '')"
     )
     old.close()
     assert not list(tmp_path.glob("*.before-*"))

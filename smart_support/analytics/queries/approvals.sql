@@ -1,17 +1,9 @@
--- Approvals asked for in the range, by what has become of them since; the parts add up to `requested`.
--- The median is over those that a human decided.
-WITH asked AS (
-    SELECT approval_id, min(happened_at) AS requested_at
-    FROM events
-    WHERE happened_at >= $since AND happened_at < $until AND type = 'interrupt'
-    GROUP BY approval_id
-),
-decided AS (
-    SELECT approval_id, any_value(outcome) AS outcome, min(happened_at) AS decided_at
-    FROM events
-    WHERE happened_at >= $since AND type = 'decision'
-    GROUP BY approval_id
-)
+-- Approvals asked for in the range, by what has become of them since; the parts add up to `requested`. Seconds
+-- to decide are those of the ones that a human decided. `by_policy`: writes that a rule let run without asking,
+-- which are none of the others.
+WITH
+-- include scope,
+-- include waited
 SELECT
     count(*) AS requested,
     count(*) FILTER (outcome = 'approved') AS approved,
@@ -19,7 +11,9 @@ SELECT
     count(*) FILTER (outcome = 'edited') AS edited,
     count(*) FILTER (outcome = 'expired') AS expired,
     count(*) FILTER (outcome IS NULL) AS pending,
-    median(date_diff('microsecond', requested_at, decided_at) / 1e6) FILTER (outcome <> 'expired')
-        AS median_seconds_to_decide
-FROM asked
-LEFT JOIN decided USING (approval_id)
+    median(seconds) FILTER (outcome <> 'expired') AS median_seconds_to_decide,
+    quantile_cont(seconds, 0.95) FILTER (outcome <> 'expired') AS p95_seconds_to_decide,
+    (
+        SELECT count(*) FROM scope WHERE happened_at < $until AND type = 'tool_result' AND policy IS NOT NULL
+    ) AS by_policy
+FROM waited

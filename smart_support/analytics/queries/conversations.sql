@@ -10,6 +10,24 @@ WITH candidate AS MATERIALIZED (
         AND ($agent IS NULL OR thread_id IN (
             SELECT thread_id FROM events WHERE happened_at >= $since AND agent = $agent
         ))
+        AND ($channel IS NULL OR thread_id IN (
+            SELECT thread_id FROM events WHERE happened_at >= $since AND channel = $channel
+        ))
+        AND ($tool IS NULL AND $error_class IS NULL OR thread_id IN (
+            SELECT thread_id
+            FROM events
+            WHERE happened_at >= $since
+                AND ($tool IS NULL OR tool = $tool)
+                AND ($error_class IS NULL
+                    OR (type = 'tool_result' AND status = 'error' AND coalesce(error_class, 'unknown') = $error_class))
+        ))
+        AND ($approval IS NULL AND $decided_by IS NULL OR thread_id IN (
+            SELECT thread_id
+            FROM events
+            WHERE happened_at >= $since AND type = 'decision'
+                AND ($approval IS NULL OR outcome = $approval)
+                AND ($decided_by IS NULL OR decided_by = $decided_by)
+        ))
         -- The text as JSON writes it is looked for first: it is cheap and lets few rows through.
         AND ($q IS NULL OR contains(lower(thread_id), lower($q)) OR thread_id IN (
             SELECT thread_id

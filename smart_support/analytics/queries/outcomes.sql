@@ -1,5 +1,7 @@
--- Conversations that started in the range, by what has become of them since.
-WITH scope AS NOT MATERIALIZED (SELECT * FROM events WHERE happened_at >= $since),
+-- Conversations that started in the range, by what has become of them since: resolved by the agents alone,
+-- resolved with an approval, escalated to a human, or abandoned. What is still open has no outcome yet.
+WITH
+-- include scope,
 -- include judged
 SELECT
     count(*) AS conversations,

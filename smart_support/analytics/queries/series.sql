@@ -1,14 +1,16 @@
 -- Counts by hour or day ($width) in UTC, without gaps: from $starts_at, or where that is null from the first
 -- event in the range, to $ends_at. An approval is told by one interrupt, so those are counted.
-WITH counted AS (
+WITH
+-- include scope,
+counted AS (
     SELECT
         time_bucket($width::INTERVAL, happened_at) AS bucket,
         count(*) FILTER (first_seq = 1) AS conversations,
         count(*) FILTER (type IN ('message_complete', 'interrupt', 'error')) AS turns,
         count(*) FILTER (type = 'interrupt') AS approvals,
         count(*) FILTER (type = 'escalation') AS escalations
-    FROM events
-    WHERE happened_at >= $since AND happened_at < $until
+    FROM scope
+    WHERE happened_at < $until
     GROUP BY bucket
 ),
 grid AS (

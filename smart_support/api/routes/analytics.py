@@ -7,7 +7,9 @@ from fastapi import APIRouter, Depends, Query
 from fastapi.responses import Response, StreamingResponse
 
 from smart_support.analytics.export import exported
+from smart_support.analytics.filters import Filters
 from smart_support.analytics.span import span
+from smart_support.analytics.statements import FIGURES, definition
 from smart_support.api.dependencies import lead, services
 from smart_support.api.envelope import answer
 
@@ -24,10 +26,24 @@ async def analytics(
     range_: str | None = RANGE,
     since: str | None = SINCE,
     until: str | None = UNTIL,
+    agent: str | None = Query(None, max_length=128, description="only conversations it took part in"),
+    tool: str | None = Query(None, max_length=128, description="only those in which it was called"),
+    channel: Literal["socket", "rest", "gradio", "console", "system"] | None = Query(
+        None, description="only those with a turn through this door"
+    ),
+    compare: bool = Query(False, description="add `previous`: the same figures of the time just before"),
     services: Any = Depends(services),
 ) -> Response:
     """Every figure of the range."""
-    return answer(await services.metrics.analytics(range_, since, until))
+    filters = Filters(agent, tool, channel)
+    found = await services.metrics.analytics(range_, since, until, filters=filters, compare=compare)
+    return answer(found)
+
+
+@router.get("/definitions")
+async def definitions() -> Response:
+    """What each figure counts, in words."""
+    return answer({figure: definition(figure) for figure in FIGURES})
 
 
 @router.get("/export", response_class=StreamingResponse)

@@ -5,6 +5,7 @@ from typing import Any, Literal
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import Response
 
+from smart_support.analytics.filters import About
 from smart_support.api.dependencies import lead, services
 from smart_support.api.envelope import answer
 
@@ -19,12 +20,21 @@ async def list_conversations(
     q: str | None = Query(None, max_length=200, description="text in a message, thread id or customer id"),
     since: str | None = Query(None, max_length=64, description="started at or after: RFC 3339"),
     until: str | None = Query(None, max_length=64, description="started before: RFC 3339"),
+    tool: str | None = Query(None, max_length=128, description="only those in which it was called"),
+    error_class: Literal["transient", "validation", "auth", "unknown"] | None = Query(
+        None, description="only those in which a tool, or that tool, failed so"
+    ),
+    approval: Literal["approved", "rejected", "edited", "expired"] | None = Query(
+        None, description="only those with an approval that ended so"
+    ),
+    decided_by: str | None = Query(None, max_length=128, description="only those with a decision by them"),
+    channel: Literal["socket", "rest", "gradio", "console", "system"] | None = None,
     limit: int = Query(50, ge=1, le=100),
     cursor: str | None = Query(None, max_length=512, description="`next_cursor` of the page before"),
     services: Any = Depends(services),
 ) -> Response:
     """Conversations, the one that started last first."""
-    page, following = await services.metrics.conversations(
-        status=status, agent=agent, outcome=outcome, q=q, since=since, until=until, limit=limit, cursor=cursor
-    )
+    about = About(tool, error_class, approval, decided_by, channel)
+    given = {"status": status, "agent": agent, "outcome": outcome, "q": q, "since": since, "until": until}
+    page, following = await services.metrics.conversations(**given, about=about, limit=limit, cursor=cursor)
     return answer(page, meta={"next_cursor": following})

@@ -1,0 +1,1 @@
+scope AS NOT MATERIALIZED (SELECT * FROM events WHERE happened_at >= $since)
