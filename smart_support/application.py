@@ -29,6 +29,7 @@ from smart_support.agents.spec import (
 )
 from smart_support.analytics.metrics import Metrics
 from smart_support.analytics.replay import Replay
+from smart_support.analytics.sql_box import SqlBox
 from smart_support.api import login, routes, socket
 from smart_support.api.envelope import handle_errors
 from smart_support.api.guard import Guard
@@ -79,7 +80,7 @@ class Services:
         turns: say, decide, follow.
         approvals: what waits or waited for a human; `desk`: how they work on it together;
             `escalations`: what they were told.
-        metrics, replay: figures and recorded conversations.
+        metrics, replay, sql_box: figures, recorded conversations, and an admin's own questions to them.
         team, registry: who the agents are, and the tools there are; tools added before the start stay.
     """
 
@@ -95,6 +96,7 @@ class Services:
     turns: TurnRunner
     metrics: Metrics
     replay: Replay
+    sql_box: SqlBox
 
     def __init__(
         self, settings: Settings, *, graph: Any = None, chat_model: BaseChatModel | None = None
@@ -151,6 +153,7 @@ class Services:
         self.desk = Desk(self.state, self.approvals)
         self.metrics = Metrics(self.event_log, settings.session_ttl_seconds, settings.minutes_saved)
         self.replay = Replay(self.event_log)
+        self.sql_box = SqlBox(self.event_log)
         ledger = Ledger(self.state)
         graph, aside = await (self._brought_graph() if self._graph is not None else self._open_own(ledger))
         self._course = Course(

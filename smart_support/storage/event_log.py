@@ -104,6 +104,20 @@ class EventLog:
         """Run a `COPY ... TO` statement in a reader."""
         await self.query(sql, params)
 
+    async def ask_once(self, sql: str, seconds: float) -> tuple[list[str], list[tuple[Any, ...]]]:
+        """Names and rows of a statement that somebody made up, on a cursor and a thread of its own.
+
+        Raises:
+            duckdb.InterruptException: it took longer than `seconds`; any other `duckdb.Error`: it is wrong.
+        """
+        cursor = self._database.cursor()
+        timer = asyncio.get_running_loop().call_later(seconds, cursor.interrupt)
+        try:
+            return await asyncio.to_thread(_fetched, cursor, sql)
+        finally:
+            timer.cancel()
+            cursor.close()
+
     def close(self) -> None:
         """Commit what was appended, then close the file."""
         self._queue.put(None)
@@ -154,6 +168,11 @@ def check_free(path: Path) -> None:
     """See that nobody else has the log open; raises `ConfigError` with what to do."""
     path.parent.mkdir(parents=True, exist_ok=True)
     _connect(path).close()
+
+
+def _fetched(cursor: duckdb.DuckDBPyConnection, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
+    result = cursor.execute(sql)
+    return [column[0] for column in result.description or ()], result.fetchall()
 
 
 def _connect(path: Path) -> duckdb.DuckDBPyConnection:
