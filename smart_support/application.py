@@ -43,6 +43,7 @@ from smart_support.auth import Accounts, Logins
 from smart_support.conversation.aside import Aside
 from smart_support.conversation.broadcast import Broadcast
 from smart_support.conversation.course import Course
+from smart_support.conversation.erasure import Erasure
 from smart_support.conversation.limits import Limits
 from smart_support.conversation.sessions import SessionManager
 from smart_support.conversation.turns import TurnRunner
@@ -77,7 +78,7 @@ class Services:
 
     Attributes:
         accounts: who there is; `logins`: who of them has logged in with a browser.
-        turns: say, decide, follow.
+        turns: say, decide, follow; `erasure`: take off the record.
         approvals: what waits or waited for a human; `desk`: how they work on it together;
             `escalations`: what they were told.
         metrics, replay, sql_box: figures, recorded conversations, and an admin's own questions to them.
@@ -94,6 +95,7 @@ class Services:
     escalations: Escalations
     imports: Imports
     turns: TurnRunner
+    erasure: Erasure
     metrics: Metrics
     replay: Replay
     sql_box: SqlBox
@@ -115,6 +117,7 @@ class Services:
         self.team, self.registry = self._own_team, Registry()
         self._graph = graph
         self._model = None if graph is not None else chat_model or model_named(settings)
+        self._saver: AsyncSqliteSaver | None = None
         self._opened = AsyncExitStack()
 
     def check(self) -> None:
@@ -175,9 +178,19 @@ class Services:
             limits=Limits(settings),
         )
         self._opened.push_async_callback(self.turns.close)
+        self.erasure = Erasure(
+            state=self.state,
+            event_log=self.event_log,
+            turns=self.turns,
+            approvals=self.approvals,
+            checkpoints=self._saver,
+            keep_days=settings.keep_days,
+        )
+        self._opened.push_async_callback(self.erasure.close)
         await self.turns.recover()
         await self._opened.enter_async_context(_running(self.turns.expire_forever()))
         await self._opened.enter_async_context(_running(self.escalations.resend_left_behind()))
+        await self._opened.enter_async_context(_running(self.erasure.retire_forever()))
         logger.info(
             "started", model=settings.model, agents=len(self.team.agents), tools=len([*self.registry])
         )
@@ -244,13 +257,15 @@ class Services:
         """The graph as it was given; one that keeps no checkpoints gets ours, or it could not wait."""
         graph = self._graph
         if isinstance(graph, Pregel) and graph.checkpointer is None:
-            return graph.copy({"checkpointer": await self._checkpointer()}), None
+            self._saver = await self._checkpointer()
+            return graph.copy({"checkpointer": self._saver}), None
         return graph, None
 
     async def _checkpointer(self) -> AsyncSqliteSaver:
         connection = await self._opened.enter_async_context(
             aiosqlite.connect(self.settings.data_dir / "checkpoints.sqlite")
         )
+        await connection.execute("PRAGMA secure_delete=ON")
         saver = AsyncSqliteSaver(connection)
         await saver.setup()
         return saver

@@ -16,6 +16,8 @@ from smart_support.settings import Settings
 from smart_support.storage.database import Connection
 
 GENESIS = "0" * 64
+ERASED, RETIRED = "erased", "retired"
+_NOTHING = "{}"
 _COVERED = (
     "number",
     "at",
@@ -44,7 +46,7 @@ def append(
     """Write one row in the caller's transaction, so that it stands exactly when the fact does.
 
     Args:
-        kind: what happened: `requested`, `decided`, `execution_begun`, `execution_ended`.
+        kind: what happened: `requested`, `decided`, `execution_begun`, `execution_ended`, `erased`...
         actor: who did it; `via`: the door it came through.
         detail: more facts, as JSON.
 
@@ -77,11 +79,52 @@ def chained(previous: str, row: Mapping[str, Any]) -> str:
     return hashlib.sha256(previous.encode() + body).hexdigest()
 
 
-def first_broken(rows: Iterable[Mapping[str, Any]]) -> int | None:
-    """The number of the first row that does not follow from the one before it, or None."""
+def blank(connection: Connection, thread_ids: Sequence[str], **told: Any) -> None:
+    """Take the content out of all rows of these threads, in the caller's transaction; a new row tells of it.
+
+    The new row holds what each blanked row's hash is now, so that the chain can still be checked; the hash that
+    a row had stays in it, for the next row was made over that.
+
+    Args:
+        told: of the new row: its `kind`, `actor`, `via` and `detail`, as of `append`.
+    """
+    rows = connection.execute(
+        """SELECT audit.*, (SELECT hash FROM audit before WHERE before.number = audit.number - 1) AS previous
+           FROM audit WHERE thread_id IN (SELECT value FROM json_each(:threads)) AND detail <> :nothing""",
+        {"threads": orjson.dumps(list(thread_ids)).decode(), "nothing": _NOTHING},
+    )
+    hashes = {
+        str(row["number"]): chained(row["previous"] or GENESIS, row | {"detail": _NOTHING}) for row in rows
+    }
+    for number in hashes:
+        connection.execute(
+            "UPDATE audit SET detail = :nothing WHERE number = :number",
+            {"nothing": _NOTHING, "number": int(number)},
+        )
+    detail = dict(told.pop("detail", {})) | {"blanked": hashes}
+    append(connection, told.pop("kind"), detail=detail, **told)
+
+
+def blanked(rows: Iterable[Mapping[str, Any]]) -> dict[int, str]:
+    """What `blank` has noted: the hashes of rows without their content, by the rows' numbers."""
+    noted: dict[int, str] = {}
+    for row in rows:
+        if row["kind"] in (ERASED, RETIRED):
+            hashes = orjson.loads(row["detail"]).get("blanked", {})
+            noted |= {int(number): str(value) for number, value in hashes.items()}
+    return noted
+
+
+def first_broken(rows: Iterable[Mapping[str, Any]], erased: Mapping[int, str] | None = None) -> int | None:
+    """The number of the first row that does not follow from the one before it, or None.
+
+    Args:
+        erased: what `blanked` gives for the same rows.
+    """
     previous, expected = GENESIS, 1
     for row in rows:
-        if row["number"] != expected or chained(previous, row) != row["hash"]:
+        known = {row["hash"]} | ({erased[row["number"]]} if erased and row["number"] in erased else set())
+        if row["number"] != expected or chained(previous, row) not in known:
             return int(row["number"])
         previous, expected = row["hash"], expected + 1
     return None
@@ -102,11 +145,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
         database.row_factory = sqlite3.Row
+        noted = "SELECT * FROM audit WHERE kind IN (?, ?) ORDER BY number"
+        erased = blanked(dict(row) for row in database.execute(noted, (ERASED, RETIRED)))
         rows = (dict(row) for row in database.execute("SELECT * FROM audit ORDER BY number"))
-        return _verify(rows) if command == "verify" else _export(rows)
+        return _verify(rows, erased) if command == "verify" else _export(rows)
 
 
-def _verify(rows: Iterable[Mapping[str, Any]]) -> int:
+def _verify(rows: Iterable[Mapping[str, Any]], erased: Mapping[int, str]) -> int:
     count = 0
 
     def counted() -> Iterator[Mapping[str, Any]]:
@@ -115,7 +160,7 @@ def _verify(rows: Iterable[Mapping[str, Any]]) -> int:
             count += 1
             yield row
 
-    broken = first_broken(counted())
+    broken = first_broken(counted(), erased)
     if broken is not None:
         print(f"row {broken} does not follow from the row before it: the record was changed there or before")
         return 1

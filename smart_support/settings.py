@@ -33,6 +33,7 @@ class Settings(BaseSettings):
     agents_file: Path | None = None
     template: str = "e-commerce"
     session_ttl_seconds: float = Field(1800, ge=0)
+    keep_days: float = Field(0, ge=0)
     approval_ttl_seconds: float = Field(1800, gt=0)
     max_frame_bytes: int = Field(32_768, ge=1024)
     max_content_chars: int = Field(10_000, ge=1)

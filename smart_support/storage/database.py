@@ -44,6 +44,8 @@ class StateDatabase:
         self._raw.execute("PRAGMA journal_mode=WAL")
         self._raw.execute("PRAGMA synchronous=FULL")
         self._raw.execute("PRAGMA foreign_keys=ON")
+        # What is overwritten leaves the file's bytes too: some of it is erased because somebody may ask that.
+        self._raw.execute("PRAGMA secure_delete=ON")
         self._connection = Connection(self._raw)
         for migration in unapplied(self._connection, MIGRATIONS / "state"):
             self._back_up(migration)
@@ -66,10 +68,20 @@ class StateDatabase:
         rows: list[Row] = self._owner.submit(self._transaction, lambda c: c.execute(sql, params)).result()
         return rows
 
+    async def compact(self) -> None:
+        """Have what was erased leave the write-ahead log, and the copies made before migrations."""
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._owner, self._compact)
+
     def close(self) -> None:
         """Finish what was handed in, then close the file."""
         self._owner.shutdown(wait=True)
         self._raw.close()
+
+    def _compact(self) -> None:
+        self._raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        for copy in self._path.parent.glob(f"{self._path.name}.before-*"):
+            copy.unlink()
 
     def _back_up(self, migration: "Migration") -> None:
         if migration.first:

@@ -6,13 +6,15 @@ is on disk. Readers have a cursor each and never wait for the writer. No figures
 
 import asyncio
 import contextlib
+import os
 import queue
 import shutil
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from smart_support import events
 from smart_support.errors import ConfigError, StorageFailed
 from smart_support.events import Event, Record
 from smart_support.log import get_logger
+from smart_support.storage.compaction import Turnstile, completed, copied, file_for
 from smart_support.storage.database import MIGRATIONS, Row, apply, unapplied
 
 log = get_logger()
@@ -60,15 +63,22 @@ _READ = """
     FROM events WHERE thread_id = ? AND seq > ? ORDER BY seq LIMIT ?
 """
 
+_Item = tuple["Record | Callable[[], None]", "asyncio.Future[None]"]
+
 
 class EventLog:
     """The one writer and its readers over `events.duckdb`."""
 
+    _writing: duckdb.DuckDBPyConnection
+
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
+        self._path = path
+        file_for(path).unlink(missing_ok=True)
         self._database = _connect(path)
         _migrate(self._database, path)
-        self._queue: queue.SimpleQueue[tuple[Record, asyncio.Future[None]] | None] = queue.SimpleQueue()
+        self._database_use = Turnstile()
+        self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
         self._writer = threading.Thread(target=self._write, name="event-log", daemon=True)
         self._writer.start()
         self._readers = ThreadPoolExecutor(2, thread_name_prefix="event-read")
@@ -81,9 +91,28 @@ class EventLog:
         Returns:
             A future that is done once the record is durable, or holds `StorageFailed`.
         """
-        done = asyncio.get_running_loop().create_future()
-        self._queue.put((record, done))
-        return done
+        return self._hand_in(record)
+
+    async def erase(self, thread_ids: Sequence[str]) -> None:
+        """Delete all records of these threads. Their bytes leave the file with `compact`."""
+        sql = "DELETE FROM events WHERE thread_id IN (SELECT unnest($threads::VARCHAR[]))"
+        given = {"threads": list(thread_ids)}
+        await self._hand_in(lambda: self._written(sql, given))
+
+    async def compact(self) -> None:
+        """Write the file anew, so that nothing erased is left in its bytes.
+
+        Meanwhile all goes on but for the moment in which the files change places. A kill leaves one of them,
+        whole.
+        """
+        last = await asyncio.to_thread(self._copied)
+        await asyncio.to_thread(self._database_use.close)
+        try:
+            await self._hand_in(lambda: self._put_in_place(last))
+        finally:
+            self._database_use.open()
+        for copy in self._path.parent.glob(f"{self._path.name}.before-*"):
+            copy.unlink()
 
     async def read(self, thread_id: str, after: int = 0, limit: int = 1_000_000) -> list[Record]:
         """A thread's records with `seq` above `after`, in order, at most `limit`."""
@@ -110,13 +139,7 @@ class EventLog:
         Raises:
             duckdb.InterruptException: it took longer than `seconds`; any other `duckdb.Error`: it is wrong.
         """
-        cursor = self._database.cursor()
-        timer = asyncio.get_running_loop().call_later(seconds, cursor.interrupt)
-        try:
-            return await asyncio.to_thread(_fetched, cursor, sql)
-        finally:
-            timer.cancel()
-            cursor.close()
+        return await asyncio.to_thread(self._ask_once, sql, seconds)
 
     def close(self) -> None:
         """Commit what was appended, then close the file."""
@@ -128,15 +151,51 @@ class EventLog:
         self._database.close()
 
     def _query(self, sql: str, params: Sequence[Any] | Mapping[str, Any]) -> list[Row]:
-        if not hasattr(self._local, "cursor"):
-            self._local.cursor = self._database.cursor()
-            self._cursors.append(self._local.cursor)
-        cursor = self._local.cursor.execute(sql, params)
-        names = [column[0] for column in cursor.description or ()]
-        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        with self._database_use.inside():
+            if getattr(self._local, "database", None) is not self._database:
+                self._local.database, self._local.cursor = self._database, self._database.cursor()
+                self._cursors.append(self._local.cursor)
+            cursor = self._local.cursor.execute(sql, params)
+            names = [column[0] for column in cursor.description or ()]
+            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+    def _ask_once(self, sql: str, seconds: float) -> tuple[list[str], list[tuple[Any, ...]]]:
+        with self._database_use.inside():
+            cursor = self._database.cursor()
+            timer = threading.Timer(seconds, cursor.interrupt)
+            timer.start()
+            try:
+                result = cursor.execute(sql)
+                return [column[0] for column in result.description or ()], result.fetchall()
+            finally:
+                timer.cancel()
+                cursor.close()
+
+    def _hand_in(self, what: Record | Callable[[], None]) -> "asyncio.Future[None]":
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._queue.put((what, done))
+        return done
+
+    def _copied(self) -> int:
+        with self._database_use.inside(), self._database.cursor() as cursor:
+            return copied(cursor, self._path)
+
+    def _put_in_place(self, last: int) -> None:
+        completed(self._writing, last)
+        for cursor in (*self._cursors, self._writing):
+            cursor.close()
+        self._cursors.clear()
+        # Closing writes the log into the file, so that none is left that would not fit the new one.
+        self._database.close()
+        os.replace(file_for(self._path), self._path)
+        self._database = _connect(self._path)
+        self._writing = self._database.cursor()
+
+    def _written(self, sql: str, params: Mapping[str, Any]) -> None:
+        self._writing.execute(sql, params)
 
     def _write(self) -> None:
-        cursor = self._database.cursor()
+        self._writing = self._database.cursor()
         closing = False
         while not closing:
             batch = [self._queue.get()]
@@ -146,16 +205,19 @@ class EventLog:
                     batch.append(self._queue.get(timeout=max(0, until - time.monotonic())))
             closing = None in batch
             taken = [item for item in batch if item is not None]
-            if taken:
-                self._commit(cursor, taken)
-        cursor.close()
+            for is_work, items in groupby(taken, key=lambda item: callable(item[0])):
+                for several in ([item] for item in items) if is_work else [list(items)]:
+                    self._commit(several)
+        self._writing.close()
 
-    def _commit(
-        self, cursor: duckdb.DuckDBPyConnection, batch: list[tuple[Record, "asyncio.Future[None]"]]
-    ) -> None:
+    def _commit(self, batch: list["_Item"]) -> None:
         failure: StorageFailed | None = None
         try:
-            _insert(cursor, [_row(record) for record, _ in batch])
+            what = batch[0][0]
+            if isinstance(what, Record):
+                _insert(self._writing, [_row(record) for record, _ in batch if isinstance(record, Record)])
+            else:
+                what()
         except Exception as error:
             log.error("event_log_write_failed", events=len(batch), error=str(error))
             failure = StorageFailed("The event log could not be written; check the disk of DATA_DIR.")
@@ -168,11 +230,6 @@ def check_free(path: Path) -> None:
     """See that nobody else has the log open; raises `ConfigError` with what to do."""
     path.parent.mkdir(parents=True, exist_ok=True)
     _connect(path).close()
-
-
-def _fetched(cursor: duckdb.DuckDBPyConnection, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
-    result = cursor.execute(sql)
-    return [column[0] for column in result.description or ()], result.fetchall()
 
 
 def _connect(path: Path) -> duckdb.DuckDBPyConnection:

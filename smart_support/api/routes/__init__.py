@@ -8,6 +8,7 @@ from smart_support.api.routes.analytics import router as analytics_routes
 from smart_support.api.routes.approvals import router as approvals_routes
 from smart_support.api.routes.chat import router as chat_routes
 from smart_support.api.routes.conversations import router as conversations_routes
+from smart_support.api.routes.customers import router as customers_routes
 from smart_support.api.routes.escalations import router as escalations_routes
 from smart_support.api.routes.health import router as health_routes
 from smart_support.api.routes.openapi import router as openapi_routes
@@ -17,6 +18,7 @@ router = APIRouter(prefix="/api/v1")
 for resource in (
     *(health_routes, chat_routes, conversations_routes, replay_routes),
     *(approvals_routes, escalations_routes, analytics_routes, agents_routes, openapi_routes),
+    customers_routes,
 ):
     router.include_router(resource)
 

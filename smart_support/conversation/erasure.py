@@ -1,0 +1,215 @@
+"""Conversations taken off the record: a customer who asks for it, and what is older than is kept.
+
+What the audit needs stays, without content: that something was asked for and decided, when, by whom, and the
+digest of the call. What a company's own systems know of a customer is theirs, and not touched here.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, timedelta
+from typing import Any, Literal, Protocol
+
+import orjson
+
+from smart_support import audit, clock
+from smart_support.approvals.queue import ApprovalQueue
+from smart_support.conversation.turns import TurnRunner
+from smart_support.errors import NotFound, SmartSupportError
+from smart_support.log import get_logger
+from smart_support.storage.database import Connection, StateDatabase
+from smart_support.storage.event_log import EventLog
+
+log = get_logger()
+Compaction = Literal["none", "running", "done", "failed"]
+AT_ONCE = 200
+_DAY_SECONDS = 86_400
+_OF_CUSTOMER = """
+    SELECT thread_id FROM sessions WHERE customer_id = :customer
+    UNION SELECT thread_id FROM approvals WHERE customer_id = :customer
+"""
+# What people wrote or an agent made of it; ids, names of actions, times and who decided stay.
+_EMPTIED = (
+    """UPDATE approvals SET customer_id = NULL, args = '{}', requested_args = '{}', summary = '(erased)',
+           effect = NULL, changed = NULL, facts = NULL, reason = NULL
+       WHERE thread_id IN (SELECT value FROM t)""",
+    "UPDATE action_ledger SET result = NULL WHERE thread_id IN (SELECT value FROM t)",
+    """UPDATE escalations SET reason = '(erased)', error = NULL WHERE thread_id IN (SELECT value FROM t)""",
+    "DELETE FROM sessions WHERE thread_id IN (SELECT value FROM t)",
+)
+
+
+class Checkpoints(Protocol):
+    """Where LangGraph keeps its state of a thread."""
+
+    async def adelete_thread(self, thread_id: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """What is gone. `compaction`: whether its bytes have left the files, too; that takes a while."""
+
+    conversations: int
+    approvals: int
+    compaction: Compaction
+
+
+class Erasure:
+    """Takes conversations off the record, for good."""
+
+    def __init__(
+        self,
+        *,
+        state: StateDatabase,
+        event_log: EventLog,
+        turns: TurnRunner,
+        approvals: ApprovalQueue,
+        checkpoints: Checkpoints | None,
+        keep_days: float,
+    ) -> None:
+        """
+        Args:
+            checkpoints: None where a graph of somebody else's keeps its own.
+            keep_days: how long after its last event a conversation is kept; 0 is for ever.
+        """
+        self._state = state
+        self._log = event_log
+        self._turns = turns
+        self._approvals = approvals
+        self._checkpoints = checkpoints
+        self._keep = timedelta(days=keep_days)
+        self._compacting: asyncio.Task[None] | None = None
+        self._again = False
+        self.compaction: Compaction = "none"
+
+    async def customer(self, customer_id: str, *, by: str, via: str) -> Erased:
+        """Erase every conversation in which this customer was named; others named in them go with them.
+
+        What still waits for a decision is rejected first, so that nothing of it can run any more.
+
+        Raises:
+            NotFound: there is no conversation of that customer.
+        """
+        threads = await self._threads_of(customer_id)
+        if not threads:
+            raise NotFound(
+                f"customer {customer_id[:128]!r}: no conversation of theirs is on record; see the customer_id "
+                "in GET /api/v1/conversations"
+            )
+        name = hashlib.sha256(customer_id.encode()).hexdigest()
+        told = {"kind": audit.ERASED, "actor": by, "via": via, "detail": {"customer_sha256": name}}
+        return await self._erase(threads, by, via, told)
+
+    async def threads(self, thread_ids: Sequence[str], *, by: str, via: str) -> Erased:
+        """Erase these conversations."""
+        told = {"kind": audit.ERASED, "actor": by, "via": via}
+        return await self._erase(thread_ids, by, via, told)
+
+    async def retire_forever(self) -> None:
+        """Once a day, erase what is older than it is kept; returns at once where all is kept for ever."""
+        while self._keep:
+            try:
+                await self.retire()
+            except Exception as error:
+                log.error("retention_failed", error=repr(error))
+            await asyncio.sleep(_DAY_SECONDS)
+
+    async def retire(self) -> int:
+        """Erase conversations whose last event is older than is kept; how many they were."""
+        before = (clock.now() - self._keep).astimezone(UTC).replace(tzinfo=None)
+        rows = await self._log.query(
+            """SELECT thread_id FROM events GROUP BY thread_id HAVING max(happened_at) < $before
+               AND NOT bool_or(type = 'interrupt' AND approval_id NOT IN (
+                   SELECT approval_id FROM events WHERE type = 'decision' AND approval_id IS NOT NULL))""",
+            {"before": before},
+        )
+        threads = [str(row["thread_id"]) for row in rows]
+        detail = {"before": clock.rfc3339(before.replace(tzinfo=UTC))}
+        for start in range(0, len(threads), AT_ONCE):
+            told = {"kind": audit.RETIRED, "actor": "system", "via": "system", "detail": detail}
+            await self._erase(threads[start : start + AT_ONCE], "system", "system", told)
+        return len(threads)
+
+    async def close(self) -> None:
+        """Let a running compaction end."""
+        if self._compacting:
+            await asyncio.wait([self._compacting])
+
+    async def _threads_of(self, customer_id: str) -> list[str]:
+        rows = await self._state.execute(_OF_CUSTOMER, {"customer": customer_id})
+        rows += await self._log.query(
+            "SELECT DISTINCT thread_id FROM events WHERE customer_id = $customer", {"customer": customer_id}
+        )
+        return sorted({str(row["thread_id"]) for row in rows})
+
+    async def _erase(self, threads: Sequence[str], by: str, via: str, told: dict[str, Any]) -> Erased:
+        for thread_id in threads:
+            await self._come_to_rest(thread_id, by, via)
+        asides = await self._state.execute("SELECT thread_id, aside FROM sessions WHERE aside IS NOT NULL")
+        beside = [row["aside"] for row in asides if row["thread_id"] in set(threads)]
+        if self._checkpoints:
+            for thread_id in (*threads, *beside):
+                await self._checkpoints.adelete_thread(thread_id)
+        await self._log.erase(threads)
+        approvals = await self._state.transact(lambda connection: _emptied(connection, threads, told))
+        log.info("conversations_erased", conversations=len(threads), why=told["kind"])
+        self._compact()
+        return Erased(len(threads), approvals, self.compaction)
+
+    async def _come_to_rest(self, thread_id: str, by: str, via: str) -> None:
+        """Nothing waits and nothing runs on the thread any more."""
+        for approval in await self._approvals.of_thread(thread_id):
+            if approval.status == "pending":
+                try:
+                    why = "The conversation is erased."
+                    await self._turns.decide(
+                        approval.approval_id, "reject", decided_by=by, via=via, reason=why
+                    )
+                except SmartSupportError as error:
+                    log.info("decided_meanwhile", approval_id=approval.approval_id, error=error.message)
+        async for _ in self._turns.follow(thread_id):
+            pass
+
+    def _compact(self) -> None:
+        if self._compacting and not self._compacting.done():
+            self._again = True
+            return
+        self.compaction, self._again = "running", False
+        self._compacting = asyncio.create_task(self._compacted())
+
+    async def _compacted(self) -> None:
+        try:
+            await self._state.compact()
+            if self._checkpoints:
+                await _truncate(self._checkpoints)
+            await self._log.compact()
+        except Exception as error:
+            log.error("compaction_failed", error=repr(error))
+            self.compaction = "failed"
+            return
+        if self._again:
+            self._again = False
+            await self._compacted()
+        else:
+            self.compaction = "done"
+
+
+async def _truncate(checkpoints: Any) -> None:
+    # The embedded saver's own connection: what is deleted leaves the pages, then the write-ahead log.
+    await checkpoints.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def _emptied(connection: Connection, threads: Sequence[str], told: dict[str, Any]) -> int:
+    given = {"threads": orjson.dumps(list(threads)).decode()}
+    counted = connection.execute(
+        """SELECT count(*) AS approvals FROM approvals
+           WHERE thread_id IN (SELECT value FROM json_each(:threads))""",
+        given,
+    )
+    for statement in _EMPTIED:
+        connection.execute(f"WITH t AS (SELECT value FROM json_each(:threads)) {statement}", given)
+    count = int(counted[0]["approvals"])
+    detail = {"conversations": len(threads), "approvals": count, **told.get("detail", {})}
+    audit.blank(connection, threads, **told | {"detail": detail})
+    return count
