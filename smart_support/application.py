@@ -185,7 +185,9 @@ class Services:
             approvals=self.approvals,
             checkpoints=self._saver,
             keep_days=settings.keep_days,
+            due=folder / "compaction.due",
         )
+        self.erasure.go_on()
         self._opened.push_async_callback(self.erasure.close)
         await self.turns.recover()
         await self._opened.enter_async_context(_running(self.turns.expire_forever()))

@@ -82,8 +82,8 @@ def chained(previous: str, row: Mapping[str, Any]) -> str:
 def blank(connection: Connection, thread_ids: Sequence[str], **told: Any) -> None:
     """Take the content out of all rows of these threads, in the caller's transaction; a new row tells of it.
 
-    The new row holds what each blanked row's hash is now, so that the chain can still be checked; the hash that
-    a row had stays in it, for the next row was made over that.
+    The new row holds what each blanked row's hash is now, so that the chain can still be checked; the hash
+    that a row had stays in it, for the next row was made over that.
 
     Args:
         told: of the new row: its `kind`, `actor`, `via` and `detail`, as of `append`.

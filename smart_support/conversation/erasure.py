@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, timedelta
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import orjson
@@ -67,11 +68,13 @@ class Erasure:
         approvals: ApprovalQueue,
         checkpoints: Checkpoints | None,
         keep_days: float,
+        due: Path,
     ) -> None:
         """
         Args:
             checkpoints: None where a graph of somebody else's keeps its own.
             keep_days: how long after its last event a conversation is kept; 0 is for ever.
+            due: a file that is there while erased bytes are not out of the files yet, over a restart too.
         """
         self._state = state
         self._log = event_log
@@ -79,6 +82,7 @@ class Erasure:
         self._approvals = approvals
         self._checkpoints = checkpoints
         self._keep = timedelta(days=keep_days)
+        self._due = due
         self._compacting: asyncio.Task[None] | None = None
         self._again = False
         self.compaction: Compaction = "none"
@@ -94,8 +98,8 @@ class Erasure:
         threads = await self._threads_of(customer_id)
         if not threads:
             raise NotFound(
-                f"customer {customer_id[:128]!r}: no conversation of theirs is on record; see the customer_id "
-                "in GET /api/v1/conversations"
+                f"customer {customer_id[:128]!r}: no conversation of theirs is on record; see "
+                "customer_id in GET /api/v1/conversations"
             )
         name = hashlib.sha256(customer_id.encode()).hexdigest()
         told = {"kind": audit.ERASED, "actor": by, "via": via, "detail": {"customer_sha256": name}}
@@ -131,6 +135,11 @@ class Erasure:
             await self._erase(threads[start : start + AT_ONCE], "system", "system", told)
         return len(threads)
 
+    def go_on(self) -> None:
+        """Finish a compaction that a crash cut off."""
+        if self._due.exists():
+            self._compact()
+
     async def close(self) -> None:
         """Let a running compaction end."""
         if self._compacting:
@@ -146,6 +155,7 @@ class Erasure:
     async def _erase(self, threads: Sequence[str], by: str, via: str, told: dict[str, Any]) -> Erased:
         for thread_id in threads:
             await self._come_to_rest(thread_id, by, via)
+        self._due.touch()
         asides = await self._state.execute("SELECT thread_id, aside FROM sessions WHERE aside IS NOT NULL")
         beside = [row["aside"] for row in asides if row["thread_id"] in set(threads)]
         if self._checkpoints:
@@ -192,6 +202,7 @@ class Erasure:
             self._again = False
             await self._compacted()
         else:
+            self._due.unlink(missing_ok=True)
             self.compaction = "done"
 
 

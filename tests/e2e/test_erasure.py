@@ -1,6 +1,7 @@
 """Erasing a customer at the door, and what is too old by itself: gone from every answer and every byte."""
 
 import asyncio
+import sqlite3
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -88,8 +89,6 @@ def test_a_customer_is_erased_everywhere(app: AppProcess, monkeypatch: pytest.Mo
 
 def test_a_blanked_record_still_tells_of_tampering(app: AppProcess, monkeypatch: pytest.MonkeyPatch) -> None:
     assert _verified(app, monkeypatch) == 0
-    import sqlite3
-
     with sqlite3.connect(app.data_dir / "state.sqlite") as raw:
         (number, actor) = raw.execute(
             "SELECT number, actor FROM audit WHERE detail = '{}' LIMIT 1"

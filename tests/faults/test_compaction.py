@@ -1,0 +1,48 @@
+"""Kills while erased conversations leave the files: every other event stays, and the audit verifies."""
+
+import asyncio
+import random
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+
+from smart_support import audit, clock
+from smart_support.storage.event_log import EventLog
+from tests.analytics.story import record, resolved
+from tests.harness import AppProcess
+
+KILLS = 6
+
+
+def test_kills_during_compaction(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seed = random.randrange(2**32)
+    print(f"FAULTS_SEED={seed}")
+    chance = random.Random(seed)
+
+    async def past() -> None:
+        log = EventLog(data_dir / "events.duckdb")
+        then = clock.now() - timedelta(hours=1)
+        gone = (resolved(f"gone-{number}", then, customer_id=f"gone-{number}") for number in range(KILLS))
+        await record(log, *gone, *(resolved(f"kept-{number}", then) for number in range(3000)))
+        log.close()
+
+    asyncio.run(past())
+    for number in range(KILLS):
+        app = AppProcess(data_dir).start()
+        erased = httpx.delete(f"{app.url}/api/v1/customers/gone-{number}", timeout=30)
+        assert erased.json()["data"]["compaction"] == "running", erased.text
+        time.sleep(chance.random() * 0.3)  # the moment of the kill is what is tried
+        app.kill()
+    with AppProcess(data_dir) as app:
+        deadline = time.monotonic() + 20
+        while app.get("/erasure")["compaction"] != "done":
+            assert time.monotonic() < deadline
+            time.sleep(0.05)  # a compaction has no event to await
+        assert app.get("/analytics", range="24h")["conversations"] == 3000
+        assert len(app.get("/replay/kept-2999")) == 6
+        assert httpx.get(f"{app.url}/api/v1/replay/gone-0").status_code == 404
+    monkeypatch.setenv("SMART_SUPPORT_DATA_DIR", str(data_dir))
+    assert audit.main(["verify"]) == 0
