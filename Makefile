@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test test-nightly conformance check bench picture lock clean
+.PHONY: run test test-nightly conformance demo-data check bench picture lock clean
 
 run: .venv/run
 	$(BIN)/python app.py
@@ -15,6 +15,10 @@ test-nightly: .venv/dev .venv/browser
 
 conformance: .venv/conformance
 	$(BIN)/python -m tests.conformance
+
+# Thirty days of made-up conversations; stop the app first.
+demo-data: .venv/run
+	$(BIN)/python -m smart_support demo-data
 
 check: .venv/dev
 	$(BIN)/ruff check .

@@ -1,6 +1,7 @@
 """`python -m smart_support`: what an operator does beside running the app."""
 
 import argparse
+import asyncio
 import getpass
 import sys
 from collections.abc import Sequence
@@ -9,11 +10,14 @@ from pathlib import Path
 import yaml
 
 from smart_support import auth
+from smart_support.analytics import demo_history
 from smart_support.errors import ConfigError
+from smart_support.settings import ROOT, Settings
+from smart_support.storage.event_log import EventLog
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Add a user to a users file, or make a key for a program.
+    """Add a user to a users file, make a key for a program, or fill the record with a made-up history.
 
     Returns:
         0, or 2 where it could not be done; why is on standard error.
@@ -29,8 +33,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command.add_argument("--role", choices=list(auth.ROLES), required=True)
         if what == "add":
             command.add_argument("--file", type=Path, default=Path("users.yaml"))
+    commands.add_parser("demo-data", help="write 30 days of made-up conversations for the demo shop")
     given = parser.parse_args(arguments)
     try:
+        if given.command == "demo-data":
+            return asyncio.run(_demo_data())
         return (
             _key(given.name, given.role) if given.what == "key" else _add(given.file, given.name, given.role)
         )
@@ -50,6 +57,17 @@ def _add(path: Path, name: str, role: str) -> int:
     path.write_text(yaml.safe_dump(listed, sort_keys=False), encoding="utf-8")
     path.chmod(0o600)
     print(f"{name} ({role}) is in {path}; start with SMART_SUPPORT_USERS_FILE={path}")
+    return 0
+
+
+async def _demo_data() -> int:
+    settings = Settings()
+    event_log = EventLog(settings.data_dir / "events.duckdb")
+    try:
+        written = await demo_history.write(event_log, ROOT / "data" / "shop")
+    finally:
+        event_log.close()
+    print(f"{written} made-up conversations are in {settings.data_dir}; the console offers to clear them")
     return 0
 
 

@@ -155,7 +155,6 @@ class Erasure:
     async def _erase(self, threads: Sequence[str], by: str, via: str, told: dict[str, Any]) -> Erased:
         for thread_id in threads:
             await self._come_to_rest(thread_id, by, via)
-        self._due.touch()
         asides = await self._state.execute("SELECT thread_id, aside FROM sessions WHERE aside IS NOT NULL")
         beside = [row["aside"] for row in asides if row["thread_id"] in set(threads)]
         if self._checkpoints:
@@ -182,6 +181,7 @@ class Erasure:
             pass
 
     def _compact(self) -> None:
+        self._due.touch()
         if self._compacting and not self._compacting.done():
             self._again = True
             return

@@ -1,4 +1,4 @@
-"""`/customers`: taking a customer's conversations off the record."""
+"""`/customers` and `/demo-history`: taking conversations off the record."""
 
 from dataclasses import asdict
 from typing import Any
@@ -6,7 +6,8 @@ from typing import Any
 from fastapi import APIRouter, Depends
 from fastapi.responses import Response
 
-from smart_support.api.dependencies import admin, services
+from smart_support.analytics import demo_history as history
+from smart_support.api.dependencies import admin, lead, services
 from smart_support.api.envelope import answer
 from smart_support.auth import User
 
@@ -17,6 +18,19 @@ router = APIRouter(tags=["customers"])
 async def erase(customer_id: str, user: User = Depends(admin), services: Any = Depends(services)) -> Response:
     """Erase every conversation of a customer. Their bytes leave the files soon after; see `GET /erasure`."""
     return answer(asdict(await services.erasure.customer(customer_id, by=user.name, via="rest")))
+
+
+@router.get("/demo-history", dependencies=[Depends(lead)])
+async def demo_history(services: Any = Depends(services)) -> Response:
+    """How many of the recorded conversations are made up (`make demo-data`)."""
+    return answer({"conversations": len(await history.threads(services.event_log))})
+
+
+@router.delete("/demo-history")
+async def clear_demo_history(user: User = Depends(admin), services: Any = Depends(services)) -> Response:
+    """Erase the made-up conversations, and nothing else."""
+    made_up = await history.threads(services.event_log)
+    return answer(asdict(await services.erasure.threads(made_up, by=user.name, via="rest")))
 
 
 @router.get("/erasure", dependencies=[Depends(admin)])

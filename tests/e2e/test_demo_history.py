@@ -1,0 +1,38 @@
+"""`make demo-data`: thirty days that look like real ones at every door, and go with one request."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+
+from tests.harness import ROOT, AppProcess
+
+
+def test_a_made_up_history_fills_the_figures_and_is_cleared_alone(data_dir: Path) -> None:
+    environment = {"SMART_SUPPORT_DATA_DIR": str(data_dir)}
+    for _ in range(2):  # written twice, it is there once
+        subprocess.run(
+            [sys.executable, "-m", "smart_support", "demo-data"], cwd=ROOT, env=environment, check=True
+        )
+    with AppProcess(data_dir) as app:
+        count = app.get("/demo-history")["conversations"]
+        assert 400 < count < 900
+        answer = app.post("/chat", {"thread_id": "real", "message": "Where is my order 1043?"})
+        assert answer.status_code == 200
+        found = app.get("/analytics", range="all")
+        assert found["conversations"] == count + 1
+        assert all(found["outcomes"].values())
+        assert 0.5 < found["resolution_rate"] < 1
+        assert found["approvals"]["by_policy"] > 0
+        sam = next(lead for lead in found["leads"] if lead["decided_by"] == "sam")
+        assert sam["hasty_share"] > 0.4
+        assert len(found["tool_errors"]) >= 2
+        assert found["reopened"]["reopened"] > 0
+        steps = app.get("/replay/demo-history-00001")
+        assert [step["type"] for step in steps[:2]] == ["message", "route"]
+        assert app.get("/approvals", status="pending") == []
+        cleared = httpx.delete(f"{app.url}/api/v1/demo-history", timeout=60).json()["data"]
+        assert cleared["conversations"] == count
+        assert app.get("/demo-history")["conversations"] == 0
+        assert app.get("/analytics", range="all")["conversations"] == 1
