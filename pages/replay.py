@@ -6,6 +6,8 @@ What it shows is what `GET /api/v1/conversations` and `/replay/{thread_id}` say:
 import gradio as gr
 
 _SHELL = """
+<div class="ss-demo-note" role="status" hidden><span></span>
+  <button type="button" class="ss-button">Clear it</button></div>
 <section class="ss-replay" id="ss-replay" aria-label="Replay">
   <div class="ss-found">
     <form class="ss-find" role="search">
@@ -19,6 +21,7 @@ _SHELL = """
         <option value="escalated">escalated</option><option value="abandoned">abandoned</option></select>
       <select name="agent" aria-label="Agent"><option value="">Any agent</option></select>
     </form>
+    <div class="ss-chips ss-narrowed" hidden></div>
     <p class="ss-problem" role="alert" hidden></p>
     <ol class="ss-conversations"></ol>
     <div class="ss-empty ss-none" hidden></div>
@@ -32,6 +35,12 @@ _SHELL = """
       <button type="button" class="ss-button" data-to="last" aria-label="Last step">⏭</button>
       <input type="range" min="1" value="1" aria-label="Step">
       <span class="ss-place" role="status"></span>
+      <button type="button" class="ss-button ss-play" aria-pressed="false">▶ Play</button>
+    </div>
+    <div class="ss-links ss-takeaway" hidden>
+      <button type="button" class="ss-button ss-share">Copy link</button>
+      <a class="ss-button ss-json" target="_blank" rel="noopener">Raw JSON</a>
+      <a class="ss-button ss-test" download>Save as test</a>
     </div>
     <p class="ss-muted ss-thread"></p>
     <ol class="ss-timeline"></ol>
@@ -40,7 +49,7 @@ _SHELL = """
   </div>
 </section>
 """
-_ON_LOAD = "(window.ssMounts ??= []).push(['replay', element]);"
+_ON_LOAD = "(window.ssMounts ??= []).push(['replay', element], ['replay_tools', element]);"
 
 
 def build() -> None:

@@ -1,7 +1,7 @@
 // The Replay tab: conversations at the left, the steps of the chosen one at the right. How one step looks is
 // in replay_steps.js.
 
-import { now, onTab, register } from "./shell.js";
+import { now, on, onTab, openTab, register, tell } from "./shell.js";
 import { ago, node, visible, words } from "./text.js";
 import { makeStep } from "./replay_steps.js";
 
@@ -9,7 +9,8 @@ const API = "/api/v1";
 const TYPING_MS = 250;
 const OUTCOME_COLORS = { resolved: "green", resolved_with_approval: "green", escalated: "red", abandoned: "amber" };
 const part = {};
-const list = { cursor: null, asked: 0 };
+const list = { cursor: null, asked: 0, narrowed: new URLSearchParams() };
+const NARROWED = { tool: "Tool", approval: "Approval", decided_by: "Decided by", error_class: "Failed", channel: "Door" };
 const shown = { threadId: null, steps: [], elements: [], place: 0 };
 
 const title = (agent) => window.ssConfig?.agents?.[agent] ?? words(agent);
@@ -28,6 +29,7 @@ async function load({ more = false } = {}) {
   const asked = ++list.asked;
   const query = new URLSearchParams({ limit: "25" });
   for (const [name, value] of new FormData(part.form)) if (String(value).trim()) query.set(name, String(value).trim());
+  for (const [name, value] of list.narrowed) query.set(name, value);
   if (more && list.cursor) query.set("cursor", list.cursor);
   try {
     const body = await fetched(`/conversations?${query}`);
@@ -42,6 +44,35 @@ async function load({ more = false } = {}) {
   } catch (error) {
     if (asked === list.asked) tellProblem(`The conversations could not be read: ${error.message}`);
   }
+}
+
+/** Show the conversations behind a figure: fields of the form where it has them, else chips that can be taken off. */
+function narrow(params) {
+  list.narrowed = new URLSearchParams(params);
+  part.form.reset();
+  for (const [name, value] of params) {
+    const field = part.form.elements[name];
+    if (!field) continue;
+    field.value = value;
+    list.narrowed.delete(name);
+  }
+  showNarrowed();
+  load();
+}
+
+function showNarrowed() {
+  const told = [...list.narrowed].filter(([name]) => NARROWED[name]).map(([name, value]) => [name, `${NARROWED[name]}: ${words(value)}`]);
+  if (list.narrowed.has("since")) told.push(["since", "In the range of the figures"]);
+  part.narrowed.hidden = told.length === 0;
+  part.narrowed.replaceChildren(...told.map(([name, text]) => node("button",
+    { type: "button", class: "ss-chip", "aria-label": `${text}, take it off`, onclick: () => widen(name) }, `${text} ✕`)));
+}
+
+function widen(name) {
+  list.narrowed.delete(name);
+  if (name === "since") list.narrowed.delete("until");
+  showNarrowed();
+  load();
 }
 
 function makeConversation(found) {
@@ -118,6 +149,7 @@ function show(steps, { again }) {
   part.thread.textContent = `Thread ${visible(shown.threadId)}`;
   part.choose.hidden = true;
   part.stepper.hidden = false;
+  tell("replay_shown", { threadId: shown.threadId, steps });
   part.slider.max = String(steps.length);
   goTo(again ? shown.place : 0, { scroll: false });
   // Looked at again: whoever opens the tab keeps the place and the focus they had.
@@ -128,6 +160,7 @@ function show(steps, { again }) {
 
 function goTo(place, { scroll = true } = {}) {
   if (shown.steps.length === 0) return;
+  tell("replay_at", place);
   shown.place = Math.max(0, Math.min(shown.steps.length - 1, place));
   shown.elements.forEach((element, index) => {
     element.classList.toggle("ss-now", index === shown.place);
@@ -165,7 +198,7 @@ register("replay", (root) => {
     form: find(".ss-find"), problem: find(".ss-problem"), conversations: find(".ss-conversations"),
     none: find(".ss-none"), more: find(".ss-more"), steps: find(".ss-steps"), stepper: find(".ss-stepper"),
     slider: find(".ss-stepper input"), place: find(".ss-place"), thread: find(".ss-thread"),
-    timeline: find(".ss-timeline"), choose: find(".ss-choose"),
+    timeline: find(".ss-timeline"), choose: find(".ss-choose"), narrowed: find(".ss-narrowed"),
   });
   const agents = Object.entries(window.ssConfig?.agents ?? {});
   part.form.elements.agent.append(...agents.map(([name, text]) => node("option", { value: name }, text)));
@@ -181,4 +214,12 @@ register("replay", (root) => {
   part.steps.addEventListener("keydown", onKey);
   load();
   onTab("Replay", refresh);
+  on("replay_find", narrow);
+  on("replay_open", (threadId) => open(threadId));
+  on("replay_go", (place) => goTo(place));
+  const linked = new URLSearchParams(location.search).get("thread");
+  if (location.hash === "#replay" && linked) {
+    openTab("Replay");
+    open(linked);
+  }
 });

@@ -139,9 +139,11 @@ export function register(name, build) {
 }
 
 window.ssMounts = {
-  push([name, ...parts]) {
-    placed.set(name, parts);
-    builders.get(name)?.(...parts);
+  push(...all) {
+    for (const [name, ...parts] of all) {
+      placed.set(name, parts);
+      builders.get(name)?.(...parts);
+    }
   },
 };
 

@@ -1,15 +1,18 @@
 """`/replay`: one recorded conversation, step by step."""
 
+import re
 from typing import Any
 
 from fastapi import APIRouter, Depends, Query
-from fastapi.responses import Response
+from fastapi.responses import PlainTextResponse, Response
 
+from smart_support.analytics.test_case import as_test
 from smart_support.api.dependencies import services, user
 from smart_support.api.envelope import answer
 from smart_support.auth import User
 
 router = APIRouter(tags=["replay"])
+MOST = 5_000  # steps of a conversation that becomes a test
 
 
 @router.get("/replay/{thread_id}")
@@ -25,3 +28,15 @@ async def replay(
     steps = await services.replay.steps(thread_id, after, limit + 1)
     following = steps[limit - 1]["seq"] if len(steps) > limit else None
     return answer(steps[:limit], meta={"next_cursor": following})
+
+
+@router.get("/replay/{thread_id}/test", response_class=PlainTextResponse)
+async def as_test_file(
+    thread_id: str, user: User = Depends(user), services: Any = Depends(services)
+) -> Response:
+    """The conversation as a test of the project's own suite: a Python file to download."""
+    await services.session_manager.check_theirs(thread_id, user)
+    source = as_test(thread_id, await services.replay.steps(thread_id, limit=MOST))
+    name = re.sub(r"[^a-z0-9]+", "_", thread_id.lower()).strip("_")[:60] or "conversation"
+    headers = {"Content-Disposition": f'attachment; filename="test_{name}.py"'}
+    return PlainTextResponse(source, 200, headers, "text/x-python; charset=utf-8")
