@@ -319,7 +319,8 @@ def _change(now: float | None, before: float | None, *, good: int = 0) -> str:
     """Against the time before, in percent. `good`: which direction is welcome; 0 where none is."""
     if now is None or not before:
         return ""
-    return _arrow((now - before) / before, f"{abs(now - before) / before:.0%}", good)
+    by = (now - before) / before
+    return _arrow(by, f"{abs(by):.0%}" if by < 9.995 else f"×{now / before:,.0f}", good)
 
 
 def _points(now: float | None, before: float | None, *, good: int) -> str:

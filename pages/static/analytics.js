@@ -1,6 +1,6 @@
 // The Analytics tab's own scripts: from a figure to its conversations, the made-up history, an admin's questions.
 
-import { onTab, openTab, register, tell } from "./shell.js";
+import { onTab, openTab, openTabSoon, register, tellWhenThere } from "./shell.js";
 import { asked } from "./rest.js";
 import { node, visible } from "./text.js";
 
@@ -8,9 +8,16 @@ document.addEventListener("click", (event) => {
   const link = event.target.closest?.(".ss-behind");
   if (!link) return;
   openTab("Replay");
-  if (link.dataset.open) tell("replay_open", link.dataset.open);
-  else tell("replay_find", new URLSearchParams(link.dataset.find));
+  if (link.dataset.open) tellWhenThere("replay_open", link.dataset.open);
+  else tellWhenThere("replay_find", new URLSearchParams(link.dataset.find));
 });
+
+// An address that was handed on: /?thread=…#replay
+const linked = new URLSearchParams(location.search).get("thread");
+if (location.hash === "#replay" && linked) {
+  tellWhenThere("replay_open", linked);
+  openTabSoon("Replay");
+}
 
 // Made-up conversations
 
@@ -30,7 +37,7 @@ document.addEventListener("click", async (event) => {
   try {
     await asked("DELETE", "/demo-history");
     document.querySelector("#ss-analytics-bar button")?.click();
-    tell("replay_find", new URLSearchParams());
+    tellWhenThere("replay_find", new URLSearchParams());
   } catch (error) {
     button.previousElementSibling.textContent = visible(error.message);
   } finally {

@@ -1,7 +1,7 @@
 // The Replay tab: conversations at the left, the steps of the chosen one at the right. How one step looks is
 // in replay_steps.js.
 
-import { now, on, onTab, openTab, register, tell } from "./shell.js";
+import { now, on, onTab, register, tell } from "./shell.js";
 import { ago, node, visible, words } from "./text.js";
 import { makeStep } from "./replay_steps.js";
 
@@ -217,9 +217,4 @@ register("replay", (root) => {
   on("replay_find", narrow);
   on("replay_open", (threadId) => open(threadId));
   on("replay_go", (place) => goTo(place));
-  const linked = new URLSearchParams(location.search).get("thread");
-  if (location.hash === "#replay" && linked) {
-    openTab("Replay");
-    open(linked);
-  }
 });

@@ -1,6 +1,7 @@
 // The page around the tabs: light or dark, one socket to the server that comes back by itself, its clock.
 
 const listeners = new Map();
+const kept = new Map();
 const opened = [];
 let socket = null;
 let attempts = 0;
@@ -12,6 +13,16 @@ const PING_MS = 20_000;
 export function on(type, listener) {
   if (!listeners.has(type)) listeners.set(type, []);
   listeners.get(type).push(listener);
+  if (!kept.has(type)) return;
+  const frame = kept.get(type);
+  kept.delete(type);
+  queueMicrotask(() => listener(frame));
+}
+
+/** As `tell`; where nobody listens yet (a tab's parts come when it is opened first), for the first who will. */
+export function tellWhenThere(type, frame) {
+  if (listeners.has(type)) tell(type, frame);
+  else kept.set(type, frame);
 }
 
 export function tell(type, frame) {
@@ -118,6 +129,12 @@ export function openTab(name) {
   for (const tab of document.querySelectorAll('button[role="tab"]')) {
     if (tab.textContent.trim() === name && tab.getAttribute("aria-selected") !== "true") tab.click();
   }
+}
+
+/** As `openTab`, as soon as there are tabs. */
+export function openTabSoon(name) {
+  if (document.querySelector('button[role="tab"]')) openTab(name);
+  else requestAnimationFrame(() => openTabSoon(name));
 }
 
 /** Call `opened` each time a tab is opened. */

@@ -34,6 +34,7 @@ from smart_support.storage.event_log import EventLog
 PREFIX = "demo-history-"
 DAYS = 30
 A_DAY = 26  # conversations on a working day at the end of the time; there were fewer at its beginning
+BACK_AGAIN = 0.12  # of the conversations are with somebody who wrote before
 AT_ONCE = 2_000
 _CHANNELS = ("console", "socket", "rest", "gradio")
 _HOURS = (1, 1, 1, 1, 1, 2, 4, 8, 14, 18, 20, 18, 15, 17, 19, 18, 15, 12, 10, 9, 7, 5, 3, 2)
@@ -77,6 +78,10 @@ class _Thread:
         self._turn = clock.new_id()
         self.tell(Message(role="customer", content=words, message_id=clock.new_id()), after)
         self.tell(Route(targets=[{"agent": agent, "request": words}], reason="it fits its description"), 0.3)
+
+    def pick(self, *phrases: str) -> str:
+        """One of several ways to say it."""
+        return self.chance.choice(phrases).format(order_id=self.order["order_id"])
 
     def call(self, tool: str, agent: str, **args: Any) -> str:
         """An agent asks for a tool; the call's id."""
@@ -163,7 +168,12 @@ def _money(cents: int) -> str:
 
 def _looked_up(thread: _Thread) -> None:
     order = thread.order
-    thread.ask(f"Where is my order {order['order_id']}?", "order_lookup")
+    words = thread.pick(
+        "Where is my order {order_id}?",
+        "Hi, what is the status of {order_id}?",
+        "I ordered last week, number {order_id}. Has it been sent?",
+    )
+    thread.ask(words, "order_lookup")
     call_id = thread.call("get_order_status", "order_lookup", order_id=order["order_id"])
     if thread.chance.random() < 0.04:
         words = f"There is no order {order['order_id']} under this address."
@@ -178,7 +188,11 @@ def _looked_up(thread: _Thread) -> None:
 
 def _tracked(thread: _Thread) -> None:
     order_id = thread.order["order_id"]
-    thread.ask(f"Can you track the parcel of {order_id} for me?", "order_lookup")
+    words = thread.pick(
+        "Can you track the parcel of {order_id} for me?",
+        "The parcel of {order_id} has not come. Where is it?",
+    )
+    thread.ask(words, "order_lookup")
     call_id = thread.call("get_tracking_info", "order_lookup", order_id=order_id)
     words = f"The parcel of order {order_id} left the sorting centre this morning."
     thread.result("get_tracking_info", "order_lookup", call_id, orjson.dumps({"message": words}).decode())
@@ -187,7 +201,12 @@ def _tracked(thread: _Thread) -> None:
 
 def _cancelled(thread: _Thread) -> None:
     order = thread.order
-    thread.ask(f"Please cancel order {order['order_id']}, I ordered it twice.", "order_actions")
+    words = thread.pick(
+        "Please cancel order {order_id}, I ordered it twice.",
+        "I no longer need {order_id}. Can you cancel it?",
+        "Cancel order {order_id}, it takes too long.",
+    )
+    thread.ask(words, "order_actions")
     done = f"Order {order['order_id']} is cancelled; {_money(order['total_cents'])} go back to your card."
     thread.asks_a_lead(
         "cancel_order", "order_actions", f"Cancel order {order['order_id']}", done, order_id=order["order_id"]
@@ -225,7 +244,12 @@ def _moved(thread: _Thread) -> None:
 
 
 def _handed_over(thread: _Thread) -> None:
-    thread.ask("This is the third time I write. I want to speak to a person.", "fallback")
+    words = thread.pick(
+        "This is the third time I write. I want to speak to a person.",
+        "Can a real person look at {order_id}, please?",
+        "Your answers do not help me. Let me talk to somebody.",
+    )
+    thread.ask(words, "fallback")
     call_id = thread.call("escalate_to_human", "fallback", reason="the customer asks for a person")
     words = "A colleague will get back to you shortly."
     thread.result("escalate_to_human", "fallback", call_id, words)
@@ -234,7 +258,9 @@ def _handed_over(thread: _Thread) -> None:
 
 
 def _left_open(thread: _Thread) -> None:
-    thread.ask("I want to change something about my order.", "order_actions")
+    thread.ask(
+        thread.pick("I want to change something about my order.", "About {order_id}..."), "order_actions"
+    )
     question = "What would you like to change?"
     thread.tell(Clarification(question=question, options=["The address", "Cancel it"]), 0.6)
     thread.say(question, "order_actions")
@@ -267,8 +293,12 @@ def told(shop: Path, until: datetime, *, seed: int = 7) -> list[Record]:
     orders = orjson.loads((shop / "orders.json").read_bytes())
     kinds, weights = zip(*_KINDS, strict=True)
     records: list[Record] = []
+    customers: list[str] = []
     for number, at in enumerate(_beginnings(until, chance)):
-        thread = _Thread(number, at, chance.choice(orders), chance)
+        again = customers and chance.random() < BACK_AGAIN
+        customers.append(chance.choice(customers[-150:]) if again else f"C-{4000 + number}")
+        order = chance.choice(orders) | {"customer_id": customers[-1]}
+        thread = _Thread(number, at, order, chance)
         chance.choices(kinds, weights)[0](thread)
         records += thread.records
     return sorted((one for one in records if one.happened_at < until), key=lambda one: one.happened_at)

@@ -1,12 +1,13 @@
 """The Analytics tab over a month of recorded conversations, and over none."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import PHONE, Save, Window
 from tests.harness import ROOT, AppProcess
@@ -21,16 +22,30 @@ def with_past(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
         yield app
 
 
+def _card(page: Page, label: str) -> Locator:
+    return page.locator(".ss-figures .ss-card").filter(has=page.get_by_text(label, exact=False)).first
+
+
 @pytest.mark.parametrize("look", ["light", "dark"])
 def test_the_figures_of_a_range(with_past: AppProcess, open_window: Window, save: Save, look: str) -> None:
     page = open_window(with_past.url, color_scheme=look)
     page.get_by_role("tab", name="Analytics").click()
     expect(page.get_by_text("Latest conversations")).to_be_visible()
     page.get_by_text("30 days").click()
-    cards = page.locator(".ss-figures .ss-card")
-    expect(cards.first.locator("b")).to_have_text("400")
-    figures = with_past.get("/analytics", range="30d")
-    expect(cards.nth(2).locator("b")).to_have_text(f"{figures['approvals']['requested']:,}")
+    figures = with_past.get("/analytics", range="30d", compare=True)
+    shown = {
+        "Conversations": "400",
+        "Resolved": f"{figures['resolution_rate']:.0%}",
+        "To a person": f"{figures['escalation_rate']:.0%}",
+        "Came back": f"{figures['reopened']['rate']:.0%}" if figures["reopened"]["resolved"] else "–",
+        "Approvals": f"{figures['approvals']['requested']:,}",
+        "By policy alone": f"{figures['approvals']['by_policy']:,}",
+        "Hours saved": f"{figures['hours_saved']['hours']:,.1f}",
+    }
+    for label, figure in shown.items():
+        expect(_card(page, label).locator("b")).to_have_text(figure)
+    leads = page.locator(".ss-table", has_text="Decisions by lead").locator("tbody tr")
+    expect(leads).to_have_count(len(figures["leads"]))
     expect(page.locator(".vega-embed")).to_have_count(4)
     expect(page.get_by_role("link", name="Export CSV")).to_have_attribute(
         "href", "/api/v1/analytics/export?range=30d&format=csv"
@@ -52,3 +67,81 @@ def test_an_empty_range_says_what_to_do(data_dir: Path, open_window: Window) -> 
         page.get_by_role("tab", name="Analytics").click()
         expect(page.get_by_text("Nothing has happened in this range yet")).to_be_visible()
         expect(page.locator(".vega-embed")).to_have_count(0)
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
+    """An app with the made-up history."""
+    data_dir: Path = tmp_path_factory.mktemp("demo") / "var"
+    environment = os.environ | {"SMART_SUPPORT_DATA_DIR": str(data_dir)}
+    subprocess.run(
+        [sys.executable, "-m", "smart_support", "demo-data"], cwd=ROOT, env=environment, check=True
+    )
+    with AppProcess(data_dir) as app:
+        yield app
+
+
+def test_filters_apply_to_all_and_a_figure_leads_to_its_conversations(
+    demo: AppProcess, open_window: Window
+) -> None:
+    page = open_window(demo.url)
+    page.get_by_role("tab", name="Analytics").click()
+    page.get_by_text("30 days").click()
+    page.get_by_label("Tool", exact=True).click()
+    page.get_by_role("option", name="refund_order").click()
+    figures = demo.get("/analytics", range="30d", tool="refund_order")
+    expect(_card(page, "Conversations").locator("b")).to_have_text(f"{figures['conversations']:,}")
+    tools = page.locator(".ss-table", has_text="Approvals by tool").locator("tbody tr")
+    expect(tools).to_have_count(1)
+    page.get_by_role("button", name="robin").click()
+    expect(page.get_by_role("tab", name="Replay")).to_have_attribute("aria-selected", "true")
+    chip = page.get_by_role("button", name="Decided by: Robin, take it off")
+    expect(chip).to_be_visible()
+    listed = demo.get("/conversations", decided_by="robin", since=figures["since"])
+    expect(page.locator(".ss-conversations button")).to_have_count(min(25, len(listed)))
+    chip.click()
+    expect(chip).to_have_count(0)
+
+
+def test_a_replay_is_played_shared_and_kept(demo: AppProcess, open_window: Window) -> None:
+    thread_id = "demo-history-00003"
+    count = len(demo.get(f"/replay/{thread_id}"))
+    page = open_window(demo.url)
+    page.goto(f"{demo.url}/?thread={thread_id}#replay")
+    page.reload()
+    expect(page.locator(".ss-thread")).to_have_text(f"Thread {thread_id}")
+    expect(page.locator(".ss-step")).to_have_count(count)
+    page.get_by_role("button", name="▶ Play").click()
+    expect(page.locator(".ss-place")).to_have_text(f"Step {count} of {count}")
+    expect(page.get_by_role("button", name="▶ Play")).to_be_visible()
+    raw = page.get_by_role("link", name="Raw JSON").get_attribute("href")
+    assert raw == f"/api/v1/replay/{thread_id}"
+    assert page.get_by_role("link", name="Save as test").get_attribute("href") == f"{raw}/test"
+
+
+def test_an_admin_asks_the_record(demo: AppProcess, open_window: Window) -> None:
+    page = open_window(demo.url)
+    page.get_by_role("tab", name="Analytics").click()
+    page.get_by_text("Ask the record yourself").click()
+    sql = page.get_by_role("textbox", name="SQL")
+    sql.fill("SELECT count(DISTINCT thread_id) AS conversations FROM events")
+    page.get_by_role("button", name="Run").click()
+    count = demo.get("/analytics", range="all")["conversations"]
+    expect(page.locator(".ss-sql td")).to_have_text(str(count))
+    sql.fill("DROP TABLE events")
+    sql.press("Control+Enter")
+    expect(page.locator(".ss-sql .ss-problem")).to_contain_text("give one SELECT")
+    sql.fill("SELECT '<img src=x onerror=alert(1)>' AS \"<b>\"")
+    page.get_by_role("button", name="Run").click()
+    expect(page.locator(".ss-sql td")).to_have_text("<img src=x onerror=alert(1)>")
+
+
+def test_the_made_up_history_is_told_and_cleared(demo: AppProcess, open_window: Window) -> None:
+    page = open_window(demo.url)
+    page.get_by_role("tab", name="Analytics").click()
+    note = page.locator(".ss-demo-note").first
+    expect(note).to_contain_text("conversations are made up")
+    page.on("dialog", lambda dialog: dialog.accept())
+    note.get_by_role("button", name="Clear it").click()
+    expect(note).to_be_hidden()
+    expect(page.get_by_text("Nothing has happened in this range yet")).to_be_visible()
