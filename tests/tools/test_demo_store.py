@@ -85,10 +85,10 @@ def test_a_trial_leaves_no_trace_whether_it_works_or_breaks(store: DemoStore) ->
     def cancel() -> None:
         store.once(CALL, "cancel", lambda: store.execute("UPDATE orders SET status = 'cancelled'") or {})
 
-    shown = _owned(store, lambda: store.try_out(cancel))
-    assert {change.after for change in shown} == {"cancelled"}
+    _, after = _owned(store, lambda: store.try_out(cancel, ("orders",)))
+    assert {row["status"] for row in after["orders"]} == {"cancelled"}
     with pytest.raises(ZeroDivisionError):
-        _owned(store, lambda: store.try_out(lambda: store.once(CALL, "freeze", lambda: _broken(store))))
+        _owned(store, lambda: store.try_out(lambda: store.once(CALL, "freeze", lambda: _broken(store)), ()))
     assert store.dump() == before
 
 
