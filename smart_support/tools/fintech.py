@@ -66,7 +66,7 @@ class FintechTools(DemoToolset):
 
     @read
     def list_transactions(self, customer_id: str, account: Kind = "checking") -> Row:
-        """The latest transactions (payments, bookings, statement) of a customer's account.
+        """The latest transactions of a customer's account: bookings, statement.
 
         Args:
             customer_id: The customer's number, for example CU-1001.
@@ -98,7 +98,7 @@ class FintechTools(DemoToolset):
 
     @read
     def list_payees(self, customer_id: str) -> Row:
-        """The payees that a customer has saved, who can be paid.
+        """The payees that a customer has saved.
 
         Args:
             customer_id: The customer's number, for example CU-1001.
@@ -139,7 +139,7 @@ class FintechTools(DemoToolset):
 
     @write(risk="medium", idempotent=True, summary="Dispute transaction {transaction_id}: {reason}")
     def dispute_transaction(self, transaction_id: str, reason: str, call: Call) -> Row:
-        """Dispute a card payment that the customer did not make or that went wrong: a chargeback.
+        """Dispute a card transaction that the customer does not recognise or that went wrong: a chargeback.
 
         Args:
             transaction_id: The transaction's number, for example TX-50005.
@@ -208,7 +208,7 @@ class FintechTools(DemoToolset):
     def transfer_to_payee(
         self, payee_id: str, amount_cents: int, call: Call, from_account: Kind = "checking"
     ) -> Row:
-        """Transfer money to a payee whom the customer has saved: pay them.
+        """Transfer money to a payee whom the customer has saved: pay them, send them money.
 
         Args:
             payee_id: The saved payee's number, for example PAY-4001.

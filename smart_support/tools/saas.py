@@ -26,7 +26,7 @@ class SaasTools(DemoToolset):
 
     @read
     def get_subscription(self, subscription_id: str) -> Row:
-        """Current plan and status of a subscription: seats, price, renewal, or when its trial ends.
+        """Current plan and status of a subscription: its seats, its renewal, or when a trial ends.
 
         Args:
             subscription_id: The subscription's or account's number, for example SUB-1003 or ACCT-1001.
@@ -63,7 +63,7 @@ class SaasTools(DemoToolset):
 
     @read
     def list_plans(self) -> Row:
-        """Which plans there are, what they include, and what they cost: price list, pricing."""
+        """Which plans there are, what they include, and what they cost."""
         plans = self.store.read("SELECT * FROM plans ORDER BY rank")
         return {"message": rules.plans_sentence(plans), "plans": plans}
 
