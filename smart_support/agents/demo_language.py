@@ -65,21 +65,23 @@ AMOUNT = re.compile(
     re.I,
 )
 DATE = re.compile(r"\b(\d{4}-\d{2}-\d{2})\b")
-DAYS = re.compile(r"\b(\d{1,3})\s*(?:more |extra |additional |further )?days?\b", re.I)
+DAYS = re.compile(r"\b(\d{1,3})\s*(?:(?:more|extra|additional|further|trial|free)\s+){0,2}days?\b", re.I)
 IDENTIFIER = re.compile(
     r"(?<![\w.@/-])#?([A-Z]{1,6}-?\d{2,12}|[a-z]{2,6}-\d{3,12}|[A-Z]{1,4}(?:-[A-Z0-9]+)+|\d{3,12})(?![\w@%]|\.\d|-\w)"
 )
 SHORT_NUMBER = re.compile(
     r"\b(?P<noun>[A-Za-z]{3,}) #?(?P<number>\d{1,2})(?![\w@%]|[.,:/-]\w)(?= ?(?P<next>[A-Za-z']*))"
 )
+_WISH = "give|cancel|refund|make|tell|send|apply|create|change|track|transfer|block|dispute|upgrade|extend"
 _REASON = re.compile(
-    r"\b(?:because|since)\b[^.!?;]*|,\s*(?:it|they|that|which)\s+"
+    rf"\b(?:because|since)\b(?:(?!\s+(?:and|then|also)\s+(?:please\s+)?(?:{_WISH})\b)[^.!?;])*|"
+    r",\s*(?:it|they|that|which)\s+"
     r"(?:is|was|were|are|has|had|does|did|arrived|came|broke|looks|never|got|got|won't|doesn't|didn't)\b[^.!?;]*",
     re.I,
 )
 _NEXT_WISH = re.compile(
     r"[,.;]?\s+(?:and|then|also)\s+(?:also\s+|then\s+|please\s+)*"
-    r"(?:give|cancel|refund|make|where|what|tell|send|apply|create|i|can|could|change|track)\b",
+    rf"(?:{_WISH}|where|what|i|can|could)\b",
     re.I,
 )
 _TRAILING = re.compile(r"[\s,.!]*\b(?:instead|please|thanks|thank you)?[\s.!,]*$", re.I)

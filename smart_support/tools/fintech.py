@@ -109,9 +109,9 @@ class FintechTools(DemoToolset):
         )
         return {"message": rules.payees_sentence(found), "payees": found}
 
-    @write(risk="high", idempotent=True, summary="Block the card {card_number} for good")
+    @write(risk="high", idempotent=True, summary="Block card {card_number} permanently")
     def block_card(self, card_number: str, call: Call, reason: str = "") -> Row:
-        """Block a card that was lost, stolen or misused, for good.
+        """Block a card permanently that was lost, stolen or misused.
 
         Args:
             card_number: The card's last four digits, for example 4242, or its id, for example CARD-3001.

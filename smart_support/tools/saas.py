@@ -63,7 +63,7 @@ class SaasTools(DemoToolset):
 
     @read
     def list_plans(self) -> Row:
-        """Which plans there are, what they include, and what they cost."""
+        """Which plans there are, what they include, and how much they cost."""
         plans = self.store.read("SELECT * FROM plans ORDER BY rank")
         return {"message": rules.plans_sentence(plans), "plans": plans}
 
@@ -85,7 +85,7 @@ class SaasTools(DemoToolset):
 
     @write(risk="high", idempotent=True, summary="Upgrade {subscription_id} to the {new_plan} plan")
     def upgrade_plan(self, subscription_id: str, new_plan: Plan, call: Call) -> Row:
-        """Upgrade a subscription to a larger plan at once; the difference for the days left is invoiced.
+        """Move a subscription up to a larger plan at once; the difference for the days left is invoiced.
 
         Args:
             subscription_id: The subscription's or account's number, for example SUB-1003 or ACCT-1001.

@@ -331,6 +331,13 @@ def test_direction_amount_and_whose_it_is_are_told_apart(
     assert (args["from_pot"], args["to_pot"], args["amount_cents"]) == (source, target, cents)
 
 
+def test_a_reason_ends_where_the_next_wish_begins(desk: _Desk) -> None:
+    said = "Cancel order 1042 because I ordered it twice and don't need it and refund 25 EUR of 1044"
+    request = desk.route(said)["targets"][0]["request"]
+    args = desk.call("order_actions", request)[1]
+    assert args == {"order_id": "1042", "reason": "I ordered it twice and don't need it"}
+
+
 def test_a_direction_that_is_not_said_is_asked_for() -> None:
     answer = DemoChatModel().bind_tools(MOVES).invoke([HumanMessage("Move 20 EUR to holiday for CU-1001")])
     assert answer.tool_calls == []
