@@ -17,10 +17,12 @@ from smart_support.auth import User
 if TYPE_CHECKING:
     from smart_support.application import Services
 
+NAME = "Smart Support"
 _SHELL = """
 <header class="ss-shell">
   <span class="ss-logo" aria-hidden="true"></span>
   <strong class="ss-name">Smart Support</strong>
+  <span class="ss-company" title="For whom the agents speak">{company}</span>
   <span class="ss-state" id="ss-state" data-state="connecting" role="status">
     <i></i><span>Connecting…</span></span>
   <span class="ss-gap"></span>
@@ -37,9 +39,9 @@ _ON_LOAD = "(window.ssMounts ??= []).push(['shell', element]);"
 
 def build_console(services: "Services") -> gr.Blocks:
     """The whole page."""
-    with gr.Blocks(title="Smart Support", fill_width=True, analytics_enabled=False) as console:
+    with gr.Blocks(title=NAME, fill_width=True, analytics_enabled=False) as console:
         gr.HTML(
-            _SHELL.format(model=escape(_model(services.settings.model))),
+            _SHELL.format(model=escape(_model(services.settings.model)), company=escape(_company(services))),
             js_on_load=_ON_LOAD,
             apply_default_css=False,
             elem_id="ss-top",
@@ -104,6 +106,11 @@ def _config(services: "Services") -> str:
     encoded = orjson.dumps(known).decode().replace("<", "\\u003c")
     waiting = "window.ssChat = new Promise((here) => { window.ssChatIsHere = here; });"
     return f"<script>window.ssConfig = {encoded}; {waiting}</script>"
+
+
+def _company(services: "Services") -> str:
+    """For whom the agents speak; empty for a graph of someone else's, which has our own name."""
+    return services.team.company if services.team.company != NAME else ""
 
 
 def _model(name: str) -> str:

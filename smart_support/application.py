@@ -59,10 +59,19 @@ from smart_support.storage.database import StateDatabase
 from smart_support.storage.event_log import EventLog, check_free
 from smart_support.tools.commerce import CommerceTools
 from smart_support.tools.demo_store import DemoStore
+from smart_support.tools.demo_toolset import DemoToolset
+from smart_support.tools.fintech import FintechTools
 from smart_support.tools.handoff import handoff_tool
 from smart_support.tools.registry import Registry, Tool, tools_of
+from smart_support.tools.saas import SaasTools
 
 logger = log.get_logger()
+# The demo business behind each template; an agents file of one's own has the tools of the one named.
+_TOOLSETS: dict[str, type[DemoToolset]] = {
+    "e-commerce": CommerceTools,
+    "saas": SaasTools,
+    "fintech": FintechTools,
+}
 # Who speaks where a graph of someone else's does not say.
 _NOT_OURS = Team(
     company="Smart Support",
@@ -115,6 +124,7 @@ class Services:
         self.accounts = Accounts(settings.users_file, settings.api_keys)
         self._own_team: Team = _NOT_OURS if graph is not None else load_team(settings.agents_path)
         self.team, self.registry = self._own_team, Registry()
+        self._toolset = _TOOLSETS[settings.template]
         self._graph = graph
         self._model = None if graph is not None else chat_model or model_named(settings)
         self._saver: AsyncSqliteSaver | None = None
@@ -129,8 +139,8 @@ class Services:
         try:
             check_free(self.settings.data_dir / "events.duckdb")
             if self._graph is None:
-                with contextlib.closing(self._shop()) as shop:
-                    self._check_team(Registry([*self.registry, *self._tools(shop)]))
+                with contextlib.closing(self._store()) as store:
+                    self._check_team(Registry([*self.registry, *self._tools(store)]))
         except OSError as error:
             raise ConfigError(
                 f"SMART_SUPPORT_DATA_DIR={self.settings.data_dir}: {error.strerror}; choose another folder"
@@ -202,10 +212,10 @@ class Services:
         await self._opened.aclose()
 
     async def _open_own(self, ledger: Ledger) -> tuple[Any, Aside]:
-        """The shop, the imports and the agents of a team of our own."""
-        shop = self._shop()
-        self._opened.callback(shop.close)
-        self._own_tools = [*self.registry, *self._tools(shop)]
+        """The demo business, the imports and the agents of a team of our own."""
+        store = self._store()
+        self._opened.callback(store.close)
+        self._own_tools = [*self.registry, *self._tools(store)]
         client = GuardedClient(parse_allowed_hosts(self.settings.allowed_hosts))
         self._opened.push_async_callback(client.aclose)
         self.imports = Imports(
@@ -241,12 +251,13 @@ class Services:
         """What was approved is there for the next message; nothing is restarted."""
         self._course.use(*await self._assembled())
 
-    def _shop(self) -> DemoStore:
-        return DemoStore(self.settings.data_dir / "shop.sqlite", ROOT / "data" / "shop")
+    def _store(self) -> DemoStore:
+        business = self._toolset.business
+        return DemoStore(self.settings.data_dir / f"{business}.sqlite", ROOT / "data" / business, business)
 
-    def _tools(self, shop: DemoStore) -> list[Tool]:
+    def _tools(self, store: DemoStore) -> list[Tool]:
         words = self.team.personality.escalation_message
-        return [*tools_of(CommerceTools(shop)), handoff_tool(self._escalate, words)]
+        return [*tools_of(self._toolset(store)), handoff_tool(self._escalate, words)]
 
     async def _escalate(self, thread_id: str, reason: str, about: str | None = None) -> bool:
         return await self.escalations.escalate(thread_id, reason, about)

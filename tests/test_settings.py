@@ -22,6 +22,7 @@ from tests.harness import ROOT, AppProcess, free_port
         ({"host": "example.com"}, ["SMART_SUPPORT_HOST"]),
         ({"port": 70_000}, ["SMART_SUPPORT_PORT"]),
         ({"model": "gpt-5"}, ["SMART_SUPPORT_MODEL", "openai:"]),
+        ({"template": "bakery"}, ["SMART_SUPPORT_TEMPLATE", "'saas'", "'fintech'", "bakery"]),
         ({"rate_limit": "lots"}, ["SMART_SUPPORT_RATE_LIMIT", "10/10s"]),
         ({"approval_ttl_seconds": 0}, ["SMART_SUPPORT_APPROVAL_TTL_SECONDS"]),
         ({"session_ttl_seconds": -1}, ["SMART_SUPPORT_SESSION_TTL_SECONDS"]),

@@ -33,6 +33,9 @@ _SAME = {
     "money": "money cash",
     "send": "send sends sent mail email",
     "upgrade": "upgrade downgrade switch",
+    "transfer": "transfer transfers transferred transferring wire move moves moved moving",
+    "block": "block blocks blocked blocking lock",
+    "cost": "cost costs price prices pricing",
 }
 CANONICAL = {word: base for base, group in _SAME.items() for word in group.split()}
 STOP = frozenset(
@@ -54,26 +57,31 @@ NUMBER_WORDS |= {"fifteen": 15, "twenty": 20, "thirty": 30, "forty": 40, "fifty"
 EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 PERCENT = re.compile(r"(?<![\d.])(-?\d{1,4}(?:\.\d+)?|[a-z]+)\s*(?:%|percent\b|per\s+cent\b|procent\b)", re.I)
 _CURRENCY = r"(?:€|\$|£|eur|euros?|usd|dollars?|bucks|gbp|pounds?|chf|francs?)"
+# `1,250.00`, `1250`, `12,5`; and what is money without a currency beside it: two decimals, no percentage.
+_MONEY = r"(?:\d{1,3}(?:,\d{3})+(?:\.\d{1,2})?|\d+(?:[.,]\d{1,2})?)(?![\d])"
+_BARE = r"(?<![\w.,-])(?:\d{1,3}(?:,\d{3})+|\d+)\.\d{2}(?![\w.%]|,\d|\s*(?:%|percent|per cent))"
 AMOUNT = re.compile(
-    rf"(?:{_CURRENCY}\s?(\d+(?:[.,]\d{{1,2}})?)|(\d+(?:[.,]\d{{1,2}})?)\s?{_CURRENCY}(?!\w))|(\d+)\s?cents?\b",
+    rf"(?:{_CURRENCY}\s?({_MONEY})|(?<![\d.,])({_MONEY})\s?{_CURRENCY}(?!\w))|(\d+)\s?cents?\b|({_BARE})",
     re.I,
 )
 DATE = re.compile(r"\b(\d{4}-\d{2}-\d{2})\b")
-DAYS = re.compile(r"\b(\d{1,3})\s*days?\b", re.I)
+DAYS = re.compile(r"\b(\d{1,3})\s*(?:(?:more|extra|additional|further|trial|free)\s+){0,2}days?\b", re.I)
 IDENTIFIER = re.compile(
-    r"(?<![\w.@/-])#?([A-Z]{1,6}-?\d{2,12}|[A-Z]{1,4}(?:-[A-Z0-9]+)+|\d{3,12})(?![\w@%]|\.\d|-\w)"
+    r"(?<![\w.@/-])#?([A-Z]{1,6}-?\d{2,12}|[a-z]{2,6}-\d{3,12}|[A-Z]{1,4}(?:-[A-Z0-9]+)+|\d{3,12})(?![\w@%]|\.\d|-\w)"
 )
 SHORT_NUMBER = re.compile(
     r"\b(?P<noun>[A-Za-z]{3,}) #?(?P<number>\d{1,2})(?![\w@%]|[.,:/-]\w)(?= ?(?P<next>[A-Za-z']*))"
 )
+_WISH = "give|cancel|refund|make|tell|send|apply|create|change|track|transfer|block|dispute|upgrade|extend"
 _REASON = re.compile(
-    r"\b(?:because|since)\b[^.!?;]*|,\s*(?:it|they|that|which)\s+"
+    rf"\b(?:because|since)\b(?:(?!\s+(?:and|then|also)\s+(?:please\s+)?(?:{_WISH})\b)[^.!?;])*|"
+    r",\s*(?:it|they|that|which)\s+"
     r"(?:is|was|were|are|has|had|does|did|arrived|came|broke|looks|never|got|got|won't|doesn't|didn't)\b[^.!?;]*",
     re.I,
 )
 _NEXT_WISH = re.compile(
     r"[,.;]?\s+(?:and|then|also)\s+(?:also\s+|then\s+|please\s+)*"
-    r"(?:give|cancel|refund|make|where|what|tell|send|apply|create|i|can|could|change|track)\b",
+    rf"(?:{_WISH}|where|what|i|can|could)\b",
     re.I,
 )
 _TRAILING = re.compile(r"[\s,.!]*\b(?:instead|please|thanks|thank you)?[\s.!,]*$", re.I)
@@ -145,12 +153,15 @@ def cents(text: str) -> list[int]:
     """Amounts of money in order, in cents."""
     found = []
     for match in AMOUNT.finditer(text):
-        whole, after, in_cents = match.groups()
-        if in_cents:
-            found.append(int(in_cents))
-        else:
-            found.append(round(float((whole or after).replace(",", ".")) * 100))
+        before, after, in_cents, bare = match.groups()
+        found.append(int(in_cents) if in_cents else _in_cents(before or after or bare))
     return found
+
+
+def _in_cents(amount: str) -> int:
+    """`1,250.00` and `1,250` have a comma for thousands, `12,50` and `12,5` for decimals."""
+    plain = re.sub(r",(?=\d{3})", "", amount).replace(",", ".")
+    return round(float(plain) * 100)
 
 
 def numbers(text: str) -> list[float]:

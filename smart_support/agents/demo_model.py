@@ -24,12 +24,14 @@ from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
 from smart_support.agents import demo_replies as replies
+from smart_support.agents.demo_manner import Manner, manner_of
 from smart_support.agents.demo_routing import route
 from smart_support.agents.demo_tools import Known, Vocabulary, calls, wishes
 
 MODEL_NAME = "demo"
 NO_MORE = frozenset({"rejected", "expired", "skipped"})
 _REQUEST = re.compile(r"^Your part of the request: (.*)\Z", re.M | re.S)
+_TONE = re.compile(r"^Tone: (.*)$", re.M)
 _GREETING = re.compile(r"^Greeting: (.*)$", re.M)
 DEFAULT_GREETING = "Hello! How can I help?"
 
@@ -83,7 +85,8 @@ def answer(messages: Sequence[BaseMessage], tools: Sequence[Mapping[str, Any]]) 
     """What the rules say next, given the conversation and the tools that are bound."""
     known = [Known.of(tool) for tool in tools]
     if [tool.name for tool in known] == ["route"]:
-        return _message(messages, "", ("route", route(messages, tools[0])))
+        manner = manner_of(_found(_TONE, _system(messages)))
+        return _message(messages, "", ("route", route(messages, tools[0], manner)))
     return _message(messages, *_speak_or_act(messages, known))
 
 
@@ -103,23 +106,29 @@ def _speak_or_act(
     messages: Sequence[BaseMessage], tools: Sequence[Known]
 ) -> tuple[str, tuple[str, dict[str, Any]] | None]:
     """An agent's next step: the next call its part of the request asks for, or what came of them."""
-    system = "\n".join(str(message.text) for message in messages if isinstance(message, SystemMessage))
+    system = _system(messages)
+    manner = manner_of(_found(_TONE, system))
     history = [message for message in messages if not isinstance(message, SystemMessage)]
     request = _request(system, history)
     made, results = _so_far(history)
     if any(_status(result) in NO_MORE for result in results):
-        return replies.of_results(results), None
-    planned, missing = _plan(request, tools, history)
+        return replies.of_results(results, manner), None
+    planned, missing = _plan(request, tools, history, manner)
     if len(made) < len(planned):
         return "", planned[len(made)]
-    said = replies.of_results(results)
+    said = replies.of_results(results, manner)
     if missing:
         return f"{said} {missing}".strip(), None
-    return said or replies.small_talk(request, _found(_GREETING, system) or DEFAULT_GREETING), None
+    greeting = _found(_GREETING, system) or DEFAULT_GREETING
+    return said or replies.small_talk(request, greeting, manner), None
+
+
+def _system(messages: Sequence[BaseMessage]) -> str:
+    return "\n".join(str(message.text) for message in messages if isinstance(message, SystemMessage))
 
 
 def _plan(
-    request: str, tools: Sequence[Known], history: Sequence[BaseMessage]
+    request: str, tools: Sequence[Known], history: Sequence[BaseMessage], manner: Manner
 ) -> tuple[list[tuple[str, dict[str, Any]]], str | None]:
     """All calls that a request asks for, in order, and a question where something is missing."""
     vocabulary = Vocabulary(tools)
@@ -131,7 +140,7 @@ def _plan(
             continue
         arguments, missing = calls(tool, wish, [*before, HumanMessage(request)])
         if missing:
-            return planned, replies.question(missing, tool.words, tool.properties[missing])
+            return planned, replies.question(missing, tool.words, tool.properties[missing], manner)
         planned += [(tool.name, args) for args in arguments if (tool.name, args) not in planned]
     return planned, None
 

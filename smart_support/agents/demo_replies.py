@@ -7,43 +7,52 @@ from typing import Any
 import orjson
 from langchain_core.messages import ToolMessage
 
+from smart_support.agents.demo_manner import Manner
+from smart_support.tools.handoff import ESCALATE
+
 GREETING = re.compile(r"^\W*(hi|hello|hey|good (morning|afternoon|evening|day)|greetings|hola|hallo)\b", re.I)
 ASKS_FOR_HELP = re.compile(r"\b(help|what can you|what do you|how does this)\b", re.I)
 THANKS = re.compile(r"\b(thanks?|thank you|thx|cheers|bye|goodbye|great|perfect|awesome)\b", re.I)
-AGAIN = "If you still want it, ask me again and I will make a new request."
 MAX_LISTED = 8
 
 
-def of_results(results: Sequence[ToolMessage]) -> str:
+def of_results(results: Sequence[ToolMessage], manner: Manner) -> str:
     """What came of an agent's calls, one sentence or more each."""
-    return " ".join(dict.fromkeys(_of_result(result) for result in results))
+    said = " ".join(dict.fromkeys(_of_result(result, manner) for result in results))
+    # Good news is opened; a hand-over has the company's own words, and bad news needs no flourish.
+    good = results and all(_status(result) == "ok" and result.name != ESCALATE for result in results)
+    return f"{manner.opening}{said}" if good else said
 
 
-def _of_result(result: ToolMessage) -> str:
+def _status(result: ToolMessage) -> str:
     artifact = result.artifact if isinstance(result.artifact, Mapping) else {}
-    status = artifact.get("status") or ("error" if result.status == "error" else "ok")
+    return artifact.get("status") or ("error" if result.status == "error" else "ok")
+
+
+def _of_result(result: ToolMessage, manner: Manner) -> str:
+    artifact = result.artifact if isinstance(result.artifact, Mapping) else {}
+    status = _status(result)
     if status == "ok":
         return _of_success(str(result.text), result.name or "tool")
     if artifact.get("as_it_stands"):
         return str(result.text)
     if status in ("rejected", "expired"):
-        return _of_refusal(result, artifact, status)
+        return _of_refusal(
+            result, artifact, manner.expired if status == "expired" else manner.rejected, manner
+        )
     if status == "skipped":
         return f"{_title(result.name)} was skipped and not carried out either."
     return str(result.text)
 
 
-def _of_refusal(result: ToolMessage, artifact: Mapping[str, Any], status: str) -> str:
-    what = _title(result.name)
-    said = f"I'm sorry: a colleague has rejected this ({what.lower()}), so nothing was changed."
-    if status == "expired":
-        said = f"I'm sorry: nobody could decide on this in time ({what.lower()}), so the request has expired."
+def _of_refusal(result: ToolMessage, artifact: Mapping[str, Any], phrase: str, manner: Manner) -> str:
+    said = phrase.format(what=_title(result.name).lower())
     if reason := artifact.get("reason"):
         said += f" The reason given: {reason}"
         said += "" if said.endswith((".", "!", "?")) else "."
     if skipped := artifact.get("skipped"):
         said += f" What was to follow was skipped: {'; '.join(str(item) for item in skipped)}."
-    return f"{said} {AGAIN}"
+    return f"{said} {manner.again}"
 
 
 def _of_success(text: str, name: str) -> str:
@@ -70,23 +79,23 @@ def _line(value: Any) -> str:
     return str(value)[:300]
 
 
-def question(missing: str, tool_words: str, schema: Mapping[str, Any]) -> str:
+def question(missing: str, tool_words: str, schema: Mapping[str, Any], manner: Manner) -> str:
     """One short question for what a tool needs and nobody has said."""
     label = re.sub(r"_(id|no|number|cents)$", "", missing).replace("_", " ")
     if missing.endswith(("_id", "_no", "_number")):
-        return f"Which {label} do you mean? Please tell me its number."
+        return manner.which.format(label=label)
     if options := schema.get("enum"):
         return f"Which {label} should it be: {', '.join(str(option) for option in options[:MAX_LISTED])}?"
-    return f"{tool_words}: what should the {label} be?"
+    return manner.missing.format(tool=tool_words, label=label)
 
 
-def small_talk(request: str, greeting: str) -> str:
+def small_talk(request: str, greeting: str, manner: Manner) -> str:
     """What is said where there is nothing to do."""
     if GREETING.search(request) or ASKS_FOR_HELP.search(request):
         return greeting
     if THANKS.search(request):
-        return "You're welcome. Is there anything else I can do for you?"
-    return f"I found nothing in that which I can do; I go by simple rules and English words. {greeting}"
+        return manner.thanks
+    return f"{manner.unclear} {greeting}"
 
 
 def _title(name: str | None) -> str:

@@ -12,6 +12,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
 from smart_support.agents import demo_language as language
 from smart_support.agents import demo_replies as replies
+from smart_support.agents.demo_manner import Manner
 from smart_support.agents.demo_tools import ENOUGH, Known, Vocabulary, wishes
 
 OPTIONS = 4
@@ -31,7 +32,7 @@ class _Agent:
     tools: tuple[Known, ...]
 
 
-def route(messages: Sequence[BaseMessage], tool: Mapping[str, Any]) -> dict[str, Any]:
+def route(messages: Sequence[BaseMessage], tool: Mapping[str, Any], manner: Manner) -> dict[str, Any]:
     """The arguments of the `route` call for the last thing a customer said."""
     agents = _agents(tool)
     history = [message for message in messages if isinstance(message, (HumanMessage, AIMessage))]
@@ -48,7 +49,7 @@ def route(messages: Sequence[BaseMessage], tool: Mapping[str, Any]) -> dict[str,
             "reason": "It answers that agent's question.",
         }
     if _unclear(text, vocabulary):
-        return _question(text, vocabulary)
+        return _question(text, vocabulary, manner)
     fallback = _fallback(agents)
     return {"targets": [{"agent": fallback, "request": text or "hello"}], "reason": "No other agent fits."}
 
@@ -113,7 +114,7 @@ def _unclear(text: str, vocabulary: Vocabulary) -> bool:
     return bool(language.identifiers(text)) or vocabulary.best(text)[1] > 0
 
 
-def _question(text: str, vocabulary: Vocabulary) -> dict[str, Any]:
+def _question(text: str, vocabulary: Vocabulary, manner: Manner) -> dict[str, Any]:
     mentioned = [mention.value for mention in language.identifiers(text)]
     scored = sorted(vocabulary.tools, key=lambda tool: -vocabulary.score(tool, text or "order"))
     about = f" {mentioned[0]}" if mentioned else ""
@@ -123,7 +124,7 @@ def _question(text: str, vocabulary: Vocabulary) -> dict[str, Any]:
     what = f"about {mentioned[0]}" if mentioned else "for you"
     return {
         "targets": [],
-        "question": f"What would you like me to do {what}?",
+        "question": manner.wish.format(about=what),
         "options": options,
         "reason": "The request does not say what is wanted.",
     }

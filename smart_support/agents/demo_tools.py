@@ -18,6 +18,9 @@ NAME_WEIGHT, DESCRIPTION_WEIGHT = 3.0, 1.0
 ENOUGH = 1.0
 MISSING_ID, FOUND_ID = -2.5, 1.0
 MAX_CALLS = 8
+# Which word stands before a value, by how its name begins: `from_account`, `to_account`, `new_plan`.
+_LEADS = {"from": "from", "source": "from", "to": "to", "target": "to", "new": "to"}
+_EXAMPLE = re.compile(r"\b([A-Z]{2,6})-\d+\b")
 ID_NAME = re.compile(r"(?:^|_)(?:id|number|no|ref|reference|code|key|sku)$|Id$|Number$")
 FREE_TEXT = frozenset(
     [
@@ -86,7 +89,8 @@ class Vocabulary:
     """How telling each word is among a set of tools: one that all share tells nothing."""
 
     def __init__(self, tools: Iterable[Known]) -> None:
-        self.tools = list(tools)
+        # One that several agents have is still one: its words tell no less for it.
+        self.tools = list({tool.name: tool for tool in tools}.values())
         self._in_names = Counter(term for tool in self.tools for term in set(terms(tool.name)))
         self._anywhere = Counter(
             term for tool in self.tools for term in {*terms(tool.name), *terms(tool.description)}
@@ -199,7 +203,7 @@ def _values(
 ) -> list[Any]:
     kind = kind_of(name, part)
     if kind == "enum":
-        return _enum(part["enum"], wish)
+        return _enum(name, part["enum"], wish)
     if kind == "id":
         return _ids(name, part, wish, history, needed=needed)
     if kind == "email":
@@ -244,10 +248,21 @@ def _quantities(kind: str, part: Mapping[str, Any], wish: str) -> list[Any]:
     return [int(value) if whole or value == int(value) else value for value in found]
 
 
-def _enum(options: Sequence[Any], wish: str) -> list[Any]:
+def _enum(name: str, options: Sequence[Any], wish: str) -> list[Any]:
+    """The option that is named; of several, for `from_account` the one that comes after `from`."""
     lowered = wish.lower()
-    named = [option for option in options if str(option).lower().replace("_", " ") in lowered]
-    return sorted(named, key=lambda option: -len(str(option)))[:1]
+    words = {option: str(option).lower().replace("_", " ") for option in options if _hashable(option)}
+    named = sorted((option for option in words if words[option] in lowered), key=lambda one: -len(words[one]))
+    lead = _LEADS.get(name.partition("_")[0])
+    led = [one for one in named if lead and re.search(rf"\b{lead} (?:\w+ )?{re.escape(words[one])}", lowered)]
+    # What comes after the other's word is the other's: "to savings" names no source.
+    other = lead and next(word for word in ("from", "to") if word != lead)
+    free = [one for one in named if not re.search(rf"\b{other} (?:\w+ )?{re.escape(words[one])}", lowered)]
+    return (led or free if lead else named)[:1]
+
+
+def _hashable(option: Any) -> bool:
+    return isinstance(option, str | int | float | bool | None)
 
 
 def _ids(
@@ -257,12 +272,20 @@ def _ids(
         mentions = language.identifiers(text)
         noun = next(iter(terms(name)), "")
         named = [one for one in mentions if one.kind == noun]
-        return [_typed(one, part) for one in (named if named and len(named) < len(mentions) else mentions)]
+        mentions = named if named and len(named) < len(mentions) else mentions
+        return [_typed(one, part) for one in _like_the_examples(mentions, part)]
 
     found = [value for value in of_kind(wish) if value is not None]
     if not found and needed:
         found = _said_before(name, history, of_kind)[:1]
     return list(dict.fromkeys(found))
+
+
+def _like_the_examples(mentions: Sequence[Mention], part: Mapping[str, Any]) -> Sequence[Mention]:
+    """Those that look like the ids a description gives as examples, `CU-1001`; all, where none does."""
+    examples = set(_EXAMPLE.findall(str(part.get("description") or "")))
+    alike = [one for one in mentions if one.value.upper().partition("-")[0] in examples]
+    return alike or mentions
 
 
 def _typed(mention: Mention, part: Mapping[str, Any]) -> Any:

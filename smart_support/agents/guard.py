@@ -62,6 +62,7 @@ class Gatekeeper:
         self._given = {spec.name: frozenset(spec.tools) for spec in team.agents}
         self._limits = {spec.name: spec.writes_per_hour for spec in team.agents}
         self._policy = team.policy
+        self._handing_over = team.personality.escalation_message
         self._registry = registry
         self._gate = gate
 
@@ -226,6 +227,7 @@ class Gatekeeper:
         log.warning("forbidden_by_policy", tool=planned.tool)
         text = f"{words_of(planned.tool)} can't be done here, so nobody was asked."
         text += f" {planned.because}" if planned.because else ""
+        text += f" {self._handing_over}" if planned.escalate else ""
         return await self._told(planned, thread_id, text, kind="policy" if planned.escalate else None)
 
     async def _within_limit(self, planned: PlannedCall, thread_id: str) -> bool:

@@ -153,7 +153,7 @@ def check_tools(team: Team, registry: Registry) -> None:
             if name not in registry:
                 raise ConfigError(
                     f"{team.source}: agent {spec.name!r} is given {name!r}, which is not a tool; "
-                    f"there are: {known}"
+                    f"there are: {known}. Which demo tools there are, SMART_SUPPORT_TEMPLATE says."
                 )
 
 

@@ -10,22 +10,21 @@ from typing import Any
 from smart_support import clock
 from smart_support.errors import ToolRefused
 from smart_support.tools import commerce_rules as rules
-from smart_support.tools.demo_store import DemoStore
+from smart_support.tools.commerce_changes import EFFECT
+from smart_support.tools.demo_toolset import DemoToolset
 from smart_support.tools.money import readable
-from smart_support.tools.registry import Args, Call, Change, Toolset, read, write
+from smart_support.tools.registry import Args, Call, read, write
 
 Row = dict[str, Any]
 ORDERS_SHOWN = 5
 
 
-class CommerceTools(Toolset):
+class CommerceTools(DemoToolset):
     """What an agent can look up and do in the demo shop."""
 
+    business = "shop"
+    effect = EFFECT
     fact_names = (*rules.SHOWN_TO_A_LEAD, "account", "country", "amount_cents")
-
-    def __init__(self, store: DemoStore) -> None:
-        self.store = store
-        self.executor = store.executor
 
     @read
     def get_order_status(self, order_id: str) -> Row:
@@ -253,11 +252,6 @@ class CommerceTools(Toolset):
             }
 
         return self.store.once(call, f"generate_coupon {percent} {valid_days} {email!r}", work)
-
-    def preview(self, method: str, args: Args) -> list[Change]:
-        """What calling `method` would change, found in a transaction that is always rolled back."""
-        trial = Call(thread_id="preview", tool_call_id=clock.new_id())
-        return self.store.try_out(lambda: getattr(self, method)(**args, call=trial))
 
     def state_of(self, args: Args) -> dict[str, Any] | None:
         """What a lead knows of the order when they decide: status, money, address, and its account."""

@@ -1,10 +1,12 @@
-"""What a write to the demo business changed, in words: two snapshots in, `Change`s out. No database here.
+"""What a write to a demo business changed, in words: two snapshots in, `Change`s out. No database here.
 
 Only what a person deciding would look at is told; the moment of a change, new ids and sums that follow
-from other lines are not, so that a preview says exactly what running it later does.
+from other lines are not, so that a preview says exactly what running it later does. What that is for each
+business stands beside its tools, in `*_changes.py`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from smart_support.tools.money import exact
@@ -12,61 +14,64 @@ from smart_support.tools.registry import Change
 
 Row = dict[str, Any]
 Tables = Mapping[str, list[Row]]
-
-SHOWN_TABLES = ("customers", "orders", "refunds", "coupons")
-_NONE = "none"
-_ORDER_FIELDS = {
-    "status": "status",
-    "shipping_address": "shipping address",
-    "discount_percent": "discount",
-    "total_cents": "total",
-}
+NONE = "none"
 
 
-def changes(before: Tables, after: Tables) -> list[Change]:
-    """The lines of an effect, orders first."""
-    return [
-        *_changed_orders(before, after),
-        *_new_refunds(before, after),
-        *_new_coupons(before, after),
-    ]
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """How a business tells what a write changed.
+
+    Attributes:
+        tables: what is compared.
+        told: the lines, from those tables before and after.
+    """
+
+    tables: tuple[str, ...]
+    told: Callable[[Tables, Tables], list[Change]]
 
 
-def _changed_orders(before: Tables, after: Tables) -> Iterator[Change]:
-    was = {row["order_id"]: row for row in before["orders"]}
-    for row in after["orders"]:
-        old = was[row["order_id"]]
-        for column, label in _ORDER_FIELDS.items():
-            if old[column] != row[column]:
-                yield Change(f"order {row['order_id']}", label, _text(old, column), _text(row, column))
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """A table whose rows change.
+
+    Attributes:
+        key: the column that names a row.
+        noun: what a row is called on a card: `order`, which makes `order 1042`.
+        fields: what is told, a label for each column.
+    """
+
+    table: str
+    key: str
+    noun: str
+    fields: Mapping[str, str]
+
+    def changed(self, before: Tables, after: Tables) -> Iterator[Change]:
+        """A line for each told column of each row that is another one now."""
+        was = {row[self.key]: row for row in before[self.table]}
+        for row in after[self.table]:
+            old = was[row[self.key]]
+            for column, label in self.fields.items():
+                if old[column] != row[column]:
+                    yield Change(
+                        f"{self.noun} {row[self.key]}", label, shown(old, column), shown(row, column)
+                    )
 
 
-def _new_refunds(before: Tables, after: Tables) -> Iterator[Change]:
-    orders = {row["order_id"]: row for row in after["orders"]}
-    for row in _added(before, after, "refunds", "refund_id"):
-        order = orders[row["order_id"]]
-        card = f"refund to {order['card_brand']} card ending {order['card_last4']}"
-        yield Change(f"order {row['order_id']}", card, _NONE, exact(row["amount_cents"], order["currency"]))
-
-
-def _new_coupons(before: Tables, after: Tables) -> Iterator[Change]:
-    customers = {row["customer_id"]: row for row in after["customers"]}
-    for row in _added(before, after, "coupons", "code"):
-        holder = customers.get(row["customer_id"])
-        subject = f"new coupon for {holder['email']}" if holder else "new coupon for any customer"
-        yield Change(subject, "discount", _NONE, f"{row['percent']}%")
-        yield Change(subject, "valid", _NONE, f"{row['valid_days']} days")
-
-
-def _added(before: Tables, after: Tables, table: str, key: str) -> Iterator[Row]:
+def added(before: Tables, after: Tables, table: str, key: str) -> Iterator[Row]:
+    """The rows that were not there before."""
     known = {row[key] for row in before[table]}
     return (row for row in after[table] if row[key] not in known)
 
 
-def _text(row: Row, column: str) -> str:
+def shown(row: Row, column: str) -> str:
+    """A value as a person who decides reads it; money in the row's currency."""
     value = row[column]
+    if value is None:
+        return NONE
     if column.endswith("_cents"):
         return exact(value, row["currency"])
     if column.endswith("_percent"):
-        return f"{value}%" if value else _NONE
+        return f"{value}%" if value else NONE
+    if column.endswith("_at"):
+        return str(value)[:10]
     return str(value)

@@ -1,6 +1,7 @@
-"""The demo business's rows in one SQLite file: opened, seeded, written once a key, tried out on a copy.
+"""A demo business's rows in one SQLite file: opened, seeded, written once a key, tried out on a copy.
 
-All work is done in the one thread that `executor` is. What the business allows is not known here.
+All work is done in the one thread that `executor` is. Which business it is, and what it allows, is not
+known here.
 """
 
 import sqlite3
@@ -16,10 +17,8 @@ import orjson
 from smart_support import clock
 from smart_support.errors import ConfigError, ToolRefused
 from smart_support.storage.database import MIGRATIONS, Connection, Row, apply, unapplied
-from smart_support.tools.demo_changes import SHOWN_TABLES, changes
-from smart_support.tools.registry import Call, Change
-
-Tables = dict[str, list[Row]]
+from smart_support.tools.demo_changes import Tables
+from smart_support.tools.registry import Call
 
 # How a transaction begins, is kept and is undone.
 _OUTERMOST = ("BEGIN IMMEDIATE", "COMMIT", "ROLLBACK")
@@ -36,11 +35,15 @@ class DemoStore:
     `read`, `once` and `try_out` are for the owning thread, that is for functions handed to `executor`;
     `dump` and `close` are for everybody else.
 
+    Args:
+        seed_dir: a JSON file of rows for each table, `<table>.json`; `customers` is one of them.
+        business: the folder of migrations that makes its tables.
+
     Raises:
         ConfigError: a new file can't be seeded from `seed_dir`.
     """
 
-    def __init__(self, path: Path, seed_dir: Path) -> None:
+    def __init__(self, path: Path, seed_dir: Path, business: str = "shop") -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.executor = ThreadPoolExecutor(1, thread_name_prefix="demo-store")
         self._raw = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
@@ -49,7 +52,7 @@ class DemoStore:
         self._raw.execute("PRAGMA foreign_keys=ON")
         self._db = Connection(self._raw)
         try:
-            self.executor.submit(self._set_up, seed_dir).result()
+            self.executor.submit(self._set_up, seed_dir, business).result()
         except BaseException:
             self.close()
             raise
@@ -91,15 +94,15 @@ class DemoStore:
             )
             return result
 
-    def try_out(self, work: Callable[[], Any]) -> list[Change]:
-        """What `work` would change, found by doing it in a transaction that is always rolled back.
+    def try_out(self, work: Callable[[], Any], tables: Iterable[str]) -> tuple[Tables, Tables]:
+        """The rows of `tables` before and after `work`, done in a transaction that is always rolled back.
 
         Raises whatever `work` raises.
         """
         with self._transaction(keep=False):
-            before = self._tables(SHOWN_TABLES)
+            before = self._tables(tables)
             work()
-            return changes(before, self._tables(SHOWN_TABLES))
+            return before, self._tables(tables)
 
     def dump(self) -> Tables:
         """Every row of every table, in the order of the primary keys. Not for the owning thread."""
@@ -133,9 +136,9 @@ class DemoStore:
             if not kept and self._raw.in_transaction:
                 self._raw.execute(rollback)
 
-    def _set_up(self, seed_dir: Path) -> None:
+    def _set_up(self, seed_dir: Path, business: str) -> None:
         with self._transaction():
-            for migration in unapplied(self._db, MIGRATIONS / "shop"):
+            for migration in unapplied(self._db, MIGRATIONS / business):
                 apply(self._db, migration)
             if self.read("SELECT 1 FROM customers LIMIT 1"):
                 return

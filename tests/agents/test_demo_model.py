@@ -297,6 +297,72 @@ def test_tools_it_has_never_seen_are_driven_by_their_schemas(
     assert answer.tool_calls[0]["args"].items() >= call[1].items()
 
 
+MOVES = [
+    _function(
+        "move_money",
+        "Move money between two pots.",
+        {
+            "customer_id": {"type": "string", "description": "The customer's number, for example CU-1001."},
+            "from_pot": {"enum": ["daily", "holiday"]},
+            "to_pot": {"enum": ["daily", "holiday"]},
+            "amount_cents": {"type": "integer"},
+        },
+        *("customer_id", "from_pot", "to_pot", "amount_cents"),
+    )
+]
+
+
+@pytest.mark.parametrize(
+    ("said", "source", "target", "cents"),
+    [
+        ("Move 250.00 from daily to holiday of CU-1001", "daily", "holiday", 25_000),
+        ("move €1,250.00 to my holiday pot from the daily one, cu-1001", "daily", "holiday", 125_000),
+        ("for CU-1001 move 1,250 EUR from holiday to daily", "holiday", "daily", 125_000),
+        ("move 12,50 EUR from holiday to daily for CU-1001, not TX-77", "holiday", "daily", 1_250),
+    ],
+)
+def test_direction_amount_and_whose_it_is_are_told_apart(
+    said: str, source: str, target: str, cents: int
+) -> None:
+    answer = DemoChatModel().bind_tools(MOVES).invoke([HumanMessage(said)])
+    assert len(answer.tool_calls) == 1, answer
+    args = answer.tool_calls[0]["args"]
+    assert args["customer_id"].upper() == "CU-1001"
+    assert (args["from_pot"], args["to_pot"], args["amount_cents"]) == (source, target, cents)
+
+
+def test_a_reason_ends_where_the_next_wish_begins(desk: _Desk) -> None:
+    said = "Cancel order 1042 because I ordered it twice and don't need it and refund 25 EUR of 1044"
+    request = desk.route(said)["targets"][0]["request"]
+    args = desk.call("order_actions", request)[1]
+    assert args == {"order_id": "1042", "reason": "I ordered it twice and don't need it"}
+
+
+def test_a_direction_that_is_not_said_is_asked_for() -> None:
+    answer = DemoChatModel().bind_tools(MOVES).invoke([HumanMessage("Move 20 EUR to holiday for CU-1001")])
+    assert answer.tool_calls == []
+    assert answer.text == "Which from pot should it be: daily, holiday?"
+
+
+@pytest.mark.parametrize(
+    ("tone", "thanks", "rejected"),
+    [
+        ("friendly and brief", "You're welcome.", "I'm sorry: a colleague has rejected"),
+        ("formal, never casual", "It was a pleasure", "I regret to inform you"),
+        ("informal", "Anytime!", "Ah, no luck"),
+        ("like a sea captain", "You're welcome.", "I'm sorry: a colleague has rejected"),
+    ],
+)
+def test_the_tone_chooses_the_phrases(tone: str, thanks: str, rejected: str) -> None:
+    system, model = SystemMessage(f"Tone: {tone}"), DemoChatModel().bind_tools(UNSEEN)
+    assert str(model.invoke([system, HumanMessage("thanks")]).text).startswith(thanks)
+    call = {"name": "void_invoice", "args": {"invoice_id": "INV-1"}, "id": "c"}
+    asked = [HumanMessage("void invoice INV-1"), AIMessage("", tool_calls=[call])]
+    said = str(model.invoke([system, *asked, _result("void_invoice", "no", status="rejected")]).text)
+    assert said.startswith(rejected)
+    assert "nothing was changed" in said
+
+
 def _result(name: str, content: Any, **artifact: Any) -> ToolMessage:
     text = content if isinstance(content, str) else json.dumps(content)
     return ToolMessage(text, tool_call_id="c", name=name, artifact={"status": "ok"} | artifact)

@@ -1,4 +1,4 @@
-"""The demo shop in a file of its own, and its tools by name."""
+"""The demo businesses, each in a file of its own, and their tools by name."""
 
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -10,22 +10,34 @@ from smart_support import clock
 from smart_support.settings import ROOT
 from smart_support.tools.commerce import CommerceTools
 from smart_support.tools.demo_store import DemoStore
+from smart_support.tools.demo_toolset import DemoToolset
 from smart_support.tools.registry import Call, Registry, tools_of
 
 SEED = ROOT / "data" / "shop"
 Use = Callable[..., Awaitable[dict[str, Any]]]
 
 
+def seed_of(toolset: type[DemoToolset]) -> Path:
+    """The folder of a business's committed rows."""
+    return ROOT / "data" / toolset.business
+
+
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[DemoStore]:
-    opened = DemoStore(tmp_path / "shop.sqlite", SEED)
+def toolset(request: pytest.FixtureRequest) -> type[DemoToolset]:
+    """The toolset of the module's `TOOLSET`; the shop's where it names none."""
+    return getattr(request.module, "TOOLSET", CommerceTools)
+
+
+@pytest.fixture
+def store(tmp_path: Path, toolset: type[DemoToolset]) -> Iterator[DemoStore]:
+    opened = DemoStore(tmp_path / "demo.sqlite", seed_of(toolset), toolset.business)
     yield opened
     opened.close()
 
 
 @pytest.fixture
-def registry(store: DemoStore) -> Registry:
-    return Registry(tools_of(CommerceTools(store)))
+def registry(store: DemoStore, toolset: type[DemoToolset]) -> Registry:
+    return Registry(tools_of(toolset(store)))
 
 
 @pytest.fixture

@@ -1,5 +1,8 @@
 """The demo store: seeded once, a write is whole or nothing and once a key, a trial leaves no trace."""
 
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -10,9 +13,13 @@ import pytest
 
 from smart_support import clock
 from smart_support.errors import ConfigError, ToolRefused
+from smart_support.tools.commerce import CommerceTools
 from smart_support.tools.demo_store import DemoStore
+from smart_support.tools.demo_toolset import DemoToolset
+from smart_support.tools.fintech import FintechTools
 from smart_support.tools.registry import Call
-from tests.tools.conftest import SEED
+from smart_support.tools.saas import SaasTools
+from tests.tools.conftest import SEED, seed_of
 
 CALL = Call("thread", "call", "key")
 
@@ -85,10 +92,10 @@ def test_a_trial_leaves_no_trace_whether_it_works_or_breaks(store: DemoStore) ->
     def cancel() -> None:
         store.once(CALL, "cancel", lambda: store.execute("UPDATE orders SET status = 'cancelled'") or {})
 
-    shown = _owned(store, lambda: store.try_out(cancel))
-    assert {change.after for change in shown} == {"cancelled"}
+    _, after = _owned(store, lambda: store.try_out(cancel, ("orders",)))
+    assert {row["status"] for row in after["orders"]} == {"cancelled"}
     with pytest.raises(ZeroDivisionError):
-        _owned(store, lambda: store.try_out(lambda: store.once(CALL, "freeze", lambda: _broken(store))))
+        _owned(store, lambda: store.try_out(lambda: store.once(CALL, "freeze", lambda: _broken(store)), ()))
     assert store.dump() == before
 
 
@@ -111,3 +118,12 @@ def test_a_seed_that_can_not_be_used_says_where(tmp_path: Path, text: str | None
     store = DemoStore(tmp_path / "shop.sqlite", SEED)
     assert store.dump()["customers"]
     store.close()
+
+
+@pytest.mark.parametrize("toolset", [CommerceTools, SaasTools, FintechTools])
+def test_the_committed_rows_are_what_make_py_makes(tmp_path: Path, toolset: type[DemoToolset]) -> None:
+    shutil.copy(seed_of(toolset) / "make.py", tmp_path)
+    subprocess.run([sys.executable, str(tmp_path / "make.py")], check=True, capture_output=True)
+    made = {file.name: file.read_bytes() for file in tmp_path.glob("*.json")}
+    assert made
+    assert made == {file.name: file.read_bytes() for file in seed_of(toolset).glob("*.json")}

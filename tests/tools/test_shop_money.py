@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from smart_support import clock
 from smart_support.errors import SmartSupportError
 from smart_support.tools.commerce import CommerceTools
-from smart_support.tools.demo_changes import SHOWN_TABLES, changes
+from smart_support.tools.commerce_changes import EFFECT
 from smart_support.tools.demo_store import DemoStore
 from smart_support.tools.registry import Call, Registry, tools_of
 from tests.tools.conftest import SEED
@@ -108,8 +108,7 @@ class Shop(RuleBasedStateMachine):
         assert self.store.dump() == before
         result = self._run(tool.run(args, call))
         after = self.store.dump()
-        pick = {name: before[name] for name in SHOWN_TABLES}, {name: after[name] for name in SHOWN_TABLES}
-        assert changes(*pick) == shown
+        assert EFFECT.told(before, after) == shown
         if twice:
             assert self._run(tool.run(args, call)) == result
             assert self.store.dump() == after
