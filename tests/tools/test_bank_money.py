@@ -17,9 +17,10 @@ from smart_support.tools.fintech import FintechTools
 from smart_support.tools.registry import Call, Registry, tools_of
 from tests.tools.conftest import seed_of
 
-customers = st.sampled_from(["CU-1001", "CU-1002", "CU-1003", "CU-1004", "CU-1006"])
+# Few, so that one of them comes to the limit of a day: one is rich, one poor, one frozen.
+customers = st.sampled_from(["CU-1001", "CU-1001", "CU-1004", "CU-1006"])
 kinds = st.sampled_from(["checking", "savings"])
-amounts = st.integers(-10, 600_000) | st.sampled_from([1, 90_000, 500_000, 500_001])
+amounts = st.integers(-10, 600_000) | st.sampled_from([1, 450_000, 500_000, 500_001])
 
 
 class Bank(RuleBasedStateMachine):
@@ -44,7 +45,7 @@ class Bank(RuleBasedStateMachine):
         args = {"customer_id": customer, "from_account": source, "to_account": into, "amount_cents": cents}
         self._write("transfer_between_accounts", args, twice)
 
-    @rule(payee=st.integers(4001, 4006), source=kinds, cents=amounts, twice=st.booleans())
+    @rule(payee=st.sampled_from([4001, 4002, 4007]), source=kinds, cents=amounts, twice=st.booleans())
     def to_payee(self, payee: int, source: str, cents: int, twice: bool) -> None:
         args = {"payee_id": f"PAY-{payee}", "from_account": source, "amount_cents": cents}
         self._write("transfer_to_payee", args, twice)
