@@ -1,8 +1,8 @@
-"""What each figure of the dashboard costs, as a ratio to a bare `SELECT count(*)` over the same range.
+"""What each figure of the dashboard costs, as a ratio to one bare scan of the columns that are counted.
 
     python benchmarks/analytics.py [EVENTS]     (default 1,000,000, in a temporary folder)
 
-A count over all of it is answered without a look at the rows, so the cost of one look is printed beside it.
+Then the same while 1,600 events a second are written, and how long a turn waits for its acknowledgement.
 The log is made up: conversations over 90 days in the shapes that occur, in the order of time. Each time is
 the least of several runs on a warm file, so that it says what the work costs and not what else ran.
 """
@@ -21,16 +21,28 @@ import duckdb
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from smart_support import clock
-from smart_support.analytics.metrics import Metrics
+from smart_support.analytics.metrics import Asked, Metrics
 from smart_support.analytics.replay import Replay
 from smart_support.analytics.span import Span, naive, span
+from smart_support.analytics.statements import FIGURES
+from smart_support.events import Message, Record
 from smart_support.storage.event_log import EventLog
 
 DAYS = 90
 EVENTS_A_CONVERSATION = 10.8
 RUNS = 5
-COUNT = "SELECT count(*) AS n FROM events WHERE happened_at >= $since AND happened_at < $until"
-LOOK = "SELECT sum(seq) AS n FROM events WHERE happened_at >= $since AND happened_at < $until"
+LONG_THREAD = "benchmark-long"
+LONG_STEPS = 10_000
+A_SECOND = 1_600
+WRITING_SECONDS = 20
+# Every column that a figure reads, looked at once.
+SCAN = """
+    SELECT max(thread_id), max(turn_id), max(first_seq), max(seq), max(type), max(channel), max(customer_id),
+        max(agent), max(role), max(tool), max(status), max(approval_id), max(outcome), max(decided_by),
+        max(model), sum(input_tokens), sum(output_tokens), sum(cost_usd), sum(duration_ms),
+        sum(first_token_ms), max(error_class), max(policy), max(kind)
+    FROM events WHERE happened_at >= $since AND happened_at < $until
+"""
 
 # A conversation `i`: a read that is answered; for three in five then a write that waits, is decided and
 # runs. Some are escalated, some asked back, some fail. `p` are the places of the events in it.
@@ -127,23 +139,66 @@ async def measure(log: EventLog, asked: Span) -> None:
     metrics, replay = Metrics(log, 1800), Replay(log)
     page, _ = await metrics.conversations(limit=1)
     since = clock.rfc3339(asked.since)
-    bare = await least(lambda: log.query(COUNT, asked.params))
-    print(f"\n{asked.name:24}{'ms':>9}{'ratio':>9}\n{'bare count(*)':24}{bare:9.1f}{1:9.1f}")
+    bare = await least(lambda: log.query(SCAN, asked.params))
+    print(f"\n{asked.name:24}{'ms':>9}{'ratio':>9}\n{'bare scan':24}{bare:9.1f}{1:9.1f}")
     work: dict[str, Callable[[], Awaitable[Any]]] = {
-        "one look at a column": lambda: log.query(LOOK, asked.params)
+        figure: lambda figure=figure: getattr(metrics, figure)(Asked(asked))
+        for figure in FIGURES
+        if hasattr(metrics, figure)
     }
-    work |= {
-        figure: lambda figure=figure: getattr(metrics, figure)(asked)
-        for figure in ("outcomes", "approvals", "agents", "tools", "latency", "usage", "series")
-    }
-    work["analytics, all of these"] = lambda: metrics.analytics(asked.name)
+    work["dashboard, all of these"] = lambda: metrics.analytics(asked.name)
     work["conversations, a page"] = lambda: metrics.conversations(since=since)
     work["conversations, escalated"] = lambda: metrics.conversations(since=since, outcome="escalated")
     work["conversations, a text"] = lambda: metrics.conversations(since=since, q="conversation 123 about")
     work["replay of a thread"] = lambda: replay.steps(page[0]["thread_id"])
+    work["replay, a page of 200"] = lambda: replay.steps(LONG_THREAD, LONG_STEPS // 2, 200)
     for name, run in work.items():
         taken = await least(run)
         print(f"{name:24}{taken:9.1f}{taken / bare:9.1f}")
+
+
+async def long_thread(log: EventLog) -> None:
+    """A conversation of 10,000 steps, the last of which are the newest events there are."""
+    await asyncio.gather(*(log.append(_said(LONG_THREAD, seq)) for seq in range(1, LONG_STEPS + 1)))
+
+
+def _said(thread_id: str, seq: int) -> Record:
+    return Record(thread_id, seq, Message(role="agent", content=f"Step {seq} of it", agent="order_lookup"))
+
+
+async def writing(log: EventLog, waits: list[float]) -> None:
+    """Write as many events a second as a busy team does, and keep how long each burst waited."""
+    burst, began = A_SECOND // 100, time.perf_counter()
+    for number in range(WRITING_SECONDS * 100):
+        await asyncio.sleep(max(0, began + number / 100 - time.perf_counter()))
+        sent = time.perf_counter()
+        last = [log.append(_said(f"busy-{number}", seq)) for seq in range(1, burst + 1)][-1]
+        last.add_done_callback(lambda _, sent=sent: waits.append((time.perf_counter() - sent) * 1000))
+    await last
+
+
+async def under_writing(log: EventLog) -> None:
+    """Print what reading costs while others write, and what that costs them."""
+    metrics, replay, waits = Metrics(log, 1800), Replay(log), []
+    task = asyncio.create_task(writing(log, waits))
+    dashboards, pages = [], []
+    while not task.done():
+        began = time.perf_counter()
+        await metrics.analytics("7d")
+        dashboards.append((time.perf_counter() - began) * 1000)
+        began = time.perf_counter()
+        await replay.steps(LONG_THREAD, LONG_STEPS // 2, 200)
+        pages.append((time.perf_counter() - began) * 1000)
+        await asyncio.sleep(0.5)
+    await task
+    print(f"\nwhile {A_SECOND:,} events a second are written{'p50':>9}{'p99':>9}  ms")
+    for name, times in (("dashboard of 7 days", dashboards), ("replay, a page of 200", pages)):
+        print(f"{name:40}{_part(times, 0.5):9.1f}{_part(times, 0.99):9.1f}")
+    print(f"{'a turn waits for its acknowledgement':40}{_part(waits, 0.5):9.1f}{_part(waits, 0.99):9.1f}")
+
+
+def _part(times: list[float], share: float) -> float:
+    return sorted(times)[min(len(times) - 1, int(share * len(times)))]
 
 
 async def main(events: int) -> None:
@@ -152,8 +207,10 @@ async def main(events: int) -> None:
         path = Path(folder) / "events.duckdb"
         fill(path, events)
         log = EventLog(path)
+        await long_thread(log)
         for name in ("7d", "all"):
             await measure(log, span(name))
+        await under_writing(log)
         log.close()
 
 

@@ -84,9 +84,10 @@ class Metrics:
 
     async def _dashboard(self, asked: Asked) -> dict[str, Any]:
         # One after the other: the log has few readers, and a replay must not wait behind a whole dashboard.
-        outcomes = await self.outcomes(asked)
+        judged_so = await self.outcomes(asked)
         usage = await self.usage(asked)
-        started = outcomes.pop("conversations")
+        started, outcomes = judged_so["conversations"], {name: judged_so[name] for name in OUTCOMES}
+        known, back = judged_so["of_known_customers"], judged_so["reopened"]
         judged = sum(outcomes.values())
         resolved = outcomes["resolved"] + outcomes["resolved_with_approval"]
         cost = usage["cost_usd"]
@@ -100,8 +101,10 @@ class Metrics:
             "resolution_rate": resolved / judged if judged else None,
             "escalation_rate": outcomes["escalated"] / judged if judged else None,
             "escalations": await self.escalations(asked),
-            "reopened": await self.reopened(asked),
-            "turns_to_resolution": await self.effort(asked),
+            "reopened": {"resolved": known, "reopened": back, "rate": back / known if known else None},
+            "turns_to_resolution": dict(
+                zip(("median", "p95"), judged_so["turns"] or [None] * 2, strict=True)
+            ),
             "approvals": await self.approvals(asked),
             "leads": await self.leads(asked),
             "approval_tools": await self.approval_tools(asked),
@@ -119,22 +122,16 @@ class Metrics:
         }
 
     async def outcomes(self, asked: Asked) -> Row:
-        """`conversations` started, and how many of them have each outcome; see `queries/judged.sql`."""
-        return (await self._rows("outcomes", asked, ended_before=self._ended_before()))[0]
+        """`conversations` started, and how many of them have each outcome; see `queries/judged.sql`.
 
-    async def reopened(self, asked: Asked) -> Row:
-        """`resolved` conversations of known customers, how many were `reopened`, and the `rate`."""
-        found = (await self._rows("reopened", asked, ended_before=self._ended_before()))[0]
-        return found | {"rate": found["reopened"] / found["resolved"] if found["resolved"] else None}
+        With them, of those that were resolved: the median and 95th percentile of their `turns`, how many are
+        `of_known_customers`, and how many of these were `reopened`.
+        """
+        return (await self._rows("outcomes", asked, ended_before=self._ended_before()))[0]
 
     async def escalations(self, asked: Asked) -> list[Row]:
         """`escalations` by their `kind`, the most frequent first."""
         return await self._rows("escalations", asked)
-
-    async def effort(self, asked: Asked) -> dict[str, float | None]:
-        """Turns of resolved conversations: `median` and `p95`; null where there are none."""
-        turns = (await self._rows("effort", asked, ended_before=self._ended_before()))[0]["turns"]
-        return dict(zip(("median", "p95"), turns or [None] * 2, strict=True))
 
     async def approvals(self, asked: Asked) -> Row:
         """Approvals asked for by what became of them, and the seconds a human took to decide."""

@@ -1,49 +1,75 @@
 """The Analytics tab's own HTML: figures put plainly, none made up, and no markup from outside."""
 
+from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
-from pages.analytics import cards_html, latest_html
+import pytest
 
-EMPTY: dict[str, Any] = {
-    "conversations": 0,
-    "resolution_rate": None,
-    "escalation_rate": None,
-    "approvals": {
-        "requested": 0,
-        "approved": 0,
-        "rejected": 0,
-        "edited": 0,
-        "expired": 0,
-        "pending": 0,
-        "median_seconds_to_decide": None,
-    },
-    "agents": [],
-    "tools": [],
-    "latency_ms": {"p50": None, "p95": None, "p99": None},
-    "tokens": {"input": 0, "output": 0},
-    "cost_usd": None,
-}
+from pages import figures
+from smart_support.analytics.metrics import Metrics
+from smart_support.analytics.statements import FIGURES, definition
+from smart_support.storage.event_log import EventLog
+
+MEANING = {figure: definition(figure) for figure in FIGURES}
 
 
-def test_where_nothing_happened_no_rate_is_made_up() -> None:
-    html = cards_html(EMPTY)
-    assert html.count("<b>–</b>") == 3
-    assert "None" not in html
+@pytest.fixture
+async def empty(tmp_path: Path) -> AsyncIterator[dict[str, Any]]:
+    """The figures of a log in which nothing has happened."""
+    log = EventLog(tmp_path / "events.duckdb")
+    yield await Metrics(log, 1800).analytics("7d")
+    log.close()
 
 
-def test_figures_are_put_in_units_people_read() -> None:
-    approvals = EMPTY["approvals"] | {"requested": 1200, "median_seconds_to_decide": 150}
-    found = EMPTY | {
+async def test_where_nothing_happened_no_rate_is_made_up(empty: dict[str, Any]) -> None:
+    html = figures.cards(empty, MEANING) + figures.tables(empty, MEANING)
+    assert html.count("<b>–</b>") == 6
+    assert html.count("None in this range") == 5
+    assert "None" not in html.replace("None in this range", "")
+
+
+async def test_figures_are_put_in_units_people_read(empty: dict[str, Any]) -> None:
+    approvals = empty["approvals"] | {"requested": 1200, "median_seconds_to_decide": 150}
+    found = empty | {
         "conversations": 2054,
         "resolution_rate": 0.861,
         "approvals": approvals,
         "latency_ms": {"p50": 15.2, "p95": 2400, "p99": 9000},
         "tokens": {"input": 4_000_000, "output": 123_456},
         "cost_usd": 30.418,
+        "cost_per_conversation_usd": 0.0148,
     }
-    html = cards_html(found)
-    for words in ("2,054", "86%", "1,200", "2 min", "15 ms", "2.4 s", "4.1 M", "$30.42"):
+    html = figures.cards(found, MEANING)
+    for words in ("2,054", "86%", "1,200", "2 min", "15 ms", "2.4 s", "4.1 M", "$30.42", "$0.0148"):
         assert words in html
+
+
+async def test_a_change_says_whether_it_is_welcome(empty: dict[str, Any]) -> None:
+    before = empty | {"conversations": 100, "resolution_rate": 0.5, "escalation_rate": 0.1}
+    now = {"conversations": 150, "resolution_rate": 0.6, "escalation_rate": 0.2, "previous": before}
+    html = figures.cards(empty | now, MEANING)
+    assert 'ss-change" title="Against the time before, as long">▲ 50%<' in html
+    assert "ss-good" in html.split("Resolved")[1].split("To a person")[0]
+    assert "ss-bad" in html.split("To a person")[1].split("Came back")[0]
+    much = empty | {"conversations": 5000, "previous": before}
+    assert "▲ ×50" in figures.cards(much, MEANING)
+
+
+async def test_haste_is_told_apart(empty: dict[str, Any]) -> None:
+    lead = {
+        "approved": 9,
+        "edited": 0,
+        "rejected": 1,
+        "median_seconds": 2.0,
+        "p95_seconds": 4.0,
+        "decided": 10,
+    }
+    quick = lead | {"decided_by": "sam", "hasty": 6, "hasty_share": 0.6}
+    slow = lead | {"decided_by": "dana", "hasty": 1, "hasty_share": 0.1}
+    html = figures.tables(empty | {"leads": [quick, slow]}, MEANING)
+    assert html.count("ss-chip--red") == 1
+    assert "decided_by=sam&amp;since=" in html
 
 
 def test_text_from_outside_is_text() -> None:
@@ -57,7 +83,7 @@ def test_text_from_outside_is_text() -> None:
         "outcome": None,
         "last_at": "2026-11-23T10:00:00Z",
     }
-    html = latest_html([item], {})
+    html = figures.latest([item], {})
     assert "<img" not in html
     assert html.count("&lt;img") == 3
     assert "\u202e" not in html

@@ -64,8 +64,6 @@ page AS MATERIALIZED (
 detail AS (
     SELECT
         thread_id,
-        arg_max(customer_id, seq) AS customer_id,
-        count(*) FILTER (type IN ('message_complete', 'interrupt', 'error')) AS turns,
         sum(cost_usd) AS cost_usd,
         arg_min(payload, seq) FILTER (role = 'customer') ->> '$.content' AS opening
     FROM events

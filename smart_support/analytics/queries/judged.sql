@@ -43,6 +43,8 @@ words AS (
     SELECT
         thread_id,
         min(happened_at) FILTER (first_seq = 1) AS started_at,
+        arg_max(customer_id, seq) AS customer_id,
+        count(*) FILTER (type IN ('message_complete', 'interrupt', 'error')) AS turns,
         max(happened_at) AS last_at,
         bool_or(type = 'escalation') AS escalated,
         bool_or(status = 'ok') AS acted,
@@ -70,6 +72,8 @@ judged AS (
         thread_id,
         started_at,
         last_at,
+        customer_id,
+        turns,
         CASE WHEN waiting THEN 'waiting' WHEN over THEN 'ended' ELSE 'active' END AS status,
         CASE
             WHEN escalated THEN 'escalated'
