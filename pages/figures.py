@@ -218,7 +218,7 @@ def _approval_cards(found: Found, before: Found) -> tuple[_Card, ...]:
             "By policy alone",
             f"{approvals['by_policy']:,}",
             "writes that nobody had to decide",
-            "approvals",
+            "by_policy",
             _change(approvals["by_policy"], earlier.get("by_policy")),
         ),
     )
@@ -243,7 +243,7 @@ def _cost_cards(found: Found, before: Found) -> tuple[_Card, ...]:
             f"{_dollars(cost)}, {_dollars(each)} each"
             if cost is not None
             else "no price known for this model",
-            "usage",
+            "models",
             _change(total, earlier["input"] + earlier["output"] or None),
         ),
         _Card(

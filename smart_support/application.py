@@ -3,8 +3,9 @@
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Any
 
 import aiosqlite
@@ -47,13 +48,15 @@ from smart_support.conversation.erasure import Erasure
 from smart_support.conversation.limits import Limits
 from smart_support.conversation.sessions import SessionManager
 from smart_support.conversation.turns import TurnRunner
-from smart_support.errors import ConfigError, Forbidden, InvalidArguments
+from smart_support.conversation.what_if import MOST_STEPS, Changed, what_if
+from smart_support.errors import ConfigError, Forbidden, InvalidArguments, InvalidRequest
 from smart_support.escalation import Escalations
 from smart_support.net import GuardedClient, parse_allowed_hosts
 from smart_support.openapi_import.jobs import Imports
 from smart_support.openapi_import.mcp_server import McpServers
 from smart_support.openapi_import.store import ImportStore
 from smart_support.openapi_import.vault import Vault
+from smart_support.rehearsal import rehearsal
 from smart_support.settings import ROOT, Settings
 from smart_support.storage.database import StateDatabase
 from smart_support.storage.event_log import EventLog, check_free
@@ -62,7 +65,7 @@ from smart_support.tools.demo_store import DemoStore
 from smart_support.tools.demo_toolset import DemoToolset
 from smart_support.tools.fintech import FintechTools
 from smart_support.tools.handoff import handoff_tool
-from smart_support.tools.registry import Registry, Tool, tools_of
+from smart_support.tools.registry import Registry, Tool, same_types, tools_of
 from smart_support.tools.saas import SaasTools
 
 logger = log.get_logger()
@@ -92,6 +95,7 @@ class Services:
             `escalations`: what they were told.
         metrics, replay, sql_box: figures, recorded conversations, and an admin's own questions to them.
         team, registry: who the agents are, and the tools there are; tools added before the start stay.
+        own_team, own_tools, toolset, demo, model, as_tool: what those are made of; see `rehearsal.py`.
     """
 
     event_log: EventLog
@@ -122,12 +126,14 @@ class Services:
         except ValueError as error:
             raise ConfigError(f"SMART_SUPPORT_ALLOWED_HOSTS: {error}") from None
         self.accounts = Accounts(settings.users_file, settings.api_keys)
-        self._own_team: Team = _NOT_OURS if graph is not None else load_team(settings.agents_path)
-        self.team, self.registry = self._own_team, Registry()
-        self._toolset = _TOOLSETS[settings.template]
+        self.own_team: Team = _NOT_OURS if graph is not None else load_team(settings.agents_path)
+        self.team, self.registry = self.own_team, Registry()
+        self.toolset = _TOOLSETS[settings.template]
         self._graph = graph
-        self._model = None if graph is not None else chat_model or model_named(settings)
+        self.model = None if graph is not None else chat_model or model_named(settings)
+        self.demo: DemoStore | None = None
         self._saver: AsyncSqliteSaver | None = None
+        self.as_tool: Callable[[Tool], Tool] = lambda tool: tool
         self._opened = AsyncExitStack()
 
     def check(self) -> None:
@@ -207,15 +213,26 @@ class Services:
             "started", model=settings.model, agents=len(self.team.agents), tools=len([*self.registry])
         )
 
+    async def what_if(self, thread_id: str, changed: Changed) -> list[dict[str, Any]]:
+        """How a recorded conversation would have gone with another decision; see `conversation/what_if.py`.
+
+        Raises:
+            InvalidRequest: there is no such decision, or the agents are not ours to rehearse with.
+        """
+        if self._graph is not None:
+            raise InvalidRequest("a graph of your own can't be run again on a copy")
+        steps = await self.replay.steps(thread_id, limit=MOST_STEPS)
+        return await what_if(steps, changed, partial(rehearsal, self))
+
     async def close(self) -> None:
         """Let turns end, then close the stores, the last opened first."""
         await self._opened.aclose()
 
     async def _open_own(self, ledger: Ledger) -> tuple[Any, Aside]:
         """The demo business, the imports and the agents of a team of our own."""
-        store = self._store()
+        self.demo = store = self._store()
         self._opened.callback(store.close)
-        self._own_tools = [*self.registry, *self._tools(store)]
+        self.own_tools = [*self.registry, *(self.as_tool(tool) for tool in self._tools(store))]
         client = GuardedClient(parse_allowed_hosts(self.settings.allowed_hosts))
         self._opened.push_async_callback(client.aclose)
         self.imports = Imports(
@@ -225,7 +242,7 @@ class Services:
             mcp=McpServers(self.settings.mcp_servers, parse_allowed_hosts(self.settings.allowed_hosts)),
             max_bytes=self.settings.max_spec_bytes,
             timeout_seconds=self.settings.tool_timeout_seconds,
-            taken=lambda: [tool.name for tool in self._own_tools],
+            taken=lambda: [tool.name for tool in self.own_tools],
             approved=self._use_imported,
         )
         await self.imports.store.fail_left_behind()
@@ -237,13 +254,13 @@ class Services:
     async def _assembled(self) -> tuple[Any, Aside]:
         """The team's graph with all tools that there are now, and the one that only looks."""
         imported = await self.imports.tools()
-        self.registry = Registry([*self._own_tools, *(one.tool for one in imported)])
-        self.team = with_tools(self._own_team, [(one.agent, one.api, one.tool) for one in imported])
+        self.registry = Registry([*self.own_tools, *(one.tool for one in imported)])
+        self.team = with_tools(self.own_team, [(one.agent, one.api, one.tool) for one in imported])
         self._check_team(self.registry)
         self._gatekeeper = Gatekeeper(self.team, self.registry, self._gate)
         looking = Gatekeeper(self.team, self.registry, self._gate, looks_only=True)
-        assert self._model is not None
-        parts = (self.team, self.registry, self._model)
+        assert self.model is not None
+        parts = (self.team, self.registry, self.model)
         beside = build_graph(*parts, looking, self._saver, asks_back=False)
         return build_graph(*parts, self._gatekeeper, self._saver), Aside(beside, self.session_manager)
 
@@ -252,12 +269,12 @@ class Services:
         self._course.use(*await self._assembled())
 
     def _store(self) -> DemoStore:
-        business = self._toolset.business
+        business = self.toolset.business
         return DemoStore(self.settings.data_dir / f"{business}.sqlite", ROOT / "data" / business, business)
 
     def _tools(self, store: DemoStore) -> list[Tool]:
         words = self.team.personality.escalation_message
-        return [*tools_of(self._toolset(store)), handoff_tool(self._escalate, words)]
+        return [*tools_of(self.toolset(store)), handoff_tool(self._escalate, words)]
 
     async def _escalate(self, thread_id: str, reason: str, about: str | None = None) -> bool:
         return await self.escalations.escalate(thread_id, reason, about)
@@ -302,7 +319,7 @@ class Services:
                     f"{verdict.because}".strip()
                 )
             return exact
-        problems = [*jsonschema.Draft202012Validator(_same_types(approval.requested_args)).iter_errors(args)]
+        problems = [*jsonschema.Draft202012Validator(same_types(approval.requested_args)).iter_errors(args)]
         if problems:
             told = "; ".join(item.message[:200] for item in problems)
             raise InvalidArguments(f"{approval.action}: {told}")
@@ -370,26 +387,3 @@ async def _running(work: Any) -> AsyncIterator[None]:
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-
-
-def _same_types(args: Mapping[str, Any]) -> dict[str, Any]:
-    """A schema that takes objects with the same names, each of the same JSON type."""
-    return {
-        "type": "object",
-        "properties": {name: {"type": _json_type(value)} for name, value in args.items()},
-        "required": list(args),
-        "additionalProperties": False,
-    }
-
-
-def _json_type(value: Any) -> str | list[str]:
-    for kind, name in (
-        (bool, "boolean"),
-        (int, "integer"),
-        (float, "number"),
-        (str, "string"),
-        (list, "array"),
-    ):
-        if isinstance(value, kind):
-            return name
-    return "object" if isinstance(value, dict) else ["null", "string", "number", "boolean"]

@@ -22,7 +22,10 @@ const SHAPES = {
     [result(step.content)], duration(step.duration_ms)],
   interrupt: (step) => [["Waits for approval", node("code", {}, step.action)], [text(step.summary), code(step.args)]],
   decision: (step) => [["Decision", chip(step.outcome, OUTCOME[step.outcome])], [
-    node("p", {}, `By ${step.decided_by}`), step.reason ? text(step.reason) : null, step.args ? code(step.args) : null]],
+    node("p", {}, `By ${step.decided_by}`), step.reason ? text(step.reason) : null, step.args ? code(step.args) : null,
+    node("button", { type: "button", class: "ss-button ss-what-if", "data-approval": step.approval_id,
+      "data-decision": step.outcome === "approved" || step.outcome === "edited" ? "reject" : "approve" },
+    step.outcome === "approved" || step.outcome === "edited" ? "What if it had been rejected?" : "What if it had been approved?")]],
   clarification: (step) => [["Question back"], [text(step.question),
     node("ul", {}, step.options.map((option) => node("li", {}, option)))]],
   escalation: (step) => [["Escalation", chip(step.delivered ? "delivered" : "not delivered", step.delivered ? "green" : "amber")],

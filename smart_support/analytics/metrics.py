@@ -85,13 +85,15 @@ class Metrics:
     async def _dashboard(self, asked: Asked) -> dict[str, Any]:
         # One after the other: the log has few readers, and a replay must not wait behind a whole dashboard.
         judged_so = await self.outcomes(asked)
-        usage = await self.usage(asked)
+        models = await self.models(asked)
+        costs = [model["cost_usd"] for model in models if model["cost_usd"] is not None]
         started, outcomes = judged_so["conversations"], {name: judged_so[name] for name in OUTCOMES}
         known, back = judged_so["of_known_customers"], judged_so["reopened"]
         judged = sum(outcomes.values())
         resolved = outcomes["resolved"] + outcomes["resolved_with_approval"]
-        cost = usage["cost_usd"]
+        cost = sum(costs) if costs else None
         turns, first_tokens = await self.latency(asked)
+        approvals, leads, approval_tools = await self.approvals(asked)
         return {
             "range": asked.span.name,
             "since": clock.rfc3339(asked.span.since),
@@ -105,18 +107,18 @@ class Metrics:
             "turns_to_resolution": dict(
                 zip(("median", "p95"), judged_so["turns"] or [None] * 2, strict=True)
             ),
-            "approvals": await self.approvals(asked),
-            "leads": await self.leads(asked),
-            "approval_tools": await self.approval_tools(asked),
+            "approvals": approvals | {"by_policy": await self.by_policy(asked)},
+            "leads": leads,
+            "approval_tools": approval_tools,
             "agents": await self.agents(asked),
             "tools": await self.tools(asked),
             "tool_errors": await self.tool_errors(asked),
             "latency_ms": turns,
             "first_token_ms": first_tokens,
-            "tokens": {"input": usage["input"], "output": usage["output"]},
+            "tokens": {name: sum(model[name] for model in models) for name in ("input", "output")},
             "cost_usd": cost,
             "cost_per_conversation_usd": cost / started if cost is not None and started else None,
-            "models": await self.models(asked),
+            "models": models,
             "hours_saved": await self.saved(asked),
             "series": await self.series(asked),
         }
@@ -133,18 +135,17 @@ class Metrics:
         """`escalations` by their `kind`, the most frequent first."""
         return await self._rows("escalations", asked)
 
-    async def approvals(self, asked: Asked) -> Row:
-        """Approvals asked for by what became of them, and the seconds a human took to decide."""
-        return (await self._rows("approvals", asked))[0]
+    async def approvals(self, asked: Asked) -> tuple[Row, list[Row], list[Row]]:
+        """Approvals asked for, by what became of them and how long that took: all, by lead, and by tool."""
+        rows = await self._rows("approvals", asked)
+        whole = next(row for row in rows if not row["of_tool"] and not row["of_lead"])
+        leads = [_lead(row) for row in rows if row["of_lead"] and row["decided"]]
+        tools = [_approval_tool(row) for row in rows if row["of_tool"]]
+        return _approvals(whole), sorted(leads, key=lambda lead: -lead["decided"]), tools
 
-    async def leads(self, asked: Asked) -> list[Row]:
-        """Decisions by who made them, the most first, and how many of them were `hasty`."""
-        rows = await self._rows("leads", asked)
-        return [row | {"hasty_share": row["hasty"] / row["decided"]} for row in rows]
-
-    async def approval_tools(self, asked: Asked) -> list[Row]:
-        """Approvals by `tool`, the most asked for first."""
-        return await self._rows("approval_tools", asked)
+    async def by_policy(self, asked: Asked) -> int:
+        """Writes that nobody had to decide."""
+        return int((await self._rows("by_policy", asked))[0]["writes"])
 
     async def agents(self, asked: Asked) -> list[Row]:
         """`agent` and the `turns` it took part in, the busiest first."""
@@ -164,10 +165,6 @@ class Metrics:
         turn, first = (found[name] or [None] * 3 for name in ("turn", "first_token"))
         names = ("p50", "p95", "p99")
         return dict(zip(names, turn, strict=True)), dict(zip(names, first, strict=True))
-
-    async def usage(self, asked: Asked) -> Row:
-        """Tokens `input` and `output`, and `cost_usd`, null where no turn's price is known."""
-        return (await self._rows("usage", asked))[0]
 
     async def models(self, asked: Asked) -> list[Row]:
         """`turns`, tokens and `cost_usd` by `model`, the busiest first."""
@@ -258,3 +255,29 @@ def _check(name: str, value: str | None, allowed: tuple[str, ...]) -> None:
 
 def _wire(at: datetime) -> str:
     return clock.rfc3339(at.replace(tzinfo=UTC))
+
+
+def _seconds(row: Row) -> tuple[float | None, float | None]:
+    """The median and the 95th percentile, where a human decided at all."""
+    median, p95 = row["seconds"] or (None, None)
+    return median, p95
+
+
+def _approvals(row: Row) -> Row:
+    names = ("requested", "approved", "rejected", "edited", "expired", "pending")
+    median, p95 = _seconds(row)
+    waited = {"median_seconds_to_decide": median, "p95_seconds_to_decide": p95}
+    return {name: row[name] for name in names} | waited
+
+
+def _lead(row: Row) -> Row:
+    names = ("decided_by", "decided", "approved", "edited", "rejected")
+    median, p95 = _seconds(row)
+    haste = {"hasty": row["hasty"], "hasty_share": row["hasty"] / row["decided"]}
+    return {name: row[name] for name in names} | {"median_seconds": median, "p95_seconds": p95} | haste
+
+
+def _approval_tool(row: Row) -> Row:
+    names = ("tool", "requested", "approved", "edited", "rejected", "expired")
+    median, p95 = _seconds(row)
+    return {name: row[name] for name in names} | {"median_seconds": median, "p95_seconds": p95}

@@ -7,11 +7,14 @@ from pathlib import Path
 FOLDER = Path(__file__).parent / "queries"
 # Figures that a reader may ask the meaning of; the rest are parts of these.
 FIGURES = (
-    *("outcomes", "reopened", "escalations", "effort", "approvals", "leads", "approval_tools"),
-    *("agents", "tools", "tool_errors", "latency", "usage", "models", "saved", "series"),
+    *("outcomes", "reopened", "escalations", "effort", "approvals", "leads", "approval_tools", "by_policy"),
+    *("agents", "tools", "tool_errors", "latency", "models", "saved", "series"),
 )
 # Figures that are found on the way to another, at the cost of one.
-_TOGETHER = {"effort": "outcomes", "reopened": "outcomes"}
+_TOGETHER = {
+    **dict.fromkeys(("effort", "reopened"), "outcomes"),
+    **dict.fromkeys(("leads", "approval_tools"), "approvals"),
+}
 
 
 @cache

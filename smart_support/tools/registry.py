@@ -310,3 +310,26 @@ class Registry:
 
     def __contains__(self, name: str) -> bool:
         return name in self._tools
+
+
+def same_types(args: Mapping[str, Any]) -> dict[str, Any]:
+    """A schema that takes objects with the same names, each of the same JSON type."""
+    return {
+        "type": "object",
+        "properties": {name: {"type": _json_type(value)} for name, value in args.items()},
+        "required": list(args),
+        "additionalProperties": False,
+    }
+
+
+def _json_type(value: Any) -> str | list[str]:
+    for kind, name in (
+        (bool, "boolean"),
+        (int, "integer"),
+        (float, "number"),
+        (str, "string"),
+        (list, "array"),
+    ):
+        if isinstance(value, kind):
+            return name
+    return "object" if isinstance(value, dict) else ["null", "string", "number", "boolean"]

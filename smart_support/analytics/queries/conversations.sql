@@ -64,6 +64,7 @@ page AS MATERIALIZED (
 detail AS (
     SELECT
         thread_id,
+        arg_max(customer_id, seq) AS customer_id,
         sum(cost_usd) AS cost_usd,
         arg_min(payload, seq) FILTER (role = 'customer') ->> '$.content' AS opening
     FROM events
@@ -88,7 +89,7 @@ speakers AS (
 )
 SELECT
     page.thread_id,
-    customer_id,
+    detail.customer_id,
     started_at,
     last_at,
     turns,

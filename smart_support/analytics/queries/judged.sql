@@ -43,7 +43,7 @@ words AS (
     SELECT
         thread_id,
         min(happened_at) FILTER (first_seq = 1) AS started_at,
-        arg_max(customer_id, seq) AS customer_id,
+        any_value(customer_id) AS customer_id,
         count(*) FILTER (type IN ('message_complete', 'interrupt', 'error')) AS turns,
         max(happened_at) AS last_at,
         bool_or(type = 'escalation') AS escalated,

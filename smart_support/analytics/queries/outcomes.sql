@@ -13,10 +13,12 @@ resolved AS MATERIALIZED (
     SELECT * FROM known WHERE started_at < $until AND outcome IN ('resolved', 'resolved_with_approval')
 ),
 back AS (
-    SELECT count(DISTINCT resolved.thread_id) AS reopened
+    -- The first conversation of the same customer after each.
+    SELECT count(*) AS reopened
     FROM resolved
-    JOIN known AS later USING (customer_id)
-    WHERE later.started_at > resolved.last_at AND later.started_at <= resolved.last_at + INTERVAL 7 DAY
+    ASOF JOIN known AS later
+        ON resolved.customer_id = later.customer_id AND resolved.last_at < later.started_at
+    WHERE later.started_at <= resolved.last_at + INTERVAL 7 DAY
 )
 SELECT
     count(*) AS conversations,

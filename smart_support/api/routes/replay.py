@@ -1,15 +1,17 @@
 """`/replay`: one recorded conversation, step by step."""
 
 import re
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import PlainTextResponse, Response
+from pydantic import BaseModel, Field
 
 from smart_support.analytics.test_case import as_test
-from smart_support.api.dependencies import services, user
+from smart_support.api.dependencies import lead, services, user
 from smart_support.api.envelope import answer
 from smart_support.auth import User
+from smart_support.conversation.what_if import Changed
 
 router = APIRouter(tags=["replay"])
 MOST = 5_000  # steps of a conversation that becomes a test
@@ -40,3 +42,19 @@ async def as_test_file(
     name = re.sub(r"[^a-z0-9]+", "_", thread_id.lower()).strip("_")[:60] or "conversation"
     headers = {"Content-Disposition": f'attachment; filename="test_{name}.py"'}
     return PlainTextResponse(source, 200, headers, "text/x-python; charset=utf-8")
+
+
+class AnotherDecision(BaseModel):
+    """What to try instead of what was decided."""
+
+    approval_id: str = Field(max_length=200)
+    decision: Literal["approve", "reject", "edit"]
+    reason: str | None = Field(None, max_length=2000)
+    args: dict[str, Any] | None = None
+
+
+@router.post("/replay/{thread_id}/what-if", dependencies=[Depends(lead)])
+async def what_if(thread_id: str, other: AnotherDecision, services: Any = Depends(services)) -> Response:
+    """How it would have gone: the steps, each `same`, only `then` or only `now`. Nothing real is touched."""
+    changed = Changed(other.approval_id, other.decision, other.reason, other.args)
+    return answer(await services.what_if(thread_id, changed))

@@ -1,0 +1,41 @@
+"""A second set of services beside the running ones, to try something on: the same agents, and no way out.
+
+Its folder is its own, its demo business a copy, and what would reach another system gives what was recorded.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fastapi import FastAPI
+
+from smart_support.analytics.replay import Replay
+from smart_support.conversation.turns import TurnRunner
+from smart_support.conversation.what_if import Recorded, RecordedModel
+
+if TYPE_CHECKING:
+    from smart_support.application import Services
+
+
+@asynccontextmanager
+async def rehearsal(
+    services: "Services", folder: Path, recorded: Recorded
+) -> AsyncIterator[tuple[TurnRunner, Replay]]:
+    """Turns that nobody else sees, and what they record; gone with the context."""
+    alone = {"data_dir": folder, "escalation_webhook_url": "", "allowed_hosts": "", "mcp_servers": {}}
+    alone |= {"keep_days": 0, "rate_limit": "100000/1s", "session_ttl_seconds": 3600}
+    assert services.demo is not None
+    services.demo.copy_to(folder / f"{services.toolset.business}.sqlite")
+    embedded = services.settings.model == "demo"
+    model = services.model if embedded else RecordedModel.of(recorded.steps)
+    inner = type(services)(services.settings.model_copy(update=alone), chat_model=model)
+    inner.own_team = inner.team = services.team
+    inner.as_tool = recorded.own
+    own = {tool.name for tool in services.own_tools}
+    inner.registry.add(*(recorded.outside(tool) for tool in services.registry if tool.name not in own))
+    try:
+        await inner.open(FastAPI())
+        yield inner.turns, inner.replay
+    finally:
+        await inner.close()

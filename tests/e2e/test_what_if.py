@@ -1,0 +1,93 @@
+"""What if it had been decided otherwise: run again on a copy, and nothing real is touched."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from langchain_core.messages import AIMessage, ToolMessage
+
+from smart_support import Settings, clock, create_app
+from tests.harness import AppProcess, LocalApp, ScriptedModel
+
+
+def _what_if(app: AppProcess, thread_id: str, approval_id: str, decision: str, **more: Any) -> Any:
+    body = {"approval_id": approval_id, "decision": decision, **more}
+    return app.post(f"/replay/{thread_id}/what-if", body)
+
+
+def _marked(difference: list[dict[str, Any]], mark: str) -> list[tuple[str, str]]:
+    told = ("status", "outcome", "content", "tool")
+    return [
+        (step["type"], next((str(step[name]) for name in told if step.get(name)), ""))
+        for step in difference
+        if step["mark"] == mark
+    ]
+
+
+def test_a_rejected_write_would_have_run_and_still_has_not(server: AppProcess, take_order: Any) -> None:
+    order, thread_id = take_order("processing"), "what-if-rejected"
+    server.post("/chat", {"thread_id": thread_id, "message": f"Where is my order {order}?"})
+    asked = server.post("/chat", {"thread_id": thread_id, "message": f"cancel order {order}"}).json()["data"]
+    approval_id = asked["approval"]["approval_id"]
+    server.post(f"/approvals/{approval_id}/decision", {"decision": "reject", "reason": "packed already"})
+    server.post("/chat", {"thread_id": thread_id, "message": "thank you"})
+    before = server.get(f"/replay/{thread_id}")
+    difference = _what_if(server, thread_id, approval_id, "approve").json()["data"]
+    assert ("decision", "rejected") in _marked(difference, "then")
+    assert ("decision", "approved") in _marked(difference, "now")
+    assert ("tool_result", "rejected") in _marked(difference, "then")
+    assert ("tool_result", "ok") in _marked(difference, "now")
+    assert any(kind == "message" and "is cancelled" in words for kind, words in _marked(difference, "now"))
+    assert ("tool_result", "ok") in _marked(difference, "same")
+    assert server.get(f"/replay/{thread_id}") == before
+    assert server.get("/approvals", status="pending") == []
+    status = server.post("/chat", {"thread_id": "after", "message": f"Where is my order {order}?"})
+    assert "processing" in status.json()["data"]["reply"]
+
+
+def test_an_approved_write_would_not_have_run(server: AppProcess, take_order: Any) -> None:
+    order, thread_id = take_order("processing"), "what-if-approved"
+    asked = server.post("/chat", {"thread_id": thread_id, "message": f"cancel order {order}"}).json()["data"]
+    approval_id = asked["approval"]["approval_id"]
+    server.post(f"/approvals/{approval_id}/decision", {"decision": "approve"})
+    server.post("/chat", {"thread_id": thread_id, "message": "thank you"})
+    refused = _what_if(server, thread_id, approval_id, "approve")
+    assert (refused.status_code, refused.json()["error"]["code"]) == (422, "invalid_request")
+    assert _what_if(server, thread_id, "nobody", "reject").status_code == 422
+    assert _what_if(server, "no-thread", approval_id, "reject").status_code == 404
+    difference = _what_if(server, thread_id, approval_id, "reject", reason="too late").json()["data"]
+    assert ("tool_result", "ok") in _marked(difference, "then")
+    assert ("tool_result", "rejected") in _marked(difference, "now")
+    assert any("too late" in str(step.get("reason")) for step in difference if step["mark"] == "now")
+
+
+@pytest.fixture
+def asked() -> list[str]:
+    return []
+
+
+def test_a_language_model_is_not_asked_again(data_dir: Path, asked: list[str]) -> None:
+    def script(messages: list[Any], tools: list[Any]) -> AIMessage:
+        asked.append(str(messages[-1].content))
+        if [tool["function"]["name"] for tool in tools] == ["route"]:
+            call = {"targets": [{"agent": "order_actions", "request": "x"}], "reason": "r"}
+            return AIMessage("", tool_calls=[{"name": "route", "args": call, "id": clock.new_id()}])
+        if isinstance(messages[-1], ToolMessage):
+            return AIMessage("I have done what I could.")
+        call = {"name": "cancel_order", "args": {"order_id": "1042"}, "id": clock.new_id()}
+        return AIMessage("One moment.", tool_calls=[call])
+
+    settings = Settings(data_dir=data_dir, model="openai:unreachable")
+    with LocalApp(create_app(settings, chat_model=ScriptedModel(script=script))) as app:
+        said = {"thread_id": "t", "message": "cancel it"}
+        approval = app.request("POST", "/chat", json=said).json()["data"]["approval"]
+        path = f"/approvals/{approval['approval_id']}/decision"
+        app.request("POST", path, json={"decision": "approve"})
+        app.request("POST", "/chat", json={"thread_id": "t", "message": "cancel it again"})
+        times = len(asked)
+        body = {"approval_id": approval["approval_id"], "decision": "reject", "reason": "no"}
+        answer = app.request("POST", "/replay/t/what-if", json=body).json()
+        assert len(asked) == times
+    now = [step for step in answer["data"] if step["mark"] == "now"]
+    assert any("would have to be asked" in str(step.get("content")) for step in now)
+    assert ("message", "One moment.") in _marked(answer["data"], "same")
