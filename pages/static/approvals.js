@@ -2,6 +2,7 @@
 // The forms on a card are in approval_forms.js; the connection is shell.js's.
 
 import { showActions, showSettled } from "./approval_forms.js";
+import { effectLines } from "./effect.js";
 import { escalations } from "./escalations.js";
 import { makeBatch } from "./queue_batch.js";
 import { holder, makeHistory, toggleClaim } from "./queue_desk.js";
@@ -93,16 +94,6 @@ function changedLines(changed) {
   return node("div", { class: "ss-changed" },
     node("b", {}, "Approved before, but since then this has changed. Nothing was done; please look again."),
     effectLines(changed.map((line) => ({ ...line, field: words(line.field).toLowerCase() })), "What has changed"));
-}
-
-function effectLines(effect, label) {
-  if (!Array.isArray(effect) || effect.length === 0) return null;
-  return node("ul", { class: "ss-effect", "aria-label": label }, effect.map((line) =>
-    node("li", {},
-      node("span", { class: "ss-muted" }, [line.subject, line.field].filter(Boolean).join(" · ")),
-      node("span", { class: "ss-change" },
-        node("s", {}, line.before || "none"), node("span", { "aria-label": "becomes" }, "→"),
-        node("b", {}, line.after || "none")))));
 }
 
 function argumentGrid(args) {

@@ -1,6 +1,7 @@
 // The Replay tab: conversations at the left, the steps of the chosen one at the right. How one step looks is
 // in replay_steps.js.
 
+import { effectLines } from "./effect.js";
 import { now, on, onTab, register, tell } from "./shell.js";
 import { ago, node, visible, words } from "./text.js";
 import { makeStep } from "./replay_steps.js";
@@ -151,11 +152,23 @@ function show(steps, { again }) {
   part.stepper.hidden = false;
   tell("replay_shown", { threadId: shown.threadId, steps });
   part.slider.max = String(steps.length);
+  showEffects(shown.threadId);
   goTo(again ? shown.place : 0, { scroll: false });
   // Looked at again: whoever opens the tab keeps the place and the focus they had.
   if (again) return;
   if (matchMedia("(max-width: 860px)").matches) part.steps.scrollIntoView({ block: "start" });
   part.steps.focus({ preventScroll: true });
+}
+
+/** Cards say what would change; the record of the conversation does not, that of the approval does. */
+async function showEffects(threadId) {
+  for (const [place, step] of shown.steps.entries()) {
+    if (step.type !== "interrupt") continue;
+    const approval = await fetched(`/approvals/${encodeURIComponent(step.approval_id)}`).catch(() => null);
+    if (shown.threadId !== threadId) return;
+    const lines = effectLines(approval?.data.effect, "What it said would change");
+    if (lines) shown.elements[place].querySelector(".ss-said").after(lines);
+  }
 }
 
 function goTo(place, { scroll = true } = {}) {

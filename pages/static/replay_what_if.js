@@ -5,13 +5,14 @@ import { asked } from "./rest.js";
 import { node, words } from "./text.js";
 
 const MARKS = { same: "as it was", then: "only then", now: "only now" };
+const KINDS = { interrupt: "Waits for approval", route: "Router", tool_result: "Result" };
 let threadId = null;
 on("replay_shown", (shown) => { threadId = shown.threadId; });
 
 function told(step) {
   const said = step.content ?? step.summary ?? step.reason ?? step.message ?? (step.args ? JSON.stringify(step.args) : "");
   const what = [step.tool ?? step.action, step.status ?? step.outcome].filter(Boolean).map(words).join(", ");
-  const kind = step.type === "message" ? (step.role === "customer" ? "Customer" : "Agent") : words(step.type);
+  const kind = step.type === "message" ? (step.role === "customer" ? "Customer" : "Agent") : KINDS[step.type] ?? words(step.type);
   return node("li", { class: `ss-would ss-would--${step.mark}` }, node("small", {}, MARKS[step.mark]),
     node("b", {}, what ? `${kind}: ${what}` : kind), node("span", {}, String(said)));
 }

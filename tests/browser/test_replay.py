@@ -112,3 +112,19 @@ def test_the_stepper_stays_and_the_place_is_kept(server: AppProcess, told: str, 
         page.get_by_role("tab", name="Replay").click()
     expect(page.locator(".ss-step")).to_have_count(count)
     expect(place).to_have_text(f"Step {count - 1} of {count}")
+
+
+def test_a_card_is_seen_as_it_looked_and_another_decision_is_tried(
+    server: AppProcess, told: str, open_window: Window
+) -> None:
+    page = open_window(server.url)
+    page.goto(f"{server.url}/?thread=replay-{told}#replay")
+    page.reload()
+    effect = page.locator(".ss-step--interrupt .ss-effect").first
+    expect(effect).to_contain_text("processing")
+    expect(effect).to_contain_text("cancelled")
+    page.get_by_role("button", name="What if it had been approved?").click()
+    answer = page.get_by_role("region", name="What if")
+    expect(answer.locator(".ss-would--now", has_text="Decision: Approved")).to_be_visible()
+    expect(answer.locator(".ss-would--then", has_text="packed already").first).to_be_visible()
+    assert server.get("/approvals", status="pending") == []
