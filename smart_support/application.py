@@ -46,6 +46,7 @@ from smart_support.conversation.broadcast import Broadcast
 from smart_support.conversation.course import Course
 from smart_support.conversation.erasure import Erasure
 from smart_support.conversation.limits import Limits
+from smart_support.conversation.meters import Meters
 from smart_support.conversation.sessions import SessionManager
 from smart_support.conversation.turns import TurnRunner
 from smart_support.conversation.what_if import MOST_STEPS, Changed, what_if
@@ -93,6 +94,7 @@ class Services:
         turns: say, decide, follow; `erasure`: take off the record.
         approvals: what waits or waited for a human; `desk`: how they work on it together;
             `escalations`: what they were told.
+        meters: what a monitor reads of this process.
         metrics, replay, sql_box: figures, recorded conversations, and an admin's own questions to them.
         team, registry: who the agents are, and the tools there are; tools added before the start stay.
         own_team, own_tools, toolset, demo, model, as_tool: what those are made of; see `rehearsal.py`.
@@ -109,6 +111,7 @@ class Services:
     imports: Imports
     turns: TurnRunner
     erasure: Erasure
+    meters: Meters
     metrics: Metrics
     replay: Replay
     sql_box: SqlBox
@@ -162,7 +165,8 @@ class Services:
         self.state = StateDatabase(folder / "state.sqlite")
         self._opened.callback(self.state.close)
         self.escalations = Escalations(self.state, settings)
-        self.event_log = EventLog(folder / "events.duckdb")
+        self.meters = Meters()
+        self.event_log = EventLog(folder / "events.duckdb", self.meters.count)
         self._opened.callback(self.event_log.close)
         self.session_manager = SessionManager(self.state, settings.session_ttl_seconds)
         app.state.session_manager = self.session_manager

@@ -71,7 +71,9 @@ class EventLog:
 
     _writing: duckdb.DuckDBPyConnection
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, seen: Callable[[Record], None] = lambda record: None) -> None:
+        """`seen` is called with each record that is handed in, before it is durable."""
+        self._seen = seen
         path.parent.mkdir(parents=True, exist_ok=True)
         self._path = path
         file_for(path).unlink(missing_ok=True)
@@ -91,7 +93,13 @@ class EventLog:
         Returns:
             A future that is done once the record is durable, or holds `StorageFailed`.
         """
+        self._seen(record)
         return self._hand_in(record)
+
+    @property
+    def waiting(self) -> int:
+        """How many records the writer has not taken yet."""
+        return self._queue.qsize()
 
     async def erase(self, thread_ids: Sequence[str]) -> None:
         """Delete all records of these threads. Their bytes leave the file with `compact`."""

@@ -11,6 +11,7 @@ from smart_support.api.routes.conversations import router as conversations_route
 from smart_support.api.routes.customers import router as customers_routes
 from smart_support.api.routes.escalations import router as escalations_routes
 from smart_support.api.routes.health import router as health_routes
+from smart_support.api.routes.metrics import router as metrics_routes
 from smart_support.api.routes.openapi import router as openapi_routes
 from smart_support.api.routes.replay import router as replay_routes
 
@@ -18,7 +19,7 @@ router = APIRouter(prefix="/api/v1")
 for resource in (
     *(health_routes, chat_routes, conversations_routes, replay_routes),
     *(approvals_routes, escalations_routes, analytics_routes, agents_routes, openapi_routes),
-    customers_routes,
+    *(customers_routes, metrics_routes),
 ):
     router.include_router(resource)
 

@@ -1,0 +1,18 @@
+"""`/metrics`: what a monitor reads, in the text format of Prometheus; bare, without the envelope."""
+
+from typing import Any
+
+from fastapi import APIRouter, Depends
+from fastapi.responses import PlainTextResponse, Response
+
+from smart_support.api.dependencies import lead, services
+from smart_support.conversation.meters import CONTENT_TYPE_LATEST
+
+router = APIRouter(tags=["health"], dependencies=[Depends(lead)])
+
+
+@router.get("/metrics", response_class=PlainTextResponse)
+async def metrics(services: Any = Depends(services)) -> Response:
+    """Turns, tokens, times, decisions and failures since this process began, and what waits now."""
+    text = await services.meters.text(services.state, services.event_log.waiting)
+    return Response(text, media_type=CONTENT_TYPE_LATEST)
