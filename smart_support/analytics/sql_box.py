@@ -17,6 +17,8 @@ from smart_support.storage.event_log import EventLog
 SECONDS = 5.0
 MAX_ROWS = 10_000
 MAX_SQL_CHARS = 20_000
+# Nested in each other they keep the parser busy for minutes, and it can't be interrupted.
+MAX_BRACKETS = 200
 _TABLE = "events"
 _SOURCES = {"BASE_TABLE", "JOIN", "SUBQUERY", "TABLE_FUNCTION", "EMPTY", "EXPRESSION_LIST", "PIVOT"}
 _NODES = {"SELECT_NODE", "SET_OPERATION_NODE", "CTE_NODE", "RECURSIVE_CTE_NODE"}
@@ -78,6 +80,8 @@ class SqlBox:
             raise InvalidRequest(
                 f"sql: give one SELECT over {_TABLE}, of at most {MAX_SQL_CHARS:,} characters"
             )
+        if sum(map(sql.count, "([{")) > MAX_BRACKETS:
+            raise InvalidRequest(f"sql: it has more than {MAX_BRACKETS} brackets; ask something simpler")
         if not self._functions:
             found = await self._log.query(_FUNCTIONS)
             self._functions = frozenset(row["name"] for row in found) - _UNWANTED

@@ -83,11 +83,11 @@ async def app(data_dir: Path) -> AsyncIterator[tuple[LocalApp, _Finds]]:
     services = made.state.services
     own = services._tools
     services._tools = lambda shop: [*own(shop), *_tools()]
-    team = services._own_team
+    team = services.own_team
     lookup = team.agents[0].model_copy(
         update={"tools": (*team.agents[0].tools, *(tool.name for tool in _tools()))}
     )
-    services._own_team = type(team)(
+    services.own_team = type(team)(
         team.company, team.personality, (lookup, *team.agents[1:]), team.fallback, team.source
     )
     with LocalApp(made) as running:

@@ -82,6 +82,9 @@ async def test_a_question_is_answered(box: SqlBox, sql: str, rows: list[list[obj
         "",
         "SELECT no_such_column FROM events",
         "(" * 9000,
+        "SELECT " + "-" * 9001 + "1",
+        "SELECT " + "NOT " * 4000,
+        "SELECT CASE WHEN 1 THEN " * 400,
     ],
 )
 async def test_what_is_no_question_to_the_log_is_refused(box: SqlBox, event_log: EventLog, sql: str) -> None:

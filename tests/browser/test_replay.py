@@ -127,4 +127,4 @@ def test_a_card_is_seen_as_it_looked_and_another_decision_is_tried(
     answer = page.get_by_role("region", name="What if")
     expect(answer.locator(".ss-would--now", has_text="Decision: Approved")).to_be_visible()
     expect(answer.locator(".ss-would--then", has_text="packed already").first).to_be_visible()
-    assert server.get("/approvals", status="pending") == []
+    assert server.pending(f"replay-{told}") == server.pending("what-if") == []

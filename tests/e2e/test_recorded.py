@@ -1,5 +1,6 @@
 """A conversation becomes a test of this suite, and the test holds."""
 
+import asyncio
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -38,10 +39,11 @@ async def test_a_conversation_is_saved_as_a_test_that_passes(server: AppProcess,
     assert found.headers["content-disposition"] == 'attachment; filename="test_to_be_recorded.py"'
     source = found.text
     assert source.count("'generate_coupon'") == 4
-    (folder / "test_to_be_recorded.py").write_text(source)
-    assert _passes(folder)
-    (folder / "test_to_be_recorded.py").write_text(source.replace("'ok'", "'error'"))
-    assert not _passes(folder)
+    (folder / "test_as_it_was.py").write_text(source)
+    (folder / "test_otherwise.py").write_text(source.replace("'ok'", "'error'"))
+    ran = await asyncio.to_thread(_ran, folder)
+    assert "1 failed, 1 passed" in ran
+    assert "FAILED tests/recorded/test_otherwise.py" in ran
 
 
 def test_what_can_not_be_repeated_is_told(server: AppProcess) -> None:
@@ -52,6 +54,6 @@ def test_what_can_not_be_repeated_is_told(server: AppProcess) -> None:
     assert httpx.get(f"{server.url}/api/v1/replay/nobody/test").status_code == 404
 
 
-def _passes(folder: Path) -> bool:
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(folder)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, check=False).returncode == 0
+def _ran(folder: Path) -> str:
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", str(folder)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, check=False, text=True).stdout

@@ -32,6 +32,7 @@ def test_a_rejected_write_would_have_run_and_still_has_not(server: AppProcess, t
     server.post(f"/approvals/{approval_id}/decision", {"decision": "reject", "reason": "packed already"})
     server.post("/chat", {"thread_id": thread_id, "message": "thank you"})
     before = server.get(f"/replay/{thread_id}")
+    waited = server.get("/approvals", status="pending", limit=100)
     difference = _what_if(server, thread_id, approval_id, "approve").json()["data"]
     assert ("decision", "rejected") in _marked(difference, "then")
     assert ("decision", "approved") in _marked(difference, "now")
@@ -40,7 +41,7 @@ def test_a_rejected_write_would_have_run_and_still_has_not(server: AppProcess, t
     assert any(kind == "message" and "is cancelled" in words for kind, words in _marked(difference, "now"))
     assert ("tool_result", "ok") in _marked(difference, "same")
     assert server.get(f"/replay/{thread_id}") == before
-    assert server.get("/approvals", status="pending") == []
+    assert server.get("/approvals", status="pending", limit=100) == waited
     status = server.post("/chat", {"thread_id": "after", "message": f"Where is my order {order}?"})
     assert "processing" in status.json()["data"]["reply"]
 

