@@ -8,7 +8,7 @@ import gradio as gr
 
 from pages import figures, plots
 from pages.who import asking
-from smart_support.analytics.filters import CHANNELS, Filters
+from smart_support.analytics.filters import CHANNELS, About, Filters
 from smart_support.analytics.statements import FIGURES, definition
 from smart_support.auth import Role
 from smart_support.errors import SmartSupportError
@@ -41,7 +41,9 @@ def build(services: "Services", tab: gr.Tab) -> None:
     with gr.Row(elem_id="ss-analytics-bar"):
         chosen = gr.Radio(RANGES, value="7d", label="Range", show_label=False, container=False, scale=3)
         refresh = gr.Button("Refresh", scale=0, min_width=110)
-        export = gr.HTML(_export("7d"), apply_default_css=False, elem_classes="ss-raw", min_height=0)
+        export = gr.HTML(
+            _export("7d", Filters()), apply_default_css=False, elem_classes="ss-raw", min_height=0
+        )
     with gr.Row(elem_id="ss-analytics-filters"):
         agent = _choice("Agent", [("Any agent", "")])
         tool = _choice("Tool", [("Any tool", "")])
@@ -59,7 +61,10 @@ def build(services: "Services", tab: gr.Tab) -> None:
             asking(services, request).must_be(Role.LEAD)
             filters = Filters(agent or None, tool or None, channel or None)
             found = await services.metrics.analytics(range_, filters=filters, compare=True)
-            listed, _ = await services.metrics.conversations(limit=LATEST, since=found["since"])
+            about = About(tool=filters.tool, channel=filters.channel)
+            listed, _ = await services.metrics.conversations(
+                limit=LATEST, since=found["since"], agent=filters.agent, about=about
+            )
         except SmartSupportError as error:
             raise gr.Error(error.message, print_exception=False) from None
         some = bool(found["conversations"] or any(one["turns"] for one in found["agents"]))
@@ -70,7 +75,7 @@ def build(services: "Services", tab: gr.Tab) -> None:
             *plots.drawn(found, titles),
             figures.tables(found, meaning) if some else "",
             figures.latest(listed, titles),
-            _export(range_),
+            _export(range_, filters),
             gr.Dropdown(choices=[("Any agent", ""), *((title, name) for name, title in titles.items())]),
             gr.Dropdown(choices=[("Any tool", ""), *sorted(one.name for one in services.registry)]),
         )
@@ -92,10 +97,11 @@ def _choice(label: str, choices: list[Any]) -> gr.Dropdown:
     return gr.Dropdown(choices, value="", label=label, show_label=False, container=False, min_width=140)
 
 
-def _export(range_: str) -> str:
+def _export(range_: str, filters: Filters) -> str:
+    chosen = {name: value for name, value in filters.params.items() if value}
     links = (
         f'<a class="ss-button" href="/api/v1/analytics/export?{escape(query)}" download>{label}</a>'
         for kind, label in (("csv", "Export CSV"), ("parquet", "Parquet"))
-        for query in [urlencode({"range": range_, "format": kind})]
+        for query in [urlencode({"range": range_, "format": kind, **chosen})]
     )
     return f'<div class="ss-links">{"".join(links)}</div>'

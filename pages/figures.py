@@ -293,7 +293,8 @@ def _link(words: str, found: Found, **find: str) -> str:
 
 
 def _query(found: Found, find: Mapping[str, str]) -> str:
-    return escape(urlencode({**find, "since": found["since"], "until": found["until"]}))
+    filters = {name: value for name, value in found["filters"].items() if value}
+    return escape(urlencode({**filters, **find, "since": found["since"], "until": found["until"]}))
 
 
 def _haste(lead: Found) -> str:

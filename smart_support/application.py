@@ -47,6 +47,7 @@ from smart_support.conversation.course import Course
 from smart_support.conversation.erasure import Erasure
 from smart_support.conversation.limits import Limits
 from smart_support.conversation.meters import Meters
+from smart_support.conversation.prices import Prices
 from smart_support.conversation.sessions import SessionManager
 from smart_support.conversation.turns import TurnRunner
 from smart_support.conversation.what_if import MOST_STEPS, Changed, what_if
@@ -186,6 +187,7 @@ class Services:
             ledger=ledger,
             escalate=self.escalations.escalate,
             event_log=self.event_log,
+            prices=Prices(settings.model_prices),
             aside=aside,
         )
         self.turns = TurnRunner(

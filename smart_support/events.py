@@ -88,7 +88,7 @@ class ToolResult(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interrupt(Event):
-    """The turn waits for a human to decide `approval_id`."""
+    """The turn waits for a human to decide `approval_id`. `usage`, `model`: as of `MessageComplete`."""
 
     type: ClassVar[str] = "interrupt"
     ends_turn: ClassVar[bool] = True
@@ -99,6 +99,8 @@ class Interrupt(Event):
     agent: str
     expires_at: str
     summary: str
+    usage: dict[str, Any] | None = None
+    model: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

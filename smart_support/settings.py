@@ -44,6 +44,7 @@ class Settings(BaseSettings):
     allowed_hosts: str = ""
     mcp_servers: dict[str, list[str]] = Field(default_factory=dict)
     tool_timeout_seconds: float = Field(25, gt=0, le=600)
+    model_prices: dict[str, tuple[float, float]] = Field(default_factory=dict)
     minutes_saved: dict[str, float] = Field(default_factory=lambda: dict(MINUTES_SAVED))
     max_spec_bytes: int = Field(20_000_000, ge=1024)
     users_file: Path | None = None

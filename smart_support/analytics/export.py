@@ -4,6 +4,7 @@ import tempfile
 from pathlib import Path
 from typing import BinaryIO, Literal
 
+from smart_support.analytics.filters import EVERYTHING, Filters
 from smart_support.analytics.span import Span
 from smart_support.analytics.statements import statement
 from smart_support.storage.event_log import EventLog
@@ -15,13 +16,16 @@ _OPTIONS: dict[Format, str] = {
 }
 
 
-async def exported(event_log: EventLog, asked: Span, format_: Format) -> tuple[BinaryIO, int]:
-    """The events of a span as an open file and its size in bytes.
+async def exported(
+    event_log: EventLog, asked: Span, format_: Format, filters: Filters = EVERYTHING
+) -> tuple[BinaryIO, int]:
+    """The events of a span, of the conversations that fit, as an open file and its size in bytes.
 
     The file has no name any more: closing it, or dying, leaves nothing on the disk.
     """
     with tempfile.TemporaryDirectory(prefix="smart-support-", ignore_cleanup_errors=True) as folder:
         path = Path(folder) / f"events.{format_}"
-        sql = f"COPY ({statement('export')}) TO $path ({_OPTIONS[format_]})"
-        await event_log.export(sql, asked.params | {"path": str(path)})
+        events = statement("export", filtered=bool(filters.params))
+        sql = f"COPY ({events}) TO $path ({_OPTIONS[format_]})"
+        await event_log.export(sql, asked.params | filters.params | {"path": str(path)})
         return path.open("rb"), path.stat().st_size

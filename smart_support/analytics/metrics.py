@@ -6,7 +6,7 @@ tokens, costs and latency belong to the range in which they happened.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -96,6 +96,7 @@ class Metrics:
         approvals, leads, approval_tools = await self.approvals(asked)
         return {
             "range": asked.span.name,
+            "filters": asdict(asked.filters),
             "since": clock.rfc3339(asked.span.since),
             "until": clock.rfc3339(asked.span.until),
             "conversations": started,

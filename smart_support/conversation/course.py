@@ -18,6 +18,7 @@ from smart_support.approvals.approval import Approval
 from smart_support.approvals.ledger import UNKNOWN, Entry, Ledger, what_to_check
 from smart_support.approvals.queue import ApprovalQueue
 from smart_support.conversation.aside import Aside
+from smart_support.conversation.prices import Prices
 from smart_support.conversation.recorder import Recorder
 from smart_support.conversation.stream import STREAM_MODES, Spoken
 from smart_support.conversation.telling import decision_of, identity, interrupt_of, unseen
@@ -50,6 +51,7 @@ class Course:
         ledger: Ledger,
         escalate: Escalate,
         event_log: EventLog,
+        prices: Prices,
         aside: Aside | None = None,
     ) -> None:
         """
@@ -57,6 +59,7 @@ class Course:
             graph: a compiled LangGraph graph, or anything with its `astream` and `aget_state`.
             fallback_agent: who speaks where the graph does not say.
             escalate: tells a human that one is needed, for writes whose outcome is unknown.
+            prices: what the models' tokens cost.
             aside: answers while an approval waits; without it a message then only hears who decides.
         """
         self._graph = graph
@@ -68,6 +71,7 @@ class Course:
         self._escalate = escalate
         self._log = event_log
         self._aside = aside
+        self._prices = prices
 
     def use(self, graph: Any, aside: Aside | None) -> None:
         """Go on with another graph of the same state, from the next step that is taken."""
@@ -264,17 +268,22 @@ class Course:
         approval = await self._ask_next(waiting, recorder.spoken_by)
         if approval is not None:
             recorder.customer_id = approval.customer_id or recorder.customer_id
-            await recorder.emit(interrupt_of(approval))
+            usage = self._usage(spoken)
+            await recorder.emit(replace(interrupt_of(approval), usage=usage, model=spoken.model))
         elif waiting:
             raise ToolFailed("This conversation is stuck on a decision already made; please start a new one.")
         else:
             await self._complete(recorder, spoken)
 
+    def _usage(self, spoken: Spoken) -> dict[str, Any]:
+        used = spoken.input_tokens, spoken.output_tokens
+        cost = self._prices.cost(spoken.model, *used)
+        return {"input_tokens": used[0], "output_tokens": used[1], "cost_usd": cost}
+
     async def _complete(self, recorder: Recorder, spoken: Spoken) -> None:
-        usage = {"input_tokens": spoken.input_tokens, "output_tokens": spoken.output_tokens, "cost_usd": None}
         await recorder.emit(
             MessageComplete(
-                usage=usage,
+                usage=self._usage(spoken),
                 duration_ms=recorder.elapsed_ms,
                 first_token_ms=recorder.first_token_ms,
                 model=spoken.model,

@@ -3,11 +3,14 @@
 Labels take few values by design: no thread, no tool, no name that a model or a customer could make up.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from smart_support import clock
-from smart_support.events import Decision, Escalation, MessageComplete, Record, ToolResult
+from smart_support.events import Decision, Escalation, Interrupt, MessageComplete, Record, ToolResult
 from smart_support.storage.database import StateDatabase
 
 __all__ = ["CONTENT_TYPE_LATEST", "Meters"]
@@ -51,6 +54,8 @@ class Meters:
         event = record.event
         if event.ends_turn:
             self._turns.labels(event.type).inc()
+        if isinstance(event, MessageComplete | Interrupt):
+            self._used(event.usage or {})
         if isinstance(event, MessageComplete):
             self._completed(event)
         elif isinstance(event, Decision):
@@ -77,6 +82,8 @@ class Meters:
         self._turn.observe(event.duration_ms / 1000)
         if event.first_token_ms is not None:
             self._first.observe(event.first_token_ms / 1000)
-        self._tokens.labels("input").inc(event.usage.get("input_tokens") or 0)
-        self._tokens.labels("output").inc(event.usage.get("output_tokens") or 0)
-        self._cost.inc(event.usage.get("cost_usd") or 0)
+
+    def _used(self, usage: Mapping[str, Any]) -> None:
+        self._tokens.labels("input").inc(usage.get("input_tokens") or 0)
+        self._tokens.labels("output").inc(usage.get("output_tokens") or 0)
+        self._cost.inc(usage.get("cost_usd") or 0)

@@ -90,16 +90,22 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[_Server]:
 
 
 async def test_a_language_model_drives_the_same_gate(server: _Server, data_dir: Path) -> None:
-    with LocalApp(create_app(Settings(data_dir=data_dir, model="openai:some-model"))) as app:
+    prices = {"some": (100.0, 100.0), "some-model": (2.0, 10.0)}
+    settings = Settings(data_dir=data_dir, model="openai:some-model", model_prices=prices)
+    with LocalApp(create_app(settings)) as app:
         async with await Client.connect(app.ws_url) as client:
             asked = await client.turn("t", "cancel order 1042")
             assert asked[-1]["type"] == "interrupt"
             assert asked[-1]["args"] == {"order_id": "1042", "reason": "asked"}
             await client.send(type="interrupt_response", thread_id="t", approved=True)
             done = await client.until("message_complete")
+        figures = app.request("GET", "/analytics", params={"range": "24h"}).json()["data"]
     assert len(of_type(done, "token")) == 3
     assert "is cancelled" in spoken(done)
-    assert done[-1]["usage"] == {"input_tokens": 50, "output_tokens": 7, "cost_usd": None}
+    # Two calls before the approval, to route and to act, and one after it.
+    assert asked[-1]["usage"] == {"input_tokens": 100, "output_tokens": 14, "cost_usd": 0.00034}
+    assert done[-1]["usage"] == {"input_tokens": 50, "output_tokens": 7, "cost_usd": 0.00017}
+    assert (figures["tokens"], figures["cost_usd"]) == ({"input": 150, "output": 21}, pytest.approx(0.00051))
     assert done[-1]["model"].startswith("some-model")
     system = server.asked[1]["messages"][0]["content"]
     assert "Hearth & Pine" in system

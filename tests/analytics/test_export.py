@@ -12,6 +12,7 @@ import orjson
 import pytest
 
 from smart_support.analytics.export import Format, exported
+from smart_support.analytics.filters import Filters
 from smart_support.analytics.span import span
 from smart_support.events import payload
 from smart_support.storage.event_log import EventLog
@@ -79,3 +80,12 @@ async def test_a_range_without_events_is_a_file_without_rows(event_log: EventLog
     path = tmp_path / "read-back.parquet"
     path.write_bytes(await _export(event_log, "parquet"))
     assert duckdb.execute("SELECT count(*) FROM read_parquet(?)", [str(path)]).fetchall() == [(0,)]
+
+
+async def test_filters_apply_to_an_export_too(event_log: EventLog) -> None:
+    stories = [Story("mine", NOON, channel="rest").ask().complete(), Story("other", NOON).ask().complete()]
+    await record(event_log, *stories)
+    file, _ = await exported(event_log, RANGE, "csv", Filters(channel="rest"))
+    with file:
+        rows = list(csv.DictReader(io.StringIO(file.read().decode())))
+    assert [row["thread_id"] for row in rows] == ["mine", "mine"]

@@ -21,6 +21,7 @@ COUNTS = ("conversations", "turns", "approvals", "escalations")
 async def test_an_empty_log_gives_zeros_and_nulls(metrics: Metrics, range_: str | None) -> None:
     found = await metrics.analytics(range_)
     series = found.pop("series")
+    assert found.pop("filters") == {"agent": None, "tool": None, "channel": None}
     assert all(bucket[name] == 0 for bucket in series for name in COUNTS)
     assert (found.pop("since") < found.pop("until")) is True
     assert found == {

@@ -93,11 +93,15 @@ def test_filters_apply_to_all_and_a_figure_leads_to_its_conversations(
     expect(_card(page, "Conversations").locator("b")).to_have_text(f"{figures['conversations']:,}")
     tools = page.locator(".ss-table", has_text="Approvals by tool").locator("tbody tr")
     expect(tools).to_have_count(1)
+    export = page.get_by_role("link", name="Export CSV")
+    expect(export).to_have_attribute(
+        "href", "/api/v1/analytics/export?range=30d&format=csv&tool=refund_order"
+    )
     page.get_by_role("button", name="robin").click()
     expect(page.get_by_role("tab", name="Replay")).to_have_attribute("aria-selected", "true")
     chip = page.get_by_role("button", name="Decided by: Robin, take it off")
     expect(chip).to_be_visible()
-    listed = demo.get("/conversations", decided_by="robin", since=figures["since"])
+    listed = demo.get("/conversations", decided_by="robin", tool="refund_order", since=figures["since"])
     expect(page.locator(".ss-conversations button")).to_have_count(min(25, len(listed)))
     chip.click()
     expect(chip).to_have_count(0)

@@ -1,3 +1,5 @@
 -- Every event of the range, whole, as recorded: in the order of time but for neighbours of one moment.
 -- Sorting would hold the whole range in memory.
-SELECT * FROM events WHERE happened_at >= $since AND happened_at < $until
+WITH
+-- include scope
+SELECT * FROM scope WHERE happened_at < $until

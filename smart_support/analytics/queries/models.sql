@@ -1,13 +1,14 @@
--- Completed turns, tokens in and out, and their price by model; the price is null where none is known.
+-- Completed turns, tokens in and out, and their price by model; the price is null where none is set. Turns that
+-- ended waiting for an approval count for their tokens and price; turns that ended in an error do not.
 WITH
 -- include scope
 SELECT
     coalesce(model, 'unknown') AS model,
-    count(*) AS turns,
+    count(*) FILTER (type = 'message_complete') AS turns,
     coalesce(sum(input_tokens), 0)::BIGINT AS input,
     coalesce(sum(output_tokens), 0)::BIGINT AS output,
     sum(cost_usd) AS cost_usd
 FROM scope
-WHERE happened_at < $until AND type = 'message_complete'
+WHERE happened_at < $until AND (type = 'message_complete' OR (type = 'interrupt' AND input_tokens IS NOT NULL))
 GROUP BY ALL
 ORDER BY turns DESC, model

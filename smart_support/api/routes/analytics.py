@@ -24,21 +24,26 @@ SINCE = Query(None, max_length=64, description="instead of a range: RFC 3339")
 UNTIL = Query(None, max_length=64, description="instead of a range: up to, not including; RFC 3339")
 
 
-@router.get("")
-async def analytics(
-    range_: str | None = RANGE,
-    since: str | None = SINCE,
-    until: str | None = UNTIL,
+def _filters(
     agent: str | None = Query(None, max_length=128, description="only conversations it took part in"),
     tool: str | None = Query(None, max_length=128, description="only those in which it was called"),
     channel: Literal["socket", "rest", "gradio", "console", "system"] | None = Query(
         None, description="only those with a turn through this door"
     ),
+) -> Filters:
+    return Filters(agent, tool, channel)
+
+
+@router.get("")
+async def analytics(
+    range_: str | None = RANGE,
+    since: str | None = SINCE,
+    until: str | None = UNTIL,
+    filters: Filters = Depends(_filters),
     compare: bool = Query(False, description="add `previous`: the same figures of the time just before"),
     services: Any = Depends(services),
 ) -> Response:
     """Every figure of the range."""
-    filters = Filters(agent, tool, channel)
     found = await services.metrics.analytics(range_, since, until, filters=filters, compare=compare)
     return answer(found)
 
@@ -55,11 +60,12 @@ async def export(
     range_: str | None = RANGE,
     since: str | None = SINCE,
     until: str | None = UNTIL,
+    filters: Filters = Depends(_filters),
     services: Any = Depends(services),
 ) -> Response:
     """The range's events as a download."""
     asked = span(range_, since, until)
-    file, size = await exported(services.event_log, asked, format_)
+    file, size = await exported(services.event_log, asked, format_, filters)
     name = f"smart-support-{asked.until:%Y-%m-%d}-{asked.name}.{format_}"
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Content-Length": str(size)}
     return StreamingResponse(_chunks(file), 200, headers, MEDIA_TYPES[format_])

@@ -1,0 +1,20 @@
+"""What a model's tokens cost, by an operator's own prices. Which tokens were used is not counted here."""
+
+from collections.abc import Mapping
+
+_MILLION = 1_000_000
+
+
+class Prices:
+    """Dollars per million tokens, in and out, by a model's name or its beginning."""
+
+    def __init__(self, by_model: Mapping[str, tuple[float, float]]) -> None:
+        # The longest first: `gpt-5-mini` is not what begins with `gpt-5`.
+        self._by_model = sorted(by_model.items(), key=lambda item: -len(item[0]))
+
+    def cost(self, model: str | None, input_tokens: int, output_tokens: int) -> float | None:
+        """Dollars, or None where no price is set for the model. Providers answer with a dated name."""
+        for name, (into, out) in self._by_model:
+            if model and model.startswith(name):
+                return (input_tokens * into + output_tokens * out) / _MILLION
+        return None
