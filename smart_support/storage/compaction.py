@@ -10,7 +10,7 @@ from pathlib import Path
 
 import duckdb
 
-_COPY = "compacted"
+COPY = "compacted"
 
 
 def file_for(path: Path) -> Path:
@@ -18,31 +18,34 @@ def file_for(path: Path) -> Path:
     return path.with_name(f"{path.name}.compacting")
 
 
-def copied(cursor: duckdb.DuckDBPyConnection, path: Path) -> int:
-    """Copy all that is committed now, while others go on writing; the last row taken along.
-
-    The copy is left attached for `completed`.
-    """
+def attach(cursor: duckdb.DuckDBPyConnection, path: Path) -> None:
+    """Make the file for a copy of a database, empty."""
     target = file_for(path)
     target.unlink(missing_ok=True)
     Path(f"{target}.wal").unlink(missing_ok=True)
+    cursor.execute(f"DETACH DATABASE IF EXISTS {COPY}")
     # A path can't be a parameter here; it is ours, and its quotes are doubled all the same.
     quoted = str(target).replace("'", "''")
-    cursor.execute(f"DETACH DATABASE IF EXISTS {_COPY}")
-    cursor.execute(f"ATTACH '{quoted}' AS {_COPY} (STORAGE_VERSION 'v1.5.0')")
-    name = cursor.execute("SELECT current_database()").fetchall()[0][0]
+    cursor.execute(f"ATTACH '{quoted}' AS {COPY} (STORAGE_VERSION 'v1.5.0')")
+
+
+def begin(cursor: duckdb.DuckDBPyConnection) -> None:
+    """Hold on to what is committed now: that is what `fill` will copy, whatever is written meanwhile."""
     cursor.begin()
-    last = cursor.execute("SELECT coalesce(max(rowid), -1) FROM events").fetchall()[0][0]
-    cursor.execute(f'COPY FROM DATABASE "{name}" TO {_COPY}')
+    cursor.execute("SELECT 1 FROM events LIMIT 1").fetchall()
+
+
+def fill(cursor: duckdb.DuckDBPyConnection) -> None:
+    """Copy what `begin` holds on to; this takes a while, and nobody has to wait for it."""
+    name = cursor.execute("SELECT current_database()").fetchall()[0][0]
+    cursor.execute(f'COPY FROM DATABASE "{name}" TO {COPY}')
     cursor.commit()
-    return int(last)
 
 
-def completed(cursor: duckdb.DuckDBPyConnection, after: int) -> None:
-    """Take along what was written since, and close the copy. Nobody may write meanwhile."""
-    cursor.execute(f"INSERT INTO {_COPY}.events SELECT * FROM events WHERE rowid > ?", [after])
-    cursor.execute(f"CHECKPOINT {_COPY}")
-    cursor.execute(f"DETACH {_COPY}")
+def finish(cursor: duckdb.DuckDBPyConnection) -> None:
+    """Close the copy, all of it in its file."""
+    cursor.execute(f"CHECKPOINT {COPY}")
+    cursor.execute(f"DETACH {COPY}")
 
 
 class Turnstile:

@@ -25,7 +25,7 @@ from smart_support import events
 from smart_support.errors import ConfigError, StorageFailed
 from smart_support.events import Event, Record
 from smart_support.log import get_logger
-from smart_support.storage.compaction import Turnstile, completed, copied, file_for
+from smart_support.storage.compaction import COPY, Turnstile, attach, begin, file_for, fill, finish
 from smart_support.storage.database import MIGRATIONS, Row, apply, unapplied
 
 log = get_logger()
@@ -57,7 +57,8 @@ _TYPES = {
     "payload": "VARCHAR",
 }
 # The structure holds names and types from above, nothing from outside.
-_INSERT = "INSERT INTO events BY NAME SELECT unnest(from_json(?, '{}'), recursive := true)"
+_INSERT = "INSERT INTO {} BY NAME SELECT unnest(from_json(?, '{}'), recursive := true)"
+_ERASE = "DELETE FROM {} WHERE thread_id IN (SELECT unnest($threads::VARCHAR[]))"
 _READ = """
     SELECT event_id, thread_id, turn_id, first_seq, seq, happened_at, type, channel, customer_id, payload
     FROM events WHERE thread_id = ? AND seq > ? ORDER BY seq LIMIT ?
@@ -86,6 +87,9 @@ class EventLog:
         self._readers = ThreadPoolExecutor(2, thread_name_prefix="event-read")
         self._local = threading.local()
         self._cursors: list[duckdb.DuckDBPyConnection] = []
+        # While the file is being copied: what was written since, and which threads were erased.
+        self._since: list[Row] | None = None
+        self._erased: list[str] = []
 
     def append(self, record: Record) -> "asyncio.Future[None]":
         """Hand a record to the writer.
@@ -103,9 +107,7 @@ class EventLog:
 
     async def erase(self, thread_ids: Sequence[str]) -> None:
         """Delete all records of these threads. Their bytes leave the file with `compact`."""
-        sql = "DELETE FROM events WHERE thread_id IN (SELECT unnest($threads::VARCHAR[]))"
-        given = {"threads": list(thread_ids)}
-        await self._hand_in(lambda: self._written(sql, given))
+        await self._hand_in(lambda: self._erase(list(thread_ids)))
 
     async def compact(self) -> None:
         """Write the file anew, so that nothing erased is left in its bytes.
@@ -113,10 +115,14 @@ class EventLog:
         Meanwhile all goes on but for the moment in which the files change places. A kill leaves one of them,
         whole.
         """
-        last = await asyncio.to_thread(self._copied)
+        with self._database.cursor() as cursor:
+            await asyncio.to_thread(attach, cursor, self._path)
+            # By the writer, so that a record is either copied or among those written since.
+            await self._hand_in(lambda: self._begin_copy(cursor))
+            await asyncio.to_thread(fill, cursor)
         await asyncio.to_thread(self._database_use.close)
         try:
-            await self._hand_in(lambda: self._put_in_place(last))
+            await self._hand_in(self._put_in_place)
         finally:
             self._database_use.open()
         for copy in self._path.parent.glob(f"{self._path.name}.before-*"):
@@ -184,12 +190,16 @@ class EventLog:
         self._queue.put((what, done))
         return done
 
-    def _copied(self) -> int:
-        with self._database_use.inside(), self._database.cursor() as cursor:
-            return copied(cursor, self._path)
+    def _begin_copy(self, cursor: duckdb.DuckDBPyConnection) -> None:
+        begin(cursor)
+        self._since, self._erased = [], []
 
-    def _put_in_place(self, last: int) -> None:
-        completed(self._writing, last)
+    def _put_in_place(self) -> None:
+        since, self._since = self._since or [], None
+        self._writing.execute(_ERASE.format(f"{COPY}.events"), {"threads": self._erased})
+        if since:
+            _insert(self._writing, since, f"{COPY}.events")
+        finish(self._writing)
         for cursor in (*self._cursors, self._writing):
             cursor.close()
         self._cursors.clear()
@@ -199,8 +209,12 @@ class EventLog:
         self._database = _connect(self._path)
         self._writing = self._database.cursor()
 
-    def _written(self, sql: str, params: Mapping[str, Any]) -> None:
-        self._writing.execute(sql, params)
+    def _erase(self, thread_ids: list[str]) -> None:
+        self._writing.execute(_ERASE.format("events"), {"threads": thread_ids})
+        if self._since is not None:
+            gone = set(thread_ids)
+            self._erased += thread_ids
+            self._since = [row for row in self._since if row["thread_id"] not in gone]
 
     def _write(self) -> None:
         self._writing = self._database.cursor()
@@ -223,7 +237,10 @@ class EventLog:
         try:
             what = batch[0][0]
             if isinstance(what, Record):
-                _insert(self._writing, [_row(record) for record, _ in batch if isinstance(record, Record)])
+                rows = [_row(record) for record, _ in batch if isinstance(record, Record)]
+                _insert(self._writing, rows, "events")
+                if self._since is not None:
+                    self._since += rows
             else:
                 what()
         except Exception as error:
@@ -266,11 +283,11 @@ def _settle(futures: list["asyncio.Future[None]"], failure: StorageFailed | None
             done.set_exception(failure)
 
 
-def _insert(cursor: duckdb.DuckDBPyConnection, rows: list[Row]) -> None:
+def _insert(cursor: duckdb.DuckDBPyConnection, rows: list[Row], table: str) -> None:
     """Insert rows in one commit, naming only columns in use: planning for all costs as much as the rest."""
     used = {name for row in rows for name, value in row.items() if value is not None}
     structure = {name: type_ for name, type_ in _TYPES.items() if name in used}
-    cursor.execute(_INSERT.format(orjson.dumps([structure]).decode()), [orjson.dumps(rows).decode()])
+    cursor.execute(_INSERT.format(table, orjson.dumps([structure]).decode()), [orjson.dumps(rows).decode()])
 
 
 def _row(record: Record) -> dict[str, Any]:

@@ -1,12 +1,15 @@
 """What is erased leaves the file's bytes, while turns go on writing and readers reading."""
 
 import asyncio
+import threading
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from smart_support import clock
+from smart_support.storage import compaction, event_log
 from smart_support.storage.compaction import file_for
 from smart_support.storage.event_log import EventLog
 from tests.analytics.story import record, resolved
@@ -86,4 +89,35 @@ async def test_who_asks_too_long_holds_a_compaction_up_and_no_more(tmp_path: Pat
         await endless
     await record(log, resolved("t", clock.now()))
     assert len(await log.read("t")) == 6
+    log.close()
+
+
+async def test_what_is_erased_during_a_compaction_does_not_come_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the file is copied: one conversation goes, one begins anew under its old number, one goes on."""
+    log = EventLog(tmp_path / "events.duckdb")
+    then = clock.now() - timedelta(hours=1)
+    await record(log, *(resolved(name, then) for name in ("gone", "anew", "stays")))
+    copying, go_on = threading.Event(), threading.Event()
+
+    def held(cursor: Any) -> None:
+        copying.set()
+        go_on.wait(10)
+        compaction.fill(cursor)
+
+    monkeypatch.setattr(event_log, "fill", held)
+    running = asyncio.create_task(log.compact())
+    await asyncio.to_thread(copying.wait, 10)
+    await record(log, resolved("brief", clock.now()))
+    await log.erase(["gone", "anew", "brief"])
+    await record(log, resolved("anew", clock.now()), resolved("late", clock.now()))
+    go_on.set()
+    await running
+    counted = await log.query("SELECT thread_id, count(*) AS n FROM events GROUP BY ALL ORDER BY ALL")
+    assert {row["thread_id"]: row["n"] for row in counted} == {"anew": 6, "late": 6, "stays": 6}
+    assert await log.query(
+        "SELECT min(happened_at) > $then AS new FROM events WHERE thread_id = 'anew'",
+        {"then": then.replace(tzinfo=None) + timedelta(minutes=30)},
+    ) == [{"new": True}]
     log.close()
