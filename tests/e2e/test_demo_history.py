@@ -25,9 +25,9 @@ def test_a_made_up_history_fills_the_figures_and_is_cleared_alone(data_dir: Path
         assert all(found["outcomes"].values())
         assert 0.5 < found["resolution_rate"] < 1
         assert found["approvals"]["by_policy"] > 0
-        sam = next(lead for lead in found["leads"] if lead["decided_by"] == "sam")
-        assert sam["hasty_share"] > 0.4
-        assert len(found["tool_errors"]) >= 2
+        shares = {lead["decided_by"]: lead["hasty_share"] for lead in found["leads"]}
+        assert shares["sam"] > 0.2 > shares["dana"]
+        assert found["tool_errors"]
         assert found["reopened"]["reopened"] > 0
         steps = app.get("/replay/demo-history-00001")
         assert [step["type"] for step in steps[:2]] == ["message", "route"]
