@@ -109,7 +109,8 @@ class Inliner:
     def _written(self, opened: _Opened, depth: int, nesting: int) -> dict[str, Any]:
         if opened.merged or not _has_parts(opened.schema):
             return self._write(opened, depth, nesting)
-        key = (id(opened.schema), self._depth - depth, nesting, self._most, self._words)
+        # With the place, which is another under a merged parent: what is told of a part names it.
+        key = (id(opened.schema), opened.place, self._depth - depth, nesting, self._most, self._words)
         known: _Written | None = self._references.written.get(key)
         if known and known.notes.passed.isdisjoint(opened.trail):
             return self._again(known)
