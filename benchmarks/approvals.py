@@ -25,6 +25,7 @@ from smart_support import log  # noqa: E402
 from smart_support.approvals.approval import Request  # noqa: E402
 from smart_support.approvals.queue import ApprovalQueue  # noqa: E402
 from smart_support.storage.database import Connection, StateDatabase  # noqa: E402
+from smart_support.storage.embedded import EmbeddedDatabase  # noqa: E402
 
 DECISIONS, WINDOWS, SHOWN = 2_000, 50, 40
 
@@ -66,7 +67,7 @@ async def _bare(state: StateDatabase) -> list[float]:
 
 
 async def decisions(folder: Path, count: int) -> None:
-    state = StateDatabase(folder / "state.sqlite")
+    state = EmbeddedDatabase(folder / "state.sqlite")
     ids, queue, spent = await _filled(state, count), ApprovalQueue(state, 3600), []
     for approval_id in ids:
         started = time.perf_counter()

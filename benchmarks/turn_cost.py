@@ -99,7 +99,7 @@ def bare(folder: Path) -> None:
     from smart_support.approvals.ledger import Ledger
     from smart_support.approvals.queue import ApprovalQueue
     from smart_support.approvals.quota import Quota
-    from smart_support.storage.database import StateDatabase
+    from smart_support.storage.embedded import EmbeddedDatabase
     from smart_support.tools.registry import Registry
 
     async def turns(count: int, graph: Any, name: str) -> None:
@@ -112,7 +112,7 @@ def bare(folder: Path) -> None:
             assert tokens >= TOKENS
 
     async def main() -> None:
-        state = StateDatabase(folder / "state.sqlite")
+        state = EmbeddedDatabase(folder / "state.sqlite")
         async with aiosqlite.connect(folder / "checkpoints.sqlite") as connection:
             saver = AsyncSqliteSaver(connection)
             await saver.setup()

@@ -61,6 +61,7 @@ from smart_support.openapi_import.vault import Vault
 from smart_support.rehearsal import rehearsal
 from smart_support.settings import ROOT, Settings
 from smart_support.storage.database import StateDatabase
+from smart_support.storage.embedded import EmbeddedDatabase
 from smart_support.storage.event_log import EventLog, check_free
 from smart_support.tools.commerce import CommerceTools
 from smart_support.tools.demo_store import DemoStore
@@ -163,7 +164,7 @@ class Services:
             ConfigError: a store can't be opened, or an agent is given a tool that does not exist.
         """
         folder, settings = self.settings.data_dir, self.settings
-        self.state = StateDatabase(folder / "state.sqlite")
+        self.state = EmbeddedDatabase(folder / "state.sqlite")
         self._opened.callback(self.state.close)
         self.escalations = Escalations(self.state, settings)
         self.meters = Meters()

@@ -13,7 +13,7 @@ import rfc8785
 
 from smart_support import clock
 from smart_support.settings import Settings
-from smart_support.storage.database import Connection
+from smart_support.storage.database import Connection, listed
 
 GENESIS = "0" * 64
 ERASED, RETIRED = "erased", "retired"
@@ -88,10 +88,11 @@ def blank(connection: Connection, thread_ids: Sequence[str], **told: Any) -> Non
     Args:
         told: of the new row: its `kind`, `actor`, `via` and `detail`, as of `append`.
     """
+    among, threads = listed("thread", thread_ids)
     rows = connection.execute(
-        """SELECT audit.*, (SELECT hash FROM audit before WHERE before.number = audit.number - 1) AS previous
-           FROM audit WHERE thread_id IN (SELECT value FROM json_each(:threads)) AND detail <> :nothing""",
-        {"threads": orjson.dumps(list(thread_ids)).decode(), "nothing": _NOTHING},
+        f"""SELECT audit.*, (SELECT hash FROM audit before WHERE before.number = audit.number - 1) AS previous
+            FROM audit WHERE thread_id IN {among} AND detail <> :nothing""",
+        threads | {"nothing": _NOTHING},
     )
     hashes = {
         str(row["number"]): chained(row["previous"] or GENESIS, row | {"detail": _NOTHING}) for row in rows

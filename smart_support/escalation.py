@@ -86,7 +86,7 @@ class Escalations:
         rows = await self._state.execute(
             """INSERT INTO escalations (escalation_id, thread_id, reason, status, requested_at)
                VALUES (:id, :thread_id, :reason, :status, :now)
-               ON CONFLICT (escalation_id) DO UPDATE SET reason = reason RETURNING *""",
+               ON CONFLICT (escalation_id) DO UPDATE SET reason = escalations.reason RETURNING *""",
             {
                 "id": str(uuid.uuid5(_ABOUT, about)) if about else clock.new_id(),
                 "thread_id": thread_id,
@@ -136,9 +136,9 @@ class Escalations:
     async def list(self, *, open_only: bool = False, limit: int = 100) -> list[EscalationRecord]:
         """Escalations, the newest first; `open_only`: those that nobody has seen to yet."""
         rows = await self._state.execute(
-            """SELECT * FROM escalations WHERE (NOT :open_only OR handled_by IS NULL)
+            """SELECT * FROM escalations WHERE (:open_only = 0 OR handled_by IS NULL)
                ORDER BY requested_at DESC LIMIT :limit""",
-            {"open_only": open_only, "limit": limit},
+            {"open_only": int(open_only), "limit": limit},
         )
         return [EscalationRecord(**row) for row in rows]
 

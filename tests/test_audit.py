@@ -9,7 +9,7 @@ from pathlib import Path
 import orjson
 
 from smart_support import audit
-from smart_support.storage.database import StateDatabase
+from smart_support.storage.embedded import EmbeddedDatabase
 from tests.harness import ROOT
 
 
@@ -25,7 +25,7 @@ def _run(data_dir: Path, command: str) -> subprocess.CompletedProcess[str]:
 
 
 async def _record(data_dir: Path, rows: int) -> None:
-    state = StateDatabase(data_dir / "state.sqlite")
+    state = EmbeddedDatabase(data_dir / "state.sqlite")
     for number in range(rows):
         await state.transact(
             lambda c, n=number: audit.append(c, "decided", actor="dana", via="rest", detail={"n": n})

@@ -13,6 +13,7 @@ import pytest
 from smart_support import Settings
 from smart_support.escalation import ATTEMPTS, EscalationRecord, Escalations
 from smart_support.storage.database import StateDatabase
+from smart_support.storage.embedded import EmbeddedDatabase
 
 
 class Webhook:
@@ -47,7 +48,7 @@ def webhook() -> Iterator[Webhook]:
 
 @pytest.fixture
 def state(tmp_path: Path) -> Iterator[StateDatabase]:
-    database = StateDatabase(tmp_path / "state.sqlite")
+    database = EmbeddedDatabase(tmp_path / "state.sqlite")
     yield database
     database.close()
 

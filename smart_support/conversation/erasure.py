@@ -12,14 +12,12 @@ from datetime import UTC, timedelta
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-import orjson
-
 from smart_support import audit, clock
 from smart_support.approvals.queue import ApprovalQueue
 from smart_support.conversation.turns import TurnRunner
 from smart_support.errors import NotFound, SmartSupportError
 from smart_support.log import get_logger
-from smart_support.storage.database import Connection, StateDatabase
+from smart_support.storage.database import Connection, StateDatabase, listed
 from smart_support.storage.event_log import EventLog
 
 log = get_logger()
@@ -32,12 +30,12 @@ _OF_CUSTOMER = """
 """
 # What people wrote or an agent made of it; ids, names of actions, times and who decided stay.
 _EMPTIED = (
-    """UPDATE approvals SET customer_id = NULL, args = '{}', requested_args = '{}', summary = '(erased)',
+    """UPDATE approvals SET customer_id = NULL, args = '{{}}', requested_args = '{{}}', summary = '(erased)',
            effect = NULL, changed = NULL, facts = NULL, reason = NULL
-       WHERE thread_id IN (SELECT value FROM t)""",
-    "UPDATE action_ledger SET result = NULL WHERE thread_id IN (SELECT value FROM t)",
-    """UPDATE escalations SET reason = '(erased)', error = NULL WHERE thread_id IN (SELECT value FROM t)""",
-    "DELETE FROM sessions WHERE thread_id IN (SELECT value FROM t)",
+       WHERE thread_id IN {among}""",
+    "UPDATE action_ledger SET result = NULL WHERE thread_id IN {among}",
+    """UPDATE escalations SET reason = '(erased)', error = NULL WHERE thread_id IN {among}""",
+    "DELETE FROM sessions WHERE thread_id IN {among}",
 )
 
 
@@ -212,14 +210,12 @@ async def _truncate(checkpoints: Any) -> None:
 
 
 def _emptied(connection: Connection, threads: Sequence[str], told: dict[str, Any]) -> int:
-    given = {"threads": orjson.dumps(list(threads)).decode()}
+    among, given = listed("thread", threads)
     counted = connection.execute(
-        """SELECT count(*) AS approvals FROM approvals
-           WHERE thread_id IN (SELECT value FROM json_each(:threads))""",
-        given,
+        f"SELECT count(*) AS approvals FROM approvals WHERE thread_id IN {among}", given
     )
     for statement in _EMPTIED:
-        connection.execute(f"WITH t AS (SELECT value FROM json_each(:threads)) {statement}", given)
+        connection.execute(statement.format(among=among), given)
     count = int(counted[0]["approvals"])
     detail = {"conversations": len(threads), "approvals": count, **told.get("detail", {})}
     audit.blank(connection, threads, **told | {"detail": detail})

@@ -104,11 +104,15 @@ class SessionManager:
                    VALUES (:thread_id, :now, :now, :now, :block, :turn_id, :channel, :now, :spoken_by,
                        :spoken_by)
                    ON CONFLICT (thread_id) DO UPDATE SET last_active_at = :now, turn_id = :turn_id,
-                       last_message_at = CASE WHEN :spoken_by IS NULL THEN last_message_at ELSE :now END,
-                       spoken_by = COALESCE(:spoken_by, spoken_by), owner = COALESCE(owner, :spoken_by),
+                       last_message_at =
+                           CASE WHEN :spoken_by IS NULL THEN sessions.last_message_at ELSE :now END,
+                       spoken_by = COALESCE(:spoken_by, sessions.spoken_by),
+                       owner = COALESCE(sessions.owner, :spoken_by),
                        turn_channel = :channel, turn_started_at = :now,
-                       last_seq = CASE WHEN turn_id IS NULL THEN last_seq ELSE reserved_seq END,
-                       reserved_seq = CASE WHEN turn_id IS NULL THEN last_seq ELSE reserved_seq END + :block
+                       last_seq = CASE WHEN sessions.turn_id IS NULL THEN sessions.last_seq
+                           ELSE sessions.reserved_seq END,
+                       reserved_seq = :block + CASE WHEN sessions.turn_id IS NULL THEN sessions.last_seq
+                           ELSE sessions.reserved_seq END
                    RETURNING *""",
                 {
                     "thread_id": thread_id,

@@ -1,104 +1,63 @@
-"""The state database: decisions, ledger, audit, sessions. Opened, migrated, closed; no tables' rules.
+"""The state database as everyone above knows it: decisions, ledger, audit, sessions; and its migrations.
 
-One connection owned by one thread. Work is handed to that thread as a function over the connection and
-runs as one transaction, so that a rule which needs three statements crosses threads once.
+Work is handed in as a function over a connection and runs as one transaction, one at a time for all who share
+the database, so that a rule which needs three statements is judged on what no one else changes meanwhile.
+Embedded in one process: embedded.py. Shared by many: shared.py. No tables' rules are known here.
 """
 
-import asyncio
-import sqlite3
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 T = TypeVar("T")
 Row = dict[str, Any]
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
-class Connection:
-    """What a transaction may do: statements with named parameters (`:name`), rows as dicts."""
-
-    def __init__(self, raw: sqlite3.Connection) -> None:
-        self._raw = raw
+class Connection(Protocol):
+    """What a transaction may do."""
 
     def execute(self, sql: str, params: Mapping[str, Any] | None = None) -> list[Row]:
-        """Run one statement; its rows, or an empty list."""
-        cursor = self._raw.execute(sql, params or {})
-        if cursor.description is None:
-            return []
-        names = [column[0] for column in cursor.description]
-        return [dict(zip(names, row, strict=True)) for row in cursor]
+        """Run one statement with named parameters (`:name`); its rows as dicts, or an empty list."""
 
 
-class StateDatabase:
-    """Embedded state in one SQLite file: WAL, every commit on disk before it returns."""
+class StateDatabase(ABC):
+    """Where the truth about decisions is. What has returned is on disk."""
 
-    def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._path = path
-        self._owner = ThreadPoolExecutor(1, thread_name_prefix="state")
-        self._raw = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        self._raw.execute("PRAGMA journal_mode=WAL")
-        self._raw.execute("PRAGMA synchronous=FULL")
-        self._raw.execute("PRAGMA foreign_keys=ON")
-        # What is overwritten leaves the file's bytes too: some of it is erased because somebody may ask that.
-        self._raw.execute("PRAGMA secure_delete=ON")
-        self._connection = Connection(self._raw)
-        for migration in unapplied(self._connection, MIGRATIONS / "state"):
-            self._back_up(migration)
-            self._transaction(partial(apply, migration=migration))
-
+    @abstractmethod
     async def transact(self, work: Callable[[Connection], T]) -> T:
-        """Run `work` as one transaction in the owning thread; durable when this returns.
+        """Run `work` as one transaction; durable when this returns.
 
         An exception from `work` rolls everything back and is raised here.
         """
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._owner, self._transaction, work)
 
+    @abstractmethod
     async def execute(self, sql: str, params: Mapping[str, Any] | None = None) -> list[Row]:
         """One statement as one transaction."""
-        return await self.transact(lambda connection: connection.execute(sql, params))
 
+    @abstractmethod
     def execute_now(self, sql: str, params: Mapping[str, Any] | None = None) -> list[Row]:
-        """One statement from a caller that is not async; waits for the owning thread."""
-        rows: list[Row] = self._owner.submit(self._transaction, lambda c: c.execute(sql, params)).result()
-        return rows
+        """One statement from a caller that is not async; the caller waits."""
 
+    @abstractmethod
     async def compact(self) -> None:
-        """Have what was erased leave the write-ahead log, and the copies made before migrations."""
-        loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._owner, self._compact)
+        """Have the bytes of what was erased leave the database's files."""
 
+    @abstractmethod
     def close(self) -> None:
-        """Finish what was handed in, then close the file."""
-        self._owner.shutdown(wait=True)
-        self._raw.close()
+        """Finish what was handed in, then close."""
 
-    def _compact(self) -> None:
-        self._raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        for copy in self._path.parent.glob(f"{self._path.name}.before-*"):
-            copy.unlink()
 
-    def _back_up(self, migration: "Migration") -> None:
-        if migration.first:
-            return
-        copy = migration.backup_of(self._path)
-        copy.unlink(missing_ok=True)
-        self._raw.execute("VACUUM INTO ?", (str(copy),))
+def listed(name: str, values: Iterable[Any]) -> tuple[str, dict[str, Any]]:
+    """`values` for an `IN`: the placeholders, in brackets, and their parameters.
 
-    def _transaction(self, work: Callable[[Connection], T]) -> T:
-        self._raw.execute("BEGIN IMMEDIATE")
-        try:
-            result = work(self._connection)
-        except BaseException:
-            self._raw.execute("ROLLBACK")
-            raise
-        self._raw.execute("COMMIT")
-        return result
+    >>> listed("id", ["a", "b"])
+    ('(:id_0, :id_1)', {'id_0': 'a', 'id_1': 'b'})
+    """
+    params = {f"{name}_{place}": value for place, value in enumerate(values)}
+    return f"({', '.join(f':{one}' for one in params) or 'NULL'})", params
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,8 @@ import orjson
 
 from smart_support import clock
 from smart_support.errors import ConfigError, ToolRefused
-from smart_support.storage.database import MIGRATIONS, Connection, Row, apply, unapplied
+from smart_support.storage.database import MIGRATIONS, Row, apply, unapplied
+from smart_support.storage.embedded import SqliteConnection
 from smart_support.tools.demo_changes import Tables
 from smart_support.tools.registry import Call
 
@@ -50,7 +51,7 @@ class DemoStore:
         self._raw.execute("PRAGMA journal_mode=WAL")
         self._raw.execute("PRAGMA synchronous=FULL")
         self._raw.execute("PRAGMA foreign_keys=ON")
-        self._db = Connection(self._raw)
+        self._db = SqliteConnection(self._raw)
         try:
             self.executor.submit(self._set_up, seed_dir, business).result()
         except BaseException:

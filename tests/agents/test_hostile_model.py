@@ -27,6 +27,7 @@ from smart_support.conversation.waiting import answer, asked
 from smart_support.errors import SmartSupportError
 from smart_support.settings import ROOT, Settings
 from smart_support.storage.database import StateDatabase
+from smart_support.storage.embedded import EmbeddedDatabase
 from smart_support.tools.commerce import CommerceTools
 from smart_support.tools.demo_store import DemoStore
 from smart_support.tools.handoff import handoff_tool
@@ -120,7 +121,7 @@ def shop() -> Iterator[DemoStore]:
 @pytest.fixture(scope="module")
 def state() -> Iterator[StateDatabase]:
     with tempfile.TemporaryDirectory() as folder:
-        database = StateDatabase(Path(folder) / "state.sqlite")
+        database = EmbeddedDatabase(Path(folder) / "state.sqlite")
         yield database
         database.close()
 

@@ -22,6 +22,7 @@ from smart_support.api.guard import Guard
 from smart_support.auth import Accounts
 from smart_support.conversation.sessions import SessionManager
 from smart_support.storage.database import StateDatabase
+from smart_support.storage.embedded import EmbeddedDatabase
 from smart_support.storage.event_log import EventLog
 from smart_support.tools.registry import Access, Registry, Tool
 from tests.analytics.story import carried_out, record, resolved, waiting
@@ -54,7 +55,7 @@ class Services:
 @pytest.fixture
 async def services(tmp_path: Path) -> AsyncIterator[Services]:
     event_log = EventLog(tmp_path / "events.duckdb")
-    state = StateDatabase(tmp_path / "state.sqlite")
+    state = EmbeddedDatabase(tmp_path / "state.sqlite")
     tools = [
         Tool("refund", "Pay back.", SCHEMA, Access.WRITE, _run, risk="high", idempotent=True, version="2"),
         Tool("look_up", "Look it up.", SCHEMA, Access.READ, _run),
@@ -115,7 +116,7 @@ async def test_health_names_the_store_that_fails(
 ) -> None:
     broken = tmp_path / "broken"
     if store == "state":
-        services.state = StateDatabase(broken)
+        services.state = EmbeddedDatabase(broken)
         services.state.close()
     else:
         services.event_log = EventLog(broken)

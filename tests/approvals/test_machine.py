@@ -19,7 +19,7 @@ from smart_support.approvals.ledger import Entry, Ledger
 from smart_support.approvals.policy import Policy, Rule
 from smart_support.approvals.queue import ApprovalQueue
 from smart_support.errors import AlreadyDecided, ApprovalExpired, Forbidden, InvalidRequest, ToolRefused
-from smart_support.storage.database import StateDatabase
+from smart_support.storage.embedded import EmbeddedDatabase
 
 TTL = 60
 ends = st.sampled_from(
@@ -233,7 +233,7 @@ class Approvals(RuleBasedStateMachine):
         )
 
     def _open(self) -> None:
-        self.state = StateDatabase(self.folder / "state.sqlite")
+        self.state = EmbeddedDatabase(self.folder / "state.sqlite")
         self.queue = ApprovalQueue(self.state, TTL)
         self.ledger = Ledger(self.state)
 

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from smart_support import audit
-from smart_support.storage.database import StateDatabase
+from smart_support.storage.embedded import EmbeddedDatabase
 from tests.harness import AppProcess, Client
 
 CLIENTS, APPROVALS = 50, 200
@@ -73,7 +73,7 @@ async def _race(data_dir: Path, each: int) -> None:
         decided = [app.get(f"/approvals/{approval['approval_id']}") for approval in waiting]
     assert Counter(one["status"] == "pending" for one in decided) == {False: APPROVALS}
     assert max(won.values()) == 1
-    state = StateDatabase(data_dir / "state.sqlite")
+    state = EmbeddedDatabase(data_dir / "state.sqlite")
     rows = await state.execute("SELECT * FROM audit ORDER BY number")
     ran = await state.execute("SELECT tool_call_id FROM action_ledger")
     state.close()

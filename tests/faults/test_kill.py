@@ -16,7 +16,7 @@ import pytest
 import websockets
 
 from smart_support import audit
-from smart_support.storage.database import StateDatabase
+from smart_support.storage.embedded import EmbeddedDatabase
 from tests.faults.app import serve
 from tests.harness import FORKING, free_port
 
@@ -197,7 +197,7 @@ async def _kills(folder: Path, kills: int) -> None:
         await _check_escalations(traffic, approvals)
     finally:
         traffic.kill()
-    state = StateDatabase(folder / "var" / "state.sqlite")
+    state = EmbeddedDatabase(folder / "var" / "state.sqlite")
     rows = await state.execute("SELECT * FROM audit ORDER BY number")
     unended = await state.execute("SELECT * FROM action_ledger WHERE status = 'begun'")
     state.close()

@@ -12,7 +12,7 @@ from smart_support.openapi_import.caller import Api, Caller
 from smart_support.openapi_import.operation import Operation
 from smart_support.openapi_import.parse import parse
 from smart_support.openapi_import.vault import Vault
-from smart_support.storage.database import StateDatabase
+from smart_support.storage.embedded import EmbeddedDatabase
 from tests.openapi_import.shop_api import ShopApi, description, shop_api
 
 SECRET = "client-secret-4711"
@@ -32,7 +32,7 @@ async def desk(api: ShopApi, tmp_path: Path) -> AsyncIterator[tuple[Caller, Api,
     flow = {"clientCredentials": {"tokenUrl": f"{api.url}/token", "scopes": {}}}
     document["components"]["securitySchemes"]["key"] = {"type": "oauth2", "flows": flow}
     parsed = parse(document)
-    state, client = StateDatabase(tmp_path / "state.sqlite"), GuardedClient([urlsplit(api.url).netloc])
+    state, client = EmbeddedDatabase(tmp_path / "state.sqlite"), GuardedClient([urlsplit(api.url).netloc])
     vault = Vault(state, tmp_path / "secret.key")
     await vault.keep("desk", parsed.schemes["key"], {"client_id": "desk", "client_secret": SECRET})
     operation = next(one for one in parsed.operations if one.operation_id == "createTicket")

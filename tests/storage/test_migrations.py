@@ -8,7 +8,7 @@ import duckdb
 import pytest
 
 from smart_support.storage import database, event_log
-from smart_support.storage.database import StateDatabase
+from smart_support.storage.embedded import EmbeddedDatabase
 from smart_support.storage.event_log import EventLog
 
 MIGRATIONS = database.MIGRATIONS
@@ -30,7 +30,7 @@ def test_the_state_is_copied_before_each_migration_and_kept(
     tmp_path: Path, first_only: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "state.sqlite"
-    old = StateDatabase(path)
+    old = EmbeddedDatabase(path)
     old.execute_now(
         "INSERT INTO sessions (thread_id, created_at, last_active_at, last_message_at) "
         "VALUES ('t', '', '', '')"
@@ -39,7 +39,7 @@ def test_the_state_is_copied_before_each_migration_and_kept(
     assert not list(tmp_path.glob("*.before-*"))
     first_only.undo()
     for _ in range(2):
-        new = StateDatabase(path)
+        new = EmbeddedDatabase(path)
         assert new.execute_now("SELECT thread_id FROM sessions") == [{"thread_id": "t"}]
         new.close()
     later = [one.stem for one in sorted((MIGRATIONS / "state").glob("*.sql"))[1:]]
