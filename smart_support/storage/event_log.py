@@ -5,16 +5,12 @@ is on disk. Readers have a cursor each and never wait for the writer. No figures
 """
 
 import asyncio
-import contextlib
 import os
-import queue
 import shutil
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -22,16 +18,14 @@ import duckdb
 import orjson
 
 from smart_support import events
-from smart_support.errors import ConfigError, StorageFailed
+from smart_support.errors import ConfigError
 from smart_support.events import Event, Record
 from smart_support.log import get_logger
 from smart_support.storage.compaction import COPY, Turnstile, attach, begin, file_for, fill, finish
 from smart_support.storage.database import MIGRATIONS, Row, apply, unapplied
+from smart_support.storage.gathering import Gathering
 
 log = get_logger()
-
-# A commit costs 2 ms of CPU however few its rows; what a turn says within this time shares one.
-GATHER_SECONDS = 0.01
 
 # Columns filled from the event's own field of the same name where it has one.
 _FROM_EVENT = (
@@ -64,13 +58,11 @@ _READ = """
     FROM events WHERE thread_id = ? AND seq > ? ORDER BY seq LIMIT ?
 """
 
-_Item = tuple["Record | Callable[[], None]", "asyncio.Future[None]"]
+UNWRITTEN = "The event log could not be written; check the disk of DATA_DIR."
 
 
 class EventLog:
     """The one writer and its readers over `events.duckdb`."""
-
-    _writing: duckdb.DuckDBPyConnection
 
     def __init__(self, path: Path, seen: Callable[[Record], None] = lambda record: None) -> None:
         """`seen` is called with each record that is handed in, before it is durable."""
@@ -81,9 +73,8 @@ class EventLog:
         self._database = _connect(path)
         _migrate(self._database, path)
         self._database_use = Turnstile()
-        self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
-        self._writer = threading.Thread(target=self._write, name="event-log", daemon=True)
-        self._writer.start()
+        self._writing = self._database.cursor()
+        self._writer: Gathering[Record] = Gathering(self._commit, UNWRITTEN)
         self._readers = ThreadPoolExecutor(2, thread_name_prefix="event-read")
         self._local = threading.local()
         self._cursors: list[duckdb.DuckDBPyConnection] = []
@@ -98,16 +89,21 @@ class EventLog:
             A future that is done once the record is durable, or holds `StorageFailed`.
         """
         self._seen(record)
-        return self._hand_in(record)
+        return self._writer.put(record)
 
     @property
     def waiting(self) -> int:
-        """How many records the writer has not taken yet."""
-        return self._queue.qsize()
+        """How many records are not on disk yet."""
+        return self._writer.waiting
+
+    @property
+    def lag_seconds(self) -> float:
+        """How long the oldest of them has waited."""
+        return self._writer.lag_seconds
 
     async def erase(self, thread_ids: Sequence[str]) -> None:
         """Delete all records of these threads. Their bytes leave the file with `compact`."""
-        await self._hand_in(lambda: self._erase(list(thread_ids)))
+        await self._writer.do(lambda: self._erase(list(thread_ids)))
 
     async def compact(self) -> None:
         """Write the file anew, so that nothing erased is left in its bytes.
@@ -118,11 +114,11 @@ class EventLog:
         with self._database.cursor() as cursor:
             await asyncio.to_thread(attach, cursor, self._path)
             # By the writer, so that a record is either copied or among those written since.
-            await self._hand_in(lambda: self._begin_copy(cursor))
+            await self._writer.do(lambda: self._begin_copy(cursor))
             await asyncio.to_thread(fill, cursor)
         await asyncio.to_thread(self._database_use.close)
         try:
-            await self._hand_in(self._put_in_place)
+            await self._writer.do(self._put_in_place)
         finally:
             self._database_use.open()
         for copy in self._path.parent.glob(f"{self._path.name}.before-*"):
@@ -157,8 +153,8 @@ class EventLog:
 
     def close(self) -> None:
         """Commit what was appended, then close the file."""
-        self._queue.put(None)
-        self._writer.join()
+        self._writer.close()
+        self._writing.close()
         self._readers.shutdown(wait=True)
         for cursor in self._cursors:
             cursor.close()
@@ -184,11 +180,6 @@ class EventLog:
             finally:
                 timer.cancel()
                 cursor.close()
-
-    def _hand_in(self, what: Record | Callable[[], None]) -> "asyncio.Future[None]":
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._queue.put((what, done))
-        return done
 
     def _begin_copy(self, cursor: duckdb.DuckDBPyConnection) -> None:
         begin(cursor)
@@ -216,39 +207,11 @@ class EventLog:
             self._erased += thread_ids
             self._since = [row for row in self._since if row["thread_id"] not in gone]
 
-    def _write(self) -> None:
-        self._writing = self._database.cursor()
-        closing = False
-        while not closing:
-            batch = [self._queue.get()]
-            until = time.monotonic() + GATHER_SECONDS
-            with contextlib.suppress(queue.Empty):
-                while batch[-1] is not None:
-                    batch.append(self._queue.get(timeout=max(0, until - time.monotonic())))
-            closing = None in batch
-            taken = [item for item in batch if item is not None]
-            for is_work, items in groupby(taken, key=lambda item: callable(item[0])):
-                for several in ([item] for item in items) if is_work else [list(items)]:
-                    self._commit(several)
-        self._writing.close()
-
-    def _commit(self, batch: list["_Item"]) -> None:
-        failure: StorageFailed | None = None
-        try:
-            what = batch[0][0]
-            if isinstance(what, Record):
-                rows = [_row(record) for record, _ in batch if isinstance(record, Record)]
-                _insert(self._writing, rows, "events")
-                if self._since is not None:
-                    self._since += rows
-            else:
-                what()
-        except Exception as error:
-            log.error("event_log_write_failed", events=len(batch), error=str(error))
-            failure = StorageFailed("The event log could not be written; check the disk of DATA_DIR.")
-        loop = batch[0][1].get_loop()
-        with contextlib.suppress(RuntimeError):  # the loop has closed: nobody waits any more
-            loop.call_soon_threadsafe(_settle, [done for _, done in batch], failure)
+    def _commit(self, records: list[Record]) -> None:
+        rows = [_row(record) for record in records]
+        _insert(self._writing, rows, "events")
+        if self._since is not None:
+            self._since += rows
 
 
 def check_free(path: Path) -> None:
@@ -271,16 +234,6 @@ def _connect(path: Path) -> duckdb.DuckDBPyConnection:
             f"SMART_SUPPORT_DATA_DIR: {path} can't be opened; stop the other process that uses it, "
             f"or choose another folder ({str(error).splitlines()[0]})"
         ) from None
-
-
-def _settle(futures: list["asyncio.Future[None]"], failure: StorageFailed | None) -> None:
-    for done in futures:
-        if done.done():
-            continue
-        if failure is None:
-            done.set_result(None)
-        else:
-            done.set_exception(failure)
 
 
 def _insert(cursor: duckdb.DuckDBPyConnection, rows: list[Row], table: str) -> None:

@@ -1,0 +1,119 @@
+"""Group commit: one thread takes all that waits and commits it at once. What that means, its owner knows."""
+
+import asyncio
+import contextlib
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from itertools import groupby
+from typing import Generic, TypeVar
+
+from smart_support.errors import StorageFailed
+from smart_support.log import get_logger
+
+log = get_logger()
+
+# A commit costs 2 ms of CPU however little is in it; what a turn says within this time shares one.
+GATHER_SECONDS = 0.01
+
+W = TypeVar("W")
+Done = asyncio.Future[None]
+
+
+class Gathering(Generic[W]):
+    """Commits what is put in, in order, and does between two commits what `do` is given."""
+
+    def __init__(self, commit: Callable[[list[W]], None], failed: str) -> None:
+        """
+        Args:
+            commit: called in the one thread; what it was given is durable when it returns.
+            failed: what to tell who waits where it raised.
+        """
+        self._commit = commit
+        self._failed = failed
+        self._queue: queue.SimpleQueue[tuple[W | Callable[[], None], bool, Done] | None] = queue.SimpleQueue()
+        # When each thing that is not committed yet was handed in.
+        self._handed_in: deque[float] = deque()
+        self._thread = threading.Thread(target=self._run, name="event-log", daemon=True)
+        self._thread.start()
+
+    @property
+    def waiting(self) -> int:
+        """How much is not committed yet."""
+        return len(self._handed_in)
+
+    @property
+    def lag_seconds(self) -> float:
+        """How long the oldest of it has waited."""
+        try:
+            return time.monotonic() - self._handed_in[0]
+        except IndexError:
+            return 0.0
+
+    def put(self, what: W) -> Done:
+        """Have it committed.
+
+        Returns:
+            A future that is done once it is durable, or holds `StorageFailed`.
+        """
+        return self._hand_in(what, False)
+
+    def do(self, work: Callable[[], None]) -> Done:
+        """Have work done by the thread, after all that was put in before it."""
+        return self._hand_in(work, True)
+
+    def close(self) -> None:
+        """Commit what was put in, and end."""
+        self._queue.put(None)
+        self._thread.join()
+
+    def _hand_in(self, what: W | Callable[[], None], is_work: bool) -> Done:
+        done: Done = asyncio.get_running_loop().create_future()
+        self._handed_in.append(time.monotonic())
+        self._queue.put((what, is_work, done))
+        return done
+
+    def _run(self) -> None:
+        closing = False
+        while not closing:
+            batch = [self._queue.get()]
+            until = time.monotonic() + GATHER_SECONDS
+            with contextlib.suppress(queue.Empty):
+                while batch[-1] is not None:
+                    batch.append(self._queue.get(timeout=max(0, until - time.monotonic())))
+            closing = None in batch
+            taken = [item for item in batch if item is not None]
+            for is_work, items in groupby(taken, key=lambda item: item[1]):
+                if not is_work:
+                    self._together(list(items))
+                    continue
+                for item in items:
+                    self._together([item], item[0])
+
+    def _together(self, items: list[tuple[W | Callable[[], None], bool, Done]], work: object = None) -> None:
+        failure: StorageFailed | None = None
+        try:
+            if callable(work):
+                work()
+            else:
+                self._commit([what for what, _, _ in items])  # type: ignore[misc]
+        except Exception as error:
+            log.error("event_log_write_failed", events=len(items), error=str(error))
+            failure = StorageFailed(self._failed)
+        for _ in items:
+            self._handed_in.popleft()
+        loop = items[0][2].get_loop()
+        with contextlib.suppress(RuntimeError):  # the loop has closed: nobody waits any more
+            loop.call_soon_threadsafe(_settle, [done for _, _, done in items], failure)
+
+
+def _settle(futures: list[Done], failure: StorageFailed | None) -> None:
+    for done in futures:
+        if done.done():
+            continue
+        if failure is None:
+            done.set_result(None)
+        else:
+            done.set_exception(failure)
