@@ -89,7 +89,7 @@ class EventLog:
             A future that is done once the record is durable, or holds `StorageFailed`.
         """
         self._seen(record)
-        return self._writer.put(record)
+        return self._writer.put(record, awaited=record.event.ends_turn)
 
     @property
     def waiting(self) -> int:

@@ -8,14 +8,14 @@ import time
 from collections import deque
 from collections.abc import Callable
 from itertools import groupby
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from smart_support.errors import StorageFailed
 from smart_support.log import get_logger
 
 log = get_logger()
 
-# A commit costs 2 ms of CPU however little is in it; what a turn says within this time shares one.
+# A commit costs 2 ms of CPU however little is in it; what turns say within this time shares one.
 GATHER_SECONDS = 0.01
 
 W = TypeVar("W")
@@ -33,7 +33,7 @@ class Gathering(Generic[W]):
         """
         self._commit = commit
         self._failed = failed
-        self._queue: queue.SimpleQueue[tuple[W | Callable[[], None], bool, Done] | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[_Item[W] | None] = queue.SimpleQueue()
         # When each thing that is not committed yet was handed in.
         self._handed_in: deque[float] = deque()
         self._thread = threading.Thread(target=self._run, name="event-log", daemon=True)
@@ -52,61 +52,82 @@ class Gathering(Generic[W]):
         except IndexError:
             return 0.0
 
-    def put(self, what: W) -> Done:
+    def put(self, what: W, *, awaited: bool = False) -> Done:
         """Have it committed.
+
+        Args:
+            awaited: somebody waits for it, and no more of theirs follows that could share its commit.
 
         Returns:
             A future that is done once it is durable, or holds `StorageFailed`.
         """
-        return self._hand_in(what, False)
+        return self._hand_in(_Item(what, False, awaited, _future()))
 
     def do(self, work: Callable[[], None]) -> Done:
         """Have work done by the thread, after all that was put in before it."""
-        return self._hand_in(work, True)
+        return self._hand_in(_Item(work, True, True, _future()))
 
     def close(self) -> None:
         """Commit what was put in, and end."""
         self._queue.put(None)
         self._thread.join()
 
-    def _hand_in(self, what: W | Callable[[], None], is_work: bool) -> Done:
-        done: Done = asyncio.get_running_loop().create_future()
+    def _hand_in(self, item: "_Item[W]") -> Done:
         self._handed_in.append(time.monotonic())
-        self._queue.put((what, is_work, done))
-        return done
+        self._queue.put(item)
+        return item.done
 
     def _run(self) -> None:
-        closing = False
+        closing, committed = False, 0.0
         while not closing:
-            batch = [self._queue.get()]
-            until = time.monotonic() + GATHER_SECONDS
-            with contextlib.suppress(queue.Empty):
-                while batch[-1] is not None:
-                    batch.append(self._queue.get(timeout=max(0, until - time.monotonic())))
+            batch = self._gather(committed)
             closing = None in batch
             taken = [item for item in batch if item is not None]
-            for is_work, items in groupby(taken, key=lambda item: item[1]):
+            for is_work, items in groupby(taken, key=lambda item: item.is_work):
                 if not is_work:
                     self._together(list(items))
                     continue
                 for item in items:
-                    self._together([item], item[0])
+                    self._together([item], item.what)
+            committed = time.monotonic()
 
-    def _together(self, items: list[tuple[W | Callable[[], None], bool, Done]], work: object = None) -> None:
+    def _gather(self, committed: float) -> list["_Item[W] | None"]:
+        """What shares the next commit. `committed`: when the last one ended."""
+        batch = [self._queue.get()]
+        until = time.monotonic() + GATHER_SECONDS
+        with contextlib.suppress(queue.Empty):
+            while (item := batch[-1]) is not None:
+                if item.awaited:
+                    until = min(until, committed + GATHER_SECONDS)
+                batch.append(self._queue.get(timeout=max(0, until - time.monotonic())))
+        return batch
+
+    def _together(self, items: list["_Item[W]"], work: object = None) -> None:
         failure: StorageFailed | None = None
         try:
             if callable(work):
                 work()
             else:
-                self._commit([what for what, _, _ in items])  # type: ignore[misc]
+                self._commit([item.what for item in items])  # type: ignore[misc]
         except Exception as error:
             log.error("event_log_write_failed", events=len(items), error=str(error))
             failure = StorageFailed(self._failed)
         for _ in items:
             self._handed_in.popleft()
-        loop = items[0][2].get_loop()
+        loop = items[0].done.get_loop()
         with contextlib.suppress(RuntimeError):  # the loop has closed: nobody waits any more
-            loop.call_soon_threadsafe(_settle, [done for _, _, done in items], failure)
+            loop.call_soon_threadsafe(_settle, [item.done for item in items], failure)
+
+
+class _Item(NamedTuple, Generic[W]):
+    what: W | Callable[[], None]
+    is_work: bool
+    awaited: bool
+    done: Done
+
+
+def _future() -> Done:
+    return asyncio.get_running_loop().create_future()
 
 
 def _settle(futures: list[Done], failure: StorageFailed | None) -> None:

@@ -1,0 +1,46 @@
+"""What shares a commit: what turns say meanwhile; who waits for the end of a turn waits for no more of it."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from smart_support import clock
+from smart_support.storage import gathering
+from smart_support.storage.event_log import EventLog
+from smart_support.storage.gathering import Gathering
+from tests.analytics.story import resolved
+
+FOR_EVER = 60.0
+
+
+@pytest.fixture
+def log(data_dir: Path) -> Iterator[EventLog]:
+    opened = EventLog(data_dir / "events.duckdb")
+    yield opened
+    opened.close()
+
+
+async def test_the_end_of_a_turn_is_durable_at_once_with_all_before_it(
+    log: EventLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gathering, "GATHER_SECONDS", FOR_EVER)
+    handed_in = [log.append(record) for record in resolved("t", clock.now()).records]
+    # Without the end of a turn they would share a commit with what is said in the next minute.
+    await asyncio.wait_for(asyncio.gather(*handed_in), 10)
+    assert len(await log.read("t")) == len(handed_in)
+
+
+async def test_what_is_awaited_close_together_shares_a_commit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gathering, "GATHER_SECONDS", 0.5)
+    commits: list[list[int]] = []
+    writer: Gathering[int] = Gathering(commits.append, "It failed.")
+    await writer.put(0, awaited=True)
+    handed_in = []
+    for number in range(1, 21):
+        handed_in.append(writer.put(number, awaited=True))
+        await asyncio.sleep(0)
+    await asyncio.wait_for(asyncio.gather(*handed_in), 10)
+    writer.close()
+    assert commits == [[0], list(range(1, 21))]
