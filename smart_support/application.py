@@ -16,6 +16,7 @@ from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.pregel import Pregel
 
 from smart_support import __version__, log
+from smart_support.agents.calls import MAX_ARGUMENT_BYTES, storable
 from smart_support.agents.graph import build_graph
 from smart_support.agents.guard import Gate, Gatekeeper
 from smart_support.agents.models import chat_model as model_named
@@ -35,7 +36,7 @@ from smart_support.api import login, routes, socket
 from smart_support.api.envelope import handle_errors
 from smart_support.api.guard import Guard
 from smart_support.api.origin import SameOrigin
-from smart_support.approvals.approval import Approval
+from smart_support.approvals.approval import Approval, Edit, summary_of
 from smart_support.approvals.desk import Desk
 from smart_support.approvals.ledger import Ledger
 from smart_support.approvals.queue import ApprovalQueue
@@ -51,7 +52,7 @@ from smart_support.conversation.prices import Prices
 from smart_support.conversation.sessions import SessionManager
 from smart_support.conversation.turns import TurnRunner
 from smart_support.conversation.what_if import MOST_STEPS, Changed, what_if
-from smart_support.errors import ConfigError, Forbidden, InvalidArguments, InvalidRequest
+from smart_support.errors import ConfigError, InvalidArguments, InvalidRequest
 from smart_support.escalation import Escalations
 from smart_support.net import GuardedClient, parse_allowed_hosts
 from smart_support.openapi_import.jobs import Imports
@@ -193,7 +194,7 @@ class Services:
         )
         self.turns = TurnRunner(
             course=self._course,
-            check_args=self._check_args,
+            edit=self._edit,
             sessions=self.session_manager,
             approvals=self.approvals,
             event_log=self.event_log,
@@ -307,30 +308,29 @@ class Services:
         await saver.setup()
         return saver
 
-    async def _check_args(self, approval: Approval, args: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Edited arguments as they will run; they must fit the tool, or for one not ours those it asked.
+    async def _edit(self, approval: Approval, args: Mapping[str, Any]) -> Edit:
+        """A human's arguments, which must fit the tool, or for one that is not ours those it asked with.
 
         Raises:
             InvalidArguments: they don't fit.
-            Forbidden: the policy asks for more with these arguments than the approval can give.
+            Forbidden, ToolRefused: the policy or the business does not allow them.
         """
         tool = self.registry.get(approval.action)
         if tool is not None:
-            tool.check(args)
-            exact = tool.exact(args)
-            verdict = await self._gatekeeper.needs(tool, exact)
-            if verdict.stricter_than(approval.need):
-                needs = {"two_leads": "needs two leads"}.get(verdict.need, "is not allowed")
-                raise Forbidden(
-                    f"{approval.action}: with these arguments it {needs}; reject it and have it asked anew. "
-                    f"{verdict.because}".strip()
-                )
-            return exact
+            return await self._gatekeeper.edit(tool, approval, args)
         problems = [*jsonschema.Draft202012Validator(same_types(approval.requested_args)).iter_errors(args)]
         if problems:
             told = "; ".join(item.message[:200] for item in problems)
             raise InvalidArguments(f"{approval.action}: {told}")
-        return args
+        if storable(approval.requested_args) and not storable(args):
+            raise InvalidArguments(f"{approval.action}: more than {MAX_ARGUMENT_BYTES:,} bytes of arguments")
+        return Edit(
+            args=args,
+            summary=summary_of(approval.action, args),
+            customer_id=approval.customer_id,
+            effect=None,
+            facts=approval.facts,
+        )
 
 
 def create_app(

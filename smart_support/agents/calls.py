@@ -1,6 +1,6 @@
 """Tool calls as the graph carries them, and the messages that answer them. Nothing is judged or run here."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
@@ -24,7 +24,8 @@ class PlannedCall:
         escalate: where it is forbidden, a human is told.
         facts: what that was judged on.
         effect: what will change, found on a copy.
-        seen: the state its card was built on; None where the tool does not tell, or a human edited it.
+        seen: the state its card was built on; None where the tool does not tell.
+        seen_of: the arguments that state is of, where a human has edited them since.
         changed: what is different since it was approved before, where that is why it is asked again.
     """
 
@@ -42,6 +43,7 @@ class PlannedCall:
     customer_id: str | None = None
     effect: list[dict[str, str]] | None = None
     seen: dict[str, Any] | None = None
+    seen_of: dict[str, Any] | None = None
     changed: list[dict[str, str]] | None = None
 
     @property
@@ -60,9 +62,19 @@ class PlannedCall:
         need = {"need": "ask"} if state.get("ask") else {}
         return cls(**need | {name: value for name, value in state.items() if name in known})
 
-    def edited(self, args: dict[str, Any]) -> "PlannedCall":
-        """The same call with a human's arguments."""
-        return replace(self, args=args, seen=None)
+    @property
+    def state_args(self) -> dict[str, Any]:
+        """The arguments that `seen` is of."""
+        return self.args if self.seen_of is None else self.seen_of
+
+    def edited(self, answer: Mapping[str, Any]) -> "PlannedCall":
+        """The same call with a human's arguments, and what goes with them.
+
+        What the human saw stays as it is: where it has changed by the time the call runs, it is asked again.
+        """
+        names = ("args", "summary", "customer_id", "effect", "facts")
+        given = {name: answer[name] for name in names if name in answer}
+        return replace(self, **given, seen_of=self.state_args)
 
 
 def pending_calls(messages: Sequence[AnyMessage]) -> list[dict[str, Any]]:

@@ -217,7 +217,7 @@ def _edited(state: State, planned: PlannedCall, answer: dict[str, Any]) -> State
     ]
     return {
         "messages": [asking.model_copy(update={"tool_calls": calls})],
-        "call": planned.edited(answer["args"]).state(),
+        "call": planned.edited(answer).state(),
     }
 
 

@@ -5,7 +5,7 @@ decision, does not run, whatever model or agent asked. The graph only carries th
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -24,11 +24,20 @@ from smart_support.agents.calls import (
 from smart_support.agents.shortlist import FIND, SHOWN, find_tool
 from smart_support.agents.spec import Team
 from smart_support.agents.trimming import KEPT_CHARS, MODEL_CHARS, as_text, trimmed
+from smart_support.approvals.approval import Approval, Edit
+from smart_support.approvals.digest import digest
 from smart_support.approvals.ledger import UNKNOWN, Ledger, what_to_check
 from smart_support.approvals.policy import Verdict
 from smart_support.approvals.queue import ApprovalQueue
 from smart_support.approvals.quota import Quota
-from smart_support.errors import InvalidArguments, SmartSupportError, ToolFailed, ToolRefused, ToolUnavailable
+from smart_support.errors import (
+    Forbidden,
+    InvalidArguments,
+    SmartSupportError,
+    ToolFailed,
+    ToolRefused,
+    ToolUnavailable,
+)
 from smart_support.events import EscalationKind
 from smart_support.log import get_logger
 from smart_support.tools.attempt import attempted
@@ -118,7 +127,7 @@ class Gatekeeper:
         call = {"id": planned.tool_call_id, "name": planned.tool, "args": planned.args}
         why = "what its card showed could not be read again"
         try:
-            now = await tool.state(planned.args) if tool.state and planned.seen is not None else None
+            now = await tool.state(planned.state_args) if tool.state and planned.seen is not None else None
             stricter = (await self._verdict(tool, planned.args))[0].stricter_than(planned.need)
             if now == planned.seen and not stricter:
                 return None
@@ -160,7 +169,8 @@ class Gatekeeper:
         call = {"id": planned.tool_call_id, "name": planned.tool}
         tool = self._tool(planned.tool, planned.agent)
         if tool is None:
-            text = f"{planned.tool} is no longer available; it was not run."
+            begun = planned.need and await self._gate.ledger.has(thread_id, planned.tool_call_id)
+            text = UNKNOWN if begun else f"{planned.tool} is no longer available; it was not run."
             return result(call, text, planned.agent, status="error")
         started = time.perf_counter()
         try:
@@ -210,17 +220,45 @@ class Gatekeeper:
         planned = replace(planned, need=verdict.need, because=because, escalate=verdict.escalate, facts=facts)
         if verdict.need == "never":
             return planned
-        effect = [asdict(change) for change in await tool.preview(args)] if tool.preview else None
-        return replace(planned, effect=effect, seen=await tool.state(args) if tool.state else None)
+        seen = await tool.state(args) if tool.state else None
+        return replace(planned, effect=await _effect(tool, args), seen=seen)
 
     async def _verdict(self, tool: Tool, args: dict[str, Any]) -> tuple[Verdict, dict[str, Any]]:
-        """What the policy says of a write, and on which facts: the system's own before the model's."""
-        facts = args | (await tool.facts(args) if tool.facts else {})
-        return self._policy.judge(tool.name, facts, tool.known_names()), facts
+        """What the policy says of a write, and on which facts: the system's own before the model's.
 
-    async def needs(self, tool: Tool, args: dict[str, Any]) -> Verdict:
-        """What the policy says of a write with these arguments, as things are now."""
-        return (await self._verdict(tool, args))[0]
+        A name that a rule could ask for and that has no value is among them as null, so that a dry run can
+        judge as it was judged.
+        """
+        known = tool.known_names()
+        facts = dict.fromkeys(sorted(known)) | args | (await tool.facts(args) if tool.facts else {})
+        return self._policy.judge(tool.name, facts, known), facts
+
+    async def edit(self, tool: Tool, approval: Approval, args: Mapping[str, Any]) -> Edit:
+        """A human's arguments for a call that waits, and what its card says with them, as things are now.
+
+        Raises:
+            InvalidArguments: they don't fit the tool, or have no exact form to take a digest of.
+            ToolRefused: a rule of the business says no to them.
+            Forbidden: the policy asks for more with them than the approval can give.
+        """
+        exact = _checked_args(tool, dict(args))
+        digest(
+            tool=tool.name, version=tool.version, args=exact, thread_id=approval.thread_id, customer_id=None
+        )
+        verdict, facts = await self._verdict(tool, exact)
+        if verdict.stricter_than(approval.need):
+            needs = {"two_leads": "needs two leads"}.get(verdict.need, "is not allowed")
+            raise Forbidden(
+                f"{approval.action}: with these arguments it {needs}; reject it and have it asked anew. "
+                f"{verdict.because}".strip()
+            )
+        return Edit(
+            args=exact,
+            summary=tool.summary(exact),
+            customer_id=await tool.customer(exact) if tool.customer else None,
+            effect=await _effect(tool, exact),
+            facts=facts,
+        )
 
     async def _forbidden(self, planned: PlannedCall, thread_id: str) -> ToolMessage:
         await self._gate.approvals.forbid(unasked(planned, thread_id))
@@ -262,9 +300,11 @@ class Gatekeeper:
     async def _outcome(self, tool: Tool, planned: PlannedCall, thread_id: str) -> tuple[str, dict[str, Any]]:
         failed: dict[str, Any] = {"status": "error"}
 
+        seen = (planned.state_args, planned.seen) if planned.seen is not None else None
+
         async def run(key: str | None) -> Any:
             try:
-                return await attempted(tool, planned.args, Call(thread_id, planned.tool_call_id, key))
+                return await attempted(tool, planned.args, Call(thread_id, planned.tool_call_id, key, seen))
             except Exception as error:
                 failed.update(_error(error))
                 raise
@@ -279,7 +319,7 @@ class Gatekeeper:
             thread_id=thread_id,
             tool_call_id=planned.tool_call_id,
             tool=tool.name,
-            digest=digest_of(replace(planned, tool_version=tool.version), thread_id),
+            digest=digest_of(await _as_it_is(tool, planned), thread_id),
             idempotent=tool.idempotent,
             run=run,
         )
@@ -297,6 +337,16 @@ class Gatekeeper:
             }
             return UNKNOWN, extra | failed | {"escalation": told}
         return str(entry.result), extra | failed
+
+
+async def _effect(tool: Tool, args: dict[str, Any]) -> list[dict[str, str]] | None:
+    return [asdict(change) for change in await tool.preview(args)] if tool.preview else None
+
+
+async def _as_it_is(tool: Tool, planned: PlannedCall) -> PlannedCall:
+    """The call that would run now: the tool's version and whose things it names, found anew."""
+    customer_id = await tool.customer(planned.args) if tool.customer else None
+    return replace(planned, tool_version=tool.version, customer_id=customer_id)
 
 
 def _error(error: Exception) -> dict[str, Any]:

@@ -45,11 +45,28 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Edit:
+    """A human's arguments in place of those asked for, and all that a card says of a call with them.
+
+    Attributes:
+        args: as they will run.
+        customer_id: whose things they name; `effect`: what will change; `facts`: what the policy judged.
+    """
+
+    args: Mapping[str, Any]
+    summary: str
+    customer_id: str | None = None
+    effect: list[dict[str, str]] | None = None
+    facts: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Approval:
     """One call that a human decides.
 
     Attributes:
-        args: what executes; `requested_args`: what the agent asked.
+        args: what executes, and with it summary, effect, customer and facts; `requested_args`: what the
+            agent asked. What the card said before an edit is in its history.
         votes: who has approved so far, where it needs two: `{"by", "via", "at", "reason"}`.
         claimed_by: who is at work on it, until `claimed_until`; others see it.
         notes: how many notes people have left on it.
@@ -116,3 +133,9 @@ class Approval:
             return ApprovalExpired(self.approval_id, clock.parse(self.expires_at))
         moment = clock.parse(self.decided_at or self.requested_at)
         return AlreadyDecided(self.approval_id, self.status, self.decided_by or "someone", moment)
+
+
+def summary_of(action: str, args: Mapping[str, Any]) -> str:
+    """A card's sentence where whoever asks gives none: the action and its arguments, all of them."""
+    words = action.replace("_", " ").capitalize()
+    return f"{words}: " + ", ".join(f"{name} {item}" for name, item in args.items()) if args else words

@@ -59,7 +59,8 @@ class Ledger:
         """Run an approved write once, or tell what became of it when it ran before.
 
         Args:
-            digest: computed from what is about to run; it must be the one that was approved.
+            digest: computed from what is about to run; it must be the one that was approved. A call that a
+                crash left open and that is another one by now is not asked again, idempotent or not.
             idempotent: whether a call that a crash left open may be asked again with the same key.
             run: awaited with the idempotency key, after the intent is durable.
 
@@ -69,10 +70,10 @@ class Ledger:
         begun = await self._state.transact(lambda c: self._begin(c, thread_id, tool_call_id, tool, digest))
         if begun is None:
             raise Forbidden(f"{tool}: no approved decision stands behind exactly this call; it was not run")
-        entry, fresh = begun
+        entry, fresh, same = begun
         if entry.status != "begun":
             return entry
-        if not fresh and not idempotent:
+        if not fresh and not (idempotent and same):
             log.error("outcome_unknown", tool=tool, approval_id=entry.approval_id)
             return await self._finish(thread_id, tool_call_id, "outcome_unknown", UNKNOWN)
         status, result = await self._attempt(run, entry.idempotency_key, tool)
@@ -90,16 +91,19 @@ class Ledger:
         """An approved call that was not begun never will be: its approval is used up, the record says why."""
         await self._state.transact(lambda c: _refuse(c, thread_id, tool_call_id, why))
 
-    async def give_up(self, thread_id: str) -> list[tuple[str, Entry]]:
-        """Mark what was begun on a thread and will not be taken up again; each as its tool and its entry."""
+    async def give_up(self, thread_id: str, tell: Callable[[str, Entry], Awaitable[None]]) -> None:
+        """Mark what was begun on a thread and will not be taken up again as of unknown outcome.
+
+        Args:
+            tell: awaited with each one's tool and entry before it is marked, so that no crash can leave one
+                marked and nobody told; it may be told again.
+        """
         rows = await self._state.execute(
-            "SELECT tool, tool_call_id FROM action_ledger WHERE thread_id = :id AND status = 'begun'",
-            {"id": thread_id},
+            "SELECT * FROM action_ledger WHERE thread_id = :id AND status = 'begun'", {"id": thread_id}
         )
-        return [
-            (row["tool"], await self._finish(thread_id, row["tool_call_id"], "outcome_unknown", UNKNOWN))
-            for row in rows
-        ]
+        for row in rows:
+            await tell(row["tool"], _entry(row))
+            await self._finish(thread_id, row["tool_call_id"], "outcome_unknown", UNKNOWN)
 
     async def _attempt(
         self, run: Callable[[str], Awaitable[Any]], key: str, tool: str
@@ -115,14 +119,18 @@ class Ledger:
 
     def _begin(
         self, connection: Connection, thread_id: str, tool_call_id: str, tool: str, digest: str
-    ) -> tuple[Entry, bool] | None:
-        """The entry and whether it is new; None where nothing approved stands behind exactly this call."""
+    ) -> tuple[Entry, bool, bool] | None:
+        """The entry, whether it is new, and whether it is of this very call.
+
+        None where nothing approved stands behind exactly this call.
+        """
         key = {"thread_id": thread_id, "tool_call_id": tool_call_id}
         found = connection.execute(
             "SELECT * FROM action_ledger WHERE thread_id = :thread_id AND tool_call_id = :tool_call_id", key
         )
         if found:
-            return _entry(found[0]), False
+            entry, same = _entry(found[0]), found[0]["digest"] == digest
+            return (entry, False, same) if same or entry.status == "begun" else None
         approved = connection.execute(
             """SELECT approval_id, digest FROM approvals WHERE thread_id = :thread_id
                AND tool_call_id = :tool_call_id AND action = :tool AND status IN ('approved', 'edited')
@@ -148,7 +156,7 @@ class Ledger:
             row,
         )
         _audit(connection, "execution_begun", row, {"idempotency_key": row["idempotency_key"]})
-        return _entry(row | {"status": "begun", "result": None}), True
+        return _entry(row | {"status": "begun", "result": None}), True, True
 
     async def _finish(self, thread_id: str, tool_call_id: str, status: EntryStatus, result: Any) -> Entry:
         def work(connection: Connection) -> Entry:
@@ -180,6 +188,8 @@ def _refuse(connection: Connection, thread_id: str, tool_call_id: str, why: str)
     rows = connection.execute(
         """UPDATE approvals SET execution = 'failed' WHERE thread_id = :thread_id
            AND tool_call_id = :tool_call_id AND execution = 'not_started'
+           AND NOT EXISTS (SELECT 1 FROM action_ledger begun WHERE begun.thread_id = approvals.thread_id
+               AND begun.tool_call_id = approvals.tool_call_id)
            RETURNING thread_id, approval_id, digest, action AS tool""",
         {"thread_id": thread_id, "tool_call_id": tool_call_id},
     )

@@ -5,7 +5,7 @@ approved call does, and how a conversation goes on, is not known here.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from smart_support import audit, clock
-from smart_support.approvals.approval import Approval, Request, Status
+from smart_support.approvals.approval import Approval, Edit, Request, Status
 from smart_support.approvals.digest import digest
 from smart_support.approvals.policy import BY_POLICY
 from smart_support.approvals.search import Found, approval_of, load
@@ -37,6 +37,7 @@ _INSERT = """
 _VOTE = "UPDATE approvals SET votes = :votes, claimed_by = NULL, claimed_until = NULL WHERE approval_id = :id"
 _DECIDE = """
     UPDATE approvals SET status = :status, execution = :execution, args = :args, digest = :digest,
+        summary = :summary, customer_id = :customer_id, effect = :effect, facts = :facts,
         decided_at = :now, decided_by = :by, decided_via = :via, reason = :reason, event_id = :event_id,
         claimed_by = NULL, claimed_until = NULL
     WHERE approval_id = :id AND status = 'pending'
@@ -95,7 +96,7 @@ class ApprovalQueue(Found):
                 actor=BY_POLICY,
                 via=BY_POLICY,
                 thread_id=wanted.thread_id,
-                digest=_digest_of(wanted, wanted.args),
+                digest=_digest_of(wanted, wanted),
                 detail=detail | {"agent": wanted.agent, "facts": dict(wanted.facts or {})},
             )
         )
@@ -108,14 +109,14 @@ class ApprovalQueue(Found):
         decided_by: str,
         via: str,
         reason: str | None = None,
-        args: Mapping[str, Any] | None = None,
+        edit: Edit | None = None,
     ) -> Approval:
         """Decide once: the first caller wins, and it is durable when this returns.
 
         Where two leads are needed, the first to approve is recorded and the approval stays pending.
 
         Args:
-            decision: `approve`, `reject` or `edit`; `args` are the edited arguments, checked by the caller.
+            decision: `approve`, `reject`, or `edit` with what was edited, checked by the caller.
 
         Raises:
             AlreadyDecided, ApprovalExpired: someone or the clock was first; nothing was changed.
@@ -125,12 +126,12 @@ class ApprovalQueue(Found):
         """
         if decision not in OUTCOMES:
             raise InvalidRequest(f"decision {decision!r} is not one of approve, reject, edit")
-        if (decision == "edit") != (args is not None):
+        if (decision == "edit") != (edit is not None):
             raise InvalidRequest("'args' goes with decision 'edit', and 'edit' needs 'args'")
         if reason and len(reason) > MAX_REASON_CHARS:
             raise InvalidRequest(f"reason: {len(reason)} characters; at most {MAX_REASON_CHARS}")
         decided = await self._state.transact(
-            lambda c: self._decide(c, approval_id, OUTCOMES[decision], decided_by, via, reason, args)
+            lambda c: self._decide(c, approval_id, OUTCOMES[decision], decided_by, via, reason, edit)
         )
         ids = {"thread_id": decided.thread_id, "approval_id": approval_id, "agent": decided.agent}
         log.info("approval_decided", **ids, outcome=decided.status, via=via, votes=len(decided.votes))
@@ -205,7 +206,7 @@ class ApprovalQueue(Found):
         if found:
             return approval_of(found[0]), False
         approval_id, now = clock.new_id(), clock.now()
-        bound = _digest_of(wanted, wanted.args)
+        bound = _digest_of(wanted, wanted)
         connection.execute(
             _INSERT,
             {
@@ -258,7 +259,7 @@ class ApprovalQueue(Found):
         by: str,
         via: str,
         reason: str | None,
-        args: Mapping[str, Any] | None,
+        edit: Edit | None,
     ) -> Approval:
         current = load(connection, approval_id)
         if current.status != "pending":
@@ -282,7 +283,7 @@ class ApprovalQueue(Found):
             if first["by"] == by:
                 raise AlreadyDecided(approval_id, "approved once", by, clock.parse(first["at"]))
             by = f"{first['by']} and {by}"
-        return self._settle(connection, approval_id, status, by, via, reason, args)
+        return self._settle(connection, approval_id, status, by, via, reason, edit)
 
     def _vote(
         self, connection: Connection, current: Approval, by: str, via: str, reason: str | None
@@ -309,12 +310,15 @@ class ApprovalQueue(Found):
         by: str,
         via: str,
         reason: str | None,
-        args: Mapping[str, Any] | None,
+        edit: Edit | None,
     ) -> Approval:
         current = load(connection, approval_id)
-        final = dict(args) if args is not None else current.args
+        final: Approval | Edit = edit or current
         bound = _digest_of(current, final)
-        before = {"args_before": current.args, "digest_before": current.digest}
+        detail = {"outcome": status, "reason": reason, "args": dict(final.args), "effect": final.effect}
+        if edit:
+            detail |= {f"{name}_before": getattr(current, name) for name in ("args", "digest", "effect")}
+            detail |= {"customer_id": edit.customer_id, "customer_id_before": current.customer_id}
         event_id = audit.append(
             connection,
             "decided",
@@ -323,7 +327,7 @@ class ApprovalQueue(Found):
             thread_id=current.thread_id,
             approval_id=approval_id,
             digest=bound,
-            detail={"outcome": status, "reason": reason, "args": final} | before,
+            detail=detail,
         )
         connection.execute(
             _DECIDE,
@@ -331,8 +335,12 @@ class ApprovalQueue(Found):
                 "id": approval_id,
                 "status": status,
                 "execution": "not_started" if status in ("approved", "edited") else None,
-                "args": _json(final),
+                "args": _json(dict(final.args)),
                 "digest": bound,
+                "summary": final.summary,
+                "customer_id": final.customer_id,
+                "effect": _json(final.effect) if final.effect is not None else None,
+                "facts": _json(dict(final.facts)) if final.facts is not None else None,
                 "now": clock.rfc3339(clock.now()),
                 "by": by,
                 "via": via,
@@ -343,13 +351,13 @@ class ApprovalQueue(Found):
         return load(connection, approval_id)
 
 
-def _digest_of(bound: Request | Approval, args: Mapping[str, Any]) -> str:
+def _digest_of(asked: Request | Approval, final: Request | Approval | Edit) -> str:
     return digest(
-        tool=bound.action,
-        version=bound.tool_version,
-        args=args,
-        thread_id=bound.thread_id,
-        customer_id=bound.customer_id,
+        tool=asked.action,
+        version=asked.tool_version,
+        args=final.args,
+        thread_id=asked.thread_id,
+        customer_id=final.customer_id,
     )
 
 

@@ -6,6 +6,7 @@ record of it all are `turns.py`'s and `recorder.py`'s.
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import takewhile
 from typing import Any
 
@@ -80,10 +81,11 @@ class Course:
     async def answer(self, recorder: Recorder, message: Message) -> None:
         """A customer's message: to the graph, unless a colleague is deciding on this thread."""
         await recorder.emit(message)
-        spoken = Spoken()
+        spoken, speaker = Spoken(), recorder.spoken_by
         for approval in await self._not_taken_up(recorder.thread_id):
             await self._take_up(recorder, spoken, approval)
             await self._use_up_unrun(recorder.thread_id)
+        recorder.spoken_by = speaker
         waiting = await self._waiting(recorder.thread_id)
         if waiting:
             await self._answer_aside(recorder, spoken, waiting, message)
@@ -123,14 +125,14 @@ class Course:
             await self._drive(recorder, spoken, _as_input(cut_off))
         elif _unfinished(state):
             await self._drive(recorder, spoken, None)
-        for tool, entry in await self._ledger.give_up(recorder.thread_id):
-            await self._tell_unknown(recorder, tool, entry)
+        await self._ledger.give_up(recorder.thread_id, partial(self._tell_unknown, recorder))
         await self._tell_unrun(recorder)
         if own or recorder.began:
             await self._conclude(recorder, spoken)
 
     async def _take_up(self, recorder: Recorder, spoken: Spoken, approval: Approval) -> None:
         """Tell a decision once, and carry it out as far as the graph still waits for it."""
+        recorder.spoken_by = approval.asked_by or recorder.spoken_by  # who asks for what comes next, too
         recorder.customer_id = approval.customer_id or recorder.customer_id
         if not await self._log.has(recorder.thread_id, str(approval.event_id)):
             await recorder.emit(decision_of(approval), approval.event_id)
@@ -231,9 +233,12 @@ class Course:
         return once
 
     async def _tell_unknown(self, recorder: Recorder, action: str, entry: Entry) -> None:
+        """Have a human told, and say so in the conversation; once each, though a crash has it told again."""
         reason = what_to_check(action, entry)
         delivered = await self._escalate(recorder.thread_id, reason, entry.approval_id)
-        await recorder.emit(Escalation(reason=reason, delivered=delivered, kind="unknown_outcome"))
+        told = Escalation(reason=reason, delivered=delivered, kind="unknown_outcome")
+        if identity(told) not in {identity(one.event) for one in await self._log.read(recorder.thread_id)}:
+            await recorder.emit(told)
 
     async def tell_of_failures(self, recorder: Recorder) -> None:
         """Have a human told once, where turn after turn of a conversation fails."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from smart_support import clock, log
-from smart_support.approvals.approval import Approval
+from smart_support.approvals.approval import Approval, Edit
 from smart_support.approvals.queue import ApprovalQueue
 from smart_support.auth import ANYONE, User
 from smart_support.conversation.broadcast import Broadcast, Listener
@@ -18,7 +18,7 @@ from smart_support.conversation.course import Course
 from smart_support.conversation.limits import Limits, checked_thread_id
 from smart_support.conversation.recorder import Recorder
 from smart_support.conversation.sessions import Session, SessionManager
-from smart_support.errors import NoPendingApproval, SmartSupportError, StorageFailed
+from smart_support.errors import InvalidRequest, NoPendingApproval, SmartSupportError, StorageFailed
 from smart_support.events import Failure, Message, Record, Shown
 from smart_support.storage.event_log import EventLog
 
@@ -41,7 +41,7 @@ class TurnRunner:
         self,
         *,
         course: Course,
-        check_args: Callable[[Approval, Mapping[str, Any]], Awaitable[Mapping[str, Any]]],
+        edit: Callable[[Approval, Mapping[str, Any]], Awaitable[Edit]],
         sessions: SessionManager,
         approvals: ApprovalQueue,
         event_log: EventLog,
@@ -51,11 +51,11 @@ class TurnRunner:
         """
         Args:
             course: what a turn does.
-            check_args: gives edited arguments as they will run; raises where they don't fit the
+            edit: gives edited arguments as they will run, and their card; raises where they don't fit the
                 approval's tool, or need more than the approval does.
         """
         self._course = course
-        self._check_args = check_args
+        self._edit = edit
         self._sessions = sessions
         self._approvals = approvals
         self._log = event_log
@@ -212,12 +212,22 @@ class TurnRunner:
     async def _decide(
         self, approval_id: str, decision: str, *, args: Mapping[str, Any] | None = None, **how: Any
     ) -> tuple[Approval, str | None]:
-        if decision == "edit" and args is not None:
-            args = await self._check_args(await self._approvals.get(approval_id), args)
-        decided = await self._approvals.decide(approval_id, decision, args=args, **how)
+        edit = None
+        if args is not None:
+            edit = await self._checked_edit(approval_id, decision, args)
+        decided = await self._approvals.decide(approval_id, decision, edit=edit, **how)
         if decided.status == "pending":
             return decided, None
         return decided, self._take_up(decided, how["via"])
+
+    async def _checked_edit(self, approval_id: str, decision: str, args: Mapping[str, Any]) -> Edit:
+        if decision != "edit":
+            raise InvalidRequest("'args' goes with decision 'edit'")
+        approval = await self._approvals.get(approval_id)
+        if approval.status != "pending":
+            # Said before anything is said of the arguments: they no longer matter.
+            raise approval.refusal()
+        return await self._edit(approval, args)
 
     def _take_up(self, approval: Approval, via: str = "system") -> str:
         return self._start(approval.thread_id, via, lambda recorder: self._course.resume(recorder, approval))

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from smart_support.approvals.approval import Approval, Request
+from smart_support.approvals.approval import Approval, Request, summary_of
 
 Interrupts = Sequence[Any]
 
@@ -46,12 +46,15 @@ def answer(waiting: Asked, decided: Sequence[Approval]) -> Any:
 
 
 def _own_answer(approval: Approval) -> dict[str, Any]:
-    return {
+    answer = {
         "outcome": approval.status,
         "args": approval.args,
         "reason": approval.reason,
         "decided_by": approval.decided_by,
     }
+    if approval.status == "edited":
+        answer |= {name: getattr(approval, name) for name in ("summary", "customer_id", "effect", "facts")}
+    return answer
 
 
 def _middleware_decision(approval: Approval) -> dict[str, Any]:
@@ -98,14 +101,13 @@ def _requests(thread_id: str, interrupt_id: str, agent: str, value: Any) -> list
 def _plain(
     thread_id: str, interrupt_id: str, agent: str, action: str, args: Mapping[str, Any], part: int
 ) -> Request:
-    words = action.replace("_", " ").capitalize()
     return Request(
         thread_id=thread_id,
         interrupt_id=interrupt_id,
         action=action,
         args=args,
         agent=agent,
-        summary=f"{words}: " + ", ".join(f"{name} {item}" for name, item in args.items()) if args else words,
+        summary=summary_of(action, args),
         part=part,
         tool_call_id=f"{interrupt_id}:{part}",
     )

@@ -72,7 +72,8 @@ class DemoStore:
         """Run `work` as one transaction, or return what it gave when this call's key was first seen.
 
         Args:
-            call: its idempotency key is remembered with the result, in the same transaction.
+            call: its idempotency key is remembered with the result, in the same transaction; what it must
+                not find changed is looked at in it, too.
             description: the tool and its arguments; a key stands for these alone.
 
         Raises:
@@ -85,6 +86,8 @@ class DemoStore:
             found = self.read("SELECT call, result FROM write_journal WHERE idempotency_key = :key", key=key)
             if found:
                 return _first_result(found[0], description)
+            if call and call.unless_changed:
+                call.unless_changed()
             result = work()
             self.execute(
                 "INSERT INTO write_journal VALUES (:key, :call, :result, :now)",

@@ -8,18 +8,22 @@ import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Literal, TypeVar
 
 import jsonschema
 from langchain_core.tools import StructuredTool
 
-from smart_support.errors import ConfigError, InvalidArguments, SmartSupportError, ToolFailed
+from smart_support.errors import ConfigError, InvalidArguments, SmartSupportError, ToolFailed, ToolRefused
 
 Risk = Literal["low", "medium", "high"]
 Method = TypeVar("Method", bound=Callable[..., Any])
 Args = Mapping[str, Any]
+CHANGED = (
+    "What this was approved on changed in the very moment it was to be carried out, so nothing was done; "
+    "please ask again."
+)
 
 
 class Access(StrEnum):
@@ -45,11 +49,16 @@ class Call:
 
     Attributes:
         idempotency_key: the same for every attempt at one approved call; null for reads.
+        unless_changed: called by a tool in the transaction of a write, before it changes anything; raises
+            `ToolRefused` where what was approved is not so any more. Null where nothing is to be compared.
+        seen: what the call's card was built on: arguments, and the `Tool.state` of them.
     """
 
     thread_id: str
     tool_call_id: str
     idempotency_key: str | None = None
+    seen: tuple[Args, dict[str, Any]] | None = None
+    unless_changed: Callable[[], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +221,11 @@ def _tool(toolset: Toolset, name: str, method: Callable[..., Any]) -> Tool:
             raise ToolFailed(f"{name} failed and changed nothing; try again later.") from error
 
     async def run(args: Args, call: Call) -> Any:
-        extra = {"call": call} if takes_call else {}
+        def unless_changed() -> None:
+            if call.seen and toolset.state_of(call.seen[0]) != call.seen[1]:
+                raise ToolRefused(CHANGED)
+
+        extra = {"call": replace(call, unless_changed=unless_changed)} if takes_call else {}
         return await in_owner(lambda: method(**args, **extra))
 
     async def preview(args: Args) -> list[Change]:

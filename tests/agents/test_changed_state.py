@@ -9,6 +9,7 @@ import pytest
 from langchain_core.messages import AIMessage, HumanMessage
 
 from smart_support import Settings, create_app
+from smart_support.agents.guard import Gatekeeper
 from smart_support.errors import ToolFailed
 from smart_support.tools.registry import Call
 from tests.harness import Client, LocalApp, ScriptedModel, of_type, spoken
@@ -101,3 +102,39 @@ async def test_what_is_as_it_was_runs_at_once(app: LocalApp) -> None:
         done = await client.until("interrupt", "message_complete")
     assert done[-1]["type"] == "message_complete"
     assert "Lyon" in spoken(done)
+
+
+async def test_an_edit_of_what_has_changed_is_asked_again_with_the_edit_in_it(app: LocalApp) -> None:
+    async with await Client.connect(app.ws_url) as client:
+        first = (await client.turn("t", "move 1042"))[-1]
+        await _meanwhile(app, "apply_discount", order_id="1042", percent=10)
+        args = first["args"] | {"new_address": "14 Rue Neuve, 69001 Lyon, France"}
+        await client.send(type="interrupt_response", thread_id="t", approved=True, args=args)
+        second = (await client.until("interrupt", "message_complete"))[-1]
+        assert (second["type"], second["args"]) == ("interrupt", args)
+        new = app.request("GET", f"/approvals/{second['approval_id']}").json()["data"]
+        assert "discount_percent" in {line["field"] for line in new["changed"]}
+        assert new["effect"][0]["after"] == args["new_address"]
+        await client.send(type="interrupt_response", thread_id="t", approved=True)
+        done = await client.until("interrupt", "message_complete")
+    assert of_type(done, "tool_result")[0]["status"] == "ok"
+    assert "14 Rue Neuve" in spoken(done)
+
+
+async def test_what_changes_in_the_very_last_moment_is_not_done(
+    app: LocalApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def seen_to_be_as_it_was(*_: Any) -> None:
+        await _meanwhile(app, "apply_discount", order_id="1042", percent=10)
+
+    monkeypatch.setattr(Gatekeeper, "asks_again", seen_to_be_as_it_was)
+    async with await Client.connect(app.ws_url) as client:
+        first = (await client.turn("t", "move 1042"))[-1]
+        await client.send(type="interrupt_response", thread_id="t", approved=True)
+        done = await client.until("message_complete")
+    assert of_type(done, "tool_result")[0]["status"] == "error"
+    assert "changed in the very moment" in spoken(done)
+    approval = app.request("GET", f"/approvals/{first['approval_id']}").json()["data"]
+    assert (approval["status"], approval["execution"]) == ("approved", "failed")
+    tool = app.app.state.services.registry.get("update_shipping_address")
+    assert "Lyon" not in (await tool.state({"order_id": "1042"}))["shipping_address"]

@@ -19,7 +19,7 @@ from smart_support import clock
 from smart_support.agents.graph import build_graph
 from smart_support.agents.guard import Gate, Gatekeeper
 from smart_support.agents.spec import load_team
-from smart_support.approvals.approval import Approval
+from smart_support.approvals.approval import Approval, Edit
 from smart_support.approvals.ledger import Ledger
 from smart_support.approvals.queue import ApprovalQueue
 from smart_support.approvals.quota import Quota
@@ -168,13 +168,11 @@ async def _conversation(
 
 
 async def _decide(queue: ApprovalQueue, approval: Approval, decision: str) -> Approval:
-    args = (
-        {name: value for name, value in approval.args.items() if name != "reason"}
-        if decision == "edit"
-        else None
-    )
+    args = {name: value for name, value in approval.args.items() if name != "reason"}
+    same = Edit(args=args, summary=approval.summary, customer_id=approval.customer_id)
+    edit = same if decision == "edit" else None
     try:
-        return await queue.decide(approval.approval_id, decision, decided_by="dana", via="rest", args=args)
+        return await queue.decide(approval.approval_id, decision, decided_by="dana", via="rest", edit=edit)
     except SmartSupportError:
         return await queue.decide(approval.approval_id, "reject", decided_by="dana", via="rest")
 

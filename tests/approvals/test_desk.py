@@ -3,12 +3,14 @@
 import pytest
 
 from smart_support import clock
-from smart_support.approvals.approval import Approval
+from smart_support.approvals.approval import Approval, Edit
 from smart_support.approvals.desk import CLAIM, Desk
 from smart_support.approvals.queue import ApprovalQueue
 from smart_support.errors import AlreadyClaimed, AlreadyDecided, Forbidden, InvalidRequest, NotFound
 from smart_support.storage.database import StateDatabase
 from tests.approvals.test_queue import Make
+
+EDIT = Edit(args={"order_id": "2"}, summary="Cancel order 2")
 
 
 @pytest.fixture
@@ -78,7 +80,7 @@ async def test_two_leads_are_two_people(queue: ApprovalQueue, wanted: Make) -> N
     with pytest.raises(AlreadyDecided, match="already approved once by dana"):
         await queue.decide(approval_id, "approve", decided_by="dana", via="socket")
     with pytest.raises(InvalidRequest, match="needs two leads"):
-        await queue.decide(approval_id, "edit", decided_by="kim", via="rest", args={"order_id": "2"})
+        await queue.decide(approval_id, "edit", decided_by="kim", via="rest", edit=EDIT)
     second = await queue.decide(approval_id, "approve", decided_by="kim", via="rest")
     assert (second.status, second.decided_by, second.execution) == ("approved", "dana and kim", "not_started")
     kinds = [row["kind"] for row in await queue.history(approval_id)]
@@ -94,9 +96,9 @@ async def test_one_no_is_enough_where_two_leads_are_needed(queue: ApprovalQueue,
 
 async def test_nobody_approves_what_they_asked_for(queue: ApprovalQueue, wanted: Make) -> None:
     approval_id = (await queue.request(wanted(asked_by="dana"))).approval_id
-    for decision, args in (("approve", None), ("edit", {"order_id": "2"})):
+    for decision, edit in (("approve", None), ("edit", EDIT)):
         with pytest.raises(Forbidden, match="you asked for this yourself"):
-            await queue.decide(approval_id, decision, decided_by="dana", via="rest", args=args)
+            await queue.decide(approval_id, decision, decided_by="dana", via="rest", edit=edit)
     assert (await queue.decide(approval_id, "approve", decided_by="kim", via="rest")).status == "approved"
     own = (await queue.request(wanted(asked_by="dana"))).approval_id
     assert (await queue.decide(own, "reject", decided_by="dana", via="rest")).status == "rejected"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from smart_support.approvals.approval import Approval, Request
+from smart_support.approvals.approval import Approval, Edit, Request
 from smart_support.approvals.digest import digest
 from smart_support.approvals.ledger import Entry, Ledger
 from smart_support.approvals.queue import ApprovalQueue
@@ -98,7 +98,8 @@ async def test_an_approval_is_for_exactly_its_call(
 async def test_after_an_edit_only_the_edited_arguments_run(
     queue: ApprovalQueue, ledger: Ledger, wanted: Wanted
 ) -> None:
-    approval = await _approved(queue, wanted, "edit", args={"order_id": "1046"})
+    edit = Edit(args={"order_id": "1046"}, summary="Cancel order 1046", customer_id="C-2001")
+    approval = await _approved(queue, wanted, "edit", edit=edit)
     effects = _Effects()
     with pytest.raises(Forbidden):
         await _execute(ledger, approval, effects, args=approval.requested_args)
@@ -150,6 +151,42 @@ async def test_what_a_crash_left_open_is_asked_again_only_where_that_is_safe(
     assert effects.keys == [key]
     assert (await _execute(ledger, unsafe, effects)).status == "outcome_unknown"
     assert effects.keys == [key]
+
+
+async def test_what_a_crash_left_open_and_that_is_another_call_by_now_is_not_asked_again(
+    queue: ApprovalQueue, ledger: Ledger, wanted: Wanted
+) -> None:
+    approval, effects = await _approved(queue, wanted), _Effects()
+    await _left_begun(ledger, approval)
+    entry = await _execute(ledger, approval, effects, idempotent=True, args={"order_id": "1043"})
+    assert (entry.status, effects.keys) == ("outcome_unknown", [])
+    done = await _approved(queue, wanted)
+    await _execute(ledger, done, effects)
+    with pytest.raises(Forbidden):
+        await _execute(ledger, done, effects, args={"order_id": "1043"})
+    assert len(effects.keys) == 1
+
+
+async def test_what_was_begun_can_not_be_said_to_have_been_refused(
+    queue: ApprovalQueue, ledger: Ledger, wanted: Wanted
+) -> None:
+    approval = await _approved(queue, wanted)
+    await _left_begun(ledger, approval)
+    await ledger.refuse(approval.thread_id, approval.tool_call_id or "", "its tool is gone")
+    assert (await queue.get(approval.approval_id)).execution == "not_started"
+    told: list[tuple[str, str]] = []
+
+    async def tell(tool: str, entry: Entry) -> None:
+        told.append((tool, entry.approval_id))
+        if len(told) == 1:
+            raise ConnectionError("killed before it was marked")
+
+    with pytest.raises(ConnectionError):
+        await ledger.give_up(approval.thread_id, tell)
+    await ledger.give_up(approval.thread_id, tell)
+    await ledger.give_up(approval.thread_id, tell)
+    assert told == [("cancel_order", approval.approval_id)] * 2
+    assert (await queue.get(approval.approval_id)).execution == "outcome_unknown"
 
 
 async def test_every_step_is_in_the_audit_trail(

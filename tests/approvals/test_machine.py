@@ -1,10 +1,15 @@
-"""Queue, policy and ledger under any interleaving of decisions, edits, expiry, runs, crashes, recoveries."""
+"""Queue, desk, policy, limits and ledger under any interleaving of what people, clocks and crashes do.
+
+Decisions, edits, claims, expiry, runs, kills in the midst of them, retries, recoveries and restarts.
+"""
 
 import asyncio
+import dataclasses
 import shutil
 import tempfile
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Coroutine
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +18,25 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from smart_support import audit, clock, log
-from smart_support.approvals.approval import Request
+from smart_support.approvals.approval import Approval, Edit, Request
+from smart_support.approvals.desk import CLAIM, Desk
 from smart_support.approvals.digest import digest
 from smart_support.approvals.ledger import Entry, Ledger
 from smart_support.approvals.policy import Policy, Rule
 from smart_support.approvals.queue import ApprovalQueue
-from smart_support.errors import AlreadyDecided, ApprovalExpired, Forbidden, InvalidRequest, ToolRefused
+from smart_support.approvals.quota import HOUR, Quota
+from smart_support.errors import (
+    AlreadyClaimed,
+    AlreadyDecided,
+    ApprovalExpired,
+    Forbidden,
+    InvalidRequest,
+    ToolRefused,
+)
 from smart_support.storage.embedded import EmbeddedDatabase
 
-TTL = 60
+TTL = 2 * CLAIM.total_seconds()
+LIMIT = 3
 ends = st.sampled_from(
     ["works", "refuses", "breaks", "is killed before", "is killed after", "is killed after"]
 )
@@ -54,9 +69,12 @@ class Approvals(RuleBasedStateMachine):
         self._open()
         self.calls: dict[str, Request] = {}
         self.outcomes: dict[str, str] = {}
-        self.approved_args: dict[str, dict[str, Any]] = {}
+        self.approved: dict[str, Request] = {}
         self.effects: Counter[str] = Counter()
+        self.keys: dict[str, set[str]] = defaultdict(set)
         self.begun: set[str] = set()
+        self.claims: dict[str, tuple[str, datetime]] = {}
+        self.counted: dict[str, datetime] = {}
         self.votes: dict[str, str] = {}
         self.forbidden = 0
 
@@ -84,7 +102,7 @@ class Approvals(RuleBasedStateMachine):
         self.calls[approval_id] = request
         if need == "run":
             self.outcomes[approval_id] = "approved"
-            self.approved_args[approval_id] = dict(request.args)
+            self.approved[approval_id] = request
         return approval_id
 
     @rule(number=st.integers(0, 3))
@@ -95,7 +113,7 @@ class Approvals(RuleBasedStateMachine):
         self._run(self.queue.forbid(request))
         self.forbidden += 1
         try:
-            self._run(self._execution("forbidden", request, dict(request.args), "works", False))
+            self._run(self._execution("forbidden", request, "works"))
         except Forbidden:
             return
         raise AssertionError("a forbidden call ran")
@@ -106,9 +124,10 @@ class Approvals(RuleBasedStateMachine):
         who=st.sampled_from("ab"),
     )
     def decide(self, approval_id: str, word: str, who: str) -> None:
-        args = {"order_id": "edited"} if word == "edit" else None
+        edit = Edit(args={"order_id": "edited"}, summary="Edited", customer_id="C-2")
+        how = {"decided_by": who, "via": "rest", "edit": edit if word == "edit" else None}
         try:
-            decided = self._run(self.queue.decide(approval_id, word, decided_by=who, via="rest", args=args))
+            decided = self._run(self.queue.decide(approval_id, word, **how))
         except AlreadyDecided:
             voted_before = self.votes.get(approval_id) == who and word == "approve"
             assert voted_before or self.outcomes[approval_id] != "expired"
@@ -120,6 +139,10 @@ class Approvals(RuleBasedStateMachine):
         except InvalidRequest:
             assert (word, self.calls[approval_id].need) == ("edit", "two_leads")
             return
+        except Forbidden:
+            assert (word != "reject", who) == (True, self.calls[approval_id].asked_by)
+            return
+        self.claims.pop(approval_id, None)
         if decided.status == "pending":
             assert self.calls[approval_id].need == "two_leads"
             assert approval_id not in self.votes
@@ -130,10 +153,43 @@ class Approvals(RuleBasedStateMachine):
         assert approval_id not in self.outcomes
         self.outcomes[approval_id] = decided.status
         if decided.approved:
-            self.approved_args[approval_id] = decided.args
+            args, customer = decided.args, decided.customer_id
+            self.approved[approval_id] = dataclasses.replace(
+                self.calls[approval_id], args=args, customer_id=customer
+            )
+
+    @rule(approval_id=asked, who=st.sampled_from("ab"), release=st.booleans())
+    def claim(self, approval_id: str, who: str, release: bool) -> None:
+        work = (self.desk.release if release else self.desk.claim)(approval_id, by=who, via="rest")
+        held = self._holder(approval_id)
+        try:
+            approval: Approval = self._run(work)
+        except AlreadyClaimed:
+            assert held not in (None, who)
+            return
+        except (AlreadyDecided, ApprovalExpired):
+            assert self.outcomes[approval_id] != "overdue"
+            return
+        assert held in (None, who)
+        if release:
+            self.claims.pop(approval_id, None)
+        else:
+            self.claims[approval_id] = who, clock.parse(str(approval.claimed_until))
+
+    @rule(number=st.integers(0, 7))
+    def count(self, number: int) -> None:
+        """A write of an agent that may make only so many an hour; the same call counts once."""
+        call = f"call-{number}"
+        known = call in self.counted
+        within = sum(at > clock.now() - HOUR for at in self.counted.values())
+        taken = self._run(self.quota.take("agent", LIMIT, "t", call))
+        assert taken == (known or within < LIMIT)
+        if taken and not known:
+            self.counted = {one: at for one, at in self.counted.items() if at > clock.now() - HOUR}
+            self.counted[call] = clock.now()
 
     @rule(seconds=st.sampled_from([1, 1, 1, TTL // 2, TTL]))
-    def wait(self, seconds: int) -> None:
+    def wait(self, seconds: float) -> None:
         clock.advance(seconds)
 
     @rule()
@@ -142,37 +198,46 @@ class Approvals(RuleBasedStateMachine):
             assert self.outcomes.get(approval.approval_id, "overdue") == "overdue"
             self.outcomes[approval.approval_id] = "expired"
 
-    @rule(approval_id=asked, end=ends, idempotent=st.booleans(), changed=rarely)
-    def execute(self, approval_id: str, end: str, idempotent: bool, changed: bool) -> None:
-        request = self.calls[approval_id]
-        args = self.approved_args.get(approval_id, dict(request.args))
+    @rule(approval_id=asked, end=ends, changed=rarely)
+    def execute(self, approval_id: str, end: str, changed: bool) -> None:
+        request = self.approved.get(approval_id, self.calls[approval_id])
         if changed:
-            args = args | {"order_id": "another"}
-        allowed = approval_id in self.approved_args and not changed
+            request = dataclasses.replace(request, args={"order_id": "another"})
+        allowed = approval_id in self.approved and not changed
         known = approval_id in self.begun
-        idempotent = idempotent and not known  # a tool does not change its nature
         try:
-            entry = self._run(self._execution(approval_id, request, args, end, idempotent))
+            entry = self._run(self._execution(approval_id, request, end))
         except Forbidden:
             assert not allowed
         except _Killed:
             assert allowed
             self._restart()
         else:
-            assert allowed or known
+            assert allowed or (known and entry.status == "outcome_unknown")
             assert entry.status != "begun"
 
     @precondition(lambda self: self.begun)
-    @rule(which=st.integers(0, 2), end=ends)
-    def try_again(self, which: int, end: str) -> None:
+    @rule(which=st.integers(0, 2), end=ends, changed=rarely)
+    def try_again(self, which: int, end: str, changed: bool) -> None:
         """What was begun comes again, as after a crash: most of what can go wrong is here."""
         approval_id = sorted(self.begun)[which % len(self.begun)]
-        self.execute(approval_id, end, idempotent=False, changed=False)
+        self.execute(approval_id, end, changed=changed)
 
-    @rule(approval_id=asked)
-    def recover(self, approval_id: str) -> None:
-        for _, entry in self._run(self.ledger.give_up(self.calls[approval_id].thread_id)):
-            assert entry.status == "outcome_unknown"
+    @rule(approval_id=asked, killed=rarely)
+    def recover(self, approval_id: str, killed: bool) -> None:
+        """What will not be taken up again is told before it is marked, so a kill between leaves it to do."""
+        told: set[str] = set()
+
+        async def tell(_: str, entry: Entry) -> None:
+            told.add(entry.approval_id)
+            if killed:
+                raise _Killed
+
+        try:
+            self._run(self.ledger.give_up(self.calls[approval_id].thread_id, tell))
+        except _Killed:
+            self._restart()
+        assert told <= self.begun
 
     @rule()
     def restart(self) -> None:
@@ -181,7 +246,8 @@ class Approvals(RuleBasedStateMachine):
     @invariant()
     def nothing_runs_twice_or_without_approval(self) -> None:
         assert max(self.effects.values(), default=0) <= 1
-        assert set(self.effects) <= set(self.approved_args)
+        assert set(self.effects) <= set(self.approved)
+        assert max(map(len, self.keys.values()), default=0) <= 1
 
     @invariant()
     def what_is_kept_is_what_was_decided(self) -> None:
@@ -190,10 +256,15 @@ class Approvals(RuleBasedStateMachine):
             expected = self.outcomes.get(approval_id, "pending")
             assert kept.status == ("pending" if expected == "overdue" else expected)
             assert [vote["by"] for vote in kept.votes] == [*filter(None, [self.votes.get(approval_id)])]
+            assert kept.holder in (None, self._holder(approval_id))
+            bound = self.approved.get(approval_id, self.calls[approval_id])
+            assert (kept.digest, kept.customer_id) == (_digest(bound), bound.customer_id)
             if kept.execution == "done":
                 assert self.effects[approval_id] == 1
             elif kept.execution == "failed":
                 assert self.effects[approval_id] == 0
+            elif kept.execution == "outcome_unknown":
+                assert approval_id in self.begun
 
     @invariant()
     def the_record_is_whole(self) -> None:
@@ -201,18 +272,21 @@ class Approvals(RuleBasedStateMachine):
         assert audit.first_broken(rows) is None
         assert sum(row["kind"] == "forbidden" for row in rows) == self.forbidden
 
-    async def _execution(
-        self, approval_id: str, request: Request, args: dict[str, Any], end: str, idempotent: bool
-    ) -> Entry:
+    async def _execution(self, approval_id: str, request: Request, end: str) -> Entry:
+        idempotent = _idempotent(request)
+
         async def run(key: str) -> Any:
             self.begun.add(approval_id)
+            known = key in self.keys[approval_id]
+            self.keys[approval_id].add(key)
             if end == "is killed before":
                 raise _Killed
             if end == "refuses":
                 raise ToolRefused("no")
             if end == "breaks":
                 raise ConnectionError("gone")
-            self.effects[approval_id] += 1
+            if not (idempotent and known and self.effects[approval_id]):
+                self.effects[approval_id] += 1
             if end == "is killed after":
                 raise _Killed
             return {"message": "done"}
@@ -221,13 +295,7 @@ class Approvals(RuleBasedStateMachine):
             thread_id=request.thread_id,
             tool_call_id=str(request.tool_call_id),
             tool=request.action,
-            digest=digest(
-                tool=request.action,
-                version=request.tool_version,
-                args=args,
-                thread_id=request.thread_id,
-                customer_id=request.customer_id,
-            ),
+            digest=_digest(request),
             idempotent=idempotent,
             run=run,
         )
@@ -235,7 +303,13 @@ class Approvals(RuleBasedStateMachine):
     def _open(self) -> None:
         self.state = EmbeddedDatabase(self.folder / "state.sqlite")
         self.queue = ApprovalQueue(self.state, TTL)
+        self.desk = Desk(self.state, self.queue)
         self.ledger = Ledger(self.state)
+        self.quota = Quota(self.state)
+
+    def _holder(self, approval_id: str) -> str | None:
+        who, until = self.claims.get(approval_id, (None, clock.now()))
+        return who if until > clock.now() and self.outcomes.get(approval_id, "overdue") == "overdue" else None
 
     def _restart(self) -> None:
         self.state.close()
@@ -243,6 +317,21 @@ class Approvals(RuleBasedStateMachine):
 
     def _run(self, work: Coroutine[Any, Any, Any]) -> Any:
         return self.loop.run_until_complete(work)
+
+
+def _digest(request: Request) -> str:
+    return digest(
+        tool=request.action,
+        version=request.tool_version,
+        args=request.args,
+        thread_id=request.thread_id,
+        customer_id=request.customer_id,
+    )
+
+
+def _idempotent(request: Request) -> bool:
+    """A tool's nature, which does not change: here every second thread's."""
+    return request.thread_id in ("thread-1", "thread-3")
 
 
 def _request(number: int, need: str) -> Request:
@@ -257,6 +346,7 @@ def _request(number: int, need: str) -> Request:
         tool_version="1",
         customer_id="C-1",
         need=need,
+        asked_by="a" if number == 2 else "customer",
     )
 
 

@@ -6,13 +6,14 @@ from collections.abc import Callable
 import pytest
 
 from smart_support import audit, clock
-from smart_support.approvals.approval import Approval, Request
+from smart_support.approvals.approval import Approval, Edit, Request
 from smart_support.approvals.queue import ApprovalQueue
 from smart_support.approvals.search import Wanted
 from smart_support.errors import AlreadyDecided, ApprovalExpired, InvalidRequest, NotFound
 from smart_support.storage.database import StateDatabase
 
 Make = Callable[..., Request]
+NONE = Edit(args={}, summary="")
 
 
 async def _decide(queue: ApprovalQueue, approval_id: str, decision: str, **more: object) -> Approval:
@@ -43,16 +44,23 @@ async def test_an_edit_has_its_own_digest_and_keeps_what_was_asked(
     queue: ApprovalQueue, wanted: Make
 ) -> None:
     asked = await queue.request(wanted())
-    edited = await _decide(queue, asked.approval_id, "edit", args={"order_id": "1046"})
+    lines = [{"subject": "order 1046", "field": "status", "before": "processing", "after": "cancelled"}]
+    edit = Edit(args={"order_id": "1046"}, summary="Cancel 1046", customer_id="C-9", effect=lines)
+    edited = await _decide(queue, asked.approval_id, "edit", edit=edit)
     assert (edited.status, edited.approved) == ("edited", True)
-    assert edited.args == {"order_id": "1046"}
-    assert edited.requested_args == {"order_id": "1042"}
+    assert (edited.args, edited.requested_args) == ({"order_id": "1046"}, {"order_id": "1042"})
+    assert (edited.summary, edited.customer_id, edited.effect) == ("Cancel 1046", "C-9", lines)
     assert edited.digest != asked.digest
+    recorded = (await queue.history(asked.approval_id))[-1]["detail"]
+    assert (recorded["args"], recorded["args_before"]) == (edited.args, asked.args)
+    assert (recorded["effect"], recorded["effect_before"]) == (lines, asked.effect)
+    assert (recorded["customer_id"], recorded["customer_id_before"]) == ("C-9", "C-2001")
+    assert recorded["digest_before"] == asked.digest
 
 
 @pytest.mark.parametrize(
     ("decision", "more"),
-    [("maybe", {}), ("edit", {}), ("approve", {"args": {}}), ("reject", {"reason": "x" * 2001})],
+    [("maybe", {}), ("edit", {}), ("approve", {"edit": NONE}), ("reject", {"reason": "x" * 2001})],
 )
 async def test_a_decision_that_is_none_changes_nothing(
     queue: ApprovalQueue, wanted: Make, decision: str, more: dict[str, object]
