@@ -26,6 +26,9 @@ def main() -> None:
         ws="websockets-sansio",
         # Events are small and many: compressing each would cost more than all else a token needs.
         ws_per_message_deflate=False,
+        # Else anybody could claim an address; only these proxies may say for whom they ask.
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=settings.trusted_proxies,
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=10,

@@ -8,10 +8,11 @@ import orjson
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
 from fastapi.staticfiles import StaticFiles
+from starlette.middleware import Middleware
 
 from pages import analytics, api_import, approvals, chat, replay, theme
+from pages.doors import GradioDoors
 from pages.gradio_api import add_api
-from pages.policy import ContentPolicy
 from smart_support.auth import User
 
 if TYPE_CHECKING:
@@ -68,7 +69,6 @@ def _build_first_tab(services: "Services", console: gr.Blocks) -> None:
 
 def mount(app: FastAPI, services: "Services") -> None:
     """Put the console on the app. Call it after every other route: the console takes what is left."""
-    app.add_middleware(ContentPolicy)
     app.mount(theme.STATIC_PATH, _Fresh(directory=theme.STATIC), name="console-static")
     gr.mount_gradio_app(
         app,
@@ -77,6 +77,7 @@ def mount(app: FastAPI, services: "Services") -> None:
         ssr_mode=False,
         run_history=False,
         mcp_server=False,
+        app_kwargs={"middleware": [Middleware(GradioDoors)]},
         auth_dependency=_username if services.accounts.asked_for else None,
         footer_links=["api"],
         theme=theme.theme(),

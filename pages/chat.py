@@ -82,8 +82,10 @@ def _connect(
 ) -> None:
     async def follow(thread_id: str, request: gr.Request) -> AsyncIterator[Any]:
         with contextlib.suppress(Forbidden):
-            await services.session_manager.check_theirs(thread_id, asking(services, request))
+            who = asking(services, request)
             async for drawn, state in followed(services, thread_id):
+                # Each time: a thread that was nobody's may have become somebody else's.
+                await services.session_manager.check_theirs(thread_id, who)
                 yield drawn, state
 
     async def say(content: str, thread_id: str, request: gr.Request) -> tuple[Any, str]:

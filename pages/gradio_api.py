@@ -84,11 +84,12 @@ def add_api(services: "Services") -> None:
         cursor: str = "",
         request: gr.Request = _OF_GRADIO,
     ) -> list[dict[str, Any]]:
-        """Recorded conversations, the newest first; empty text is no filter."""
+        """Recorded conversations (an operator's own), the newest first; empty text is no filter."""
         given = {"status": status, "agent": agent, "outcome": outcome, "q": q, "since": since, "until": until}
         with _told():
-            lead(request)
+            who = asking(services, request)
             wanted: dict[str, Any] = {name: value or None for name, value in given.items()}
+            wanted["only"] = None if who.role >= Role.LEAD else await services.session_manager.owned(who)
             found, _ = await services.metrics.conversations(**wanted, limit=limit, cursor=cursor or None)
             return found
 
@@ -97,7 +98,8 @@ def add_api(services: "Services") -> None:
     ) -> list[dict[str, Any]]:
         """A conversation's recorded steps in order."""
         with _told():
-            await services.session_manager.check_theirs(thread_id, asking(services, request))
+            who = asking(services, request)
+            await services.session_manager.check_theirs(thread_id, who, begun=True)
             return await services.replay.steps(thread_id, after, limit)
 
     async def analytics(

@@ -33,8 +33,10 @@ from smart_support.analytics.metrics import Metrics
 from smart_support.analytics.replay import Replay
 from smart_support.analytics.sql_box import SqlBox
 from smart_support.api import login, routes, socket
+from smart_support.api.body_limit import BodyLimit
 from smart_support.api.envelope import handle_errors
 from smart_support.api.guard import Guard
+from smart_support.api.headers import SecuredApp
 from smart_support.api.origin import SameOrigin
 from smart_support.approvals.approval import Approval, Edit, summary_of
 from smart_support.approvals.desk import Desk
@@ -358,7 +360,7 @@ def create_app(
         finally:
             await services.close()
 
-    app = FastAPI(
+    app = SecuredApp(
         title="Smart Support",
         version=__version__,
         openapi_url="/api/v1/openapi.json",
@@ -367,6 +369,7 @@ def create_app(
         lifespan=lifespan,
     )
     app.state.services = services
+    app.add_middleware(BodyLimit, import_bytes=settings.max_spec_bytes)
     app.add_middleware(Guard)
     app.add_middleware(SameOrigin, named=services.accounts.asked_for)
     handle_errors(app)

@@ -5,6 +5,7 @@ this machine is one and the same. How a door asks is its own business.
 """
 
 import asyncio
+import contextlib
 import hashlib
 import re
 import secrets
@@ -33,6 +34,9 @@ from smart_support.storage.database import StateDatabase
 
 LOCAL_USER = "local user"
 LOGIN_SECONDS = 12 * 3600
+# How soon an open socket ends after its login has, where that ended by age or in another process.
+RECHECK_SECONDS = 30.0
+HASHES_AT_ONCE = 2  # each takes 64 MiB
 MIN_KEY_CHARS = 8
 _HASHED_KEY = re.compile(r"sha256[:$]([0-9a-f]{64})")
 _passwords = PasswordHasher()  # its defaults: argon2id after RFC 9106
@@ -86,10 +90,17 @@ class Accounts:
         self._hashes: dict[str, str] = {}
         self._users: dict[str, User] = {}
         self._keys: dict[str, User] = {}
+        self._hashing = asyncio.Semaphore(HASHES_AT_ONCE)
         for entry in _read(users_file) if users_file else ():
             self._add_user(users_file, entry)
         for place, text in enumerate(filter(None, (part.strip() for part in api_keys.split(","))), start=1):
             self._add_key(place, text)
+        if users_file and not self._users:
+            # Nobody to ask would mean that everybody is let in.
+            raise ConfigError(
+                f"{users_file}: there is nobody in it; add somebody with "
+                "python -m smart_support users add NAME --role ROLE"
+            )
 
     @property
     def asked_for(self) -> bool:
@@ -107,7 +118,8 @@ class Accounts:
     async def with_password(self, name: str, password: str) -> User | None:
         """The user, if the password is theirs. Takes as long for a name that does not exist."""
         known = self._hashes.get(name)
-        right = await asyncio.to_thread(_verified, known or _NOBODYS, password)
+        async with self._hashing:
+            right = await asyncio.to_thread(_verified, known or _NOBODYS, password)
         return self._users[name] if known and right else None
 
     def _add_user(self, path: Path | None, entry: _Entry) -> None:
@@ -140,6 +152,7 @@ class Logins:
 
     def __init__(self, state: StateDatabase) -> None:
         self._state = state
+        self._used: dict[str, set[asyncio.Event]] = {}
 
     async def begin(self, user: User) -> str:
         """A new token for somebody who has shown their password."""
@@ -160,8 +173,24 @@ class Logins:
         return str(rows[0]["name"]) if rows else None
 
     async def end(self, token: str) -> None:
-        """Forget a token."""
-        await self._state.execute("DELETE FROM logins WHERE token_hash = :hash", {"hash": _digest(token)})
+        """Forget a token, and end what is open with it."""
+        hashed = _digest(token)
+        await self._state.execute("DELETE FROM logins WHERE token_hash = :hash", {"hash": hashed})
+        for over in self._used.get(hashed, ()):
+            over.set()
+
+    async def until_over(self, token: str) -> None:
+        """Return once a token is nobody's any more: at once after `end`, else within `RECHECK_SECONDS`."""
+        hashed, over = _digest(token), asyncio.Event()
+        self._used.setdefault(hashed, set()).add(over)
+        try:
+            while await self.name(token):
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(over.wait(), RECHECK_SECONDS)
+        finally:
+            self._used[hashed].discard(over)
+            if not self._used[hashed]:
+                del self._used[hashed]
 
 
 def hashed(password: str) -> str:

@@ -48,7 +48,8 @@ def configure(log_format: str, level: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    for noisy in ("httpx", "httpx2", "uvicorn.access"):
+    # Uvicorn's own lines hold whole addresses, and with them the `?token=` of a socket.
+    for noisy in ("httpx", "httpx2", "uvicorn.access", "uvicorn.error"):
         logging.getLogger(noisy).setLevel("WARNING")
 
 

@@ -49,6 +49,7 @@ class Settings(BaseSettings):
     max_spec_bytes: int = Field(20_000_000, ge=1024)
     users_file: Path | None = None
     api_keys: str = ""
+    trusted_proxies: str = ""
     log_format: Literal["console", "json"] = "console"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 

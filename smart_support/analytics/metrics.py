@@ -207,6 +207,7 @@ class Metrics:
         since: str | None = None,
         until: str | None = None,
         about: About = ANYTHING,
+        only: list[str] | None = None,
         limit: int = 50,
         cursor: str | None = None,
     ) -> tuple[list[dict[str, Any]], str | None]:
@@ -216,6 +217,7 @@ class Metrics:
             agent: only those it took part in.
             q: only those with this text in a message, the thread's id or the customer's, in either case.
             about: only those in which such things happened.
+            only: only these threads.
             cursor: where the page before left off, as it was returned; what starts meanwhile moves nothing.
 
         Returns:
@@ -229,7 +231,7 @@ class Metrics:
         if not 1 <= limit <= MAX_LIMIT:
             raise InvalidRequest(f"limit {limit} is not between 1 and {MAX_LIMIT}")
         asked = span(None, since, until) if since is not None or until is not None else span("all")
-        narrowed = {"agent": agent, **about.params}
+        narrowed: dict[str, Any] = {"agent": agent, "only": only, **about.params}
         judged = bool(status or outcome)
         params = page_params(narrowed, q, limit, Place.read(cursor), judged=judged)
         params |= {"ended_before": self._ended_before(), "status": status, "outcome": outcome}

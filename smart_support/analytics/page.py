@@ -50,7 +50,7 @@ class Place:
 
 
 def page_params(
-    narrowed: Mapping[str, str | None], q: str | None, limit: int, after: Place | None, *, judged: bool
+    narrowed: Mapping[str, Any], q: str | None, limit: int, after: Place | None, *, judged: bool
 ) -> dict[str, Any]:
     """The parameters of `queries/conversations.sql` that bound a page.
 
@@ -66,7 +66,7 @@ def page_params(
         "q": needle,
         "q_json": orjson.dumps(needle)[1:-1].decode() if needle else None,
         "candidates": EVERYTHING if judged else limit + 1,
-        "judge_all": judged and needle is None and not any(narrowed.values()),
+        "judge_all": judged and needle is None and all(value is None for value in narrowed.values()),
         "rows": limit + 1,
     }
 

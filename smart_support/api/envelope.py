@@ -13,7 +13,13 @@ from smart_support.log import get_logger
 
 log = get_logger()
 PREFIX = "/api/v1"
-_CODES = {404: "not_found", 405: "method_not_allowed", 401: "unauthorized", 403: "forbidden"}
+_CODES = {
+    401: "unauthorized",
+    403: "forbidden",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "too_large",
+}
 
 
 def answer(data: Any, *, meta: dict[str, Any] | None = None, status: int = 200) -> Response:

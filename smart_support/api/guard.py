@@ -4,7 +4,8 @@ A program shows `X-API-Key` (a socket also `?token=`), a browser the cookie of i
 is checked where it is done; the console's own routes pass here like all others.
 """
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Awaitable, Mapping
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import parse_qs
@@ -17,7 +18,8 @@ from smart_support.auth import ANYONE, User
 
 COOKIE = "smart_support_login"
 _OPEN = ("/api/v1/health", "/login", "/logout", "/console/base.css", "/console/favicon.svg")
-_MAX_STREAMS = 10_000
+# Answers that go on for as long as a page is open.
+_LASTING = ("/gradio_api/queue/data", "/gradio_api/heartbeat/")
 _WHO = "Say who you are: log in, or send an API key as X-API-Key."
 
 
@@ -26,8 +28,6 @@ class Guard:
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        # Gradio takes whoever knows a page's session_hash for that page, so it is tied to its first user.
-        self._streams: dict[str, str] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on what comes from somebody, or is open to all."""
@@ -35,41 +35,55 @@ class Guard:
             await self._app(scope, receive, send)
             return
         services = scope["app"].state.services
-        user = await _user(services, scope) if services.accounts.asked_for else ANYONE
-        if user is not None and self._is_theirs(scope, user):
+        user, token = await _user(services, scope) if services.accounts.asked_for else (ANYONE, None)
+        if user is not None:
             scope.setdefault("state", {})["user"] = user
-            await self._app(scope, receive, send)
+            lasting = scope["type"] == "websocket" or scope["path"].startswith(_LASTING)
+            if token and lasting:
+                await _while_logged_in(self._app(scope, receive, send), services.logins, token, scope, send)
+            else:
+                await self._app(scope, receive, send)
         elif scope["type"] == "websocket":
             await _refuse_socket(receive, send)
         elif scope["path"] in _OPEN:
             await self._app(scope, receive, send)
-        elif user is None and _wants_page(scope):
+        elif _wants_page(scope):
             await RedirectResponse("/login", 303)(scope, receive, send)
-        elif user is None:
-            await failure("unauthorized", _WHO, 401)(scope, receive, send)
         else:
-            await failure("forbidden", "This page belongs to somebody else.", 403)(scope, receive, send)
-
-    def _is_theirs(self, scope: Scope, user: User) -> bool:
-        stream = _query(scope).get("session_hash")
-        if stream is None:
-            return True
-        while len(self._streams) >= _MAX_STREAMS:
-            del self._streams[next(iter(self._streams))]
-        return self._streams.setdefault(stream, user.name) == user.name
+            await failure("unauthorized", _WHO, 401)(scope, receive, send)
 
 
-async def _user(services: Any, scope: Scope) -> User | None:
+async def _user(services: Any, scope: Scope) -> tuple[User | None, str | None]:
+    """Who it is, and the token of the login where a browser said so."""
     headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
     key = headers.get(b"x-api-key")
     if key is None and scope["type"] == "websocket":
         key = _query(scope).get("token")
     if key is not None:
-        user: User | None = services.accounts.with_key(key)
-        return user
+        return services.accounts.with_key(key), None
     token = cookie(headers)
     name = await services.logins.name(token) if token else None
-    return services.accounts.named(name) if name else None
+    return (services.accounts.named(name), token) if name else (None, None)
+
+
+async def _while_logged_in(
+    serving: Awaitable[None], logins: Any, token: str, scope: Scope, send: Send
+) -> None:
+    """Serve what lasts, and end it with the login."""
+    serve, over = asyncio.ensure_future(serving), asyncio.create_task(logins.until_over(token))
+    try:
+        await asyncio.wait({serve, over}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        ended = serve.done()
+        for task in (serve, over):
+            task.cancel()
+        await asyncio.wait({serve, over})
+    if ended:
+        serve.result()
+    elif scope["type"] == "websocket":
+        await send({"type": "websocket.close", "code": 1008, "reason": "unauthorized"})
+    else:
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 def cookie(headers: Mapping[bytes, str]) -> str | None:

@@ -1,11 +1,14 @@
-"""`/login` and `/logout`: a page for browsers, throttled. Programs use a key instead."""
+"""`/login` and `/logout`: a page for browsers, throttled. Programs use a key instead.
+
+`gradio_client` logs in here, too, with `auth=(name, password)`: it says `username`, and takes no redirect.
+"""
 
 from html import escape
 from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, Depends, Form, Request
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
@@ -17,7 +20,8 @@ from smart_support.log import get_logger
 
 log = get_logger()
 router = APIRouter(include_in_schema=False)
-_TRIES = RateLimitItemPerMinute(5)
+_TRIES_OF_A_NAME = RateLimitItemPerMinute(5)
+_TRIES_OF_AN_ADDRESS = RateLimitItemPerMinute(30)  # whole offices have one
 _tries = FixedWindowRateLimiter(MemoryStorage())
 _PAGE = Path(__file__).with_name("login.html").read_text(encoding="utf-8")
 
@@ -31,42 +35,70 @@ async def page() -> Response:
 @router.post("/login")
 async def log_in(
     request: Request,
-    name: str = Form(max_length=200),
+    name: str = Form("", max_length=200),
+    username: str = Form("", max_length=200),
     password: str = Form(max_length=1000),
     services: Any = Depends(services),
 ) -> Response:
-    """Take a name and a password; five tries a minute for a name, and for an address."""
+    """Take a name and a password; five tries a minute for a name, thirty for an address."""
+    name = name or username
     address = request.client.host if request.client else ""
-    if not all([_tries.hit(_TRIES, "name", name), _tries.hit(_TRIES, "address", address)]):
+    allowed = [
+        _tries.hit(_TRIES_OF_A_NAME, "name", name),
+        _tries.hit(_TRIES_OF_AN_ADDRESS, "address", address),
+    ]
+    if not all(allowed):
+        log.warning("login_throttled", name=name[:100])
         return _refused("Too many tries; wait a minute.", 429)
     user = await services.accounts.with_password(name, password)
     if user is None:
         log.warning("login_refused", name=name[:100])
         return _refused("This name and password do not belong together.", 401)
-    _tries.clear(_TRIES, "name", name)
-    _tries.clear(_TRIES, "address", address)
+    # Only the name's tries: whoever has one password may not go on guessing others.
+    _tries.clear(_TRIES_OF_A_NAME, "name", name)
     log.info("logged_in", name=user.name)
-    answer = RedirectResponse("/", 303)
+    await _end(request, services)
+    return _let_in(request, await services.logins.begin(user))
+
+
+def _let_in(request: Request, token: str) -> Response:
+    asks_for_page = "text/html" in request.headers.get("accept", "")
+    answer = RedirectResponse("/", 303) if asks_for_page else JSONResponse({"success": True})
     answer.set_cookie(
         COOKIE,
-        await services.logins.begin(user),
+        token,
         max_age=LOGIN_SECONDS,
         httponly=True,
         samesite="lax",
-        secure=request.url.scheme == "https",
+        secure=_reached_by_https(request),
     )
     return answer
+
+
+def _reached_by_https(request: Request) -> bool:
+    """Whether the browser speaks TLS, with us or with a proxy; a lie only hurts the one who tells it."""
+    said = (
+        request.url.scheme,
+        request.headers.get("origin", "").partition(":")[0],
+        request.headers.get("x-forwarded-proto", "").partition(",")[0].strip(),
+    )
+    return "https" in said
 
 
 @router.post("/logout")
 async def log_out(request: Request, services: Any = Depends(services)) -> Response:
     """Forget the login."""
-    token = cookie({name: value.decode("latin-1") for name, value in request.headers.raw})
-    if token:
-        await services.logins.end(token)
+    await _end(request, services)
     answer = RedirectResponse("/login", 303)
     answer.delete_cookie(COOKIE)
     return answer
+
+
+async def _end(request: Request, services: Any) -> None:
+    """End the login that the request came with, so that no token outlives its use."""
+    token = cookie({name: value.decode("latin-1") for name, value in request.headers.raw})
+    if token:
+        await services.logins.end(token)
 
 
 def _refused(problem: str, status: int) -> Response:

@@ -1,8 +1,10 @@
 """Keeps other sites' pages out: what a browser sends from elsewhere neither changes anything nor opens `/ws`.
 
-Browsers send `Origin` (RFC 6454) with both; programs send none and pass. A public name in `Host` means that
-somebody's domain was pointed at this machine (DNS rebinding), and is refused altogether: without a login the
-app has no public name. Who the user is, is not asked here.
+Browsers send `Origin` (RFC 6454) with both, and most `Sec-Fetch-Site`; programs send neither and pass. Where
+neither came but a login's cookie did, only what no page of another site can send without being asked about it
+first (JSON) passes. A public name in `Host` means that somebody's domain was pointed at this machine (DNS
+rebinding), and is refused altogether: without a login the app has no public name. Who the user is, is not
+asked here.
 """
 
 import ipaddress
@@ -11,9 +13,12 @@ from urllib.parse import urlsplit
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from smart_support.api.envelope import failure
+from smart_support.api.guard import cookie
 
 _HARMLESS = frozenset({"GET", "HEAD", "OPTIONS"})
+_OURS = frozenset({"same-origin", "none"})
 _FOREIGN = "This request comes from a page of another site; open the console itself."
+_FROM_NOWHERE = "A request with a login's cookie has to say where it comes from; send Origin, or JSON."
 _NAMED = "The app answers to localhost and to addresses only; open it as http://127.0.0.1 with its port."
 
 
@@ -43,9 +48,16 @@ def _refusal(scope: Scope, named: bool) -> str | None:
     host, origin = headers.get(b"host", "").lower(), headers.get(b"origin")
     if not named and not _is_local(urlsplit(f"//{host}").hostname or ""):
         return _NAMED
-    changes = scope["type"] == "websocket" or scope["method"] not in _HARMLESS
-    if changes and origin is not None and urlsplit(origin).netloc.lower() != host:
+    if scope["type"] == "http" and scope["method"] in _HARMLESS:
+        return None
+    site = headers.get(b"sec-fetch-site")
+    if origin is not None and urlsplit(origin).netloc.lower() != host:
         return _FOREIGN
+    if site is not None and site not in _OURS:
+        return _FOREIGN
+    json = headers.get(b"content-type", "").startswith("application/json")
+    if scope["type"] == "http" and origin is site is None and cookie(headers) and not json:
+        return _FROM_NOWHERE
     return None
 
 

@@ -142,14 +142,9 @@ class _Connection:
     async def _message(self, frame: dict[str, Any]) -> None:
         thread_id = checked_thread_id(frame.get("thread_id"))
         content: Any = frame.get("content")
-        await self._services.session_manager.check_theirs(thread_id, self._user)
-        fresh = self._attach(thread_id)
-        try:
-            await self._services.turns.say(thread_id, content, channel="socket", by=self._user)
-        except SmartSupportError:
-            if fresh:
-                self._detach_thread(thread_id)
-            raise
+        await self._services.turns.say(thread_id, content, channel="socket", by=self._user)
+        # Only now: before it was taken, the thread may have been, or have become, somebody else's.
+        self._attach(thread_id)
 
     async def _interrupt_response(self, frame: dict[str, Any]) -> None:
         self._user.must_be(Role.LEAD)
@@ -185,10 +180,18 @@ class _Connection:
     async def _catch_up(self, thread_id: str, after: int) -> None:
         broadcast = self._services.broadcast
         listener = broadcast.listen(thread_id)
+        theirs = False
         try:
             async for shown in broadcast.caught_up(thread_id, after, listener):
-                if shown is not None:
-                    self._send(shown.wire())
+                if shown is None:
+                    continue
+                if not theirs:
+                    # Nobody's when it was asked for, it may have become somebody's since.
+                    await self._services.session_manager.check_theirs(thread_id, self._user)
+                    theirs = True
+                self._send(shown.wire())
+        except SmartSupportError as error:
+            self._send_object(_error({"thread_id": thread_id}, error.code, error.message))
         finally:
             broadcast.leave(thread_id, listener)
 
@@ -212,13 +215,11 @@ class _Connection:
     def _approval_changed(self, approval: Approval) -> None:
         self._send_object({"type": "approval", "approval": approval.wire()})
 
-    def _attach(self, thread_id: str) -> bool:
-        """Listen to a thread from now on; whether this is new."""
-        if thread_id in self._ears or thread_id in self._resumed:
-            return False
-        self._ears[thread_id] = _Ear(self._send)
-        self._services.broadcast.attach(thread_id, self._ears[thread_id])
-        return True
+    def _attach(self, thread_id: str) -> None:
+        """Listen to a thread from now on."""
+        if thread_id not in self._ears and thread_id not in self._resumed:
+            self._ears[thread_id] = _Ear(self._send)
+            self._services.broadcast.attach(thread_id, self._ears[thread_id])
 
     def _detach_thread(self, thread_id: str) -> None:
         if ear := self._ears.pop(thread_id, None):

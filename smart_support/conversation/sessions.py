@@ -12,6 +12,7 @@ from smart_support.errors import Forbidden, SessionExpired
 from smart_support.storage.database import Connection, Row, StateDatabase
 
 NUMBERS_AT_ONCE = 1000
+OWNED_AT_MOST = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +63,40 @@ class SessionManager:
         rows = await self._state.execute("SELECT * FROM sessions WHERE turn_id IS NOT NULL")
         return [_session(row) for row in rows]
 
-    async def check_theirs(self, thread_id: str, user: User) -> None:
-        """Raise `Forbidden` where an operator comes to a conversation that somebody else began."""
+    async def check_theirs(self, thread_id: str, user: User, *, begun: bool = False) -> None:
+        """Raise `Forbidden` where an operator comes to a conversation that somebody else began.
+
+        Args:
+            begun: so, too, where nobody began it: whoever asks learns nothing of what others have.
+        """
         if user.role >= Role.LEAD:
             return
         session = await self.load(thread_id)
-        if session and session.owner != user.name:
-            raise Forbidden(
-                f"thread {thread_id}: this conversation is somebody else's; start one of your own"
-            )
+        if session.owner != user.name if session else begun:
+            raise _not_theirs(thread_id)
+
+    async def take(self, thread_id: str, user: User) -> None:
+        """Make a conversation an operator's own before anything of it can be heard; the first one has it.
+
+        Raises:
+            Forbidden: it is somebody else's.
+        """
+        if user.role >= Role.LEAD:
+            return
+        await self._state.execute(
+            """INSERT INTO sessions (thread_id, created_at, last_active_at, last_message_at, owner)
+               VALUES (:thread_id, :now, :now, :now, :owner) ON CONFLICT (thread_id) DO NOTHING""",
+            {"thread_id": thread_id, "now": clock.rfc3339(clock.now()), "owner": user.name},
+        )
+        await self.check_theirs(thread_id, user)
+
+    async def owned(self, user: User) -> list[str]:
+        """The conversations that somebody began, the newest first; of very many the newest."""
+        rows = await self._state.execute(
+            "SELECT thread_id FROM sessions WHERE owner = :name ORDER BY created_at DESC LIMIT :most",
+            {"name": user.name, "most": OWNED_AT_MOST},
+        )
+        return [row["thread_id"] for row in rows]
 
     async def check_alive(self, thread_id: str) -> None:
         """Raise `SessionExpired` if a thread is past its time; a pending approval keeps it alive."""
@@ -152,6 +178,10 @@ class SessionManager:
                 "customer": customer_id,
             },
         )
+
+
+def _not_theirs(thread_id: str) -> Forbidden:
+    return Forbidden(f"thread {thread_id}: this conversation is somebody else's; start one of your own")
 
 
 def _session(row: Row) -> Session:

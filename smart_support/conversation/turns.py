@@ -85,7 +85,9 @@ class TurnRunner:
         if thread_id not in self._lanes:
             await self._sessions.check_alive(thread_id)
         self._limits.count_message(thread_id)
+        await self._sessions.take(thread_id, by)
         message = Message(role="customer", content=content, message_id=clock.new_id())
+        # Nothing is awaited from here on: who listens as soon as this returns hears all of the turn.
         return self._start(
             thread_id, channel, lambda recorder: self._course.answer(recorder, message), spoken_by=by.name
         )

@@ -46,58 +46,6 @@ def _asked(app: AppProcess, who: str, thread_id: str, message: str) -> dict:
     return _as(app, who, "POST", "/api/v1/chat", json=body).json()["data"]["approval"]
 
 
-_GRADIO = [
-    ("POST", "/gradio_api/queue/join"),
-    ("GET", "/gradio_api/queue/data?session_hash=x"),
-    ("POST", "/gradio_api/call/pending_approvals"),
-    ("POST", "/gradio_api/run/decide"),
-    ("POST", "/gradio_api/upload"),
-    ("GET", "/gradio_api/info"),
-    ("GET", "/gradio_api/file=/etc/passwd"),
-    ("GET", "/gradio_api/mcp/"),
-    ("POST", "/gradio_api/cancel"),
-    ("GET", "/config"),
-    ("GET", "/"),
-    ("GET", "/console/approvals.js"),
-]
-_REST = [
-    ("GET", "/api/v1/approvals"),
-    ("POST", "/api/v1/chat"),
-    ("GET", "/api/v1/analytics"),
-    ("GET", "/api/v1/tools"),
-    ("GET", "/api/v1/openapi.json"),
-]
-
-
-@pytest.mark.parametrize(("method", "path"), _GRADIO + _REST)
-def test_nobody_gets_nowhere(app: AppProcess, method: str, path: str) -> None:
-    assert _as(app, None, method, path, json={}).status_code == 401
-    wrong = httpx.request(method, f"{app.url}{path}", headers={"X-API-Key": "wrong"}, json={})
-    assert wrong.status_code == 401
-
-
-def test_health_alone_is_open(app: AppProcess) -> None:
-    assert _as(app, None, "GET", "/api/v1/health").status_code == 200
-
-
-@pytest.mark.parametrize(
-    ("method", "path"),
-    [
-        ("GET", "/api/v1/approvals"),
-        ("GET", "/api/v1/approvals/x/history"),
-        ("POST", "/api/v1/approvals/x/decision"),
-        ("POST", "/api/v1/approvals/batch"),
-        ("GET", "/api/v1/analytics"),
-        ("GET", "/api/v1/analytics/export"),
-        ("GET", "/api/v1/conversations"),
-        ("GET", "/api/v1/escalations"),
-    ],
-)
-def test_what_is_for_leads_is_not_for_operators(app: AppProcess, method: str, path: str) -> None:
-    refused = _as(app, "op", method, path, json={"decision": "approve", "approval_ids": ["x"]})
-    assert (refused.status_code, refused.json()["error"]["code"]) == (403, "forbidden")
-
-
 def test_a_conversation_is_its_operators_own(app: AppProcess) -> None:
     assert (
         _as(app, "op", "POST", "/api/v1/chat", json={"thread_id": "own", "message": "hi"}).status_code == 200
@@ -165,36 +113,14 @@ def test_a_stream_is_its_first_user_s(app: AppProcess) -> None:
     path = "/gradio_api/queue/data?session_hash=of-op-alone"
     with httpx.stream("GET", f"{app.url}{path}", headers={"X-API-Key": KEYS["op"]}) as own:
         assert own.status_code != 403
-    assert _as(app, "kim", "GET", path).status_code == 403
-
-
-def test_a_browser_logs_in_with_a_cookie_and_out_again(app: AppProcess) -> None:
-    with httpx.Client(base_url=app.url, headers={"Accept": "text/html"}) as browser:
-        assert browser.get("/").headers["location"] == "/login"
-        assert "Log in" in browser.get("/login").text
-        wrong = browser.post("/login", data={"name": "lee", "password": "wrong"})
-        assert (wrong.status_code, "do not belong together" in wrong.text) == (401, True)
-        done = browser.post("/login", data={"name": "lee", "password": "correct horse"})
-        cookie = done.headers["set-cookie"].lower()
-        assert (done.status_code, done.headers["location"]) == (303, "/")
-        assert "httponly" in cookie
-        assert "samesite=lax" in cookie
-        me = browser.get("/api/v1/me").json()["data"]
-        assert me == {"name": "lee", "role": "lead", "login": True}
-        foreign = browser.post(
-            "/api/v1/chat", json={"message": "hi"}, headers={"Origin": "https://evil.example"}
-        )
-        assert foreign.status_code == 403
-        browser.post("/logout")
-        assert browser.get("/api/v1/me").status_code == 401
-
-
-def test_guessing_passwords_is_slowed_down(app: AppProcess) -> None:
-    statuses = [
-        httpx.post(f"{app.url}/login", data={"name": "guess", "password": str(n)}).status_code
-        for n in range(7)
-    ]
-    assert statuses[-1] == 429
+    body = {"session_hash": "of-op-alone", "fn_index": 0, "event_id": "x", "data": []}
+    for method, other in (
+        ("GET", path),
+        ("GET", "/gradio_api/heartbeat/of-op-alone"),
+        ("POST", "/gradio_api/queue/join"),
+        ("POST", "/gradio_api/cancel"),
+    ):
+        assert _as(app, "kim", method, other, json=body).status_code == 403, other
 
 
 def test_users_and_keys_are_made_by_a_command(tmp_path: Path) -> None:
@@ -218,5 +144,10 @@ def test_users_and_keys_are_made_by_a_command(tmp_path: Path) -> None:
         answer = httpx.get(f"{app.url}/api/v1/me", headers={"X-API-Key": key})
         assert answer.json()["data"] == {"name": "site", "role": "operator", "login": True}
         browser = httpx.Client(base_url=app.url)
-        assert browser.post("/login", data={"name": "dana", "password": "a long password"}).status_code == 303
+        assert browser.post("/login", data={"name": "dana", "password": "a long password"}).status_code == 200
+        assert browser.get("/api/v1/me").json()["data"]["role"] == "lead"
         assert key not in app.log()
+        app.stop()
+        path.write_text(path.read_text().replace("dana", "lee"))
+        app.start()
+        assert browser.get("/api/v1/me").status_code == 401

@@ -6,10 +6,11 @@ from fastapi import APIRouter, Depends, Query
 from fastapi.responses import Response
 
 from smart_support.analytics.filters import About
-from smart_support.api.dependencies import lead, services
+from smart_support.api.dependencies import services, user
 from smart_support.api.envelope import answer
+from smart_support.auth import Role, User
 
-router = APIRouter(tags=["conversations"], dependencies=[Depends(lead)])
+router = APIRouter(tags=["conversations"])
 
 
 @router.get("/conversations")
@@ -31,10 +32,21 @@ async def list_conversations(
     channel: Literal["socket", "rest", "gradio", "console", "system"] | None = None,
     limit: int = Query(50, ge=1, le=100),
     cursor: str | None = Query(None, max_length=512, description="`next_cursor` of the page before"),
+    user: User = Depends(user),
     services: Any = Depends(services),
 ) -> Response:
-    """Conversations, the one that started last first."""
-    about = About(tool, error_class, approval, decided_by, channel)
-    given = {"status": status, "agent": agent, "outcome": outcome, "q": q, "since": since, "until": until}
-    page, following = await services.metrics.conversations(**given, about=about, limit=limit, cursor=cursor)
+    """Conversations, the one that started last first; an operator's own, all for a lead."""
+    only = None if user.role >= Role.LEAD else await services.session_manager.owned(user)
+    page, following = await services.metrics.conversations(
+        status=status,
+        agent=agent,
+        outcome=outcome,
+        q=q,
+        since=since,
+        until=until,
+        about=About(tool, error_class, approval, decided_by, channel),
+        only=only,
+        limit=limit,
+        cursor=cursor,
+    )
     return answer(page, meta={"next_cursor": following})

@@ -26,7 +26,7 @@ async def replay(
     services: Any = Depends(services),
 ) -> Response:
     """The conversation's steps, numbered as its events on the socket."""
-    await services.session_manager.check_theirs(thread_id, user)
+    await services.session_manager.check_theirs(thread_id, user, begun=True)
     steps = await services.replay.steps(thread_id, after, limit + 1)
     following = steps[limit - 1]["seq"] if len(steps) > limit else None
     return answer(steps[:limit], meta={"next_cursor": following})
@@ -37,7 +37,7 @@ async def as_test_file(
     thread_id: str, user: User = Depends(user), services: Any = Depends(services)
 ) -> Response:
     """The conversation as a test of the project's own suite: a Python file to download."""
-    await services.session_manager.check_theirs(thread_id, user)
+    await services.session_manager.check_theirs(thread_id, user, begun=True)
     source = as_test(thread_id, await services.replay.steps(thread_id, limit=MOST))
     name = re.sub(r"[^a-z0-9]+", "_", thread_id.lower()).strip("_")[:60] or "conversation"
     headers = {"Content-Disposition": f'attachment; filename="test_{name}.py"'}

@@ -1,0 +1,54 @@
+"""Every door of an app, counted from the app itself, so that a new one can't be forgotten by a test."""
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import orjson
+from starlette.routing import Mount
+
+
+def routes(app: Any) -> Iterator[tuple[str, str]]:
+    """`(method, path)` of every route, those of mounted apps and included routers too; a socket is `WS`."""
+    yield from _walk(app.routes, "")
+
+
+def gradio_app(app: Any) -> Any:
+    """The app that Gradio brings."""
+    return next(route.app for route in app.routes if isinstance(route, Mount) and route.path == "")
+
+
+def _walk(listed: Any, prefix: str) -> Iterator[tuple[str, str]]:
+    for route in listed:
+        path = prefix + getattr(route, "path", "")
+        if included := getattr(route, "original_router", None):
+            yield from _walk(included.routes, prefix + route.include_context.prefix)
+        elif isinstance(route, Mount) and route.routes:
+            yield from _walk(route.routes, path)
+        else:
+            for method in getattr(route, "methods", None) or ("WS",):
+                if method != "HEAD":
+                    yield method, path
+
+
+async def called(
+    url: str, headers: dict[str, str], session_hash: str, fn_index: int, data: list[Any], event: Any = None
+) -> list[dict[str, Any]]:
+    """Run a function of the console as its page does: by its place, through the queue; what came back."""
+    body = {"data": data, "fn_index": fn_index, "session_hash": session_hash, "event_data": event}
+    async with httpx.AsyncClient(base_url=f"{url}/gradio_api", headers=headers, verify=False) as client:
+        joined = await client.post("/queue/join", json=body)
+        if joined.status_code != 200:
+            return [{"msg": "refused", "status": joined.status_code}]
+        told: list[dict[str, Any]] = []
+        async with (
+            asyncio.timeout(30),
+            client.stream("GET", "/queue/data", params={"session_hash": session_hash}) as stream,
+        ):
+            async for line in stream.aiter_lines():
+                if line.startswith("data:"):
+                    told.append(orjson.loads(line.removeprefix("data:")))
+                    if told[-1]["msg"] == "process_completed":
+                        break
+    return told
