@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import gradio as gr
 
+from smart_support import log, tracing
 from smart_support.auth import User
 from smart_support.errors import Unauthorized
 
@@ -17,6 +18,10 @@ def asking(services: "Services", request: gr.Request | None) -> User:
     Raises:
         Unauthorized: nobody that is known.
     """
+    if request is not None:
+        # Gradio calls its functions in tasks of its own, which know nothing of the request.
+        log.bind(request_id=request.headers.get("x-request-id"))
+        tracing.go_on_from(request.headers)
     who = services.accounts.named(getattr(request, "username", None))
     if who is None:
         raise Unauthorized("Say who you are: log in, or send an API key as X-API-Key.")

@@ -15,7 +15,7 @@ from langchain_core.language_models import BaseChatModel
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.pregel import Pregel
 
-from smart_support import __version__, log
+from smart_support import __version__, log, tracing
 from smart_support.agents.calls import MAX_ARGUMENT_BYTES, storable
 from smart_support.agents.graph import build_graph
 from smart_support.agents.guard import Gate, Gatekeeper
@@ -38,6 +38,7 @@ from smart_support.api.envelope import handle_errors
 from smart_support.api.guard import Guard
 from smart_support.api.headers import SecuredApp
 from smart_support.api.origin import SameOrigin
+from smart_support.api.requests import Requests, unobserved
 from smart_support.approvals.approval import Approval, Edit, summary_of
 from smart_support.approvals.desk import Desk
 from smart_support.approvals.ledger import Ledger
@@ -99,7 +100,7 @@ class Services:
         turns: say, decide, follow; `erasure`: take off the record.
         approvals: what waits or waited for a human; `desk`: how they work on it together;
             `escalations`: what they were told.
-        meters: what a monitor reads of this process.
+        meters: what a monitor reads of this process; `sockets`: the open ones.
         metrics, replay, sql_box: figures, recorded conversations, and an admin's own questions to them.
         team, registry: who the agents are, and the tools there are; tools added before the start stay.
         own_team, own_tools, toolset, demo, model, as_tool: what those are made of; see `rehearsal.py`.
@@ -116,7 +117,6 @@ class Services:
     imports: Imports
     turns: TurnRunner
     erasure: Erasure
-    meters: Meters
     metrics: Metrics
     replay: Replay
     sql_box: SqlBox
@@ -143,6 +143,8 @@ class Services:
         self._saver: AsyncSqliteSaver | None = None
         self.as_tool: Callable[[Tool], Tool] = lambda tool: tool
         self._opened = AsyncExitStack()
+        self.sockets: set[Any] = set()
+        self.meters = Meters(__version__)
 
     def check(self) -> None:
         """See, before a server starts, that the data folder can be used and the agents fit the tools.
@@ -170,7 +172,6 @@ class Services:
         self.state = EmbeddedDatabase(folder / "state.sqlite")
         self._opened.callback(self.state.close)
         self.escalations = Escalations(self.state, settings)
-        self.meters = Meters()
         self.event_log = EventLog(folder / "events.duckdb", self.meters.count)
         self._opened.callback(self.event_log.close)
         self.session_manager = SessionManager(self.state, settings.session_ttl_seconds)
@@ -203,7 +204,7 @@ class Services:
             broadcast=self.broadcast,
             limits=Limits(settings),
         )
-        self._opened.push_async_callback(self.turns.close)
+        self._opened.push_async_callback(self.turns.close, settings.shutdown_seconds)
         self.erasure = Erasure(
             state=self.state,
             event_log=self.event_log,
@@ -237,6 +238,7 @@ class Services:
     async def close(self) -> None:
         """Let turns end, then close the stores, the last opened first."""
         await self._opened.aclose()
+        await asyncio.to_thread(tracing.close)
 
     async def _open_own(self, ledger: Ledger) -> tuple[Any, Aside]:
         """The demo business, the imports and the agents of a team of our own."""
@@ -350,6 +352,7 @@ def create_app(
     """
     settings = settings or Settings()
     log.configure(settings.log_format, settings.log_level)
+    tracing.configure(__version__)
     services = Services(settings, graph=graph, chat_model=chat_model)
 
     @contextlib.asynccontextmanager
@@ -367,6 +370,7 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
+        telemetry={"metrics": False, "logs": False, "operation_spans": False, "exclude": unobserved},
     )
     app.state.services = services
     app.add_middleware(BodyLimit, import_bytes=settings.max_spec_bytes)
@@ -377,6 +381,7 @@ def create_app(
     app.include_router(socket.router)
     app.include_router(login.router)
     _mount_console(app, services)
+    app.add_middleware(Requests)
     return app
 
 

@@ -22,6 +22,7 @@ __all__ = [
     "NotFound",
     "RateLimited",
     "SessionExpired",
+    "ShuttingDown",
     "SmartSupportError",
     "StorageFailed",
     "TooLarge",
@@ -114,6 +115,13 @@ class RateLimited(SmartSupportError):
     def __init__(self, retry_after_seconds: int) -> None:
         super().__init__(f"Too many messages on this thread; try again in {retry_after_seconds} s.")
         self.retry_after_seconds = retry_after_seconds
+
+
+class ShuttingDown(SmartSupportError):
+    """The process is about to end; nothing was taken, or what was taken goes on with the next one."""
+
+    code = "shutting_down"
+    status = 503
 
 
 class NotFound(SmartSupportError):

@@ -9,6 +9,8 @@ from typing import Any
 
 import structlog
 
+from smart_support import tracing
+
 
 def configure(log_format: str, level: str) -> None:
     """Set up structlog and the standard library's logging alike.
@@ -19,6 +21,7 @@ def configure(log_format: str, level: str) -> None:
     """
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
+        tracing.with_trace_id,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
@@ -54,7 +57,7 @@ def configure(log_format: str, level: str) -> None:
 
 
 def bind(**ids: Any) -> None:
-    """Put ids (`thread_id`, `turn_id`, `agent`) on every later line of this task."""
+    """Put ids (`request_id`, `thread_id`, `turn_id`, `agent`) on every later line of this task."""
     structlog.contextvars.bind_contextvars(**ids)
 
 

@@ -50,6 +50,7 @@ class Settings(BaseSettings):
     users_file: Path | None = None
     api_keys: str = ""
     trusted_proxies: str = ""
+    shutdown_seconds: float = Field(10, ge=0, le=3600)
     log_format: Literal["console", "json"] = "console"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 

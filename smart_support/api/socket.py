@@ -25,6 +25,8 @@ router = APIRouter()
 MAX_UNSENT = 50_000
 RECENTLY_DECIDED = 10
 TRY_AGAIN_LATER = 1013
+SERVICE_RESTART = 1012
+SECONDS_TO_SEND = 3
 
 
 @router.websocket("/ws")
@@ -52,6 +54,7 @@ class _Connection:
         self._services = services
         self._outbox: deque[str] = deque()
         self._filled = asyncio.Event()
+        self._all_sent = asyncio.Event()
         self._ears: dict[str, _Ear] = {}
         self._resumed: dict[str, asyncio.Task[None]] = {}
         self._watching: tuple[Callable[[], None], ...] = ()
@@ -65,15 +68,24 @@ class _Connection:
 
     async def serve(self) -> None:
         """Read frames and send events until the client is gone."""
+        self._services.sockets.add(self)
         writer = asyncio.create_task(self._write())
         reader = asyncio.create_task(self._read())
         try:
             await asyncio.wait({writer, reader}, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            self._services.sockets.discard(self)
             self._detach()
             for task in (writer, reader, *self._resumed.values()):
                 task.cancel()
             await asyncio.gather(writer, reader, *self._resumed.values(), return_exceptions=True)
+
+    async def send_away(self) -> None:
+        """Send what is still to be sent, then close: the process is about to end, another one comes."""
+        with contextlib.suppress(TimeoutError, WebSocketDisconnect, RuntimeError):
+            async with asyncio.timeout(SECONDS_TO_SEND):
+                await self._all_sent.wait()
+                await self._socket.close(SERVICE_RESTART, "restarting")
 
     async def _read(self) -> None:
         while True:
@@ -89,6 +101,7 @@ class _Connection:
                 while self._outbox:
                     await self._socket.send({"type": "websocket.send", "text": self._outbox.popleft()})
                 self._filled.clear()
+                self._all_sent.set()
                 await self._filled.wait()
 
     def _send(self, text: str) -> None:
@@ -99,6 +112,7 @@ class _Connection:
             asyncio.get_running_loop().create_task(self._socket.close(TRY_AGAIN_LATER))
             return
         self._outbox.append(text)
+        self._all_sent.clear()
         self._filled.set()
 
     def _send_object(self, value: dict[str, Any]) -> None:

@@ -14,11 +14,12 @@ from langchain_core.messages import AnyMessage, HumanMessage
 from langgraph.pregel import Pregel
 from langgraph.types import Command
 
-from smart_support import clock
+from smart_support import clock, tracing
 from smart_support.approvals.approval import Approval
 from smart_support.approvals.ledger import UNKNOWN, Entry, Ledger, what_to_check
 from smart_support.approvals.queue import ApprovalQueue
 from smart_support.conversation.aside import Aside
+from smart_support.conversation.model_spans import callbacks
 from smart_support.conversation.prices import Prices
 from smart_support.conversation.recorder import Recorder
 from smart_support.conversation.stream import STREAM_MODES, Spoken
@@ -256,7 +257,7 @@ class Course:
     async def _drive(
         self, recorder: Recorder, spoken: Spoken, graph_input: Any, *, aside: str | None = None
     ) -> None:
-        config = {"configurable": {"thread_id": aside or recorder.thread_id}}
+        config = {"configurable": {"thread_id": aside or recorder.thread_id}, **callbacks()}
         graph = self._aside.graph if self._aside and aside else self._graph
         spoken.interrupted = False
         stream = graph.astream(graph_input, config=config, stream_mode=STREAM_MODES, **self._options)
@@ -273,6 +274,7 @@ class Course:
         approval = await self._ask_next(waiting, recorder.spoken_by)
         if approval is not None:
             recorder.customer_id = approval.customer_id or recorder.customer_id
+            tracing.note(approval_id=approval.approval_id)
             usage = self._usage(spoken)
             await recorder.emit(replace(interrupt_of(approval), usage=usage, model=spoken.model))
         elif waiting:

@@ -6,8 +6,9 @@ Labels take few values by design: no thread, no tool, no name that a model or a 
 from collections.abc import Mapping
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.process_collector import ProcessCollector
 
 from smart_support import clock
 from smart_support.events import Decision, Escalation, Interrupt, MessageComplete, Record, ToolResult
@@ -15,39 +16,49 @@ from smart_support.storage.database import StateDatabase
 
 __all__ = ["CONTENT_TYPE_LATEST", "Meters"]
 
+_PREFIX = "smart_support"
 _SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 _PENDING = "SELECT count(*) AS pending, min(requested_at) AS oldest FROM approvals WHERE status = 'pending'"
+_UNDELIVERED = "SELECT count(*) AS n FROM escalations WHERE status IN ('sending', 'failed')"
+_UNHANDLED = "SELECT count(*) AS n FROM escalations WHERE handled_by IS NULL"
 
 
 class Meters:
     """Counts the events of this process."""
 
-    def __init__(self) -> None:
+    def __init__(self, version: str) -> None:
         self._registry = registry = CollectorRegistry()
-        prefix = "smart_support"
-        self._turns = Counter(f"{prefix}_turns", "Turns, by how they ended", ["end"], registry=registry)
-        self._tokens = Counter(f"{prefix}_tokens", "Tokens of models", ["direction"], registry=registry)
-        self._cost = Counter(f"{prefix}_cost_usd", "Price of models, where known", registry=registry)
-        self._turn = Histogram(
-            f"{prefix}_turn_seconds", "A turn, to its completion", buckets=_SECONDS, registry=registry
-        )
-        self._first = Histogram(
-            f"{prefix}_first_token_seconds", "A turn, to its first token", buckets=_SECONDS, registry=registry
-        )
-        self._decisions = Counter(
-            f"{prefix}_decisions", "Decided approvals", ["outcome", "door"], registry=registry
-        )
-        self._results = Counter(
-            f"{prefix}_tool_results", "Results of tools", ["status", "error_class"], registry=registry
-        )
-        self._escalations = Counter(f"{prefix}_escalations", "Humans called", ["kind"], registry=registry)
-        self._pending = Gauge(f"{prefix}_approvals_pending", "Approvals that wait", registry=registry)
-        self._oldest = Gauge(
-            f"{prefix}_approval_oldest_seconds", "How long the oldest of them has waited", registry=registry
-        )
-        self._waiting = Gauge(
-            f"{prefix}_event_log_waiting", "Events not written to disk yet", registry=registry
-        )
+        # Start time, memory, CPU and open files, by the names they have everywhere.
+        ProcessCollector(registry=registry)
+        Info(f"{_PREFIX}_build", "What runs", registry=registry).info({"version": version})
+
+        def counter(name: str, told: str, *labels: str) -> Counter:
+            return Counter(f"{_PREFIX}_{name}", told, labels, registry=registry)
+
+        def gauge(name: str, told: str) -> Gauge:
+            return Gauge(f"{_PREFIX}_{name}", told, registry=registry)
+
+        def seconds(name: str, told: str, *labels: str) -> Histogram:
+            return Histogram(f"{_PREFIX}_{name}_seconds", told, labels, registry=registry, buckets=_SECONDS)
+
+        self._turns = counter("turns", "Turns, by how they ended", "end")
+        self._tokens = counter("tokens", "Tokens of models", "direction")
+        self._cost = counter("cost_usd", "Price of models, where known")
+        self._decisions = counter("decisions", "Decided approvals", "outcome", "door")
+        self._results = counter("tool_results", "Results of tools", "status", "error_class")
+        self._escalations = counter("escalations", "Humans called", "kind")
+        self._turn = seconds("turn", "A turn, to its completion")
+        self._first = seconds("first_token", "A turn, to its first token")
+        self._tool = seconds("tool", "A call of a tool, where it ran")
+        self._request = seconds("request", "An answered REST request", "method", "route", "status")
+        self._pending = gauge("approvals_pending", "Approvals that wait")
+        self._oldest = gauge("approval_oldest_seconds", "How long the oldest of them has waited")
+        self._waiting = gauge("event_log_waiting", "Events not written to disk yet")
+        self._lag = gauge("event_log_lag_seconds", "How long the oldest of them has waited")
+        self._undelivered = gauge("escalations_undelivered", "Escalations that the webhook has not taken")
+        self._unhandled = gauge("escalations_unhandled", "Escalations that nobody has seen to")
+        self._running = gauge("turns_running", "Turns that run, or wait for the one before them")
+        self._sockets = gauge("sockets_open", "Open sockets")
 
     def count(self, record: Record) -> None:
         """One event that is about to be recorded."""
@@ -62,20 +73,34 @@ class Meters:
             self._decisions.labels(event.outcome, record.channel or "system").inc()
         elif isinstance(event, ToolResult):
             self._results.labels(event.status, event.error_class or "").inc()
+            if event.duration_ms is not None:
+                self._tool.observe(event.duration_ms / 1000)
         elif isinstance(event, Escalation):
             self._escalations.labels(event.kind).inc()
 
-    async def text(self, state: StateDatabase, waiting: int) -> bytes:
+    def answered(self, method: str, route: str, status: int, seconds: float) -> None:
+        """One REST request; `route` is its template, so that no id becomes a label."""
+        self._request.labels(method, route, str(status)).observe(seconds)
+
+    async def text(
+        self, state: StateDatabase, *, waiting: int, lag_seconds: float, running: int, sockets: int
+    ) -> bytes:
         """All of it in the text format of Prometheus.
 
         Args:
-            waiting: events that the log has not written yet.
+            waiting: events that the log has not written yet, and `lag_seconds`: for how long the oldest.
+            running: turns; sockets: open ones.
         """
         found = (await state.execute(_PENDING))[0]
-        self._pending.set(found["pending"])
         oldest = found["oldest"]
+        self._pending.set(found["pending"])
         self._oldest.set((clock.now() - clock.parse(oldest)).total_seconds() if oldest else 0)
+        self._undelivered.set((await state.execute(_UNDELIVERED))[0]["n"])
+        self._unhandled.set((await state.execute(_UNHANDLED))[0]["n"])
         self._waiting.set(waiting)
+        self._lag.set(lag_seconds)
+        self._running.set(running)
+        self._sockets.set(sockets)
         return generate_latest(self._registry)
 
     def _completed(self, event: MessageComplete) -> None:

@@ -2,7 +2,7 @@
 
 import time
 
-from smart_support import clock
+from smart_support import clock, tracing
 from smart_support.conversation.broadcast import Broadcast, Durable
 from smart_support.conversation.sessions import NUMBERS_AT_ONCE, Session, SessionManager
 from smart_support.events import Event, Message, Record, Token, TokenRecord
@@ -78,9 +78,10 @@ class Recorder:
         Raises:
             StorageFailed: some of it could not be made durable.
         """
-        await self._broadcast.settled(self.thread_id)
-        if self._ending:
-            await self._ending[1]
+        with tracing.span("commit"):
+            await self._broadcast.settled(self.thread_id)
+            if self._ending:
+                await self._ending[1]
 
     def show_ending(self) -> None:
         """Show the event that ended the turn, once the turn has really ended, its session included."""

@@ -5,11 +5,14 @@ and its last event is in `course.py`; here is who may start one, in which order,
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from smart_support import clock, log
+import structlog
+
+from smart_support import clock, log, tracing
 from smart_support.approvals.approval import Approval, Edit
 from smart_support.approvals.queue import ApprovalQueue
 from smart_support.auth import ANYONE, User
@@ -18,11 +21,23 @@ from smart_support.conversation.course import Course
 from smart_support.conversation.limits import Limits, checked_thread_id
 from smart_support.conversation.recorder import Recorder
 from smart_support.conversation.sessions import Session, SessionManager
-from smart_support.errors import InvalidRequest, NoPendingApproval, SmartSupportError, StorageFailed
+from smart_support.errors import (
+    InvalidRequest,
+    NoPendingApproval,
+    ShuttingDown,
+    SmartSupportError,
+    StorageFailed,
+)
 from smart_support.events import Failure, Message, Record, Shown
 from smart_support.storage.event_log import EventLog
 
 logger = log.get_logger()
+NOT_TAKEN = (
+    "Smart Support is restarting and did not take this; nothing was lost. Please send it again in a moment."
+)
+PARKED = (
+    "Smart Support is restarting; this goes on by itself afterwards. Follow it with resume, or in replay."
+)
 MODEL_FAILED = "The language model could not answer. Your message is kept; please send it again in a moment."
 
 
@@ -35,7 +50,11 @@ class _Lane:
 
 
 class TurnRunner:
-    """Runs turns, and answers for their order, their record and their end."""
+    """Runs turns, and answers for their order, their record and their end.
+
+    Attributes:
+        closing: the process is about to end: no new turn is taken.
+    """
 
     def __init__(
         self,
@@ -63,6 +82,18 @@ class TurnRunner:
         self._limits = limits
         self._lanes: dict[str, _Lane] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._recovered: set[asyncio.Task[None]] = set()
+        self.closing = False
+
+    @property
+    def running(self) -> int:
+        """How many turns run, or wait for the one before them."""
+        return len(self._tasks)
+
+    @property
+    def recovering(self) -> int:
+        """How many of the turns that a crash had cut off are not finished yet."""
+        return sum(not task.done() for task in self._recovered)
 
     # What a door calls
 
@@ -78,7 +109,9 @@ class TurnRunner:
         Raises:
             InvalidThreadId, InvalidContent, SessionExpired, RateLimited: it was not taken.
             Forbidden: an operator's message to a conversation that is not theirs.
+            ShuttingDown: the process is about to end.
         """
+        self._check_open()
         checked_thread_id(thread_id)
         self._limits.checked_content(content)
         await self._sessions.check_theirs(thread_id, by)
@@ -108,7 +141,8 @@ class TurnRunner:
             decision: `approve`, `reject`, or `edit` with the arguments to run instead.
 
         Raises:
-            AlreadyDecided, ApprovalExpired, NotFound, InvalidRequest, InvalidArguments: nothing was changed.
+            AlreadyDecided, ApprovalExpired, NotFound, InvalidRequest, InvalidArguments, ShuttingDown: nothing
+                was changed.
         """
         how: dict[str, Any] = {"decided_by": decided_by, "via": via, "reason": reason, "args": args}
         decided, _ = await self._decide(approval_id, decision, **how)
@@ -182,6 +216,8 @@ class TurnRunner:
         while True:
             try:
                 await self._approvals.wait_until_due()
+                if self.closing:
+                    return
                 for approval in await self._approvals.expire_due():
                     self._take_up(approval)
             except Exception as error:
@@ -200,11 +236,14 @@ class TurnRunner:
         for approval in await self._approvals.not_resumed():
             if approval.thread_id not in threads:
                 self._take_up(approval)
+        self._recovered = set(self._tasks)
 
-    async def close(self, grace_seconds: float = 10) -> None:
-        """Let running turns end; what is still running then is left to the next start."""
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=grace_seconds)
+    async def close(self, grace_seconds: float) -> None:
+        """Take no more turns and let running ones end; what still runs then is parked for the next start."""
+        self.closing = True
+        until = time.monotonic() + grace_seconds
+        while self._tasks and (left := until - time.monotonic()) > 0:
+            await asyncio.wait(self._tasks, timeout=left)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -214,6 +253,7 @@ class TurnRunner:
     async def _decide(
         self, approval_id: str, decision: str, *, args: Mapping[str, Any] | None = None, **how: Any
     ) -> tuple[Approval, str | None]:
+        self._check_open()
         edit = None
         if args is not None:
             edit = await self._checked_edit(approval_id, decision, args)
@@ -232,13 +272,22 @@ class TurnRunner:
         return await self._edit(approval, args)
 
     def _take_up(self, approval: Approval, via: str = "system") -> str:
-        return self._start(approval.thread_id, via, lambda recorder: self._course.resume(recorder, approval))
+        with structlog.contextvars.bound_contextvars(approval_id=approval.approval_id):
+            return self._start(
+                approval.thread_id, via, lambda recorder: self._course.resume(recorder, approval)
+            )
+
+    def _check_open(self) -> None:
+        if self.closing:
+            raise ShuttingDown(NOT_TAKEN)
 
     async def _heard(self, listener: Listener, thread_id: str, turn_id: str) -> AsyncIterator[Shown]:
         """One turn's events out of all that a listener hears."""
         while True:
             shown = await listener.next()
             if shown is None and thread_id not in self._lanes:
+                if self.closing:
+                    raise ShuttingDown(PARKED)
                 return
             if shown is not None and shown.turn_id == turn_id:
                 yield shown
@@ -277,17 +326,25 @@ class TurnRunner:
         log.bind(thread_id=thread_id, turn_id=turn_id)
         recorder: Recorder | None = None
         try:
-            async with lane.lock:
-                recorder = await self._recorder(thread_id, turn_id, channel, spoken_by, recovering)
-                logger.info("turn_began", channel=channel)
-                await self._to_its_end(recorder, work)
-                await self._sessions.end_turn(thread_id, recorder.seq, recorder.customer_id)
-                logger.info("turn_ended", duration_ms=recorder.elapsed_ms)
+            with tracing.span("turn", channel=channel, recovered=recovering or None):
+                async with lane.lock:
+                    recorder = await self._recorder(thread_id, turn_id, channel, spoken_by, recovering)
+                    logger.info("turn_began", channel=channel)
+                    await self._to_its_end(recorder, work)
+                    await self._sessions.end_turn(thread_id, recorder.seq, recorder.customer_id)
+                    logger.info("turn_ended", duration_ms=recorder.elapsed_ms)
+        except asyncio.CancelledError:
+            # The turn stays marked as running, and the next start finishes it.
+            logger.warning("turn_parked")
+            if spoken_by is not None and not (recorder and recorder.began):
+                self._tell_outside(thread_id, turn_id, ShuttingDown(NOT_TAKEN))
+            recorder = None
+            raise
         except Exception as error:
-            # A store failed: the turn stays marked as running, and the next start finishes it.
+            # A store failed: as above.
             logger.error("turn_lost_its_store", error=repr(error))
-            told = Failure(code=StorageFailed.code, message="Something broke on our side; nothing was lost.")
-            self._broadcast.publish(thread_id, Record(thread_id, 2**53, told, turn_id=turn_id))
+            told = StorageFailed("Something broke on our side; nothing was lost.")
+            self._tell_outside(thread_id, turn_id, told)
             recorder = None
         finally:
             lane.turns -= 1
@@ -298,6 +355,11 @@ class TurnRunner:
                 recorder.show_ending()
             if lane.turns == 0:
                 self._broadcast.publish(thread_id, None)
+
+    def _tell_outside(self, thread_id: str, turn_id: str, error: SmartSupportError) -> None:
+        """Tell those who listen what can't be put on record."""
+        told = Failure(code=error.code, message=error.message)
+        self._broadcast.publish(thread_id, Record(thread_id, 2**53, told, turn_id=turn_id))
 
     async def _recorder(
         self, thread_id: str, turn_id: str, channel: str, spoken_by: str | None, recovering: bool
@@ -321,6 +383,7 @@ class TurnRunner:
 
     async def _fail(self, recorder: Recorder, code: str, message: str, error: Exception) -> None:
         logger.error("turn_failed", code=code, error=repr(error), exc_info=error.__cause__ or error)
+        tracing.failed(error)
         await recorder.close_messages()
         if not recorder.ended:
             await self._course.tell_of_failures(recorder)

@@ -5,6 +5,7 @@ from typing import Any
 
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
 
+from smart_support import tracing
 from smart_support.errors import ToolUnavailable
 from smart_support.tools.registry import Access, Args, Call, Tool
 
@@ -28,7 +29,7 @@ async def attempted(tool: Tool, args: Args, call: Call) -> Any:
         retry=retry_if_exception_type(TRANSIENT),
         reraise=True,
     ):
-        with attempt:
+        with attempt, tracing.span(f"tool {tool.name}", tool=tool.name, tool_call_id=call.tool_call_id):
             async with asyncio.timeout(tool.timeout_seconds):
                 return await tool.run(args, call)
     raise AssertionError("unreachable")

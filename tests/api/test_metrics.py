@@ -1,5 +1,8 @@
 """`/metrics`: what a monitor reads grows with what happens, and names nobody."""
 
+import asyncio
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,7 +10,10 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.harness import AppProcess
+from smart_support import __version__
+from smart_support.events import Message, Record
+from smart_support.storage.event_log import EventLog
+from tests.harness import AppProcess, free_port
 
 
 @pytest.fixture(scope="module")
@@ -48,3 +54,52 @@ def test_turns_tokens_and_decisions_are_counted(app: AppProcess) -> None:
     )
     assert found["smart_support_tool_results_total error_class= status=ok"] == 2
     assert found["smart_support_event_log_waiting"] == 0
+    assert found["smart_support_tool_seconds_count"] == 2
+    assert found["smart_support_turns_running"] == 0
+
+
+def test_the_process_its_requests_and_what_is_left_to_do_are_told(app: AppProcess) -> None:
+    httpx.get(f"{app.url}/api/v1/replay/somebody")
+    httpx.get(f"{app.url}/api/v1/there-is-no-such-route")
+    found = _read(app)
+    assert found[f"smart_support_build_info version={__version__}"] == 1
+    assert time.time() - 600 < found["process_start_time_seconds"] < time.time()
+    assert found["process_resident_memory_bytes"] > 0
+    route = "method=GET route=/api/v1/replay/{thread_id} status=404"
+    assert found[f"smart_support_request_seconds_count {route}"] >= 1
+    assert "somebody" not in " ".join(found)
+    assert "there-is-no-such-route" not in " ".join(found)
+    assert found["smart_support_sockets_open"] == 0
+    assert found["smart_support_event_log_lag_seconds"] == 0
+
+
+def test_an_escalation_that_no_webhook_takes_shows(tmp_path: Path) -> None:
+    nobody = f"http://127.0.0.1:{free_port()}/hook"
+    with AppProcess(tmp_path / "var", ESCALATION_WEBHOOK_URL=nobody) as running:
+        running.post("/chat", {"thread_id": "m", "message": "I want to talk to a human"})
+        found = _read(running)
+    assert found["smart_support_escalations_undelivered"] == 1
+    assert found["smart_support_escalations_unhandled"] == 1
+
+
+async def test_the_lag_is_how_long_the_oldest_unwritten_event_has_waited(tmp_path: Path) -> None:
+    log = EventLog(tmp_path / "events.duckdb")
+    held, release = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        held.set()
+        release.wait()
+
+    try:
+        waiting = log._hand_in(hold)
+        await asyncio.to_thread(held.wait)
+        record = log.append(Record("t", 1, Message(role="customer", content="Hello")))
+        first, second = log.lag_seconds, log.lag_seconds
+        assert 0 < first < second
+        assert log.waiting == 2
+        release.set()
+        await asyncio.gather(waiting, record)
+        assert (log.waiting, log.lag_seconds) == (0, 0)
+    finally:
+        release.set()
+        log.close()

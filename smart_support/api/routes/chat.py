@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from typing import Any
 
+import orjson
 from fastapi import APIRouter, Depends, Header
 from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel, Field
@@ -13,6 +14,7 @@ from smart_support.api.envelope import answer, failure
 from smart_support.auth import User
 from smart_support.conversation.limits import checked_thread_id
 from smart_support.conversation.reply import Reply
+from smart_support.errors import SmartSupportError
 from smart_support.events import Shown
 
 router = APIRouter(tags=["chat"])
@@ -54,8 +56,13 @@ async def chat(
 
 async def _frames(first: Shown, events: AsyncIterator[Shown]) -> AsyncIterator[str]:
     yield _frame(first)
-    async for shown in events:
-        yield _frame(shown)
+    try:
+        async for shown in events:
+            yield _frame(shown)
+    except SmartSupportError as error:
+        # The answer has begun, so that its status can't tell any more.
+        told = orjson.dumps({"type": "error", "code": error.code, "message": error.message}).decode()
+        yield f"event: error\ndata: {told}\n\n"
 
 
 def _frame(shown: Shown) -> str:

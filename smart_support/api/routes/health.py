@@ -1,11 +1,11 @@
-"""`/health`: whether this process can do its work. Bare, without the envelope, and open to all."""
+"""`/health`: whether this process can do its work, with `?ready=1` whether to send it any. Open to all."""
 
 import asyncio
 from collections.abc import Awaitable
 from typing import Any
 
 import orjson
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 
 from smart_support.api.dependencies import services
@@ -17,19 +17,34 @@ SECONDS_TO_ANSWER = 5.0
 
 
 @router.get("/health")
-async def health(request: Request, services: Any = Depends(services)) -> Response:
-    """`ok`, or 503 and `degraded` where a store does not answer."""
+async def health(
+    request: Request,
+    ready: bool = Query(False, description="also ask whether new conversations should be sent here"),
+    services: Any = Depends(services),
+) -> Response:
+    """`ok`, or 503 and `degraded` where a store does not answer.
+
+    With `ready`, also where what a crash cut off is not finished yet, and as soon as a shutdown has begun;
+    `checks` tells which.
+    """
     state, event_log = await asyncio.gather(
         _check("state", services.state.execute("SELECT 1")),
         _check("event_log", services.event_log.query("SELECT 1 FROM events LIMIT 1")),
     )
-    well = state == event_log == "ok"
-    body = {
-        "status": "ok" if well else "degraded",
-        "version": request.app.version,
-        "checks": {"state": state, "event_log": event_log},
-    }
+    checks = {"state": state, "event_log": event_log}
+    if ready:
+        checks |= _of_turns(services.turns)
+    well = set(checks.values()) == {"ok"}
+    body = {"status": "ok" if well else "degraded", "version": request.app.version, "checks": checks}
     return Response(orjson.dumps(body), 200 if well else 503, media_type="application/json")
+
+
+def _of_turns(turns: Any) -> dict[str, str]:
+    left = turns.recovering
+    return {
+        "recovery": f"{left} conversations that were cut off are being finished" if left else "ok",
+        "shutdown": "begun; no new message is taken" if turns.closing else "ok",
+    }
 
 
 async def _check(store: str, answer: Awaitable[Any]) -> str:

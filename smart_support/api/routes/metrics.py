@@ -14,5 +14,11 @@ router = APIRouter(tags=["health"], dependencies=[Depends(lead)])
 @router.get("/metrics", response_class=PlainTextResponse)
 async def metrics(services: Any = Depends(services)) -> Response:
     """Turns, tokens, times, decisions and failures since this process began, and what waits now."""
-    text = await services.meters.text(services.state, services.event_log.waiting)
+    text = await services.meters.text(
+        services.state,
+        waiting=services.event_log.waiting,
+        lag_seconds=services.event_log.lag_seconds,
+        running=services.turns.running,
+        sockets=len(services.sockets),
+    )
     return Response(text, media_type=CONTENT_TYPE_LATEST)

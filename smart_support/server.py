@@ -1,0 +1,80 @@
+"""Serving on a port, and an end that takes its time: turns finish or are parked before the sockets close."""
+
+import asyncio
+import contextlib
+import socket
+import sys
+from typing import Any
+
+import uvicorn
+
+from smart_support.errors import ConfigError
+from smart_support.log import get_logger
+from smart_support.settings import Settings
+
+log = get_logger()
+# For requests that are still being answered once every turn is at rest.
+SECONDS_FOR_REQUESTS = 5
+
+
+class Server(uvicorn.Server):
+    """Uvicorn, which by itself would close the sockets first and then wait for what runs."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let the app come to rest while it still answers, then stop. A second Ctrl-C skips that."""
+        app: Any = self.config.app
+        draining = asyncio.create_task(_drain(app.state.services))
+        while not (draining.done() or self.force_exit):
+            await asyncio.wait({draining}, timeout=0.1)
+        await super().shutdown(sockets)
+
+
+async def _drain(services: Any) -> None:
+    """Take no more turns, let those that run end or park them, then send every socket away."""
+    log.info("shutting_down", turns=services.turns.running, sockets=len(services.sockets))
+    await services.turns.close(services.settings.shutdown_seconds)
+    await asyncio.gather(*(socket.send_away() for socket in tuple(services.sockets)))
+
+
+def check_port(settings: Settings) -> None:
+    """See, before anything is opened, that the address can be listened on.
+
+    Raises:
+        ConfigError: it can't; says what to do.
+    """
+    where = f"SMART_SUPPORT_HOST={settings.host}"
+    try:
+        found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)
+        for family, kind, protocol, _, address in found:
+            where = f"SMART_SUPPORT_PORT={settings.port} on {settings.host}"
+            with contextlib.closing(socket.socket(family, kind, protocol)) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(address)
+    except OSError as error:
+        told = (error.strerror or str(error)).lower()
+        raise ConfigError(
+            f"{where}: can't be listened on: {told}; stop what uses it, or set another SMART_SUPPORT_PORT or "
+            "SMART_SUPPORT_HOST"
+        ) from None
+
+
+def serve(app: Any, settings: Settings) -> None:
+    """Serve until stopped."""
+    print(f"Smart Support: http://{settings.host}:{settings.port}", file=sys.stderr)
+    config = uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        loop="uvloop",
+        ws="websockets-sansio",
+        # Events are small and many: compressing each would cost more than all else a token needs.
+        ws_per_message_deflate=False,
+        # Else anybody could claim an address; only these proxies may say for whom they ask.
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=settings.trusted_proxies,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=SECONDS_FOR_REQUESTS,
+    )
+    with contextlib.suppress(KeyboardInterrupt):
+        Server(config).run()
