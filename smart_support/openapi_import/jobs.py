@@ -18,7 +18,7 @@ from smart_support.errors import InvalidRequest, NotFound, SmartSupportError, To
 from smart_support.log import get_logger
 from smart_support.net import GuardedClient
 from smart_support.openapi_import.caller import Api, Caller
-from smart_support.openapi_import.load import load
+from smart_support.openapi_import.load import InvalidSpec, load
 from smart_support.openapi_import.mcp_server import TOKEN, McpServers, mcp_document
 from smart_support.openapi_import.operation import Document, Operation, Server
 from smart_support.openapi_import.operation_tool import Run, operation_tool
@@ -98,7 +98,7 @@ class Imports:
         if mcp is not None:
             self._mcp.check(mcp)
             return self._background(await self.store.begin("mcp", mcp, by), None, None)
-        raw = orjson.dumps(spec) if isinstance(spec, (dict, list)) else spec
+        raw = _written(spec) if isinstance(spec, (dict, list)) else spec
         return self._background(await self.store.begin("openapi", url or name or "pasted text", by), url, raw)
 
     def _background(self, job: Job, url: str | None, raw: bytes | str | None) -> Job:
@@ -366,6 +366,13 @@ class Imports:
         if job.status not in statuses:
             why = f": {job.error}" if job.error else ""
             raise InvalidRequest(f"import job {job.job_id} is {job.status}, not {' or '.join(statuses)}{why}")
+
+
+def _written(spec: Any) -> bytes:
+    try:
+        return orjson.dumps(spec)
+    except orjson.JSONEncodeError as error:
+        raise InvalidSpec(f"The document can't be read: {error}; send it as text to see where.") from None
 
 
 def _parsed(loaded: dict[str, Any]) -> Document:

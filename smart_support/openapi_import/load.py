@@ -4,6 +4,7 @@ JSON is read here, YAML by yaml_child.py in a process of its own. What the objec
 """
 
 import codecs
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +21,9 @@ MAX_BYTES = 20_000_000
 
 # Twice what the largest real documents hold; a container takes some 200 bytes of memory however short it is.
 _MAX_VALUES = 3_000_000
+_MAX_DEPTH = 250
+_TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]')
+_ALIAS = re.compile(rb"(?<=[\s\[{,])\*[^\s\[\]{},]")
 _CHILD = Path(__file__).with_name("yaml_child.py")
 _CHILD_SECONDS = 60  # it ends itself long before, by CPU time; this is for a machine that gives it none
 _BYTE_ORDER_MARKS = (
@@ -93,7 +97,7 @@ def _utf8(raw: bytes | str, max_bytes: int) -> bytes:
         decoded = content.decode(encoding)
     except UnicodeDecodeError as error:
         raise InvalidSpec(
-            f"The document is not valid {error.encoding} {_at(error)}; save it as UTF-8."
+            f"The document is not valid {error.encoding} {_at(error.object, error.start)}; save it as UTF-8."
         ) from None
     except UnicodeEncodeError as error:
         raise InvalidSpec(
@@ -102,9 +106,19 @@ def _utf8(raw: bytes | str, max_bytes: int) -> bytes:
     return content if encoding == "utf-8" else decoded.encode()
 
 
-def _at(error: UnicodeDecodeError) -> str:
-    before = error.object[: error.start]
-    return f"at line {before.count(10) + 1} column {error.start - before.rfind(10)}"
+def _at(content: bytes, place: int) -> str:
+    before = content[:place]
+    return f"at line {before.count(10) + 1} column {place - before.rfind(10)}"
+
+
+def _deepest(content: bytes) -> str:
+    """Where a JSON text first is too deep."""
+    depth = 0
+    for found in _TOKENS.finditer(content):
+        depth += {b"[": 1, b"{": 1, b"]": -1, b"}": -1}.get(found[0], 0)
+        if depth > _MAX_DEPTH:
+            return _at(content, found.start())
+    return ""
 
 
 def _of_markup(start: bytes) -> str:
@@ -151,7 +165,9 @@ def _json(content: bytes) -> Any:
     try:
         orjson.dumps(document)
     except orjson.JSONEncodeError:  # the reader goes deeper than the writer, and it will be stored as JSON
-        raise InvalidSpec("The document is nested more than 250 levels deep; that is no API's.") from None
+        raise InvalidSpec(
+            f"The document is nested over {_MAX_DEPTH} levels deep {_deepest(content)}; that is no API's."
+        ) from None
     return document
 
 
@@ -169,8 +185,10 @@ def _converted(content: bytes, max_bytes: int) -> bytes:
         fault = " ".join(done.stdout.decode(errors="replace").split())[:300]
         raise InvalidSpec(f"The document is not valid YAML: {fault}.")
     if done.returncode != 0:
+        alias = _ALIAS.search(content)
         raise InvalidSpec(
             "The document takes too much time or memory to read: its brackets, braces or aliases are nested "
-            "or repeated far beyond what an API's description needs."
+            "or repeated far beyond what an API's description needs"
+            + (f"; its first alias is {_at(content, alias.start())}." if alias else ".")
         )
     return done.stdout

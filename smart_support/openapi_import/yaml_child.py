@@ -10,6 +10,7 @@ import re
 import resource
 import signal
 import sys
+from itertools import islice
 from typing import Any
 
 import orjson
@@ -18,6 +19,13 @@ from ryaml import InvalidYamlError, loads  # type: ignore[attr-defined]  # its s
 _MEGABYTE = 1_000_000
 # Integers that no 64 bits hold, as values: the parser refuses them, and JSON readers round them anyway.
 _LONG_INTEGER = re.compile(r"(?m)((?:^|[:,\[-])[ ]+|\[)([-+]?\d{19,})(?=[ ]*(?:$|[,\]}]|[ ]#))")
+
+
+# Deeper than the parser goes, which takes minutes to find out. A key that begins a line starts anew.
+_MAX_OPEN = 256
+_OPENING = re.compile(r"(?m)^[ \t]*[^\s\[\]{}#:]+:(?=\s)|[\[{]|[\]}]")
+_POSITION = re.compile(r"at position (\d+)")
+_KEY_TWICE = re.compile(r'duplicate entry with key "(.*)"$')
 
 
 class _Wrong(Exception):
@@ -49,6 +57,7 @@ def _restrain(size: int) -> None:
 
 
 def _as_json(source: str, most: int) -> bytes:
+    _check_depth(source)
     document = _parsed(source)
     if "<<" in source:
         document = _with_merges(document)
@@ -59,6 +68,23 @@ def _as_json(source: str, most: int) -> bytes:
     if len(written) > most:
         raise _Wrong(f"with its aliases written out it is larger than {most:,} bytes")
     return written
+
+
+def _check_depth(source: str) -> None:
+    depth = 0
+    for found in _OPENING.finditer(source):
+        if found[0] in "[{":
+            depth += 1
+            if depth > _MAX_OPEN:
+                raise _Wrong(
+                    f"brackets and braces are nested more than {_MAX_OPEN} deep {_at(source, found.start())}"
+                )
+        else:
+            depth = max(depth - 1, 0) if found[0] in "]}" else 0
+
+
+def _at(source: str, place: int) -> str:
+    return f"at line {source.count(chr(10), 0, place) + 1} column {place - source.rfind(chr(10), 0, place)}"
 
 
 def _parsed(source: str) -> Any:
@@ -74,15 +100,33 @@ def _loaded(source: str) -> Any:
     try:
         return loads(source)
     except InvalidYamlError as error:
-        raise _Wrong(_plainly(str(error))) from None
+        raise _Wrong(_plainly(str(error), source)) from None
     except ValueError:  # what the parser says of a key that Python can't hash
         raise _Wrong("an object or array stands where a key should be") from None
 
 
-def _plainly(fault: str) -> str:
+def _plainly(fault: str, source: str) -> str:
+    """The parser's words, and where it is: of some faults it tells no place."""
     fault = fault.replace("recursion limit exceeded", "it is nested too deeply or an alias holds itself")
     fault = fault.replace("repetition limit exceeded", "its aliases repeat too much")
-    return fault.replace("deserializing from YAML containing more", "more")
+    fault = fault.replace("deserializing from YAML containing more", "more")
+    if at := _POSITION.search(fault):
+        # The parser counts bytes.
+        place = len(source.encode()[: int(at[1])].decode(errors="ignore"))
+        return _POSITION.sub(_at(source, place), fault)
+    if " at line " in fault:
+        return fault
+    found = _culprit(fault, source)
+    return f"{fault}, {_at(source, found.start())}" if found else fault
+
+
+def _culprit(fault: str, source: str) -> re.Match[str] | None:
+    if twice := _KEY_TWICE.fullmatch(fault):  # only of keys at the top is no place told
+        places = re.finditer(rf"(?m)^[\"']?{re.escape(twice[1])}[\"']?[ ]*:", source)
+        return next(islice(places, 1, None), None)
+    if "aliases" in fault:
+        return re.search(r"(?<=[\s\[{,])\*[^\s\[\]{},]", source)
+    return re.search(r"(?m)(?<!\A)^---(?=\s)", source) if "more than one document" in fault else None
 
 
 def _as_float(match: re.Match[str]) -> str:

@@ -312,6 +312,10 @@ def test_an_idempotent_write_and_a_read_are_tried_again(app: AppProcess, api: Sh
             "content": "openapi: 3.0.0\ninfo: {title: Ticket Desk, version: '1'}\npaths: {/a: {get: {}}}",
             "headers": {"Content-Type": "application/yaml"},
         },
+        {
+            "content": httpx.Response(200, json=description("https://desk.example/v1")).text.encode("utf-16"),
+            "headers": {"Content-Type": "application/json"},
+        },
     ],
 )
 def test_a_description_comes_as_text_object_or_file(app: AppProcess, how: dict[str, Any]) -> None:
@@ -339,7 +343,17 @@ def test_what_is_no_description_fails_in_one_line(app: AppProcess, how: dict[str
 
 
 def test_bad_requests_say_what_to_give(app: AppProcess) -> None:
-    for body in ({}, {"url": ""}, {"url": 3}, {"spec": 3}, {"url": "http://a", "spec": "b"}):
+    deep: list[Any] = []
+    for _ in range(400):
+        deep = [deep]
+    for body in (
+        {"spec": {"openapi": "3.0.0", "x": deep}},
+        {},
+        {"url": ""},
+        {"url": 3},
+        {"spec": 3},
+        {"url": "http://a", "spec": "b"},
+    ):
         answer = _request(app, "POST", "/import", json=body)
         assert answer.status_code == 422, body
     assert _request(app, "GET", "/jobs/nothing").status_code == 404

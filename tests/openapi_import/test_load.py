@@ -1,6 +1,7 @@
 """Descriptions are read as they were meant, and foreign or hostile bytes get one line on what they are."""
 
 import os
+import re
 import resource
 import time
 
@@ -106,14 +107,22 @@ def test_byte_order_marks_are_understood(encoding: str) -> None:
         ('openapi: "\ud800"', "half a character"),
         ('{"openapi":\n "3.0.0",, }', "at line 2 column 10"),
         ('openapi: 3.0.0\na: "x\n', "line 3 column 1"),
-        ("openapi: 3.0.0\na: 1\na: 2\n", 'duplicate entry with key "a"'),
+        ("openapi: 3.0.0\na: 1\nb: 2\n'a': 2\n", 'duplicate entry with key "a", at line 4 column 1'),
+        ("openapi: 3.0.0\na:\n  b: 1\n  b: 2\n", 'duplicate entry with key "b" at line 3 column 3'),
+        ("openapi: 3.0.0\npaths:\n\t/a: {}", "at line 3 column 1"),
+        ("openapi: 3.0.0\nü: \0", "control characters are not allowed at line 2 column 4"),
         ("openapi: 3.0.0\n? [a]\n: 1\n", "where a key should be"),
-        ("openapi: 3.0.0\n---\na: 1\n", "more than one document"),
+        ("openapi: 3.0.0\n---\na: 1\n", "more than one document is not supported, at line 2 column 1"),
         ("openapi: 3.0.0\na: 0xffffffffffffffffffff\n", "integer"),
     ],
 )
 def test_what_is_no_description_is_told_apart(raw: bytes | str, said: str) -> None:
     assert said in _fault(raw)
+
+
+def test_brackets_in_prose_are_no_depth() -> None:
+    prose = "".join(f"  k{line}: see [{line}\n" for line in range(300))
+    assert len(load(f"openapi: 3.0.0\nx:\n{prose}")["x"]) == 300
 
 
 @pytest.mark.parametrize("version", ["3.0", "3", "3.0.4", "3.1.1", "3.2.0"])
@@ -132,10 +141,11 @@ def test_a_document_over_the_limit_is_refused_before_it_is_read() -> None:
 def test_a_hostile_document_costs_little_time_and_memory(name: str) -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     used, began = os.times(), time.process_time()
-    _fault(HOSTILE[name])
+    fault = _fault(HOSTILE[name])
+    assert re.search(r"at line \d+ column \d+", fault) or name == "many values"
     spent = os.times()
     children = spent.children_user + spent.children_system - used.children_user - used.children_system
-    assert time.process_time() - began + children < 1.5
+    assert time.process_time() - began + children < 1
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000
 
 

@@ -1,6 +1,7 @@
 """`/openapi`: import an API's description, review its operations, approve them as tools. For admins."""
 
 import asyncio
+import codecs
 from typing import Annotated, Any, Literal
 
 import orjson
@@ -18,6 +19,8 @@ from smart_support.openapi_import.review import Reviewed
 from smart_support.openapi_import.store import Job
 
 router = APIRouter(prefix="/openapi", tags=["openapi"], dependencies=[Depends(admin)])
+# No JSON that a program sends begins with one (RFC 8259, 8.1); a file that somebody saved may.
+BYTE_ORDER_MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 CHARS_A_TOKEN = 4  # of JSON, about; enough to see what is large
 Name = Annotated[str, Field(max_length=63)]
 
@@ -151,7 +154,7 @@ async def _given(request: Request, max_bytes: int) -> dict[str, Any]:
                 raise InvalidRequest("file: send the description as a file, or {'url': ...} as JSON")
             return {"spec": await file.read(max_bytes + 1), "name": file.filename or "a file"}
     raw = await _body(request, max_bytes)
-    if kind not in ("application/json", ""):
+    if kind not in ("application/json", "") or raw.startswith(BYTE_ORDER_MARKS):
         return {"spec": raw}
     try:
         body = await asyncio.to_thread(orjson.loads, raw)
