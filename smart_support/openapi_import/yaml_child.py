@@ -21,9 +21,11 @@ _MEGABYTE = 1_000_000
 _LONG_INTEGER = re.compile(r"(?m)((?:^|[:,\[-])[ ]+|\[)([-+]?\d{19,})(?=[ ]*(?:$|[,\]}]|[ ]#))")
 
 
-# Deeper than the parser goes, which takes minutes to find out. A key that begins a line starts anew.
+# Deeper than the parser goes, which takes minutes to find out. Prose holds brackets too, but not between
+# that many lines none of which begins with a key.
 _MAX_OPEN = 256
-_OPENING = re.compile(r"(?m)^[ \t]*[^\s\[\]{}#:]+:(?=\s)|[\[{]|[\]}]")
+_BRACKET = re.compile(r"[\[{\]}]")
+_BRACKET_OR_KEY = re.compile(r"(?m)^[ \t]*[^\s\[\]{}#:]+:(?=\s)|[\[{\]}]")
 _POSITION = re.compile(r"at position (\d+)")
 _KEY_TWICE = re.compile(r'duplicate entry with key "(.*)"$')
 
@@ -71,16 +73,21 @@ def _as_json(source: str, most: int) -> bytes:
 
 
 def _check_depth(source: str) -> None:
+    if _too_deep(_BRACKET, source) and (found := _too_deep(_BRACKET_OR_KEY, source)):
+        place = _at(source, found.start())
+        raise _Wrong(f"brackets and braces are nested more than {_MAX_OPEN} deep {place}")
+
+
+def _too_deep(tokens: re.Pattern[str], source: str) -> re.Match[str] | None:
     depth = 0
-    for found in _OPENING.finditer(source):
+    for found in tokens.finditer(source):
         if found[0] in "[{":
             depth += 1
             if depth > _MAX_OPEN:
-                raise _Wrong(
-                    f"brackets and braces are nested more than {_MAX_OPEN} deep {_at(source, found.start())}"
-                )
+                return found
         else:
             depth = max(depth - 1, 0) if found[0] in "]}" else 0
+    return None
 
 
 def _at(source: str, place: int) -> str:
