@@ -5,15 +5,16 @@ not be reached (worth another try where that is safe), or it broke.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import urljoin
 
 import orjson
 
 from smart_support.errors import SmartSupportError, ToolFailed, ToolRefused, ToolUnauthorized, ToolUnavailable
 from smart_support.log import get_logger
 from smart_support.net import Fetched, GuardedClient, OutboundRefused, ResponseTooLarge
-from smart_support.openapi_import.credentials import apply, choose
+from smart_support.openapi_import.credentials import Credential, apply, choose
 from smart_support.openapi_import.oauth import TokenSource
 from smart_support.openapi_import.operation import Operation, SecurityScheme
 from smart_support.openapi_import.request import Prepared, prepare
@@ -32,14 +33,15 @@ class Api:
 
     Attributes:
         name: what people call it.
-        base: where its paths begin.
-        key: what it is called among the imported ones; its credentials are kept under it.
+        base: where its paths begin, or those of the operation that is called.
+        key: what it is called among the imported ones; its credentials are kept under it, for its `home`.
     """
 
     name: str
     base: str
     schemes: dict[str, SecurityScheme]
     key: str
+    home: str
 
 
 class Caller:
@@ -70,8 +72,8 @@ class Caller:
         prepared = prepare(operation, args, api.base)
         if idempotency_key:
             prepared = _with_header(prepared, "Idempotency-Key", idempotency_key)
-        credentials = choose(operation.security, await self._vault.of(api.key, api.schemes))
-        login = next((one for one in credentials if one.scheme.kind == "oauth2"), None)
+        credentials = choose(operation.security, await self._vault.of(api.key, api.schemes, api.home))
+        login = next((_at(api, one) for one in credentials if one.scheme.kind == "oauth2"), None)
         token = await self._tokens.token(login) if login else None
         answer = await self._send(api, apply(prepared, credentials, token))
         if answer.status == 401 and login and token:
@@ -97,13 +99,14 @@ class Caller:
             raise _named(api, error) from None
 
 
+def _at(api: Api, login: Credential) -> Credential:
+    """Its token's address in full: a description may give it from its server on."""
+    where = urljoin(f"{api.base}/", login.scheme.token_url)
+    return replace(login, scheme=replace(login.scheme, token_url=where))
+
+
 def _with_header(prepared: Prepared, name: str, value: str) -> Prepared:
-    return Prepared(
-        method=prepared.method,
-        url=prepared.url,
-        headers={**prepared.headers, name: value},
-        content=prepared.content,
-    )
+    return replace(prepared, headers={**prepared.headers, name: value})
 
 
 def _named(api: Api, error: SmartSupportError) -> SmartSupportError:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Protocol
 from smart_support.openapi_import.findings import Findings
 from smart_support.openapi_import.operation import SecurityScheme, Server, Where
 
-__all__ = ["DeclaredBody", "DeclaredParameter", "Dialect", "Placed", "with_words"]
+__all__ = ["DeclaredBody", "DeclaredParameter", "Dialect", "Placed", "by_hand", "with_words"]
 
 
 class Placed(NamedTuple):
@@ -67,3 +67,9 @@ def with_words(schema: Any, declared: dict[str, Any]) -> Any:
     """A parameter's schema with what the parameter says beside it; that is nearer to what is meant."""
     words = {key: declared[key] for key in ("description", "deprecated", "example") if key in declared}
     return schema | words if isinstance(schema, dict) else schema
+
+
+def by_hand(name: str, words: str) -> SecurityScheme:
+    """A login that only a person can go through: the access token that comes of it is entered as it is."""
+    told = f"An access token from this API's own login, until it ends. {words}".strip()
+    return SecurityScheme(name=name, kind="bearer", description=told)

@@ -5,26 +5,25 @@ re-import changes nothing that was decided without showing it.
 """
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import count
 from typing import Any
-from urllib.parse import urlsplit
 
 import orjson
 
 from smart_support.errors import InvalidRequest, NotFound, SmartSupportError, ToolFailed
 from smart_support.log import get_logger
 from smart_support.net import GuardedClient
+from smart_support.openapi_import.addresses import address, api_name, home, kept_address, same_api
 from smart_support.openapi_import.caller import Api, Caller
 from smart_support.openapi_import.load import InvalidSpec, load
 from smart_support.openapi_import.mcp_server import TOKEN, McpServers, mcp_document
-from smart_support.openapi_import.operation import Document, Operation, Server
+from smart_support.openapi_import.operation import Document, Operation
 from smart_support.openapi_import.operation_tool import Run, operation_tool
 from smart_support.openapi_import.parse import parse
 from smart_support.openapi_import.review import Reviewed, changed, proposed
-from smart_support.openapi_import.servers import base_url
 from smart_support.openapi_import.store import ImportStore, Job
 from smart_support.openapi_import.vault import Vault
 from smart_support.tools.registry import Args, Tool
@@ -150,8 +149,7 @@ class Imports:
         return fetched.content
 
     async def _sort(self, job: Job, document: Document, loaded: dict[str, Any]) -> None:
-        api = _name(document.title or job.source)
-        live = await self.store.live(api)
+        api, live = await self._api_of(job, document)
         decided = await self.store.operations(live.job_id) if live else {}
         reviewed = await asyncio.to_thread(
             lambda: [proposed(one, decided.get(one.tool_name)) for one in document.operations]
@@ -160,16 +158,26 @@ class Imports:
         reviewed += [replace(one, change="gone") for key, one in decided.items() if key not in found]
         self._documents[job.job_id] = document
         await self.store.put(job.job_id, self._renamed(reviewed, api, await self._others(api)))
+        progress = {"step": "done", "done": len(reviewed), "total": len(reviewed)}
         await self.store.update(
             job.job_id,
             api=api,
             title=document.title or job.source,
             document=orjson.dumps(loaded),
-            base_url=live.base_url if live else None,
+            base_url=kept_address(job, document, live, await self.document(live)) if live else None,
             variables=live.variables if live else {},
-            progress={"step": "done", "done": len(reviewed), "total": len(reviewed)},
+            progress=progress | {"compared_with": live.job_id if live else None},
             status="review",
         )
+
+    async def _api_of(self, job: Job, document: Document) -> tuple[str, Job | None]:
+        """What the API is called, and its import that is in use."""
+        for number in count(1):
+            api = api_name(document.title or job.source, number)
+            live = await self.store.live(api)
+            if live is None or same_api(job, document, live, await self.document(live)):
+                return api, live
+        raise AssertionError("unreachable: there are finitely many imports")
 
     async def _others(self, api: str) -> set[str]:
         """Names of tools that belong to somebody else."""
@@ -249,7 +257,7 @@ class Imports:
             base_url=base or None if base is not None else job.base_url,
             variables=variables if variables is not None else job.variables,
         )
-        self._base(wanted, await self.document(job))
+        address(wanted, await self.document(job))
         await self.store.update(job_id, base_url=wanted.base_url, variables=wanted.variables)
         if job.status == "live":
             await self._approved()
@@ -259,15 +267,24 @@ class Imports:
         """Keep credentials for one scheme; the names of all schemes that have some.
 
         Raises:
-            InvalidRequest: there is no such scheme, or a value is missing.
+            InvalidRequest: there is no such scheme, a value is missing, or it is not known what they are for.
         """
         job = await self.store.job(job_id)
         self._must_be(job, *OPEN)
-        schemes = (await self.document(job)).schemes
+        document = await self.document(job)
+        schemes = document.schemes
         if scheme not in schemes:
             raise InvalidRequest(f"scheme {scheme[:60]!r} is not one of: {', '.join(schemes) or 'none'}")
-        await self.vault.keep(job.api, schemes[scheme], values)
-        return await self.vault.kept(job.api)
+        await self.vault.keep(job.api, schemes[scheme], values, home(job, document))
+        return await self.entered(job)
+
+    async def entered(self, job: Job) -> list[str]:
+        """The schemes whose credentials were entered for the place where the API is now."""
+        document = await self.document(job)
+        try:
+            return list(await self.vault.of(job.api, document.schemes, home(job, document)))
+        except (InvalidRequest, ToolFailed):
+            return []
 
     async def try_out(self, job_id: str, key: str, args: dict[str, Any]) -> Any:
         """Call a read now, as a tool would; what it gave.
@@ -295,10 +312,15 @@ class Imports:
 
         Raises:
             InvalidRequest: it is not in review, its base URL is missing, or a name is taken.
+            ReviewOutdated: what is in use is not what it was compared with.
         """
         job = await self.store.job(job_id)
         self._must_be(job, "review")
-        self._base(job, await self.document(job))
+        document = await self.document(job)
+        address(job, document)
+        for reviewed, operation in await self.operations(job_id):
+            if reviewed.enabled and operation:
+                address(job, document, operation)
         await self._check_names(job, [])
         await self.store.go_live(job, by)
         await self._approved()
@@ -333,23 +355,20 @@ class Imports:
         if job.kind == "mcp":
 
             async def of_mcp(operation: Operation, args: Args, key: str | None) -> Any:
-                token = (await self.vault.of(job.api, document.schemes)).get(TOKEN)
+                token = (await self.vault.of(job.api, document.schemes, job.source)).get(TOKEN)
                 values = dict(token.values) if token else {}
                 name = operation.operation_id
                 return await self._mcp.call(job.source, name, args, token=values.get("token"), key=key)
 
             return of_mcp
-        api = Api(job.title, self._base(job, document), document.schemes, job.api)
-        return partial(self._caller.call, api)
+        at_home = home(job, document)
 
-    def _base(self, job: Job, document: Document) -> str:
-        if job.kind == "mcp":
-            return job.source
-        server = Server(url=job.base_url) if job.base_url else next(iter(document.servers), Server(url=""))
-        if not server.url and not urlsplit(job.source).scheme:
-            raise InvalidRequest("The description names no server; enter the API's base URL first.")
-        source = job.source if urlsplit(job.source).scheme in ("http", "https") else None
-        return base_url(server, job.variables, document_url=source)
+        async def of_api(operation: Operation, args: Args, key: str | None) -> Any:
+            base = address(job, document, operation)
+            api = Api(job.title, base, document.schemes, job.api, at_home)
+            return await self._caller.call(api, operation, args, key)
+
+        return of_api
 
     async def _check_names(self, job: Job, changes: list[Reviewed]) -> None:
         known = await self.store.operations(job.job_id) | {one.key: one for one in changes}
@@ -377,9 +396,3 @@ def _written(spec: Any) -> bytes:
 
 def _parsed(loaded: dict[str, Any]) -> Document:
     return mcp_document(loaded) if "mcp" in loaded else parse(loaded)
-
-
-def _name(title: str) -> str:
-    """What an API is called: the same for every import of it."""
-    name = re.sub(r"[^a-z0-9]+", "_", title.lower()).strip("_")[:40].strip("_")
-    return name if name and name[0].isalpha() else f"api_{name}".rstrip("_")

@@ -1,8 +1,9 @@
 """How OpenAPI 3.0 and 3.1 declare parameters, bodies, servers and credentials."""
 
+import re
 from typing import Any
 
-from smart_support.openapi_import.declared import DeclaredBody, DeclaredParameter, Placed, with_words
+from smart_support.openapi_import.declared import DeclaredBody, DeclaredParameter, Placed, by_hand, with_words
 from smart_support.openapi_import.findings import Findings
 from smart_support.openapi_import.media_types import preferred
 from smart_support.openapi_import.nodes import flag, label, mapping, pointer, sequence, text
@@ -11,6 +12,7 @@ from smart_support.openapi_import.references import References
 
 __all__ = ["OpenApi3"]
 
+_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _STYLES = {
     "path": ("simple", "label", "matrix"),
     "query": ("form", "spaceDelimited", "pipeDelimited", "deepObject"),
@@ -81,11 +83,7 @@ class OpenApi3:
             Server(
                 url=text(node.get("url")),
                 description=text(node.get("description")),
-                variables={
-                    name: _variable(variable)
-                    for name, variable in mapping(node.get("variables")).items()
-                    if isinstance(variable, dict)
-                },
+                variables=_variables(node),
             )
             for node in nodes
             if text(node.get("url"))
@@ -117,6 +115,13 @@ def _encoding(node: Any) -> dict[str, Any]:
     return result | {key: flag(given[key]) for key in ("explode", "allowReserved") if key in given}
 
 
+def _variables(server: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Those that are declared, and those that are not and stand in the address all the same."""
+    declared = mapping(server.get("variables"))
+    used = _PLACEHOLDER.findall(text(server.get("url")))
+    return {name: _variable(mapping(declared.get(name))) for name in dict.fromkeys([*declared, *used])}
+
+
 def _variable(node: dict[str, Any]) -> dict[str, Any]:
     result: dict[str, Any] = {"default": label(node["default"])} if "default" in node else {}
     if choices := [label(choice) for choice in sequence(node.get("enum")) if label(choice)]:
@@ -140,4 +145,6 @@ def _scheme(name: str, node: dict[str, Any]) -> SecurityScheme:
     if kind == "oauth2" and text(flow.get("tokenUrl")):
         url, scopes = text(flow["tokenUrl"]), tuple(mapping(flow.get("scopes")))
         return SecurityScheme(name=name, kind="oauth2", token_url=url, scopes=scopes, description=words)
+    if kind in ("oauth2", "openidconnect"):
+        return by_hand(name, words)
     return SecurityScheme(name=name, kind="other", description=words)

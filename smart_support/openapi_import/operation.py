@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 Where = Literal["path", "query", "header", "cookie"]
 Severity = Literal["note", "warning", "error"]
@@ -77,6 +78,11 @@ class Server:
     description: str = ""
     variables: dict[str, dict[str, Any]] = field(default_factory=dict)
 
+    def is_elsewhere(self, other: "Server") -> bool:
+        """Whether both name a host, and not the same one."""
+        mine, others = urlsplit(self.url).netloc.lower(), urlsplit(other.url).netloc.lower()
+        return bool(mine and others) and mine != others
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecurityScheme:
@@ -107,6 +113,7 @@ class Operation:
         schema: of the tool's arguments: an object, self-contained (JSON Schema 2020-12).
         security: alternatives, each scheme name -> scopes; empty where nobody is asked who calls.
         servers: its own, where it has other ones than the document.
+        keyed: it declares an `Idempotency-Key`, so it is safe to send again with the same one.
     """
 
     key: str
@@ -123,6 +130,7 @@ class Operation:
     schema: dict[str, Any] = field(default_factory=dict)
     security: tuple[dict[str, list[str]], ...] = ()
     servers: tuple[Server, ...] = ()
+    keyed: bool = False
     findings: tuple[Finding, ...] = ()
 
 

@@ -14,7 +14,7 @@ from smart_support.openapi_import.nodes import mapping, pointer, sequence
 from smart_support.openapi_import.operation import SecurityScheme, Where
 from smart_support.openapi_import.references import References
 
-__all__ = ["declarations", "of_request"]
+__all__ = ["declarations", "is_key", "of_request"]
 
 MAX_PARAMETERS = 500
 
@@ -78,6 +78,10 @@ def of_request(
         if where not in get_args(Where):
             message = f"`in: {where[:40]}` is no place for a parameter; it is left out"
             findings.tell("warning", each.place, message)
+        elif where == "header" and is_key(name):
+            findings.tell(
+                "note", each.place, f"`{name[:60]}` is sent with each write; no model is asked for it"
+            )
         elif where == "path" and name not in placeholders:
             findings.tell("warning", each.place, f"`{name[:60]}` is not in the path; it is left out")
         elif (where, name.lower()) in carried:
@@ -91,6 +95,11 @@ def of_request(
         )
         parameters.append(_undeclared(name, operation.place))
     return parameters
+
+
+def is_key(header: str) -> bool:
+    """Whether a header is the key of a write (draft-ietf-httpapi-idempotency-key-header)."""
+    return header.lower() == "idempotency-key"
 
 
 def _placeholders(path: str) -> list[str]:

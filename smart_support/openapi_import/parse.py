@@ -15,7 +15,7 @@ from smart_support.openapi_import.naming import tool_names
 from smart_support.openapi_import.nodes import flag, label, mapping, pointer, sequence, text
 from smart_support.openapi_import.openapi3 import OpenApi3
 from smart_support.openapi_import.operation import Document, Operation, Server
-from smart_support.openapi_import.parameters import declarations, of_request
+from smart_support.openapi_import.parameters import declarations, is_key, of_request
 from smart_support.openapi_import.references import References
 from smart_support.openapi_import.security import requirements
 from smart_support.openapi_import.swagger2 import Swagger2
@@ -72,6 +72,7 @@ class _Reading:
         )
         self._findings = Findings()
         self._schemes = self._dialect.schemes(self._findings)
+        self._servers = self._dialect.servers(Placed(document, ""))
 
     def document(self) -> Document:
         info = mapping(self._document.get("info"))
@@ -86,7 +87,9 @@ class _Reading:
             version=label(info.get("version")),
             format=self._format,
             description=text(info.get("description"))[:_MAX_DESCRIPTION],
-            servers=self._dialect.servers(Placed(self._document, "")) or (Server(url="/"),),
+            servers=self._servers
+            or _common([one.servers for one in operations if one])
+            or (Server(url="/"),),
             schemes=self._schemes,
             operations=tuple(operation for operation in operations if operation is not None),
             findings=self._findings.all(),
@@ -132,6 +135,11 @@ class _Reading:
         parameters = of_request(site.path, operation, declared, schemes, self._dialect, findings)
         body = self._dialect.body(operation, declared, findings)
         arguments = assembled(parameters, body, self._references, findings)
+        servers = self._dialect.servers(operation) or self._dialect.servers(site.item)
+        if servers and self._servers and servers[0].is_elsewhere(self._servers[0]):
+            findings.tell(
+                "warning", site.place, f"it is called at a host of its own: `{servers[0].url[:200]}`"
+            )
         return Operation(
             key=site.key,
             method=site.method.upper(),
@@ -146,7 +154,8 @@ class _Reading:
             body=arguments.body,
             schema=arguments.schema,
             security=security,
-            servers=self._dialect.servers(operation) or self._dialect.servers(site.item),
+            servers=servers,
+            keyed=any(each.node["in"] == "header" and is_key(each.node["name"]) for each in declared),
             findings=findings.all(),
         )
 
@@ -154,3 +163,8 @@ class _Reading:
         owner = operation if "security" in operation.node else Placed(self._document, "")
         node = owner.node.get("security", [])
         return requirements(node, pointer(owner.place, "security"), self._schemes, findings)
+
+
+def _common(servers: list[tuple[Server, ...]]) -> tuple[Server, ...]:
+    """The first operation's, where each has its own and the document none."""
+    return servers[0] if servers and all(servers) else ()

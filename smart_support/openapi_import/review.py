@@ -47,8 +47,9 @@ class Reviewed:
 def proposed(operation: Operation, live: Reviewed | None) -> Reviewed:
     """An operation as it comes into a review: as the rules propose it, or as it was decided before.
 
-    What was decided is kept where the operation is the same. Where it has changed, all is kept but one thing:
-    a write that was let pass as a read is a write again until somebody has looked.
+    What was decided is kept where the operation is the same. Where it has changed, all is kept but two things
+    until somebody has looked: a write that was let pass as a read is a write again, and one that was said to
+    be safe to repeat is so only where its description says it.
     """
     proposal = classify(operation)
     fresh = Reviewed(
@@ -58,7 +59,7 @@ def proposed(operation: Operation, live: Reviewed | None) -> Reviewed:
         enabled=proposal.enabled,
         access=proposal.access,
         needs_approval=proposal.needs_approval,
-        idempotent=operation.method.upper() in ("PUT", "DELETE"),
+        idempotent=operation.method.upper() in ("PUT", "DELETE") or operation.keyed,
         agent=proposal.agent,
         tool_name=operation.tool_name,
         description=(operation.summary or operation.description or operation.key)[:MAX_DESCRIPTION],
@@ -70,8 +71,9 @@ def proposed(operation: Operation, live: Reviewed | None) -> Reviewed:
     decided = replace(live, fingerprint=fresh.fingerprint, proposal=fresh.proposal)
     if live.fingerprint == fresh.fingerprint:
         return replace(decided, change="same")
-    stricter = {"access": "write", "needs_approval": True} if fresh.access == "write" else {}
-    return replace(decided, change="changed", **stricter)  # type: ignore[arg-type]
+    stricter: dict[str, Any] = {"idempotent": live.idempotent and fresh.idempotent}
+    stricter |= {"access": "write", "needs_approval": True} if fresh.access == "write" else {}
+    return replace(decided, change="changed", **stricter)
 
 
 def changed(reviewed: Reviewed, operation: Operation, wanted: Mapping[str, Any]) -> Reviewed:
@@ -111,6 +113,7 @@ def fingerprint(operation: Operation) -> str:
         "body": operation.body,
         "security": operation.security,
         "servers": [server.url for server in operation.servers],
+        "keyed": operation.keyed,
     }
     return hashlib.sha256(orjson.dumps(_bare(_plain(decides)), option=orjson.OPT_SORT_KEYS)).hexdigest()
 

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 
 from smart_support import audit, clock
-from smart_support.errors import NotFound
+from smart_support.errors import NotFound, SmartSupportError
 from smart_support.openapi_import.review import Reviewed
 from smart_support.storage.database import Connection, StateDatabase
 
@@ -26,6 +26,13 @@ _UPDATE = (
 )
 
 
+class ReviewOutdated(SmartSupportError):
+    """A review's ground has changed under it; nothing was changed. Raised by `ImportStore`."""
+
+    code = "review_outdated"
+    status = 409
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """One import.
@@ -33,7 +40,7 @@ class Job:
     Attributes:
         api: what the API is called among the imported ones; the same over re-imports.
         status: `loading`, `review`, `failed`, `live`, `replaced` or `removed`.
-        progress: `{"step", "done", "total"}`.
+        progress: `{"step", "done", "total"}`, and in review `compared_with`: the job that was live then.
         base_url: as the reviewer entered it, else None for the document's own first server.
     """
 
@@ -131,9 +138,14 @@ class ImportStore:
         await self._state.transact(work)
 
     async def change(self, job_id: str, reviewed: list[Reviewed]) -> None:
-        """Operations as a reviewer has changed them."""
+        """Operations as a reviewer has changed them.
+
+        Raises:
+            ReviewOutdated: the job was approved meanwhile.
+        """
 
         def work(connection: Connection) -> None:
+            _check_in_review(connection, job_id)
             for one in reviewed:
                 connection.execute(_UPDATE, _row(job_id, one))
 
@@ -147,9 +159,21 @@ class ImportStore:
         return {row["key"]: _reviewed(row) for row in rows}
 
     async def go_live(self, job: Job, by: str) -> None:
-        """Make a job the live one of its API, in one step and on the audit record."""
+        """Make a job the live one of its API, in one step and on the audit record.
+
+        Raises:
+            ReviewOutdated: it was approved meanwhile, or another import of the API was.
+        """
 
         def work(connection: Connection) -> None:
+            _check_in_review(connection, job.job_id)
+            sql = "SELECT job_id, approved_by FROM import_jobs WHERE api = :api AND status = 'live'"
+            for live in connection.execute(sql, {"api": job.api}):
+                if live["job_id"] != job.progress.get("compared_with"):
+                    raise ReviewOutdated(
+                        f"import job {job.job_id}: {live['approved_by']} approved another import of this API "
+                        "after this one was compared with what was in use; import it again to see what is new"
+                    )
             ids = {"api": job.api, "id": job.job_id, "by": by, "now": clock.rfc3339(clock.now())}
             connection.execute(
                 "UPDATE import_jobs SET status = 'replaced' WHERE api = :api AND status = 'live'", ids
@@ -179,6 +203,12 @@ class ImportStore:
         rows = await self._state.execute(f"SELECT {names} FROM import_jobs {where}", params)
         loaded = ("progress", "variables")
         return [Job(**row | {name: orjson.loads(row[name]) for name in loaded}) for row in rows]
+
+
+def _check_in_review(connection: Connection, job_id: str) -> None:
+    (job,) = connection.execute("SELECT status FROM import_jobs WHERE job_id = :id", {"id": job_id})
+    if job["status"] != "review":
+        raise ReviewOutdated(f"import job {job_id} is {job['status']} by now; nothing was changed")
 
 
 def _row(job_id: str, one: Reviewed) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from smart_support.openapi_import.declared import DeclaredBody, DeclaredParameter, Placed, with_words
+from smart_support.openapi_import.declared import DeclaredBody, DeclaredParameter, Placed, by_hand, with_words
 from smart_support.openapi_import.findings import Findings
 from smart_support.openapi_import.media_types import FORM, MULTIPART, is_form, preferred
 from smart_support.openapi_import.nodes import flag, mapping, pointer, sequence, text
@@ -126,4 +126,6 @@ def _scheme(name: str, node: dict[str, Any]) -> SecurityScheme:
     if kind == "oauth2" and text(node.get("flow")) == "application" and text(node.get("tokenUrl")):
         url, scopes = text(node["tokenUrl"]), tuple(mapping(node.get("scopes")))
         return SecurityScheme(name=name, kind="oauth2", token_url=url, scopes=scopes, description=words)
+    if kind == "oauth2":
+        return by_hand(name, words)
     return SecurityScheme(name=name, kind="other", description=words)

@@ -30,57 +30,48 @@ class Vault:
                 f"{key_file}: is no key; put back the one that belongs to this data folder"
             ) from None
 
-    async def keep(self, api: str, scheme: SecurityScheme, values: dict[str, str]) -> None:
+    async def keep(self, api: str, scheme: SecurityScheme, values: dict[str, str], home: str) -> None:
         """Keep the values for one scheme of an API, in place of what was there.
+
+        Args:
+            home: where the API is; they are given out for no other place, whatever a new description says.
 
         Raises:
             InvalidRequest: a value is missing or could not be sent.
         """
         Credential(scheme, values)
-        sealed = self._fernet.encrypt(orjson.dumps(values))
+        kept = {"values": values, "home": home, "token_url": scheme.token_url}
         await self._state.execute(
-            """INSERT INTO api_credentials VALUES (:api, :scheme, :sealed)
+            """INSERT INTO api_credentials (api, scheme, sealed) VALUES (:api, :scheme, :sealed)
                ON CONFLICT (api, scheme) DO UPDATE SET sealed = :sealed""",
-            {"api": api, "scheme": scheme.name, "sealed": sealed},
+            {"api": api, "scheme": scheme.name, "sealed": self._fernet.encrypt(orjson.dumps(kept))},
         )
 
-    async def forget(self, api: str, scheme: str) -> None:
-        """Forget what was entered for a scheme."""
-        await self._state.execute(
-            "DELETE FROM api_credentials WHERE api = :api AND scheme = :scheme",
-            {"api": api, "scheme": scheme},
-        )
-
-    async def kept(self, api: str) -> list[str]:
-        """The names of the schemes for which something was entered."""
-        rows = await self._state.execute(
-            "SELECT scheme FROM api_credentials WHERE api = :api ORDER BY scheme", {"api": api}
-        )
-        return [row["scheme"] for row in rows]
-
-    async def of(self, api: str, schemes: dict[str, SecurityScheme]) -> dict[str, Credential]:
-        """The credentials of an API, by the name of their scheme.
+    async def of(self, api: str, schemes: dict[str, SecurityScheme], home: str) -> dict[str, Credential]:
+        """The credentials of an API that were entered for this place, by the name of their scheme.
 
         Raises:
             ToolFailed: what was kept can't be opened with the key that is there.
         """
         rows = await self._state.execute(
-            "SELECT scheme, sealed FROM api_credentials WHERE api = :api", {"api": api}
+            "SELECT scheme, sealed FROM api_credentials WHERE api = :api ORDER BY scheme", {"api": api}
         )
+        opened = {row["scheme"]: self._opened(api, row["sealed"]) for row in rows if row["scheme"] in schemes}
         return {
-            row["scheme"]: Credential(schemes[row["scheme"]], self._opened(api, row["sealed"]))
-            for row in rows
-            if row["scheme"] in schemes
+            name: Credential(schemes[name], kept["values"])
+            for name, kept in opened.items()
+            if (kept["home"], kept["token_url"]) == (home, schemes[name].token_url)
         }
 
-    def _opened(self, api: str, sealed: bytes) -> dict[str, str]:
+    def _opened(self, api: str, sealed: bytes) -> dict[str, Any]:
         try:
-            values: Any = orjson.loads(self._fernet.decrypt(sealed))
+            kept: dict[str, Any] = orjson.loads(self._fernet.decrypt(sealed))
         except InvalidToken:
             raise ToolFailed(
                 f"The credentials of {api} can't be opened; an admin has to enter them again in the API tab."
             ) from None
-        return dict(values)
+        # Those of before places were kept are entered again.
+        return kept if "home" in kept else {"values": {}, "home": "", "token_url": ""}
 
 
 def _key(path: Path) -> bytes:

@@ -66,7 +66,8 @@ class ShopApi:
 
     `answers` holds what comes next for a method and path, the last of them for ever: a status, or a way to
     fail: `silent` (no answer while the API runs), `dropped` (the connection, in mid-answer), `huge` (30 MB)
-    or `away` (a redirect to a cloud's metadata address). `says` holds other bodies than the usual.
+    or `away` (a redirect to a cloud's metadata address). `says` holds other bodies than the usual,
+    `server_url` another address than its own for its description.
     """
 
     def __init__(self) -> None:
@@ -75,6 +76,7 @@ class ShopApi:
         self.says: dict[tuple[str, str], list[Any]] = {}
         self.closing = threading.Event()
         self.more: dict[str, Any] = {}
+        self.server_url = ""
         api = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -85,7 +87,7 @@ class ShopApi:
                 length = int(self.headers.get("Content-Length") or 0)
                 raw = self.rfile.read(length)
                 if parts.path == "/openapi.json":
-                    self._send(200, description(api.url, **api.more))
+                    self._send(200, description(api.server_url or api.url, **api.more))
                     return
                 is_json = self.headers.get("Content-Type", "").startswith("application/json")
                 body = orjson.loads(raw) if raw and is_json else raw.decode() or None

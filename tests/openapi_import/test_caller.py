@@ -34,9 +34,9 @@ async def desk(api: ShopApi, tmp_path: Path) -> AsyncIterator[tuple[Caller, Api,
     parsed = parse(document)
     state, client = EmbeddedDatabase(tmp_path / "state.sqlite"), GuardedClient([urlsplit(api.url).netloc])
     vault = Vault(state, tmp_path / "secret.key")
-    await vault.keep("desk", parsed.schemes["key"], {"client_id": "desk", "client_secret": SECRET})
+    await vault.keep("desk", parsed.schemes["key"], {"client_id": "desk", "client_secret": SECRET}, "home")
     operation = next(one for one in parsed.operations if one.operation_id == "createTicket")
-    yield Caller(client, vault, 10), Api("Ticket Desk", api.url, parsed.schemes, "desk"), operation
+    yield Caller(client, vault, 10), Api("Ticket Desk", api.url, parsed.schemes, "desk", "home"), operation
     await client.aclose()
     state.close()
 

@@ -189,13 +189,44 @@ def test_an_operations_security_stands_before_the_documents(bookshop: Document) 
 def test_security_schemes_are_told_by_what_they_need(bookshop: Document, post_office: Document) -> None:
     kinds = {name: scheme.kind for name, scheme in (bookshop.schemes | post_office.schemes).items()}
     assert kinds == {
-        **{"key": "apiKey", "token": "bearer", "login": "basic", "shop": "oauth2", "browser": "other"},
-        **{"user": "basic", "app": "oauth2", "page": "other"},
+        **{"key": "apiKey", "token": "bearer", "login": "basic", "shop": "oauth2", "browser": "bearer"},
+        **{"user": "basic", "app": "oauth2", "page": "bearer"},
     }
     assert bookshop.schemes["shop"].token_url == "/oauth/token"
     assert bookshop.schemes["shop"].scopes == ("read", "write")
     assert (post_office.schemes["key"].where, post_office.schemes["key"].parameter) == ("query", "key")
     assert _operation(post_office, "GET /parcels").security == ({"app": ["send"]},)
+
+
+def test_a_login_that_only_people_can_go_through_takes_its_token_by_hand() -> None:
+    flows = {"authorizationCode": {"authorizationUrl": "https://a.example", "tokenUrl": "https://b.example"}}
+    schemes = {
+        "oauth": {"type": "oauth2", "flows": flows},
+        "oidc": {"type": "openIdConnect", "openIdConnectUrl": "https://a.example"},
+        "digest": {"type": "http", "scheme": "digest"},
+    }
+    found = parse({"openapi": "3.0.0", "paths": {}, "components": {"securitySchemes": schemes}}).schemes
+    assert {name: scheme.kind for name, scheme in found.items()} == {
+        "oauth": "bearer",
+        "oidc": "bearer",
+        "digest": "other",
+    }
+    assert "access token" in found["oauth"].description
+
+
+def test_a_variable_of_a_server_is_asked_for_though_it_is_not_declared() -> None:
+    (server,) = parse(
+        {"openapi": "3.0.0", "paths": {}, "servers": [{"url": "https://{shop}.example"}]}
+    ).servers
+    assert server.variables == {"shop": {}}
+
+
+def test_where_every_operation_names_its_server_the_first_one_is_the_apis() -> None:
+    servers = [{"url": "https://a.example"}]
+    paths = {"/a": {"servers": servers, "get": {}}, "/b": {"servers": servers, "get": {}}}
+    assert parse({"openapi": "3.0.0", "paths": paths}).servers == (Server(url="https://a.example"),)
+    paths["/b"].pop("servers")
+    assert parse({"openapi": "3.0.0", "paths": paths}).servers == (Server(url="/"),)
 
 
 def test_a_scheme_that_is_not_declared_is_told() -> None:

@@ -14,6 +14,7 @@ from smart_support.api.dependencies import admin, services
 from smart_support.api.envelope import answer
 from smart_support.auth import User
 from smart_support.errors import InvalidJson, InvalidRequest, TooLarge
+from smart_support.openapi_import.addresses import moved
 from smart_support.openapi_import.operation import Operation
 from smart_support.openapi_import.review import Reviewed
 from smart_support.openapi_import.store import Job
@@ -191,7 +192,11 @@ async def _details(services: Any, job: Job) -> dict[str, Any]:
     if job.status in ("loading", "failed"):
         return {"findings": []}
     document = await services.imports.document(job)
-    findings = [*document.findings, *(one for operation in document.operations for one in operation.findings)]
+    findings = [
+        *moved(job, document),
+        *document.findings,
+        *(one for operation in document.operations for one in operation.findings),
+    ]
     return {
         "format": document.format,
         "version": document.version,
@@ -201,7 +206,7 @@ async def _details(services: Any, job: Job) -> dict[str, Any]:
             {"name": name, "kind": scheme.kind, "description": scheme.description[:300]}
             for name, scheme in document.schemes.items()
         ],
-        "credentials": await services.imports.vault.kept(job.api),
+        "credentials": await services.imports.entered(job),
         "findings": [
             {"severity": one.severity, "place": one.place, "message": one.message} for one in findings[:500]
         ],
