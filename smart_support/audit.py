@@ -124,8 +124,12 @@ def first_broken(rows: Iterable[Mapping[str, Any]], erased: Mapping[int, str] | 
     """
     previous, expected = GENESIS, 1
     for row in rows:
-        known = {row["hash"]} | ({erased[row["number"]]} if erased and row["number"] in erased else set())
-        if row["number"] != expected or chained(previous, row) not in known:
+        known = {row["hash"], (erased or {}).get(row["number"])}
+        try:
+            follows = row["number"] == expected and chained(previous, row) in known
+        except (rfc8785.CanonicalizationError, TypeError, ValueError):
+            follows = False  # a value that none of ours ever was
+        if not follows:
             return int(row["number"])
         previous, expected = row["hash"], expected + 1
     return None

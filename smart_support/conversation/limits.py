@@ -1,9 +1,11 @@
-"""Sizes and rates: what a message may be, and how many a thread may send."""
+"""Sizes and rates: what a message may be, how many a thread may send, and how much goes on unasked."""
 
+import asyncio
 import math
 import re
 import time
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 
 from limits import RateLimitItemPerSecond
 from limits.storage import MemoryStorage
@@ -12,6 +14,10 @@ from limits.strategies import MovingWindowRateLimiter
 from smart_support.errors import InvalidContent, InvalidThreadId, RateLimited
 from smart_support.settings import Settings
 
+T = TypeVar("T")
+# Turns that nobody at a door began (after a crash, or when much expires) must not crowd out those that
+# somebody waits for.
+UNASKED_AT_ONCE = 8
 _THREAD_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 
 
@@ -50,3 +56,19 @@ class Limits:
             return
         window = self._limiter.get_window_stats(self._item, thread_id)
         raise RateLimited(max(1, math.ceil(window.reset_time - time.time())))
+
+
+class Room:
+    """Lets only so many of what nobody at a door waits for go on at once."""
+
+    def __init__(self, at_once: int) -> None:
+        self._free = asyncio.Semaphore(at_once)
+
+    def within(self, work: Callable[[T], Awaitable[None]]) -> Callable[[T], Awaitable[None]]:
+        """`work`, as soon as there is room for it."""
+
+        async def waits(given: T) -> None:
+            async with self._free:
+                await work(given)
+
+        return waits

@@ -18,7 +18,7 @@ from smart_support.approvals.queue import ApprovalQueue
 from smart_support.auth import ANYONE, User
 from smart_support.conversation.broadcast import Broadcast, Listener
 from smart_support.conversation.course import Course
-from smart_support.conversation.limits import Limits, checked_thread_id
+from smart_support.conversation.limits import UNASKED_AT_ONCE, Limits, Room, checked_thread_id
 from smart_support.conversation.recorder import Recorder
 from smart_support.conversation.sessions import Session, SessionManager
 from smart_support.errors import (
@@ -83,6 +83,7 @@ class TurnRunner:
         self._lanes: dict[str, _Lane] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._recovered: set[asyncio.Task[None]] = set()
+        self._room = Room(UNASKED_AT_ONCE)
         self.closing = False
 
     @property
@@ -229,8 +230,9 @@ class TurnRunner:
         cut_off = await self._sessions.left_behind()
         for session in cut_off:
             logger.warning("turn_recovered", thread_id=session.thread_id, turn_id=session.turn_id)
+            channel = session.turn_channel or "system"
             self._start(
-                session.thread_id, session.turn_channel or "system", self._course.finish, recovering=session
+                session.thread_id, channel, self._room.within(self._course.finish), recovering=session
             )
         threads = {session.thread_id for session in cut_off}
         for approval in await self._approvals.not_resumed():
@@ -272,10 +274,12 @@ class TurnRunner:
         return await self._edit(approval, args)
 
     def _take_up(self, approval: Approval, via: str = "system") -> str:
+        def work(recorder: Recorder) -> Awaitable[None]:
+            return self._course.resume(recorder, approval)
+
+        asked = via != "system"
         with structlog.contextvars.bound_contextvars(approval_id=approval.approval_id):
-            return self._start(
-                approval.thread_id, via, lambda recorder: self._course.resume(recorder, approval)
-            )
+            return self._start(approval.thread_id, via, work if asked else self._room.within(work))
 
     def _check_open(self) -> None:
         if self.closing:

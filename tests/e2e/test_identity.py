@@ -11,7 +11,7 @@ import websockets
 from gradio_client import Client as GradioClient
 
 from smart_support.auth import hashed
-from tests.harness import ROOT, AppProcess, Client
+from tests.harness import ROOT, AppProcess, Client, demo_orders
 
 KEYS = {
     "op": "operator-key-1",
@@ -65,6 +65,22 @@ def test_the_key_decides_who_decided_and_nobody_decides_their_own(app: AppProces
     assert "another lead" in own.json()["error"]["message"]
     decided = _as(app, "kim", "POST", path, json={"decision": "reject"}).json()["data"]
     assert (decided["asked_by"], decided["decided_by"]) == ("dana", "kim")
+
+
+async def test_nobody_comes_to_decide_their_own_because_somebody_else_spoke_in_between(
+    app: AppProcess,
+) -> None:
+    order = next(demo_orders("processing"))
+    _asked(app, "dana", "chain", f"Cancel order {order} and give me 10% off the next one")
+    async with await Client.connect(f"{app.ws_url}?token={KEYS['kim']}") as kim:
+        await kim.turn("chain", "Where is order 1043?")
+        await kim.send(type="interrupt_response", thread_id="chain", approved=True)
+        second = (await kim.until("interrupt", "message_complete"))[-1]
+    assert second["type"] == "interrupt"
+    path = f"/api/v1/approvals/{second['approval_id']}/decision"
+    assert _as(app, "dana", "POST", path, json={"decision": "approve"}).status_code == 403
+    decided = _as(app, "kim", "POST", path, json={"decision": "approve"}).json()["data"]
+    assert (decided["status"], decided["asked_by"]) == ("approved", "dana")
 
 
 def test_two_leads_are_two_keys(app: AppProcess) -> None:

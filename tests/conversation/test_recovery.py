@@ -1,0 +1,46 @@
+"""What a start finds of a crash is finished a few at a time, and never in the way of who comes now."""
+
+import asyncio
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from smart_support import Settings, clock, create_app
+from smart_support.conversation.course import Course
+from smart_support.conversation.limits import UNASKED_AT_ONCE
+from smart_support.storage.embedded import EmbeddedDatabase
+from tests.harness import Client, LocalApp, spoken
+
+THREADS = 4 * UNASKED_AT_ONCE
+
+
+async def test_many_turns_that_a_crash_cut_off_are_finished_a_few_at_a_time(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = EmbeddedDatabase(data_dir / "state.sqlite")
+    for number in range(THREADS):
+        await state.execute(
+            """INSERT INTO sessions (thread_id, created_at, last_active_at, last_message_at, turn_id)
+               VALUES (:id, :now, :now, :now, :id)""",
+            {"id": f"cut-off-{number}", "now": clock.rfc3339(clock.now())},
+        )
+    state.close()
+    running, most, finished = 0, 0, 0
+    goes_on = threading.Event()
+
+    async def finish(self: Course, recorder: Any) -> None:
+        nonlocal running, most, finished
+        running, most = running + 1, max(most, running + 1)
+        while not goes_on.is_set():  # noqa: ASYNC110 (it is set in another thread)
+            await asyncio.sleep(0.01)
+        running, finished = running - 1, finished + 1
+
+    monkeypatch.setattr(Course, "finish", finish)
+    with LocalApp(create_app(Settings(data_dir=data_dir))) as app:
+        async with await Client.connect(app.ws_url) as client:
+            assert "1043" in spoken(await client.turn("now", "Where is my order 1043?"))
+        assert (running, finished) == (UNASKED_AT_ONCE, 0)
+        goes_on.set()
+    assert (most, finished) == (UNASKED_AT_ONCE, THREADS)
