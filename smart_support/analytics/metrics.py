@@ -7,12 +7,13 @@ tokens, costs and latency belong to the range in which they happened.
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from smart_support import clock
 from smart_support.analytics.filters import ANYTHING, EVERYTHING, About, Filters
 from smart_support.analytics.page import Place, next_place, page_params
+from smart_support.analytics.series import NOTHING, OUTCOMES, Then, series, whole_and_then, wire
 from smart_support.analytics.span import Span, naive, span
 from smart_support.analytics.statements import statement
 from smart_support.errors import InvalidRequest
@@ -21,7 +22,6 @@ from smart_support.storage.database import Row
 from smart_support.storage.event_log import EventLog
 
 STATUSES = ("active", "waiting", "ended")
-OUTCOMES = ("resolved", "resolved_with_approval", "escalated", "abandoned")
 MAX_LIMIT = 100
 # Every bucket is shown where the range is this short; a longer one starts at its first event.
 GRID_DAYS = 100
@@ -33,6 +33,11 @@ class Asked:
 
     span: Span
     filters: Filters = EVERYTHING
+
+    @property
+    def width(self) -> str:
+        """Of what a series is told in: hours for up to a day, days for more."""
+        return "1 hour" if self.span.until - self.span.since <= timedelta(hours=24) else "1 day"
 
 
 class Metrics:
@@ -84,16 +89,20 @@ class Metrics:
 
     async def _dashboard(self, asked: Asked) -> dict[str, Any]:
         # One after the other: the log has few readers, and a replay must not wait behind a whole dashboard.
-        judged_so = await self.outcomes(asked)
-        models = await self.models(asked)
+        judged_so, outcomes_then = await self.outcomes(asked)
+        models, models_then = await self.models(asked)
         costs = [model["cost_usd"] for model in models if model["cost_usd"] is not None]
         started, outcomes = judged_so["conversations"], {name: judged_so[name] for name in OUTCOMES}
         known, back = judged_so["of_known_customers"], judged_so["reopened"]
         judged = sum(outcomes.values())
         resolved = outcomes["resolved"] + outcomes["resolved_with_approval"]
         cost = sum(costs) if costs else None
-        turns, first_tokens = await self.latency(asked)
-        approvals, leads, approval_tools = await self.approvals(asked)
+        turns, first_tokens, latency_then = await self.latency(asked)
+        approvals, leads, approval_tools, approvals_then = await self.approvals(asked)
+        by_policy, by_policy_then = await self.by_policy(asked)
+        saved, saved_then = await self.saved(asked)
+        then = {"outcomes": outcomes_then, "models": models_then, "latency": latency_then}
+        then |= {"approvals": approvals_then, "by_policy": by_policy_then, "saved": saved_then}
         return {
             "range": asked.span.name,
             "filters": asdict(asked.filters),
@@ -108,7 +117,7 @@ class Metrics:
             "turns_to_resolution": dict(
                 zip(("median", "p95"), judged_so["turns"] or [None] * 2, strict=True)
             ),
-            "approvals": approvals | {"by_policy": await self.by_policy(asked)},
+            "approvals": approvals | {"by_policy": by_policy},
             "leads": leads,
             "approval_tools": approval_tools,
             "agents": await self.agents(asked),
@@ -120,33 +129,35 @@ class Metrics:
             "cost_usd": cost,
             "cost_per_conversation_usd": cost / started if cost is not None and started else None,
             "models": models,
-            "hours_saved": await self.saved(asked),
-            "series": await self.series(asked),
+            "hours_saved": saved,
+            "series": await self.series(asked, then),
         }
 
-    async def outcomes(self, asked: Asked) -> Row:
+    async def outcomes(self, asked: Asked) -> tuple[Row, list[Row]]:
         """`conversations` started, and how many of them have each outcome; see `queries/judged.sql`.
 
         With them, of those that were resolved: the median and 95th percentile of their `turns`, how many are
-        `of_known_customers`, and how many of these were `reopened`.
+        `of_known_customers`, and how many of these were `reopened`. Then the same by hour or day.
         """
-        return (await self._rows("outcomes", asked, ended_before=self._ended_before()))[0]
+        rows = await self._rows("outcomes", asked, width=asked.width, ended_before=self._ended_before())
+        return whole_and_then(rows)
 
     async def escalations(self, asked: Asked) -> list[Row]:
         """`escalations` by their `kind`, the most frequent first."""
         return await self._rows("escalations", asked)
 
-    async def approvals(self, asked: Asked) -> tuple[Row, list[Row], list[Row]]:
-        """Approvals asked for, by what became of them and how long that took: all, by lead, and by tool."""
-        rows = await self._rows("approvals", asked)
-        whole = next(row for row in rows if not row["of_tool"] and not row["of_lead"])
+    async def approvals(self, asked: Asked) -> tuple[Row, list[Row], list[Row], list[Row]]:
+        """Approvals asked for, by what became of them and how long that took: all; by lead, tool, time."""
+        rows = await self._rows("approvals", asked, width=asked.width)
         leads = [_lead(row) for row in rows if row["of_lead"] and row["decided"]]
         tools = [_approval_tool(row) for row in rows if row["of_tool"]]
-        return _approvals(whole), sorted(leads, key=lambda lead: -lead["decided"]), tools
+        whole, then = whole_and_then([row for row in rows if not row["of_tool"] and not row["of_lead"]])
+        return _approvals(whole), sorted(leads, key=lambda lead: -lead["decided"]), tools, then
 
-    async def by_policy(self, asked: Asked) -> int:
-        """Writes that nobody had to decide."""
-        return int((await self._rows("by_policy", asked))[0]["writes"])
+    async def by_policy(self, asked: Asked) -> tuple[int, list[Row]]:
+        """Writes that nobody had to decide; then the `writes` by time."""
+        whole, then = whole_and_then(await self._rows("by_policy", asked, width=asked.width))
+        return int(whole["writes"]), then
 
     async def agents(self, asked: Asked) -> list[Row]:
         """`agent` and the `turns` it took part in, the busiest first."""
@@ -160,42 +171,51 @@ class Metrics:
         """`errors` by their `error_class`, the most frequent first."""
         return await self._rows("tool_errors", asked)
 
-    async def latency(self, asked: Asked) -> tuple[dict[str, float | None], dict[str, float | None]]:
-        """Milliseconds that turns took, and their first tokens: `p50`, `p95`, `p99`; null without turns."""
-        found = (await self._rows("latency", asked))[0]
+    async def latency(
+        self, asked: Asked
+    ) -> tuple[dict[str, float | None], dict[str, float | None], list[Row]]:
+        """Milliseconds that turns took, and their first tokens: `p50`, `p95`, `p99`; then both by time."""
+        found, then = whole_and_then(await self._rows("latency", asked, width=asked.width))
         turn, first = (found[name] or [None] * 3 for name in ("turn", "first_token"))
         names = ("p50", "p95", "p99")
-        return dict(zip(names, turn, strict=True)), dict(zip(names, first, strict=True))
+        return dict(zip(names, turn, strict=True)), dict(zip(names, first, strict=True)), then
 
-    async def models(self, asked: Asked) -> list[Row]:
-        """`turns`, tokens and `cost_usd` by `model`, the busiest first."""
-        return await self._rows("models", asked)
+    async def models(self, asked: Asked) -> tuple[list[Row], list[Row]]:
+        """`turns`, tokens and `cost_usd` by `model`, the busiest first; then the same by time."""
+        rows = await self._rows("models", asked, width=asked.width)
+        models = [{name: row[name] for name in row if name != "bucket"} for row in rows if row["model"]]
+        return models, [row for row in rows if row["bucket"]]
 
-    async def saved(self, asked: Asked) -> dict[str, Any]:
-        """`hours` of work, by the `minutes` a tool's call is said to stand for."""
+    async def saved(self, asked: Asked) -> tuple[dict[str, Any], list[Row]]:
+        """`hours` of work, by the `minutes` a tool's call is said to stand for; then the hours by time."""
         named = {tool: each for tool, each in self._minutes_saved.items() if tool != "*"}
         rows = await self._rows(
             "saved",
             asked,
+            width=asked.width,
             tools=list(named),
             minutes=list(named.values()),
             otherwise=self._minutes_saved.get("*", 0.0),
         )
-        return {"hours": rows[0]["hours"], "minutes": self._minutes_saved}
+        whole, then = whole_and_then(rows)
+        return {"hours": whole["hours"], "minutes": self._minutes_saved}, then
 
-    async def series(self, asked: Asked) -> list[Row]:
-        """Counts by hour for up to a day, by day for more: `at` (the bucket's start), no bucket left out."""
+    async def series(self, asked: Asked, then: Then = NOTHING) -> list[Row]:
+        """Figures by hour for up to a day, by day for more: `at` (the bucket's start), no bucket left out.
+
+        Args:
+            then: what other figures say by time, by their names, to stand beside the counts.
+        """
         since, until = asked.span.since, asked.span.until
-        hourly = until - since <= timedelta(hours=24)
         grid = until - since <= timedelta(days=GRID_DAYS)
-        rows = await self._rows(
+        counted = await self._rows(
             "series",
             asked,
-            width="1 hour" if hourly else "1 day",
+            width=asked.width,
             starts_at=naive(since) if grid else None,
             ends_at=naive(min(until - timedelta(microseconds=1), clock.now())),
         )
-        return [{"at": _wire(row.pop("bucket")), **row} for row in rows]
+        return series(counted, then)
 
     async def conversations(
         self,
@@ -238,7 +258,7 @@ class Metrics:
         rows = await self._log.query(statement("conversations"), asked.params | params)
         following = next_place(rows, limit)
         shown = [
-            row | {"started_at": _wire(row["started_at"]), "last_at": _wire(row["last_at"])} for row in rows
+            row | {"started_at": wire(row["started_at"]), "last_at": wire(row["last_at"])} for row in rows
         ]
         return shown[:limit], following
 
@@ -254,10 +274,6 @@ class Metrics:
 def _check(name: str, value: str | None, allowed: tuple[str, ...]) -> None:
     if value is not None and value not in allowed:
         raise InvalidRequest(f"{name} {value[:40]!r} is not one of {', '.join(allowed)}")
-
-
-def _wire(at: datetime) -> str:
-    return clock.rfc3339(at.replace(tzinfo=UTC))
 
 
 def _seconds(row: Row) -> tuple[float | None, float | None]:

@@ -93,7 +93,7 @@ class Story:
         )
 
     def interrupt(
-        self, approval_id: str, tool: str = "cancel_order", agent: str = "order_actions"
+        self, approval_id: str, tool: str = "cancel_order", agent: str = "order_actions", **more: Any
     ) -> "Story":
         """The turn ends, waiting for a decision."""
         return self._tell(
@@ -105,6 +105,7 @@ class Story:
                 agent=agent,
                 expires_at=clock.rfc3339(self.at + timedelta(minutes=30)),
                 summary="Cancel order 1042",
+                **more,
             )
         )
 

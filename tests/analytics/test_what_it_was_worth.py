@@ -136,6 +136,23 @@ async def test_the_time_before_is_as_long_and_does_not_overlap(event_log: EventL
     assert (await metrics.analytics("all", compare=True))["previous"] is None
 
 
+async def test_the_series_tells_what_became_of_each_day(event_log: EventLog, metrics: Metrics) -> None:
+    monday = datetime(2026, 3, 2, 23, 59, tzinfo=UTC)
+    held = waiting("held", monday, "a", customer_id="mia").wait(minutes=10).decide("a")
+    held.result("ok", "cancel_order").answer().complete(2000, (10, 5), 0.5, model="big")
+    again = resolved("again", monday + timedelta(days=1), customer_id="mia").result("ok", policy="small")
+    await record(event_log, held, again)
+    first, second = (await metrics.analytics(since="2026-03-02", until="2026-03-04"))["series"]
+    # Asked and begun before midnight; decided, carried out and answered after it.
+    assert (first["at"][:10], first["resolved_with_approval"], first["reopened"]) == ("2026-03-02", 1, 1)
+    assert (first["seconds_to_decide"], first["turns_to_resolution"]) == (601.0, 2.0)
+    assert (first["tokens"], first["cost_usd"], first["hours_saved"]) == (0, None, 0)
+    assert first["latency_ms"] == {"p50": None, "p95": None, "p99": None}
+    assert (second["at"][:10], second["resolved"], second["by_policy"]) == ("2026-03-03", 1, 1)
+    assert (second["tokens"], second["cost_usd"], second["hours_saved"]) == (15, 0.5, 3 * 3 / 60)
+    assert (second["latency_ms"]["p50"], second["seconds_to_decide"]) == (1500, None)
+
+
 async def test_a_filter_applies_to_every_figure(event_log: EventLog, metrics: Metrics) -> None:
     then = clock.now() - AGO
     stories = [

@@ -7,30 +7,30 @@
 -- [approval_tools] Approvals asked for in the range by the tool they are for, and what has become of them since.
 WITH
 -- include scope,
-asked AS (
-    SELECT approval_id, min(happened_at) AS requested_at, any_value(tool) AS tool
-    FROM scope
-    WHERE happened_at < $until AND type = 'interrupt'
-    GROUP BY approval_id
-),
-decided AS (
+told AS (
     SELECT
         approval_id,
+        min(happened_at) FILTER (type = 'interrupt' AND happened_at < $until) AS requested_at,
+        any_value(tool) AS tool,
         any_value(outcome) AS outcome,
         any_value(decided_by) AS decided_by,
-        min(happened_at) AS decided_at
+        min(happened_at) FILTER (type = 'decision') AS decided_at
     FROM scope
-    WHERE type = 'decision'
+    WHERE type IN ('interrupt', 'decision')
     GROUP BY approval_id
+    HAVING requested_at IS NOT NULL
 ),
 waited AS (
-    SELECT *, date_diff('microsecond', requested_at, decided_at) / 1e6 AS seconds
-    FROM asked
-    LEFT JOIN decided USING (approval_id)
+    SELECT
+        *,
+        time_bucket($width::INTERVAL, requested_at) AS bucket,
+        date_diff('microsecond', requested_at, decided_at) / 1e6 AS seconds
+    FROM told
 )
 SELECT
     grouping(tool) = 0 AS of_tool,
     grouping(decided_by) = 0 AS of_lead,
+    bucket,
     coalesce(tool, '') AS tool,
     decided_by,
     count(*) AS requested,
@@ -43,5 +43,5 @@ SELECT
     count(*) FILTER (outcome <> 'expired' AND seconds < 3) AS hasty,
     quantile_cont(seconds, [0.5, 0.95]) FILTER (outcome <> 'expired') AS seconds
 FROM waited
-GROUP BY GROUPING SETS ((), (tool), (decided_by))
+GROUP BY GROUPING SETS ((), (tool), (decided_by), (bucket))
 ORDER BY requested DESC, tool, decided_by

@@ -48,11 +48,11 @@ words AS (
         max(happened_at) AS last_at,
         bool_or(type = 'escalation') AS escalated,
         bool_or(status = 'ok') AS acted,
-        coalesce(max(seq) FILTER (role = 'customer'), 0) AS customer_seq,
-        coalesce(max(seq) FILTER (role = 'agent'), 0) AS agent_seq,
-        coalesce(max(seq) FILTER (type = 'message_complete'), 0) AS completed_seq,
-        coalesce(max(seq) FILTER (type IN ('error', 'interrupt')), 0) AS broken_off_seq,
-        coalesce(max(seq) FILTER (type = 'clarification' OR outcome = 'expired'), 0) AS open_seq
+        max(CASE WHEN role = 'customer' THEN seq ELSE 0 END) AS customer_seq,
+        max(CASE WHEN role = 'agent' THEN seq ELSE 0 END) AS agent_seq,
+        max(CASE WHEN type = 'message_complete' THEN seq ELSE 0 END) AS completed_seq,
+        max(CASE WHEN type IN ('error', 'interrupt') THEN seq ELSE 0 END) AS broken_off_seq,
+        max(CASE WHEN type = 'clarification' OR outcome = 'expired' THEN seq ELSE 0 END) AS open_seq
     FROM scope
     GROUP BY thread_id
     HAVING started_at IS NOT NULL

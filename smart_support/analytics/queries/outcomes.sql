@@ -8,26 +8,44 @@
 WITH
 -- include scope,
 -- include judged,
-known AS MATERIALIZED (SELECT thread_id, customer_id, started_at, last_at, turns, outcome FROM judged),
+known AS MATERIALIZED (
+    SELECT customer_id, started_at, last_at, turns, outcome, time_bucket($width::INTERVAL, started_at) AS bucket
+    FROM judged
+),
 resolved AS MATERIALIZED (
     SELECT * FROM known WHERE started_at < $until AND outcome IN ('resolved', 'resolved_with_approval')
 ),
 back AS (
-    -- The first conversation of the same customer after each.
-    SELECT count(*) AS reopened
+    -- An index of the later ones by customer beats sorting both sides, as a join by the nearest one would.
+    SELECT bucket, count(*) AS reopened
     FROM resolved
-    ASOF JOIN known AS later
-        ON resolved.customer_id = later.customer_id AND resolved.last_at < later.started_at
-    WHERE later.started_at <= resolved.last_at + INTERVAL 7 DAY
+    SEMI JOIN known AS later
+        ON resolved.customer_id = later.customer_id
+        AND later.started_at > resolved.last_at
+        AND later.started_at <= resolved.last_at + INTERVAL 7 DAY
+    GROUP BY GROUPING SETS ((), (bucket))
+),
+counted AS (
+    SELECT
+        bucket,
+        count(*) AS conversations,
+        count(*) FILTER (outcome = 'resolved') AS resolved,
+        count(*) FILTER (outcome = 'resolved_with_approval') AS resolved_with_approval,
+        count(*) FILTER (outcome = 'escalated') AS escalated,
+        count(*) FILTER (outcome = 'abandoned') AS abandoned
+    FROM known
+    WHERE started_at < $until
+    GROUP BY GROUPING SETS ((), (bucket))
+),
+effort AS (
+    SELECT
+        bucket,
+        quantile_cont(turns, [0.5, 0.95]) AS turns,
+        count(customer_id) AS of_known_customers
+    FROM resolved
+    GROUP BY GROUPING SETS ((), (bucket))
 )
-SELECT
-    count(*) AS conversations,
-    count(*) FILTER (outcome = 'resolved') AS resolved,
-    count(*) FILTER (outcome = 'resolved_with_approval') AS resolved_with_approval,
-    count(*) FILTER (outcome = 'escalated') AS escalated,
-    count(*) FILTER (outcome = 'abandoned') AS abandoned,
-    (SELECT quantile_cont(turns, [0.5, 0.95]) FROM resolved) AS turns,
-    (SELECT count(*) FROM resolved WHERE customer_id IS NOT NULL) AS of_known_customers,
-    (SELECT reopened FROM back) AS reopened
-FROM known
-WHERE started_at < $until
+SELECT counted.*, turns, coalesce(of_known_customers, 0) AS of_known_customers, coalesce(reopened, 0) AS reopened
+FROM counted
+LEFT JOIN effort ON effort.bucket IS NOT DISTINCT FROM counted.bucket
+LEFT JOIN back ON back.bucket IS NOT DISTINCT FROM counted.bucket

@@ -4,7 +4,10 @@
 WITH
 -- include scope,
 named AS (SELECT unnest($tools::VARCHAR[]) AS tool, unnest($minutes::DOUBLE[]) AS minutes)
-SELECT coalesce(sum(coalesce(minutes, $otherwise)), 0)::DOUBLE / 60 AS hours
+SELECT
+    time_bucket($width::INTERVAL, happened_at) AS bucket,
+    coalesce(sum(coalesce(minutes, $otherwise)), 0)::DOUBLE / 60 AS hours
 FROM scope
 LEFT JOIN named USING (tool)
 WHERE happened_at < $until AND type = 'tool_result' AND status = 'ok'
+GROUP BY GROUPING SETS ((), (bucket))

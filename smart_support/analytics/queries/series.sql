@@ -1,16 +1,23 @@
 -- Counts by hour or day ($width) in UTC, without gaps: from $starts_at, or where that is null from the first
--- event in the range, to $ends_at. An approval is told by one interrupt, so those are counted.
+-- event in the range, to $ends_at. An approval is told by one interrupt, so those are counted. What became of
+-- conversations and approvals stands where they began.
 WITH
 -- include scope,
-counted AS (
-    SELECT
-        time_bucket($width::INTERVAL, happened_at) AS bucket,
-        count(*) FILTER (first_seq = 1) AS conversations,
-        count(*) FILTER (type IN ('message_complete', 'interrupt', 'error')) AS turns,
-        count(*) FILTER (type = 'interrupt') AS approvals,
-        count(*) FILTER (type = 'escalation') AS escalations
+typed AS (
+    -- Few rows are left, and what is asked of a type is asked of those.
+    SELECT time_bucket($width::INTERVAL, happened_at) AS bucket, type, first_seq = 1 AS begins, count(*) AS events
     FROM scope
     WHERE happened_at < $until
+    GROUP BY ALL
+),
+counted AS (
+    SELECT
+        bucket,
+        sum(events) FILTER (begins) AS conversations,
+        sum(events) FILTER (type IN ('message_complete', 'interrupt', 'error')) AS turns,
+        sum(events) FILTER (type = 'interrupt') AS approvals,
+        sum(events) FILTER (type = 'escalation') AS escalations
+    FROM typed
     GROUP BY bucket
 ),
 grid AS (
@@ -22,10 +29,10 @@ grid AS (
 )
 SELECT
     bucket,
-    coalesce(conversations, 0) AS conversations,
-    coalesce(turns, 0) AS turns,
-    coalesce(approvals, 0) AS approvals,
-    coalesce(escalations, 0) AS escalations
+    coalesce(conversations, 0)::BIGINT AS conversations,
+    coalesce(turns, 0)::BIGINT AS turns,
+    coalesce(approvals, 0)::BIGINT AS approvals,
+    coalesce(escalations, 0)::BIGINT AS escalations
 FROM grid
 LEFT JOIN counted USING (bucket)
 ORDER BY bucket
