@@ -188,10 +188,11 @@ class Erasure:
 
     async def _compacted(self) -> None:
         try:
-            await self._state.compact()
-            if self._checkpoints:
-                await _truncate(self._checkpoints)
-            await self._log.compact()
+            async with self._log.copying:
+                await self._state.compact()
+                if self._checkpoints:
+                    await _truncate(self._checkpoints)
+                await self._log.compact()
         except Exception as error:
             log.error("compaction_failed", error=repr(error))
             self.compaction = "failed"

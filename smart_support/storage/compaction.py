@@ -1,4 +1,4 @@
-"""Rewriting a DuckDB file, so that what was deleted leaves its bytes too. When, is the caller's affair.
+"""Copying a DuckDB file while it is written: as a backup, or to take its place. When is the caller's affair.
 
 `DELETE` leaves the text in the file; a copy of the database into a new file does not take it along.
 """
@@ -18,9 +18,8 @@ def file_for(path: Path) -> Path:
     return path.with_name(f"{path.name}.compacting")
 
 
-def attach(cursor: duckdb.DuckDBPyConnection, path: Path) -> None:
+def attach(cursor: duckdb.DuckDBPyConnection, target: Path) -> None:
     """Make the file for a copy of a database, empty."""
-    target = file_for(path)
     target.unlink(missing_ok=True)
     Path(f"{target}.wal").unlink(missing_ok=True)
     cursor.execute(f"DETACH DATABASE IF EXISTS {COPY}")

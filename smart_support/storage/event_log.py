@@ -5,11 +5,13 @@ is on disk. Readers have a cursor each and never wait for the writer. No figures
 """
 
 import asyncio
+import contextlib
 import os
 import shutil
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ import duckdb
 import orjson
 
 from smart_support import events
-from smart_support.errors import ConfigError
+from smart_support.errors import ConfigError, StorageFailed
 from smart_support.events import Event, Record
 from smart_support.log import get_logger
 from smart_support.storage.compaction import COPY, Turnstile, attach, begin, file_for, fill, finish
@@ -58,6 +60,7 @@ _READ = """
     FROM events WHERE thread_id = ? AND seq > ? ORDER BY seq LIMIT ?
 """
 
+SECONDS_TO_FIX = 10
 UNWRITTEN = "The event log could not be written; check the disk of DATA_DIR."
 
 
@@ -78,6 +81,8 @@ class EventLog:
         self._readers = ThreadPoolExecutor(2, thread_name_prefix="event-read")
         self._local = threading.local()
         self._cursors: list[duckdb.DuckDBPyConnection] = []
+        # Held by whoever copies or rewrites the files of the stores: one at a time.
+        self.copying = asyncio.Lock()
         # While the file is being copied: what was written since, and which threads were erased.
         self._since: list[Row] | None = None
         self._erased: list[str] = []
@@ -112,7 +117,7 @@ class EventLog:
         whole.
         """
         with self._database.cursor() as cursor:
-            await asyncio.to_thread(attach, cursor, self._path)
+            await asyncio.to_thread(attach, cursor, file_for(self._path))
             # By the writer, so that a record is either copied or among those written since.
             await self._writer.do(lambda: self._begin_copy(cursor))
             await asyncio.to_thread(fill, cursor)
@@ -123,6 +128,32 @@ class EventLog:
             self._database_use.open()
         for copy in self._path.parent.glob(f"{self._path.name}.before-*"):
             copy.unlink()
+
+    async def copy_to(self, path: Path, moment: Callable[[Callable[[], None]], Awaitable[None]]) -> None:
+        """Copy the log, as it is at one moment, into a new file; meanwhile all goes on. Hold `copying`.
+
+        Args:
+            moment: awaited with a function that fixes what is copied: all that was appended before it is
+                called, once and from any thread; it returns when that is done.
+        """
+        fixed = threading.Event()
+        with self._database.cursor() as cursor:
+
+            def fix() -> None:
+                begin(cursor)
+                fixed.set()
+
+            hand_in = self._writer.later(fix)
+
+            def fix_now() -> None:
+                hand_in()
+                if not fixed.wait(SECONDS_TO_FIX):
+                    raise StorageFailed(UNWRITTEN)
+
+            await asyncio.to_thread(attach, cursor, path)
+            await moment(fix_now)
+            await asyncio.to_thread(fill, cursor)
+            await asyncio.to_thread(finish, cursor)
 
     async def read(self, thread_id: str, after: int = 0, limit: int = 1_000_000) -> list[Record]:
         """A thread's records with `seq` above `after`, in order, at most `limit`."""
@@ -218,6 +249,23 @@ def check_free(path: Path) -> None:
     """See that nobody else has the log open; raises `ConfigError` with what to do."""
     path.parent.mkdir(parents=True, exist_ok=True)
     _connect(path).close()
+
+
+def applied(path: Path) -> set[str]:
+    """The names of the migrations that a log has had."""
+    with contextlib.closing(_connect(path)) as log:
+        if not log.execute(
+            "SELECT 1 FROM duckdb_tables() WHERE table_name = 'applied_migrations'"
+        ).fetchall():
+            return set()
+        return {str(name) for (name,) in log.execute("SELECT name FROM applied_migrations").fetchall()}
+
+
+@contextmanager
+def checked_out(path: Path) -> Iterator[Callable[[], None]]:
+    """Keep everybody else from opening the log; gives a function that has all of it written into its file."""
+    with contextlib.closing(_connect(path)) as database:
+        yield lambda: database.execute("CHECKPOINT").close()
 
 
 def _connect(path: Path) -> duckdb.DuckDBPyConnection:

@@ -67,6 +67,12 @@ class Gathering(Generic[W]):
         """Have work done by the thread, after all that was put in before it."""
         return self._hand_in(_Item(work, True, True, _future()))
 
+    def later(self, work: Callable[[], None]) -> Callable[[], None]:
+        """As `do`, once what this returns is called: from any thread, and nobody is told when it is done."""
+        item: _Item[W] = _Item(work, True, True, _future())
+        item.done.add_done_callback(lambda done: done.exception())  # seen; it is in the log
+        return lambda: _ignored(self._hand_in(item))
+
     def close(self) -> None:
         """Commit what was put in, and end."""
         self._queue.put(None)
@@ -124,6 +130,10 @@ class _Item(NamedTuple, Generic[W]):
     is_work: bool
     awaited: bool
     done: Done
+
+
+def _ignored(_done: Done) -> None:
+    """Nobody waits for it."""
 
 
 def _future() -> Done:

@@ -7,6 +7,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from smart_support.__main__ import main
 from smart_support.storage import database, event_log
 from smart_support.storage.embedded import EmbeddedDatabase
 from smart_support.storage.event_log import EventLog
@@ -71,3 +72,29 @@ def test_the_event_log_is_copied_before_each_migration_and_kept(
             assert raw.execute("SELECT thread_id FROM events").fetchall() == [("t",)]
     with duckdb.connect(str(path)) as raw:
         assert raw.execute("SELECT kind FROM events").fetchall() == [(None,)]
+
+
+def test_the_command_tells_what_is_due_and_applies_it(
+    tmp_path: Path, first_only: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def migrate(*arguments: str) -> tuple[int, list[str]]:
+        code = main(["migrate", *arguments])
+        return code, capsys.readouterr().out.splitlines()
+
+    first_only.setenv("SMART_SUPPORT_DATA_DIR", str(tmp_path))
+    assert "no databases yet" in migrate("--check")[1][0]
+    EmbeddedDatabase(tmp_path / "state.sqlite").close()
+    EventLog(tmp_path / "events.duckdb").close()
+    first_only.undo()
+    first_only.setenv("SMART_SUPPORT_DATA_DIR", str(tmp_path))
+    later = [
+        f"{kind}.{ending}: {one.stem}"
+        for kind, ending in (("state", "sqlite"), ("events", "duckdb"))
+        for one in sorted((MIGRATIONS / kind).glob("*.sql"))[1:]
+    ]
+    assert len(later) > 2
+    assert migrate("--check") == (3, [f"{one} is due" for one in later])
+    assert not list(tmp_path.glob("*.before-*"))
+    assert migrate() == (0, [f"{one} applied" for one in later])
+    assert migrate("--check") == (0, ["Every database is as this version wants it."])
+    assert len(list(tmp_path.glob("*.before-*"))) == len(later)

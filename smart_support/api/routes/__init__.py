@@ -6,6 +6,7 @@ from starlette.routing import Match
 from smart_support.api.routes.agents import router as agents_routes
 from smart_support.api.routes.analytics import router as analytics_routes
 from smart_support.api.routes.approvals import router as approvals_routes
+from smart_support.api.routes.backup import router as backup_routes
 from smart_support.api.routes.chat import router as chat_routes
 from smart_support.api.routes.conversations import router as conversations_routes
 from smart_support.api.routes.customers import router as customers_routes
@@ -19,7 +20,7 @@ router = APIRouter(prefix="/api/v1")
 for resource in (
     *(health_routes, chat_routes, conversations_routes, replay_routes),
     *(approvals_routes, escalations_routes, analytics_routes, agents_routes, openapi_routes),
-    *(customers_routes, metrics_routes),
+    *(customers_routes, metrics_routes, backup_routes),
 ):
     router.include_router(resource)
 

@@ -1,0 +1,30 @@
+"""`POST /backup`: a copy of all data, taken by the running app: no other process can open its event log."""
+
+from dataclasses import asdict
+from typing import Any
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import Response
+
+from smart_support.api.dependencies import admin, services
+from smart_support.api.envelope import answer
+from smart_support.auth import User
+from smart_support.log import get_logger
+from smart_support.storage.backup import take
+
+log = get_logger()
+router = APIRouter(tags=["operations"])
+
+
+@router.post("/backup", status_code=201)
+async def backup(
+    request: Request, user: User = Depends(admin), services: Any = Depends(services)
+) -> Response:
+    """Copy all data, as it is at one moment, into a new folder in the data folder; work goes on meanwhile.
+
+    Answers when the copy is whole and on disk, with its folder on the server and the digests of its files.
+    """
+    log.info("backup_asked", by=user.name)
+    folder = services.settings.data_dir
+    taken = await take(services.state, services.event_log, folder, request.app.version)
+    return answer(asdict(taken), status=201)

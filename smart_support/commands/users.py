@@ -1,0 +1,49 @@
+"""`users add`, `users key`: people of a users file, and keys for programs."""
+
+import argparse
+import getpass
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from smart_support import auth
+from smart_support.errors import ConfigError
+
+
+def add(commands: Any) -> None:
+    """Name the arguments."""
+    told = "people and programs that may use it"
+    users = commands.add_parser("users", help=told).add_subparsers(dest="what", required=True)
+    for what, told, run in (
+        ("add", "add a person to the users file", _add),
+        ("key", "make a key for a program", _key),
+    ):
+        command = users.add_parser(what, help=told)
+        command.add_argument("name")
+        command.add_argument("--role", choices=list(auth.ROLES), required=True)
+        if what == "add":
+            command.add_argument("--file", type=Path, default=Path("users.yaml"))
+        command.set_defaults(run=run)
+
+
+def _add(given: argparse.Namespace) -> int:
+    path, name, role = given.file, given.name, given.role
+    listed = yaml.safe_load(path.read_text(encoding="utf-8")) or [] if path.exists() else []
+    if any(entry.get("name") == name for entry in listed):
+        raise ConfigError(f"{path}: {name!r} is there already; choose another name")
+    password = getpass.getpass("Password: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
+    if len(password) < auth.MIN_KEY_CHARS:
+        raise ConfigError(f"the password has {len(password)} characters; give at least {auth.MIN_KEY_CHARS}")
+    listed.append({"name": name, "password_hash": auth.hashed(password), "role": role})
+    path.write_text(yaml.safe_dump(listed, sort_keys=False), encoding="utf-8")
+    path.chmod(0o600)
+    print(f"{name} ({role}) is in {path}; start with SMART_SUPPORT_USERS_FILE={path}")
+    return 0
+
+
+def _key(given: argparse.Namespace) -> int:
+    key, kept = auth.new_key()
+    print(f"The key, shown only now: {key}\nAdd to SMART_SUPPORT_API_KEYS: {given.name}:{given.role}:{kept}")
+    return 0

@@ -1,0 +1,296 @@
+"""Backups of an app under load, put back elsewhere after a SIGKILL: nothing is lost, nothing runs twice."""
+
+import asyncio
+import contextlib
+import itertools
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections import Counter
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import httpx
+import pytest
+
+from smart_support.__main__ import main
+from smart_support.storage.embedded import EmbeddedDatabase
+from tests.faults.app import serve
+from tests.harness import FORKING, ROOT, AppProcess, free_port
+
+WORKERS = 4
+BACKUPS = 4
+
+
+class _App:
+    """The app of `tests.faults.app`: its data in `folder/var`, the effects of its tools beside it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.http = httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.port}/api/v1", timeout=60)
+        folder.mkdir(exist_ok=True)
+        self.process = FORKING.Process(target=serve, args=(self.port, str(folder), 7), daemon=True)
+
+    async def __aenter__(self) -> "_App":
+        self.process.start()
+        async with asyncio.timeout(60):
+            while True:
+                with contextlib.suppress(httpx.HTTPError):
+                    if (await self.http.get("/health", params={"ready": 1})).status_code == 200:
+                        return self
+                await asyncio.sleep(0.02)  # nothing to await: the port is not there yet
+
+    async def __aexit__(self, *_: object) -> None:
+        os.kill(self.process.pid or 0, signal.SIGKILL)
+        self.process.join()
+        await self.http.aclose()
+
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """`python -m smart_support ...`, as an operator runs it beside this app."""
+        own = {"SMART_SUPPORT_DATA_DIR": str(self.folder / "var"), "SMART_SUPPORT_PORT": str(self.port)}
+        run = [sys.executable, "-m", "smart_support", *arguments]
+        return subprocess.run(
+            run, cwd=ROOT, env=os.environ | own, capture_output=True, text=True, check=False
+        )
+
+    async def say(self, thread_id: str, message: str) -> dict[str, Any]:
+        """One turn."""
+        answer = await self.http.post("/chat", json={"thread_id": thread_id, "message": message})
+        assert answer.status_code == 200, answer.text
+        told: dict[str, Any] = answer.json()["data"]
+        return told
+
+    async def decide(self, approval_id: str, decision: str) -> None:
+        """Decide, durably."""
+        answer = await self.http.post(f"/approvals/{approval_id}/decision", json={"decision": decision})
+        assert answer.status_code == 200, answer.text
+
+    async def settled(self, approval_id: str) -> dict[str, Any]:
+        """An approval, once it is known what came of its action."""
+        async with asyncio.timeout(20):
+            while True:
+                found: dict[str, Any] = (await self.http.get(f"/approvals/{approval_id}")).json()["data"]
+                if found["execution"] != "not_started":
+                    return found
+
+    async def steps(self, thread_id: str) -> list[dict[str, Any]]:
+        """What is on record of a conversation."""
+        found: list[dict[str, Any]] = (await self.http.get(f"/replay/{thread_id}")).json()["data"]
+        return found
+
+    def effects(self) -> Counter[str]:
+        """How often each item was struck or marked, in the world outside."""
+        strikes = self.folder / "strikes"
+        struck = strikes.read_text().split() if strikes.exists() else []
+        return Counter([*struck, *(path.read_text() for path in (self.folder / "marks").glob("*"))])
+
+
+class _Decided(dict[str, tuple[str, float]]):
+    """What was decided, by approval: the decision, and when the app had said that it is durable."""
+
+    def __init__(self) -> None:
+        self._more = asyncio.Condition()
+
+    async def note(self, approval_id: str, decision: str) -> None:
+        """One more."""
+        async with self._more:
+            self[approval_id] = (decision, time.monotonic())
+            self._more.notify_all()
+
+    async def reached(self, count: int) -> None:
+        """Return once there are so many."""
+        async with asyncio.timeout(60), self._more:
+            await self._more.wait_for(lambda: len(self) >= count)
+
+
+async def _traffic(app: _App, numbers: Any, decided: _Decided) -> None:
+    """Customers who ask and a lead who mostly says yes; remembers what was decided, and when it was told."""
+    while True:
+        number = next(numbers)
+        item = f"{'strike' if number % 2 else 'mark'} IT-{number:06}"
+        told = await app.say(f"thread-{number}", f"please {item}")
+        if number % 5:
+            decision = "reject" if number % 7 == 0 else "approve"
+            await app.decide(told["approval"]["approval_id"], decision)
+            await decided.note(told["approval"]["approval_id"], decision)
+
+
+def _check_consistent(folder: Path) -> tuple[int, int]:
+    """No event is ahead of the state, none that the state counts on is missing; the running turns in it."""
+    with closing(sqlite3.connect(folder / "state.sqlite")) as state:
+        state.row_factory = sqlite3.Row
+        sessions = {row["thread_id"]: row for row in state.execute("SELECT * FROM sessions")}
+        audited = {row["event_id"] for row in state.execute("SELECT event_id FROM audit")}
+        resumed = [row[0] for row in state.execute("SELECT event_id FROM approvals WHERE resumed")]
+        state.execute("PRAGMA integrity_check")
+    with duckdb.connect(str(folder / "events.duckdb")) as log:
+        found = "SELECT thread_id, max(seq) FROM events GROUP BY thread_id"
+        last = dict(log.execute(found).fetchall())
+        told = {str(row[0]) for row in log.execute("SELECT event_id FROM events").fetchall()}
+    for thread_id, session in sessions.items():
+        if session["turn_id"] is None:
+            assert last[thread_id] == session["last_seq"], thread_id
+        else:
+            assert last.get(thread_id, 0) <= session["reserved_seq"], thread_id
+    assert set(last) <= set(sessions)
+    assert set(resumed) <= told
+    assert set(resumed) <= audited
+    with closing(sqlite3.connect(folder / "checkpoints.sqlite")) as checkpoints:
+        threads = {row[0] for row in checkpoints.execute("SELECT DISTINCT thread_id FROM checkpoints")}
+        assert threads <= set(sessions)
+        assert checkpoints.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    return len(sessions), sum(session["turn_id"] is not None for session in sessions.values())
+
+
+def _ledger(folder: Path) -> dict[str, str]:
+    """Which items the ledger of a backup knows of, and what became of each."""
+    with closing(sqlite3.connect(folder / "state.sqlite")) as state:
+        rows = state.execute(
+            """SELECT json_extract(args, '$.item_id'), l.status
+               FROM action_ledger l JOIN approvals USING (approval_id)"""
+        )
+        return dict(rows.fetchall())
+
+
+async def test_a_backup_in_the_middle_of_traffic_is_whole_and_a_start_from_it_recovers(
+    tmp_path: Path,
+) -> None:
+    decided = _Decided()
+    taken, running = tmp_path / "taken", 0
+    async with _App(tmp_path / "first") as app:
+        numbers = itertools.count(1)
+        workers = [asyncio.create_task(_traffic(app, numbers, decided)) for _ in range(WORKERS)]
+        await decided.reached(12)
+        for _ in range(BACKUPS):
+            answer = await app.http.post("/backup")
+            assert answer.status_code == 201, answer.text
+            threads, in_turn = await asyncio.to_thread(
+                _check_consistent, Path(answer.json()["data"]["folder"])
+            )
+            running += in_turn
+            assert threads >= 12
+        done = next(one for one, (decision, _) in decided.items() if decision == "approve")
+        thread_id = (await app.settled(done))["thread_id"]
+        before, began = await app.steps(thread_id), time.monotonic()
+        told = await asyncio.to_thread(app.command, "backup", str(taken))
+        assert told.returncode == 0, told.stderr
+        await decided.reached(len(decided) + 4)
+    for worker in workers:
+        worker.cancel()
+    await asyncio.gather(*workers, return_exceptions=True)
+    assert running > 0, "no turn ran at any of the moments: nothing was shown"
+
+    ledger, world = _ledger(taken), app.effects()
+    again = _App(tmp_path / "second")
+    for effect in ("strikes", "marks"):
+        source = app.folder / effect
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, again.folder / effect)
+    told = await asyncio.to_thread(again.command, "restore", str(taken))
+    assert told.returncode == 0, told.stderr
+    assert "each follows from the one before it" in told.stdout
+    assert "approvals wait" in told.stderr
+    async with again:
+        for approval_id, (decision, at) in decided.items():
+            if at < began:
+                found = await again.settled(approval_id)
+                assert found["status"] == {"approve": "approved", "reject": "rejected"}[decision]
+        waiting = (await again.http.get("/approvals", params={"status": "pending", "limit": 100})).json()[
+            "data"
+        ]
+        fresh = [one for one in waiting if not world[one["args"]["item_id"]]]
+        for approval in fresh:
+            await again.decide(approval["approval_id"], "approve")
+            assert (await again.settled(approval["approval_id"]))["execution"] == "done"
+        effects = again.effects()
+        assert {item: effects[item] for item in ledger} == {item: max(world[item], 1) for item in ledger}
+        assert all(effects[one["args"]["item_id"]] == 1 for one in fresh)
+        assert await again.steps(thread_id) == before
+        more = await again.say(thread_id, "please mark IT-999999")
+        assert more["status"] == "awaiting_approval"
+        steps = await again.steps(thread_id)
+        assert [step["seq"] for step in steps] == sorted({step["seq"] for step in steps})
+        page = await again.http.get(f"http://127.0.0.1:{again.port}/", headers={"accept": "text/html"})
+        assert (page.status_code, "Smart Support" in page.text) == (200, True)
+    print(f"{len(decided)} decisions, {len(ledger)} in the ledger, {len(fresh)} decided after the restore")
+    assert fresh
+    assert len(ledger) >= 10
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
+    """The commands without the seconds that a process takes to begin: the exit code, and what was told."""
+
+    def run(folder: Path, *arguments: str, **environment: str) -> tuple[int, str]:
+        for name, value in {"SMART_SUPPORT_DATA_DIR": str(folder), **environment}.items():
+            monkeypatch.setenv(name, value)
+        code = main(arguments)
+        captured = capsys.readouterr()
+        return code, captured.out + captured.err
+
+    return run
+
+
+async def test_stopped_it_is_backed_up_as_well_and_nothing_is_overwritten_unasked(
+    tmp_path: Path, run: Any
+) -> None:
+    var, taken = tmp_path / "app" / "var", tmp_path / "taken"
+    async with _App(tmp_path / "app") as app:
+        approval_id = (await app.say("t", "please mark IT-000001"))["approval"]["approval_id"]
+        nowhere = f"http://127.0.0.1:{free_port()}"
+        code, told = await asyncio.to_thread(run, var, "backup", str(tmp_path / "x"), "--url", nowhere)
+        assert (code, "--url" in told) == (2, True)
+    assert run(var, "backup", str(taken))[0] == 0
+    assert _check_consistent(taken) == (1, 0)
+    for arguments, words in (
+        (("backup", str(taken)), "name another one"),
+        (("restore", str(tmp_path / "nothing")), "is no backup"),
+        (("restore", str(taken)), "--force"),
+    ):
+        code, told = run(var, *arguments)
+        assert (code, words in told) == (2, True), told
+    (var / "secret.key").write_bytes(b"another")
+    code, told = run(var, "restore", str(taken), "--force")
+    assert code == 0, told
+    assert (var / "secret.key").read_bytes() == (taken / "secret.key").read_bytes()
+    assert [path.read_bytes() for path in var.glob("replaced-*/secret.key")] == [b"another"]
+    async with _App(tmp_path / "app") as app:
+        code, told = await asyncio.to_thread(run, var, "restore", str(taken), "--force")
+        assert (code, "stop the other process" in told) == (2, True)
+        await app.decide(approval_id, "approve")
+        assert (await app.settled(approval_id))["execution"] == "done"
+    with (taken / "checkpoints.sqlite").open("r+b") as file:
+        file.write(b"spoiled")
+    code, told = run(tmp_path / "elsewhere", "restore", str(taken))
+    assert (code, "checkpoints.sqlite" in told) == (2, True)
+    assert not list((tmp_path / "elsewhere").glob("*.sqlite"))
+
+
+async def test_a_running_app_takes_a_backup_for_admins_only(data_dir: Path, run: Any) -> None:
+    keys = "desk:operator:an-operators-key,ops:admin:an-admins-key"
+    app = await asyncio.to_thread(AppProcess(data_dir, API_KEYS=keys).start)
+    target = data_dir.parent / "taken"
+    own = {"SMART_SUPPORT_PORT": str(app.port), "SMART_SUPPORT_API_KEYS": keys}
+    try:
+        for key in ("", "an-operators-key", "nobodys-key"):
+            code, told = await asyncio.to_thread(
+                run, data_dir, "backup", str(target), SMART_SUPPORT_KEY=key, **own
+            )
+            assert (code, "users key backup --role admin" in told) == (2, True)
+            assert not target.exists()
+        admin = {"SMART_SUPPORT_KEY": "an-admins-key"}
+        assert (await asyncio.to_thread(run, data_dir, "backup", str(target), **own, **admin))[0] == 0
+        assert (target / "secret.key").stat().st_mode & 0o777 == 0o600
+    finally:
+        await asyncio.to_thread(app.stop)
+
+
+def test_the_audit_is_a_command_among_the_others(tmp_path: Path, run: Any) -> None:
+    EmbeddedDatabase(tmp_path / "state.sqlite").close()
+    assert run(tmp_path, "audit", "verify") == (0, "0 rows, each follows from the one before it\n")
