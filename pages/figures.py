@@ -16,6 +16,7 @@ _KINDS = {
     "asked": "Asked for a person",
     "policy": "A policy called for one",
     "limit": "Too many writes in an hour",
+    "budget": "Budget of the models used up",
     "failures": "Failed again and again",
     "unknown_outcome": "Outcome of a write unknown",
 }

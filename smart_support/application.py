@@ -16,10 +16,13 @@ from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.pregel import Pregel
 
 from smart_support import __version__, log, tracing
+from smart_support.agents.asking import Models
+from smart_support.agents.budget import Budget
 from smart_support.agents.calls import MAX_ARGUMENT_BYTES, storable
 from smart_support.agents.graph import build_graph
 from smart_support.agents.guard import Gate, Gatekeeper
-from smart_support.agents.models import chat_model as model_named
+from smart_support.agents.models import chat_models
+from smart_support.agents.prices import Prices
 from smart_support.agents.spec import (
     AgentSpec,
     Personality,
@@ -51,7 +54,6 @@ from smart_support.conversation.course import Course
 from smart_support.conversation.erasure import Erasure
 from smart_support.conversation.limits import Limits
 from smart_support.conversation.meters import Meters
-from smart_support.conversation.prices import Prices
 from smart_support.conversation.sessions import SessionManager
 from smart_support.conversation.turns import TurnRunner
 from smart_support.conversation.what_if import MOST_STEPS, Changed, what_if
@@ -103,7 +105,7 @@ class Services:
         meters: what a monitor reads of this process; `sockets`: the open ones.
         metrics, replay, sql_box: figures, recorded conversations, and an admin's own questions to them.
         team, registry: who the agents are, and the tools there are; tools added before the start stay.
-        own_team, own_tools, toolset, demo, model, as_tool: what those are made of; see `rehearsal.py`.
+        own_team, own_tools, toolset, demo, chat_models, as_tool: what those are made of; see `rehearsal.py`.
     """
 
     event_log: EventLog
@@ -138,7 +140,7 @@ class Services:
         self.team, self.registry = self.own_team, Registry()
         self.toolset = _TOOLSETS[settings.template]
         self._graph = graph
-        self.model = None if graph is not None else chat_model or model_named(settings)
+        self.chat_models = [] if graph is not None else chat_models(settings, chat_model)
         self.demo: DemoStore | None = None
         self._saver: AsyncSqliteSaver | None = None
         self.as_tool: Callable[[Tool], Tool] = lambda tool: tool
@@ -260,6 +262,9 @@ class Services:
         await self.imports.store.fail_left_behind()
         self._opened.push_async_callback(self.imports.close)
         self._gate = Gate(self.approvals, ledger, Quota(self.state), self.escalations.escalate)
+        words = self.team.personality.escalation_message
+        budget = Budget(self.settings, self.state, self._escalate, words)
+        self._models = Models(self.chat_models, budget, self.settings.model_context_tokens)
         self._saver = await self._checkpointer()
         return await self._assembled()
 
@@ -271,8 +276,7 @@ class Services:
         self._check_team(self.registry)
         self._gatekeeper = Gatekeeper(self.team, self.registry, self._gate)
         looking = Gatekeeper(self.team, self.registry, self._gate, looks_only=True)
-        assert self.model is not None
-        parts = (self.team, self.registry, self.model)
+        parts = (self.team, self.registry, self._models)
         beside = build_graph(*parts, looking, self._saver, asks_back=False)
         return build_graph(*parts, self._gatekeeper, self._saver), Aside(beside, self.session_manager)
 

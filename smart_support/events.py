@@ -13,7 +13,7 @@ import orjson
 from smart_support import clock
 
 ToolStatus = Literal["ok", "error", "rejected", "expired", "skipped"]
-EscalationKind = Literal["asked", "policy", "limit", "failures", "unknown_outcome"]
+EscalationKind = Literal["asked", "policy", "limit", "budget", "failures", "unknown_outcome"]
 Outcome = Literal["approved", "rejected", "edited", "expired"]
 
 

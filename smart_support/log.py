@@ -11,6 +11,10 @@ import structlog
 
 from smart_support import tracing
 
+_SHORTEST_SECRET = 8
+# Of this process. Providers repeat a key in their errors, and those belong in the log.
+_secrets: set[str] = set()
+
 
 def configure(log_format: str, level: str) -> None:
     """Set up structlog and the standard library's logging alike.
@@ -34,9 +38,9 @@ def configure(log_format: str, level: str) -> None:
         )
     )
     structlog.configure(
-        processors=[*shared, structlog.processors.format_exc_info, renderer]
+        processors=[*shared, structlog.processors.format_exc_info, renderer, _without_secrets]
         if log_format == "json"
-        else [*shared, renderer],
+        else [*shared, renderer, _without_secrets],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
@@ -45,7 +49,11 @@ def configure(log_format: str, level: str) -> None:
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*shared, structlog.processors.format_exc_info],
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                renderer,
+                _without_secrets,
+            ],
         )
     )
     root = logging.getLogger()
@@ -54,6 +62,18 @@ def configure(log_format: str, level: str) -> None:
     # Uvicorn's own lines hold whole addresses, and with them the `?token=` of a socket.
     for noisy in ("httpx", "httpx2", "uvicorn.access", "uvicorn.error"):
         logging.getLogger(noisy).setLevel("WARNING")
+
+
+def hide(secret: str) -> None:
+    """Keep this text out of every later line; what is too short to be a secret stays readable."""
+    if len(secret) >= _SHORTEST_SECRET:
+        _secrets.add(secret)
+
+
+def _without_secrets(_logger: Any, _method: str, line: Any) -> Any:
+    for secret in _secrets:
+        line = line.replace(secret, "***")
+    return line
 
 
 def bind(**ids: Any) -> None:

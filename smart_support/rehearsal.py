@@ -28,7 +28,7 @@ async def rehearsal(
     assert services.demo is not None
     services.demo.copy_to(folder / f"{services.toolset.business}.sqlite")
     embedded = services.settings.model == "demo"
-    model = services.model if embedded else RecordedModel.of(recorded.steps)
+    model = services.chat_models[0].model if embedded else RecordedModel.of(recorded.steps)
     inner = type(services)(services.settings.model_copy(update=alone), chat_model=model)
     inner.own_team = inner.team = services.team
     inner.as_tool = recorded.own

@@ -15,6 +15,7 @@ TEMPLATES = ROOT / "data" / "templates"
 PREFIX = "SMART_SUPPORT_"
 # What a call of a tool is said to save people, in minutes; `*` for tools not named.
 MINUTES_SAVED = {"*": 3.0}
+_ADDRESS = r"https?://[^\s/@]+(/\S*)?"
 
 
 class Settings(BaseSettings):
@@ -30,6 +31,11 @@ class Settings(BaseSettings):
     port: int = Field(7860, ge=0, le=65535)
     data_dir: Path = Path("data/var")
     model: str = "demo"
+    model_timeout_seconds: float = Field(30, gt=0, le=600)
+    model_context_tokens: int = Field(32_000, ge=1000)
+    fallback_model: str = ""
+    fallback_base_url: str = ""
+    fallback_api_key: str = ""
     agents_file: Path | None = None
     template: Literal["e-commerce", "saas", "fintech"] = "e-commerce"
     session_ttl_seconds: float = Field(1800, ge=0)
@@ -45,6 +51,10 @@ class Settings(BaseSettings):
     mcp_servers: dict[str, list[str]] = Field(default_factory=dict)
     tool_timeout_seconds: float = Field(25, gt=0, le=600)
     model_prices: dict[str, tuple[float, float]] = Field(default_factory=dict)
+    budget_usd_per_conversation: float = Field(0, ge=0)
+    budget_usd_per_day: float = Field(0, ge=0)
+    budget_tokens_per_conversation: int = Field(0, ge=0)
+    budget_tokens_per_day: int = Field(0, ge=0)
     minutes_saved: dict[str, float] = Field(default_factory=lambda: dict(MINUTES_SAVED))
     max_spec_bytes: int = Field(20_000_000, ge=1024)
     users_file: Path | None = None
@@ -75,8 +85,15 @@ class Settings(BaseSettings):
     @field_validator("escalation_webhook_url")
     @classmethod
     def _webhook(cls, value: str) -> str:
-        if value and not re.fullmatch(r"https?://[^\s/@]+(/\S*)?", value):
+        if value and not re.fullmatch(_ADDRESS, value):
             raise ValueError(f"{value!r} is not an address like https://example.com/hook")
+        return value
+
+    @field_validator("fallback_base_url")
+    @classmethod
+    def _base_url(cls, value: str) -> str:
+        if value and not re.fullmatch(_ADDRESS, value):
+            raise ValueError(f"{value!r} is not an address like http://127.0.0.1:8080/v1")
         return value
 
     @field_validator("mcp_servers")
@@ -95,6 +112,41 @@ class Settings(BaseSettings):
         if value != "demo" and not re.fullmatch(r"openai:\S+", value):
             raise ValueError(f"{value!r} is neither 'demo' nor 'openai:NAME', for example openai:gpt-5-mini")
         return value
+
+    @field_validator("fallback_model")
+    @classmethod
+    def _fallback(cls, value: str) -> str:
+        if value and not re.fullmatch(r"openai:\S+", value):
+            raise ValueError(f"{value!r} is not 'openai:NAME', for example openai:gpt-5-nano")
+        return value
+
+    @model_validator(mode="after")
+    def _fallback_fits(self) -> "Settings":
+        if self.fallback_model and self.model == "demo":
+            raise ValueError(
+                f"{PREFIX}FALLBACK_MODEL stands in for a language model; set {PREFIX}MODEL=openai:NAME too"
+            )
+        if self.fallback_base_url and not self.fallback_api_key:
+            raise ValueError(
+                f"{PREFIX}FALLBACK_BASE_URL would be sent the key of another provider; set "
+                f"{PREFIX}FALLBACK_API_KEY (any text for a local server)"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _budgets_can_be_counted(self) -> "Settings":
+        limits = {"CONVERSATION": self.budget_usd_per_conversation, "DAY": self.budget_usd_per_day}
+        per = next((per for per, limit in limits.items() if limit), None)
+        asked = [model for model in (self.model, self.fallback_model) if model.startswith("openai:")]
+        names = [model.removeprefix("openai:") for model in asked]
+        unpriced = [name for name in names if not name.startswith(tuple(self.model_prices))]
+        if per and unpriced:
+            raise ValueError(
+                f"{PREFIX}BUDGET_USD_PER_{per} can't be counted, because {unpriced[0]} has no price; set "
+                f"{PREFIX}MODEL_PRICES='{{\"{unpriced[0]}\": [IN, OUT]}}' in dollars for a million tokens, "
+                f"or {PREFIX}BUDGET_TOKENS_PER_{per}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _not_open_to_the_network(self) -> "Settings":

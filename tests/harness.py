@@ -1,6 +1,7 @@
 """What tests share: the app in a child process, a socket client, a chat model that follows a script."""
 
 import asyncio
+import json
 import multiprocessing
 import os
 import runpy
@@ -235,7 +236,7 @@ def _chunks(message: AIMessage) -> Iterator[AIMessageChunk]:
         {
             "type": "tool_call_chunk",
             "name": call["name"],
-            "args": call["args"] if isinstance(call["args"], str) else orjson.dumps(call["args"]).decode(),
+            "args": call["args"] if isinstance(call["args"], str) else json.dumps(call["args"]),
             "id": call["id"],
             "index": place,
         }

@@ -6,12 +6,10 @@ a side effect. Who may approve, and what was decided, is the approval queue's bu
 
 from typing import Annotated, Any, TypedDict
 
-from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import (
     AIMessage,
     AnyMessage,
     InvalidToolCall,
-    SystemMessage,
     ToolCall,
     ToolMessage,
 )
@@ -20,7 +18,9 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.graph.message import add_messages
 from langgraph.types import interrupt
 
-from smart_support.agents.calls import PlannedCall, paired, pending_calls, refused, storable
+from smart_support.agents.asking import Models
+from smart_support.agents.budget import BudgetSpent
+from smart_support.agents.calls import PlannedCall, pending_calls, refused, storable
 from smart_support.agents.guard import Gatekeeper
 from smart_support.agents.prompts import agent_prompt
 from smart_support.agents.router import Router
@@ -63,7 +63,7 @@ class State(TypedDict, total=False):
 def build_graph(
     team: Team,
     registry: Registry,
-    model: BaseChatModel,
+    models: Models,
     gatekeeper: Gatekeeper,
     checkpointer: Any,
     *,
@@ -77,16 +77,16 @@ def build_graph(
     Raises:
         ConfigError: an agent has the name of a step of the graph.
     """
-    router = Router(team, registry, model)
+    router = Router(team, registry, models)
     graph = StateGraph(State)
-    graph.add_node("route", _route_node(router, asks_back))
+    graph.add_node("route", _route_node(router, models, team.fallback, asks_back))
     graph.add_node("gate", _gate_node(gatekeeper))
     graph.add_node("approve", _approve_node)
     graph.add_node("act", _act_node(gatekeeper))
     for spec in team.agents:
         if spec.name in RESERVED:
             raise ConfigError(f"{team.source}: agent {spec.name!r} has the name of a step; choose another")
-        graph.add_node(spec.name, _agent_node(team, spec, registry, model))
+        graph.add_node(spec.name, _agent_node(team, spec, registry, models))
         graph.add_conditional_edges(spec.name, _after_agent)
     graph.add_edge(START, "route")
     graph.add_conditional_edges("route", _to_current_agent)
@@ -96,15 +96,25 @@ def build_graph(
     return graph.compile(checkpointer=checkpointer).with_config(recursion_limit=MAX_GRAPH_STEPS)
 
 
-def _route_node(router: Router, asks_back: bool) -> Node:
-    async def route(state: State) -> State:
-        routing = await router.route(state["messages"])
+def _route_node(router: Router, models: Models, fallback: str, asks_back: bool) -> Node:
+    async def route(state: State, config: RunnableConfig) -> State:
+        thread_id = config["configurable"]["thread_id"]
+        try:
+            routing = await router.route(thread_id, state["messages"])
+        except BudgetSpent as spent:
+            said = await models.budget.handed_over(thread_id, fallback, spent, state["messages"])
+            return {"messages": [said], "targets": [], "stopped": False, "steps": 0, "call": None}
         update: State = {
             "targets": routing.targets,
             "stopped": False,
             "steps": 0,
             "call": None,
-            "route": {"targets": routing.targets, "reason": routing.reason, "usage": routing.usage},
+            "route": {
+                "targets": routing.targets,
+                "reason": routing.reason,
+                "usage": routing.usage,
+                "model": routing.model,
+            },
         }
         if routing.question and asks_back:
             asked = {"question": routing.question, "options": routing.options}
@@ -120,18 +130,18 @@ def _as_text(asked: dict[str, Any]) -> str:
     return "\n".join([asked["question"], *(f"- {option}" for option in asked["options"])])
 
 
-def _agent_node(team: Team, spec: AgentSpec, registry: Registry, model: BaseChatModel) -> Node:
-    async def speak(state: State) -> State:
+def _agent_node(team: Team, spec: AgentSpec, registry: Registry, models: Models) -> Node:
+    async def speak(state: State, config: RunnableConfig) -> State:
         bind(agent=spec.name)
-        target, steps = state["targets"][0], state.get("steps", 0)
-        prompt = SystemMessage(agent_prompt(team, spec, target["request"]))
-        known = [tool for name in spec.tools if (tool := registry.get(name))]
-        tools = [_function(tool) for tool in shortlist(known, target["request"], state["messages"])]
-        if len(tools) < len(known):
-            tools.append(_function(find_tool(registry, spec.tools)))
-        bound = model.bind_tools(tools) if tools and steps < MAX_STEPS else model
-        answer = await bound.ainvoke([prompt, *paired(state["messages"])])
-        message = _own(answer, spec.name, state["messages"])
+        thread_id = config["configurable"]["thread_id"]
+        request, steps, history = state["targets"][0]["request"], state.get("steps", 0), state["messages"]
+        tools = _tools(spec, registry, request, history) if steps < MAX_STEPS else []
+        try:
+            answer = await models.ask(thread_id, agent_prompt(team, spec, request), history, tools)
+        except BudgetSpent as spent:
+            said = await models.budget.handed_over(thread_id, spec.name, spent, history)
+            return {"messages": [said], "steps": 0, "targets": []}
+        message = _own(answer, spec.name, history)
         if steps >= MAX_STEPS:
             message.tool_calls, message.invalid_tool_calls = [], []
             message.content = message.content or STOPPED
@@ -140,6 +150,16 @@ def _agent_node(team: Team, spec: AgentSpec, registry: Registry, model: BaseChat
         return {"messages": [message], "steps": 0, "targets": state["targets"][1:]}
 
     return speak
+
+
+def _tools(
+    spec: AgentSpec, registry: Registry, request: str, history: list[AnyMessage]
+) -> list[dict[str, Any]]:
+    known = [tool for name in spec.tools if (tool := registry.get(name))]
+    tools = [_function(tool) for tool in shortlist(known, request, history)]
+    if len(tools) < len(known):
+        tools.append(_function(find_tool(registry, spec.tools)))
+    return tools
 
 
 def _function(tool: Any) -> dict[str, Any]:

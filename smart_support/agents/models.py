@@ -1,33 +1,103 @@
-"""The chat model by its name in the settings: the embedded one, or one behind an OpenAI-compatible API."""
+"""The chat models by their names in the settings: the embedded one, or some behind an OpenAI-compatible API.
+
+How they are asked, in which order and until when is in `asking.py`.
+"""
+
+from contextlib import suppress
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Any
 
 from langchain_core.language_models import BaseChatModel
 
+from smart_support import clock
+from smart_support.errors import ConfigError
+from smart_support.log import hide
 from smart_support.settings import Settings
 
+CONNECT_SECONDS = 5
+# Of one request, by the client itself: on 429, 5xx and failed connections, before there is any answer.
+RETRIES = 2
 
-def chat_model(settings: Settings) -> BaseChatModel:
-    """`demo`, or `openai:NAME` with `OPENAI_API_KEY` and `OPENAI_BASE_URL` from the environment.
+
+@dataclass(frozen=True, slots=True)
+class NamedModel:
+    """A chat model. One of a customer's own has no name here, and no time-out but its own.
+
+    Attributes:
+        name: as in the settings; its streams end with a reason, or they were cut off.
+        timeout_seconds: the longest wait for its first sign of life, and between two.
+    """
+
+    model: BaseChatModel
+    name: str | None = None
+    timeout_seconds: float | None = None
+
+
+def chat_models(settings: Settings, own: BaseChatModel | None = None) -> list[NamedModel]:
+    """The model and, where one is set, the fallback: `demo`, or `openai:NAME` with a key and a base URL.
+
+    Args:
+        own: a model of a customer's own, in place of those.
 
     Raises:
-        ConfigError: the model can't be made; says which variable to set.
+        ConfigError: one can't be made; says which variable to set.
     """
+    if own is not None:
+        return [NamedModel(own)]
     if settings.model == "demo":
         from smart_support.agents.demo_model import DemoChatModel
 
-        return DemoChatModel()
-    return _openai(settings.model.removeprefix("openai:"))
+        return [NamedModel(DemoChatModel())]
+    models = [_openai("MODEL", settings.model, settings.model_timeout_seconds)]
+    if settings.fallback_model:
+        where = {"base_url": settings.fallback_base_url, "api_key": settings.fallback_api_key}
+        where = {name: value for name, value in where.items() if value}
+        models.append(
+            _openai("FALLBACK_MODEL", settings.fallback_model, settings.model_timeout_seconds, **where)
+        )
+    return models
 
 
-def _openai(name: str) -> BaseChatModel:
+def _openai(setting: str, value: str, timeout_seconds: float, **where: Any) -> NamedModel:
     from langchain_openai import ChatOpenAI
-    from openai import OpenAIError
+    from openai import DefaultAsyncHttpxClient, OpenAIError, Timeout
 
-    from smart_support.errors import ConfigError
+    name = value.removeprefix("openai:")
+    # The wait for an answer is ours to end (see `asking.py`): the client would only wait once more.
+    timeout = Timeout(None, connect=min(CONNECT_SECONDS, timeout_seconds))
+
+    async def not_too_long(response: Any) -> None:
+        """Have the client give up at once what it would be told to wait for longer than anybody waits."""
+        if _seconds_to_wait(response.headers.get("retry-after", "")) > timeout_seconds:
+            response.headers["x-should-retry"] = "false"
 
     try:
-        return ChatOpenAI(model=name, temperature=0, stream_usage=True, timeout=60, max_retries=2)
+        model = ChatOpenAI(
+            model=name,
+            temperature=0,
+            stream_usage=True,
+            timeout=timeout,
+            max_retries=RETRIES,
+            stream_chunk_timeout=timeout_seconds,
+            http_async_client=DefaultAsyncHttpxClient(
+                timeout=timeout, event_hooks={"response": [not_too_long]}
+            ),
+            **where,
+        )
     except OpenAIError as error:
         raise ConfigError(
-            f"SMART_SUPPORT_MODEL=openai:{name}: {error} Set OPENAI_API_KEY (any text for a local server "
+            f"SMART_SUPPORT_{setting}={value}: {error} Set OPENAI_API_KEY (any text for a local server "
             "named by OPENAI_BASE_URL), or use SMART_SUPPORT_MODEL=demo."
         ) from None
+    hide(str(model.root_async_client.api_key))
+    return NamedModel(model, name, timeout_seconds)
+
+
+def _seconds_to_wait(retry_after: str) -> float:
+    """What a `Retry-After` asks for, in seconds or as a date (RFC 9110, 10.2.3); 0 where it is neither."""
+    with suppress(ValueError):
+        return float(retry_after)
+    with suppress(ValueError, TypeError):
+        return (parsedate_to_datetime(retry_after) - clock.now()).total_seconds()
+    return 0

@@ -1,8 +1,11 @@
-"""What a model is given of a large result: all that fits, still JSON, with a note of what was left out."""
+"""What a model is given of a large result, still JSON, and of a long conversation, every call answered."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
+from langchain_core.messages import AnyMessage, HumanMessage, ToolMessage
+from langchain_core.messages.utils import count_tokens_approximately
 
 MODEL_CHARS = 8_000
 KEPT_CHARS = 200_000
@@ -27,6 +30,43 @@ def trimmed(result: Any, limit: int = MODEL_CHARS) -> str:
         if len(smaller) <= limit:
             return smaller
     return as_text({"note": note, "result": f"{text[: limit // 2]}…"})
+
+
+def fitting(history: Sequence[AnyMessage], max_tokens: int) -> list[AnyMessage]:
+    """The newest of a conversation that fits: a call and its results together, or neither.
+
+    Always in it, whatever its size: what the customer said last, and what came after that last. What is left
+    begins with the customer, as some models insist on.
+
+    Args:
+        history: every call in it has its results right behind it.
+        max_tokens: as estimated, at four characters a token.
+    """
+    steps = _steps(history)
+    last_said = max((n for n, step in enumerate(steps) if isinstance(step[0], HumanMessage)), default=-1)
+    kept = {last_said, len(steps) - 1} - {-1}
+    left = max_tokens - sum(count_tokens_approximately(steps[n]) for n in kept)
+    for number in range(len(steps) - 1, -1, -1):
+        if number in kept:
+            continue
+        left -= count_tokens_approximately(steps[number])
+        if left < 0:
+            first = min((n for n in kept if isinstance(steps[n][0], HumanMessage)), default=0)
+            kept = {n for n in kept if n >= first}
+            break
+        kept.add(number)
+    return [message for number in sorted(kept) for message in steps[number]]
+
+
+def _steps(history: Sequence[AnyMessage]) -> list[list[AnyMessage]]:
+    """The messages, each with the results that answer it."""
+    steps: list[list[AnyMessage]] = []
+    for message in history:
+        if isinstance(message, ToolMessage) and steps:
+            steps[-1].append(message)
+        else:
+            steps.append([message])
+    return steps
 
 
 def _cut(value: Any, items: int, chars: int) -> Any:

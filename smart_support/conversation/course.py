@@ -15,12 +15,12 @@ from langgraph.pregel import Pregel
 from langgraph.types import Command
 
 from smart_support import clock, tracing
+from smart_support.agents.prices import Prices
 from smart_support.approvals.approval import Approval
 from smart_support.approvals.ledger import UNKNOWN, Entry, Ledger, what_to_check
 from smart_support.approvals.queue import ApprovalQueue
 from smart_support.conversation.aside import Aside
 from smart_support.conversation.model_spans import callbacks
-from smart_support.conversation.prices import Prices
 from smart_support.conversation.recorder import Recorder
 from smart_support.conversation.stream import STREAM_MODES, Spoken
 from smart_support.conversation.telling import decision_of, identity, interrupt_of, unseen
@@ -275,22 +275,17 @@ class Course:
         if approval is not None:
             recorder.customer_id = approval.customer_id or recorder.customer_id
             tracing.note(approval_id=approval.approval_id)
-            usage = self._usage(spoken)
+            usage = self._prices.usage(spoken.used)
             await recorder.emit(replace(interrupt_of(approval), usage=usage, model=spoken.model))
         elif waiting:
             raise ToolFailed("This conversation is stuck on a decision already made; please start a new one.")
         else:
             await self._complete(recorder, spoken)
 
-    def _usage(self, spoken: Spoken) -> dict[str, Any]:
-        used = spoken.input_tokens, spoken.output_tokens
-        cost = self._prices.cost(spoken.model, *used)
-        return {"input_tokens": used[0], "output_tokens": used[1], "cost_usd": cost}
-
     async def _complete(self, recorder: Recorder, spoken: Spoken) -> None:
         await recorder.emit(
             MessageComplete(
-                usage=self._usage(spoken),
+                usage=self._prices.usage(spoken.used),
                 duration_ms=recorder.elapsed_ms,
                 first_token_ms=recorder.first_token_ms,
                 model=spoken.model,

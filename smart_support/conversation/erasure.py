@@ -35,6 +35,7 @@ _EMPTIED = (
        WHERE thread_id IN {among}""",
     "UPDATE action_ledger SET result = NULL WHERE thread_id IN {among}",
     """UPDATE escalations SET reason = '(erased)', error = NULL WHERE thread_id IN {among}""",
+    "DELETE FROM model_use WHERE share IN {among}",
     "DELETE FROM sessions WHERE thread_id IN {among}",
 )
 

@@ -28,13 +28,14 @@ class Spoken:
 
     Attributes:
         speakers: who said the tokens of a message, by its id.
+        used: tokens in and out by the model that used them, as their providers told; none where none did.
+        model: who answered last.
         customer_id: the customer the turn's calls were about, where one is known.
         interrupted: whether the last stream stopped at an interrupt; None before there was one.
     """
 
     speakers: dict[str, str] = field(default_factory=dict)
-    input_tokens: int = 0
-    output_tokens: int = 0
+    used: dict[str | None, tuple[int, int]] = field(default_factory=dict)
     model: str | None = None
     customer_id: str | None = None
     interrupted: bool | None = None
@@ -66,13 +67,12 @@ class Spoken:
         if not isinstance(update, Mapping):
             return
         if isinstance(route := update.get("route"), Mapping):
-            self._count(route.get("usage"))
+            self._count(route.get("usage"), route.get("model"))
             yield Route(targets=list(route["targets"]), reason=str(route["reason"]))
         messages = update.get("messages") or ()
         for message in messages if isinstance(messages, Sequence) else [messages]:
             if isinstance(message, AIMessage):
-                self._count(message.usage_metadata)
-                self.model = str(message.response_metadata.get("model_name") or "") or self.model
+                self._count(message.usage_metadata, message.response_metadata.get("model_name"))
                 yield from self.of_message(message, node)
             elif isinstance(message, ToolMessage):
                 yield from self.of_message(message, node)
@@ -87,10 +87,12 @@ class Spoken:
             self.customer_id = artifact.get("customer_id") or self.customer_id
             yield from _of_tool_message(message, artifact, node)
 
-    def _count(self, usage: Any) -> None:
+    def _count(self, usage: Any, model: Any) -> None:
+        self.model = str(model or "") or self.model
         if isinstance(usage, Mapping):
-            self.input_tokens += int(usage.get("input_tokens") or 0)
-            self.output_tokens += int(usage.get("output_tokens") or 0)
+            into, out = self.used.get(self.model, (0, 0))
+            into += int(usage.get("input_tokens") or 0)
+            self.used[self.model] = into, out + int(usage.get("output_tokens") or 0)
 
 
 def _of_ai_message(message: AIMessage, agent: str) -> Iterator[Event]:
@@ -104,6 +106,8 @@ def _of_ai_message(message: AIMessage, agent: str) -> Iterator[Event]:
     for broken in message.invalid_tool_calls:
         args = {"unreadable": str(broken.get("args"))[:2000]}
         yield ToolCall(agent=agent, tool=broken["name"] or "", args=args, tool_call_id=broken["id"] or "")
+    if isinstance(escalation := message.additional_kwargs.get("escalation"), Mapping):
+        yield _escalation(escalation)
 
 
 def _of_tool_message(message: ToolMessage, artifact: Mapping[str, Any], node: str) -> Iterator[Event]:
@@ -121,8 +125,10 @@ def _of_tool_message(message: ToolMessage, artifact: Mapping[str, Any], node: st
         error_class=artifact.get("error_class"),
     )
     if isinstance(escalation := artifact.get("escalation"), Mapping):
-        yield Escalation(
-            reason=str(escalation["reason"]),
-            delivered=bool(escalation["delivered"]),
-            kind=escalation.get("kind", "asked"),
-        )
+        yield _escalation(escalation)
+
+
+def _escalation(told: Mapping[str, Any]) -> Escalation:
+    return Escalation(
+        reason=str(told["reason"]), delivered=bool(told["delivered"]), kind=told.get("kind", "asked")
+    )

@@ -16,8 +16,11 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
 
 from smart_support import clock
+from smart_support.agents.asking import Models
+from smart_support.agents.budget import Budget
 from smart_support.agents.graph import build_graph
 from smart_support.agents.guard import Gate, Gatekeeper
+from smart_support.agents.models import NamedModel
 from smart_support.agents.spec import load_team
 from smart_support.approvals.approval import Approval, Edit
 from smart_support.approvals.ledger import Ledger
@@ -205,7 +208,10 @@ def _graph(shop: DemoStore, state: StateDatabase, script: Callable[..., AIMessag
     team = load_team(Settings().agents_path)
     gate = Gate(ApprovalQueue(state, 1800), Ledger(state), Quota(state), escalate)
     gatekeeper = Gatekeeper(team, registry, gate)
-    return build_graph(team, registry, ScriptedModel(script=script), gatekeeper, InMemorySaver())
+    models = Models(
+        [NamedModel(ScriptedModel(script=script))], Budget(Settings(), state, escalate, ""), 32_000
+    )
+    return build_graph(team, registry, models, gatekeeper, InMemorySaver())
 
 
 @pytest.mark.parametrize(

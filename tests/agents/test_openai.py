@@ -2,7 +2,10 @@
 
 import json
 import threading
+import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -10,6 +13,7 @@ from typing import Any
 import pytest
 
 from smart_support import Settings, create_app
+from smart_support.agents.spec import load_team
 from smart_support.errors import ConfigError
 from tests.harness import Client, LocalApp, of_type, spoken
 
@@ -21,6 +25,8 @@ class _Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.asked: list[dict[str, Any]] = []
         self.status = 200
+        self.retry_after: str | None = None
+        self.tells_usage = True
 
     def answer(self, body: dict[str, Any]) -> list[dict[str, Any]]:
         """The deltas of one answer: route, then call, then say what came of it."""
@@ -58,6 +64,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header(
             "Content-Type", "text/event-stream" if self.server.status == 200 else "application/json"
         )
+        if self.server.retry_after:
+            self.send_header("Retry-After", self.server.retry_after)
         self.end_headers()
         if self.server.status != 200:
             self.wfile.write(b'{"error": {"message": "key sk-secret is over its quota", "type": "quota"}}')
@@ -65,9 +73,9 @@ class _Handler(BaseHTTPRequestHandler):
         for delta in self.server.answer(body):
             self._send({"choices": [{"index": 0, "delta": delta}]})
         self._send({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
-        self._send(
-            {"choices": [], "usage": {"prompt_tokens": 50, "completion_tokens": 7, "total_tokens": 57}}
-        )
+        if self.server.tells_usage:
+            usage = {"prompt_tokens": 50, "completion_tokens": 7, "total_tokens": 57}
+            self._send({"choices": [], "usage": usage})
         self.wfile.write(b"data: [DONE]\n\n")
 
     def _send(self, chunk: dict[str, Any]) -> None:
@@ -109,6 +117,10 @@ async def test_a_language_model_drives_the_same_gate(server: _Server, data_dir: 
     assert done[-1]["model"].startswith("some-model")
     system = server.asked[1]["messages"][0]["content"]
     assert "Hearth & Pine" in system
+    manner = load_team(settings.agents_path).personality
+    assert manner.tone in server.asked[0]["messages"][0]["content"]
+    for words in (manner.tone, manner.greeting, manner.escalation_message):
+        assert words in system
     assert system.endswith("Your part of the request: cancel order 1042")
     assert [message["role"] for message in server.asked[-1]["messages"]] == [
         "system",
@@ -128,6 +140,26 @@ async def test_a_model_that_fails_is_told_plainly(server: _Server, data_dir: Pat
             assert "127.0.0.1" not in error["message"]
             server.status = 200
             assert (await client.turn("t", "cancel order 1042"))[-1]["type"] == "interrupt"
+
+
+async def test_a_wait_that_nobody_has_time_for_is_not_begun(server: _Server, data_dir: Path) -> None:
+    server.status = 429
+    server.retry_after = format_datetime(datetime.now(UTC) + timedelta(seconds=60), usegmt=True)
+    began = time.monotonic()
+    with LocalApp(create_app(Settings(data_dir=data_dir, model="openai:some-model"))) as app:
+        async with await Client.connect(app.ws_url) as client:
+            assert (await client.turn("t", "hello"))[-1]["code"] == "model_error"
+    assert len(server.asked) == 1
+    assert time.monotonic() - began < 25
+
+
+async def test_tokens_that_nobody_counted_have_no_cost(server: _Server, data_dir: Path) -> None:
+    server.tells_usage = False
+    settings = Settings(data_dir=data_dir, model="openai:some-model", model_prices={"some": (1.0, 1.0)})
+    with LocalApp(create_app(settings)) as app:
+        async with await Client.connect(app.ws_url) as client:
+            end = (await client.turn("t", "cancel order 1042"))[-1]
+    assert end["usage"] == {"input_tokens": 0, "output_tokens": 0, "cost_usd": None}
 
 
 def test_without_a_key_it_says_which_to_set(monkeypatch: pytest.MonkeyPatch, data_dir: Path) -> None:

@@ -1,10 +1,13 @@
-"""Large results: a model gets a part that is still JSON and says so; the record has all of it."""
+"""What a model gets: of a large result a part that is still JSON, of a long conversation the newest steps."""
 
 import orjson
 from hypothesis import given
 from hypothesis import strategies as st
+from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, InvalidToolCall, ToolMessage
+from langchain_core.messages.utils import count_tokens_approximately
 
-from smart_support.agents.trimming import MODEL_CHARS, as_text, trimmed
+from smart_support.agents.calls import paired
+from smart_support.agents.trimming import MODEL_CHARS, as_text, fitting, trimmed
 
 
 def test_what_fits_is_left_alone() -> None:
@@ -34,3 +37,43 @@ def test_whatever_the_result_it_fits_and_says_what_is_missing(result: object) ->
     if not isinstance(result, str):
         orjson.loads(text)
     assert MODEL_CHARS > 2000
+
+
+@st.composite
+def _conversations(draw: st.DrawFn) -> list[AnyMessage]:
+    """Messages as a thread holds them, some calls broken, some cut off before their result."""
+    said: list[AnyMessage] = []
+    for number in range(draw(st.integers(0, 12))):
+        text = draw(st.sampled_from(["", "short", "long " * 300]))
+        if draw(st.booleans()):
+            said.append(HumanMessage(text))
+            continue
+        ids = [f"{number}-{place}" for place in range(draw(st.integers(0, 3)))]
+        broken = draw(st.booleans())
+        calls = [{"name": "look", "args": {}, "id": one} for one in ids]
+        wrong = InvalidToolCall(name="look", args="{", id=f"{number}-x", error=None, type="invalid_tool_call")
+        said.append(AIMessage(text, tool_calls=calls, invalid_tool_calls=[wrong] if broken else []))
+        answered = [*ids, f"{number}-x"] if broken else ids
+        said += [ToolMessage(text, tool_call_id=one) for one in answered if draw(st.booleans())]
+    return said
+
+
+@given(_conversations(), st.integers(0, 3000))
+def test_whatever_the_limit_no_call_and_no_result_is_alone(said: list[AnyMessage], limit: int) -> None:
+    whole = paired(said)
+    kept = fitting(whole, limit)
+    waiting: list[str] = []
+    for message in kept:
+        if isinstance(message, ToolMessage):
+            waiting.remove(message.tool_call_id)
+        else:
+            assert not waiting
+        if isinstance(message, AIMessage):
+            waiting = [str(call["id"]) for call in (*message.tool_calls, *message.invalid_tool_calls)]
+    assert not waiting
+    humans = [message for message in whole if isinstance(message, HumanMessage)]
+    assert not humans or humans[-1] in kept
+    assert kept[-1:] == whole[-1:]
+    assert not humans or kept == whole or isinstance(kept[0], HumanMessage)
+    if count_tokens_approximately(whole) <= limit:
+        assert kept == whole

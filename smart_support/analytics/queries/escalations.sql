@@ -1,5 +1,5 @@
 -- How often a human was called, and by what: the customer or agent who `asked`, a `policy` rule, a `limit` of
--- writes an hour, repeated `failures`, or an `unknown_outcome` of a write.
+-- writes an hour, a `budget` of the models that is used up, repeated `failures`, or an `unknown_outcome` of a write.
 WITH
 -- include scope
 SELECT coalesce(kind, 'asked') AS kind, count(*) AS escalations

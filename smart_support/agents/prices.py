@@ -1,6 +1,7 @@
 """What a model's tokens cost, by an operator's own prices. Which tokens were used is not counted here."""
 
 from collections.abc import Mapping
+from typing import Any
 
 _MILLION = 1_000_000
 
@@ -18,3 +19,13 @@ class Prices:
             if model and model.startswith(name):
                 return (input_tokens * into + output_tokens * out) / _MILLION
         return None
+
+    def usage(self, used: Mapping[str | None, tuple[int, int]]) -> dict[str, Any]:
+        """The tokens of all models that were `used`; their cost where each of them has a price."""
+        costs = [self.cost(model, *tokens) for model, tokens in used.items()]
+        known = [cost for cost in costs if cost is not None]
+        return {
+            "input_tokens": sum(into for into, _ in used.values()),
+            "output_tokens": sum(out for _, out in used.values()),
+            "cost_usd": sum(known) if known and len(known) == len(costs) else None,
+        }

@@ -1,0 +1,136 @@
+"""What language models may use: a conversation's share and a day's, counted durably call by call.
+
+Where a share is used up no model is asked any more: a human is called and the customer told. What was
+approved still runs, for that asks no model.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
+
+from smart_support import clock
+from smart_support.agents.calls import words_of
+from smart_support.agents.prices import Prices
+from smart_support.log import get_logger
+from smart_support.settings import PREFIX, Settings
+from smart_support.storage.database import Connection, StateDatabase, listed
+from smart_support.tools.handoff import Escalate
+
+log = get_logger()
+_COUNT = """
+    INSERT INTO model_use (share, tokens, cost_usd) VALUES (:share, :tokens, :cost)
+    ON CONFLICT (share) DO UPDATE
+    SET tokens = model_use.tokens + excluded.tokens, cost_usd = model_use.cost_usd + excluded.cost_usd
+"""
+
+
+class BudgetSpent(Exception):
+    """A share is used up, so nothing was asked. The text says which, for colleagues."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Share:
+    """What one conversation, or one day, may use; 0 is no limit."""
+
+    what: str
+    tokens: int
+    usd: float
+
+    def spent(self, used: Mapping[str, Any]) -> str | None:
+        """Which limit is reached, if one is."""
+        if 0 < self.tokens <= used["tokens"]:
+            return f"The budget of {self.tokens:,} tokens for {self.what} is used up."
+        if 0 < self.usd <= used["cost_usd"]:
+            return f"The budget of ${self.usd:g} for {self.what} is used up."
+        return None
+
+
+class Budget:
+    """Counts what models use, and says when to stop."""
+
+    def __init__(self, settings: Settings, state: StateDatabase, escalate: Escalate, words: str) -> None:
+        """
+        Args:
+            escalate: tells a human.
+            words: how the team hands a customer over to one.
+        """
+        self._state = state
+        self._prices = Prices(settings.model_prices)
+        self._escalate = escalate
+        self._words = words
+        self._conversation = _Share(
+            "this conversation", settings.budget_tokens_per_conversation, settings.budget_usd_per_conversation
+        )
+        self._day = _Share("today (UTC)", settings.budget_tokens_per_day, settings.budget_usd_per_day)
+        shares = (self._conversation, self._day)
+        self._limited = any(share.tokens or share.usd for share in shares)
+        self._in_usd = any(share.usd for share in shares)
+
+    async def check(self, thread_id: str) -> None:
+        """Raise `BudgetSpent` where no model may be asked for this conversation."""
+        if not self._limited:
+            return
+        shares = _shares(thread_id)
+        among, given = listed("share", shares)
+        rows = await self._state.execute(f"SELECT * FROM model_use WHERE share IN {among}", given)
+        used = {row["share"]: row for row in rows}
+        for name, share in zip(shares, (self._conversation, self._day), strict=True):
+            if name in used and (spent := share.spent(used[name])):
+                raise BudgetSpent(spent)
+
+    async def count(self, thread_id: str, model: str | None, usage: Mapping[str, Any] | None) -> None:
+        """Count one answer's tokens, as its provider told them, before anything comes of the answer."""
+        if not (self._limited and usage):
+            return
+        tokens = int(usage["input_tokens"]), int(usage["output_tokens"])
+        cost = self._prices.cost(model, *tokens)
+        if cost is None and self._in_usd:
+            log.warning("no_price", model=model, setting=f"{PREFIX}MODEL_PRICES")
+
+        def work(connection: Connection) -> None:
+            for share in _shares(thread_id):
+                connection.execute(_COUNT, {"share": share, "tokens": sum(tokens), "cost": cost or 0.0})
+
+        await self._state.transact(work)
+
+    async def handed_over(
+        self, thread_id: str, agent: str, spent: BudgetSpent, history: Sequence[AnyMessage]
+    ) -> AIMessage:
+        """What the customer is told instead of an answer, once a human was told of it."""
+        conversation, day = _shares(thread_id)
+        delivered = await self._escalate(conversation, str(spent), f"budget:{conversation}:{day}")
+        text = (
+            "I have reached the limit of what I can do by myself here, so a colleague has been told and will "
+            f"go on from here. {self._words}"
+        )
+        return AIMessage(
+            "\n\n".join([*_came_of(history), text]),
+            name=agent,
+            id=clock.new_id(),
+            additional_kwargs={
+                "escalation": {"reason": str(spent), "delivered": delivered, "kind": "budget"}
+            },
+        )
+
+
+def _shares(thread_id: str) -> tuple[str, str]:
+    return _conversation_of(thread_id), f"day~{clock.now():%Y-%m-%d}"
+
+
+def _conversation_of(thread_id: str) -> str:
+    """A side thread's conversation; see `conversation/aside.py`. No other id has a tilde."""
+    return thread_id.partition("~")[0]
+
+
+def _came_of(history: Sequence[AnyMessage]) -> list[str]:
+    """What came of the writes since the customer spoke: no model is there to say it."""
+    said = []
+    for message in reversed(history):
+        if isinstance(message, HumanMessage):
+            break
+        if isinstance(message, ToolMessage) and (message.artifact or {}).get("approval_id"):
+            done = "done" if message.artifact.get("status") == "ok" else "not done"
+            said.append(f"{words_of(message.name or '')}: {done}.")
+    return said[::-1]
