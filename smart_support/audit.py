@@ -5,7 +5,7 @@ import hashlib
 import sqlite3
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import Any
 
 import orjson
@@ -17,6 +17,25 @@ from smart_support.storage.database import Connection, listed
 
 GENESIS = "0" * 64
 ERASED, RETIRED = "erased", "retired"
+MOST_TOLD = 20
+# Facts and the row that must stand behind each: so that rows can't be cut off the end, where no row follows,
+# without the facts being changed as well.
+_NOT_ON_RECORD = (
+    """SELECT 'approval ' || approval_id || ': nobody is on record as having asked for it' FROM approvals
+       WHERE NOT EXISTS (SELECT 1 FROM audit WHERE audit.approval_id = approvals.approval_id
+           AND audit.kind = 'requested')""",
+    """SELECT 'approval ' || approval_id || ': its being ' || status || ' is not on record' FROM approvals
+       WHERE status <> 'pending' AND NOT EXISTS (SELECT 1 FROM audit WHERE audit.approval_id =
+           approvals.approval_id AND audit.event_id = approvals.event_id AND audit.digest = approvals.digest
+           AND audit.kind = 'decided')""",
+    """SELECT 'approval ' || approval_id || ': that ' || tool || ' was begun is not on record'
+       FROM action_ledger WHERE NOT EXISTS (SELECT 1 FROM audit WHERE audit.approval_id =
+           action_ledger.approval_id AND audit.digest = action_ledger.digest
+           AND audit.kind = 'execution_begun')""",
+    """SELECT 'approval ' || approval_id || ': what came of ' || tool || ' is not on record'
+       FROM action_ledger WHERE status <> 'begun' AND NOT EXISTS (SELECT 1 FROM audit
+           WHERE audit.approval_id = action_ledger.approval_id AND audit.kind = 'execution_ended')""",
+)
 _NOTHING = "{}"
 _COVERED = (
     "number",
@@ -111,8 +130,10 @@ def blanked(rows: Iterable[Mapping[str, Any]]) -> dict[int, str]:
     noted: dict[int, str] = {}
     for row in rows:
         if row["kind"] in (ERASED, RETIRED):
-            hashes = orjson.loads(row["detail"]).get("blanked", {})
-            noted |= {int(number): str(value) for number, value in hashes.items()}
+            # What is none of ours breaks the chain at its own row, which is then named.
+            with suppress(ValueError, AttributeError, TypeError):
+                hashes = orjson.loads(row["detail"]).get("blanked", {})
+                noted |= {int(number): str(value) for number, value in hashes.items()}
     return noted
 
 
@@ -136,47 +157,82 @@ def first_broken(rows: Iterable[Mapping[str, Any]], erased: Mapping[int, str] | 
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """`python -m smart_support.audit verify | export`: check the chain, or print it as JSON Lines.
+    """`python -m smart_support.audit verify | export`: check the record, or print it as JSON Lines.
+
+    `verify` sees that every row follows from the one before it, that a row stands behind every approval,
+    decision and execution, and with `--head` that the record still goes through a row it once had.
 
     Returns:
-        0 where every row follows from the one before it, 1 where one does not, 2 where there is no record.
+        0 where all of it is so, 1 where it is not, 2 where there is no record that can be read.
     """
     parser = argparse.ArgumentParser(prog="python -m smart_support.audit", description=main.__doc__)
     parser.add_argument("command", choices=["verify", "export"])
-    command = parser.parse_args(arguments).command
+    parser.add_argument("--head", metavar="NUMBER:HASH", type=_head, help="as an earlier verify printed it")
+    given = parser.parse_args(arguments)
     path = Settings().data_dir / "state.sqlite"
     if not path.exists():
         print(f"{path}: there is no record here; set SMART_SUPPORT_DATA_DIR", file=sys.stderr)
         return 2
-    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
-        database.row_factory = sqlite3.Row
-        noted = "SELECT * FROM audit WHERE kind IN (?, ?) ORDER BY number"
-        erased = blanked(dict(row) for row in database.execute(noted, (ERASED, RETIRED)))
-        rows = (dict(row) for row in database.execute("SELECT * FROM audit ORDER BY number"))
-        return _verify(rows, erased) if command == "verify" else _export(rows)
+    try:
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+            database.row_factory = sqlite3.Row
+            return _verify(database, given.head) if given.command == "verify" else _export(_rows(database))
+    except sqlite3.DatabaseError as error:
+        print(f"{path}: can't be read as a record: {error}", file=sys.stderr)
+        return 2
 
 
-def _verify(rows: Iterable[Mapping[str, Any]], erased: Mapping[int, str]) -> int:
-    count = 0
+def _rows(database: sqlite3.Connection, where: str = "true") -> Iterator[dict[str, Any]]:
+    return (dict(row) for row in database.execute(f"SELECT * FROM audit WHERE {where} ORDER BY number"))
 
-    def counted() -> Iterator[Mapping[str, Any]]:
-        nonlocal count
-        for row in rows:
-            count += 1
+
+def _verify(database: sqlite3.Connection, wanted: tuple[int, str] | None) -> int:
+    head: tuple[int, str] = 0, GENESIS
+    hashes: dict[int, str] = {}
+
+    def followed() -> Iterator[Mapping[str, Any]]:
+        nonlocal head
+        for row in _rows(database):
+            head = row["number"], row["hash"]
+            if wanted and row["number"] == wanted[0]:
+                hashes.update({wanted[0]: row["hash"]})
             yield row
 
-    broken = first_broken(counted(), erased)
+    broken = first_broken(followed(), blanked(_rows(database, f"kind IN ('{ERASED}', '{RETIRED}')")))
     if broken is not None:
         print(f"row {broken} does not follow from the row before it: the record was changed there or before")
         return 1
-    print(f"{count} rows, each follows from the one before it")
+    if wanted and wanted[0] and hashes.get(wanted[0]) != wanted[1]:
+        print(f"row {wanted[0]} with hash {wanted[1]} is not there: the record was cut off or made anew")
+        return 1
+    missing = [str(row[0]) for statement in _NOT_ON_RECORD for row in database.execute(statement)]
+    if missing:
+        print("\n".join(missing[:MOST_TOLD]))
+        print(f"{len(missing)} facts without their row: the record was cut off or changed")
+        return 1
+    print(f"{head[0]} rows, each follows from the one before it")
+    print(f"head {head[0]}:{head[1]}")
     return 0
+
+
+def _head(text: str) -> tuple[int, str]:
+    number, _, value = text.partition(":")
+    if not number.isdecimal() or len(value) != len(GENESIS):
+        raise argparse.ArgumentTypeError(f"{text!r} is not NUMBER:HASH, as verify prints it")
+    return int(number), value
 
 
 def _export(rows: Iterable[Mapping[str, Any]]) -> int:
     for row in rows:
-        print(orjson.dumps(dict(row) | {"detail": orjson.loads(row["detail"])}).decode())
+        print(orjson.dumps(dict(row) | {"detail": _parsed(row["detail"])}).decode())
     return 0
+
+
+def _parsed(detail: Any) -> Any:
+    try:
+        return orjson.loads(detail)
+    except (orjson.JSONDecodeError, TypeError):
+        return str(detail)  # somebody changed it; `verify` says where
 
 
 if __name__ == "__main__":

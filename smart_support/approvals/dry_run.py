@@ -7,11 +7,12 @@ import argparse
 import re
 import sqlite3
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from smart_support.approvals.policy import Policy, Rules, Verdict
 from smart_support.errors import ConfigError
 from smart_support.settings import Settings
 
+MOST_CHARS = 200
 _UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 _WORDS = {
     "run": "runs without asking",
@@ -66,7 +68,8 @@ class Difference:
     def line(self) -> str:
         """One line to read."""
         by = f" by {self.decided_by}" if self.decided_by else ""
-        args = " ".join(f"{name}={value}" for name, value in self.args.items())[:120]
+        args = _printable(" ".join(f"{name}={value}" for name, value in self.args.items()))
+        args = args if len(args) <= MOST_CHARS else f"{args[:MOST_CHARS]}…"
         return (
             f"{self.at[:16].replace('T', ' ')}  {self.action} {args}: {_WORDS[self.need]} -> "
             f"{_WORDS[self.verdict.need]}  ({self.status}{by})"
@@ -82,6 +85,21 @@ def differences(rows: Sequence[Mapping[str, Any]], policy: Policy) -> Iterator[D
         if verdict.need != row["need"]:
             then = (row["at"], row["action"], args, row["need"], row["status"], row["decided_by"])
             yield Difference(*then, verdict)
+
+
+def misspelt(rows: Sequence[Mapping[str, Any]], policy: Policy) -> Iterator[str]:
+    """Rules that ask for what no recorded write of their tools had, so that they speak of none of them."""
+    had: dict[str, set[str]] = defaultdict(set)
+    for row in rows:
+        had[row["action"]] |= {*orjson.loads(row["args"] or "{}"), *orjson.loads(row["facts"] or "{}")}
+    for place, rule in enumerate(policy.rules, start=1):
+        spoken_of = sorted(tool for tool in had if fnmatchcase(tool, rule.tool))
+        if spoken_of and (names := policy.unknown_names(rule, had)):
+            known = ", ".join(sorted({name for tool in spoken_of for name in had[tool]}))
+            yield (
+                f"policy rule {place}: {rule.when!r} asks for {', '.join(sorted(names))}, which no recorded "
+                f"write of {rule.tool} had; they had: {known}"
+            )
 
 
 def load_policy(path: Path) -> Policy:
@@ -121,6 +139,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ConfigError as error:
         print(error.message, file=sys.stderr)
         return 2
+    for line in misspelt(rows, policy):
+        print(line, file=sys.stderr)
     return _tell(rows, list(differences(rows, policy)), given.since)
 
 
@@ -151,6 +171,14 @@ def _since(text: str) -> str:
 def _recorded(path: Path, since: str) -> list[dict[str, Any]]:
     if not path.exists():
         raise ConfigError(f"{path}: there is no record here; set SMART_SUPPORT_DATA_DIR")
-    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
-        database.row_factory = sqlite3.Row
-        return [dict(row) for row in database.execute(_RECORDED, {"since": since})]
+    try:
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+            database.row_factory = sqlite3.Row
+            return [dict(row) for row in database.execute(_RECORDED, {"since": since})]
+    except sqlite3.DatabaseError as error:
+        raise ConfigError(f"{path}: can't be read as a record: {error}") from None
+
+
+def _printable(text: str) -> str:
+    """What a terminal shows as it is; all else escaped, for it may move what stands beside it."""
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)

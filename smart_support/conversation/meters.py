@@ -20,6 +20,7 @@ _PREFIX = "smart_support"
 _SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 _PENDING = "SELECT count(*) AS pending, min(requested_at) AS oldest FROM approvals WHERE status = 'pending'"
 _UNDELIVERED = "SELECT count(*) AS n FROM escalations WHERE status IN ('sending', 'failed')"
+_ON_RECORD = "SELECT coalesce(max(number), 0) AS n FROM audit"
 _UNHANDLED = "SELECT count(*) AS n FROM escalations WHERE handled_by IS NULL"
 
 
@@ -57,6 +58,7 @@ class Meters:
         self._lag = gauge("event_log_lag_seconds", "How long the oldest of them has waited")
         self._undelivered = gauge("escalations_undelivered", "Escalations that the webhook has not taken")
         self._unhandled = gauge("escalations_unhandled", "Escalations that nobody has seen to")
+        self._on_record = gauge("audit_rows", "Rows of the audit record; it never falls")
         self._running = gauge("turns_running", "Turns that run, or wait for the one before them")
         self._sockets = gauge("sockets_open", "Open sockets")
 
@@ -96,6 +98,7 @@ class Meters:
         self._pending.set(found["pending"])
         self._oldest.set((clock.now() - clock.parse(oldest)).total_seconds() if oldest else 0)
         self._undelivered.set((await state.execute(_UNDELIVERED))[0]["n"])
+        self._on_record.set((await state.execute(_ON_RECORD))[0]["n"])
         self._unhandled.set((await state.execute(_UNHANDLED))[0]["n"])
         self._waiting.set(waiting)
         self._lag.set(lag_seconds)

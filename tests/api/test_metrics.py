@@ -45,6 +45,7 @@ def test_turns_tokens_and_decisions_are_counted(app: AppProcess) -> None:
     app.post(f"/approvals/{asked['approval']['approval_id']}/decision", {"decision": "approve"})
     app.post("/chat", {"thread_id": "m", "message": "thanks"})
     found = _read(app)
+    assert found["smart_support_audit_rows"] > waiting["smart_support_audit_rows"] > 0
     assert found["smart_support_approvals_pending"] == 0
     assert found["smart_support_decisions_total door=rest outcome=approved"] == 1
     assert found["smart_support_turns_total end=interrupt"] == 1

@@ -3,14 +3,16 @@
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from smart_support.approvals.dry_run import load_policy
+from smart_support.approvals.dry_run import differences, load_policy, main, misspelt
 from smart_support.approvals.policy import NEEDS, Policy, Rule
 from smart_support.errors import ConfigError
+from smart_support.storage.embedded import EmbeddedDatabase
 
 KNOWN = {"amount_cents", "account"}
 POLICY = Policy(
@@ -104,3 +106,54 @@ def test_a_file_with_a_wrong_rule_says_where(tmp_path: Path) -> None:
     path.write_text("policy:\n  - tool: refund_order\n    when: amount_cents <=\n    then: run\n")
     with pytest.raises(ConfigError, match=r"policy\.0\.when.*not a condition"):
         load_policy(path)
+
+
+def _row(action: str, args: dict[str, Any], facts: dict[str, Any] | None = None) -> dict[str, Any]:
+    asked = {"action": action, "args": orjson.dumps(args).decode(), "facts": orjson.dumps(facts).decode()}
+    return asked | {"at": "2026-11-01T00:00:00Z", "need": "ask", "status": "rejected", "decided_by": "dana"}
+
+
+def test_a_rule_that_speaks_of_no_recorded_write_is_told_in_a_dry_run() -> None:
+    rows = [_row("refund_order", {"amount_cents": 5}, {"account": None})]
+    told = [*misspelt(rows, POLICY)]
+    assert told == []
+    wrong = Policy([Rule(tool="refund_order", when="amount > 5", then="never"), Rule(tool="x", then="run")])
+    assert [*misspelt(rows, wrong)] == [
+        "policy rule 1: 'amount > 5' asks for amount, which no recorded write of refund_order had; "
+        "they had: account, amount_cents"
+    ]
+
+
+def test_a_dry_run_judges_what_had_no_value_as_it_was_judged() -> None:
+    """A null fact is a name that could have stood there: a strict rule on it applies, a mild one does not."""
+    rows = [_row("refund_order", {}, {"amount_cents": None, "account": "active"})]
+    assert [one.verdict.need for one in differences(rows, POLICY)] == ["two_leads"]
+
+
+def test_what_a_dry_run_prints_can_not_move_what_stands_beside_it() -> None:
+    rows = [_row("refund_order", {"amount_cents": 1, "why": "\x1b[2J\u202e" + "x" * 900}, {"account": "u"})]
+    line = next(iter(differences(rows, POLICY))).line()
+    assert line.isprintable()
+    assert r"\x1b[2J\u202e" in line
+    assert "x…" in line
+
+
+def test_an_empty_or_broken_record_is_said_to_be_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SMART_SUPPORT_DATA_DIR", str(tmp_path))
+    for content in (None, b"", b"not a database"):
+        if content is not None:
+            (tmp_path / "state.sqlite").write_bytes(content)
+        assert main(["--since", "30d"]) == 2
+    told = capsys.readouterr().err
+    assert "there is no record here" in told
+    assert "can't be read as a record" in told
+    (tmp_path / "state.sqlite").unlink()
+    EmbeddedDatabase(tmp_path / "state.sqlite").close()
+    assert main(["--since", "30d"]) == 0
+    assert capsys.readouterr().out == "0 writes since 30d; 0 would have been treated differently.\n"
+    for text in ("policy: 5", "- a list", "policy: [{tool: x, then: perhaps}]", "policy: [", "\x00"):
+        (tmp_path / "rules.yaml").write_text(text)
+        assert main(["--agents", str(tmp_path / "rules.yaml")]) == 2
+        assert "rules.yaml" in capsys.readouterr().err
