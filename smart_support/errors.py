@@ -27,6 +27,7 @@ __all__ = [
     "StorageFailed",
     "TooLarge",
     "ToolFailed",
+    "ToolNotReached",
     "ToolRefused",
     "ToolUnauthorized",
     "ToolUnavailable",
@@ -39,12 +40,14 @@ class SmartSupportError(Exception):
     """Base of all of ours. `message` is meant for the person at the door.
 
     `error_class`, of one that a tool raises: `transient` (worth another try), `validation` (these arguments
-    will not do), `auth` (it does not know us), `unknown`.
+    will not do), `auth` (it does not know us), `unknown`. `nothing_done`: it is certain that the call had no
+    effect; a write that raises anything else is of unknown outcome.
     """
 
     code = "internal_error"
     status = 500
     error_class = "unknown"
+    nothing_done = False
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -62,6 +65,7 @@ class InvalidRequest(SmartSupportError):
 
     code = "invalid_request"
     status = 422
+    nothing_done = True
 
 
 class InvalidJson(SmartSupportError):
@@ -180,6 +184,7 @@ class InvalidArguments(SmartSupportError):
     code = "invalid_arguments"
     status = 422
     error_class = "validation"
+    nothing_done = True
 
 
 class Unauthorized(SmartSupportError):
@@ -204,10 +209,11 @@ class ModelFailed(SmartSupportError):
 
 
 class ToolFailed(SmartSupportError):
-    """A tool broke or timed out. The message is a plain sentence; the cause goes to the log only."""
+    """A tool broke and did nothing. The message is a plain sentence; the cause goes to the log only."""
 
     code = "tool_error"
     status = 502
+    nothing_done = True
 
 
 class ToolUnauthorized(ToolFailed):
@@ -224,12 +230,19 @@ class ToolUnavailable(SmartSupportError):
     error_class = "transient"
 
 
+class ToolNotReached(ToolUnavailable):
+    """Nothing was sent: no connection, no such name. Worth another try, whatever the tool."""
+
+    nothing_done = True
+
+
 class ToolRefused(SmartSupportError):
     """A tool's own rule says no (a shipped order can't be cancelled). The message tells the customer why."""
 
     code = "tool_error"
     status = 422
     error_class = "validation"
+    nothing_done = True
 
 
 class StorageFailed(SmartSupportError):

@@ -14,7 +14,13 @@ from typing import Any
 import httpcore
 import httpx
 
-from smart_support.errors import InvalidRequest, SmartSupportError, ToolFailed, ToolUnavailable
+from smart_support.errors import (
+    InvalidRequest,
+    SmartSupportError,
+    ToolFailed,
+    ToolNotReached,
+    ToolUnavailable,
+)
 from smart_support.log import get_logger
 from smart_support.outbound import CheckedNetwork, OutboundRefused, Resolve, one_spelling, parse_allowed_hosts
 
@@ -127,7 +133,8 @@ class GuardedClient:
             OutboundRefused: the way leads to an address that is not public and whose host is not allowed, or
                 a redirect would take along what it may not.
             ResponseTooLarge: the body is over `max_bytes`.
-            ToolUnavailable: no connection, no such name, no trusted certificate, or the answer broke off.
+            ToolNotReached: no connection, no such name, no trusted certificate; nothing was sent.
+            ToolUnavailable: the connection or the answer broke off.
             ToolFailed: too many redirects, or a body that can't be unpacked.
             TimeoutError: not done in `timeout_seconds`.
         """
@@ -251,7 +258,8 @@ def _told_plainly(host: str) -> Iterator[None]:
         # httpcore cuts the chain of causes, but hands the cause on as its argument.
         tls = any(isinstance(cause, ssl.SSLError) for cause in error.args)
         why = "no trusted TLS connection" if tls else "the connection failed"
-        raise ToolUnavailable(f"{host} can't be reached just now: {why}.") from None
+        failure = ToolNotReached if isinstance(error, httpcore.ConnectError) else ToolUnavailable
+        raise failure(f"{host} can't be reached just now: {why}.") from None
 
 
 async def _body(host: str, answer: httpcore.Response, headers: httpx.Headers, max_bytes: int) -> bytes:

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable
 import httpcore
 import httpx
 
-from smart_support.errors import SmartSupportError, ToolUnavailable
+from smart_support.errors import SmartSupportError, ToolNotReached
 from smart_support.log import get_logger
 
 __all__ = ["CheckedNetwork", "OutboundRefused", "Resolve", "is_public", "one_spelling", "parse_allowed_hosts"]
@@ -100,7 +100,7 @@ class CheckedNetwork(httpcore.AsyncNetworkBackend):
             log.info("outbound_not_found", host=host, error=repr(error))
             addresses = []
         if not addresses:
-            raise ToolUnavailable(f"{host} can't be found: its name has no address just now.")
+            raise ToolNotReached(f"{host} can't be found: its name has no address just now.")
         name = one_spelling(host)
         if name in self._allowed or f"{name}:{port}" in self._allowed:
             return addresses

@@ -13,7 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smart_support.errors import InvalidRequest, SmartSupportError, ToolFailed, ToolUnavailable
+from smart_support.errors import (
+    InvalidRequest,
+    SmartSupportError,
+    ToolFailed,
+    ToolNotReached,
+    ToolUnavailable,
+)
 from smart_support.net import GuardedClient, ResponseTooLarge
 from tests.loopback import Asked, certificate, guarded, loopback, reply, tls_server
 
@@ -188,8 +194,9 @@ async def test_an_answer_that_breaks_off_is_said_plainly(answer: bytes, client: 
     async with loopback(broken) as shop:
         with pytest.raises(
             ToolUnavailable, match=r"^shop.test can't be reached just now: the connection failed"
-        ):
+        ) as failed:
             await client.request("GET", f"http://shop.test:{shop.port}/")
+    assert not failed.value.nothing_done
 
 
 async def test_a_failure_after_a_redirect_names_where_it_was(client: GuardedClient) -> None:
@@ -203,7 +210,7 @@ async def test_a_failure_after_a_redirect_names_where_it_was(client: GuardedClie
 async def test_a_closed_port_is_said_plainly(client: GuardedClient) -> None:
     async with loopback(lambda asked: reply()) as shop:
         pass
-    with pytest.raises(ToolUnavailable) as failed:
+    with pytest.raises(ToolNotReached) as failed:
         await client.request("GET", f"http://shop.test:{shop.port}/?key=secret")
     assert failed.value.message == "shop.test can't be reached just now: the connection failed."
 

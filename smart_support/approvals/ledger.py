@@ -11,7 +11,7 @@ from typing import Any, Literal
 import orjson
 
 from smart_support import audit, clock
-from smart_support.errors import Forbidden, ToolFailed, ToolRefused
+from smart_support.errors import Forbidden, SmartSupportError
 from smart_support.log import get_logger
 from smart_support.storage.database import Connection, StateDatabase
 
@@ -110,9 +110,9 @@ class Ledger:
     ) -> tuple[EntryStatus, Any]:
         try:
             return "done", await run(key)
-        except (ToolRefused, ToolFailed) as error:
-            return "failed", error.message
         except Exception as error:
+            if isinstance(error, SmartSupportError) and error.nothing_done:
+                return "failed", error.message
             # The call left this process and no answer came back: it may have had its effect.
             log.error("write_broke", tool=tool, error=repr(error))
             return "outcome_unknown", UNKNOWN

@@ -65,7 +65,8 @@ class Caller:
         Raises:
             InvalidArguments: an argument can't be sent.
             ToolRefused: the API said no to this call (a 4xx answer).
-            ToolUnavailable, TimeoutError: it can't be reached just now (429, 5xx, no connection).
+            ToolNotReached: it can't be connected to; nothing was sent.
+            ToolUnavailable, TimeoutError: it can't do it just now (429, 5xx), or what it did can't be told.
             ToolFailed: it does not know who we are, a credential is missing, or it leads where none may go.
             ResponseTooLarge: its answer is over `MAX_ANSWER_BYTES`.
         """
@@ -115,9 +116,10 @@ def _named(api: Api, error: SmartSupportError) -> SmartSupportError:
     if isinstance(error, ResponseTooLarge):
         return ResponseTooLarge(f"{api.name} answered with more than can be read; ask for less at once.")
     if isinstance(error, ToolUnavailable):
-        return ToolUnavailable(f"{api.name} can't be reached just now; please try again later.")
+        return type(error)(f"{api.name} can't be reached just now; please try again later.")
     if isinstance(error, ToolFailed):
-        return ToolFailed(f"{api.name} answered in a way that can't be understood.")
+        # It did answer, so a write may well have had its effect.
+        return ToolUnavailable(f"{api.name} answered in a way that can't be understood.")
     return error
 
 

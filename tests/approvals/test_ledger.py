@@ -10,7 +10,16 @@ from smart_support.approvals.approval import Approval, Edit, Request
 from smart_support.approvals.digest import digest
 from smart_support.approvals.ledger import Entry, Ledger
 from smart_support.approvals.queue import ApprovalQueue
-from smart_support.errors import Forbidden, ToolRefused
+from smart_support.errors import (
+    Forbidden,
+    InvalidArguments,
+    SmartSupportError,
+    ToolFailed,
+    ToolNotReached,
+    ToolRefused,
+    ToolUnavailable,
+)
+from smart_support.net import ResponseTooLarge
 from smart_support.storage.database import StateDatabase
 
 Wanted = Callable[..., Request]
@@ -106,19 +115,23 @@ async def test_after_an_edit_only_the_edited_arguments_run(
     assert (await _execute(ledger, approval, effects)).status == "done"
 
 
-async def test_a_refusal_of_the_tool_is_kept(queue: ApprovalQueue, ledger: Ledger, wanted: Wanted) -> None:
+@pytest.mark.parametrize("error", [ToolRefused, ToolFailed, ToolNotReached, InvalidArguments])
+async def test_a_failure_that_did_nothing_is_kept_as_one(
+    queue: ApprovalQueue, ledger: Ledger, wanted: Wanted, error: type[SmartSupportError]
+) -> None:
     approval = await _approved(queue, wanted)
-    effects = _Effects(ToolRefused("It is shipped already."))
+    effects = _Effects(error("It is shipped already."))
     for _ in range(2):
         entry = await _execute(ledger, approval, effects)
         assert (entry.status, entry.result) == ("failed", "It is shipped already.")
     assert len(effects.keys) == 1
 
 
+@pytest.mark.parametrize("error", [ConnectionError, TimeoutError, ToolUnavailable, ResponseTooLarge])
 async def test_an_answer_that_never_came_is_unknown_and_not_tried_again(
-    queue: ApprovalQueue, ledger: Ledger, wanted: Wanted
+    queue: ApprovalQueue, ledger: Ledger, wanted: Wanted, error: type[Exception]
 ) -> None:
-    approval, effects = await _approved(queue, wanted), _Effects(ConnectionError("gone"))
+    approval, effects = await _approved(queue, wanted), _Effects(error("gone"))
     for _ in range(2):
         assert (await _execute(ledger, approval, effects)).status == "outcome_unknown"
     assert len(effects.keys) == 1

@@ -1,18 +1,20 @@
 """Calls of an API that asks for OAuth2: tokens fetched, tokens called back too early, a login that fails."""
 
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
-from smart_support.errors import ToolFailed
+from smart_support.errors import SmartSupportError, ToolFailed
 from smart_support.net import GuardedClient
 from smart_support.openapi_import.caller import Api, Caller
 from smart_support.openapi_import.operation import Operation
 from smart_support.openapi_import.parse import parse
 from smart_support.openapi_import.vault import Vault
 from smart_support.storage.embedded import EmbeddedDatabase
+from tests.harness import free_port
 from tests.openapi_import.shop_api import ShopApi, description, shop_api
 
 SECRET = "client-secret-4711"
@@ -71,3 +73,19 @@ async def test_a_login_that_stays_refused_is_told_without_its_secret(
         await caller.call(where, operation, {"subject": "Leak"}, "k1")
     assert len(api.calls("POST", "/tickets")) == 2
     assert SECRET not in str(told.value)
+
+
+@pytest.mark.parametrize(("how", "certain"), [("dropped", False), ("huge", False), ("gone", True)])
+async def test_whether_a_call_may_have_had_its_effect_is_told(
+    api: ShopApi, desk: tuple[Caller, Api, Operation], how: str, certain: bool
+) -> None:
+    caller, where, operation = desk
+    await caller.call(where, operation, {"subject": "Leak"}, "k1")
+    if how == "gone":
+        where = replace(where, base=f"http://127.0.0.1:{free_port()}")
+        caller = Caller(GuardedClient(["127.0.0.1"]), caller._vault, 10)
+        caller._tokens = desk[0]._tokens
+    api.answers["POST", "/tickets"] = [how]
+    with pytest.raises(SmartSupportError) as told:
+        await caller.call(where, operation, {"subject": "Leak"}, "k2")
+    assert told.value.nothing_done is certain

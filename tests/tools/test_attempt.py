@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from smart_support.errors import ToolRefused, ToolUnavailable
+from smart_support.errors import ToolFailed, ToolNotReached, ToolRefused, ToolUnavailable
 from smart_support.tools.attempt import ATTEMPTS, attempted
 from smart_support.tools.registry import Access, Args, Call, Tool
 
@@ -13,15 +13,14 @@ from smart_support.tools.registry import Access, Args, Call, Tool
 class _Flaky:
     """Fails some times, then works; remembers the keys."""
 
-    def __init__(self, error: Exception, times: int) -> None:
-        self.error, self.left = error, times
+    def __init__(self, error: Exception, times: int, *then: Exception) -> None:
+        self.errors = [*[error] * times, *then]
         self.keys: list[str | None] = []
 
     async def run(self, args: Args, call: Call) -> Any:
         self.keys.append(call.idempotency_key)
-        if self.left:
-            self.left -= 1
-            raise self.error
+        if self.errors:
+            raise self.errors.pop(0)
         return "done"
 
     def tool(self, access: Access, *, idempotent: bool = False) -> Tool:
@@ -43,6 +42,29 @@ async def test_a_write_without_a_key_is_tried_once() -> None:
     with pytest.raises(ToolUnavailable):
         await attempted(flaky.tool(Access.WRITE), {}, CALL)
     assert len(flaky.keys) == 1
+
+
+async def test_what_was_never_sent_is_tried_again_whatever_the_tool() -> None:
+    flaky = _Flaky(ToolNotReached("no connection"), 2)
+    assert await attempted(flaky.tool(Access.WRITE), {}, CALL) == "done"
+    flaky = _Flaky(ToolNotReached("no connection"), 1, ToolUnavailable("503"))
+    with pytest.raises(ToolUnavailable, match="503"):
+        await attempted(flaky.tool(Access.WRITE), {}, CALL)
+    assert len(flaky.keys) == 2
+    flaky = _Flaky(ToolNotReached("no connection"), 99)
+    with pytest.raises(ToolNotReached):
+        await attempted(flaky.tool(Access.WRITE), {}, CALL)
+
+
+@pytest.mark.parametrize("later", [ToolNotReached("down by now"), ToolFailed("no token any more")])
+async def test_a_try_that_was_sent_stays_in_doubt_whatever_comes_later(later: Exception) -> None:
+    flaky = _Flaky(ToolUnavailable("broke off"), 1, later, later)
+    with pytest.raises(ToolUnavailable, match="broke off") as told:
+        await attempted(flaky.tool(Access.WRITE, idempotent=True), {}, CALL)
+    assert not told.value.nothing_done
+    said_no = _Flaky(ToolUnavailable("broke off"), 1, ToolRefused("it was done before"))
+    with pytest.raises(ToolRefused):
+        await attempted(said_no.tool(Access.WRITE, idempotent=True), {}, CALL)
 
 
 async def test_a_refusal_is_final() -> None:
