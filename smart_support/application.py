@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack
 from functools import partial
@@ -159,9 +160,10 @@ class Services:
             if self._graph is None:
                 with contextlib.closing(self._store()) as store:
                     self._check_team(Registry([*self.registry, *self._tools(store)]))
-        except OSError as error:
+        except (OSError, sqlite3.Error) as error:
+            told = getattr(error, "strerror", None) or error
             raise ConfigError(
-                f"SMART_SUPPORT_DATA_DIR={self.settings.data_dir}: {error.strerror}; choose another folder"
+                f"SMART_SUPPORT_DATA_DIR={self.settings.data_dir}: {told}; choose another folder"
             ) from None
 
     async def open(self, app: FastAPI) -> None:

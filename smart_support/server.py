@@ -3,10 +3,13 @@
 import asyncio
 import contextlib
 import socket
+import sqlite3
 import sys
 from typing import Any
 
+import duckdb
 import uvicorn
+from uvicorn.lifespan.on import LifespanOn
 
 from smart_support.errors import ConfigError
 from smart_support.log import get_logger
@@ -15,6 +18,26 @@ from smart_support.settings import Settings
 log = get_logger()
 # For requests that are still being answered once every turn is at rest.
 SECONDS_FOR_REQUESTS = 5
+
+
+class _Lifespan(LifespanOn):
+    """Uvicorn's, which tells why the app can't start in a sentence where there is one, and not as a trace."""
+
+    async def send(self, message: Any) -> None:
+        """Take what the app says of its start and its end."""
+        error = sys.exc_info()[1]
+        if message["type"] == "lifespan.startup.failed" and (told := _sentence(error)):
+            message = {**message, "message": f"Smart Support can't start.\n{told}"}
+        await super().send(message)
+
+
+def _sentence(error: BaseException | None) -> str | None:
+    if isinstance(error, ConfigError):
+        return error.message
+    if isinstance(error, (OSError, sqlite3.Error, duckdb.Error)):
+        where = "SMART_SUPPORT_DATA_DIR: its databases can't be used"
+        return f"{where}: {error}; choose another folder, or restore a backup into it"
+    return None
 
 
 class Server(uvicorn.Server):
@@ -76,5 +99,7 @@ def serve(app: Any, settings: Settings) -> None:
         access_log=False,
         timeout_graceful_shutdown=SECONDS_FOR_REQUESTS,
     )
+    config.load()
+    config.lifespan_class = _Lifespan
     with contextlib.suppress(KeyboardInterrupt):
         Server(config).run()

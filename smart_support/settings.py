@@ -1,18 +1,25 @@
 """Settings from the environment or `.env`, prefix `SMART_SUPPORT_`. Errors name the variable and the fix."""
 
+import difflib
 import ipaddress
+import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
+from dotenv import dotenv_values
 from pydantic import Field, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from smart_support.errors import ConfigError
 
 ROOT = Path(__file__).parent.parent
 TEMPLATES = ROOT / "data" / "templates"
 PREFIX = "SMART_SUPPORT_"
+# Read by the commands, not by the app.
+OTHERS = {"KEY"}
 # What a call of a tool is said to save people, in minutes; `*` for tools not named.
 MINUTES_SAVED = {"*": 3.0}
 _ADDRESS = r"https?://[^\s/@]+(/\S*)?"
@@ -69,6 +76,17 @@ class Settings(BaseSettings):
             super().__init__(**values)
         except ValidationError as error:
             raise ConfigError("\n".join(_explain(item) for item in error.errors())) from None
+        except SettingsError as error:
+            named = re.search(r'field "(\w+)"', str(error))
+            variable = PREFIX + (named[1].upper() if named else "...")
+            raise ConfigError(f"{variable}: is no JSON; see docs/settings.md for how it is written") from None
+
+    @field_validator("data_dir", mode="before")
+    @classmethod
+    def _some_folder(cls, value: Any) -> Any:
+        if value == "":
+            raise ValueError("is empty; name a folder, or leave the variable out")
+        return value
 
     @field_validator("rate_limit")
     @classmethod
@@ -85,14 +103,14 @@ class Settings(BaseSettings):
     @field_validator("escalation_webhook_url")
     @classmethod
     def _webhook(cls, value: str) -> str:
-        if value and not re.fullmatch(_ADDRESS, value):
+        if value and not _is_address(value):
             raise ValueError(f"{value!r} is not an address like https://example.com/hook")
         return value
 
     @field_validator("fallback_base_url")
     @classmethod
     def _base_url(cls, value: str) -> str:
-        if value and not re.fullmatch(_ADDRESS, value):
+        if value and not _is_address(value):
             raise ValueError(f"{value!r} is not an address like http://127.0.0.1:8080/v1")
         return value
 
@@ -171,6 +189,24 @@ class Settings(BaseSettings):
         """`RATE_LIMIT` as (messages, seconds)."""
         count, seconds = self.rate_limit.removesuffix("s").split("/")
         return int(count), int(seconds)
+
+
+def unknown_variables() -> Iterator[tuple[str, str | None]]:
+    """Variables with our prefix that mean nothing, each with the one that may have been meant."""
+    known = {name.upper() for name in Settings.model_fields} | OTHERS
+    for variable in sorted({*os.environ, *dotenv_values(".env")}):
+        name = variable.upper().removeprefix(PREFIX)
+        if variable.upper().startswith(PREFIX) and name not in known:
+            meant = difflib.get_close_matches(name, known, 1)
+            yield variable, PREFIX + meant[0] if meant else None
+
+
+def _is_address(text: str) -> bool:
+    """Whether it is an http address that has a host, and a port that can be one."""
+    try:
+        return bool(re.fullmatch(_ADDRESS, text)) and urlsplit(text).port != 0
+    except ValueError:
+        return False
 
 
 def _is_loopback(host: str) -> bool:

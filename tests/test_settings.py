@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from smart_support import Settings
 from smart_support.auth import Accounts
 from smart_support.errors import ConfigError
+from smart_support.settings import unknown_variables
 from tests.harness import ROOT, AppProcess, free_port
 
 
@@ -40,6 +42,13 @@ from tests.harness import ROOT, AppProcess, free_port
         ({"approval_ttl_seconds": 0}, ["SMART_SUPPORT_APPROVAL_TTL_SECONDS"]),
         ({"session_ttl_seconds": -1}, ["SMART_SUPPORT_SESSION_TTL_SECONDS"]),
         ({"log_level": "loud"}, ["SMART_SUPPORT_LOG_LEVEL"]),
+        ({"data_dir": ""}, ["SMART_SUPPORT_DATA_DIR", "name a folder"]),
+        (
+            {"escalation_webhook_url": "http://[::1/hook"},
+            ["SMART_SUPPORT_ESCALATION_WEBHOOK_URL", "https://"],
+        ),
+        ({"escalation_webhook_url": "http://a:99999/"}, ["SMART_SUPPORT_ESCALATION_WEBHOOK_URL", "https://"]),
+        ({"shutdown_seconds": -1}, ["SMART_SUPPORT_SHUTDOWN_SECONDS"]),
         ({"database_url": "postgres://x"}, ["SMART_SUPPORT_DATABASE_URL"]),
     ],
 )
@@ -80,6 +89,63 @@ def test_a_wrong_users_file_says_what_it_should_be(tmp_path: Path, text: str, wo
     path.write_text(text)
     with pytest.raises(ConfigError, match=word):
         Accounts(path, "")
+
+
+def test_json_that_is_none_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SMART_SUPPORT_MCP_SERVERS", "{not json")
+    with pytest.raises(ConfigError, match="SMART_SUPPORT_MCP_SERVERS: is no JSON"):
+        Settings()
+
+
+def test_a_variable_that_means_nothing_is_told_with_the_one_that_was_meant(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SMART_SUPPORT_MODLE", "demo")
+    monkeypatch.setenv("SMART_SUPPORT_KEY", "of-the-commands")
+    (tmp_path / ".env").write_text("SMART_SUPPORT_DATADIR=x\nSMART_SUPPORT_XYZZY=1\nSMART_SUPPORT_PORT=1\n")
+    assert dict(unknown_variables()) == {
+        "SMART_SUPPORT_DATADIR": "SMART_SUPPORT_DATA_DIR",
+        "SMART_SUPPORT_MODLE": "SMART_SUPPORT_MODEL",
+        "SMART_SUPPORT_XYZZY": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "words"),
+    [
+        (
+            "state.sqlite",
+            b"no database " * 100,
+            ["SMART_SUPPORT_DATA_DIR", "not a database", "restore a backup"],
+        ),
+        ("shop.sqlite", b"no database " * 100, ["SMART_SUPPORT_DATA_DIR", "not a database"]),
+        ("events.duckdb", b"no database " * 1000, ["SMART_SUPPORT_DATA_DIR", "events.duckdb"]),
+        ("secret.key", b"no key", ["secret.key", "put back the one"]),
+    ],
+)
+def test_a_broken_file_of_the_data_folder_is_named_without_a_trace(
+    data_dir: Path, file: str, content: bytes, words: list[str]
+) -> None:
+    data_dir.mkdir()
+    (data_dir / file).write_bytes(content)
+    with pytest.raises(RuntimeError, match="the app ended with") as ended:
+        AppProcess(data_dir).start()
+    assert "Traceback" not in str(ended.value)
+    for word in ("can't start", *words):
+        assert word in str(ended.value)
+
+
+def test_a_port_in_use_and_a_misspelt_variable_are_told_at_the_start(data_dir: Path) -> None:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        app = AppProcess(data_dir, PORT=listening.getsockname()[1], SHUTDOWN_SECOND=3)
+        with pytest.raises(RuntimeError, match="SMART_SUPPORT_PORT=") as ended:
+            app.start()
+    assert "another SMART_SUPPORT_PORT" in str(ended.value)
+    assert '"meant": "SMART_SUPPORT_SHUTDOWN_SECONDS"' in str(ended.value)
+    assert "Traceback" not in str(ended.value)
 
 
 def _start(**variables: str) -> subprocess.CompletedProcess[str]:

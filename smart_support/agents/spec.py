@@ -104,6 +104,11 @@ def load_team(path: Path) -> Team:
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
         raise ConfigError(f"{path}: is not YAML: {error}") from None
     try:
+        if not isinstance(content, dict):
+            raise ConfigError(
+                f"{path}: is empty or no mapping; it begins with company, fallback and agents, as "
+                "docs/agents.md shows; check SMART_SUPPORT_AGENTS_FILE"
+            )
         file = _File.model_validate(content)
     except ValidationError as error:
         problems = [_explain(path, root, item["loc"], item["msg"]) for item in error.errors()]
