@@ -23,8 +23,10 @@ _CODES = {
 
 
 def answer(data: Any, *, meta: dict[str, Any] | None = None, status: int = 200) -> Response:
-    """`{"success": true, "data": ..., "error": null}`, with `meta` where it is given."""
+    """`{"success": true, "data": ..., "error": null}`; a list has `meta`, too."""
     body = {"success": True, "data": data, "error": None}
+    if isinstance(data, list):
+        meta = meta or {"next_cursor": None}
     return _json(body | {"meta": meta} if meta is not None else body, status)
 
 

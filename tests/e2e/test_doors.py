@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from smart_support import Settings, create_app
+from smart_support.api.routes import METHODS
 from smart_support.auth import Role
 from tests import doors
 from tests.harness import Client, LocalApp
@@ -73,7 +74,8 @@ REST = {
     "DELETE /demo-history": Door(ADMIN),
     "GET /erasure": Door(ADMIN),
     "GET /metrics": Door(LEAD),
-    **{f"{method} /{{path:path}}": Door(OPERATOR) for method in ("GET", "POST", "PUT", "PATCH", "DELETE")},
+    "POST /backup": Door(ADMIN),
+    **{f"{method} /{{path:path}}": Door(OPERATOR) for method in METHODS if method != "HEAD"},
 }
 # Of Gradio's own routes, those that the console and `gradio_client` need. All else it brings is shut.
 GRADIO = {

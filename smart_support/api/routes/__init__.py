@@ -15,8 +15,10 @@ from smart_support.api.routes.health import router as health_routes
 from smart_support.api.routes.metrics import router as metrics_routes
 from smart_support.api.routes.openapi import router as openapi_routes
 from smart_support.api.routes.replay import router as replay_routes
+from smart_support.api.shapes import REFUSALS
 
-router = APIRouter(prefix="/api/v1")
+METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY"]
+router = APIRouter(prefix="/api/v1", responses=REFUSALS)
 for resource in (
     *(health_routes, chat_routes, conversations_routes, replay_routes),
     *(approvals_routes, escalations_routes, analytics_routes, agents_routes, openapi_routes),
@@ -25,10 +27,16 @@ for resource in (
     router.include_router(resource)
 
 
-@router.api_route("/{path:path}", methods=["GET", "POST", "PUT", "PATCH", "DELETE"], include_in_schema=False)
+@router.api_route("/{path:path}", methods=METHODS, include_in_schema=False)
 async def nothing_here(request: Request) -> None:
     """What no route above takes: without this the console, which is mounted behind, would answer."""
-    ways = [route.matches(request.scope)[0] for route in router.routes]
-    if Match.PARTIAL in ways:
-        raise HTTPException(405, f"{request.method} is not for this route; see /api/v1/openapi.json")
+    there = [method for method in METHODS if _is_there(request, method)]
+    if there:
+        told = f"{request.method} is not for this route; see /api/v1/openapi.json"
+        raise HTTPException(405, told, {"Allow": ", ".join(there)})
     raise HTTPException(404, "there is no such route")
+
+
+def _is_there(request: Request, method: str) -> bool:
+    scope = {**request.scope, "method": method}
+    return any(route.matches(scope)[0] is Match.FULL for route in router.routes[:-1])

@@ -5,6 +5,7 @@ from typing import Any
 from fastapi import APIRouter, Depends
 from fastapi.responses import Response
 
+from smart_support.api import shapes
 from smart_support.api.dependencies import services, user
 from smart_support.api.envelope import answer
 from smart_support.auth import ANYONE, User
@@ -15,13 +16,13 @@ router = APIRouter(tags=["agents"])
 POLICY = {Access.READ: "run", Access.WRITE: "ask"}
 
 
-@router.get("/me")
+@router.get("/me", response_model=shapes.Answer[shapes.Me])
 async def me(user: User = Depends(user)) -> Response:
     """Who is asking, and their role; `login` tells whether they can log out."""
     return answer({"name": user.name, "role": user.role.name.lower(), "login": user is not ANYONE})
 
 
-@router.get("/agents")
+@router.get("/agents", response_model=shapes.Page[shapes.Agent])
 async def list_agents(services: Any = Depends(services)) -> Response:
     """The agents, as agents.yaml has them; `fallback` takes what fits no other."""
     team = services.team
@@ -41,7 +42,7 @@ async def list_agents(services: Any = Depends(services)) -> Response:
     )
 
 
-@router.get("/tools")
+@router.get("/tools", response_model=shapes.Page[shapes.Tool])
 async def list_tools(services: Any = Depends(services)) -> Response:
     """Every tool with its access, what the gate does with a call, and who may call it."""
     agents = services.team.agents

@@ -13,15 +13,29 @@ from smart_support.analytics.filters import Filters
 from smart_support.analytics.span import span
 from smart_support.analytics.sql_box import MAX_SQL_CHARS
 from smart_support.analytics.statements import FIGURES, definition
+from smart_support.api import shapes
 from smart_support.api.dependencies import admin, lead, services
 from smart_support.api.envelope import answer
 
 router = APIRouter(prefix="/analytics", tags=["analytics"], dependencies=[Depends(lead)])
 CHUNK_BYTES = 256 * 1024
 MEDIA_TYPES = {"csv": "text/csv; charset=utf-8", "parquet": "application/vnd.apache.parquet"}
-RANGE = Query(None, alias="range", max_length=64, description="24h, 7d (default), 30d, 90d or all")
-SINCE = Query(None, max_length=64, description="instead of a range: RFC 3339")
-UNTIL = Query(None, max_length=64, description="instead of a range: up to, not including; RFC 3339")
+RANGE = Query(
+    None,
+    alias="range",
+    max_length=64,
+    description="24h, 7d (default), 30d, 90d or all",
+    json_schema_extra={"enum": ["24h", "7d", "30d", "90d", "all", None]},
+)
+SINCE = Query(
+    None, max_length=64, description="instead of a range: RFC 3339", json_schema_extra=shapes.MOMENT
+)
+UNTIL = Query(
+    None,
+    max_length=64,
+    description="instead of a range: up to, not including; RFC 3339",
+    json_schema_extra=shapes.MOMENT,
+)
 
 
 def _filters(
@@ -34,7 +48,7 @@ def _filters(
     return Filters(agent, tool, channel)
 
 
-@router.get("")
+@router.get("", response_model=shapes.Answer[shapes.Figures])
 async def analytics(
     range_: str | None = RANGE,
     since: str | None = SINCE,
@@ -48,13 +62,16 @@ async def analytics(
     return answer(found)
 
 
-@router.get("/definitions")
+@router.get("/definitions", response_model=shapes.Answer[dict[str, str]])
 async def definitions() -> Response:
     """What each figure counts, in words."""
     return answer({figure: definition(figure) for figure in FIGURES})
 
 
-@router.get("/export", response_class=StreamingResponse)
+@router.get(
+    "/export",
+    responses=shapes.file_of("text/csv", "application/vnd.apache.parquet"),
+)
 async def export(
     format_: Literal["csv", "parquet"] = Query("csv", alias="format"),
     range_: str | None = RANGE,
@@ -74,10 +91,10 @@ async def export(
 class Question(BaseModel):
     """One SELECT over the table `events`."""
 
-    sql: str = Field(max_length=MAX_SQL_CHARS)
+    sql: str = Field(max_length=MAX_SQL_CHARS, json_schema_extra=shapes.text(MAX_SQL_CHARS))
 
 
-@router.post("/sql", dependencies=[Depends(admin)])
+@router.post("/sql", dependencies=[Depends(admin)], response_model=shapes.Answer[shapes.Rows])
 async def sql(question: Question, services: Any = Depends(services)) -> Response:
     """An admin's own question to the event log: read-only, without files or network, at most 5 seconds."""
     return answer(asdict(await services.sql_box.ask(question.sql)))

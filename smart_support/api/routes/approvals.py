@@ -6,6 +6,7 @@ from fastapi import APIRouter, Depends, Query
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
+from smart_support.api import shapes
 from smart_support.api.dependencies import lead, services
 from smart_support.api.envelope import answer
 from smart_support.approvals.search import Wanted
@@ -36,7 +37,7 @@ class BatchRequest(BaseModel):
 class NoteRequest(BaseModel):
     """A note for whoever looks at the approval next."""
 
-    text: str = Field(description="1 to 2,000 characters")
+    text: str = Field(description="1 to 2,000 characters", json_schema_extra=shapes.text(2000))
 
 
 class Filters(BaseModel):
@@ -53,14 +54,14 @@ class Filters(BaseModel):
     cursor: str | None = Field(None, max_length=80)
 
 
-@router.get("")
+@router.get("", response_model=shapes.Page[shapes.Approval])
 async def list_approvals(filters: Annotated[Filters, Query()], services: Any = Depends(services)) -> Response:
     """Approvals: the newest first, the oldest first, or the riskiest and of those the oldest first."""
     found, cursor = await services.approvals.find(Wanted(**filters.model_dump()))
     return answer([approval.wire() for approval in found], meta={"next_cursor": cursor})
 
 
-@router.post("/batch")
+@router.post("/batch", response_model=shapes.Page[shapes.DecidedOne])
 async def decide_several(
     body: BatchRequest, user: User = Depends(lead), services: Any = Depends(services)
 ) -> Response:
@@ -77,19 +78,19 @@ async def decide_several(
     return answer(outcomes)
 
 
-@router.get("/{approval_id}")
+@router.get("/{approval_id}", response_model=shapes.Answer[shapes.Approval])
 async def get_approval(approval_id: str, services: Any = Depends(services)) -> Response:
     """One approval."""
     return answer((await services.approvals.get(approval_id)).wire())
 
 
-@router.get("/{approval_id}/history")
+@router.get("/{approval_id}/history", response_model=shapes.Page[shapes.Happened])
 async def get_history(approval_id: str, services: Any = Depends(services)) -> Response:
     """All that happened to one approval: asked, claimed, noted, decided, executed; the oldest first."""
     return answer(await services.approvals.history(approval_id))
 
 
-@router.post("/{approval_id}/decision")
+@router.post("/{approval_id}/decision", response_model=shapes.Answer[shapes.Approval])
 async def decide(
     approval_id: str, body: DecisionRequest, user: User = Depends(lead), services: Any = Depends(services)
 ) -> Response:
@@ -103,13 +104,13 @@ async def decide(
     return answer(decided.wire())
 
 
-@router.post("/{approval_id}/claim")
+@router.post("/{approval_id}/claim", response_model=shapes.Answer[shapes.Approval])
 async def claim(approval_id: str, user: User = Depends(lead), services: Any = Depends(services)) -> Response:
     """Say that one is at work on it; the claim lapses after five minutes."""
     return answer((await services.desk.claim(approval_id, by=user.name, via="rest")).wire())
 
 
-@router.delete("/{approval_id}/claim")
+@router.delete("/{approval_id}/claim", response_model=shapes.Answer[shapes.Approval])
 async def release(
     approval_id: str, user: User = Depends(lead), services: Any = Depends(services)
 ) -> Response:
@@ -117,7 +118,7 @@ async def release(
     return answer((await services.desk.release(approval_id, by=user.name, via="rest")).wire())
 
 
-@router.post("/{approval_id}/notes")
+@router.post("/{approval_id}/notes", response_model=shapes.Answer[shapes.Approval])
 async def note(
     approval_id: str, body: NoteRequest, user: User = Depends(lead), services: Any = Depends(services)
 ) -> Response:

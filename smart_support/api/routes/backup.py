@@ -6,6 +6,7 @@ from typing import Any
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
+from smart_support.api import shapes
 from smart_support.api.dependencies import admin, services
 from smart_support.api.envelope import answer
 from smart_support.auth import User
@@ -16,7 +17,7 @@ log = get_logger()
 router = APIRouter(tags=["operations"])
 
 
-@router.post("/backup", status_code=201)
+@router.post("/backup", status_code=201, response_model=shapes.Answer[shapes.Backup])
 async def backup(
     request: Request, user: User = Depends(admin), services: Any = Depends(services)
 ) -> Response:

@@ -9,6 +9,7 @@ from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel, Field
 
 from smart_support import clock
+from smart_support.api import shapes
 from smart_support.api.dependencies import services, user
 from smart_support.api.envelope import answer, failure
 from smart_support.auth import User
@@ -23,11 +24,19 @@ router = APIRouter(tags=["chat"])
 class ChatRequest(BaseModel):
     """What a customer says."""
 
-    message: str = Field(description="1 to 10,000 characters, not only white space")
-    thread_id: str | None = Field(None, description="the conversation; a new one is made if it is left out")
+    message: str = Field(
+        description="1 to 10,000 characters, not only white space", json_schema_extra=shapes.text(10_000)
+    )
+    thread_id: str | None = Field(
+        None,
+        description="the conversation; a new one is made if it is left out",
+        json_schema_extra=shapes.THREAD_ID,
+    )
 
 
-@router.post("/chat")
+@router.post(
+    "/chat", response_model=shapes.Answer[shapes.Reply], responses=shapes.file_of("text/event-stream")
+)
 async def chat(
     body: ChatRequest,
     accept: str = Header(""),

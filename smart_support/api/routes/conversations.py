@@ -6,6 +6,7 @@ from fastapi import APIRouter, Depends, Query
 from fastapi.responses import Response
 
 from smart_support.analytics.filters import About
+from smart_support.api import shapes
 from smart_support.api.dependencies import services, user
 from smart_support.api.envelope import answer
 from smart_support.auth import Role, User
@@ -13,14 +14,18 @@ from smart_support.auth import Role, User
 router = APIRouter(tags=["conversations"])
 
 
-@router.get("/conversations")
+@router.get("/conversations", response_model=shapes.Page[shapes.Conversation])
 async def list_conversations(
     status: Literal["active", "waiting", "ended"] | None = None,
     agent: str | None = Query(None, max_length=128, description="only those this agent took part in"),
     outcome: Literal["resolved", "resolved_with_approval", "escalated", "abandoned"] | None = None,
     q: str | None = Query(None, max_length=200, description="text in a message, thread id or customer id"),
-    since: str | None = Query(None, max_length=64, description="started at or after: RFC 3339"),
-    until: str | None = Query(None, max_length=64, description="started before: RFC 3339"),
+    since: str | None = Query(
+        None, max_length=64, description="started at or after: RFC 3339", json_schema_extra=shapes.MOMENT
+    ),
+    until: str | None = Query(
+        None, max_length=64, description="started before: RFC 3339", json_schema_extra=shapes.MOMENT
+    ),
     tool: str | None = Query(None, max_length=128, description="only those in which it was called"),
     error_class: Literal["transient", "validation", "auth", "unknown"] | None = Query(
         None, description="only those in which a tool, or that tool, failed so"

@@ -8,6 +8,7 @@ import orjson
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 
+from smart_support.api import shapes
 from smart_support.api.dependencies import services
 from smart_support.log import get_logger
 
@@ -16,7 +17,7 @@ router = APIRouter(tags=["health"])
 SECONDS_TO_ANSWER = 5.0
 
 
-@router.get("/health")
+@router.get("/health", response_model=shapes.Health, responses={503: {"model": shapes.Health}})
 async def health(
     request: Request,
     ready: bool = Query(False, description="also ask whether new conversations should be sent here"),

@@ -3,15 +3,16 @@
 from typing import Any
 
 from fastapi import APIRouter, Depends
-from fastapi.responses import PlainTextResponse, Response
+from fastapi.responses import Response
 
+from smart_support.api import shapes
 from smart_support.api.dependencies import lead, services
 from smart_support.conversation.meters import CONTENT_TYPE_LATEST
 
 router = APIRouter(tags=["health"], dependencies=[Depends(lead)])
 
 
-@router.get("/metrics", response_class=PlainTextResponse)
+@router.get("/metrics", responses=shapes.file_of("text/plain"))
 async def metrics(services: Any = Depends(services)) -> Response:
     """Turns, tokens, times, decisions and failures since this process began, and what waits now."""
     text = await services.meters.text(

@@ -10,6 +10,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.datastructures import UploadFile
 
+from smart_support.api import shapes
 from smart_support.api.dependencies import admin, services
 from smart_support.api.envelope import answer
 from smart_support.auth import User
@@ -72,7 +73,12 @@ class Trial(BaseModel):
     args: dict[str, Any] = Field(default_factory=dict)
 
 
-@router.post("/import", status_code=202)
+@router.post(
+    "/import",
+    status_code=202,
+    response_model=shapes.Answer[shapes.ImportJob],
+    openapi_extra={"requestBody": shapes.IMPORT_BODY},
+)
 async def begin(request: Request, user: User = Depends(admin), services: Any = Depends(services)) -> Response:
     """Begin an import of `{"url"}`, `{"spec"}` or `{"mcp"}`, or of a file (multipart or the bare body)."""
     given = await _given(request, services.settings.max_spec_bytes)
@@ -80,33 +86,33 @@ async def begin(request: Request, user: User = Depends(admin), services: Any = D
     return answer(_job(job), status=202)
 
 
-@router.get("/jobs")
+@router.get("/jobs", response_model=shapes.Page[shapes.ImportJob])
 async def list_jobs(services: Any = Depends(services)) -> Response:
     """Imports, the newest first."""
     return answer([_job(job) for job in await services.imports.store.jobs()])
 
 
-@router.get("/jobs/{job_id}")
+@router.get("/jobs/{job_id}", response_model=shapes.Answer[shapes.ImportJob])
 async def get_job(job_id: str, services: Any = Depends(services)) -> Response:
     """An import's status, progress, findings, servers, and which credentials were entered."""
     job = await services.imports.store.job(job_id)
     return answer(_job(job) | await _details(services, job))
 
 
-@router.get("/jobs/{job_id}/operations")
+@router.get("/jobs/{job_id}/operations", response_model=shapes.Page[shapes.ImportOperation])
 async def list_operations(job_id: str, services: Any = Depends(services)) -> Response:
     """Every operation of an import as it stands in the review."""
     return answer([_operation(*pair) for pair in await services.imports.operations(job_id)])
 
 
-@router.patch("/jobs/{job_id}/operations")
+@router.patch("/jobs/{job_id}/operations", response_model=shapes.Answer[shapes.Changed])
 async def change_several(job_id: str, body: BulkChanges, services: Any = Depends(services)) -> Response:
     """Change several operations at once, all or none."""
     await services.imports.change(job_id, body.keys, body.changes.wanted())
     return answer({"changed": len(body.keys)})
 
 
-@router.patch("/jobs/{job_id}/operations/{key:path}")
+@router.patch("/jobs/{job_id}/operations/{key:path}", response_model=shapes.Answer[shapes.ImportOperation])
 async def change_one(job_id: str, key: str, body: Changes, services: Any = Depends(services)) -> Response:
     """Change one operation."""
     done = await services.imports.change(job_id, [key], body.wanted())
@@ -114,33 +120,33 @@ async def change_one(job_id: str, key: str, body: Changes, services: Any = Depen
     return answer(_operation(done[0], operations[done[0].key]))
 
 
-@router.put("/jobs/{job_id}/place")
+@router.put("/jobs/{job_id}/place", response_model=shapes.Answer[shapes.ImportJob])
 async def set_place(job_id: str, body: Place, services: Any = Depends(services)) -> Response:
     """Set where the API's paths begin, and its server's variables."""
     job = await services.imports.configure(job_id, base=body.base_url, variables=body.variables)
     return answer(_job(job) | await _details(services, job))
 
 
-@router.put("/jobs/{job_id}/credentials")
+@router.put("/jobs/{job_id}/credentials", response_model=shapes.Answer[shapes.Credentials])
 async def set_credentials(job_id: str, body: Secret, services: Any = Depends(services)) -> Response:
     """Enter credentials; the answer names the schemes that have some, and shows none."""
     kept = await services.imports.enter_credentials(job_id, body.scheme, body.values)
     return answer({"credentials": kept})
 
 
-@router.post("/jobs/{job_id}/try/{key:path}")
+@router.post("/jobs/{job_id}/try/{key:path}", response_model=shapes.Answer[shapes.Tried])
 async def try_out(job_id: str, key: str, body: Trial, services: Any = Depends(services)) -> Response:
     """Call a read now; what the API gave."""
     return answer({"result": await services.imports.try_out(job_id, key, body.args)})
 
 
-@router.post("/jobs/{job_id}/approve")
+@router.post("/jobs/{job_id}/approve", response_model=shapes.Answer[shapes.ImportJob])
 async def approve(job_id: str, user: User = Depends(admin), services: Any = Depends(services)) -> Response:
     """Make the enabled operations tools, at once."""
     return answer(_job(await services.imports.approve(job_id, by=user.name)))
 
 
-@router.post("/jobs/{job_id}/remove")
+@router.post("/jobs/{job_id}/remove", response_model=shapes.Answer[shapes.ImportJob])
 async def remove(job_id: str, user: User = Depends(admin), services: Any = Depends(services)) -> Response:
     """Take an API's tools out of use."""
     return answer(_job(await services.imports.remove(job_id, by=user.name)))

@@ -8,6 +8,7 @@ from fastapi.responses import PlainTextResponse, Response
 from pydantic import BaseModel, Field
 
 from smart_support.analytics.test_case import as_test
+from smart_support.api import shapes
 from smart_support.api.dependencies import lead, services, user
 from smart_support.api.envelope import answer
 from smart_support.auth import User
@@ -17,7 +18,7 @@ router = APIRouter(tags=["replay"])
 MOST = 5_000  # steps of a conversation that becomes a test
 
 
-@router.get("/replay/{thread_id}")
+@router.get("/replay/{thread_id}", response_model=shapes.Page[shapes.Step])
 async def replay(
     thread_id: str,
     after: int = Query(0, ge=0, lt=2**63, description="`seq` of the last step seen; `next_cursor` is one"),
@@ -32,7 +33,7 @@ async def replay(
     return answer(steps[:limit], meta={"next_cursor": following})
 
 
-@router.get("/replay/{thread_id}/test", response_class=PlainTextResponse)
+@router.get("/replay/{thread_id}/test", responses=shapes.file_of("text/x-python"))
 async def as_test_file(
     thread_id: str, user: User = Depends(user), services: Any = Depends(services)
 ) -> Response:
@@ -53,7 +54,11 @@ class AnotherDecision(BaseModel):
     args: dict[str, Any] | None = None
 
 
-@router.post("/replay/{thread_id}/what-if", dependencies=[Depends(lead)])
+@router.post(
+    "/replay/{thread_id}/what-if",
+    dependencies=[Depends(lead)],
+    response_model=shapes.Page[shapes.Object],
+)
 async def what_if(thread_id: str, other: AnotherDecision, services: Any = Depends(services)) -> Response:
     """How it would have gone: the steps, each `same`, only `then` or only `now`. Nothing real is touched."""
     changed = Changed(other.approval_id, other.decision, other.reason, other.args)
