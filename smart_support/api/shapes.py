@@ -57,41 +57,6 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
 }
 
 
-# Of requests: what is checked further in, with its own codes and words, is said here too.
-MOMENT: Any = {"format": "date-time"}
-THREAD_ID: Any = {"pattern": "^[A-Za-z0-9_.:-]{1,128}$"}
-
-
-IMPORT_BODY: Any = {
-    "required": True,
-    "content": {
-        "application/json": {
-            "schema": {
-                "type": "object",
-                "properties": {
-                    "url": {"type": "string", "format": "uri", "description": "where the description is"},
-                    "spec": {"description": "the description itself, as an object or as text"},
-                    "mcp": {"type": "string", "description": "an MCP server's address or name"},
-                },
-                "minProperties": 1,
-            }
-        },
-        "multipart/form-data": {
-            "schema": {
-                "type": "object",
-                "properties": {"file": {"type": "string", "format": "binary"}},
-                "required": ["file"],
-            }
-        },
-    },
-}
-
-
-def text(most: int) -> Any:
-    """Text that is not only white space."""
-    return {"minLength": 1, "maxLength": most, "pattern": r"\S"}
-
-
 def file_of(*media_types: str) -> dict[int | str, dict[str, Any]]:
     """The description of an answer that is a file or a stream of these types."""
     return {200: {"content": {media_type: {} for media_type in media_types}}}

@@ -13,7 +13,7 @@ from smart_support.analytics.filters import Filters
 from smart_support.analytics.span import span
 from smart_support.analytics.sql_box import MAX_SQL_CHARS
 from smart_support.analytics.statements import FIGURES, definition
-from smart_support.api import shapes
+from smart_support.api import request_shapes, shapes
 from smart_support.api.dependencies import admin, lead, services
 from smart_support.api.envelope import answer
 
@@ -28,13 +28,13 @@ RANGE = Query(
     json_schema_extra={"enum": ["24h", "7d", "30d", "90d", "all", None]},
 )
 SINCE = Query(
-    None, max_length=64, description="instead of a range: RFC 3339", json_schema_extra=shapes.MOMENT
+    None, max_length=64, description="instead of a range: RFC 3339", json_schema_extra=request_shapes.MOMENT
 )
 UNTIL = Query(
     None,
     max_length=64,
     description="instead of a range: up to, not including; RFC 3339",
-    json_schema_extra=shapes.MOMENT,
+    json_schema_extra=request_shapes.MOMENT,
 )
 
 
@@ -91,7 +91,7 @@ async def export(
 class Question(BaseModel):
     """One SELECT over the table `events`."""
 
-    sql: str = Field(max_length=MAX_SQL_CHARS, json_schema_extra=shapes.text(MAX_SQL_CHARS))
+    sql: str = Field(max_length=MAX_SQL_CHARS, json_schema_extra=request_shapes.text(MAX_SQL_CHARS))
 
 
 @router.post("/sql", dependencies=[Depends(admin)], response_model=shapes.Answer[shapes.Rows])

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Query
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
-from smart_support.api import shapes
+from smart_support.api import request_shapes, shapes
 from smart_support.api.dependencies import lead, services
 from smart_support.api.envelope import answer
 from smart_support.approvals.search import Wanted
@@ -37,7 +37,7 @@ class BatchRequest(BaseModel):
 class NoteRequest(BaseModel):
     """A note for whoever looks at the approval next."""
 
-    text: str = Field(description="1 to 2,000 characters", json_schema_extra=shapes.text(2000))
+    text: str = Field(description="1 to 2,000 characters", json_schema_extra=request_shapes.text(2000))
 
 
 class Filters(BaseModel):

@@ -9,7 +9,7 @@ from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel, Field
 
 from smart_support import clock
-from smart_support.api import shapes
+from smart_support.api import request_shapes, shapes
 from smart_support.api.dependencies import services, user
 from smart_support.api.envelope import answer, failure
 from smart_support.auth import User
@@ -25,12 +25,13 @@ class ChatRequest(BaseModel):
     """What a customer says."""
 
     message: str = Field(
-        description="1 to 10,000 characters, not only white space", json_schema_extra=shapes.text(10_000)
+        description="1 to 10,000 characters, not only white space",
+        json_schema_extra=request_shapes.text(10_000),
     )
     thread_id: str | None = Field(
         None,
         description="the conversation; a new one is made if it is left out",
-        json_schema_extra=shapes.THREAD_ID,
+        json_schema_extra=request_shapes.THREAD_ID,
     )
 
 

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Query
 from fastapi.responses import Response
 
 from smart_support.analytics.filters import About
-from smart_support.api import shapes
+from smart_support.api import request_shapes, shapes
 from smart_support.api.dependencies import services, user
 from smart_support.api.envelope import answer
 from smart_support.auth import Role, User
@@ -21,10 +21,13 @@ async def list_conversations(
     outcome: Literal["resolved", "resolved_with_approval", "escalated", "abandoned"] | None = None,
     q: str | None = Query(None, max_length=200, description="text in a message, thread id or customer id"),
     since: str | None = Query(
-        None, max_length=64, description="started at or after: RFC 3339", json_schema_extra=shapes.MOMENT
+        None,
+        max_length=64,
+        description="started at or after: RFC 3339",
+        json_schema_extra=request_shapes.MOMENT,
     ),
     until: str | None = Query(
-        None, max_length=64, description="started before: RFC 3339", json_schema_extra=shapes.MOMENT
+        None, max_length=64, description="started before: RFC 3339", json_schema_extra=request_shapes.MOMENT
     ),
     tool: str | None = Query(None, max_length=128, description="only those in which it was called"),
     error_class: Literal["transient", "validation", "auth", "unknown"] | None = Query(

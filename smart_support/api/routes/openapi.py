@@ -10,7 +10,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.datastructures import UploadFile
 
-from smart_support.api import shapes
+from smart_support.api import request_shapes, shapes
 from smart_support.api.dependencies import admin, services
 from smart_support.api.envelope import answer
 from smart_support.auth import User
@@ -77,7 +77,7 @@ class Trial(BaseModel):
     "/import",
     status_code=202,
     response_model=shapes.Answer[shapes.ImportJob],
-    openapi_extra={"requestBody": shapes.IMPORT_BODY},
+    openapi_extra={"requestBody": request_shapes.IMPORT_BODY},
 )
 async def begin(request: Request, user: User = Depends(admin), services: Any = Depends(services)) -> Response:
     """Begin an import of `{"url"}`, `{"spec"}` or `{"mcp"}`, or of a file (multipart or the bare body)."""
