@@ -1,11 +1,9 @@
-"""What `/api/v1/openapi.json` says of requests where that is checked further in, with its own codes and words."""
+"""What `openapi.json` says of requests where that is checked further in, with its own codes and words."""
 
 from typing import Any
 
 MOMENT: Any = {"format": "date-time"}
 THREAD_ID: Any = {"pattern": "^[A-Za-z0-9_.:-]{1,128}$"}
-
-
 IMPORT_BODY: Any = {
     "required": True,
     "content": {

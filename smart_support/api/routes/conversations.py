@@ -27,7 +27,10 @@ async def list_conversations(
         json_schema_extra=request_shapes.MOMENT,
     ),
     until: str | None = Query(
-        None, max_length=64, description="started before: RFC 3339", json_schema_extra=request_shapes.MOMENT
+        None,
+        max_length=64,
+        description="started before: RFC 3339",
+        json_schema_extra=request_shapes.MOMENT,
     ),
     tool: str | None = Query(None, max_length=128, description="only those in which it was called"),
     error_class: Literal["transient", "validation", "auth", "unknown"] | None = Query(
