@@ -107,6 +107,7 @@ class Services:
         metrics, replay, sql_box: figures, recorded conversations, and an admin's own questions to them.
         team, registry: who the agents are, and the tools there are; tools added before the start stay.
         own_team, own_tools, toolset, demo, chat_models, as_tool: what those are made of; see `rehearsal.py`.
+        wording_model: the one that proposes words for what is imported, where one can.
     """
 
     event_log: EventLog
@@ -142,6 +143,9 @@ class Services:
         self.toolset = _TOOLSETS[settings.template]
         self._graph = graph
         self.chat_models = [] if graph is not None else chat_models(settings, chat_model)
+        # The embedded one knows no words of its own.
+        asked = self.chat_models if chat_model or settings.model != "demo" else []
+        self.wording_model = asked[0].model if asked else None
         self.demo: DemoStore | None = None
         self._saver: AsyncSqliteSaver | None = None
         self.as_tool: Callable[[Tool], Tool] = lambda tool: tool

@@ -326,6 +326,12 @@ class Changed(BaseModel):
     changed: int
 
 
+class Worded(BaseModel):
+    """Which operations a language model worded anew, by their keys."""
+
+    changed: list[str]
+
+
 class Credentials(BaseModel):
     """Which schemes have credentials; never the credentials."""
 

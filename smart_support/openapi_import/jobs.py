@@ -12,21 +12,24 @@ from itertools import count
 from typing import Any
 
 import orjson
+from langchain_core.language_models import BaseChatModel
 
 from smart_support.errors import InvalidRequest, NotFound, SmartSupportError, ToolFailed
 from smart_support.log import get_logger
 from smart_support.net import GuardedClient
 from smart_support.openapi_import.addresses import address, api_name, home, kept_address, same_api
-from smart_support.openapi_import.caller import Api, Caller
+from smart_support.openapi_import.asking import Asking
+from smart_support.openapi_import.caller import Caller
 from smart_support.openapi_import.load import InvalidSpec, load
-from smart_support.openapi_import.mcp_server import TOKEN, McpServers, mcp_document
+from smart_support.openapi_import.mcp_server import McpServers, mcp_document
 from smart_support.openapi_import.operation import Document, Operation
 from smart_support.openapi_import.operation_tool import Run, operation_tool
 from smart_support.openapi_import.parse import parse
 from smart_support.openapi_import.review import Reviewed, changed, proposed
 from smart_support.openapi_import.store import ImportStore, Job
 from smart_support.openapi_import.vault import Vault
-from smart_support.tools.registry import Args, Tool
+from smart_support.openapi_import.wording import proposals
+from smart_support.tools.registry import Tool
 
 log = get_logger()
 DOWNLOAD_SECONDS = 60.0
@@ -68,7 +71,7 @@ class Imports:
         self.store = store
         self.vault = vault
         self._client = client
-        self._caller = Caller(client, vault, timeout_seconds)
+        self._asking = Asking(Caller(client, vault, timeout_seconds), mcp, vault)
         self._timeout = timeout_seconds
         self._mcp = mcp
         self._max_bytes = max_bytes
@@ -242,6 +245,19 @@ class Imports:
         await self.store.change(job_id, result)
         return result
 
+    async def word(self, job_id: str, model: BaseChatModel) -> list[Reviewed]:
+        """Have a language model propose names, descriptions and groups; those operations that it changed."""
+        job = await self.store.job(job_id)
+        self._must_be(job, "review")
+        pairs = [(one, operation) for one, operation in await self.operations(job_id) if operation]
+        worded = await proposals(model, job.title, pairs, await self._others(job.api))
+        # It takes a while, and the reviewer may go on meanwhile: what they touch stays theirs.
+        now = await self.store.operations(job_id)
+        untouched = {one.key for one, _ in pairs if one == now[one.key]}
+        changed = [one for one in worded if one.key in untouched]
+        await self.store.change(job_id, changed)
+        return changed
+
     async def configure(
         self, job_id: str, *, base: str | None = None, variables: dict[str, str] | None = None
     ) -> Job:
@@ -300,7 +316,7 @@ class Imports:
             raise NotFound(f"operation {key[:100]!r}: there is none in this import")
         if reviewed.access != "read":
             raise InvalidRequest(f"{operation.key} is a write: it runs by an approval only, never to try it")
-        ask = await self._asks(job)
+        ask = self._asking.of(job, await self.document(job))
         tool = self._tool(job, operation, reviewed, partial(ask, operation))
         tool.check(args)
         return await ask(operation, tool.exact(args), None)
@@ -339,7 +355,7 @@ class Imports:
         """The tools in use."""
         found = []
         for job in reversed(await self.store.jobs("live", limit=1000)):
-            ask = await self._asks(job)
+            ask = self._asking.of(job, await self.document(job))
             for reviewed, operation in await self.operations(job.job_id):
                 if operation and reviewed.enabled and reviewed.change != "gone":
                     tool = self._tool(job, operation, reviewed, partial(ask, operation))
@@ -348,27 +364,6 @@ class Imports:
 
     def _tool(self, job: Job, operation: Operation, reviewed: Reviewed, ask: Run) -> Tool:
         return operation_tool(operation, reviewed, job.title, ask, timeout_seconds=self._timeout)
-
-    async def _asks(self, job: Job) -> Callable[[Operation, Args, str | None], Awaitable[Any]]:
-        """How an operation of a job is called, with arguments and an idempotency key."""
-        document = await self.document(job)
-        if job.kind == "mcp":
-
-            async def of_mcp(operation: Operation, args: Args, key: str | None) -> Any:
-                token = (await self.vault.of(job.api, document.schemes, job.source)).get(TOKEN)
-                values = dict(token.values) if token else {}
-                name = operation.operation_id
-                return await self._mcp.call(job.source, name, args, token=values.get("token"), key=key)
-
-            return of_mcp
-        at_home = home(job, document)
-
-        async def of_api(operation: Operation, args: Args, key: str | None) -> Any:
-            base = address(job, document, operation)
-            api = Api(job.title, base, document.schemes, job.api, at_home)
-            return await self._caller.call(api, operation, args, key)
-
-        return of_api
 
     async def _check_names(self, job: Job, changes: list[Reviewed]) -> None:
         known = await self.store.operations(job.job_id) | {one.key: one for one in changes}

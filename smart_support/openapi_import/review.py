@@ -13,7 +13,7 @@ from smart_support.openapi_import.classify import classify
 from smart_support.openapi_import.operation import Operation
 
 Change = Literal["new", "same", "changed", "gone"]
-_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
+NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 MAX_DESCRIPTION = 1000
 
@@ -83,7 +83,7 @@ def changed(reviewed: Reviewed, operation: Operation, wanted: Mapping[str, Any])
         InvalidRequest: a name is none, or a write would pass without approval.
     """
     for name in ("agent", "tool_name"):
-        if name in wanted and not _NAME.fullmatch(str(wanted[name])):
+        if name in wanted and not NAME.fullmatch(str(wanted[name])):
             raise InvalidRequest(
                 f"{name}: {str(wanted[name])[:80]!r} is no name; use 1 to 63 of a-z, 0-9, _, a letter first"
             )

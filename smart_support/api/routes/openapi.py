@@ -120,6 +120,15 @@ async def change_one(job_id: str, key: str, body: Changes, services: Any = Depen
     return answer(_operation(done[0], operations[done[0].key]))
 
 
+@router.post("/jobs/{job_id}/words", response_model=shapes.Answer[shapes.Worded])
+async def word(job_id: str, services: Any = Depends(services)) -> Response:
+    """Have the language model propose names, words and groups for what is new; never another access."""
+    model = services.wording_model
+    if model is None:
+        raise InvalidRequest("words: this needs a language model; set SMART_SUPPORT_MODEL=openai:NAME")
+    return answer({"changed": [one.key for one in await services.imports.word(job_id, model)]})
+
+
 @router.put("/jobs/{job_id}/place", response_model=shapes.Answer[shapes.ImportJob])
 async def set_place(job_id: str, body: Place, services: Any = Depends(services)) -> Response:
     """Set where the API's paths begin, and its server's variables."""
@@ -213,6 +222,7 @@ async def _details(services: Any, job: Job) -> dict[str, Any]:
             for name, scheme in document.schemes.items()
         ],
         "credentials": await services.imports.entered(job),
+        "can_be_worded": services.wording_model is not None,
         "findings": [
             {"severity": one.severity, "place": one.place, "message": one.message} for one in findings[:500]
         ],
