@@ -3,6 +3,7 @@
 What a server says of its own tools (their hints among it) is content: it never makes a write a read.
 """
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -11,7 +12,8 @@ from typing import Any
 import httpx
 from langchain_mcp_adapters.sessions import Connection, create_session
 from mcp import ClientSession
-from mcp.types import CallToolResult, TextContent
+from mcp.types import CallToolResult, PaginatedRequestParams, TextContent
+from mcp.types import Tool as McpTool
 
 from smart_support.errors import InvalidRequest, SmartSupportError, ToolFailed, ToolRefused, ToolUnavailable
 from smart_support.log import get_logger
@@ -24,6 +26,7 @@ from smart_support.openapi_import.tool_schema import self_contained
 log = get_logger()
 TOKEN = "token"
 MAX_TOOLS = 500
+LIST_SECONDS = 30.0
 
 
 class McpServers:
@@ -46,10 +49,18 @@ class McpServers:
         """What a server offers, as it is kept: its name and its tools.
 
         Raises:
-            ToolUnavailable: it can't be asked.
+            ToolUnavailable: it can't be asked, or does not answer in time.
         """
-        async with self._session(source, None) as (session, title, version):
-            tools = (await session.list_tools()).tools[:MAX_TOOLS]
+        try:
+            async with (
+                asyncio.timeout(LIST_SECONDS),
+                self._session(source, None) as (session, title, version),
+            ):
+                tools = await _all_tools(session)
+        except TimeoutError:
+            raise ToolUnavailable(
+                f"The MCP server {source[:100]} did not answer within {LIST_SECONDS:g} s."
+            ) from None
         kept = [
             {"name": tool.name, "description": tool.description or "", "schema": tool.inputSchema}
             for tool in tools
@@ -118,6 +129,19 @@ class McpServers:
         return httpx.AsyncClient(
             headers=headers, timeout=timeout, auth=auth, transport=guarded_transport(self._allowed)
         )
+
+
+async def _all_tools(session: ClientSession) -> list[McpTool]:
+    """The tools, page by page, up to `MAX_TOOLS`."""
+    tools: list[McpTool] = []
+    cursor: str | None = None
+    while len(tools) < MAX_TOOLS:
+        page = await session.list_tools(params=PaginatedRequestParams(cursor=cursor))
+        tools += page.tools
+        cursor = page.nextCursor
+        if not cursor:
+            break
+    return tools[:MAX_TOOLS]
 
 
 def mcp_document(loaded: Mapping[str, Any]) -> Document:
