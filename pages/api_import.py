@@ -10,15 +10,17 @@ _SHELL = """
   <div class="ss-api-side">
     <form class="ss-card ss-api-form">
       <h2>Import an API</h2>
-      <p class="ss-muted">Paste the address of its OpenAPI document, or give the document itself. Nothing
-        becomes a tool before you have approved it.</p>
+      <p class="ss-muted">Paste the address of its OpenAPI document, drop the file here, or give its text.
+        Nothing becomes a tool before you have approved it.</p>
       <label for="ss-api-url">Address</label>
       <input id="ss-api-url" type="url" placeholder="https://api.example.com/openapi.json" autocomplete="off">
-      <details><summary>Or a file, or text</summary>
+      <details><summary>Or a file, text, or an MCP server</summary>
         <label for="ss-api-file">File (JSON or YAML)</label><input id="ss-api-file" type="file"
           accept=".json,.yaml,.yml,application/json">
         <label for="ss-api-text">Text</label>
         <textarea id="ss-api-text" rows="5" spellcheck="false"></textarea>
+        <label for="ss-api-mcp">MCP server</label>
+        <input id="ss-api-mcp" placeholder="https://example.com/mcp, or its declared name" autocomplete="off">
       </details>
       <div class="ss-actions"><button class="ss-button ss-button--accent">Import</button></div>
       <p class="ss-problem" role="alert" hidden></p>

@@ -49,21 +49,53 @@ async function show(job) {
     part.review.replaceChildren(node("div", { class: "ss-empty" }, node("strong", {}, "Reading the description"),
       "This goes on in the background; the chat works meanwhile."));
   } else if (job.status === "failed") {
+    const aside = node("button", { type: "button", class: "ss-button", onclick: () => putAside(job) }, "Put aside");
     part.review.replaceChildren(node("div", { class: "ss-empty", role: "alert" },
-      node("strong", {}, "This could not be imported"), job.error));
+      node("strong", {}, "This could not be imported"), job.error, node("div", { class: "ss-actions" }, aside)));
   } else {
     await showReview(part.review, job.job_id);
   }
 }
 
+/** Take an import off the list. */
+export async function putAside(job) {
+  await asked("POST", `/jobs/${job.job_id}/remove`);
+  part.review.dataset.status = "";
+  part.review.replaceChildren(node("div", { class: "ss-empty" }, node("strong", {}, "No API is open"),
+    "Import one, or choose one of those on the side."));
+  await refresh(null);
+}
+
+/** What the form holds, as the server takes it. */
+function given() {
+  const { url, file, text, mcp } = part;
+  if (file.files[0]) {
+    const form = new FormData();
+    form.set("file", file.files[0]);
+    return form;
+  }
+  if (text.value.trim()) return { spec: text.value };
+  return mcp.value.trim() ? { mcp: mcp.value } : { url: url.value };
+}
+
+/** A file dropped anywhere on the form is the one to import. */
+function takeDrops(form, file) {
+  const over = (on) => (event) => { event.preventDefault(); form.classList.toggle("ss-api-drop", on); };
+  form.addEventListener("dragover", over(true));
+  form.addEventListener("dragleave", over(false));
+  form.addEventListener("drop", (event) => {
+    over(false)(event);
+    if (!event.dataTransfer.files.length) return;
+    file.files = event.dataTransfer.files;
+    form.requestSubmit();
+  });
+}
+
 async function begin(event) {
   event.preventDefault();
-  const { url, file, text } = part;
-  const form = new FormData();
-  if (file.files[0]) form.set("file", file.files[0]);
   part.problem.hidden = true;
   try {
-    const body = file.files[0] ? form : text.value.trim() ? { spec: text.value } : { url: url.value };
+    const body = given();
     const job = await asked("POST", "/import", body);
     part.form.reset();
     await refresh(job.job_id);
@@ -77,10 +109,12 @@ register("api", (element) => {
   Object.assign(part, {
     form: element.querySelector("form"), url: element.querySelector("#ss-api-url"),
     file: element.querySelector("#ss-api-file"), text: element.querySelector("#ss-api-text"),
+    mcp: element.querySelector("#ss-api-mcp"),
     problem: element.querySelector(".ss-problem"), jobs: element.querySelector(".ss-api-jobs"),
     review: element.querySelector(".ss-api-review"),
   });
   part.form.addEventListener("submit", begin);
+  takeDrops(part.form, part.file);
   onTab("API", () => refresh());
   on("me", (me) => { if (me.role !== "admin") part.form.hidden = true; });
 });

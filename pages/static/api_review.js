@@ -3,7 +3,7 @@
 
 import { tell } from "./shell.js";
 import { node, words } from "./text.js";
-import { asked, chip, refresh } from "./api_import.js";
+import { asked, chip, putAside, refresh } from "./api_import.js";
 import { showOperation } from "./api_operation.js";
 
 const FIELDS = {
@@ -12,12 +12,14 @@ const FIELDS = {
   oauth2: [["client_id", "Client id"], ["client_secret", "Client secret"]],
 };
 const CHANGES = { new: ["new", "accent"], changed: ["changed", "amber"], gone: ["gone", "red"] };
+const MANY = 60;
 export const RISKS = { high: ["high risk", "red"], medium: ["medium risk", "amber"], low: ["low risk", ""] };
 
 /** Fill `place` with the review of a job. */
 export async function showReview(place, jobId) {
   const [job, operations] = await Promise.all([asked("GET", `/jobs/${jobId}`), asked("GET", `/jobs/${jobId}/operations`)]);
-  const review = { place, job, operations, selected: new Set(), open: job.status === "review" };
+  const again = operations.some((one) => one.change !== "new");
+  const review = { place, job, operations, again, selected: new Set(), open: job.status === "review" };
   review.list = node("div", { class: "ss-api-groups" });
   review.counts = node("p", { class: "ss-muted", role: "status" });
   review.filters = makeFilters(review);
@@ -30,21 +32,40 @@ export async function showReview(place, jobId) {
 
 function makeHead(review) {
   const { job } = review;
-  const act = job.status === "review" ? node("button", { type: "button", class: "ss-button ss-button--green",
-    onclick: () => confirmApprove(review, act) }, "Approve…")
-    : job.status === "live" ? node("button", { type: "button", class: "ss-button ss-button--red",
-      onclick: () => confirmRemove(review, act) }, "Take out of use…") : null;
-  review.approve = act;
+  const button = (color, label, onclick) => node("button", { type: "button", class: `ss-button${color}`, onclick }, label);
+  const acts = job.status === "live" ? [button(" ss-button--red", "Take out of use…", () => confirmRemove(review, acts[0]))] : [];
+  if (job.status === "review") {
+    if (job.can_be_worded) acts.push(button("", "Propose better words", (event) => word(review, event.target)));
+    acts.push(button("", "Put aside", () => attempt(review, () => putAside(job))));
+    const approve = button(" ss-button--green", "Approve…", () => confirmApprove(review, approve));
+    approve.disabled = review.operations.length === 0;
+    acts.push(approve);
+  }
   review.confirm = node("div", {});
   return node("header", { class: "ss-card ss-api-head" },
     node("div", {}, node("h2", {}, job.title), node("p", { class: "ss-muted" },
-      `${job.format} · version ${job.version || "not given"}`), review.counts), act, review.confirm);
+      `${job.format} · version ${job.version || "not given"}`), review.counts),
+    node("div", { class: "ss-actions" }, acts), review.confirm);
+}
+
+/** The configured language model proposes names, descriptions and groups; never another access. */
+async function word(review, button) {
+  button.disabled = true;
+  button.textContent = "The model is thinking…";
+  await attempt(review, async () => {
+    const { changed } = await asked("POST", `/jobs/${review.job.job_id}/words`, {});
+    await readAgain(review);
+    button.textContent = `${changed.length} worded anew`;
+  });
+  if (!review.problem.hidden) button.textContent = "Propose better words";
+  draw(review);
 }
 
 function makeFindings(job) {
   if (job.findings.length === 0) return null;
   const grave = job.findings.filter((one) => one.severity === "error").length;
-  return node("details", { class: "ss-card ss-api-findings" },
+  const open = job.findings[0].place === "/servers" || grave > 0;
+  return node("details", { class: "ss-card ss-api-findings", open },
     node("summary", {}, `${job.findings.length} findings${grave ? `, ${grave} of them errors` : ""}`),
     node("ul", {}, job.findings.map((one) => node("li", {}, chip(one.severity, one.severity === "error" ? "red" : ""),
       " ", one.message, " ", node("code", {}, one.place)))));
@@ -52,16 +73,18 @@ function makeFindings(job) {
 
 function makePlace(review) {
   const { job } = review;
-  const input = node("input", { id: "ss-api-base", value: job.base_url ?? "", maxlength: "2000",
+  if (job.kind === "mcp") return null;
+  const servers = node("datalist", { id: "ss-api-servers" }, job.servers.map((server) => node("option", { value: server.url })));
+  const input = node("input", { id: "ss-api-base", value: job.base_url ?? "", maxlength: "2000", list: "ss-api-servers",
     placeholder: job.servers[0]?.url ?? "https://api.example.com" });
   const variables = Object.entries(job.servers[0]?.variables ?? {}).map(([name, known]) => [name, node("input",
     { value: job.variables[name] ?? "", placeholder: known.default ?? "", "aria-label": `Variable ${name}` })]);
   const save = node("button", { type: "button", class: "ss-button", onclick: () => attempt(review, async () => {
     const given = variables.filter(([, field]) => field.value.trim()).map(([name, field]) => [name, field.value.trim()]);
     await asked("PUT", `/jobs/${job.job_id}/place`, { base_url: input.value.trim(), variables: Object.fromEntries(given) });
-    save.textContent = "Saved";
+    await showReview(review.place, job.job_id);
   }) }, "Save");
-  return node("div", { class: "ss-card ss-api-row" }, node("label", { for: "ss-api-base" }, "Base URL"), input,
+  return node("div", { class: "ss-card ss-api-row" }, node("label", { for: "ss-api-base" }, "Base URL"), input, servers,
     variables.map(([name, field]) => [node("label", {}, name), field]), save);
 }
 
@@ -108,15 +131,27 @@ function matches(review, one) {
 export function draw(review) {
   const shown = review.operations.filter((one) => matches(review, one));
   const groups = Map.groupBy(shown, (one) => one.agent);
-  review.list.replaceChildren(...[...groups].sort().map(([agent, found]) => node("section", { class: "ss-card" },
-    node("h3", {}, words(agent), " ", chip(`${found.filter((one) => one.enabled).length} of ${found.length} on`)),
-    node("ul", {}, found.map((one) => { one.row ??= node("li", {}); drawRow(review, one); return one.row; })))));
-  if (shown.length === 0) review.list.replaceChildren(node("div", { class: "ss-empty" }, "No operation fits these filters."));
+  review.list.replaceChildren(...[...groups].sort().map((group) => makeGroup(review, ...group)));
+  if (shown.length === 0) review.list.replaceChildren(node("div", { class: "ss-empty" },
+    review.operations.length ? "No operation fits these filters." : "Nothing in this description can be called; the findings say why."));
   const on = review.operations.filter((one) => one.enabled && one.change !== "gone");
   review.counts.textContent = `${review.operations.length} operations, ${on.length} on: `
     + `${on.filter((one) => !one.needs_approval).length} run, ${on.filter((one) => one.needs_approval).length} ask first. `
     + `About ${on.reduce((sum, one) => sum + one.tokens, 0).toLocaleString()} tokens in all.`;
   drawBulk(review, shown);
+}
+
+/** One agent's operations; of a large import only what was opened or searched for is unfolded. */
+function makeGroup(review, agent, found) {
+  review.folded ??= new Map();
+  const open = review.folded.get(agent) ?? (review.operations.length <= MANY || new FormData(review.filters).get("q") !== "");
+  const on = found.filter((one) => one.enabled && one.change !== "gone");
+  const group = node("details", { class: "ss-card", open },
+    node("summary", {}, node("h3", {}, words(agent)), chip(`${on.length} of ${found.length} on`),
+      node("span", { class: "ss-muted" }, `about ${on.reduce((sum, one) => sum + one.tokens, 0).toLocaleString()} tokens`)),
+    node("ul", {}, found.map((one) => { one.row ??= node("li", {}); drawRow(review, one); return one.row; })));
+  group.querySelector("summary").addEventListener("click", () => review.folded.set(agent, !group.open));
+  return group;
 }
 
 export function drawRow(review, one) {
@@ -130,13 +165,16 @@ export function drawRow(review, one) {
   const [risk, color] = RISKS[one.risk] ?? [one.risk, ""];
   const open = node("button", { type: "button", class: "ss-link", "aria-expanded": String(Boolean(one.details)),
     onclick: () => { one.details = one.details ? null : showOperation(review, one); drawRow(review, one); } }, one.tool_name);
+  const changed = review.again ? CHANGES[one.change] : null;
   one.row.replaceChildren(node("div", { class: "ss-api-line" }, select, on,
-    node("code", {}, one.method ? `${one.method} ${one.path}` : "no longer there"), open, node("span", { class: "ss-gap" }),
+    node("div", { class: "ss-api-named" }, open, node("span", { class: "ss-muted" }, one.description),
+      node("code", {}, one.method ? `${one.method} ${one.path}` : "no longer there")),
+    node("div", { class: "ss-api-chips" },
     one.access === "read" ? chip("read", "teal") : chip("write", "amber"),
     one.read_proposed && one.access === "write" ? chip("looks like a read", "accent") : null,
     one.risk === "high" ? chip(risk, color) : null, one.needs_approval ? chip("asks") : null,
-    CHANGES[one.change] ? chip(...CHANGES[one.change]) : null,
-    node("span", { class: "ss-muted" }, `${one.tokens} tokens`)), one.details ?? "");
+    changed ? chip(...changed) : null,
+    node("span", { class: "ss-muted" }, `${one.tokens} tokens`))), one.details ?? "");
 }
 
 function drawBulk(review, shown) {
@@ -153,17 +191,21 @@ function drawBulk(review, shown) {
     } }, `Select all ${shown.length} shown`),
     node("span", { class: "ss-muted" }, `${keys.length} selected`),
     act("On", () => ({ enabled: true })), act("Off", () => ({ enabled: false })),
-    act("Always ask", () => ({ needs_approval: true })), agent, act("Move", () => ({ agent: agent.value.trim() })));
+    act("Always ask", () => ({ needs_approval: true })), act("They only read", () => ({ access: "read" })), agent, act("Move", () => ({ agent: agent.value.trim() })));
 }
 
 /** Change operations at the server, then here; what was refused is told and nothing is changed. */
 export async function change(review, operations, wanted) {
   await attempt(review, async () => {
     await asked("PATCH", `/jobs/${review.job.job_id}/operations`, { keys: operations.map((one) => one.key), changes: wanted });
-    const fresh = new Map((await asked("GET", `/jobs/${review.job.job_id}/operations`)).map((one) => [one.key, one]));
-    for (const one of review.operations) Object.assign(one, fresh.get(one.key));
+    await readAgain(review);
   });
   draw(review);
+}
+
+async function readAgain(review) {
+  const fresh = new Map((await asked("GET", `/jobs/${review.job.job_id}/operations`)).map((one) => [one.key, one]));
+  for (const one of review.operations) Object.assign(one, fresh.get(one.key));
 }
 
 async function attempt(review, work) {

@@ -344,11 +344,12 @@ class Imports:
         return await self.store.job(job_id)
 
     async def remove(self, job_id: str, *, by: str) -> Job:
-        """Take a live API's tools out of use."""
+        """Take a live API's tools out of use, or put an import aside that nobody wants to review."""
         job = await self.store.job(job_id)
-        self._must_be(job, "live")
+        self._must_be(job, "live", "review", "failed")
         await self.store.remove(job, by)
-        await self._approved()
+        if job.status == "live":
+            await self._approved()
         return await self.store.job(job_id)
 
     async def tools(self) -> list[ImportedTool]:

@@ -99,8 +99,12 @@ class _Reading:
         paths = mapping(self._document.get("paths"))
         if not paths:
             self._findings.tell("warning", "/paths", "the document has no paths, so there is nothing to call")
+        elsewhere = []
         for path, node in paths.items():
             if path.startswith("x-"):
+                continue
+            if _is_of_another_file(node):
+                elsewhere.append(path)
                 continue
             found = self._references.follow(node, pointer("/paths", path))
             if found.fault or not isinstance(found.node, dict):
@@ -112,6 +116,13 @@ class _Reading:
             for method in METHODS:
                 if method in item:
                     yield _Site(method, path, Placed(item, found.place), item[method])
+        if elsewhere:
+            told = f"{len(elsewhere)} of {len(paths)} paths are in other files, which are not fetched"
+            self._findings.tell(
+                "error",
+                pointer("/paths", elsewhere[0]),
+                f"{told}: `{elsewhere[0][:80]}` for one; bundle the files into one document",
+            )
 
     def _operation(self, site: _Site, tool_name: str) -> Operation | None:
         try:
@@ -163,6 +174,11 @@ class _Reading:
         owner = operation if "security" in operation.node else Placed(self._document, "")
         node = owner.node.get("security", [])
         return requirements(node, pointer(owner.place, "security"), self._schemes, findings)
+
+
+def _is_of_another_file(node: Any) -> bool:
+    to = mapping(node).get("$ref")
+    return isinstance(to, str) and not to.startswith("#")
 
 
 def _common(servers: list[tuple[Server, ...]]) -> tuple[Server, ...]:

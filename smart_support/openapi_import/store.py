@@ -189,12 +189,13 @@ class ImportStore:
         await self._state.transact(work)
 
     async def remove(self, job: Job, by: str) -> None:
-        """Take a live API's tools out of use."""
+        """Take a job off the list; of a live one, which takes its tools out of use, a record is made."""
 
         def work(connection: Connection) -> None:
-            sql = "UPDATE import_jobs SET status = 'removed' WHERE job_id = :id"
-            connection.execute(sql, {"id": job.job_id})
-            audit.append(connection, "tools_removed", actor=by, via="rest", detail={"api": job.api})
+            sql = "UPDATE import_jobs SET status = 'removed' WHERE job_id = :id AND status = :status"
+            connection.execute(sql, {"id": job.job_id, "status": job.status})
+            if job.status == "live":
+                audit.append(connection, "tools_removed", actor=by, via="rest", detail={"api": job.api})
 
         await self._state.transact(work)
 

@@ -3,12 +3,22 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import orjson
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import PHONE, Save, Window
 from tests.harness import AppProcess
-from tests.openapi_import.shop_api import ShopApi, shop_api
+from tests.openapi_import.shop_api import ShopApi, description, shop_api
+
+LONG = "/a-path-that-is-longer-than-any-phone-is-wide/{with}/several_names_in_it/{and_more}.json"
+# What a browser does when somebody lets a file go over an element.
+DROP = """([where, name, text]) => {
+  const transfer = new DataTransfer();
+  transfer.items.add(new File([text], name));
+  const drop = new DragEvent("drop", { dataTransfer: transfer, bubbles: true });
+  document.querySelector(where).dispatchEvent(drop);
+}"""
 
 
 @pytest.fixture
@@ -77,6 +87,11 @@ def test_filters_bulk_and_a_refusal(app: AppProcess, api: ShopApi, open_window: 
     review.get_by_role("button", name="Select all 2 shown").click()
     review.get_by_role("button", name="Off", exact=True).click()
     expect(review).to_contain_text("6 operations, 4 on")
+    review.get_by_role("button", name="Select all 2 shown").click()
+    review.get_by_label("Search operations").fill("search")
+    review.get_by_role("button", name="Select all 1 shown").click()
+    review.get_by_role("button", name="They only read").click()
+    expect(review).to_contain_text("3 run, 1 ask first")
     review.get_by_label("Agent for the selected").fill("Not a name")
     review.get_by_role("button", name="Move").click()
     expect(review.get_by_role("alert")).to_contain_text("is no name")
@@ -87,4 +102,19 @@ def test_what_can_not_be_imported_is_told(app: AppProcess, open_window: Window, 
     page = open_window(app.url, viewport=PHONE)
     _opened(page, "http://10.0.0.1/openapi.json")
     expect(page.locator(".ss-api-review")).to_contain_text("SMART_SUPPORT_ALLOWED_HOSTS")
+    page.get_by_role("button", name="Put aside").click()
+    expect(page.locator(".ss-api-jobs li")).to_have_count(0)
+
+
+def test_a_dropped_file_is_reviewed_on_a_phone(app: AppProcess, open_window: Window, save: Save) -> None:
+    page = open_window(app.url, viewport=PHONE)
+    page.get_by_role("tab", name="API").click()
+    spec = orjson.dumps(description("https://desk.example", **{LONG: {"get": {"summary": "Look"}}})).decode()
+    page.evaluate(DROP, [".ss-api-form", "desk.json", spec])
+    review = page.locator(".ss-api-review")
+    expect(review).to_contain_text("7 operations")
+    expect(page.locator(".ss-api-jobs")).to_contain_text("desk.json")
+    review.get_by_role("button", name="list_tickets").click()
+    assert review.evaluate("each => each.scrollWidth <= each.clientWidth")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     save(page, "api-phone")

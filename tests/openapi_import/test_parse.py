@@ -296,7 +296,7 @@ def test_what_can_not_be_read_is_told_and_the_rest_is(bookshop: Document) -> Non
         "/paths/~1broken/get",
     ]
     assert "GET /broken is left out: an operation must be an object" in _messages(bookshop)
-    assert "`elsewhere.yaml` is another file" in _messages(bookshop)
+    assert "paths are in other files, which are not fetched" in _messages(bookshop)
 
 
 def test_a_document_made_to_take_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:

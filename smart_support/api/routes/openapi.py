@@ -157,7 +157,7 @@ async def approve(job_id: str, user: User = Depends(admin), services: Any = Depe
 
 @router.post("/jobs/{job_id}/remove", response_model=shapes.Answer[shapes.ImportJob])
 async def remove(job_id: str, user: User = Depends(admin), services: Any = Depends(services)) -> Response:
-    """Take an API's tools out of use."""
+    """Take an API's tools out of use, or put aside an import that is in review or failed."""
     return answer(_job(await services.imports.remove(job_id, by=user.name)))
 
 
