@@ -4,6 +4,7 @@ The ledger is handed a callable and knows neither tools nor graphs. It runs noth
 decision for exactly that call stands behind.
 """
 
+import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -16,6 +17,7 @@ from smart_support.log import get_logger
 from smart_support.storage.database import Connection, StateDatabase
 
 log = get_logger()
+_KEYS = uuid.UUID("5f0c3a52-6d0b-4f0e-9a3e-9d1f7c1b2a64")
 
 EntryStatus = Literal["begun", "done", "failed", "outcome_unknown"]
 UNKNOWN = "It is not known whether this was carried out; a colleague checks before anything is tried again."
@@ -144,7 +146,7 @@ class Ledger:
             "approval_id": approved[0]["approval_id"],
             "tool": tool,
             "digest": digest,
-            "idempotency_key": clock.new_id(),
+            "idempotency_key": _key_of(approved[0]["approval_id"]),
             "now": clock.rfc3339(clock.now()),
         }
         connection.execute(
@@ -182,6 +184,15 @@ class Ledger:
             return _entry(rows[0])
 
         return await self._state.transact(work)
+
+
+def _key_of(approval_id: str) -> str:
+    """The idempotency key of the one execution that an approval stands for.
+
+    Made from the approval, so that it is the same where a restored backup knows of the approval and not of
+    its execution: a system that honours keys then does nothing twice.
+    """
+    return str(uuid.uuid5(_KEYS, approval_id))
 
 
 def _refuse(connection: Connection, thread_id: str, tool_call_id: str, why: str) -> None:

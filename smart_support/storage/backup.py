@@ -11,6 +11,7 @@ import hashlib
 import os
 import shutil
 import sqlite3
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass
@@ -62,9 +63,11 @@ async def take(state: StateDatabase, event_log: EventLog, folder: Path, version:
 
             async def moment(fix_events: Callable[[], None]) -> None:
                 def stand_still(_: object) -> None:
+                    began = time.perf_counter()
                     fix_events()
                     for database, _name in databases:
                         _hold(database)
+                    log.info("stood_still", ms=round((time.perf_counter() - began) * 1000, 1))
 
                 await state.transact(stand_still)
                 for database, name in databases:
