@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test test-nightly conformance demo-data check bench picture lock clean
+.PHONY: run test test-nightly conformance demo-data check bench soak picture lock clean
 
 run: .venv/run
 	$(BIN)/python app.py
@@ -32,6 +32,10 @@ bench: .venv/dev
 	$(BIN)/python benchmarks/approvals.py
 	$(BIN)/python benchmarks/analytics.py
 	$(BIN)/python benchmarks/openapi_import.py
+
+# 200 sockets for five minutes; SOAK="--sockets 50 --seconds 30" for less.
+soak: .venv/dev
+	$(BIN)/python benchmarks/soak.py $(SOAK)
 
 lock: .venv/dev
 	$(BIN)/python -m uv pip compile --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links \

@@ -1,0 +1,311 @@
+"""Many sockets for minutes against a real process: conversations, approvals, decisions and lost connections.
+
+Nothing may be lost: the numbers of every thread have no gap, over every reconnect, and are those of replay.
+The process may not grow, and a customer's first token may not be late. Exits with 1 where one is broken.
+"""
+
+import argparse
+import asyncio
+import os
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import orjson
+import psutil
+import uvloop
+import websockets
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT))
+
+from tests.harness import free_port  # noqa: E402
+
+MAX_GROWTH, MAX_FIRST_TOKEN_MS = 0.10, 500.0
+TURNS_A_THREAD = 6
+SHARE_LOST = 0.2  # of turns in which the connection is cut
+READS = ("Where is my order 1042?", "When does order 1043 arrive?", "What do you know about order 1044?")
+WRITES = ("Cancel order 1042", "Cancel order 1046", "Make me a coupon of 10%")
+SECONDS_A_TURN = 60.0
+
+
+@dataclass
+class Thread:
+    """What a client has seen of a conversation. `jumps`: where a resume gave a whole message for a range."""
+
+    thread_id: str
+    last: int = 0
+    seen: set[int] = field(default_factory=set)
+    jumps: list[tuple[int, int]] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+
+    def take(self, event: dict[str, Any]) -> None:
+        """One event, in the order it came."""
+        seq = event["seq"]
+        if seq <= self.last:
+            self.faults.append(f"{self.thread_id}: {seq} came after {self.last}")
+        elif seq > self.last + 1:
+            self.jumps.append((self.last + 1, seq))
+        self.last = max(self.last, seq)
+        self.seen.add(seq)
+
+    def compare(self, steps: list[dict[str, Any]]) -> None:
+        """Hold what was seen against replay: the same facts, no number between them without one."""
+        following = 1
+        for step in steps:
+            if step["first_seq"] != following:
+                self.faults.append(
+                    f"{self.thread_id}: replay goes from {following - 1} to {step['first_seq']}"
+                )
+            following = step["seq"] + 1
+            if step["seq"] not in self.seen:
+                self.faults.append(f"{self.thread_id}: {step['type']} {step['seq']} was never seen")
+        if steps and steps[-1]["seq"] != self.last:
+            self.faults.append(f"{self.thread_id}: seen to {self.last}, recorded to {steps[-1]['seq']}")
+        ends = {step["seq"]: step["first_seq"] for step in steps}
+        for begin, end in self.jumps:
+            if ends.get(end, end + 1) > begin:
+                self.faults.append(f"{self.thread_id}: {begin} to {end - 1} are missing")
+
+
+@dataclass
+class Tally:
+    """What all clients did."""
+
+    threads: list[Thread] = field(default_factory=list)
+    first_tokens: list[float] = field(default_factory=list)
+    turns: int = 0
+    events: int = 0
+    decisions: int = 0
+    lost_connections: int = 0
+    errors: list[str] = field(default_factory=list)
+
+
+class Customer:
+    """One socket: speaks, waits, decides what waits, and loses its connection now and then."""
+
+    def __init__(self, url: str, tally: Tally, number: int, think: float) -> None:
+        self._url, self._tally, self._number, self._think = url, tally, number, think
+        self._chance = random.Random(number)
+        self._thread = Thread("")
+        self._socket: Any = None
+
+    async def live(self, until: float) -> None:
+        """Talk until it is time, each conversation a few turns long."""
+        await asyncio.sleep(self._chance.uniform(0, self._think))
+        conversations = 0
+        while time.monotonic() < until:
+            conversations += 1
+            self._thread = Thread(f"soak-{self._number}-{conversations}")
+            self._tally.threads.append(self._thread)
+            await self._connect()
+            for _ in range(TURNS_A_THREAD):
+                if time.monotonic() >= until:
+                    break
+                await self._turn()
+                await asyncio.sleep(self._chance.uniform(0.5, 1.5) * self._think)
+            await self._socket.close()
+
+    async def _connect(self) -> None:
+        self._socket = await websockets.connect(self._url, max_size=None, max_queue=None, proxy=None)
+
+    async def _turn(self) -> None:
+        writes = self._chance.random() < 0.25
+        said = self._chance.choice(WRITES if writes else READS)
+        cut_after = self._chance.randrange(1, 12) if self._chance.random() < SHARE_LOST else 0
+        began = time.perf_counter()
+        await self._send(type="message", content=said)
+        ended = await self._to_rest(began, cut_after)
+        if ended["type"] == "interrupt":
+            await asyncio.sleep(self._chance.uniform(0, 1))
+            await self._decide(ended)
+        self._tally.turns += 1
+
+    async def _decide(self, asked: dict[str, Any]) -> None:
+        """As a lead would, now and then on a connection that is cut."""
+        approved = self._chance.random() < 0.5
+        cut_after = self._chance.randrange(1, 4) if self._chance.random() < SHARE_LOST else 0
+        frame = {"interrupt_id": asked["interrupt_id"], "approved": approved, "reason": "soak"}
+        await self._send(type="interrupt_response", **frame)
+        self._tally.decisions += 1
+        ended = await self._to_rest(None, cut_after)
+        if ended["type"] == "interrupt":
+            await self._decide(ended)
+
+    async def _to_rest(self, began: float | None, cut_after: int) -> dict[str, Any]:
+        """Events to the turn's end; after `cut_after` of them the connection is lost, and another made."""
+        count = 0
+        async with asyncio.timeout(SECONDS_A_TURN):
+            while True:
+                event = orjson.loads(await self._socket.recv())
+                if "seq" not in event:
+                    self._tally.errors.append(f"{self._thread.thread_id}: {event}")
+                    return event
+                self._thread.take(event)
+                self._tally.events += 1
+                count += 1
+                if event["type"] == "token" and began is not None:
+                    self._tally.first_tokens.append(1000 * (time.perf_counter() - began))
+                    began = None
+                if event["type"] in ("message_complete", "interrupt", "error"):
+                    if event["type"] == "error":
+                        self._tally.errors.append(f"{self._thread.thread_id}: {event}")
+                    return event
+                if count == cut_after:
+                    began = None  # what comes now waits for a connection, not for the app
+                    await self._reconnect()
+
+    async def _reconnect(self) -> None:
+        self._tally.lost_connections += 1
+        self._socket.transport.abort()
+        await asyncio.sleep(self._chance.uniform(0, 0.3))
+        await self._connect()
+        await self._send(type="resume", after=self._thread.last)
+
+    async def _send(self, **frame: Any) -> None:
+        await self._socket.send(orjson.dumps({"thread_id": self._thread.thread_id, **frame}).decode())
+
+
+class App:
+    """The app as an operator runs it, and how large it is."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.sizes: list[float] = []
+        own = {"PORT": self.port, "DATA_DIR": folder / "var", "LOG_LEVEL": "warning"}
+        environment = {f"SMART_SUPPORT_{name}": str(value) for name, value in own.items()}
+        self._log = (folder / "app.log").open("wb")
+        self._process = subprocess.Popen(
+            [sys.executable, "app.py"],
+            cwd=ROOT,
+            env=os.environ | environment,
+            stdout=self._log,
+            stderr=self._log,
+        )
+        self._seen = psutil.Process(self._process.pid)
+
+    async def ready(self) -> None:
+        """Return once it answers."""
+        async with httpx.AsyncClient() as client, asyncio.timeout(60):
+            while True:
+                try:
+                    if (await client.get(f"{self.url}/api/v1/health")).status_code == 200:
+                        return
+                except httpx.HTTPError:
+                    await asyncio.sleep(0.1)
+
+    async def weigh(self) -> None:
+        """Note its size once a second until cancelled."""
+        while True:
+            self.sizes.append(self._seen.memory_info().rss / 2**20)
+            await asyncio.sleep(1)
+
+    def cpu_seconds(self) -> float:
+        """What it has used so far."""
+        times = self._seen.cpu_times()
+        return float(times.user + times.system)
+
+    def stop(self) -> None:
+        """End it."""
+        self._process.terminate()
+        self._process.wait(30)
+        self._log.close()
+
+
+async def _recorded(client: httpx.AsyncClient, thread_id: str) -> list[dict[str, Any]]:
+    steps: list[dict[str, Any]] = []
+    after = 0
+    while True:
+        answer = await client.get(f"/api/v1/replay/{thread_id}", params={"after": after, "limit": 200})
+        if answer.status_code != 200:
+            return steps
+        page = answer.json()
+        steps += page["data"]
+        after = page["meta"]["next_cursor"]
+        if not after:
+            return steps
+
+
+async def _compare(app: App, tally: Tally) -> None:
+    async with httpx.AsyncClient(base_url=app.url, timeout=60) as client:
+        for thread in tally.threads:
+            thread.compare(await _recorded(client, thread.thread_id))
+
+
+def _growth(sizes: list[float]) -> tuple[float, float]:
+    """The size when it was warm (after a third of the time), and at the end; medians, as it breathes."""
+    third, few = len(sizes) // 3, max(1, len(sizes) // 10)
+    return statistics.median(sizes[third : third + few]), statistics.median(sizes[-few:])
+
+
+async def _soak(sockets: int, seconds: float, think: float, folder: Path) -> int:
+    app, tally = App(folder), Tally()
+    try:
+        await app.ready()
+        weighing = asyncio.create_task(app.weigh())
+        began, used = time.monotonic(), app.cpu_seconds()
+        customers = [
+            Customer(f"ws://127.0.0.1:{app.port}/ws", tally, number, think).live(began + seconds)
+            for number in range(sockets)
+        ]
+        done = await asyncio.gather(*customers, return_exceptions=True)
+        took, used = time.monotonic() - began, app.cpu_seconds() - used
+        weighing.cancel()
+        await _compare(app, tally)
+    finally:
+        app.stop()
+    tally.errors += [repr(one) for one in done if isinstance(one, BaseException)]
+    return _told(tally, app.sizes, sockets, took, used)
+
+
+def _told(tally: Tally, sizes: list[float], sockets: int, took: float, used: float) -> int:
+    """Print what happened; 1 where a limit is broken, else 0."""
+    faults = [fault for thread in tally.threads for fault in thread.faults]
+    warm, end = _growth(sizes)
+    cuts = statistics.quantiles(tally.first_tokens, n=100) if len(tally.first_tokens) > 1 else [0.0] * 99
+    growth = end / warm - 1
+    rows = [
+        ("sockets", f"{sockets}", ""),
+        ("seconds", f"{took:.0f}", ""),
+        ("conversations", f"{len(tally.threads):,}", ""),
+        ("turns", f"{tally.turns:,} ({tally.turns / took:.1f} a second)", ""),
+        ("events", f"{tally.events:,}", ""),
+        ("decisions", f"{tally.decisions:,}", ""),
+        ("lost connections", f"{tally.lost_connections:,}", ""),
+        ("processor", f"{used / took:.0%} of one core", ""),
+        ("events lost or twice", f"{len(faults)}", "0"),
+        ("errors", f"{len(tally.errors)}", "0"),
+        ("first token, p50", f"{cuts[49]:.0f} ms", ""),
+        ("first token, p99", f"{cuts[98]:.0f} ms", f"{MAX_FIRST_TOKEN_MS:.0f} ms"),
+        ("memory, warm to end", f"{warm:.0f} to {end:.0f} MB ({growth:+.1%})", f"{MAX_GROWTH:+.0%}"),
+    ]
+    print(f"{'':24}{'measured':>28}{'limit':>12}")
+    for name, measured, limit in rows:
+        print(f"{name:24}{measured:>28}{limit:>12}")
+    for fault in [*faults, *tally.errors][:10]:
+        print(fault, file=sys.stderr)
+    broken = faults or tally.errors or growth > MAX_GROWTH or cuts[98] > MAX_FIRST_TOKEN_MS
+    return 1 if broken else 0
+
+
+def main() -> int:
+    """Soak a fresh app."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sockets", type=int, default=200)
+    parser.add_argument("--seconds", type=float, default=300)
+    parser.add_argument("--think", type=float, default=10, help="seconds between messages, about")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="smart-support-soak-") as folder:
+        return uvloop.run(_soak(given.sockets, given.seconds, given.think, Path(folder)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
