@@ -64,6 +64,7 @@ REST = {
     "GET /openapi/jobs/{job_id}/operations": Door(ADMIN),
     "PATCH /openapi/jobs/{job_id}/operations": Door(ADMIN, {"keys": ["x"], "changes": {}}),
     "PATCH /openapi/jobs/{job_id}/operations/{key:path}": Door(ADMIN, {}),
+    "POST /openapi/jobs/{job_id}/words": Door(ADMIN),
     "PUT /openapi/jobs/{job_id}/place": Door(ADMIN, {}),
     "PUT /openapi/jobs/{job_id}/credentials": Door(ADMIN, {"scheme": "x", "values": {}}),
     "POST /openapi/jobs/{job_id}/try/{key:path}": Door(ADMIN, {}),
