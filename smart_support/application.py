@@ -270,7 +270,8 @@ class Services:
         self._gate = Gate(self.approvals, ledger, Quota(self.state), self.escalations.escalate)
         words = self.team.personality.escalation_message
         budget = Budget(self.settings, self.state, self._escalate, words)
-        self._models = Models(self.chat_models, budget, self.settings.model_context_tokens)
+        limits = self.settings.model_context_tokens, self.settings.fallback_seconds
+        self._models = Models(self.chat_models, budget, *limits)
         self._saver = await self._checkpointer()
         return await self._assembled()
 

@@ -39,10 +39,12 @@ class Settings(BaseSettings):
     data_dir: Path = Path("data/var")
     model: str = "demo"
     model_timeout_seconds: float = Field(30, gt=0, le=600)
+    model_answer_tokens: int = Field(4000, ge=16)
     model_context_tokens: int = Field(32_000, ge=1000)
     fallback_model: str = ""
     fallback_base_url: str = ""
     fallback_api_key: str = ""
+    fallback_seconds: float = Field(60, ge=0)
     agents_file: Path | None = None
     template: Literal["e-commerce", "saas", "fintech"] = "e-commerce"
     session_ttl_seconds: float = Field(1800, ge=0)

@@ -6,6 +6,7 @@ Which models there are is in `models.py`, what they may use in `budget.py`.
 
 import asyncio
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -31,6 +32,7 @@ from smart_support.log import get_logger
 
 log = get_logger()
 TRIES = 2
+_ABOUT_THE_REQUEST = (400, 413, 422)
 NO_ANSWER = "The language model could not answer. Your message is kept; please send it again in a moment."
 CUT_OFF = (
     "The answer was cut off; what you see of it is not all. Nothing was done because of it. Please send your "
@@ -45,11 +47,19 @@ class StreamCut(Exception):
 class Models:
     """The models that answer for a team, the first one first."""
 
-    def __init__(self, models: Sequence[NamedModel], budget: Budget, context_tokens: int) -> None:
-        """`context_tokens`: how much of a conversation a model is given, as estimated."""
+    def __init__(
+        self, models: Sequence[NamedModel], budget: Budget, context_tokens: int, down_seconds: float = 0
+    ) -> None:
+        """
+        Args:
+            context_tokens: how much of a conversation a model is given, as estimated.
+            down_seconds: how long one that could not answer is asked after the others.
+        """
         self.budget = budget
         self._models = models
         self._context_tokens = context_tokens
+        self._down_seconds = down_seconds
+        self._down_until: dict[int, float] = {}
 
     async def ask(
         self,
@@ -77,7 +87,7 @@ class Models:
         self, messages: list[BaseMessage], tools: Sequence[dict[str, Any]], tags: list[str]
     ) -> AIMessage:
         failed: Exception | None = None
-        for one in self._models:
+        for one in self._in_order():
             asked = one.model.bind_tools(tools) if tools else one.model
             for _ in range(TRIES):
                 attempt = _Attempt(one)
@@ -87,12 +97,24 @@ class Models:
                     raise
                 except Exception as error:
                     log.warning("model_failed", model=one.name, began=attempt.began, error=repr(error))
+                    failed = error
+                    if attempt.is_final(error):
+                        self._note_down(one, error)
                     if attempt.shown and not tags:
                         raise ModelFailed(CUT_OFF) from error
-                    failed = error
                     if attempt.is_final(error):
                         break
         raise ModelFailed(NO_ANSWER) from failed
+
+    def _in_order(self) -> list[NamedModel]:
+        """Every call would wait anew for one that is down: those that just failed come last."""
+        now = time.monotonic()
+        return sorted(self._models, key=lambda one: self._down_until.get(id(one), 0) > now)
+
+    def _note_down(self, one: NamedModel, error: Exception) -> None:
+        # What it says of one request is no reason to keep others from it.
+        if getattr(error, "status_code", None) not in _ABOUT_THE_REQUEST:
+            self._down_until[id(one)] = time.monotonic() + self._down_seconds
 
 
 @dataclass(slots=True)
@@ -140,8 +162,15 @@ def _joined(parts: list[BaseMessage]) -> AIMessage:
 
 
 def _ended(whole: AIMessage) -> bool:
-    """Whether the provider said that this is all: chat completions by a reason, responses by a status."""
-    return bool(whole.response_metadata.get("finish_reason") or whole.response_metadata.get("status"))
+    """Whether the provider said that this is all: chat completions by a reason, responses by a status.
+
+    One that used all its tokens before it said anything, as by thinking, has not come to an end.
+    """
+    told = whole.response_metadata
+    said = whole.text or whole.tool_calls or whole.invalid_tool_calls
+    return bool(told.get("finish_reason") or told.get("status")) and (
+        bool(said) or told.get("finish_reason") != "length"
+    )
 
 
 def _strict(whole: AIMessage) -> AIMessage:

@@ -49,37 +49,36 @@ def chat_models(settings: Settings, own: BaseChatModel | None = None) -> list[Na
         from smart_support.agents.demo_model import DemoChatModel
 
         return [NamedModel(DemoChatModel())]
-    models = [_openai("MODEL", settings.model, settings.model_timeout_seconds)]
+    models = [_openai("MODEL", settings.model, settings)]
     if settings.fallback_model:
         where = {"base_url": settings.fallback_base_url, "api_key": settings.fallback_api_key}
         where = {name: value for name, value in where.items() if value}
-        models.append(
-            _openai("FALLBACK_MODEL", settings.fallback_model, settings.model_timeout_seconds, **where)
-        )
+        models.append(_openai("FALLBACK_MODEL", settings.fallback_model, settings, **where))
     return models
 
 
-def _openai(setting: str, value: str, timeout_seconds: float, **where: Any) -> NamedModel:
+def _openai(setting: str, value: str, settings: Settings, **where: Any) -> NamedModel:
     from langchain_openai import ChatOpenAI
     from openai import DefaultAsyncHttpxClient, OpenAIError, Timeout
 
-    name = value.removeprefix("openai:")
+    name, seconds = value.removeprefix("openai:"), settings.model_timeout_seconds
     # The wait for an answer is ours to end (see `asking.py`): the client would only wait once more.
-    timeout = Timeout(None, connect=min(CONNECT_SECONDS, timeout_seconds))
+    timeout = Timeout(None, connect=min(CONNECT_SECONDS, seconds))
 
     async def not_too_long(response: Any) -> None:
         """Have the client give up at once what it would be told to wait for longer than anybody waits."""
-        if _seconds_to_wait(response.headers.get("retry-after", "")) > timeout_seconds:
+        if _seconds_to_wait(response.headers.get("retry-after", "")) > seconds:
             response.headers["x-should-retry"] = "false"
 
     try:
         model = ChatOpenAI(
             model=name,
             temperature=0,
+            max_completion_tokens=settings.model_answer_tokens,
             stream_usage=True,
             timeout=timeout,
             max_retries=RETRIES,
-            stream_chunk_timeout=timeout_seconds,
+            stream_chunk_timeout=seconds,
             http_async_client=DefaultAsyncHttpxClient(
                 timeout=timeout, event_hooks={"response": [not_too_long]}
             ),
@@ -91,7 +90,7 @@ def _openai(setting: str, value: str, timeout_seconds: float, **where: Any) -> N
             "named by OPENAI_BASE_URL), or use SMART_SUPPORT_MODEL=demo."
         ) from None
     hide(str(model.root_async_client.api_key))
-    return NamedModel(model, name, timeout_seconds)
+    return NamedModel(model, name, seconds)
 
 
 def _seconds_to_wait(retry_after: str) -> float:

@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 from llmock.pytest_plugin import LLMock
-from llmock.scenarios import Match, StreamFault
+from llmock.scenarios import Match, Reply, StreamFault
 from llmock.testing import LLMockServer
 
-from tests.harness import AppProcess, Client, of_type, spoken
+from smart_support import Settings, create_app
+from tests.harness import AppProcess, Client, LocalApp, of_type, spoken
 
 KEY = "sk-live-0123456789"
 AGENTS = """
@@ -28,6 +29,7 @@ CANCEL = ("cancel_order", {"order_id": "1042", "reason": "changed my mind"})
 SETTINGS = {
     "MODEL": "openai:first",
     "FALLBACK_MODEL": "openai:second",
+    "FALLBACK_SECONDS": 0,
     "MODEL_TIMEOUT_SECONDS": 2,
     "MODEL_CONTEXT_TOKENS": 1000,
     "MODEL_PRICES": '{"first": [1.0, 1.0], "second": [1000.0, 1000.0]}',
@@ -81,6 +83,20 @@ async def test_what_takes_too_long_goes_to_the_fallback_at_its_own_price(
     assert app.get(f"/replay/{thread_id}")[-1]["model"] == "second"
 
 
+async def test_a_model_that_is_down_is_not_waited_for_each_time_anew(
+    llmock: LLMock, data_dir: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "agents.yaml").write_text(AGENTS)
+    names = {"model": "openai:first", "fallback_model": "openai:second"}
+    settings = Settings(data_dir=data_dir, agents_file=tmp_path / "agents.yaml", **names)
+    llmock.fail(503, retry_after=60, model="first", times=2).reply("Here.", times=4)
+    with LocalApp(create_app(settings)) as app:
+        async with await Client.connect(app.ws_url) as client:
+            for _ in range(3):
+                assert spoken(await client.turn("t", "hello")).strip() == "Here."
+    assert _asked(llmock) == ["first", "second", "second", "second"]
+
+
 @pytest.mark.parametrize("fault", ["disconnect", "truncate", "malformed"])
 async def test_a_stream_that_breaks_before_a_word_is_asked_for_once_more(
     app: AppProcess, llmock: LLMock, thread_id: str, fault: str
@@ -88,6 +104,14 @@ async def test_a_stream_that_breaks_before_a_word_is_asked_for_once_more(
     llmock.add(StreamFault(fault, after_chunks=1)).reply("Once only.", times=2)
     assert spoken(await _say(app, thread_id)).strip() == "Once only."
     assert _asked(llmock) == ["first", "first"]
+
+
+async def test_thinking_up_to_the_limit_is_no_answer(app: AppProcess, llmock: LLMock, thread_id: str) -> None:
+    thinking = Reply(text="", finish_reason="length", match=Match(model="first"), times=2)
+    llmock.add(thinking).reply("From the other one.")
+    assert spoken(await _say(app, thread_id)).strip() == "From the other one."
+    assert _asked(llmock) == ["first", "first", "second"]
+    assert {request.body["max_completion_tokens"] for request in llmock.requests} == {4000}
 
 
 @pytest.mark.parametrize("fault", ["disconnect", "truncate", "stall"])
