@@ -1,5 +1,6 @@
 """The app as the kill test runs it: two tools that leave their effects in files, one honest about keys.
 
+It may be started with a trap: a place in the code where it kills itself, the moments that luck seldom hits.
 Imported once and forked for each start, so that a start costs a fraction of a second; each is a process of
 its own that really is killed.
 """
@@ -7,6 +8,8 @@ its own that really is killed.
 import asyncio
 import os
 import random
+import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,9 @@ import uvicorn
 
 import pages  # noqa: F401  (imported here, so that a fork need not)
 from smart_support import Settings, create_app
+from smart_support.approvals.ledger import Ledger
+from smart_support.approvals.queue import ApprovalQueue
+from smart_support.escalation import Escalations
 from smart_support.tools.registry import Access, Args, Call, Tool
 
 AGENTS = """\
@@ -30,9 +36,46 @@ SCHEMA = {
 }
 
 
-def serve(port: int, folder: str, seed: int) -> None:
-    """Run the app until it is killed."""
-    base = Path(folder)
+# Where the app may kill itself: each is after one thing is durable and before the next that belongs to it.
+TRAPS: dict[str, tuple[type, str]] = {
+    "asked": (ApprovalQueue, "request"),  # on the queue, and nobody told
+    "decided": (ApprovalQueue, "decide"),  # decided, and neither answered nor taken up
+    "ended": (Ledger, "_finish"),  # what came of it is on record, and the conversation knows nothing
+    "told": (Escalations, "escalate"),  # a human is told, and the conversation is not
+}
+# In a tool: the intent is on record and nothing is done; it is done and that is not on record, by the tool
+# that does not honour its key, and by the one that does.
+BEGUN, EFFECT, MARKED = "begun", "effect", "marked"
+
+
+class Trap:
+    """Kills this process, really, when it comes to a place for the `nth` time."""
+
+    def __init__(self, place: str, nth: int) -> None:
+        self.place, self.left = place, nth
+        if place in TRAPS:
+            owner, name = TRAPS[place]
+            setattr(owner, name, self._after(getattr(owner, name)))
+
+    def at(self, place: str) -> None:
+        """Say that a place is reached."""
+        if place == self.place:
+            self.left -= 1
+            if self.left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    def _after(self, work: Callable[..., Any]) -> Callable[..., Any]:
+        async def trapped(*args: Any, **options: Any) -> Any:
+            done = await work(*args, **options)
+            self.at(self.place)
+            return done
+
+        return trapped
+
+
+def serve(port: int, folder: str, seed: int, place: str, nth: int) -> None:
+    """Run the app until it is killed, or kills itself at its trap."""
+    base, trap = Path(folder), Trap(place, nth)
     agents = base / "agents.yaml"
     agents.write_text(AGENTS)
     settings = Settings(
@@ -43,20 +86,23 @@ def serve(port: int, folder: str, seed: int) -> None:
         log_format="json",
     )
     app = create_app(settings)
-    app.state.services.registry.add(*tools(base, random.Random(seed)))
+    app.state.services.registry.add(*tools(base, random.Random(seed), trap))
     uvicorn.run(app, port=port, ws="websockets-sansio", log_config=None, access_log=False)
 
 
-def tools(base: Path, chance: random.Random) -> list[Tool]:
+def tools(base: Path, chance: random.Random, trap: Trap) -> list[Tool]:
     """`strike` has its effect each time it is called, `mark` once a key; both may be cut off after it."""
 
     async def strike(args: Args, call: Call) -> Any:
+        trap.at(BEGUN)
         await asyncio.sleep(chance.random() * 0.01)
         _append(base / "strikes", str(args["item_id"]))
+        trap.at(EFFECT)
         await asyncio.sleep(chance.random() * 0.03)
         return {"message": f"{args['item_id']} is struck."}
 
     async def mark(args: Args, call: Call) -> Any:
+        trap.at(BEGUN)
         done = base / "marks" / str(call.idempotency_key)
         done.parent.mkdir(exist_ok=True)
         if not done.exists():
@@ -64,6 +110,7 @@ def tools(base: Path, chance: random.Random) -> list[Tool]:
             unfinished = base / f"{call.idempotency_key}.unfinished"
             unfinished.write_text(str(args["item_id"]))
             unfinished.rename(done)
+            trap.at(MARKED)
         await asyncio.sleep(chance.random() * 0.03)
         return {"message": f"{args['item_id']} is marked."}
 
