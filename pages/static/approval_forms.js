@@ -2,9 +2,12 @@
 // approvals.js's.
 
 import { tell } from "./shell.js";
+import { effectLines } from "./effect.js";
 import { mayGoOn } from "./queue_desk.js";
+import { asked, DOOR } from "./rest.js";
 import { node, visible } from "./text.js";
 
+const TRY_AFTER_MS = 350;
 let tools = null;
 
 export function showActions(card, focusOn = null) {
@@ -46,10 +49,39 @@ async function showEdit(card) {
   const fields = Object.entries(card.approval.args).map(([name, value], place) =>
     field(`ss-arg-${card.id}-${place}`, name, value, schema?.properties?.[name] ?? {}));
   const approve = button("Approve with changes", "green", () => submitEdit(card, fields, approve));
-  showForm(card, "edit",
-    ...fields.flatMap((item) => [node("label", { for: item.input.id }, item.name), item.input]),
+  const outcome = node("div", { class: "ss-edit-outcome", "aria-live": "polite" });
+  const form = showForm(card, "edit",
+    ...fields.flatMap((item) => [node("label", { for: item.input.id }, item.name), item.input]), outcome,
     node("div", { class: "ss-actions" }, approve, button("Cancel", "", () => showActions(card, "edit"))));
+  let pause = null;
+  let tries = 0;
+  form.addEventListener("input", () => {
+    clearTimeout(pause);
+    outcome.replaceChildren();
+    const latest = tries += 1;
+    pause = setTimeout(async () => {
+      const shown = await tried(card, fields);
+      if (latest === tries && form.isConnected) outcome.replaceChildren(...shown);
+    }, TRY_AFTER_MS);
+  });
   fields[0].input.focus();
+}
+
+/** What the card would say with what stands in the fields, or why it can't be. */
+async function tried(card, fields) {
+  try {
+    const args = Object.fromEntries(fields.map((item) => [item.name, item.read()]));
+    if (JSON.stringify(args) === JSON.stringify(card.approval.args)) return [];
+    const edit = await asked("POST", `/approvals/${encodeURIComponent(card.id)}/preview`, { args });
+    const other = edit.customer_id !== card.approval.customer_id
+      ? node("p", { class: "ss-problem ss-problem--told" }, edit.customer_id
+        ? `This is about another customer: ${edit.customer_id}.` : "It can't be told whose this is.") : null;
+    const lines = effectLines(edit.effect, "What will change with your arguments");
+    return [other, node("p", { class: "ss-muted" }, "With your changes:"),
+      node("p", { class: "ss-summary" }, edit.summary), lines].filter(Boolean);
+  } catch (error) {
+    return [node("p", { class: "ss-problem" }, error.message)];
+  }
 }
 
 function showForm(card, from, ...content) {
@@ -63,6 +95,7 @@ function showForm(card, from, ...content) {
     }
   });
   card.body.replaceChildren(form);
+  return form;
 }
 
 /** An input of the argument's own type; `read` gives the value back in that type or throws. */
@@ -153,7 +186,7 @@ async function decide(card, decision, pressed) {
 async function post(card, decision) {
   try {
     const answer = await fetch(`/api/v1/approvals/${encodeURIComponent(card.id)}/decision`, {
-      method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(decision),
+      method: "POST", headers: { "Content-Type": "application/json", ...DOOR }, body: JSON.stringify(decision),
     });
     const body = await answer.json();
     if (body.success) {

@@ -73,8 +73,8 @@ function showWhoIsAtIt(card) {
   const { approval } = card;
   const by = holder(approval);
   card.held.replaceChildren(...(by ? [chip(by.own ? "You hold this" : `Held by ${by.name} until ${by.until}`, by.own ? "accent" : "amber")] : []));
-  card.claim.textContent = by?.own ? "Release" : "Claim";
-  card.claim.hidden = Boolean(by && !by.own);
+  card.claim.textContent = by?.same ? "Release" : "Claim";
+  card.claim.hidden = Boolean(by && !by.same);
   const voted = approval.votes?.[0];
   const said = [voted ? `Approved once by ${voted.by}; a second, different lead has to approve it too.` : "", approval.because ?? ""];
   card.needs.textContent = visible(said.filter(Boolean).join(" "));
@@ -198,26 +198,41 @@ function focusNear(card) {
   (next ?? panel.heading).focus({ preventScroll: true });
 }
 
+/** A decided approval in its list; one that is there already keeps its history, open and typed into as it may be. */
 function remember(approval) {
-  decided.get(approval.approval_id)?.remove();
+  const known = decided.get(approval.approval_id);
+  const when = node("span");
+  const history = known?.history ?? makeHistory(approval,
+    () => [effectLines(approval.effect, "What changed"), argumentGrid(approval.args)]);
+  const element = known ?? node("li", { class: "ss-card ss-decided" }, history.element);
+  while (element.firstChild !== history.element) element.firstChild.remove();
+  history.element.before(...decidedLines(approval, when));
+  history.update(approval);
+  element.classList.add(`ss-approval--${(OUTCOMES[approval.status] ?? [])[1]}`);
+  element.dataset.at = approval.decided_at;
+  Object.assign(element, { whenText: when, history });
+  if (!known) {
+    decided.set(approval.approval_id, element);
+    const older = [...panel.decided.children].find((other) => other.dataset.at < approval.decided_at);
+    panel.decided.insertBefore(element, older ?? null);
+    while (panel.decided.children.length > RECENT) panel.decided.lastElementChild.remove();
+  }
+  tickDecided(element);
+}
+
+function decidedLines(approval, when) {
   const [outcome, color] = OUTCOMES[approval.status] ?? [words(approval.status), ""];
   const troubled = { failed: "It was not carried out; nothing was changed.", outcome_unknown: "Its outcome is unknown: check by hand." };
   const by = approval.status === "expired" ? "Nobody decided in time"
     : `${approval.status === "rejected" ? "Rejected" : "Approved"} by ${approval.decided_by}`;
-  const when = node("span");
-  const element = node("li", { class: `ss-card ss-decided ss-approval--${color}` },
+  return [
     node("header", {}, node("h4", {}, words(approval.action)), node("span", { class: "ss-gap" }), chip(outcome, color)),
-    node("p", { class: "ss-muted" }, approval.summary),
-    node("p", { class: "ss-muted" }, `${by} · `, when),
-    approval.reason ? node("p", { class: "ss-reason" }, approval.reason) : null,
-    troubled[approval.execution] ? node("p", { class: "ss-problem" }, troubled[approval.execution]) : null);
-  element.dataset.at = approval.decided_at;
-  element.whenText = when;
-  decided.set(approval.approval_id, element);
-  const older = [...panel.decided.children].find((other) => other.dataset.at < approval.decided_at);
-  panel.decided.insertBefore(element, older ?? null);
-  while (panel.decided.children.length > RECENT) panel.decided.lastElementChild.remove();
-  tickDecided(element);
+    node("p", { class: "ss-muted" }, folded(approval.summary, LONG_SUMMARY)),
+    node("p", { class: "ss-muted" }, `${by} · `, when, " · ",
+      node("button", { type: "button", class: "ss-link", onclick: () => tell("open_thread", approval.thread_id) },
+        "conversation")),
+    approval.reason ? node("p", { class: "ss-reason" }, folded(approval.reason, LONG_SUMMARY)) : "",
+    troubled[approval.execution] ? node("p", { class: "ss-problem" }, troubled[approval.execution]) : ""];
 }
 
 const tickDecided = (element) => {
@@ -310,6 +325,7 @@ register("approvals", (element) => {
   panel.batch = makeBatch(selected, () => panel.shown, draw);
   panel.soon = node("button", { type: "button", class: "ss-soon", hidden: true,
     onclick: () => panel.soonest && showCard(panel.soonest.id) });
+  panel.more = node("p", { class: "ss-muted", role: "status", hidden: true });
   const help = listen({
     shown: () => panel.shown ?? [],
     visible: () => element.offsetParent !== null,
@@ -317,9 +333,14 @@ register("approvals", (element) => {
     button: (card, what) => (card.buttons?.[what]?.isConnected ? card.buttons[what] : null),
     press,
   });
-  panel.queue.before(node("div", { role: "status" }, panel.soon), panel.filters.element, ...panel.batch.elements, help);
-  panel.recent.before(escalations);
-  on("approvals", (frame) => replaceAll(frame.items));
+  panel.queue.before(node("div", { class: "ss-urgent", role: "status" }, escalations.pointer, panel.soon), panel.filters.element, panel.more, ...panel.batch.elements, help);
+  panel.recent.before(escalations.section);
+  on("me", () => cards.forEach(showWhoIsAtIt));
+  on("approvals", (frame) => {
+    panel.more.hidden = !frame.more;
+    replaceAll(frame.items);
+    panel.more.textContent = `The oldest ${cards.size} are shown; there are more.`;
+  });
   on("approval", (frame) => { put(frame.approval); count(); });
   on("show_approvals", showPanel);
   on("show_approval", showCard);

@@ -7,8 +7,11 @@ import { asked } from "./rest.js";
 const open = new Map();
 const section = node("section", { class: "ss-escalations", hidden: true, "aria-label": "Needs a person" });
 
-/** The section; it fills itself as escalations come. */
-export const escalations = section;
+const pointer = node("button", { type: "button", class: "ss-soon", hidden: true,
+  onclick: () => { section.scrollIntoView({ block: "center" }); section.querySelector("button")?.focus({ preventScroll: true }); } });
+
+/** The section, which fills itself as escalations come, and a way there for the top of a long queue. */
+export const escalations = { section, pointer };
 
 function delivery(one) {
   if (one.status === "delivered") return "Told by webhook";
@@ -18,7 +21,8 @@ function delivery(one) {
 }
 
 function draw() {
-  section.hidden = open.size === 0;
+  section.hidden = pointer.hidden = open.size === 0;
+  pointer.textContent = open.size === 1 ? "1 conversation needs a person" : `${open.size} conversations need a person`;
   section.replaceChildren(node("h3", {}, `Needs a person (${open.size})`), node("ul", {}, [...open.values()].map(card)));
 }
 

@@ -2,6 +2,7 @@
 
 import { tell } from "./shell.js";
 import { node, words } from "./text.js";
+import { holder } from "./queue_desk.js";
 import { asked } from "./rest.js";
 
 /** The bar for what is selected; `selected` is a set of cards, `done` is called when there is nothing more to show. */
@@ -31,6 +32,7 @@ export function makeBatch(selected, shown, changed) {
       node("ol", {}, cards.map(({ approval }) => node("li", {}, node("b", {}, words(approval.action)),
         ` · ${approval.risk} risk${approval.customer_id ? ` · ${approval.customer_id}` : ""}`,
         approval.need === "two_leads" && decision === "approve" ? " · counts as one of two" : "",
+        heldByOther(approval),
         node("span", {}, approval.summary)))),
       decision === "reject" ? node("label", { for: reason.id }, "Reason, which the customers may be told") : "",
       decision === "reject" ? reason : "",
@@ -60,6 +62,11 @@ export function makeBatch(selected, shown, changed) {
   }
 
   return { elements: [bar, list], draw };
+}
+
+function heldByOther(approval) {
+  const held = holder(approval);
+  return held && !held.own ? ` · ${held.name} is at work on it` : "";
 }
 
 const link = (text, onclick) => node("button", { type: "button", class: "ss-link", onclick }, text);

@@ -30,3 +30,10 @@ def admin(connection: HTTPConnection) -> User:
     found = user(connection)
     found.must_be(Role.ADMIN)
     return found
+
+
+def door(connection: HTTPConnection) -> str:
+    """Through which door a decision comes: the console says so of itself, and is not believed with a key."""
+    headers = connection.headers
+    by_hand = headers.get("x-smart-support-door") == "console" and "x-api-key" not in headers
+    return "console" if by_hand else "rest"

@@ -90,6 +90,16 @@ class Approval(BaseModel):
     reason: str | None
 
 
+class Edit(BaseModel):
+    """What a card would say with other arguments."""
+
+    args: Object
+    summary: str
+    customer_id: str | None
+    effect: list[dict[str, str]] | None
+    facts: Object | None
+
+
 class DecidedOne(BaseModel):
     """What came of one approval of a batch: the approval, or why not."""
 

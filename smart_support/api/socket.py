@@ -10,6 +10,7 @@ import orjson
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
 from smart_support.approvals.approval import Approval
+from smart_support.approvals.search import Wanted
 from smart_support.auth import Role, User
 from smart_support.conversation.limits import checked_thread_id
 from smart_support.errors import InvalidJson, InvalidRequest, SmartSupportError, TooLarge, UnknownType
@@ -24,6 +25,7 @@ log = get_logger()
 router = APIRouter()
 MAX_UNSENT = 50_000
 RECENTLY_DECIDED = 10
+MOST_SHOWN = 1000
 TRY_AGAIN_LATER = 1013
 SERVICE_RESTART = 1012
 SECONDS_TO_SEND = 3
@@ -216,10 +218,12 @@ class _Connection:
                 self._services.approvals.watch(self._approval_changed),
                 self._services.escalations.watch(self._escalation_changed),
             )
-        pending = await self._services.approvals.list("pending", limit=1000)
+        # The oldest first: where there are more than a window takes, those are the ones about to expire.
+        wanted = Wanted(status="pending", sort="oldest", limit=MOST_SHOWN)
+        pending, more = await self._services.approvals.find(wanted)
         recent = await self._services.approvals.recently_decided(RECENTLY_DECIDED)
         items = [approval.wire() for approval in (*pending, *recent)]
-        self._send_object({"type": "approvals", "items": items})
+        self._send_object({"type": "approvals", "items": items, "more": more is not None})
         escalations = [one.wire() for one in await self._services.escalations.list(open_only=True)]
         self._send_object({"type": "escalations", "items": escalations})
 

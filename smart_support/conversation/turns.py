@@ -149,6 +149,10 @@ class TurnRunner:
         decided, _ = await self._decide(approval_id, decision, **how)
         return decided
 
+    async def tried_edit(self, approval_id: str, args: Mapping[str, Any]) -> Edit:
+        """What an edit would make of an approval's card; nothing is changed. Raises as `decide` does."""
+        return await self._checked_edit(approval_id, "edit", args)
+
     async def pending(self, thread_id: str, interrupt_id: str | None = None) -> Approval:
         """The approval that waits on a thread.
 

@@ -104,6 +104,57 @@ def test_a_claim_is_seen_by_others_who_are_asked_before_they_decide(
     expect(mine.locator(".ss-decided")).to_contain_text("Approved by local user")
 
 
+def test_a_claim_outlives_a_reload_and_can_be_given_back_from_anywhere(
+    app: AppProcess, ask: Callable[..., str], open_window: Window
+) -> None:
+    approval_id = ask("t", "Cancel order 1042")
+    page = open_window(app.url)
+    press(card(page, "1042"), "Claim")
+    expect(card(page, "1042")).to_contain_text("You hold this")
+    page.reload()
+    expect(card(page, "1042")).to_contain_text("You hold this")
+    other = open_window(app.url)
+    expect(card(other, "1042")).to_contain_text("Held by local user until")
+    press(card(other, "1042"), "Release")
+    expect(card(page, "1042")).not_to_contain_text("You hold this")
+    assert app.get(f"/approvals/{approval_id}")["claimed_by"] is None
+
+
+def test_an_edit_is_seen_before_it_is_approved_and_in_the_history_after(
+    app: AppProcess, ask: Callable[..., str], open_window: Window, save: Save
+) -> None:
+    approval_id = ask("t", "Refund £25 of order 1044")
+    page = open_window(app.url, viewport=WIDE)
+    waiting = card(page, "1044")
+    press(waiting, "Edit")
+    outcome = waiting.locator(".ss-edit-outcome")
+    waiting.get_by_label("amount_cents").fill("900000")
+    expect(outcome).to_contain_text("260.00 GBP at most")
+    waiting.get_by_label("amount_cents").fill("20x")
+    expect(outcome).to_contain_text("amount_cents: give a number")
+    waiting.get_by_label("amount_cents").fill("1500")
+    expect(outcome).to_contain_text("15.00 GBP (1,500 cents)")
+    waiting.get_by_label("order_id").fill("1042")
+    waiting.get_by_label("amount_cents").fill("1000")
+    expect(outcome).to_contain_text("This is about another customer: C-2001.")
+    waiting.get_by_label("order_id").fill("1044")
+    expect(outcome).to_contain_text("10.00 GBP (1,000 cents)")
+    expect(outcome).not_to_contain_text("another customer")
+    save(page, "queue-edit-light")
+    press(waiting, "Approve with changes")
+    done = page.locator(".ss-decided")
+    expect(done).to_contain_text("Pay back 10.00")
+    done.get_by_text("History", exact=True).click()
+    expect(done.get_by_role("list", name="What changed")).to_contain_text("10.00 GBP (1,000 cents)")
+    expect(done.get_by_role("list", name="What was edited")).to_contain_text("2500")
+    expect(done.locator(".ss-history")).to_contain_text("Edited by local user through the console")
+    done.get_by_label("Note").fill("agreed by phone")
+    press(done, "Add note")
+    expect(done.locator(".ss-history")).to_contain_text("local user: agreed by phone")
+    expect(done.locator(".ss-history")).to_contain_text("Carried out.")
+    assert app.get(f"/approvals/{approval_id}")["decided_via"] == "console"
+
+
 def test_several_are_confirmed_by_a_list_and_each_has_its_own_outcome(
     app: AppProcess, four: list[str], open_window: Window, save: Save
 ) -> None:
@@ -189,7 +240,9 @@ def test_what_needs_a_person_stays_until_somebody_has_seen_to_it(
 ) -> None:
     page = open_window(app.url, viewport=PHONE)
     app.post("/chat", {"thread_id": "t", "message": "I want to talk to a human"})
+    page.get_by_role("button", name="1 conversation needs a person").click()
     section = page.get_by_role("region", name="Needs a person")
+    expect(section.get_by_role("button", name="conversation")).to_be_focused()
     expect(section).to_contain_text("No webhook is set")
     section.scroll_into_view_if_needed()
     save(page, "queue-phone")

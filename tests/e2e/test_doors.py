@@ -45,6 +45,7 @@ REST = {
     "GET /approvals/{approval_id}": Door(LEAD),
     "GET /approvals/{approval_id}/history": Door(LEAD),
     "POST /approvals/{approval_id}/decision": Door(LEAD, _DECISION),
+    "POST /approvals/{approval_id}/preview": Door(LEAD, {"args": {}}),
     "POST /approvals/{approval_id}/claim": Door(LEAD),
     "DELETE /approvals/{approval_id}/claim": Door(LEAD),
     "POST /approvals/{approval_id}/notes": Door(LEAD, {"text": "a note"}),

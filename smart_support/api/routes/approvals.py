@@ -1,5 +1,6 @@
 """`/approvals`: what waits or waited for a human, deciding it, and working on it together."""
 
+from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query
@@ -7,7 +8,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
 from smart_support.api import request_shapes, shapes
-from smart_support.api.dependencies import lead, services
+from smart_support.api.dependencies import door, lead, services
 from smart_support.api.envelope import answer
 from smart_support.approvals.search import Wanted
 from smart_support.auth import User
@@ -32,6 +33,12 @@ class BatchRequest(BaseModel):
     approval_ids: list[Annotated[str, Field(max_length=64)]] = Field(min_length=1, max_length=MAX_BATCH)
     decision: Literal["approve", "reject"]
     reason: str | None = Field(None, max_length=2000)
+
+
+class EditRequest(BaseModel):
+    """Arguments to try."""
+
+    args: dict[str, Any]
 
 
 class NoteRequest(BaseModel):
@@ -63,12 +70,15 @@ async def list_approvals(filters: Annotated[Filters, Query()], services: Any = D
 
 @router.post("/batch", response_model=shapes.Page[shapes.DecidedOne])
 async def decide_several(
-    body: BatchRequest, user: User = Depends(lead), services: Any = Depends(services)
+    body: BatchRequest,
+    user: User = Depends(lead),
+    via: str = Depends(door),
+    services: Any = Depends(services),
 ) -> Response:
     """Decide several at once. Each is decided by itself: the answer tells for each what came of it."""
     outcomes = []
     for approval_id in dict.fromkeys(body.approval_ids):
-        how = {"decided_by": user.name, "via": "rest", "reason": body.reason}
+        how = {"decided_by": user.name, "via": via, "reason": body.reason}
         try:
             decided = await services.turns.decide(approval_id, body.decision, **how)
             outcomes.append({"approval_id": approval_id, "approval": decided.wire(), "error": None})
@@ -92,35 +102,57 @@ async def get_history(approval_id: str, services: Any = Depends(services)) -> Re
 
 @router.post("/{approval_id}/decision", response_model=shapes.Answer[shapes.Approval])
 async def decide(
-    approval_id: str, body: DecisionRequest, user: User = Depends(lead), services: Any = Depends(services)
+    approval_id: str,
+    body: DecisionRequest,
+    user: User = Depends(lead),
+    via: str = Depends(door),
+    services: Any = Depends(services),
 ) -> Response:
     """Decide. Answers as soon as the decision is durable; the conversation goes on by itself.
 
     Where two leads are needed, the first approval leaves it pending, with a vote.
     """
     decided = await services.turns.decide(
-        approval_id, body.decision, decided_by=user.name, via="rest", reason=body.reason, args=body.args
+        approval_id, body.decision, decided_by=user.name, via=via, reason=body.reason, args=body.args
     )
     return answer(decided.wire())
 
 
+@router.post("/{approval_id}/preview", response_model=shapes.Answer[shapes.Edit])
+async def preview(approval_id: str, body: EditRequest, services: Any = Depends(services)) -> Response:
+    """What its card would say with other arguments. Nothing is decided; refused as that edit would be."""
+    return answer(asdict(await services.turns.tried_edit(approval_id, body.args)))
+
+
 @router.post("/{approval_id}/claim", response_model=shapes.Answer[shapes.Approval])
-async def claim(approval_id: str, user: User = Depends(lead), services: Any = Depends(services)) -> Response:
+async def claim(
+    approval_id: str,
+    user: User = Depends(lead),
+    via: str = Depends(door),
+    services: Any = Depends(services),
+) -> Response:
     """Say that one is at work on it; the claim lapses after five minutes."""
-    return answer((await services.desk.claim(approval_id, by=user.name, via="rest")).wire())
+    return answer((await services.desk.claim(approval_id, by=user.name, via=via)).wire())
 
 
 @router.delete("/{approval_id}/claim", response_model=shapes.Answer[shapes.Approval])
 async def release(
-    approval_id: str, user: User = Depends(lead), services: Any = Depends(services)
+    approval_id: str,
+    user: User = Depends(lead),
+    via: str = Depends(door),
+    services: Any = Depends(services),
 ) -> Response:
     """Give the claim back."""
-    return answer((await services.desk.release(approval_id, by=user.name, via="rest")).wire())
+    return answer((await services.desk.release(approval_id, by=user.name, via=via)).wire())
 
 
 @router.post("/{approval_id}/notes", response_model=shapes.Answer[shapes.Approval])
 async def note(
-    approval_id: str, body: NoteRequest, user: User = Depends(lead), services: Any = Depends(services)
+    approval_id: str,
+    body: NoteRequest,
+    user: User = Depends(lead),
+    via: str = Depends(door),
+    services: Any = Depends(services),
 ) -> Response:
     """Leave a note; it is in the approval's history."""
-    return answer((await services.desk.note(approval_id, body.text, by=user.name, via="rest")).wire())
+    return answer((await services.desk.note(approval_id, body.text, by=user.name, via=via)).wire())
