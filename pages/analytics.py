@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 import gradio as gr
 
-from pages import figures, plots
+from pages import behind, figures, plots
 from pages.who import asking
 from smart_support.analytics.filters import CHANNELS, About, Filters
 from smart_support.analytics.statements import FIGURES, definition
@@ -39,8 +39,8 @@ def build(services: "Services", tab: gr.Tab) -> None:
     """The tab's parts; they are filled each time it is opened, its bar is changed, or it is refreshed."""
     gr.HTML(_DEMO_NOTE, apply_default_css=False, elem_classes="ss-raw", min_height=0)
     with gr.Row(elem_id="ss-analytics-bar"):
-        chosen = gr.Radio(RANGES, value="7d", label="Range", show_label=False, container=False, scale=3)
-        refresh = gr.Button("Refresh", scale=0, min_width=110)
+        chosen = gr.Radio(RANGES, value="7d", label="Range", show_label=False, container=False, min_width=0)
+        refresh = gr.Button("Refresh", scale=0, min_width=0)
         export = gr.HTML(
             _export("7d", Filters()), apply_default_css=False, elem_classes="ss-raw", min_height=0
         )
@@ -48,9 +48,10 @@ def build(services: "Services", tab: gr.Tab) -> None:
         agent = _choice("Agent", [("Any agent", "")])
         tool = _choice("Tool", [("Any tool", "")])
         channel = _choice("Door", [("Any door", ""), *((name.capitalize(), name) for name in CHANNELS)])
-    cards = gr.HTML(apply_default_css=False, elem_classes="ss-raw")
+    cards = gr.HTML(figures.COUNTING, apply_default_css=False, elem_classes="ss-raw", elem_id="ss-cards")
     with gr.Column(visible=False) as below:
         drawn = plots.placed()
+        bars = gr.HTML(apply_default_css=False, elem_classes="ss-raw")
         tables = gr.HTML(apply_default_css=False, elem_classes="ss-raw")
         latest = gr.HTML(apply_default_css=False, elem_classes="ss-raw")
     gr.HTML(_ASK, js_on_load=_ON_LOAD, apply_default_css=False, elem_classes="ss-raw", min_height=0)
@@ -72,15 +73,16 @@ def build(services: "Services", tab: gr.Tab) -> None:
         return (
             figures.cards(found, meaning) if some else figures.EMPTY,
             gr.Column(visible=some),
-            *plots.drawn(found, titles),
-            figures.tables(found, meaning) if some else "",
-            figures.latest(listed, titles),
+            *plots.drawn(found),
+            behind.bars(found, titles, meaning) if some else "",
+            behind.tables(found, meaning) if some else "",
+            behind.latest(listed, titles),
             _export(range_, filters),
             gr.Dropdown(choices=[("Any agent", ""), *((title, name) for name, title in titles.items())]),
             gr.Dropdown(choices=[("Any tool", ""), *sorted(one.name for one in services.registry)]),
         )
 
-    shown = [cards, below, *drawn, tables, latest, export, agent, tool]
+    shown = [cards, below, *drawn, bars, tables, latest, export, agent, tool]
     for listener in (tab.select, chosen.input, refresh.click, agent.input, tool.input, channel.input):
         listener(
             show,
@@ -94,7 +96,7 @@ def build(services: "Services", tab: gr.Tab) -> None:
 
 
 def _choice(label: str, choices: list[Any]) -> gr.Dropdown:
-    return gr.Dropdown(choices, value="", label=label, show_label=False, container=False, min_width=140)
+    return gr.Dropdown(choices, value="", label=label, show_label=False, container=False, min_width=100)
 
 
 def _export(range_: str, filters: Filters) -> str:

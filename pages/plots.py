@@ -1,102 +1,92 @@
 """The plots of the Analytics tab, and the tables of numbers they draw. Figures as HTML: figures.py."""
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 import gradio as gr
 import pandas as pd
 
-from pages.plain import visible
 from smart_support import clock
 
-OUTCOMES = ["Approved", "Edited", "Rejected", "Expired", "Pending"]
-INDIGO, TEAL, AMBER, RED, GREY = "#4f46e5", "#0d9488", "#d97706", "#dc2626", "#94a3b8"
-_COLOURS = {
-    "Conversations": INDIGO,
-    "Approvals": AMBER,
-    "Escalations": RED,
-    "Approved": TEAL,
-    "Edited": INDIGO,
-    "Rejected": RED,
-    "Expired": GREY,
-    "Pending": AMBER,
-    "ok": TEAL,
-    "error": RED,
+# Each can be told from a light ground and from a dark one.
+INDIGO, TEAL, AMBER, RED, GREY = "#6366f1", "#0d9488", "#d97706", "#ef4444", "#94a3b8"
+OUTCOMES = {
+    "Agents alone": ("resolved", TEAL),
+    "With approval": ("resolved_with_approval", INDIGO),
+    "To a person": ("escalated", RED),
+    "Abandoned": ("abandoned", GREY),
+    "Open": ("", AMBER),
 }
+TIMES = {"half are quicker": ("p50", INDIGO), "95% are quicker": ("p95", AMBER)}
 
 
 def placed() -> list[Any]:
-    """The four plots, in their rows; filled by `drawn`."""
+    """The plots, in their row; filled by `drawn`."""
+    colours = {name: colour for name, (_, colour) in (OUTCOMES | TIMES).items()}
+    look: dict[str, Any] = {"x": "when", "color_map": colours, "x_title": " ", "color_title": " "}
+    look |= {"height": 260, "min_width": 300, "tooltip": "all", "buttons": []}
     with gr.Row():
-        over_time = _plot(gr.LinePlot, "when", "Over time", "what", scale=3)
-        approvals = _plot(
-            gr.BarPlot, "outcome", "What became of approvals", "outcome", scale=2, sort=OUTCOMES
+        conversations = gr.BarPlot(
+            y="conversations",
+            color="outcome",
+            title="Conversations",
+            y_title="conversations",
+            scale=3,
+            **look,
         )
-    with gr.Row():
-        agents = _plot(gr.BarPlot, "agent", "Turns by agent", None, scale=2, sort="-y")
-        tools = _plot(gr.BarPlot, "tool", "Tool calls", "result", scale=3, sort="-y", angle=-15)
-    return [over_time, approvals, agents, tools]
+        times = gr.LinePlot(
+            y="seconds",
+            color="of answers",
+            title="Answer time",
+            y_title="seconds",
+            y_lim=[0, None],
+            scale=2,
+            **look,
+        )
+    return [conversations, times]
 
 
-def drawn(found: Mapping[str, Any], titles: Mapping[str, str]) -> list[pd.DataFrame]:
-    """What the plots show of the figures."""
+def drawn(found: Mapping[str, Any]) -> list[Any]:
+    """What the plots show of the figures, and how wide their bars are."""
+    by_hour = len(found["series"]) > 1 and found["series"][1]["at"][:10] == found["series"][0]["at"][:10]
+    each = "an hour" if by_hour else "a day"
+    title, width = f"Conversations {each} (UTC)", timedelta(hours=1) if by_hour else timedelta(days=1)
     return [
-        _series(found["series"]),
-        _outcomes(found["approvals"]),
-        _agents(found["agents"], titles),
-        _tools(found["tools"]),
+        gr.BarPlot(
+            value=_conversations(found["series"], width), x_bin="1h" if by_hour else "1d", title=title
+        ),
+        _times(found["series"]),
     ]
 
 
-def _plot(
-    kind: Any, x: str, title: str, color: str | None, *, scale: int, sort: Any = None, angle: int = 0
-) -> Any:
-    return kind(
-        x=x,
-        y="count",
-        color=color,
-        color_map=_COLOURS,
-        sort=sort,
-        title=title,
-        x_title=" ",
-        y_title=" ",
-        color_title=" ",
-        x_label_angle=angle,
-        y_lim=[0, None],
-        height=250,
-        scale=scale,
-        min_width=300,
-        tooltip="axis",
-        buttons=[],
-    )
-
-
-def _series(series: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+def _conversations(series: Sequence[Mapping[str, Any]], width: timedelta) -> pd.DataFrame:
+    # By its middle: the end of a bin counts to it, and so would the next one's beginning.
     rows = [
-        {"when": clock.parse(item["at"]).replace(tzinfo=None), "what": name.capitalize(), "count": item[name]}
+        {
+            "when": _when(item) + width / 2,
+            "outcome": name,
+            "conversations": item[field] if field else _open(item),
+        }
         for item in series
-        for name in ("conversations", "approvals", "escalations")
+        for name, (field, _) in OUTCOMES.items()
     ]
-    return pd.DataFrame(rows, columns=["when", "what", "count"])
+    return pd.DataFrame(rows, columns=["when", "outcome", "conversations"])
 
 
-def _outcomes(approvals: Mapping[str, Any]) -> pd.DataFrame:
-    rows = [{"outcome": name, "count": approvals[name.lower()]} for name in OUTCOMES]
-    return pd.DataFrame(rows, columns=["outcome", "count"])
+def _open(item: Mapping[str, Any]) -> int:
+    return int(item["conversations"] - sum(item[field] for field, _ in OUTCOMES.values() if field))
 
 
-def _agents(agents: Sequence[Mapping[str, Any]], titles: Mapping[str, str]) -> pd.DataFrame:
+def _times(series: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     rows = [
-        {"agent": visible(titles.get(item["agent"], item["agent"])), "count": item["turns"]}
-        for item in agents[:8]
+        {"when": _when(item), "of answers": name, "seconds": round(item["latency_ms"][part] / 1000, 3)}
+        for item in series
+        for name, (part, _) in TIMES.items()
+        if item["latency_ms"][part] is not None
     ]
-    return pd.DataFrame(rows, columns=["agent", "count"])
+    return pd.DataFrame(rows, columns=["when", "of answers", "seconds"])
 
 
-def _tools(tools: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    rows = [
-        {"tool": visible(item["tool"]), "result": result, "count": count}
-        for item in tools[:8]
-        for result, count in (("ok", item["calls"] - item["errors"]), ("error", item["errors"]))
-    ]
-    return pd.DataFrame(rows, columns=["tool", "result", "count"])
+def _when(item: Mapping[str, Any]) -> Any:
+    return clock.parse(item["at"]).replace(tzinfo=None)

@@ -19,6 +19,39 @@ if (location.hash === "#replay" && linked) {
   openTabSoon("Replay");
 }
 
+// Being counted
+
+const LONGEST_COUNT_MS = 20_000;
+const count = { shown: null, timer: null };
+/** Until when what is on show was counted: never twice the same. */
+const until = () => document.querySelector("#ss-cards .ss-figures")?.dataset.until;
+
+/** The figures on show are those of before, until others stand in their place or none will come. */
+function counting() {
+  count.shown = until();
+  if (!count.shown) return;
+  document.body.classList.add("ss-counts");
+  clearTimeout(count.timer);
+  count.timer = setTimeout(counted, LONGEST_COUNT_MS);
+}
+
+function counted() {
+  clearTimeout(count.timer);
+  document.body.classList.remove("ss-counts");
+}
+
+document.addEventListener("change", (event) => {
+  if (event.target.closest?.("#ss-analytics-bar")) counting();
+});
+document.addEventListener("click", (event) => {
+  if (event.target.closest?.("#ss-analytics-bar button, #ss-analytics-filters [role=option]")) counting();
+});
+
+function watchCards() {
+  new MutationObserver(() => { if (until() !== count.shown) counted(); })
+    .observe(document.querySelector("#ss-cards"), { attributes: true, childList: true, subtree: true });
+}
+
 // Made-up conversations
 
 async function noteDemo() {
@@ -78,6 +111,7 @@ register("analytics", (root) => {
   sql.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) ask();
   });
+  watchCards();
   onTab("Analytics", noteDemo);
   onTab("Replay", noteDemo);
   noteDemo();

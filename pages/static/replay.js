@@ -11,7 +11,8 @@ const TYPING_MS = 250;
 const OUTCOME_COLORS = { resolved: "green", resolved_with_approval: "green", escalated: "red", abandoned: "amber" };
 const part = {};
 const list = { cursor: null, asked: 0, narrowed: new URLSearchParams() };
-const NARROWED = { tool: "Tool", approval: "Approval", decided_by: "Decided by", error_class: "Failed", channel: "Door" };
+const NARROWED = { outcome: "Outcome", tool: "Tool", approval: "Approval", decided_by: "Decided by",
+  error_class: "Failed", escalation: "A person was called", channel: "Door" };
 const shown = { threadId: null, steps: [], elements: [], place: 0 };
 
 const title = (agent) => window.ssConfig?.agents?.[agent] ?? words(agent);
@@ -30,7 +31,7 @@ async function load({ more = false } = {}) {
   const asked = ++list.asked;
   const query = new URLSearchParams({ limit: "25" });
   for (const [name, value] of new FormData(part.form)) if (String(value).trim()) query.set(name, String(value).trim());
-  for (const [name, value] of list.narrowed) query.set(name, value);
+  for (const [name, value] of list.narrowed) query.append(name, value);
   if (more && list.cursor) query.set("cursor", list.cursor);
   try {
     const body = await fetched(`/conversations?${query}`);
@@ -51,10 +52,10 @@ async function load({ more = false } = {}) {
 function narrow(params) {
   list.narrowed = new URLSearchParams(params);
   part.form.reset();
-  for (const [name, value] of params) {
-    const field = part.form.elements[name];
-    if (!field) continue;
-    field.value = value;
+  for (const name of new Set(params.keys())) {
+    const [field, values] = [part.form.elements[name], params.getAll(name)];
+    if (!field || values.length > 1) continue;
+    field.value = values[0];
     list.narrowed.delete(name);
   }
   showNarrowed();
@@ -62,8 +63,9 @@ function narrow(params) {
 }
 
 function showNarrowed() {
-  const told = [...list.narrowed].filter(([name]) => NARROWED[name]).map(([name, value]) => [name, `${NARROWED[name]}: ${words(value)}`]);
-  if (list.narrowed.has("since")) told.push(["since", "In the range of the figures"]);
+  const told = [...new Set(list.narrowed.keys())].filter((name) => NARROWED[name])
+    .map((name) => [name, `${NARROWED[name]}: ${list.narrowed.getAll(name).map(words).join(" or ")}`]);
+  if (list.narrowed.has("since")) told.push(["since", "Began in the range of the figures"]);
   part.narrowed.hidden = told.length === 0;
   part.narrowed.replaceChildren(...told.map(([name, text]) => node("button",
     { type: "button", class: "ss-chip", "aria-label": `${text}, take it off`, onclick: () => widen(name) }, `${text} ✕`)));

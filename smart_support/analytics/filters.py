@@ -39,8 +39,10 @@ class About:
 
     Attributes:
         tool: was called, or an approval asked for it; with `error_class`, its result was such an error.
-        approval: an approval ended in this outcome; with `decided_by`, by this one.
+        approval: an approval ended in this outcome, by `decided_by` where that is given; or was `asked` for,
+            or is `pending`; or a write ran `by_policy`, without one.
         channel: a turn came through this door.
+        escalation: a human was called by this.
     """
 
     tool: str | None = None
@@ -48,6 +50,7 @@ class About:
     approval: str | None = None
     decided_by: str | None = None
     channel: str | None = None
+    escalation: str | None = None
 
     @property
     def params(self) -> dict[str, str | None]:

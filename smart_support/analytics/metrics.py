@@ -5,7 +5,7 @@ of them since; so a figure for last week never shows as open what was closed the
 tokens, costs and latency belong to the range in which they happened.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -74,8 +74,8 @@ class Metrics:
             since: the first moment; it and `until`, where one is given, stand instead of the range.
             until: the moment to stop before.
             filters: only these conversations, in every figure.
-            compare: add `previous`, the same of the time just before, as long; null where that would be
-                before all time.
+            compare: add `previous`, the same of the time just before, as long; null where the record does
+                not reach back that far, for a part of that time would look like less.
 
         Raises:
             InvalidRequest: the range is not one of these, or can't be read.
@@ -84,8 +84,15 @@ class Metrics:
         found = await self._dashboard(asked)
         if compare:
             before = asked.span.before
-            found["previous"] = await self._dashboard(replace(asked, span=before)) if before else None
+            known = before is not None and await self._reaches_back_to(before.since)
+            found["previous"] = (
+                await self._dashboard(replace(asked, span=before)) if before and known else None
+            )
         return found
+
+    async def _reaches_back_to(self, moment: datetime) -> bool:
+        sql = "SELECT 1 FROM events WHERE happened_at <= $moment LIMIT 1"
+        return bool(await self._log.query(sql, {"moment": naive(moment)}))
 
     async def _dashboard(self, asked: Asked) -> dict[str, Any]:
         # One after the other: the log has few readers, and a replay must not wait behind a whole dashboard.
@@ -222,7 +229,7 @@ class Metrics:
         *,
         status: str | None = None,
         agent: str | None = None,
-        outcome: str | None = None,
+        outcome: str | Sequence[str] | None = None,
         q: str | None = None,
         since: str | None = None,
         until: str | None = None,
@@ -235,6 +242,7 @@ class Metrics:
 
         Args:
             agent: only those it took part in.
+            outcome: only those with it, or with one of several.
             q: only those with this text in a message, the thread's id or the customer's, in either case.
             about: only those in which such things happened.
             only: only these threads.
@@ -247,14 +255,16 @@ class Metrics:
             InvalidRequest: an argument is none of those allowed; the message says which are.
         """
         _check("status", status, STATUSES)
-        _check("outcome", outcome, OUTCOMES)
+        outcomes = [outcome] if isinstance(outcome, str) else [*(outcome or ())]
+        for each in outcomes:
+            _check("outcome", each, OUTCOMES)
         if not 1 <= limit <= MAX_LIMIT:
             raise InvalidRequest(f"limit {limit} is not between 1 and {MAX_LIMIT}")
         asked = span(None, since, until) if since is not None or until is not None else span("all")
         narrowed: dict[str, Any] = {"agent": agent, "only": only, **about.params}
-        judged = bool(status or outcome)
+        judged = bool(status or outcomes)
         params = page_params(narrowed, q, limit, Place.read(cursor), judged=judged)
-        params |= {"ended_before": self._ended_before(), "status": status, "outcome": outcome}
+        params |= {"ended_before": self._ended_before(), "status": status, "outcomes": outcomes or None}
         rows = await self._log.query(statement("conversations"), asked.params | params)
         following = next_place(rows, limit)
         shown = [

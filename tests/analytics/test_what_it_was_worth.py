@@ -181,19 +181,38 @@ async def test_a_figure_leads_to_the_conversations_behind_it(event_log: EventLog
         Story("broken", then).ask().call("refund_order").result("error", "refund_order", error_class="auth")
     )
     rejected = _decided("rejected", 5, "rejected", "robin")
-    await record(event_log, broken, rejected, _decided("approved", 5), resolved("rest", then, channel="rest"))
+    free = resolved("free", then).result("ok", "refund_order", policy="up to 20 EUR")
+    stories = [broken, rejected, _decided("approved", 5), resolved("rest", then, channel="rest"), free]
+    stories += [waiting("waits", then, "w"), Story("called", then).ask().escalate("policy")]
+    await record(event_log, *stories)
 
     async def behind(**about: str) -> set[str]:
         page, _ = await metrics.conversations(about=About(**about))
         return {item["thread_id"] for item in page}
 
-    assert await behind(tool="refund_order") == {"broken"}
+    assert await behind(tool="refund_order") == {"broken", "free"}
     assert await behind(error_class="auth") == {"broken"}
     assert await behind(error_class="auth", tool="cancel_order") == set()
     assert await behind(approval="rejected") == {"rejected"}
     assert await behind(decided_by="dana") == {"approved"}
     assert await behind(decided_by="dana", approval="rejected") == set()
     assert await behind(channel="rest") == {"rest"}
+    assert await behind(approval="asked") == {"rejected", "approved", "waits"}
+    assert await behind(approval="pending") == {"waits"}
+    assert await behind(approval="by_policy") == {"free"}
+    assert await behind(escalation="policy") == {"called"}
+    assert await behind(escalation="limit") == set()
+    either, _ = await metrics.conversations(outcome=["resolved", "escalated"])
+    assert {item["thread_id"] for item in either} == {"free", "rest", "called"}
+
+
+async def test_there_is_no_time_before_where_the_record_begins_in_it(
+    event_log: EventLog, metrics: Metrics
+) -> None:
+    await record(event_log, resolved("t", clock.now() - timedelta(days=10)))
+    assert (await metrics.analytics("7d", compare=True))["previous"] is None
+    await record(event_log, resolved("older", clock.now() - timedelta(days=15)))
+    assert (await metrics.analytics("7d", compare=True))["previous"]["conversations"] == 1
 
 
 def test_every_figure_says_what_it_counts() -> None:

@@ -1,6 +1,7 @@
 """The Analytics tab over a month of recorded conversations, and over none."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -23,7 +24,8 @@ def with_past(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
 
 
 def _card(page: Page, label: str) -> Locator:
-    return page.locator(".ss-figures .ss-card").filter(has=page.get_by_text(label, exact=False)).first
+    named = page.locator(".ss-label", has_text=re.compile(f"^{label}"))
+    return page.locator(".ss-figures .ss-card", has=named)
 
 
 @pytest.mark.parametrize("look", ["light", "dark"])
@@ -37,16 +39,23 @@ def test_the_figures_of_a_range(with_past: AppProcess, open_window: Window, save
         "Conversations": "400",
         "Resolved": f"{figures['resolution_rate']:.0%}",
         "To a person": f"{figures['escalation_rate']:.0%}",
+        "Turns to resolve": f"{figures['turns_to_resolution']['median']:g}",
         "Came back": f"{figures['reopened']['rate']:.0%}" if figures["reopened"]["resolved"] else "–",
         "Approvals": f"{figures['approvals']['requested']:,}",
         "By policy alone": f"{figures['approvals']['by_policy']:,}",
-        "Hours saved": f"{figures['hours_saved']['hours']:,.1f}",
+        "Hours saved": f"{figures['hours_saved']['hours']:,.1f} h",
     }
     for label, figure in shown.items():
         expect(_card(page, label).locator("b")).to_have_text(figure)
     leads = page.locator(".ss-table", has_text="Decisions by lead").locator("tbody tr")
     expect(leads).to_have_count(len(figures["leads"]))
-    expect(page.locator(".vega-embed")).to_have_count(4)
+    times = page.locator(".ss-table", has_text="Whole answer").locator("tbody tr").first
+    shown = [f"{figures['latency_ms'][part] / 1000:.1f} s" for part in ("p50", "p95", "p99")]
+    expect(times.locator("td")).to_have_text(["Whole answer", *shown])
+    expect(page.locator(".ss-trend:has(polyline)")).to_have_count(
+        10
+    )  # no price is known, and no rule let a write run
+    expect(page.locator(".vega-embed")).to_have_count(2)
     expect(page.get_by_role("link", name="Export CSV")).to_have_attribute(
         "href", "/api/v1/analytics/export?range=30d&format=csv"
     )
@@ -56,8 +65,20 @@ def test_the_figures_of_a_range(with_past: AppProcess, open_window: Window, save
 def test_it_fits_a_phone(with_past: AppProcess, open_window: Window, save: Save) -> None:
     page = open_window(with_past.url, viewport=PHONE)
     page.get_by_role("tab", name="Analytics").click()
-    expect(page.locator(".vega-embed")).to_have_count(4)
-    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    expect(page.locator(".vega-embed")).to_have_count(2)
+    # The first figures are seen without scrolling, and no table hides its last columns.
+    expect(_card(page, "Conversations")).to_be_in_viewport(ratio=1)
+    for width in (PHONE["width"], 1100, 1440):
+        page.set_viewport_size({"width": width, "height": 844})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        tables = page.locator(".ss-table .ss-scroll")
+        assert tables.evaluate_all("all => all.filter(one => one.scrollWidth > one.clientWidth).length") == 0
+    page.set_viewport_size(PHONE)
+    help_ = _card(page, "Came back").get_by_role("button", name="What this counts")
+    help_.click()
+    said = _card(page, "Came back").locator(".ss-meaning")
+    expect(said).to_contain_text("came back with another conversation within 7 days")
+    expect(said).to_be_in_viewport(ratio=1)
     save(page, "phone-analytics-light")
 
 
@@ -86,7 +107,18 @@ def test_filters_apply_to_all_and_a_figure_leads_to_its_conversations(
 ) -> None:
     page = open_window(demo.url)
     page.get_by_role("tab", name="Analytics").click()
+    expect(_card(page, "Conversations").locator("b")).to_be_visible()
+    page.evaluate("""() => {
+        window.seen = [];
+        const body = document.body;
+        new MutationObserver(() => window.seen.push(body.classList.contains("ss-counts"))).observe(
+            body, { attributes: true, attributeFilter: ["class"] });
+    }""")
     page.get_by_text("30 days").click()
+    # What is on show is told to be of before until the new figures have come.
+    month = demo.get("/analytics", range="30d")
+    expect(_card(page, "Conversations").locator("b")).to_have_text(f"{month['conversations']:,}")
+    page.wait_for_function("window.seen.includes(true) && !document.body.matches('.ss-counts')")
     page.get_by_label("Tool", exact=True).click()
     page.get_by_role("option", name="refund_order").click()
     figures = demo.get("/analytics", range="30d", tool="refund_order")
@@ -105,6 +137,13 @@ def test_filters_apply_to_all_and_a_figure_leads_to_its_conversations(
     expect(page.locator(".ss-conversations button")).to_have_count(min(25, len(listed)))
     chip.click()
     expect(chip).to_have_count(0)
+    page.get_by_role("tab", name="Analytics").click()
+    _card(page, "Resolved").locator(".ss-line .ss-behind").click()
+    expect(
+        page.get_by_role("button", name="Outcome: Resolved or Resolved with approval, take it off")
+    ).to_be_visible()
+    resolved = sum(figures["outcomes"][name] for name in ("resolved", "resolved_with_approval"))
+    expect(page.locator(".ss-conversations button")).to_have_count(min(25, resolved))
 
 
 def test_a_replay_is_played_shared_and_kept(demo: AppProcess, open_window: Window) -> None:

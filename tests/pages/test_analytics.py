@@ -1,12 +1,15 @@
 """The Analytics tab's own HTML: figures put plainly, none made up, and no markup from outside."""
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from html import unescape
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 
-from pages import figures
+from pages import behind, figures, numbers, plots
 from smart_support.analytics.metrics import Metrics
 from smart_support.analytics.statements import FIGURES, definition
 from smart_support.storage.event_log import EventLog
@@ -23,10 +26,12 @@ async def empty(tmp_path: Path) -> AsyncIterator[dict[str, Any]]:
 
 
 async def test_where_nothing_happened_no_rate_is_made_up(empty: dict[str, Any]) -> None:
-    html = figures.cards(empty, MEANING) + figures.tables(empty, MEANING)
-    assert html.count("<b>–</b>") == 6
-    assert html.count("None in this range") == 5
+    shown = (behind.bars(empty, {}, MEANING), behind.tables(empty, MEANING))
+    html = figures.cards(empty, MEANING) + "".join(shown)
+    assert html.count("<b>–</b>") == 7
+    assert html.count("None in this range") == 7
     assert "None" not in html.replace("None in this range", "")
+    assert plots.drawn(empty)[1].empty
 
 
 async def test_figures_are_put_in_units_people_read(empty: dict[str, Any]) -> None:
@@ -41,7 +46,7 @@ async def test_figures_are_put_in_units_people_read(empty: dict[str, Any]) -> No
         "cost_per_conversation_usd": 0.0148,
     }
     html = figures.cards(found, MEANING)
-    for words in ("2,054", "86%", "1,200", "2 min", "15 ms", "2.4 s", "4.1 M", "$30.42", "$0.0148"):
+    for words in ("2,054", "86%", "1,200", "2.5 min", "15 ms", "2.4 s", "4.1 M", "$30.42", "$0.0148"):
         assert words in html
 
 
@@ -56,6 +61,50 @@ async def test_a_change_says_whether_it_is_welcome(empty: dict[str, Any]) -> Non
     assert "▲ ×50" in figures.cards(much, MEANING)
 
 
+async def test_where_nothing_is_compared_it_says_why(empty: dict[str, Any]) -> None:
+    note = "the record does not reach back"
+    assert note in figures.cards(empty | {"previous": None}, MEANING)
+    assert note not in figures.cards(empty | {"previous": empty}, MEANING)
+    assert note not in figures.cards(empty | {"previous": None, "range": "all"}, MEANING)
+
+
+async def test_a_figure_leads_to_all_that_it_counts(empty: dict[str, Any]) -> None:
+    found = empty | {"filters": {"agent": None, "tool": "cancel_order", "channel": None}}
+    html = figures.cards(found, MEANING)
+
+    def leads(label: str) -> dict[str, list[str]]:
+        card = html.split(f">{label} <button")[1]
+        return parse_qs(unescape(card.split('data-find="')[1].split('"')[0]))
+
+    assert leads("Resolved")["outcome"] == ["resolved", "resolved_with_approval"]
+    assert leads("Approvals")["approval"] == ["asked"]
+    assert leads("By policy alone")["approval"] == ["by_policy"]
+    assert leads("Conversations") == {
+        "tool": ["cancel_order"],
+        "since": [found["since"]],
+        "until": [found["until"]],
+    }
+
+
+async def test_every_day_has_its_bar_and_what_is_open_is_in_it(empty: dict[str, Any]) -> None:
+    day = dict.fromkeys(("resolved_with_approval", "escalated", "abandoned"), 0)
+    day |= {"conversations": 5, "resolved": 3, "latency_ms": {"p50": 1500.0, "p95": None, "p99": None}}
+    series = [day | {"at": f"2026-03-0{number}T00:00:00.000000Z"} for number in (1, 2)]
+    conversations, times = plots.drawn(empty | {"series": series})
+    rows = conversations.value["data"]
+    noon = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    # In the middle of its bar, so that the last day does not fall into the one before.
+    assert [row[0] / 1000 for row in rows[::5]] == [noon.timestamp(), (noon + timedelta(days=1)).timestamp()]
+    assert [row[2] for row in rows[:5]] == [3, 0, 0, 0, 2]
+    assert "a day (UTC)" in conversations.title
+    assert list(times.seconds) == [1.5, 1.5]
+
+
+def test_a_trend_has_a_gap_where_nothing_is_known() -> None:
+    assert numbers.trend([1.0, None, 2.0, 4.0]).count("<polyline") == 2
+    assert "<polyline" not in numbers.trend([0, 0, None])
+
+
 async def test_haste_is_told_apart(empty: dict[str, Any]) -> None:
     lead = {
         "approved": 9,
@@ -67,7 +116,7 @@ async def test_haste_is_told_apart(empty: dict[str, Any]) -> None:
     }
     quick = lead | {"decided_by": "sam", "hasty": 6, "hasty_share": 0.6}
     slow = lead | {"decided_by": "dana", "hasty": 1, "hasty_share": 0.1}
-    html = figures.tables(empty | {"leads": [quick, slow]}, MEANING)
+    html = behind.tables(empty | {"leads": [quick, slow]}, MEANING)
     assert html.count("ss-chip--red") == 1
     assert "decided_by=sam&amp;since=" in html
 
@@ -83,7 +132,7 @@ def test_text_from_outside_is_text() -> None:
         "outcome": None,
         "last_at": "2026-11-23T10:00:00Z",
     }
-    html = figures.latest([item], {})
+    html = behind.latest([item], {})
     assert "<img" not in html
     assert html.count("&lt;img") == 3
     assert "\u202e" not in html

@@ -25,9 +25,23 @@ WITH candidate AS MATERIALIZED (
         AND ($approval IS NULL AND $decided_by IS NULL OR thread_id IN (
             SELECT thread_id
             FROM events
-            WHERE happened_at >= $since AND type = 'decision'
-                AND ($approval IS NULL OR outcome = $approval)
+            WHERE happened_at >= $since
                 AND ($decided_by IS NULL OR decided_by = $decided_by)
+                AND CASE $approval
+                    WHEN 'asked' THEN type = 'interrupt'
+                    WHEN 'by_policy' THEN type = 'tool_result' AND policy IS NOT NULL
+                    WHEN 'pending' THEN type = 'interrupt' AND approval_id NOT IN (
+                        SELECT approval_id
+                        FROM events
+                        WHERE happened_at >= $since AND type = 'decision' AND approval_id IS NOT NULL
+                    )
+                    ELSE type = 'decision' AND ($approval IS NULL OR outcome = $approval)
+                END
+        ))
+        AND ($escalation IS NULL OR thread_id IN (
+            SELECT thread_id
+            FROM events
+            WHERE happened_at >= $since AND type = 'escalation' AND coalesce(kind, 'asked') = $escalation
         ))
         -- The text as JSON writes it is looked for first: it is cheap and lets few rows through.
         AND ($q IS NULL OR contains(lower(thread_id), lower($q)) OR thread_id IN (
@@ -58,7 +72,7 @@ page AS MATERIALIZED (
     SELECT judged.*
     FROM judged
     SEMI JOIN candidate USING (thread_id)
-    WHERE ($status IS NULL OR status = $status) AND ($outcome IS NULL OR outcome = $outcome)
+    WHERE ($status IS NULL OR status = $status) AND ($outcomes IS NULL OR list_contains($outcomes::VARCHAR[], outcome))
     ORDER BY started_at DESC, thread_id DESC
     LIMIT $rows
 ),

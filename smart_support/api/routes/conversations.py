@@ -10,6 +10,7 @@ from smart_support.api import request_shapes, shapes
 from smart_support.api.dependencies import services, user
 from smart_support.api.envelope import answer
 from smart_support.auth import Role, User
+from smart_support.events import EscalationKind
 
 router = APIRouter(tags=["conversations"])
 
@@ -18,7 +19,9 @@ router = APIRouter(tags=["conversations"])
 async def list_conversations(
     status: Literal["active", "waiting", "ended"] | None = None,
     agent: str | None = Query(None, max_length=128, description="only those this agent took part in"),
-    outcome: Literal["resolved", "resolved_with_approval", "escalated", "abandoned"] | None = None,
+    outcome: list[Literal["resolved", "resolved_with_approval", "escalated", "abandoned"]] | None = Query(
+        None, description="given more than once: any of them"
+    ),
     q: str | None = Query(None, max_length=200, description="text in a message, thread id or customer id"),
     since: str | None = Query(
         None,
@@ -36,10 +39,13 @@ async def list_conversations(
     error_class: Literal["transient", "validation", "auth", "unknown"] | None = Query(
         None, description="only those in which a tool, or that tool, failed so"
     ),
-    approval: Literal["approved", "rejected", "edited", "expired"] | None = Query(
-        None, description="only those with an approval that ended so"
+    approval: Literal["approved", "rejected", "edited", "expired", "asked", "pending", "by_policy"]
+    | None = Query(
+        None,
+        description="only those with an approval that ended so, was asked for or waits; or a write without",
     ),
     decided_by: str | None = Query(None, max_length=128, description="only those with a decision by them"),
+    escalation: EscalationKind | None = Query(None, description="only those in which a human was called so"),
     channel: Literal["socket", "rest", "gradio", "console", "system"] | None = None,
     limit: int = Query(50, ge=1, le=100),
     cursor: str | None = Query(None, max_length=512, description="`next_cursor` of the page before"),
@@ -55,7 +61,7 @@ async def list_conversations(
         q=q,
         since=since,
         until=until,
-        about=About(tool, error_class, approval, decided_by, channel),
+        about=About(tool, error_class, approval, decided_by, channel, escalation),
         only=only,
         limit=limit,
         cursor=cursor,
