@@ -21,6 +21,8 @@ _SHELL = """
         <textarea id="ss-api-text" rows="5" spellcheck="false"></textarea>
         <label for="ss-api-mcp">MCP server</label>
         <input id="ss-api-mcp" placeholder="https://example.com/mcp, or its declared name" autocomplete="off">
+        <label for="ss-api-token">Its token, if it asks for one</label>
+        <input id="ss-api-token" type="password" autocomplete="off">
       </details>
       <div class="ss-actions"><button class="ss-button ss-button--accent">Import</button></div>
       <p class="ss-problem" role="alert" hidden></p>

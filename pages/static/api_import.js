@@ -68,14 +68,14 @@ export async function putAside(job) {
 
 /** What the form holds, as the server takes it. */
 function given() {
-  const { url, file, text, mcp } = part;
+  const { url, file, text, mcp, token } = part;
   if (file.files[0]) {
     const form = new FormData();
     form.set("file", file.files[0]);
     return form;
   }
   if (text.value.trim()) return { spec: text.value };
-  return mcp.value.trim() ? { mcp: mcp.value } : { url: url.value };
+  return mcp.value.trim() ? { mcp: mcp.value, token: token.value } : { url: url.value };
 }
 
 /** A file dropped anywhere on the form is the one to import. */
@@ -109,7 +109,7 @@ register("api", (element) => {
   Object.assign(part, {
     form: element.querySelector("form"), url: element.querySelector("#ss-api-url"),
     file: element.querySelector("#ss-api-file"), text: element.querySelector("#ss-api-text"),
-    mcp: element.querySelector("#ss-api-mcp"),
+    mcp: element.querySelector("#ss-api-mcp"), token: element.querySelector("#ss-api-token"),
     problem: element.querySelector(".ss-problem"), jobs: element.querySelector(".ss-api-jobs"),
     review: element.querySelector(".ss-api-review"),
   });

@@ -14,6 +14,7 @@ IMPORT_BODY: Any = {
                     "url": {"type": "string", "format": "uri", "description": "where the description is"},
                     "spec": {"description": "the description itself, as an object or as text"},
                     "mcp": {"type": "string", "description": "an MCP server's address or name"},
+                    "token": {"type": "string", "description": "the MCP server's bearer token, if it asks"},
                 },
                 "minProperties": 1,
             }

@@ -5,7 +5,7 @@ from typing import Any
 
 from smart_support.openapi_import.addresses import address, home
 from smart_support.openapi_import.caller import Api, Caller
-from smart_support.openapi_import.mcp_server import TOKEN, McpServers
+from smart_support.openapi_import.mcp_server import MCP_SCHEMES, TOKEN, McpServers
 from smart_support.openapi_import.operation import Document, Operation
 from smart_support.openapi_import.store import Job
 from smart_support.openapi_import.vault import Vault
@@ -28,14 +28,17 @@ class Asking:
         Raises:
             InvalidRequest: it is not known where.
         """
-        return self._of_mcp(job, document) if job.kind == "mcp" else self._of_api(job, document)
+        return self._of_mcp(job) if job.kind == "mcp" else self._of_api(job, document)
 
-    def _of_mcp(self, job: Job, document: Document) -> Ask:
+    async def token(self, job: Job) -> str | None:
+        """What was entered for an MCP server, to be sent to it alone."""
+        entered = (await self._vault.of(job.api, MCP_SCHEMES, job.source)).get(TOKEN)
+        return entered.values["token"] if entered else None
+
+    def _of_mcp(self, job: Job) -> Ask:
         async def ask(operation: Operation, args: Args, key: str | None) -> Any:
-            token = (await self._vault.of(job.api, document.schemes, job.source)).get(TOKEN)
-            values = dict(token.values) if token else {}
-            name = operation.operation_id
-            return await self._mcp.call(job.source, name, args, token=values.get("token"), key=key)
+            token = await self.token(job)
+            return await self._mcp.call(job.source, operation.operation_id, args, token=token, key=key)
 
         return ask
 

@@ -20,19 +20,19 @@ from smart_support.net import GuardedClient
 from smart_support.openapi_import.addresses import address, api_name, home, kept_address, same_api
 from smart_support.openapi_import.asking import Asking
 from smart_support.openapi_import.caller import Caller
-from smart_support.openapi_import.load import InvalidSpec, load
-from smart_support.openapi_import.mcp_server import McpServers, mcp_document
+from smart_support.openapi_import.load import InvalidSpec
+from smart_support.openapi_import.mcp_server import TOKEN, McpServers, mcp_document
 from smart_support.openapi_import.operation import Document, Operation
 from smart_support.openapi_import.operation_tool import Run, operation_tool
 from smart_support.openapi_import.parse import parse
 from smart_support.openapi_import.review import Reviewed, changed, proposed
+from smart_support.openapi_import.sources import Sources
 from smart_support.openapi_import.store import ImportStore, Job
 from smart_support.openapi_import.vault import Vault
 from smart_support.openapi_import.wording import proposals
 from smart_support.tools.registry import Tool
 
 log = get_logger()
-DOWNLOAD_SECONDS = 60.0
 OPEN = ("review", "live")
 
 
@@ -70,11 +70,10 @@ class Imports:
         """
         self.store = store
         self.vault = vault
-        self._client = client
+        self._sources = Sources(client, mcp, max_bytes)
         self._asking = Asking(Caller(client, vault, timeout_seconds), mcp, vault)
         self._timeout = timeout_seconds
         self._mcp = mcp
-        self._max_bytes = max_bytes
         self._taken = taken
         self._approved = approved
         self._documents: dict[str, Document] = {}
@@ -83,14 +82,22 @@ class Imports:
     # Load
 
     async def begin(
-        self, *, url: str | None = None, spec: Any = None, mcp: str | None = None, name: str = "", by: str
+        self,
+        *,
+        url: str | None = None,
+        spec: Any = None,
+        mcp: str | None = None,
+        name: str = "",
+        token: str | None = None,
+        by: str,
     ) -> Job:
         """Begin an import; it goes on in the background.
 
         Args:
             url: where the description is; or
             spec: the description itself: text, bytes, or the object; `name`: what it was called; or
-            mcp: an MCP server: its address, or the name under which it was declared.
+            mcp: an MCP server: its address, or the name under which it was declared;
+                `token`: the bearer token it asks for, which is kept like any credential.
 
         Raises:
             InvalidRequest: none of them was given, or more than one.
@@ -99,12 +106,14 @@ class Imports:
             raise InvalidRequest("give one of 'url', 'spec' and 'mcp', or send a file")
         if mcp is not None:
             self._mcp.check(mcp)
-            return self._background(await self.store.begin("mcp", mcp, by), None, None)
+            return self._background(await self.store.begin("mcp", mcp, by), None, token)
         raw = _written(spec) if isinstance(spec, (dict, list)) else spec
-        return self._background(await self.store.begin("openapi", url or name or "pasted text", by), url, raw)
+        return self._background(
+            await self.store.begin("openapi", url or name or "pasted text", by), raw, None
+        )
 
-    def _background(self, job: Job, url: str | None, raw: bytes | str | None) -> Job:
-        task = asyncio.create_task(self._load(job, url, raw))
+    def _background(self, job: Job, raw: bytes | str | None, token: str | None) -> Job:
+        task = asyncio.create_task(self._load(job, raw, token))
         self._loading.add(task)
         task.add_done_callback(self._loading.discard)
         return job
@@ -115,19 +124,17 @@ class Imports:
             task.cancel()
         await asyncio.gather(*self._loading, return_exceptions=True)
 
-    async def _load(self, job: Job, url: str | None, raw: bytes | str | None) -> None:
+    async def _load(self, job: Job, raw: bytes | str | None, token: str | None) -> None:
         try:
-            if url is not None:
-                await self._step(job, "downloading")
-                raw = await self._download(url)
-            await self._step(job, "reading")
+            await self._step(job, "downloading" if raw is None else "reading")
             if job.kind == "mcp":
-                loaded = await self._mcp.listed(job.source)
+                loaded = await self._sources.listed(job.source, token or await self._token(job.source))
             else:
-                loaded = await asyncio.to_thread(load, raw or b"", max_bytes=self._max_bytes)
+                raw = await self._sources.downloaded(job.source) if raw is None else raw
+                loaded = await self._sources.read(raw)
             document = await asyncio.to_thread(_parsed, loaded)
             await self._step(job, "sorting", total=len(document.operations))
-            await self._sort(job, document, loaded)
+            await self._sort(job, document, loaded, token)
             log.info("import_loaded", job_id=job.job_id, operations=len(document.operations))
         except (SmartSupportError, TimeoutError) as error:
             told = error.message if isinstance(error, SmartSupportError) else str(error)
@@ -137,22 +144,19 @@ class Imports:
             told = "This description could not be read; the log says why."
             await self.store.update(job.job_id, status="failed", error=told)
 
-    async def _download(self, url: str) -> bytes:
-        fetched = await self._client.request(
-            "GET",
-            url,
-            headers={"Accept": "application/json, application/yaml, text/yaml, */*"},
-            timeout_seconds=DOWNLOAD_SECONDS,
-            max_bytes=self._max_bytes,
-        )
-        if fetched.status != 200:
-            raise ToolFailed(
-                f"The address answered {fetched.status}; give the one of the description itself."
-            )
-        return fetched.content
+    async def _token(self, source: str) -> str | None:
+        """What was entered for an MCP server that is in use."""
+        for live in await self.store.jobs("live", limit=1000):
+            if live.source == source and (token := await self._asking.token(live)):
+                return token
+        return None
 
-    async def _sort(self, job: Job, document: Document, loaded: dict[str, Any]) -> None:
+    async def _sort(
+        self, job: Job, document: Document, loaded: dict[str, Any], token: str | None = None
+    ) -> None:
         api, live = await self._api_of(job, document)
+        if token:
+            await self.vault.keep(api, document.schemes[TOKEN], {"token": token}, job.source)
         decided = await self.store.operations(live.job_id) if live else {}
         reviewed = await asyncio.to_thread(
             lambda: [proposed(one, decided.get(one.tool_name)) for one in document.operations]

@@ -15,9 +15,16 @@ from mcp import ClientSession
 from mcp.types import CallToolResult, PaginatedRequestParams, TextContent
 from mcp.types import Tool as McpTool
 
-from smart_support.errors import InvalidRequest, SmartSupportError, ToolFailed, ToolRefused, ToolUnavailable
+from smart_support.errors import (
+    InvalidRequest,
+    SmartSupportError,
+    ToolFailed,
+    ToolRefused,
+    ToolUnauthorized,
+    ToolUnavailable,
+)
 from smart_support.log import get_logger
-from smart_support.net import guarded_transport
+from smart_support.net import ResponseTooLarge, guarded_transport
 from smart_support.openapi_import.naming import tool_names
 from smart_support.openapi_import.operation import Document, Operation, SecurityScheme
 from smart_support.openapi_import.references import References
@@ -25,7 +32,9 @@ from smart_support.openapi_import.tool_schema import self_contained
 
 log = get_logger()
 TOKEN = "token"
+MCP_SCHEMES = {TOKEN: SecurityScheme(name=TOKEN, kind="bearer", description="Where the server asks for one.")}
 MAX_TOOLS = 500
+MAX_ANSWER_BYTES = 2_000_000
 LIST_SECONDS = 30.0
 
 
@@ -45,8 +54,8 @@ class McpServers:
                 f"mcp: {source[:100]!r} is neither an address nor one of SMART_SUPPORT_MCP_SERVERS ({known})"
             )
 
-    async def listed(self, source: str) -> dict[str, Any]:
-        """What a server offers, as it is kept: its name and its tools.
+    async def listed(self, source: str, token: str | None = None) -> dict[str, Any]:
+        """What a server offers, as it is kept: its name and its tools. `token` as of `call`.
 
         Raises:
             ToolUnavailable: it can't be asked, or does not answer in time.
@@ -54,7 +63,7 @@ class McpServers:
         try:
             async with (
                 asyncio.timeout(LIST_SECONDS),
-                self._session(source, None) as (session, title, version),
+                self._session(source, token) as (session, title, version),
             ):
                 tools = await _all_tools(session)
         except TimeoutError:
@@ -87,7 +96,7 @@ class McpServers:
                 called = True
                 meta = {"idempotencyKey": key} if key else None
                 return _understood(await session.call_tool(name, dict(args), meta=meta))
-        except ToolRefused:
+        except (ToolRefused, ResponseTooLarge):
             raise
         except ToolUnavailable as error:
             if called:
@@ -105,6 +114,10 @@ class McpServers:
             if refused:
                 raise refused from None
             log.warning("mcp_server_failed", source=source, error=repr(error))
+            if _is_unauthorized(error):
+                raise ToolUnauthorized(
+                    f"The MCP server {source[:100]} asks for a token; enter the one that it gives out."
+                ) from None
             raise ToolUnavailable(
                 f"The MCP server {source[:100]} can't be reached just now; please try again later."
             ) from None
@@ -127,7 +140,11 @@ class McpServers:
         auth: httpx.Auth | None = None,
     ) -> httpx.AsyncClient:
         return httpx.AsyncClient(
-            headers=headers, timeout=timeout, auth=auth, transport=guarded_transport(self._allowed)
+            headers=headers,
+            timeout=timeout,
+            auth=auth,
+            transport=guarded_transport(self._allowed),
+            trust_env=False,
         )
 
 
@@ -151,9 +168,7 @@ def mcp_document(loaded: Mapping[str, Any]) -> Document:
         title=loaded["mcp"]["title"],
         version=loaded["mcp"]["version"],
         format="mcp",
-        schemes={
-            TOKEN: SecurityScheme(name=TOKEN, kind="bearer", description="Where the server asks for one.")
-        },
+        schemes=MCP_SCHEMES,
         operations=tuple(_operation(tool, names[f"POST /{tool['name']}"]) for tool in loaded["tools"]),
     )
 
@@ -177,6 +192,8 @@ def _understood(result: CallToolResult) -> Any:
     text = "\n".join(part.text for part in result.content if isinstance(part, TextContent))
     if result.isError:
         raise ToolRefused(" ".join(text.split())[:300] or "The tool said no and gave no reason.")
+    if len(text) > MAX_ANSWER_BYTES:
+        raise ResponseTooLarge("The MCP server answered with more than can be read; ask for less at once.")
     if result.structuredContent is not None:
         return result.structuredContent
     try:
@@ -192,3 +209,9 @@ def _within(error: BaseException) -> SmartSupportError | None:
     if isinstance(error, BaseExceptionGroup):
         return next((found for one in error.exceptions if (found := _within(one))), None)
     return _within(error.__cause__) if error.__cause__ else None
+
+
+def _is_unauthorized(error: BaseException) -> bool:
+    if isinstance(error, BaseExceptionGroup):
+        return any(map(_is_unauthorized, error.exceptions))
+    return isinstance(error, httpx.HTTPStatusError) and error.response.status_code in (401, 403)

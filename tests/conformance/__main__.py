@@ -179,6 +179,7 @@ async def conformance(modes: list[Mode], most: int, seed: int) -> bool:
     """Run the modes and print the table; whether all was as decided."""
     print(f"seed {seed}")
     tasks = retail.tasks()[:most]
+    _print_expected(tasks)
     tallies: dict[Mode, Tally] = {}
     with tempfile.TemporaryDirectory() as folder, Service() as service:
         run = Run(Path(folder), service, seed)
@@ -196,6 +197,15 @@ async def conformance(modes: list[Mode], most: int, seed: int) -> bool:
             print(*tally.wrong, sep="\n", end="\n" if tally.wrong else "")
         run.kill()
     return all(tally.equal == tally.tasks for tally in tallies.values())
+
+
+def _print_expected(tasks: list[list[retail.Action]]) -> None:
+    writes = sum(retail.is_write(action.name) for actions in tasks for action in actions)
+    refused, after = (sum(counts) for counts in zip(*map(retail.refused, tasks), strict=True))
+    print(
+        f"{len(tasks)} tasks expect {writes} writes; the shop refuses {refused} of them, and {after} of them "
+        "come after a refused one in the same task"
+    )
 
 
 def _doors(tally: Tally) -> str:

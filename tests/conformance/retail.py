@@ -71,4 +71,18 @@ def state_after(actions: Iterable[Action]) -> str:
     return str(shop.db.get_hash())
 
 
+def refused(actions: Iterable[Action]) -> tuple[int, int]:
+    """How many of these writes the shop itself refuses, and how many writes come after such a one."""
+    shop, failed, after = tools(), 0, 0
+    for action in actions:
+        if not is_write(action.name):
+            continue
+        after += failed > 0
+        try:
+            shop.use_tool(action.name, **action.arguments)
+        except ValueError:
+            failed += 1
+    return failed, after
+
+
 _DECLARED = tools()

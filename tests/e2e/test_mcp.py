@@ -13,6 +13,7 @@ import pytest
 
 from tests.harness import ROOT, AppProcess, free_port
 
+TOKEN = "mcp-token-4713"
 SERVER = [sys.executable, str(ROOT / "tests" / "openapi_import" / "desk_mcp.py")]
 
 
@@ -20,7 +21,7 @@ SERVER = [sys.executable, str(ROOT / "tests" / "openapi_import" / "desk_mcp.py")
 def address() -> Iterator[str]:
     port = free_port()
     with subprocess.Popen(
-        [*SERVER, str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [*SERVER, str(port), TOKEN], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as process:
         url, deadline = f"http://127.0.0.1:{port}/mcp", time.monotonic() + 30
         while time.monotonic() < deadline:
@@ -40,8 +41,8 @@ def app(data_dir: Path) -> Iterator[AppProcess]:
         yield running
 
 
-def _loaded(app: AppProcess, source: str) -> dict[str, Any]:
-    job = app.post("/openapi/import", {"mcp": source}).json()["data"]
+def _loaded(app: AppProcess, source: str, **more: str) -> dict[str, Any]:
+    job = app.post("/openapi/import", {"mcp": source, **more}).json()["data"]
     deadline = time.monotonic() + 30
     while job["status"] == "loading" and time.monotonic() < deadline:
         time.sleep(0.05)  # a job has no event to await
@@ -51,7 +52,10 @@ def _loaded(app: AppProcess, source: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("how", ["stdio", "http"])
 def test_an_mcp_server_is_reviewed_approved_and_gated(app: AppProcess, address: str, how: str) -> None:
-    job = _loaded(app, "desk" if how == "stdio" else address)
+    if how == "http":
+        refused = _loaded(app, address)
+        assert (refused["status"], "asks for a token" in refused["error"]) == ("failed", True)
+    job = _loaded(app, "desk") if how == "stdio" else _loaded(app, address, token=TOKEN)
     assert (job["status"], job["title"]) == ("review", "Desk")
     path = f"/openapi/jobs/{job['job_id']}"
     found = {one["key"]: one for one in app.get(f"{path}/operations")}
@@ -72,6 +76,10 @@ def test_an_mcp_server_is_reviewed_approved_and_gated(app: AppProcess, address: 
     assert listed["tool_calls"][0]["status"] == "ok", listed
     done = app.get(f"/approvals/{asked['approval']['approval_id']}")
     assert done["execution"] == "done"
+    again = _loaded(app, "desk" if how == "stdio" else address)
+    assert {one["change"] for one in app.get(f"/openapi/jobs/{again['job_id']}/operations")} == {"same"}
+    assert TOKEN not in app.log()
+    assert TOKEN.encode() not in (app.data_dir / "state.sqlite").read_bytes()
 
 
 def test_what_a_tool_refuses_is_told(app: AppProcess) -> None:

@@ -1,7 +1,9 @@
-"""A small MCP server: `python desk_mcp.py` on stdio, `python desk_mcp.py PORT` over HTTP."""
+"""A small MCP server: `python desk_mcp.py` on stdio, `python desk_mcp.py PORT [TOKEN]` over HTTP."""
 
 import sys
+from typing import Any
 
+import uvicorn
 from mcp.server.fastmcp import FastMCP
 
 server = FastMCP("Desk", port=int(sys.argv[1]) if len(sys.argv) > 1 else 8000)
@@ -29,5 +31,23 @@ def delete_note(number: int) -> str:
     return f"deleted {number}"
 
 
+def _served(port: int, token: str) -> None:
+    """Over HTTP, to those who have the token, where one is wanted."""
+    inner = server.streamable_http_app()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        given = dict(scope.get("headers", ())).get(b"authorization", b"").decode()
+        if scope["type"] == "http" and token and given != f"Bearer {token}":
+            await send({"type": "http.response.start", "status": 401, "headers": []})
+            await send({"type": "http.response.body", "body": b""})
+            return
+        await inner(scope, receive, send)
+
+    uvicorn.run(app, port=port, log_level="error")
+
+
 if __name__ == "__main__":
-    server.run("streamable-http" if len(sys.argv) > 1 else "stdio")
+    if len(sys.argv) > 1:
+        _served(int(sys.argv[1]), "".join(sys.argv[2:]))
+    else:
+        server.run("stdio")

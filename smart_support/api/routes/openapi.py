@@ -187,7 +187,15 @@ async def _given(request: Request, max_bytes: int) -> dict[str, Any]:
         raise InvalidRequest("url: give the address of the description")
     if spec is not None and not isinstance(spec, (str, dict, list)):
         raise InvalidRequest("spec: give the description as text or as an object")
-    return {"url": url.strip() if url else None, "spec": spec, "mcp": mcp.strip() if mcp else None}
+    token = body.get("token")
+    if token is not None and not isinstance(token, str):
+        raise InvalidRequest("token: give the MCP server's token as text")
+    return {
+        "url": url.strip() if url else None,
+        "spec": spec,
+        "mcp": mcp.strip() if mcp else None,
+        "token": (token or "").strip() or None,
+    }
 
 
 async def _body(request: Request, max_bytes: int) -> bytes:
