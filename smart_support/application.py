@@ -42,7 +42,7 @@ from smart_support.api.envelope import handle_errors
 from smart_support.api.guard import Guard
 from smart_support.api.headers import SecuredApp
 from smart_support.api.origin import SameOrigin
-from smart_support.api.requests import Requests, unobserved
+from smart_support.api.requests import unobserved
 from smart_support.approvals.approval import Approval, Edit, summary_of
 from smart_support.approvals.desk import Desk
 from smart_support.approvals.ledger import Ledger
@@ -392,7 +392,6 @@ def create_app(
     app.include_router(socket.router)
     app.include_router(login.router)
     _mount_console(app, services)
-    app.add_middleware(Requests)
     return app
 
 

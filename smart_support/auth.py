@@ -124,12 +124,12 @@ class Accounts:
 
     def _add_user(self, path: Path | None, entry: _Entry) -> None:
         if entry.name in self._users:
-            raise ConfigError(f"{path}: {entry.name!r} is there twice; rename one of the two")
+            raise ConfigError(f"{_named(path)}: {entry.name!r} is there twice; rename one of the two")
         try:
             _passwords.check_needs_rehash(entry.password_hash)
         except InvalidHashError:
             raise ConfigError(
-                f"{path}: the password of {entry.name!r} is no argon2 hash; make one with "
+                f"{_named(path)}: the password of {entry.name!r} is no argon2 hash; make one with "
                 "python -m smart_support users add NAME --role ROLE"
             ) from None
         self._users[entry.name] = User(entry.name, _role(f"{path}: {entry.name!r}", entry.role))
@@ -225,6 +225,10 @@ def _role(where: str, text: str) -> Role:
     return ROLES[text.lower()]
 
 
+def _named(path: Path | None) -> str:
+    return f"SMART_SUPPORT_USERS_FILE={path}"
+
+
 def _read(path: Path) -> Iterable[_Entry]:
     try:
         content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -236,10 +240,11 @@ def _read(path: Path) -> Iterable[_Entry]:
             "python -m smart_support users add NAME --role ROLE"
         ) from None
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise ConfigError(f"{path}: is not YAML: {error}") from None
+        raise ConfigError(f"{_named(path)}: is not YAML: {error}") from None
     except ValidationError as error:
         told = error.errors()[0]
         where = ".".join(str(part) for part in told["loc"])
         raise ConfigError(
-            f"{path}: {where or 'the file'}: {told['msg']}; it is a list of name, password_hash and role"
+            f"{_named(path)}: {where or 'the file'}: {told['msg']}; it is a list of name, password_hash "
+            "and role"
         ) from None

@@ -87,7 +87,8 @@ def go_on_from(headers: Mapping[str, str]) -> None:
     if _tracer is not None:
         from opentelemetry import context, propagate
 
-        context.attach(propagate.extract(headers))
+        # From nothing: the task may have gone on from somebody else before.
+        context.attach(propagate.extract(headers, context.Context()))
 
 
 def with_trace_id(_logger: Any, _method: str, line: Any) -> Any:

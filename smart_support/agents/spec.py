@@ -16,6 +16,7 @@ from smart_support.approvals.policy import Policy, Rule
 from smart_support.errors import ConfigError
 from smart_support.tools.registry import Access, Registry, Tool
 
+_NAMED = "The file is named by SMART_SUPPORT_AGENTS_FILE; docs/agents.md explains every key."
 RESERVED = frozenset({"route", "gate", "approve", "act"})  # names of the graph's own steps
 MAX_TOLD = 12
 MAX_DESCRIPTION = 600
@@ -102,7 +103,7 @@ def load_team(path: Path) -> Team:
             f"{path}: can't be read: {error.strerror}; check SMART_SUPPORT_AGENTS_FILE"
         ) from None
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
-        raise ConfigError(f"{path}: is not YAML: {error}") from None
+        raise ConfigError(f"{path}: is not YAML: {error}\n{_NAMED}") from None
     try:
         if not isinstance(content, dict):
             raise ConfigError(
@@ -112,7 +113,7 @@ def load_team(path: Path) -> Team:
         file = _File.model_validate(content)
     except ValidationError as error:
         problems = [_explain(path, root, item["loc"], item["msg"]) for item in error.errors()]
-        raise ConfigError("\n".join(problems)) from None
+        raise ConfigError("\n".join([*problems, _NAMED])) from None
     _check_names(path, root, file)
     policy = Policy(file.policy)
     return Team(file.company, file.personality, file.agents, file.fallback, str(path), policy)

@@ -3,6 +3,8 @@
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from smart_support.api.requests import Requests
+
 # Gradio's page has inline scripts and compiles templates, and draws with inline styles.
 _PAGE = "; ".join(
     (
@@ -37,11 +39,14 @@ _PAGES = (b"text/html", b"text/javascript", b"application/javascript")
 
 
 class SecuredApp(FastAPI):
-    """FastAPI with the headers around everything: error pages too, which no added middleware reaches."""
+    """FastAPI with names for requests and the headers around everything.
+
+    Around error pages too, which no added middleware reaches.
+    """
 
     def build_middleware_stack(self) -> ASGIApp:
-        """As FastAPI's, and one around it."""
-        return SecurityHeaders(super().build_middleware_stack())
+        """As FastAPI's, and two around it."""
+        return Requests(SecurityHeaders(super().build_middleware_stack()))
 
 
 class SecurityHeaders:

@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from smart_support import clock, log
+from smart_support import clock, log, tracing
 
 logger = log.get_logger()
 HEADER = "x-request-id"
@@ -38,6 +38,7 @@ class Requests:
         request_id = _named(scope)
         structlog.contextvars.clear_contextvars()
         log.bind(request_id=request_id)
+        tracing.note(request_id=request_id)
         status, started = 0, time.perf_counter()
 
         async def sending(message: Message) -> None:

@@ -112,7 +112,6 @@ class TurnRunner:
             Forbidden: an operator's message to a conversation that is not theirs.
             ShuttingDown: the process is about to end.
         """
-        self._check_open()
         checked_thread_id(thread_id)
         self._limits.checked_content(content)
         await self._sessions.check_theirs(thread_id, by)
@@ -120,6 +119,7 @@ class TurnRunner:
             await self._sessions.check_alive(thread_id)
         self._limits.count_message(thread_id)
         await self._sessions.take(thread_id, by)
+        self._check_open()
         message = Message(role="customer", content=content, message_id=clock.new_id())
         # Nothing is awaited from here on: who listens as soon as this returns hears all of the turn.
         return self._start(
