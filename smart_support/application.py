@@ -150,6 +150,7 @@ class Services:
         self._saver: AsyncSqliteSaver | None = None
         self.as_tool: Callable[[Tool], Tool] = lambda tool: tool
         self._opened = AsyncExitStack()
+        self._assembling = asyncio.Lock()
         self.sockets: set[Any] = set()
         self.meters = Meters(__version__)
 
@@ -289,7 +290,9 @@ class Services:
 
     async def _use_imported(self) -> None:
         """What was approved is there for the next message; nothing is restarted."""
-        self._course.use(*await self._assembled())
+        # One after the other: an older list of tools must not come into use after a newer one.
+        async with self._assembling:
+            self._course.use(*await self._assembled())
 
     def _store(self) -> DemoStore:
         business = self.toolset.business

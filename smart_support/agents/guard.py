@@ -378,4 +378,7 @@ def _differences(before: dict[str, Any], after: dict[str, Any]) -> list[dict[str
 def _whole(result: Any) -> dict[str, str]:
     """What the record keeps of a result that a model is given in part."""
     text = as_text(result)
-    return {"whole": text[:KEPT_CHARS]} if len(text) > MODEL_CHARS else {}
+    if len(text) > KEPT_CHARS:
+        note = f"… (The first {KEPT_CHARS:,} of {len(text):,} characters; the rest was not kept.)"
+        return {"whole": f"{text[:KEPT_CHARS]}{note}"}
+    return {"whole": text} if len(text) > MODEL_CHARS else {}

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 
 from smart_support import audit, clock
-from smart_support.errors import NotFound, SmartSupportError
+from smart_support.errors import InvalidRequest, NotFound, SmartSupportError
 from smart_support.openapi_import.review import Reviewed
 from smart_support.storage.database import Connection, StateDatabase
 
@@ -24,6 +24,14 @@ _UPDATE = (
     + ", ".join(f"{name} = :{name}" for name in _COLUMNS)
     + " WHERE job_id = :job_id AND key = :key"
 )
+
+_TAKEN = """
+    SELECT others.tool_name FROM operations AS others
+    JOIN import_jobs ON import_jobs.job_id = others.job_id
+    JOIN operations AS own ON own.tool_name = others.tool_name AND own.job_id = :id
+    WHERE import_jobs.status = 'live' AND import_jobs.api <> :api
+        AND others.enabled = :on AND others.change <> 'gone' AND own.enabled = :on AND own.change <> 'gone'
+"""
 
 
 class ReviewOutdated(SmartSupportError):
@@ -163,6 +171,7 @@ class ImportStore:
 
         Raises:
             ReviewOutdated: it was approved meanwhile, or another import of the API was.
+            InvalidRequest: another API's tool has got one of its names meanwhile.
         """
 
         def work(connection: Connection) -> None:
@@ -174,6 +183,8 @@ class ImportStore:
                         f"import job {job.job_id}: {live['approved_by']} approved another import of this API "
                         "after this one was compared with what was in use; import it again to see what is new"
                     )
+            for taken in connection.execute(_TAKEN, {"id": job.job_id, "api": job.api, "on": True}):
+                raise InvalidRequest(f"tool name {taken['tool_name']!r} is taken; choose another")
             ids = {"api": job.api, "id": job.job_id, "by": by, "now": clock.rfc3339(clock.now())}
             connection.execute(
                 "UPDATE import_jobs SET status = 'replaced' WHERE api = :api AND status = 'live'", ids

@@ -282,6 +282,19 @@ def test_a_write_that_may_have_had_its_effect_is_never_sent_twice(
     assert len(api.calls("POST", "/tickets")) == 1
 
 
+@pytest.mark.parametrize(("items", "end"), [(1_000, "]}"), (9_000, "the rest was not kept.)")])
+def test_a_large_result_is_whole_in_replay_or_says_what_is_not(
+    app: AppProcess, api: ShopApi, items: int, end: str
+) -> None:
+    _approve(app, _imported(app, api.url))
+    found = {"tickets": [{"id": number, "subject": "A leak"} for number in range(items)]}
+    api.says["GET", "/tickets"] = [found]
+    assert _say(app, "List tickets")["tool_calls"][0]["status"] == "ok"
+    result = next(step for step in app.get(f"/replay/{_thread}") if step["type"] == "tool_result")
+    assert result["content"].endswith(end)
+    assert '"id":999,' in result["content"]
+
+
 def test_an_idempotent_write_and_a_read_are_tried_again(app: AppProcess, api: ShopApi) -> None:
     _approve(app, _imported(app, api.url))
     api.answers[("GET", "/tickets")] = [503, 200]

@@ -4,6 +4,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -151,6 +152,20 @@ def test_a_declared_idempotency_key_is_ours_to_send_and_makes_a_retry_safe(
     sent = [headers["idempotency-key"] for headers in api.calls("POST", "/tickets")]
     assert len(sent) == 2
     assert len(set(sent)) == 1
+
+
+def test_of_approvals_at_once_no_two_give_one_name_to_their_tools(
+    app: AppProcess, apis: tuple[ShopApi, ShopApi]
+) -> None:
+    jobs = []
+    for number in range(6):
+        spec = description(f"https://desk{number}.example") | {"info": {"title": f"Desk {number}"}}
+        jobs.append(_imported(app, {"spec": spec}))
+    with ThreadPoolExecutor(6) as threads:
+        answers = [*threads.map(lambda job: _approve(app, job, secret=False).status_code, jobs)]
+    assert sorted(answers) == [200, 422, 422, 422, 422, 422]
+    tools = [tool["name"] for tool in app.get("/tools")]
+    assert tools.count("list_tickets") == 1
 
 
 def test_a_kill_in_the_middle_of_an_approval_leaves_all_of_it_or_nothing(tmp_path: Path) -> None:
