@@ -1,6 +1,8 @@
 """What an app process imports, imported once: the fork server loads this, and each app begins as its fork."""
 
 import os
+import sys
+from pathlib import Path
 
 # As the app sets them before it imports Gradio; see application.py.
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
@@ -11,3 +13,11 @@ import uvicorn  # noqa: F401
 
 import pages  # noqa: F401
 import smart_support.application  # noqa: F401
+
+
+def loaded(into: str, *prefixes: str) -> None:
+    """Write down which modules of these names an app process has, once it has made its app."""
+    from smart_support import Settings, create_app
+
+    create_app(Settings(data_dir=Path(into).parent / "var"))
+    Path(into).write_text(" ".join(name for name in sys.modules if name.startswith(prefixes)))

@@ -19,7 +19,8 @@ from tests.harness import AppProcess, free_port
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
     folder: Path = tmp_path_factory.mktemp("metrics")
-    with AppProcess(folder / "var") as running:
+    nobody = f"http://127.0.0.1:{free_port()}/hook"
+    with AppProcess(folder / "var", ESCALATION_WEBHOOK_URL=nobody) as running:
         yield running
 
 
@@ -74,11 +75,9 @@ def test_the_process_its_requests_and_what_is_left_to_do_are_told(app: AppProces
     assert found["smart_support_event_log_lag_seconds"] == 0
 
 
-def test_an_escalation_that_no_webhook_takes_shows(tmp_path: Path) -> None:
-    nobody = f"http://127.0.0.1:{free_port()}/hook"
-    with AppProcess(tmp_path / "var", ESCALATION_WEBHOOK_URL=nobody) as running:
-        running.post("/chat", {"thread_id": "m", "message": "I want to talk to a human"})
-        found = _read(running)
+def test_an_escalation_that_no_webhook_takes_shows(app: AppProcess) -> None:
+    app.post("/chat", {"thread_id": "h", "message": "I want to talk to a human"})
+    found = _read(app)
     assert found["smart_support_escalations_undelivered"] == 1
     assert found["smart_support_escalations_unhandled"] == 1
 
