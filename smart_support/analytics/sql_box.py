@@ -16,6 +16,7 @@ from smart_support.storage.event_log import EventLog
 
 SECONDS = 5.0
 MAX_ROWS = 10_000
+MAX_CHARS = 5_000_000  # of all rows together, as they are handed on
 MAX_SQL_CHARS = 20_000
 # Nested in each other they keep the parser busy for minutes, and it can't be interrupted.
 MAX_BRACKETS = 200
@@ -25,6 +26,9 @@ _NODES = {"SELECT_NODE", "SET_OPERATION_NODE", "CTE_NODE", "RECURSIVE_CTE_NODE"}
 _TABLE_FUNCTIONS = {"unnest", "range", "generate_series"}
 # Without side effects, and yet about the machine instead of the rows.
 _UNWANTED = {"current_setting", "getenv", "getvariable", "parse_duckdb_log_message", "json_deserialize_sql"}
+# One call of these makes as much as it is told to, and can't be interrupted before it has.
+_UNWANTED |= {"repeat", "lpad", "rpad", "printf", "format", "list_resize", "array_resize", "bitstring"}
+_UNWANTED |= {"range", "generate_series"}
 _FUNCTIONS = """
     SELECT DISTINCT function_name AS name
     FROM duckdb_functions()
@@ -67,13 +71,13 @@ class SqlBox:
                 columns, rows = await self._log.ask_once(asked, self._seconds)
             except duckdb.InterruptException:
                 raise InvalidRequest(
-                    f"The question took more than {self._seconds:g} s and was stopped; ask about less "
-                    "time, with a condition on happened_at."
+                    f"The question took more than {self._seconds:g} s, or 1 GB of memory, and was stopped; "
+                    "ask about less time, with a condition on happened_at."
                 ) from None
             except duckdb.Error as error:
                 raise InvalidRequest(_plainly(error)) from None
-        shown = [[_wire(value) for value in row] for row in rows[: self._max_rows]]
-        return Table(columns, shown, truncated=len(rows) > self._max_rows)
+        shown = list(_within(rows[: self._max_rows], MAX_CHARS))
+        return Table(columns, shown, truncated=len(rows) > len(shown))
 
     async def _check(self, sql: str, asked: str) -> None:
         if not sql.strip() or len(sql) > MAX_SQL_CHARS:
@@ -93,8 +97,11 @@ class SqlBox:
             raise InvalidRequest(f"sql: give one SELECT statement ({why})")
         parts = list(_walk(tree["statements"]))
         own = {str(entry["key"]) for part in parts for entry in part.get("cte_map", {}).get("map", ())}
+        # As a table `range` is read row by row, and checked as such; as a value it is a list of any length.
+        tables = {id(part["function"]) for part in parts if part.get("type") == "TABLE_FUNCTION"}
         for part in parts:
-            self._check_part(part, own | {_TABLE})
+            if id(part) not in tables:
+                self._check_part(part, own | {_TABLE})
 
     def _check_part(self, part: dict[str, Any], tables: set[str]) -> None:
         kind = part.get("type")
@@ -107,8 +114,19 @@ class SqlBox:
         if kind == "TABLE_FUNCTION" and _name(part["function"]) not in _TABLE_FUNCTIONS:
             raise InvalidRequest(f"sql: {_name(part['function'])}() can't be used here")
         is_call = part.get("class") == "FUNCTION" and not part.get("is_operator")
-        if is_call and _name(part) not in self._functions | _TABLE_FUNCTIONS:
+        if is_call and _name(part) not in self._functions | {"unnest"}:
             raise InvalidRequest(f"sql: {_name(part)}() can't be used here")
+
+
+def _within(rows: list[tuple[Any, ...]], most_chars: int) -> Iterator[list[Any]]:
+    """The first rows that are not longer than that together."""
+    chars = 0
+    for row in rows:
+        shown = [_wire(value) for value in row]
+        chars += sum(len(str(value)) for value in shown)
+        if chars > most_chars:
+            return
+        yield shown
 
 
 def _name(call: dict[str, Any]) -> str:

@@ -26,6 +26,7 @@ from smart_support.log import get_logger
 from smart_support.storage.compaction import COPY, Turnstile, attach, begin, file_for, fill, finish
 from smart_support.storage.database import MIGRATIONS, Row, apply, unapplied
 from smart_support.storage.gathering import Gathering
+from smart_support.storage.watch import watched
 
 log = get_logger()
 
@@ -54,6 +55,8 @@ _TYPES = {
 }
 # The structure holds names and types from above, nothing from outside.
 _INSERT = "INSERT INTO {} BY NAME SELECT unnest(from_json(?, '{}'), recursive := true)"
+# By how much the process may grow for a statement that somebody made up.
+MOST_ASKED_BYTES = 1_000_000_000
 _ERASE = "DELETE FROM {} WHERE thread_id IN (SELECT unnest($threads::VARCHAR[]))"
 _READ = """
     SELECT event_id, thread_id, turn_id, first_seq, seq, happened_at, type, channel, customer_id, payload
@@ -178,7 +181,8 @@ class EventLog:
         """Names and rows of a statement that somebody made up, on a cursor and a thread of its own.
 
         Raises:
-            duckdb.InterruptException: it took longer than `seconds`; any other `duckdb.Error`: it is wrong.
+            duckdb.InterruptException: it took longer than `seconds`, or `MOST_ASKED_BYTES` of
+                memory; any other `duckdb.Error`: it is wrong.
         """
         return await asyncio.to_thread(self._ask_once, sql, seconds)
 
@@ -203,13 +207,11 @@ class EventLog:
     def _ask_once(self, sql: str, seconds: float) -> tuple[list[str], list[tuple[Any, ...]]]:
         with self._database_use.inside():
             cursor = self._database.cursor()
-            timer = threading.Timer(seconds, cursor.interrupt)
-            timer.start()
             try:
-                result = cursor.execute(sql)
-                return [column[0] for column in result.description or ()], result.fetchall()
+                with watched(cursor, seconds, MOST_ASKED_BYTES):
+                    result = cursor.execute(sql)
+                    return [column[0] for column in result.description or ()], result.fetchall()
             finally:
-                timer.cancel()
                 cursor.close()
 
     def _begin_copy(self, cursor: duckdb.DuckDBPyConnection) -> None:

@@ -6,8 +6,10 @@ from datetime import timedelta
 import pytest
 
 from smart_support import clock
+from smart_support.analytics import sql_box as sql_box_module
 from smart_support.analytics.sql_box import SqlBox
 from smart_support.errors import InvalidRequest
+from smart_support.storage import event_log as event_log_module
 from smart_support.storage.event_log import EventLog
 from tests.analytics.story import record, resolved
 
@@ -59,6 +61,9 @@ async def test_a_question_is_answered(box: SqlBox, sql: str, rows: list[list[obj
         "SELECT write_log('x')",
         "SELECT sleep_ms(10000)",
         "SELECT nextval('s')",
+        "SELECT repeat('x', 4000000000)",
+        "SELECT printf('%2000000000d', 1)",
+        "SELECT len(range(4000000000))",
         "COPY events TO '/tmp/stolen.csv'",
         "ATTACH '/tmp/other.duckdb'",
         "INSTALL httpfs",
@@ -111,6 +116,23 @@ async def test_a_question_without_end_is_stopped_and_the_log_goes_on(
     with pytest.raises(InvalidRequest, match=r"took more than 0\.3 s"):
         await asked
     assert len(await event_log.read("meanwhile")) > 0
+
+
+async def test_a_question_that_would_take_the_memory_of_others_is_stopped(
+    event_log: EventLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(event_log_module, "MOST_ASKED_BYTES", 200_000_000)
+    sql = "SELECT list(a.range * 31 + b.range) FROM range(10000) a, range(100000) b"
+    with pytest.raises(InvalidRequest, match="1 GB of memory, and was stopped"):
+        await SqlBox(event_log, seconds=60).ask(sql)
+
+
+async def test_rows_that_are_too_long_together_are_left_out(
+    box: SqlBox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sql_box_module, "MAX_CHARS", 1000)
+    table = await box.ask("SELECT '" + "x" * 300 + "' FROM range(5)")
+    assert (len(table.rows), table.truncated) == (3, True)
 
 
 async def test_more_rows_than_fit_are_left_out_and_said_so(box: SqlBox) -> None:
