@@ -24,7 +24,7 @@ from langchain_core.runnables import Runnable
 from langgraph.constants import TAG_NOSTREAM
 
 from smart_support.agents.budget import Budget
-from smart_support.agents.calls import paired
+from smart_support.agents.calls import came_of, paired
 from smart_support.agents.models import NamedModel
 from smart_support.agents.trimming import fitting
 from smart_support.errors import ModelFailed, SmartSupportError
@@ -38,6 +38,7 @@ CUT_OFF = (
     "The answer was cut off; what you see of it is not all. Nothing was done because of it. Please send your "
     "message again."
 )
+NOT_TOLD = "The language model could not say more about it; there is no need to ask for it again."
 
 
 class StreamCut(Exception):
@@ -78,7 +79,12 @@ class Models:
         """
         await self.budget.check(thread_id)
         messages: list[BaseMessage] = [SystemMessage(prompt), *fitting(paired(history), self._context_tokens)]
-        answer = await self._first_answer(messages, tools, [] if shown else [TAG_NOSTREAM])
+        try:
+            answer = await self._first_answer(messages, tools, [] if shown else [TAG_NOSTREAM])
+        except ModelFailed as failed:
+            if done := came_of(history):
+                raise ModelFailed(" ".join([*done, NOT_TOLD])) from failed
+            raise
         model = answer.response_metadata.get("model_name")
         await self.budget.count(thread_id, model, answer.usage_metadata)
         return answer

@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
+from langchain_core.messages import AIMessage, AnyMessage
 
 from smart_support import clock
-from smart_support.agents.calls import words_of
+from smart_support.agents.calls import came_of
 from smart_support.agents.prices import Prices
 from smart_support.log import get_logger
 from smart_support.settings import PREFIX, Settings
@@ -106,7 +106,7 @@ class Budget:
             f"go on from here. {self._words}"
         )
         return AIMessage(
-            "\n\n".join([*_came_of(history), text]),
+            "\n\n".join([*came_of(history), text]),
             name=agent,
             id=clock.new_id(),
             additional_kwargs={
@@ -122,15 +122,3 @@ def _shares(thread_id: str) -> tuple[str, str]:
 def _conversation_of(thread_id: str) -> str:
     """A side thread's conversation; see `conversation/aside.py`. No other id has a tilde."""
     return thread_id.partition("~")[0]
-
-
-def _came_of(history: Sequence[AnyMessage]) -> list[str]:
-    """What came of the writes since the customer spoke: no model is there to say it."""
-    said = []
-    for message in reversed(history):
-        if isinstance(message, HumanMessage):
-            break
-        if isinstance(message, ToolMessage) and (message.artifact or {}).get("approval_id"):
-            done = "done" if message.artifact.get("status") == "ok" else "not done"
-            said.append(f"{words_of(message.name or '')}: {done}.")
-    return said[::-1]

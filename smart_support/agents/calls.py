@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
+from itertools import takewhile
 from typing import Any
 
 import orjson
-from langchain_core.messages import AIMessage, AnyMessage, ToolMessage
+from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
 
 from smart_support.approvals.approval import Request
 from smart_support.approvals.digest import digest
@@ -99,6 +100,16 @@ def failures_in_a_row(messages: Sequence[AnyMessage]) -> int:
     results = [message for message in reversed(messages) if isinstance(message, ToolMessage)]
     artifacts = [message.artifact if isinstance(message.artifact, dict) else {} for message in results]
     return next((n for n, artifact in enumerate(artifacts) if not artifact.get("broke")), len(results))
+
+
+def came_of(messages: Sequence[AnyMessage]) -> list[str]:
+    """What came of the writes since the customer spoke, for where no model is there to say it."""
+    said = []
+    for message in takewhile(lambda one: not isinstance(one, HumanMessage), reversed(messages)):
+        if isinstance(message, ToolMessage) and (message.artifact or {}).get("approval_id"):
+            done = "done" if message.artifact.get("status") == "ok" else "not done"
+            said.append(f"{words_of(message.name or '')}: {done}.")
+    return said[::-1]
 
 
 def storable(args: Any) -> bool:

@@ -15,7 +15,7 @@ from llmock.scenarios import Match, Reply, StreamFault
 from llmock.testing import LLMockServer
 
 from smart_support import Settings, create_app
-from tests.harness import AppProcess, Client, LocalApp, of_type, spoken
+from tests.harness import AppProcess, Client, LocalApp, demo_orders, of_type, spoken
 
 KEY = "sk-live-0123456789"
 AGENTS = """
@@ -141,6 +141,18 @@ async def test_half_a_tool_call_never_acts(app: AppProcess, llmock: LLMock, thre
     assert _asked(llmock) == ["first", "first", "second", "second"]
     llmock.reset().call_tool(*CANCEL)
     assert (await _say(app, thread_id))[-1]["args"] == CANCEL[1]
+
+
+async def test_what_was_approved_is_told_though_no_model_can_say_it(
+    app: AppProcess, llmock: LLMock, thread_id: str
+) -> None:
+    llmock.call_tool("cancel_order", {"order_id": next(demo_orders("processing")), "reason": "asked"})
+    async with await Client.connect(app.ws_url) as client:
+        assert (await client.turn(thread_id, "cancel it"))[-1]["type"] == "interrupt"
+        llmock.fail(400, times=2)
+        await client.send(type="interrupt_response", thread_id=thread_id, approved=True)
+        error = (await client.until("error"))[-1]
+    assert error["message"].startswith("Cancel order: done. The language model could not say more")
 
 
 async def test_a_call_that_is_not_json_is_answered_and_put_right(
