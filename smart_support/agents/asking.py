@@ -38,7 +38,7 @@ CUT_OFF = (
     "The answer was cut off; what you see of it is not all. Nothing was done because of it. Please send your "
     "message again."
 )
-NOT_TOLD = "The language model could not say more about it; there is no need to ask for it again."
+NOT_TOLD = "The language model could not say more about it; please go on in a moment."
 
 
 class StreamCut(Exception):
