@@ -181,6 +181,7 @@ class Services:
         self.state = EmbeddedDatabase(folder / "state.sqlite")
         self._opened.callback(self.state.close)
         self.escalations = Escalations(self.state, settings)
+        self._opened.push_async_callback(self.escalations.close)
         self.event_log = EventLog(folder / "events.duckdb", self.meters.count)
         self._opened.callback(self.event_log.close)
         self.session_manager = SessionManager(self.state, settings.session_ttl_seconds)

@@ -3,6 +3,7 @@
 What could not be delivered stays on record as a dead letter, and can be sent again.
 """
 
+import asyncio
 import hashlib
 import hmac
 import uuid
@@ -29,6 +30,7 @@ from smart_support.storage.database import StateDatabase
 
 log = get_logger()
 TIMEOUT_SECONDS = 3.0
+PATIENCE_SECONDS = 4.0
 ATTEMPTS = 3
 
 _ABOUT = uuid.UUID("a6a7e9c4-92f0-4d0e-8a55-3c1b5b0c5a11")
@@ -72,6 +74,9 @@ class Escalations:
         self._secret = settings.escalation_webhook_secret
         self._client = GuardedClient([_host_and_port(self._url)] if self._url else ())
         self._watchers: set[Callable[[EscalationRecord], None]] = set()
+        self._deliveries: dict[str, asyncio.Task[EscalationRecord]] = {}
+        if self._url and not self._secret:
+            log.warning("webhook_not_signed", why="SMART_SUPPORT_ESCALATION_WEBHOOK_SECRET is empty")
 
     async def escalate(self, thread_id: str, reason: str, about: str | None = None) -> bool:
         """Ask for a human on a thread. It is on record before anything is sent.
@@ -80,7 +85,8 @@ class Escalations:
             about: what it is about; the same is recorded once, and not sent again once it was delivered.
 
         Returns:
-            Whether the webhook took it (a 2xx answer within three tries); False where none is set.
+            Whether the webhook took it (a 2xx answer within three tries); False where none is set, or where
+            it is silent: a customer waits for the answer, so that the tries then go on without them.
         """
         log.info("escalation", thread_id=thread_id, webhook=bool(self._url))
         rows = await self._state.execute(
@@ -96,10 +102,14 @@ class Escalations:
             },
         )
         recorded = EscalationRecord(**rows[0])
-        if self._url and recorded.status != "delivered":
-            recorded = await self._deliver(recorded)
-        self._tell(recorded)
-        return recorded.status == "delivered"
+        if not self._url or recorded.status == "delivered":
+            self._tell(recorded)
+            return recorded.status == "delivered"
+        delivery = self._begun(recorded)
+        await asyncio.wait({delivery}, timeout=PATIENCE_SECONDS)
+        if not delivery.done():
+            self._tell(recorded)
+        return delivery.done() and delivery.result().status == "delivered"
 
     async def resend(self, escalation_id: str) -> EscalationRecord:
         """Try a dead letter again.
@@ -109,9 +119,14 @@ class Escalations:
         """
         recorded = await self._get(escalation_id)
         if self._url and recorded.status != "delivered":
-            recorded = await self._deliver(recorded)
-            self._tell(recorded)
+            return await asyncio.shield(self._begun(recorded))
         return recorded
+
+    async def close(self) -> None:
+        """Leave what is being sent to the next start."""
+        for delivery in self._deliveries.values():
+            delivery.cancel()
+        await asyncio.gather(*self._deliveries.values(), return_exceptions=True)
 
     async def resend_left_behind(self) -> None:
         """Send what a crash cut off. Its id is the same, so that a receiver can tell it had it before."""
@@ -158,6 +173,14 @@ class Escalations:
             raise NotFound(f"escalation {escalation_id[:64]!r}: there is none; see GET /api/v1/escalations")
         return EscalationRecord(**rows[0])
 
+    def _begun(self, recorded: EscalationRecord) -> asyncio.Task[EscalationRecord]:
+        """Its delivery: the one that runs already, or a new one; two at once would tell it twice."""
+        one = recorded.escalation_id
+        if one not in self._deliveries:
+            self._deliveries[one] = asyncio.create_task(self._deliver(recorded))
+            self._deliveries[one].add_done_callback(lambda _: self._deliveries.pop(one))
+        return self._deliveries[one]
+
     async def _deliver(self, recorded: EscalationRecord) -> EscalationRecord:
         told = {"id": recorded.escalation_id, "type": "escalation", "requested_at": recorded.requested_at}
         body = orjson.dumps(told | {"thread_id": recorded.thread_id, "reason": recorded.reason})
@@ -187,7 +210,9 @@ class Escalations:
                 "now": clock.rfc3339(clock.now()),
             },
         )
-        return EscalationRecord(**rows[0])
+        delivered = EscalationRecord(**rows[0])
+        self._tell(delivered)
+        return delivered
 
     async def _post(self, body: bytes) -> None:
         timestamp = str(int(clock.now().timestamp()))

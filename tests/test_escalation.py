@@ -1,5 +1,6 @@
 """Escalations against a real webhook: signed, recorded before they are sent, told once, resent by hand."""
 
+import asyncio
 import hashlib
 import hmac
 import threading
@@ -10,7 +11,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from smart_support import Settings
+from smart_support import Settings, escalation
 from smart_support.escalation import ATTEMPTS, EscalationRecord, Escalations
 from smart_support.storage.database import StateDatabase
 from smart_support.storage.embedded import EmbeddedDatabase
@@ -21,6 +22,8 @@ class Webhook:
 
     def __init__(self) -> None:
         self.answers: list[int] = []
+        self.goes_on = threading.Event()
+        self.goes_on.set()
         self.got: list[tuple[dict[str, str], bytes]] = []
         hook = self
 
@@ -28,6 +31,7 @@ class Webhook:
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 hook.got.append((dict(self.headers), body))
+                hook.goes_on.wait()
                 self.send_response(hook.answers.pop(0) if hook.answers else 204)
                 self.end_headers()
 
@@ -94,6 +98,36 @@ async def test_the_same_thing_is_told_once(state: StateDatabase, webhook: Webhoo
     assert [await escalations.escalate("t", "unknown", "approval-1") for _ in range(2)] == [True, True]
     assert len(webhook.got) == 1
     assert len(await escalations.list()) == 1
+
+
+async def test_nobody_waits_for_a_webhook_that_is_silent(
+    state: EmbeddedDatabase, webhook: Webhook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(escalation, "PATIENCE_SECONDS", 0.05)
+    escalations = _escalations(state, webhook.url)
+    told: asyncio.Queue[EscalationRecord] = asyncio.Queue()
+    escalations.watch(told.put_nowait)
+    webhook.goes_on.clear()
+    asked = [await escalations.escalate("t", "help", "about") for _ in range(2)]
+    assert asked == [False, False]
+    assert [(await told.get()).status for _ in range(2)] == ["sending"] * 2
+    webhook.goes_on.set()
+    assert (await asyncio.wait_for(told.get(), 10)).status == "delivered"
+    assert len(webhook.got) == 1
+    assert await escalations.escalate("t", "help", "about")
+
+
+async def test_what_is_being_sent_at_the_end_is_sent_at_the_next_start(
+    state: EmbeddedDatabase, webhook: Webhook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(escalation, "PATIENCE_SECONDS", 0.05)
+    escalations = _escalations(state, webhook.url)
+    webhook.goes_on.clear()
+    await escalations.escalate("t", "help")
+    await escalations.close()
+    webhook.goes_on.set()
+    await _escalations(state, webhook.url).resend_left_behind()
+    assert [one.status for one in await escalations.list()] == ["delivered"]
 
 
 async def test_what_a_crash_cut_off_is_sent_at_the_next_start(state: StateDatabase, webhook: Webhook) -> None:

@@ -137,6 +137,7 @@ function tickCard(card) {
 // The queue
 
 function put(approval) {
+  if (approval.need === "run") return; // the policy let it run; it would push out what people decided
   if (approval.status !== "pending") return settle(approval);
   if (decided.has(approval.approval_id)) return;
   const card = cards.get(approval.approval_id);

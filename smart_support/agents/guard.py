@@ -46,6 +46,7 @@ from smart_support.tools.registry import Access, Call, Registry, Tool
 
 log = get_logger()
 FAILURES_TO_TELL = 3
+VERSION = "version of the tool"
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,9 +130,11 @@ class Gatekeeper:
         try:
             now = await tool.state(planned.state_args) if tool.state and planned.seen is not None else None
             stricter = (await self._verdict(tool, planned.args))[0].stricter_than(planned.need)
-            if now == planned.seen and not stricter:
+            if now == planned.seen and not stricter and tool.version == planned.tool_version:
                 return None
             why = "the policy asks for more than it had" if stricter else "what its card showed had changed"
+            if tool.version != planned.tool_version:
+                why = "what it does was changed after that"
             fresh = await self._plan(tool, call, planned.agent, thread_id)
         except Exception as error:
             log.warning("not_asked_again", tool=tool.name, why=why, error=repr(error))
@@ -145,7 +148,9 @@ class Gatekeeper:
         log.info("asked_again", tool=tool.name, why=why)
         # What has changed under a call that needed nobody needs somebody.
         need = "ask" if fresh.need == "run" else fresh.need
-        return replace(fresh, need=need, changed=_differences(planned.seen or {}, now or {}))
+        then, since = {VERSION: planned.tool_version}, {VERSION: tool.version}
+        changed = _differences((planned.seen or {}) | then, (now or {}) | since)
+        return replace(fresh, need=need, changed=changed)
 
     async def tell_of_failures(
         self, messages: Sequence[AnyMessage], last: ToolMessage, thread_id: str

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from smart_support import clock
 from smart_support.auth import LOCAL_USER
-from smart_support.errors import AlreadyDecided, ApprovalExpired
+from smart_support.errors import AlreadyDecided, ApprovalExpired, InvalidRequest
 
 Status = Literal["pending", "approved", "rejected", "edited", "expired"]
 STATUSES: tuple[Status, ...] = ("pending", "approved", "rejected", "edited", "expired")
@@ -133,6 +133,19 @@ class Approval:
             return ApprovalExpired(self.approval_id, clock.parse(self.expires_at))
         moment = clock.parse(self.decided_at or self.requested_at)
         return AlreadyDecided(self.approval_id, self.status, self.decided_by or "someone", moment)
+
+
+def whole_text(name: str, text: str, most: int) -> str:
+    """`text`, if it can be kept as it is: not too long, and no half of a surrogate pair in it.
+
+    Raises:
+        InvalidRequest: it can't.
+    """
+    if len(text) > most:
+        raise InvalidRequest(f"{name}: {len(text)} characters; at most {most}")
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise InvalidRequest(f"{name}: holds half a surrogate pair, which is no character; send valid text")
+    return text
 
 
 def summary_of(action: str, args: Mapping[str, Any]) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from smart_support import audit, clock
-from smart_support.approvals.approval import Approval
+from smart_support.approvals.approval import Approval, whole_text
 from smart_support.approvals.queue import ApprovalQueue
 from smart_support.approvals.search import load
 from smart_support.errors import AlreadyClaimed, InvalidRequest
@@ -67,8 +67,8 @@ class Desk:
             InvalidRequest: it is empty or too long.
             NotFound: there is no such approval.
         """
-        if not text.strip() or len(text) > MAX_NOTE_CHARS:
-            raise InvalidRequest(f"note: give 1 to {MAX_NOTE_CHARS} characters, not only white space")
+        if not whole_text("note", text, MAX_NOTE_CHARS).strip():
+            raise InvalidRequest("note: give some text, not only white space")
 
         def work(connection: Connection) -> None:
             approval = load(connection, approval_id)

@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from smart_support import audit, clock
-from smart_support.approvals.approval import Approval, Edit, Request, Status
+from smart_support.approvals.approval import Approval, Edit, Request, Status, whole_text
 from smart_support.approvals.digest import digest
 from smart_support.approvals.policy import BY_POLICY
 from smart_support.approvals.search import Found, approval_of, load
@@ -128,8 +128,7 @@ class ApprovalQueue(Found):
             raise InvalidRequest(f"decision {decision!r} is not one of approve, reject, edit")
         if (decision == "edit") != (edit is not None):
             raise InvalidRequest("'args' goes with decision 'edit', and 'edit' needs 'args'")
-        if reason and len(reason) > MAX_REASON_CHARS:
-            raise InvalidRequest(f"reason: {len(reason)} characters; at most {MAX_REASON_CHARS}")
+        whole_text("reason", reason or "", MAX_REASON_CHARS)
         decided = await self._state.transact(
             lambda c: self._decide(c, approval_id, OUTCOMES[decision], decided_by, via, reason, edit)
         )

@@ -95,9 +95,10 @@ class Found:
         return found
 
     async def recently_decided(self, limit: int) -> builtins.list[Approval]:
-        """What a human decided, or what expired, the latest first."""
+        """What a human decided, or what expired, the latest first; not what the policy let run by itself."""
         rows = await self._state.execute(
-            """SELECT * FROM approvals WHERE status <> 'pending' ORDER BY decided_at DESC LIMIT :limit""",
+            """SELECT * FROM approvals WHERE status <> 'pending' AND need <> 'run'
+               ORDER BY decided_at DESC LIMIT :limit""",
             {"limit": limit},
         )
         return [approval_of(row) for row in rows]

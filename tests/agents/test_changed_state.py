@@ -95,6 +95,26 @@ async def test_what_can_not_be_read_again_does_not_run(app: LocalApp) -> None:
     assert "Lyon" not in (await tool.state({"order_id": "1042"}))["shipping_address"]
 
 
+async def test_a_tool_that_does_something_else_by_now_is_asked_again(app: LocalApp) -> None:
+    registry = app.app.state.services.registry
+    tool = registry.get("update_shipping_address")
+    async with await Client.connect(app.ws_url) as client:
+        first = (await client.turn("t", "move 1042"))[-1]
+        registry._tools[tool.name] = replace(tool, version="2")
+        await client.send(type="interrupt_response", thread_id="t", approved=True)
+        second = (await client.until("interrupt", "message_complete"))[-1]
+        assert second["type"] == "interrupt"
+        new = app.request("GET", f"/approvals/{second['approval_id']}").json()["data"]
+        assert new["changed"] == [
+            {"subject": "", "field": "version of the tool", "before": "1", "after": "2"}
+        ]
+        old = app.request("GET", f"/approvals/{first['approval_id']}").json()["data"]
+        assert (old["execution"], old["digest"] != new["digest"]) == ("failed", True)
+        await client.send(type="interrupt_response", thread_id="t", approved=True)
+        done = await client.until("message_complete")
+    assert of_type(done, "tool_result")[0]["status"] == "ok"
+
+
 async def test_what_is_as_it_was_runs_at_once(app: LocalApp) -> None:
     async with await Client.connect(app.ws_url) as client:
         await client.turn("t", "move 1042")

@@ -64,7 +64,7 @@ async def test_bad_notes_and_unknown_approvals_are_refused(
     desk: Desk, queue: ApprovalQueue, wanted: Make
 ) -> None:
     approval = await queue.request(wanted())
-    for text in ("", " \n", "x" * 2001):
+    for text in ("", " \n", "x" * 2001, "\ud800"):
         with pytest.raises(InvalidRequest):
             await desk.note(approval.approval_id, text, by="dana", via="rest")
     with pytest.raises(NotFound):

@@ -60,7 +60,13 @@ async def test_an_edit_has_its_own_digest_and_keeps_what_was_asked(
 
 @pytest.mark.parametrize(
     ("decision", "more"),
-    [("maybe", {}), ("edit", {}), ("approve", {"edit": NONE}), ("reject", {"reason": "x" * 2001})],
+    [
+        ("maybe", {}),
+        ("edit", {}),
+        ("approve", {"edit": NONE}),
+        ("reject", {"reason": "x" * 2001}),
+        ("reject", {"reason": "\ud800"}),
+    ],
 )
 async def test_a_decision_that_is_none_changes_nothing(
     queue: ApprovalQueue, wanted: Make, decision: str, more: dict[str, object]
