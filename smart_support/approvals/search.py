@@ -15,6 +15,7 @@ _WORDS = " || ' ' || ".join(
     f"COALESCE({name}, '')"
     for name in ("summary", "action", "args", "thread_id", "agent", "customer_id", "reason")
 )
+_EXACT = ("status", "agent", "action", "risk", "customer_id")
 _RANK = "CASE risk WHEN 'high' THEN 0 WHEN 'medium' THEN 1 ELSE 2 END"
 _ORDERS = {
     "newest": ("approval_id DESC", "approval_id < :after_id"),
@@ -66,24 +67,18 @@ class Found:
         if wanted.status is not None and wanted.status not in STATUSES:
             raise InvalidRequest(f"status {wanted.status!r} is not one of {', '.join(STATUSES)}")
         order, after = _ORDERS[wanted.sort]
+        given = {name: getattr(wanted, name) for name in _EXACT} | {"q": _pattern(wanted.q)}
+        given |= _after(wanted.cursor)
+        conditions = {name: f"{name} = :{name}" for name in _EXACT} | {
+            "q": f"LOWER({_WORDS}) LIKE :q ESCAPE '\\'",
+            "after_id": after,
+        }
+        # Only what is asked for: no index helps with `:status IS NULL OR status = :status`.
+        where = [sql for name, sql in conditions.items() if given[name] is not None]
         rows = await self._state.execute(
-            f"""SELECT * FROM approvals
-                WHERE (:status IS NULL OR status = :status) AND (:agent IS NULL OR agent = :agent)
-                  AND (:action IS NULL OR action = :action) AND (:risk IS NULL OR risk = :risk)
-                  AND (:customer_id IS NULL OR customer_id = :customer_id)
-                  AND (:q IS NULL OR LOWER({_WORDS}) LIKE :q ESCAPE '\\')
-                  AND (:after_id IS NULL OR {after})
+            f"""SELECT * FROM approvals WHERE {" AND ".join(where) or "TRUE"}
                 ORDER BY {order} LIMIT :limit""",
-            {
-                "status": wanted.status,
-                "agent": wanted.agent,
-                "action": wanted.action,
-                "risk": wanted.risk,
-                "customer_id": wanted.customer_id,
-                "q": _pattern(wanted.q),
-                "limit": wanted.limit + 1,
-                **_after(wanted.cursor),
-            },
+            {name: value for name, value in given.items() if value is not None} | {"limit": wanted.limit + 1},
         )
         found = [approval_of(row) for row in rows]
         more = len(found) > wanted.limit
