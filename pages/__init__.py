@@ -49,11 +49,11 @@ def build_console(services: "Services") -> gr.Blocks:
         )
         with gr.Tabs(elem_id="ss-tabs"):
             _build_first_tab(services, console)
-            with gr.Tab("Analytics", id="analytics") as analytics_tab:
+            with gr.Tab("Analytics", id="analytics", elem_id="ss-tab-analytics") as analytics_tab:
                 analytics.build(services, analytics_tab)
             with gr.Tab("Replay", id="replay"):
                 replay.build()
-            with gr.Tab("API", id="api"):
+            with gr.Tab("API", id="api", elem_id="ss-tab-api"):
                 api_import.build()
         add_api(services)
     return console

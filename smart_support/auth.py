@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import quote, unquote
 
 import yaml
 from argon2 import PasswordHasher
@@ -115,6 +116,10 @@ class Accounts:
         """Whose key it is."""
         return self._keys.get(_digest(key))
 
+    def credential(self, name: str) -> str:
+        """What changes when somebody's password does; empty for who has none."""
+        return self._hashes.get(name, "")
+
     async def with_password(self, name: str, password: str) -> User | None:
         """The user, if the password is theirs. Takes as long for a name that does not exist."""
         known = self._hashes.get(name)
@@ -148,19 +153,23 @@ class Accounts:
 
 
 class Logins:
-    """Who has logged in with a browser; a token is kept as its hash only, and for twelve hours."""
+    """Who has logged in with a browser; a token is kept as its hash only, and for twelve hours.
 
-    def __init__(self, state: StateDatabase) -> None:
+    It is bound to the password it was given for: a new one ends what was begun with the old.
+    """
+
+    def __init__(self, state: StateDatabase, accounts: Accounts) -> None:
         self._state = state
+        self._accounts = accounts
         self._used: dict[str, set[asyncio.Event]] = {}
 
     async def begin(self, user: User) -> str:
         """A new token for somebody who has shown their password."""
-        token, now = secrets.token_urlsafe(32), clock.now().timestamp()
+        token, now = f"{secrets.token_urlsafe(32)}.{quote(user.name, safe='')}", clock.now().timestamp()
         await self._state.execute("DELETE FROM logins WHERE expires_at <= :now", {"now": now})
         await self._state.execute(
             "INSERT INTO logins (token_hash, name, expires_at) VALUES (:hash, :name, :until)",
-            {"hash": _digest(token), "name": user.name, "until": now + LOGIN_SECONDS},
+            {"hash": self._kept(token), "name": user.name, "until": now + LOGIN_SECONDS},
         )
         return token
 
@@ -168,20 +177,20 @@ class Logins:
         """Whose token it is, or None where it is nobody's any more."""
         rows = await self._state.execute(
             "SELECT name FROM logins WHERE token_hash = :hash AND expires_at > :now",
-            {"hash": _digest(token), "now": clock.now().timestamp()},
+            {"hash": self._kept(token), "now": clock.now().timestamp()},
         )
         return str(rows[0]["name"]) if rows else None
 
     async def end(self, token: str) -> None:
         """Forget a token, and end what is open with it."""
-        hashed = _digest(token)
+        hashed = self._kept(token)
         await self._state.execute("DELETE FROM logins WHERE token_hash = :hash", {"hash": hashed})
         for over in self._used.get(hashed, ()):
             over.set()
 
     async def until_over(self, token: str) -> None:
         """Return once a token is nobody's any more: at once after `end`, else within `RECHECK_SECONDS`."""
-        hashed, over = _digest(token), asyncio.Event()
+        hashed, over = self._kept(token), asyncio.Event()
         self._used.setdefault(hashed, set()).add(over)
         try:
             while await self.name(token):
@@ -191,6 +200,10 @@ class Logins:
             self._used[hashed].discard(over)
             if not self._used[hashed]:
                 del self._used[hashed]
+
+    def _kept(self, token: str) -> str:
+        name = unquote(token.partition(".")[2])
+        return _digest(f"{token}:{self._accounts.credential(name)}")
 
 
 def hashed(password: str) -> str:

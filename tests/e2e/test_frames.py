@@ -2,7 +2,6 @@
 
 import random
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import orjson
@@ -136,12 +135,6 @@ def _answered(socket: ClientConnection, frames: list[bytes]) -> None:
         assert len(answers) <= 1, (raw, answers)
 
 
-@pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
-    with AppProcess(tmp_path_factory.mktemp("frames") / "var") as running:
-        yield running
-
-
 def _sent(app: AppProcess, count: int, may_grow_mb: float) -> None:
     process = psutil.Process(app.process.pid)
     with connect(app.ws_url, max_size=None, proxy=None) as socket:
@@ -168,10 +161,10 @@ def _sent(app: AppProcess, count: int, may_grow_mb: float) -> None:
     assert grown < may_grow_mb, f"grew by {grown:.1f} MB"
 
 
-def test_a_thousand_mutated_frames(app: AppProcess) -> None:
-    _sent(app, 1000, 24)
+def test_a_thousand_mutated_frames(server: AppProcess) -> None:
+    _sent(server, 1000, 24)
 
 
 @pytest.mark.nightly
-def test_twenty_thousand_mutated_frames(app: AppProcess) -> None:
-    _sent(app, 20_000, 48)
+def test_twenty_thousand_mutated_frames(server: AppProcess) -> None:
+    _sent(server, 20_000, 48)

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -10,30 +9,13 @@ import pytest
 import websockets
 from gradio_client import Client as GradioClient
 
-from smart_support.auth import hashed
+from tests.e2e.conftest import KEYS
 from tests.harness import ROOT, AppProcess, Client, demo_orders
 
-KEYS = {
-    "op": "operator-key-1",
-    "op2": "operator-key-2",
-    "dana": "lead-key-1",
-    "kim": "lead-key-2",
-    "root": "admin-key-1",
-}
-ROLES = {"op": "operator", "op2": "operator", "dana": "lead", "kim": "lead", "root": "admin"}
 
-
-@pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
-    folder = tmp_path_factory.mktemp("identity")
-    users = folder / "users.yaml"
-    users.write_text(f"- {{name: lee, role: lead, password_hash: '{hashed('correct horse')}'}}\n")
-    agents = folder / "agents.yaml"
-    text = (ROOT / "data/templates/e-commerce.yaml").read_text()
-    agents.write_text(text + "policy: [{tool: apply_discount, then: two_leads}]\n")
-    keys = ",".join(f"{name}:{ROLES[name]}:{key}" for name, key in KEYS.items())
-    with AppProcess(folder / "var", USERS_FILE=users, API_KEYS=keys, AGENTS_FILE=agents) as running:
-        yield running
+@pytest.fixture
+def app(guarded: AppProcess) -> AppProcess:
+    return guarded
 
 
 def _as(app: AppProcess, who: str | None, method: str, path: str, **options: object) -> httpx.Response:

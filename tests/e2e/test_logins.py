@@ -6,23 +6,21 @@ from pathlib import Path
 import httpx
 import pytest
 import websockets
+import yaml
 from gradio_client import Client as GradioClient
 
-from smart_support.auth import Accounts, hashed
+from smart_support.auth import Accounts, Logins, hashed
 from smart_support.errors import ConfigError
+from smart_support.storage.embedded import EmbeddedDatabase
+from tests.e2e.conftest import KEYS, PASSWORD
 from tests.harness import AppProcess, Client
 
-PASSWORD = "correct horse"
-KEY = "operator-key-1"
+KEY = KEYS["op"]
 
 
 @pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
-    folder = tmp_path_factory.mktemp("logins")
-    users = folder / "users.yaml"
-    users.write_text(f"- {{name: lee, role: lead, password_hash: '{hashed(PASSWORD)}'}}\n")
-    with AppProcess(folder / "var", USERS_FILE=users, API_KEYS=f"op:operator:{KEY}") as running:
-        yield running
+def app(guarded: AppProcess) -> AppProcess:
+    return guarded
 
 
 @pytest.fixture
@@ -135,7 +133,7 @@ async def test_logging_out_ends_what_is_open(app: AppProcess, browser: httpx.Cli
 
 def test_gradio_client_logs_in_with_a_password(app: AppProcess) -> None:
     lead = GradioClient(app.url, auth=("lee", PASSWORD), verbose=False)
-    assert lead.predict(api_name="/pending_approvals") == []
+    assert isinstance(lead.predict(api_name="/pending_approvals"), list)
 
 
 async def test_no_key_is_in_a_log_line(app: AppProcess) -> None:
@@ -147,6 +145,24 @@ async def test_no_key_is_in_a_log_line(app: AppProcess) -> None:
         await program.get(f"{app.url}/api/v1/me?token={KEY}", headers={"X-API-Key": KEY})
     assert "turn_began" in app.log()
     assert KEY not in app.log()
+
+
+async def test_a_new_password_ends_the_logins_of_the_old(tmp_path: Path) -> None:
+    path, state = tmp_path / "users.yaml", EmbeddedDatabase(tmp_path / "state.sqlite")
+
+    def accounts(password: str, name: str = "Zoë, 1") -> Accounts:
+        entry = {"name": name, "role": "lead", "password_hash": hashed(password)}
+        path.write_text(yaml.safe_dump([entry]))
+        return Accounts(path, "")
+
+    old = accounts(PASSWORD)
+    user = await old.with_password("Zoë, 1", PASSWORD)
+    assert user is not None
+    token = await Logins(state, old).begin(user)
+    assert await Logins(state, old).name(token) == "Zoë, 1"
+    assert await Logins(state, accounts("another password")).name(token) is None
+    assert await Logins(state, old).name(token.replace("1", "2")) is None
+    state.close()
 
 
 def test_a_users_file_without_users_opens_nothing(tmp_path: Path) -> None:
