@@ -119,6 +119,7 @@ def test_real_answers_are_as_described(app: AppProcess, described: Described) ->
     assert waits["status"] == "awaiting_approval"
     one = {"approval_id": waits["approval"]["approval_id"]}
     ask("POST", "/approvals/{approval_id}/claim", **one)
+    ask("POST", "/approvals/{approval_id}/preview", {"args": waits["approval"]["args"]}, **one)
     ask("POST", "/approvals/{approval_id}/notes", {"text": "a note"}, **one)
     ask("DELETE", "/approvals/{approval_id}/claim", **one)
     ask("GET", "/approvals")
