@@ -33,6 +33,7 @@ from smart_support.agents.spec import (
     load_team,
     with_tools,
 )
+from smart_support.analytics.demo_history import PREFIX
 from smart_support.analytics.metrics import Metrics
 from smart_support.analytics.replay import Replay
 from smart_support.analytics.sql_box import SqlBox
@@ -243,7 +244,7 @@ class Services:
         if self._graph is not None:
             raise InvalidRequest("a graph of your own can't be run again on a copy")
         steps = await self.replay.steps(thread_id, limit=MOST_STEPS)
-        return await what_if(steps, changed, partial(rehearsal, self))
+        return await what_if(steps, changed, partial(rehearsal, self, made_up=thread_id.startswith(PREFIX)))
 
     async def close(self) -> None:
         """Let turns end, then close the stores, the last opened first."""

@@ -20,15 +20,21 @@ if TYPE_CHECKING:
 
 @asynccontextmanager
 async def rehearsal(
-    services: "Services", folder: Path, recorded: Recorded
+    services: "Services", folder: Path, recorded: Recorded, *, made_up: bool = False
 ) -> AsyncIterator[tuple[TurnRunner, Replay]]:
-    """Turns that nobody else sees, and what they record; gone with the context."""
+    """Turns that nobody else sees, and what they record; gone with the context.
+
+    Args:
+        made_up: no model ever said what was recorded, so that even the embedded one would say something else.
+    """
     alone = {"data_dir": folder, "escalation_webhook_url": "", "allowed_hosts": "", "mcp_servers": {}}
     alone |= {"keep_days": 0, "rate_limit": "100000/1s", "session_ttl_seconds": 3600}
     assert services.demo is not None
     services.demo.copy_to(folder / f"{services.toolset.business}.sqlite")
     embedded = services.settings.model == "demo"
-    model = services.chat_models[0].model if embedded else RecordedModel.of(recorded.steps)
+    model = services.chat_models[0].model
+    if made_up or not embedded:
+        model = RecordedModel.of(recorded.steps, beyond=model if embedded else None)
     inner = type(services)(services.settings.model_copy(update=alone), chat_model=model)
     inner.own_team = inner.team = services.team
     inner.as_tool = recorded.own

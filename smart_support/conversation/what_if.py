@@ -70,9 +70,13 @@ class Recorded:
     def __init__(self, steps: Sequence[Step]) -> None:
         self.steps = steps
         self._results: dict[str, deque[Step]] = defaultdict(deque)
+        asked = _asked(steps)
+        self._refused: set[int] = set()
         for call, result in _called(steps):
             if result["status"] in ("ok", "error"):
                 self._results[call].append(result)
+            if result["status"] == "error" and result["tool_call_id"] not in asked:
+                self._refused.add(result["seq"])
 
     def own(self, tool: Tool) -> Tool:
         """A tool of the demo business: a call that was made gives what it gave; another runs on the copy."""
@@ -97,30 +101,31 @@ class Recorded:
             return _parsed(str(result["content"]))
 
         async def preview(args: Args) -> Any:
+            known = self._results.get(_key(tool.name, args))
+            if known and known[0]["seq"] in self._refused:
+                # It was found impossible before anybody was asked.
+                raise ToolRefused(str(known.popleft()["content"]))
             # What was done then may be impossible now: the card asks all the same.
-            return (
-                []
-                if self._results.get(_key(tool.name, args)) or not tool.preview
-                else await tool.preview(args)
-            )
+            return [] if known or not tool.preview else await tool.preview(args)
 
         return replace(tool, run=run, preview=preview if tool.preview else None, state=None)
 
 
 class RecordedModel(BaseChatModel):
-    """Says what a language model said, as long as it hears what that heard."""
+    """Says what a model said, as long as it hears what that heard; after that what one `beyond` it says."""
 
     routes: Any
     answers: Any
     statuses: Any
+    beyond: Any = None
     lost: bool = False
 
     @classmethod
-    def of(cls, steps: Sequence[Step]) -> "RecordedModel":
-        """The model of a recorded conversation."""
+    def of(cls, steps: Sequence[Step], beyond: BaseChatModel | None = None) -> "RecordedModel":
+        """The model of a recorded conversation. `beyond`: one that costs nothing to ask."""
         routes = deque(one for one in steps if one["type"] == "route")
         statuses = {one["tool_call_id"]: one["status"] for one in steps if one["type"] == "tool_result"}
-        return cls(routes=routes, answers=deque(_answers(steps)), statuses=statuses)
+        return cls(routes=routes, answers=deque(_answers(steps)), statuses=statuses, beyond=beyond)
 
     @property
     def _llm_type(self) -> str:
@@ -129,7 +134,7 @@ class RecordedModel(BaseChatModel):
     def bind_tools(self, tools: Sequence[Any], **_: Any) -> Any:
         """Tools are called as they were; only the router's is told apart."""
         names = [tool["function"]["name"] for tool in tools if isinstance(tool, dict)]
-        return self.bind(routing=names == ["route"])
+        return self.bind(routing=names == ["route"], offered=tools)
 
     def _generate(
         self,
@@ -138,9 +143,10 @@ class RecordedModel(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        return ChatResult(generations=[ChatGeneration(message=self._next(messages, kwargs.get("routing")))])
+        said = self._next(messages, kwargs.get("routing"), kwargs.get("offered", ()))
+        return ChatResult(generations=[ChatGeneration(message=said)])
 
-    def _next(self, messages: list[BaseMessage], routing: Any) -> AIMessage:
+    def _next(self, messages: list[BaseMessage], routing: Any, offered: Sequence[Any]) -> AIMessage:
         if routing:
             route = self.routes.popleft() if self.routes else {"targets": [], "reason": ""}
             args = {"targets": route["targets"], "reason": route["reason"]}
@@ -150,13 +156,15 @@ class RecordedModel(BaseChatModel):
                 status = (message.artifact or {}).get("status")
                 self.lost = self.lost or status != self.statuses[message.tool_call_id]
         if self.lost or not self.answers:
-            return AIMessage(UNASKED)
+            said = self.beyond.bind_tools(offered).invoke(messages) if self.beyond else AIMessage(UNASKED)
+            return AIMessage(said.content, tool_calls=said.tool_calls)
         answer: AIMessage = self.answers.popleft()
         return answer
 
 
 async def _again(steps: Sequence[Step], changed: Changed, turns: TurnRunner) -> None:
     """Say and decide what was said and decided, but for the one."""
+    asked = {step["approval_id"]: step["action"] for step in steps if step["type"] == "interrupt"}
     for step in steps:
         if step["type"] == "message" and step["role"] == "customer":
             async for _ in turns.converse(BY, str(step["content"]), channel="system"):
@@ -165,6 +173,8 @@ async def _again(steps: Sequence[Step], changed: Changed, turns: TurnRunner) -> 
             made = changed if step["approval_id"] == changed.approval_id else _as_made(step)
             try:
                 waiting = await turns.pending(BY)
+                if waiting.action != asked.get(step["approval_id"]):
+                    continue  # something else waits now, which nobody has decided on
                 how = {
                     "reason": made.reason,
                     "args": made.args,
@@ -204,6 +214,18 @@ def _called(steps: Iterable[Step]) -> Iterable[tuple[str, Step]]:
         elif step["type"] == "tool_result":
             ran = edited.pop(step["tool"], None) or args.get(step["tool_call_id"], {})
             yield _key(step["tool"], ran), step
+
+
+def _asked(steps: Iterable[Step]) -> set[str]:
+    """The calls that somebody was asked about: of each action the one that was open then."""
+    open_: dict[str, str] = {}
+    asked = set()
+    for step in steps:
+        if step["type"] == "tool_call":
+            open_[step["tool"]] = step["tool_call_id"]
+        elif step["type"] == "interrupt" and step["action"] in open_:
+            asked.add(open_[step["action"]])
+    return asked
 
 
 def _answers(steps: Iterable[Step]) -> Iterable[AIMessage]:

@@ -32,7 +32,24 @@ def test_a_made_up_history_fills_the_figures_and_is_cleared_alone(data_dir: Path
         steps = app.get("/replay/demo-history-00001")
         assert [step["type"] for step in steps[:2]] == ["message", "route"]
         assert app.get("/approvals", status="pending") == []
+        _another_decision_changes_nothing_before_it(app)
         cleared = httpx.delete(f"{app.url}/api/v1/demo-history", timeout=60).json()["data"]
         assert cleared["conversations"] == count
         assert app.get("/demo-history")["conversations"] == 0
         assert app.get("/analytics", range="all")["conversations"] == 1
+
+
+def _another_decision_changes_nothing_before_it(app: AppProcess) -> None:
+    """What no model ever said is said again all the same, up to where it is decided otherwise."""
+    found = app.get("/conversations", tool="generate_coupon", approval="approved", limit=1)[0]
+    decision = next(step for step in app.get(f"/replay/{found['thread_id']}") if step["type"] == "decision")
+    body = {"approval_id": decision["approval_id"], "decision": "reject", "reason": "no"}
+    told = app.post(f"/replay/{found['thread_id']}/what-if", body).json()["data"]
+    until = next(place for place, step in enumerate(told) if step["type"] == "decision")
+    assert {step["mark"] for step in told[:until]} == {"same"}
+    now = [step for step in told[until:] if step["mark"] == "now"]
+    assert [(step["type"], step.get("status")) for step in now][:2] == [
+        ("decision", None),
+        ("tool_result", "rejected"),
+    ]
+    assert "rejected" in now[-1]["content"]

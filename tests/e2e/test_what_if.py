@@ -62,6 +62,22 @@ def test_an_approved_write_would_not_have_run(server: AppProcess, take_order: An
     assert any("too late" in str(step.get("reason")) for step in difference if step["mark"] == "now")
 
 
+def test_what_was_refused_before_anybody_was_asked_is_refused_again(
+    server: AppProcess, take_order: Any
+) -> None:
+    order, thread_id = take_order("delivered"), "what-if-refused"
+    said = {"thread_id": thread_id, "message": f"cancel order {order} and make me a 10% coupon"}
+    asked = server.post("/chat", said).json()["data"]["approval"]
+    assert asked["action"] == "generate_coupon"  # what is delivered can't be cancelled: that was not asked
+    server.post(f"/approvals/{asked['approval_id']}/decision", {"decision": "approve"})
+    server.post("/chat", {"thread_id": thread_id, "message": "thank you"})
+    difference = _what_if(server, thread_id, asked["approval_id"], "reject", reason="no").json()["data"]
+    changed = [step for step in difference if step["mark"] != "same"]
+    assert {step.get("tool") or step.get("action") for step in changed} <= {None, "generate_coupon"}
+    assert ("tool_result", "rejected") in _marked(difference, "now")
+    assert ("tool_result", "error") in _marked(difference, "same")
+
+
 @pytest.fixture
 def asked() -> list[str]:
     return []
