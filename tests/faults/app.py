@@ -73,8 +73,8 @@ class Trap:
         return trapped
 
 
-def serve(port: int, folder: str, seed: int, place: str, nth: int) -> None:
-    """Run the app until it is killed, or kills itself at its trap."""
+def serve(port: int, folder: str, seed: int, place: str = "", nth: int = 1) -> None:
+    """Run the app until it is killed, or kills itself at its trap, if it is given one."""
     base, trap = Path(folder), Trap(place, nth)
     agents = base / "agents.yaml"
     agents.write_text(AGENTS)

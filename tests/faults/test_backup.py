@@ -41,11 +41,12 @@ class _App:
     async def __aenter__(self) -> "_App":
         self.process.start()
         async with asyncio.timeout(60):
-            while True:
+            while self.process.is_alive():
                 with contextlib.suppress(httpx.HTTPError):
                     if (await self.http.get("/health", params={"ready": 1})).status_code == 200:
                         return self
                 await asyncio.sleep(0.02)  # nothing to await: the port is not there yet
+        raise RuntimeError(f"the app ended with {self.process.exitcode}")
 
     async def __aexit__(self, *_: object) -> None:
         os.kill(self.process.pid or 0, signal.SIGKILL)
