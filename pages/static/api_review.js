@@ -66,7 +66,7 @@ function makeFindings(job) {
   const grave = job.findings.filter((one) => one.severity === "error").length;
   const open = job.findings[0].place === "/servers" || grave > 0;
   return node("details", { class: "ss-card ss-api-findings", open },
-    node("summary", {}, `${job.findings.length} findings${grave ? `, ${grave} of them errors` : ""}`),
+    node("summary", {}, `${job.findings.length} finding${job.findings.length === 1 ? "" : "s"}${grave ? `, ${grave} of them errors` : ""}`),
     node("ul", {}, job.findings.map((one) => node("li", {}, chip(one.severity, one.severity === "error" ? "red" : ""),
       " ", one.message, " ", node("code", {}, one.place)))));
 }
@@ -97,7 +97,7 @@ function makeCredentials(review) {
       job.credentials.includes(scheme.name) ? "green" : "amber");
     const save = node("button", { type: "button", class: "ss-button", onclick: () => attempt(review, async () => {
       const values = Object.fromEntries(fields.map(([name, field]) => [name, field.value]));
-      await asked("PUT", `/jobs/${job.job_id}/credentials`, { scheme: scheme.name, values });
+      job.credentials = (await asked("PUT", `/jobs/${job.job_id}/credentials`, { scheme: scheme.name, values })).credentials;
       for (const [, field] of fields) field.value = "";
       state.replaceWith(chip("entered", "green"));
     }) }, "Keep");
@@ -225,7 +225,10 @@ function confirmApprove(review, button) {
   const gone = review.operations.filter((one) => one.change === "gone").length;
   const told = `${on.length} operations become tools at once: ${on.length - asks.length} run by themselves, ${asks.length} `
     + `ask a colleague each time.${gone ? ` ${gone} that are gone from the description stop working.` : ""}`;
-  confirm(review, button, told, "Approve", "green", "approve");
+  const { kind, schemes, credentials } = review.job;
+  const bare = kind !== "mcp" && schemes.length > 0 && credentials.length === 0
+    ? " No credentials are entered yet: calls that need them fail until they are." : "";
+  confirm(review, button, told + bare, "Approve", "green", "approve");
 }
 
 function confirmRemove(review, button) {

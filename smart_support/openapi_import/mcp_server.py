@@ -169,11 +169,14 @@ def mcp_document(loaded: Mapping[str, Any]) -> Document:
         version=loaded["mcp"]["version"],
         format="mcp",
         schemes=MCP_SCHEMES,
-        operations=tuple(_operation(tool, names[f"POST /{tool['name']}"]) for tool in loaded["tools"]),
+        operations=tuple(
+            _operation(tool, names[f"POST /{tool['name']}"], loaded["mcp"]["title"])
+            for tool in loaded["tools"]
+        ),
     )
 
 
-def _operation(tool: Mapping[str, Any], tool_name: str) -> Operation:
+def _operation(tool: Mapping[str, Any], tool_name: str, server: str) -> Operation:
     schema, findings = self_contained(tool["schema"], References(dict(tool["schema"])))
     return Operation(
         key=f"POST /{tool['name']}",
@@ -181,6 +184,7 @@ def _operation(tool: Mapping[str, Any], tool_name: str) -> Operation:
         path=f"/{tool['name']}",
         tool_name=tool_name,
         operation_id=tool["name"],
+        tags=(server,),
         summary=tool["description"].partition("\n")[0][:200],
         description=tool["description"][:4000],
         schema={"type": "object", "properties": {}} | schema,

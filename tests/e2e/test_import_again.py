@@ -154,6 +154,29 @@ def test_a_declared_idempotency_key_is_ours_to_send_and_makes_a_retry_safe(
     assert len(set(sent)) == 1
 
 
+@pytest.mark.parametrize("how", ["changed", "gone", "removed"])
+def test_what_was_asked_before_a_tool_changed_is_not_carried_out_after(
+    app: AppProcess, apis: tuple[ShopApi, ShopApi], how: str
+) -> None:
+    api, _ = apis
+    first = _imported(app, {"url": f"{api.url}/openapi.json"})
+    _approve(app, first)
+    asked = _say(app, "Delete ticket 12")["approval"]
+    path = dict(description(api.url)["paths"]["/tickets/{ticket_id}"])
+    if how == "removed":
+        app.post(f"/openapi/jobs/{first['job_id']}/remove", {})
+    else:
+        forced = {"name": "force", "in": "query", "schema": {"type": "boolean"}}
+        changed = {"delete": {**path["delete"], "parameters": [forced]}} if how == "changed" else {}
+        path.pop("delete")
+        api.more = {"/tickets/{ticket_id}": path | changed}
+        _approve(app, _imported(app, {"url": f"{api.url}/openapi.json"}))
+    app.post(f"/approvals/{asked['approval_id']}/decision", {"decision": "approve"})
+    app.post("/chat", {"thread_id": asked["thread_id"], "message": "thanks"})
+    assert not api.calls("DELETE", "/tickets/12")
+    assert app.get(f"/approvals/{asked['approval_id']}")["execution"] in ("failed", "not_started")
+
+
 def test_of_approvals_at_once_no_two_give_one_name_to_their_tools(
     app: AppProcess, apis: tuple[ShopApi, ShopApi]
 ) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from smart_support.errors import ToolUnavailable
 from smart_support.openapi_import import mcp_server
+from smart_support.openapi_import.classify import classify
 from smart_support.openapi_import.mcp_server import McpServers, mcp_document
 from tests.openapi_import.paged_mcp import PAGES
 
@@ -18,6 +19,7 @@ async def test_tools_are_listed_to_the_last_page() -> None:
     listed = await McpServers({"paged": PAGED}, frozenset()).listed("paged")
     document = mcp_document(listed)
     assert document.title == "Paged"
+    assert {classify(one).agent for one in document.operations} == {"paged"}, "one server, one agent"
     assert [one.tool_name for one in document.operations] == [f"look_{number}" for number in range(PAGES)]
 
 

@@ -164,6 +164,9 @@ async def remove(job_id: str, user: User = Depends(admin), services: Any = Depen
 async def _given(request: Request, max_bytes: int) -> dict[str, Any]:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
+        # What is told is checked before it fills a disk; the form's own parts are a few bytes.
+        if int(request.headers.get("content-length", 0)) > max_bytes + 100_000:
+            raise TooLarge(f"The description is too large: more than {max_bytes} bytes.")
         async with request.form(max_files=1, max_part_size=max_bytes) as form:
             file = next((part for part in form.values() if isinstance(part, UploadFile)), None)
             if file is None:
