@@ -18,6 +18,7 @@ from smart_support.auth import ANYONE, User
 
 COOKIE = "smart_support_login"
 _OPEN = ("/api/v1/health", "/login", "/logout", "/console/base.css", "/console/favicon.svg")
+_FOR_PROGRAMS = (PREFIX, "/gradio_api")
 # Answers that go on for as long as a page is open.
 _LASTING = ("/gradio_api/queue/data", "/gradio_api/heartbeat/")
 _WHO = "Say who you are: log in, or send an API key as X-API-Key."
@@ -102,7 +103,7 @@ def _query(scope: Scope) -> dict[str, str]:
 
 def _wants_page(scope: Scope) -> bool:
     accept = dict(scope["headers"]).get(b"accept", b"").decode("latin-1")
-    return scope["method"] == "GET" and "text/html" in accept and not scope["path"].startswith(PREFIX)
+    return scope["method"] == "GET" and "text/html" in accept and not scope["path"].startswith(_FOR_PROGRAMS)
 
 
 async def _refuse_socket(receive: Receive, send: Send) -> None:

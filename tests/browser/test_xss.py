@@ -3,6 +3,7 @@
 All payloads go in at once through every way there is; then each tab is looked at once, whole.
 """
 
+import re
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -198,6 +199,8 @@ def test_nothing_that_was_written_runs_anywhere(
     expect(card.locator("details li").filter(has_text="<script>").first).to_be_visible()
     expect(page.locator("#ss-me")).to_contain_text("<img src=x")
     expect(page.locator("#ss-chat")).to_contain_text("<script>xss(1)</script>")
+    card.get_by_role("button", name="Edit", exact=True).click()
+    expect(card.locator("textarea").first).to_have_value(re.compile("<script>"))
     _looked_at(page)
     save(page, "xss-console")
     page.goto(f"{app.url}/?thread=evil-decided")
@@ -205,14 +208,25 @@ def test_nothing_that_was_written_runs_anywhere(
     _looked_at(page)
     page.get_by_role("tab", name="Analytics").click()
     expect(page.locator(".ss-behind").first).to_be_visible()
+    page.locator("#ss-analytics-filters input").first.click()
+    expect(page.get_by_role("option").filter(has_text="<img")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.locator(".ss-sql summary").click()
+    page.get_by_label("SQL").fill("SELECT thread_id, payload FROM events WHERE payload LIKE '%xss%'")
+    page.locator(".ss-sql .ss-run").click()
+    expect(page.locator(".ss-sql td").filter(has_text="<script>").first).to_be_visible()
     _looked_at(page)
     page.get_by_role("tab", name="Replay").click()
     found = page.locator(".ss-conversations button")
     expect(found).to_have_count(3)
-    for place in range(3):
+    for place, thread_id in enumerate(("evil-over", "evil-decided", "evil")):
         found.nth(place).click()
+        expect(page.locator(".ss-thread")).to_contain_text(thread_id)
         expect(page.locator(".ss-step").first).to_be_visible()
         page.locator(".ss-step details").evaluate_all("all => all.forEach((one) => { one.open = true; })")
+        if thread_id == "evil-decided":
+            page.locator("button.ss-what-if").click()
+            expect(page.locator(".ss-would").first).to_be_visible()
         _looked_at(page)
     page.get_by_role("tab", name="API").click()
     page.locator(".ss-api-jobs button").first.click()
