@@ -126,6 +126,7 @@ class ShuttingDown(SmartSupportError):
 
     code = "shutting_down"
     status = 503
+    retry_after_seconds = 5
 
 
 class NotFound(SmartSupportError):

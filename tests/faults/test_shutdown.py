@@ -69,6 +69,7 @@ async def test_a_stop_lets_turns_end_takes_no_new_ones_and_then_closes_the_socke
             assert "again" in refused["message"]
             over_rest = await asyncio.to_thread(app.post, "/chat", {"message": "Too late as well"})
             assert (over_rest.status_code, over_rest.json()["error"]["code"]) == (503, "shutting_down")
+            assert over_rest.headers["retry-after"] == "5"
             model.go_on.set()
             events = await client.until("message_complete")
             assert spoken(events) == " and last."
