@@ -6,9 +6,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from smart_support import clock
 from tests.harness import AppProcess, demo_orders
+
+# A deadline for each example would measure how busy the machine is.
+settings.register_profile("suite", deadline=None)
+settings.load_profile("suite")
 
 # What DuckDB's binding lists when Python ends (hypothesis keeps its types alive) comes after the result.
 atexit.register(lambda: os.dup2(os.open(os.devnull, os.O_WRONLY), 2))
