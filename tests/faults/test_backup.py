@@ -25,7 +25,6 @@ from tests.faults.app import serve
 from tests.harness import FORKING, ROOT, AppProcess, free_port
 
 WORKERS = 4
-BACKUPS = 4
 
 
 class _App:
@@ -160,8 +159,9 @@ def _ledger(folder: Path) -> dict[str, str]:
         return dict(rows.fetchall())
 
 
+@pytest.mark.parametrize("backups", [4, pytest.param(60, marks=pytest.mark.nightly)])
 async def test_a_backup_in_the_middle_of_traffic_is_whole_and_a_start_from_it_recovers(
-    tmp_path: Path,
+    tmp_path: Path, backups: int
 ) -> None:
     decided = _Decided()
     taken, running = tmp_path / "taken", 0
@@ -169,7 +169,7 @@ async def test_a_backup_in_the_middle_of_traffic_is_whole_and_a_start_from_it_re
         numbers = itertools.count(1)
         workers = [asyncio.create_task(_traffic(app, numbers, decided)) for _ in range(WORKERS)]
         await decided.reached(12)
-        for _ in range(BACKUPS):
+        for _ in range(backups):
             answer = await app.http.post("/backup")
             assert answer.status_code == 201, answer.text
             threads, in_turn = await asyncio.to_thread(
