@@ -13,7 +13,7 @@ const part = {};
 const list = { cursor: null, asked: 0, narrowed: new URLSearchParams() };
 const NARROWED = { outcome: "Outcome", tool: "Tool", approval: "Approval", decided_by: "Decided by",
   error_class: "Failed", escalation: "A person was called", channel: "Door" };
-const shown = { threadId: null, steps: [], elements: [], place: 0 };
+const shown = { threadId: null, steps: [], elements: [], place: 0, kept: 0, more: false, opening: 0 };
 
 const title = (agent) => window.ssConfig?.agents?.[agent] ?? words(agent);
 const chip = (text, color) => node("span", { class: `ss-chip${color ? ` ss-chip--${color}` : ""}` }, text);
@@ -124,67 +124,100 @@ async function open(threadId, { again = false } = {}) {
   for (const button of part.conversations.querySelectorAll("button")) {
     button.setAttribute("aria-pressed", String(button.dataset.thread === threadId));
   }
+  const opening = ++shown.opening;
   try {
-    const steps = await allSteps(threadId);
-    if (shown.threadId !== threadId) return;
+    for (let after = 0; after !== null;) {
+      const body = await fetched(`/replay/${encodeURIComponent(threadId)}?after=${after}&limit=200`);
+      // Another conversation was chosen meanwhile.
+      if (shown.opening !== opening) return;
+      const first = after === 0;
+      after = body.meta.next_cursor;
+      shown.more = after !== null;
+      if (first) show(body.data, { again });
+      else extend(body.data, { again });
+    }
     tellProblem("");
-    show(steps, { again });
   } catch (error) {
-    tellProblem(`This conversation could not be read: ${error.message}`);
+    if (shown.opening === opening) tellProblem(`This conversation could not be read: ${error.message}`);
   }
 }
 
-async function allSteps(threadId) {
-  const steps = [];
-  for (let after = 0; after !== null;) {
-    const body = await fetched(`/replay/${encodeURIComponent(threadId)}?after=${after}&limit=200`);
-    steps.push(...body.data);
-    after = body.meta.next_cursor;
-  }
-  return steps;
-}
-
+/** The first steps of a conversation; there are more where it is long, and those follow. */
 function show(steps, { again }) {
-  const start = Date.parse(steps[0]?.at ?? "");
-  shown.steps = steps;
-  shown.elements = steps.map((step, place) => makeStep(step, start, () => goTo(place, { scroll: false })));
-  part.timeline.replaceChildren(...shown.elements);
-  part.thread.textContent = `Thread ${visible(shown.threadId)}`;
+  shown.kept = again ? shown.place : 0;
+  Object.assign(shown, { steps: [], elements: [], place: 0 });
+  part.timeline.replaceChildren();
+  if (!again) part.timeline.classList.add("ss-whole");
   part.choose.hidden = true;
   part.stepper.hidden = false;
-  tell("replay_shown", { threadId: shown.threadId, steps });
-  part.slider.max = String(steps.length);
-  showEffects(shown.threadId);
-  goTo(again ? shown.place : 0, { scroll: false });
+  tell("replay_shown", { threadId: shown.threadId, steps: shown.steps });
+  extend(steps, { again });
   // Looked at again: whoever opens the tab keeps the place and the focus they had.
   if (again) return;
   if (matchMedia("(max-width: 860px)").matches) part.steps.scrollIntoView({ block: "start" });
   part.steps.focus({ preventScroll: true });
 }
 
+function extend(steps, { again }) {
+  const start = Date.parse((shown.steps[0] ?? steps[0])?.at ?? "");
+  const from = shown.steps.length;
+  shown.steps.push(...steps);
+  const made = steps.map((step, index) => makeStep(step, start, () => goTo(from + index, { scroll: false })));
+  shown.elements.push(...made);
+  made.forEach((element, index) => element.classList.toggle("ss-later", from + index > shown.place));
+  part.timeline.append(...made);
+  part.slider.max = String(shown.steps.length);
+  part.thread.replaceChildren(...about(shown.threadId, shown.steps));
+  showEffects(shown.threadId, from);
+  goTo(again && shown.kept >= from ? shown.kept : shown.place, { scroll: false });
+}
+
+/** What the conversation was, in a line: which, when, through which door, what it took, what failed. */
+function about(threadId, steps) {
+  const ends = steps.filter((step) => step.usage);
+  const sum = (name) => ends.reduce((all, step) => all + (step.usage[name] ?? 0), 0);
+  const failed = steps.filter((step) => step.type === "error" || step.status === "error").length;
+  const doors = [...new Set(steps.map((step) => step.channel).filter(Boolean))];
+  const [cost, said] = [sum("cost_usd"), steps.filter((step) => step.role === "customer").length];
+  return [node("b", {}, `Thread ${threadId}`), node("span", {}, [
+    ` · ${new Date(steps[0].at).toISOString().slice(0, 16).replace("T", " ")} UTC`,
+    doors.length ? ` · through ${doors.join(", ")}` : "",
+    ` · ${said} ${said === 1 ? "message" : "messages"}`,
+    ` · ${sum("input_tokens").toLocaleString("en")} tokens in, ${sum("output_tokens").toLocaleString("en")} out`,
+    cost ? ` · $${cost.toFixed(4)}` : "",
+    failed ? ` · ${failed} failed` : "",
+  ].join(""))];
+}
+
 /** Cards say what would change; the record of the conversation does not, that of the approval does. */
-async function showEffects(threadId) {
-  for (const [place, step] of shown.steps.entries()) {
+async function showEffects(threadId, from) {
+  for (const [index, step] of shown.steps.slice(from).entries()) {
     if (step.type !== "interrupt") continue;
+    const element = shown.elements[from + index];
     const approval = await fetched(`/approvals/${encodeURIComponent(step.approval_id)}`).catch(() => null);
     if (shown.threadId !== threadId) return;
     const lines = effectLines(approval?.data.effect, "What it said would change");
-    if (lines) shown.elements[place].querySelector(".ss-said").after(lines);
+    if (lines) element.querySelector(".ss-said").after(lines);
   }
 }
 
 function goTo(place, { scroll = true } = {}) {
   if (shown.steps.length === 0) return;
   tell("replay_at", place);
+  const before = shown.place;
   shown.place = Math.max(0, Math.min(shown.steps.length - 1, place));
-  shown.elements.forEach((element, index) => {
+  // Until somebody steps through it, all of it can be read.
+  if (shown.place !== before) part.timeline.classList.remove("ss-whole");
+  const [low, high] = [Math.min(before, shown.place), Math.max(before, shown.place)];
+  for (let index = low; index <= high; index += 1) {
+    const element = shown.elements[index];
     element.classList.toggle("ss-now", index === shown.place);
     element.classList.toggle("ss-later", index > shown.place);
     if (index === shown.place) element.setAttribute("aria-current", "step");
     else element.removeAttribute("aria-current");
-  });
+  }
   part.slider.value = String(shown.place + 1);
-  part.place.textContent = `Step ${shown.place + 1} of ${shown.steps.length}`;
+  part.place.textContent = `Step ${shown.place + 1} of ${shown.steps.length}${shown.more ? "+" : ""}`;
   for (const button of part.stepper.querySelectorAll("button")) {
     const back = button.dataset.to === "first" || button.dataset.to === "back";
     const end = back ? 0 : shown.steps.length - 1;

@@ -47,8 +47,15 @@ export function makeStep(step, start, choose) {
         node("span", { class: "ss-gap" }), spent ? node("span", { class: "ss-muted" }, spent) : null,
         node("time", { class: "ss-muted", datetime: step.at, title: step.at }, since(Date.parse(step.at) - start))),
       body,
-      node("details", {}, node("summary", {}, "Details"), code(step))));
+      details(step)));
   element.dataset.type = step.type;
+  return element;
+}
+
+/** The step as it was recorded, written out when it is asked for: a long conversation has ten thousand. */
+function details(step) {
+  const element = node("details", {}, node("summary", {}, "Details"));
+  element.addEventListener("toggle", () => element.append(code(step)), { once: true });
   return element;
 }
 

@@ -33,7 +33,7 @@ def test_the_figures_of_a_range(with_past: AppProcess, open_window: Window, save
     page = open_window(with_past.url, color_scheme=look)
     page.get_by_role("tab", name="Analytics").click()
     expect(page.get_by_text("Latest conversations")).to_be_visible()
-    page.get_by_text("30 days").click()
+    page.locator("#ss-analytics-bar").get_by_text("30 days").click()
     figures = with_past.get("/analytics", range="30d", compare=True)
     shown = {
         "Conversations": "400",
@@ -114,7 +114,7 @@ def test_filters_apply_to_all_and_a_figure_leads_to_its_conversations(
         new MutationObserver(() => window.seen.push(body.classList.contains("ss-counts"))).observe(
             body, { attributes: true, attributeFilter: ["class"] });
     }""")
-    page.get_by_text("30 days").click()
+    page.locator("#ss-analytics-bar").get_by_text("30 days").click()
     # What is on show is told to be of before until the new figures have come.
     month = demo.get("/analytics", range="30d")
     expect(_card(page, "Conversations").locator("b")).to_have_text(f"{month['conversations']:,}")
@@ -152,7 +152,7 @@ def test_a_replay_is_played_shared_and_kept(demo: AppProcess, open_window: Windo
     page = open_window(demo.url)
     page.goto(f"{demo.url}/?thread={thread_id}#replay")
     page.reload()
-    expect(page.locator(".ss-thread")).to_have_text(f"Thread {thread_id}")
+    expect(page.locator(".ss-thread")).to_contain_text(f"Thread {thread_id}")
     expect(page.locator(".ss-step")).to_have_count(count)
     page.get_by_role("button", name="▶ Play").click()
     expect(page.locator(".ss-place")).to_have_text(f"Step {count} of {count}")

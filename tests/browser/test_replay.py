@@ -1,9 +1,10 @@
 """The Replay tab: find a conversation, step through it, and nothing said in it comes alive."""
 
 from collections.abc import Callable
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import PHONE, Save, Window
 from tests.harness import AppProcess
@@ -47,10 +48,14 @@ def test_a_conversation_is_found_and_stepped_through(
     expect(steps).to_have_count(count)
     place = page.locator(".ss-place")
     expect(place).to_have_text(f"Step 1 of {count}")
+    # All can be read until somebody steps through it, and a line says what it was.
+    expect(page.locator(".ss-timeline.ss-whole")).to_be_visible()
+    expect(page.locator(".ss-thread")).to_contain_text("UTC · through rest · 2 messages · ")
     for number in range(2, 6):
         page.keyboard.press("ArrowRight")
         expect(place).to_have_text(f"Step {number} of {count}")
     expect(page.locator(".ss-step.ss-later")).to_have_count(count - 5)
+    expect(page.locator(".ss-timeline.ss-whole")).to_have_count(0)
     save(page, f"replay-{look}")
     page.get_by_role("button", name="Last step").click()
     expect(place).to_have_text(f"Step {count} of {count}")
@@ -59,6 +64,49 @@ def test_a_conversation_is_found_and_stepped_through(
     expect(decision).to_contain_text("rejected")
     expect(decision).to_contain_text("packed already")
     expect(page.locator(".ss-step[data-type=tool_result]").first).to_contain_text("rejected")
+
+
+def test_a_long_conversation_is_shown_before_all_of_it_is_there(
+    server: AppProcess, told: str, open_window: Window
+) -> None:
+    page, held = open_window(server.url), list[Route]()
+    steps = [
+        {
+            "seq": seq,
+            "type": "message",
+            "role": "customer",
+            "at": "2026-11-23T10:00:00Z",
+            "content": f"No. {seq} {HOSTILE}",
+        }
+        for seq in range(1, 451)
+    ]
+
+    def part(route: Route, after: int) -> None:
+        shown = steps[after : after + 200]
+        following = shown[-1]["seq"] if after + 200 < len(steps) else None
+        route.fulfill(
+            json={"success": True, "data": shown, "error": None, "meta": {"next_cursor": following}}
+        )
+
+    def answer(route: Route) -> None:
+        after = int(parse_qs(urlsplit(route.request.url).query)["after"][0])
+        part(route, after) if after != 200 else held.append(route)
+
+    page.route("**/api/v1/replay/long?*", answer)
+    page.goto(f"{server.url}/?thread=long#replay")
+    page.reload()
+    place = page.locator(".ss-place")
+    expect(place).to_have_text("Step 1 of 200+")
+    page.get_by_role("button", name="Next step").click()
+    part(held.pop(), 200)
+    expect(place).to_have_text("Step 2 of 450")
+    page.get_by_role("button", name="Last step").click()
+    expect(place).to_have_text("Step 450 of 450")
+    last = page.locator(".ss-step").last
+    expect(last).to_be_in_viewport()
+    last.get_by_text("Details").click()
+    expect(last.locator("pre")).to_contain_text('"seq": 450')
+    assert page.locator("#ss-replay img").count() == 0
 
 
 def test_filters_say_when_nothing_fits(server: AppProcess, told: str, open_window: Window) -> None:
