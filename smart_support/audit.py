@@ -2,18 +2,19 @@
 
 import argparse
 import hashlib
-import sqlite3
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import suppress
 from typing import Any
 
 import orjson
 import rfc8785
 
 from smart_support import clock
+from smart_support.errors import ConfigError
 from smart_support.settings import Settings
-from smart_support.storage.database import Connection, listed
+from smart_support.storage.database import Connection, Row, listed
+from smart_support.storage.reading import Read, reading
 
 GENESIS = "0" * 64
 ERASED, RETIRED = "erased", "retired"
@@ -21,18 +22,18 @@ MOST_TOLD = 20
 # Facts and the row that must stand behind each: so that rows can't be cut off the end, where no row follows,
 # without the facts being changed as well.
 _NOT_ON_RECORD = (
-    """SELECT 'approval ' || approval_id || ': nobody is on record as having asked for it' FROM approvals
-       WHERE NOT EXISTS (SELECT 1 FROM audit WHERE audit.approval_id = approvals.approval_id
+    """SELECT 'approval ' || approval_id || ': nobody is on record as having asked for it' AS told
+       FROM approvals WHERE NOT EXISTS (SELECT 1 FROM audit WHERE audit.approval_id = approvals.approval_id
            AND audit.kind = 'requested')""",
-    """SELECT 'approval ' || approval_id || ': its being ' || status || ' is not on record' FROM approvals
-       WHERE status <> 'pending' AND NOT EXISTS (SELECT 1 FROM audit WHERE audit.approval_id =
+    """SELECT 'approval ' || approval_id || ': its being ' || status || ' is not on record' AS told
+       FROM approvals WHERE status <> 'pending' AND NOT EXISTS (SELECT 1 FROM audit WHERE audit.approval_id =
            approvals.approval_id AND audit.event_id = approvals.event_id AND audit.digest = approvals.digest
            AND audit.kind = 'decided')""",
-    """SELECT 'approval ' || approval_id || ': that ' || tool || ' was begun is not on record'
+    """SELECT 'approval ' || approval_id || ': that ' || tool || ' was begun is not on record' AS told
        FROM action_ledger WHERE NOT EXISTS (SELECT 1 FROM audit WHERE audit.approval_id =
            action_ledger.approval_id AND audit.digest = action_ledger.digest
            AND audit.kind = 'execution_begun')""",
-    """SELECT 'approval ' || approval_id || ': what came of ' || tool || ' is not on record'
+    """SELECT 'approval ' || approval_id || ': what came of ' || tool || ' is not on record' AS told
        FROM action_ledger WHERE status <> 'begun' AND NOT EXISTS (SELECT 1 FROM audit
            WHERE audit.approval_id = action_ledger.approval_id AND audit.kind = 'execution_ended')""",
 )
@@ -169,43 +170,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("command", choices=["verify", "export"])
     parser.add_argument("--head", metavar="NUMBER:HASH", type=_head, help="as an earlier verify printed it")
     given = parser.parse_args(arguments)
-    path = Settings().data_dir / "state.sqlite"
-    if not path.exists():
-        print(f"{path}: there is no record here; set SMART_SUPPORT_DATA_DIR", file=sys.stderr)
-        return 2
     try:
-        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
-            database.row_factory = sqlite3.Row
-            return _verify(database, given.head) if given.command == "verify" else _export(_rows(database))
-    except sqlite3.DatabaseError as error:
-        print(f"{path}: can't be read as a record: {error}", file=sys.stderr)
+        with reading(Settings()) as read:
+            return _verify(read, given.head) if given.command == "verify" else _export(_rows(read))
+    except ConfigError as error:
+        print(error.message, file=sys.stderr)
         return 2
 
 
-def _rows(database: sqlite3.Connection, where: str = "true") -> Iterator[dict[str, Any]]:
-    return (dict(row) for row in database.execute(f"SELECT * FROM audit WHERE {where} ORDER BY number"))
+def _rows(read: Read, where: str = "true") -> Iterator[Row]:
+    return read(f"SELECT * FROM audit WHERE {where} ORDER BY number", {})
 
 
-def _verify(database: sqlite3.Connection, wanted: tuple[int, str] | None) -> int:
+def _verify(read: Read, wanted: tuple[int, str] | None) -> int:
     head: tuple[int, str] = 0, GENESIS
     hashes: dict[int, str] = {}
 
     def followed() -> Iterator[Mapping[str, Any]]:
         nonlocal head
-        for row in _rows(database):
+        for row in _rows(read):
             head = row["number"], row["hash"]
             if wanted and row["number"] == wanted[0]:
                 hashes.update({wanted[0]: row["hash"]})
             yield row
 
-    broken = first_broken(followed(), blanked(_rows(database, f"kind IN ('{ERASED}', '{RETIRED}')")))
+    broken = first_broken(followed(), blanked(_rows(read, f"kind IN ('{ERASED}', '{RETIRED}')")))
     if broken is not None:
         print(f"row {broken} does not follow from the row before it: the record was changed there or before")
         return 1
     if wanted and wanted[0] and hashes.get(wanted[0]) != wanted[1]:
         print(f"row {wanted[0]} with hash {wanted[1]} is not there: the record was cut off or made anew")
         return 1
-    missing = [str(row[0]) for statement in _NOT_ON_RECORD for row in database.execute(statement)]
+    missing = [str(row["told"]) for statement in _NOT_ON_RECORD for row in read(statement, {})]
     if missing:
         print("\n".join(missing[:MOST_TOLD]))
         print(f"{len(missing)} facts without their row: the record was cut off or changed")

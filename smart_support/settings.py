@@ -54,6 +54,7 @@ class Settings(BaseSettings):
     max_content_chars: int = Field(10_000, ge=1)
     rate_limit: str = "10/10s"
     database_url: str = ""
+    secret_key: str = ""
     escalation_webhook_url: str = ""
     escalation_webhook_secret: str = ""
     allowed_hosts: str = ""
@@ -116,6 +117,24 @@ class Settings(BaseSettings):
             raise ValueError(f"{value!r} is not an address like http://127.0.0.1:8080/v1")
         return value
 
+    @field_validator("database_url")
+    @classmethod
+    def _database(cls, value: str) -> str:
+        if value and not re.match(r"postgres(ql)?://", value):
+            raise ValueError(
+                "it must begin with postgresql://, as in postgresql://user:password@host/database"
+            )
+        return value
+
+    @field_validator("secret_key")
+    @classmethod
+    def _key(cls, value: str) -> str:
+        if value and not re.fullmatch(r"[\w-]{43}=", value):
+            raise ValueError(
+                "it is not 32 bytes in URL-safe base64; make it with openssl rand -base64 32 | tr '+/' '-_'"
+            )
+        return value
+
     @field_validator("mcp_servers")
     @classmethod
     def _commands(cls, value: dict[str, list[str]]) -> dict[str, list[str]]:
@@ -170,10 +189,6 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _not_open_to_the_network(self) -> "Settings":
-        if self.database_url:
-            raise ValueError(
-                f"{PREFIX}DATABASE_URL: this version keeps its data in one process; leave it empty"
-            )
         if not _is_loopback(self.host) and not (self.users_file or self.api_keys.strip(", ")):
             raise ValueError(
                 f"{PREFIX}HOST={self.host} would open the console to the network without a login; "

@@ -5,11 +5,9 @@ Nothing is written. What each write was judged on was recorded with it, so the s
 
 import argparse
 import re
-import sqlite3
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
 from fnmatch import fnmatchcase
@@ -24,6 +22,8 @@ from smart_support import clock
 from smart_support.approvals.policy import Policy, Rules, Verdict
 from smart_support.errors import ConfigError
 from smart_support.settings import Settings
+from smart_support.storage.database import Row
+from smart_support.storage.reading import Read, reading
 
 MOST_CHARS = 200
 _UNITS = {"h": "hours", "d": "days", "w": "weeks"}
@@ -33,15 +33,11 @@ _WORDS = {
     "two_leads": "asks two leads",
     "never": "is not allowed",
 }
-_RECORDED = """
+_ASKED = """
     SELECT requested_at AS at, action, args, facts, need, status, decided_by, approval_id
     FROM approvals WHERE requested_at >= :since AND tool_version IS NOT NULL
-    UNION ALL
-    SELECT at, detail ->> '$.action', detail -> '$.args', detail -> '$.facts', 'never', 'forbidden', actor,
-        NULL
-    FROM audit WHERE kind = 'forbidden' AND at >= :since
-    ORDER BY 1
 """
+_FORBIDDEN = "SELECT at, detail, actor FROM audit WHERE kind = 'forbidden' AND at >= :since"
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,13 +131,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = Settings()
         since = _since(given.since)
         policy = load_policy(given.agents or settings.agents_path)
-        rows = _recorded(settings.data_dir / "state.sqlite", since)
+        with reading(settings) as read:
+            rows = _recorded(read, since)
     except ConfigError as error:
         print(error.message, file=sys.stderr)
         return 2
     for line in misspelt(rows, policy):
         print(line, file=sys.stderr)
     return _tell(rows, list(differences(rows, policy)), given.since)
+
+
+def _recorded(read: Read, since: str) -> list[Row]:
+    """What was asked for, and what was never let come to that, in the order of time."""
+    rows = list(read(_ASKED, {"since": since}))
+    for row in read(_FORBIDDEN, {"since": since}):
+        detail = orjson.loads(row["detail"])
+        told = {name: orjson.dumps(detail.get(name)).decode() for name in ("args", "facts")}
+        told |= {"at": row["at"], "action": detail.get("action"), "need": "never", "status": "forbidden"}
+        rows.append(told | {"decided_by": row["actor"], "approval_id": None})
+    return sorted(rows, key=lambda row: str(row["at"]))
 
 
 def _tell(rows: Sequence[Mapping[str, Any]], found: Sequence[Difference], since: str) -> int:
@@ -166,17 +174,6 @@ def _since(text: str) -> str:
         raise ConfigError(
             f"--since {text}: give a span like 12h, 30d, 4w, or a date like 2026-11-01"
         ) from None
-
-
-def _recorded(path: Path, since: str) -> list[dict[str, Any]]:
-    if not path.exists():
-        raise ConfigError(f"{path}: there is no record here; set SMART_SUPPORT_DATA_DIR")
-    try:
-        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
-            database.row_factory = sqlite3.Row
-            return [dict(row) for row in database.execute(_RECORDED, {"since": since})]
-    except sqlite3.DatabaseError as error:
-        raise ConfigError(f"{path}: can't be read as a record: {error}") from None
 
 
 def _printable(text: str) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from smart_support.analytics import demo_history
 from smart_support.settings import ROOT, Settings
-from smart_support.storage.event_log import EventLog
+from smart_support.storage.stores import opened
 
 
 def add(commands: Any) -> None:
@@ -20,10 +20,8 @@ def _run(given: argparse.Namespace) -> int:
 
 
 async def _write(settings: Settings) -> int:
-    event_log = EventLog(settings.data_dir / "events.duckdb")
-    try:
-        written = await demo_history.write(event_log, ROOT / "data" / "shop")
-    finally:
-        event_log.close()
-    print(f"{written} made-up conversations are in {settings.data_dir}; the console offers to clear them")
+    async with opened(settings) as stores:
+        written = await demo_history.write(stores.event_log, ROOT / "data" / "shop")
+    where = "the database" if settings.database_url else settings.data_dir
+    print(f"{written} made-up conversations are in {where}; the console offers to clear them")
     return 0

@@ -3,7 +3,6 @@
 import argparse
 from typing import Any
 
-from smart_support.errors import ConfigError
 from smart_support.settings import ROOT, Settings
 from smart_support.storage.embedded import EmbeddedDatabase
 from smart_support.storage.event_log import EventLog, check_free
@@ -14,9 +13,7 @@ DUE = 3
 
 def add(commands: Any) -> None:
     """Name the arguments."""
-    told = (
-        "apply what the databases have not had; each is copied before (the app does the same when it starts)"
-    )
+    told = "apply what the databases have not had; files are copied before; so does the app at its start"
     command = commands.add_parser("migrate", help=told, description=told)
     command.add_argument(
         "--check", action="store_true", help=f"only tell; the exit code is {DUE} where some is due"
@@ -27,7 +24,7 @@ def add(commands: Any) -> None:
 def _run(given: argparse.Namespace) -> int:
     settings = Settings()
     if settings.database_url:
-        raise ConfigError("SMART_SUPPORT_DATABASE_URL: its migrations are applied when the app starts")
+        return _shared(settings.database_url, check=given.check)
     if (settings.data_dir / "events.duckdb").exists():
         check_free(settings.data_dir / "events.duckdb")
     found = pending(settings.data_dir)
@@ -42,6 +39,21 @@ def _run(given: argparse.Namespace) -> int:
     if not any(found.values()):
         print("Every database is as this version wants it.")
     return DUE if given.check and any(found.values()) else 0
+
+
+def _shared(url: str, *, check: bool) -> int:
+    from smart_support.storage.shared.database import connected, due, migrate
+
+    pool = connected(url)
+    try:
+        names = due(pool) if check else migrate(pool)
+    finally:
+        pool.close()
+    for name in names:
+        print(f"{name} {'is due' if check else 'applied'}")
+    if not names:
+        print("The database is as this version wants it.")
+    return DUE if check and names else 0
 
 
 def _apply(settings: Settings, found: dict[str, list[str]]) -> None:

@@ -161,7 +161,7 @@ class EventLog:
     async def read(self, thread_id: str, after: int = 0, limit: int = 1_000_000) -> list[Record]:
         """A thread's records with `seq` above `after`, in order, at most `limit`."""
         rows = await self.query(_READ, [thread_id, after, limit])
-        return [_record(row) for row in rows]
+        return [as_record(row) for row in rows]
 
     async def has(self, thread_id: str, event_id: str) -> bool:
         """Whether an event of that id stands in the log."""
@@ -241,7 +241,7 @@ class EventLog:
             self._since = [row for row in self._since if row["thread_id"] not in gone]
 
     def _commit(self, records: list[Record]) -> None:
-        rows = [_row(record) for record in records]
+        rows = [as_row(record) for record in records]
         _insert(self._writing, rows, "events")
         if self._since is not None:
             self._since += rows
@@ -293,7 +293,13 @@ def _insert(cursor: duckdb.DuckDBPyConnection, rows: list[Row], table: str) -> N
     cursor.execute(_INSERT.format(table, orjson.dumps([structure]).decode()), [orjson.dumps(rows).decode()])
 
 
-def _row(record: Record) -> dict[str, Any]:
+def insert_json(cursor: duckdb.DuckDBPyConnection, rows: str) -> None:
+    """Insert many rows, as the JSON of what `as_row` gives."""
+    cursor.execute(_INSERT.format("events", orjson.dumps([_TYPES]).decode()), [rows])
+
+
+def as_row(record: Record) -> dict[str, Any]:
+    """A record as the log's columns hold it."""
     fields = events.payload(record.event)
     usage = fields.get("usage") or {}
     return {
@@ -315,7 +321,8 @@ def _row(record: Record) -> dict[str, Any]:
     }
 
 
-def _record(row: Row) -> Record:
+def as_record(row: Row) -> Record:
+    """What a row of the log tells; its columns that are derived from the payload are not asked for."""
     event: Event = events.from_payload(row["type"], orjson.loads(row["payload"]))
     return Record(
         thread_id=row["thread_id"],

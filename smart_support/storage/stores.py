@@ -1,0 +1,85 @@
+"""All that is kept, opened by what the settings say: files of this process, or a Postgres shared by many."""
+
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiosqlite
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+from limits.storage import MemoryStorage, Storage
+
+from smart_support.events import Record
+from smart_support.settings import Settings
+from smart_support.storage.bus import Bus
+from smart_support.storage.database import StateDatabase
+from smart_support.storage.embedded import EmbeddedDatabase
+from smart_support.storage.event_log import EventLog
+from smart_support.storage.locks import Locks
+
+Seen = Callable[[Record], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stores:
+    """What the services keep their things in.
+
+    Attributes:
+        bus: what processes tell each other; `locks`: who runs a thread's turn.
+        rates: where hits of what has a limited rate are counted.
+        checkpoints: LangGraph's state of each thread.
+    """
+
+    state: StateDatabase
+    event_log: EventLog
+    bus: Bus
+    locks: Locks
+    rates: Storage
+    checkpoints: BaseCheckpointSaver[Any]
+
+
+def opened(
+    settings: Settings, seen: Seen = lambda record: None
+) -> contextlib.AbstractAsyncContextManager[Stores]:
+    """The stores, until the context ends.
+
+    Args:
+        seen: called with each record before it is durable.
+
+    Raises:
+        ConfigError: one of them can't be opened.
+    """
+    return _shared(settings, seen) if settings.database_url else _embedded(settings.data_dir, seen)
+
+
+@contextlib.asynccontextmanager
+async def _embedded(folder: Path, seen: Seen) -> AsyncIterator[Stores]:
+    async with contextlib.AsyncExitStack() as stack:
+        state = EmbeddedDatabase(folder / "state.sqlite")
+        stack.callback(state.close)
+        event_log = EventLog(folder / "events.duckdb", seen)
+        stack.callback(event_log.close)
+        connection = await stack.enter_async_context(aiosqlite.connect(folder / "checkpoints.sqlite"))
+        # What is deleted leaves the pages, and not only their lists.
+        await connection.execute("PRAGMA secure_delete=ON")
+        checkpoints = AsyncSqliteSaver(connection)
+        await checkpoints.setup()
+        yield Stores(
+            state=state,
+            event_log=event_log,
+            bus=Bus(),
+            locks=Locks(),
+            rates=MemoryStorage(),
+            checkpoints=checkpoints,
+        )
+
+
+@contextlib.asynccontextmanager
+async def _shared(settings: Settings, seen: Seen) -> AsyncIterator[Stores]:
+    # Imported where it is used: whoever runs one process need not wait for it.
+    from smart_support.storage.shared.stores import shared_stores
+
+    async with shared_stores(settings, seen) as stores:
+        yield stores
