@@ -9,11 +9,10 @@ from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any
 
-import aiosqlite
 import jsonschema
 from fastapi import FastAPI
 from langchain_core.language_models import BaseChatModel
-from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.pregel import Pregel
 
 from smart_support import __version__, log, tracing
@@ -56,6 +55,7 @@ from smart_support.conversation.course import Course
 from smart_support.conversation.erasure import Erasure
 from smart_support.conversation.limits import Limits
 from smart_support.conversation.meters import Meters
+from smart_support.conversation.relay import Relay
 from smart_support.conversation.sessions import SessionManager
 from smart_support.conversation.turns import TurnRunner
 from smart_support.conversation.what_if import MOST_STEPS, Changed, what_if
@@ -68,9 +68,10 @@ from smart_support.openapi_import.store import ImportStore
 from smart_support.openapi_import.vault import Vault
 from smart_support.rehearsal import rehearsal
 from smart_support.settings import ROOT, Settings
+from smart_support.storage.bus import Bus
 from smart_support.storage.database import StateDatabase
-from smart_support.storage.embedded import EmbeddedDatabase
 from smart_support.storage.event_log import EventLog, check_free
+from smart_support.storage.stores import opened
 from smart_support.tools.commerce import CommerceTools
 from smart_support.tools.demo_store import DemoStore
 from smart_support.tools.demo_toolset import DemoToolset
@@ -148,7 +149,8 @@ class Services:
         asked = self.chat_models if chat_model or settings.model != "demo" else []
         self.wording_model = asked[0].model if asked else None
         self.demo: DemoStore | None = None
-        self._saver: AsyncSqliteSaver | None = None
+        # Those that we keep; None where a graph of somebody else's keeps its own.
+        self._checkpoints: BaseCheckpointSaver[Any] | None = None
         self.as_tool: Callable[[Tool], Tool] = lambda tool: tool
         self._opened = AsyncExitStack()
         self._assembling = asyncio.Lock()
@@ -162,7 +164,8 @@ class Services:
             ConfigError: they can't, or don't; says what to do.
         """
         try:
-            check_free(self.settings.data_dir / "events.duckdb")
+            if not self.settings.database_url:
+                check_free(self.settings.data_dir / "events.duckdb")
             if self._graph is None:
                 with contextlib.closing(self._store()) as store:
                     self._check_team(Registry([*self.registry, *self._tools(store)]))
@@ -179,13 +182,11 @@ class Services:
             ConfigError: a store can't be opened, or an agent is given a tool that does not exist.
         """
         folder, settings = self.settings.data_dir, self.settings
-        self.state = EmbeddedDatabase(folder / "state.sqlite")
-        self._opened.callback(self.state.close)
+        self._stores = stores = await self._opened.enter_async_context(opened(settings, self.meters.count))
+        self.state, self.event_log = stores.state, stores.event_log
         self.escalations = Escalations(self.state, settings)
         self._opened.push_async_callback(self.escalations.close)
-        self.event_log = EventLog(folder / "events.duckdb", self.meters.count)
-        self._opened.callback(self.event_log.close)
-        self.session_manager = SessionManager(self.state, settings.session_ttl_seconds)
+        self.session_manager = SessionManager(self.state, settings.session_ttl_seconds, stores.bus.name)
         app.state.session_manager = self.session_manager
         self.broadcast = Broadcast(self.event_log)
         self.approvals = ApprovalQueue(self.state, settings.approval_ttl_seconds)
@@ -213,7 +214,9 @@ class Services:
             approvals=self.approvals,
             event_log=self.event_log,
             broadcast=self.broadcast,
-            limits=Limits(settings),
+            limits=Limits(settings, stores.rates),
+            locks=stores.locks,
+            alone=stores.bus.alone,
         )
         self._opened.push_async_callback(self.turns.close, settings.shutdown_seconds)
         self.erasure = Erasure(
@@ -221,12 +224,15 @@ class Services:
             event_log=self.event_log,
             turns=self.turns,
             approvals=self.approvals,
-            checkpoints=self._saver,
+            checkpoints=self._checkpoints,
             keep_days=settings.keep_days,
             due=folder / "compaction.due",
         )
         self.erasure.go_on()
         self._opened.push_async_callback(self.erasure.close)
+        self._relay: Relay | None = None
+        if not stores.bus.alone:
+            await self._meet_the_others(stores.bus)
         await self.turns.recover()
         await self._opened.enter_async_context(_running(self.turns.expire_forever()))
         await self._opened.enter_async_context(_running(self.escalations.resend_left_behind()))
@@ -234,6 +240,13 @@ class Services:
         logger.info(
             "started", model=settings.model, agents=len(self.team.agents), tools=len([*self.registry])
         )
+
+    async def _meet_the_others(self, bus: Bus) -> None:
+        """Hear what other processes of this system say, and see to what they leave behind."""
+        parts = (bus, self.broadcast, self.event_log, self.approvals, self.escalations)
+        self._relay = Relay(*parts, self._use_imported_elsewhere)
+        self._relay.open()
+        await self._opened.enter_async_context(_running(self.turns.take_over_forever()))
 
     async def what_if(self, thread_id: str, changed: Changed) -> list[dict[str, Any]]:
         """How a recorded conversation would have gone with another decision; see `conversation/what_if.py`.
@@ -260,22 +273,23 @@ class Services:
         self._opened.push_async_callback(client.aclose)
         self.imports = Imports(
             ImportStore(self.state),
-            Vault(self.state, self.settings.data_dir / "secret.key"),
+            Vault(self.state, self.settings.data_dir / "secret.key", self.settings.secret_key),
             client,
             mcp=McpServers(self.settings.mcp_servers, parse_allowed_hosts(self.settings.allowed_hosts)),
             max_bytes=self.settings.max_spec_bytes,
             timeout_seconds=self.settings.tool_timeout_seconds,
             taken=lambda: [tool.name for tool in self.own_tools],
             approved=self._use_imported,
+            locks=self._stores.locks,
         )
-        await self.imports.store.fail_left_behind()
+        await self.imports.open()
         self._opened.push_async_callback(self.imports.close)
         self._gate = Gate(self.approvals, ledger, Quota(self.state), self.escalations.escalate)
         words = self.team.personality.escalation_message
         budget = Budget(self.settings, self.state, self._escalate, words)
         limits = self.settings.model_context_tokens, self.settings.fallback_seconds
         self._models = Models(self.chat_models, budget, *limits)
-        self._saver = await self._checkpointer()
+        self._checkpoints = self._stores.checkpoints
         return await self._assembled()
 
     async def _assembled(self) -> tuple[Any, Aside]:
@@ -287,11 +301,19 @@ class Services:
         self._gatekeeper = Gatekeeper(self.team, self.registry, self._gate)
         looking = Gatekeeper(self.team, self.registry, self._gate, looks_only=True)
         parts = (self.team, self.registry, self._models)
-        beside = build_graph(*parts, looking, self._saver, asks_back=False)
-        return build_graph(*parts, self._gatekeeper, self._saver), Aside(beside, self.session_manager)
+        saver = self._stores.checkpoints
+        beside = build_graph(*parts, looking, saver, asks_back=False)
+        return build_graph(*parts, self._gatekeeper, saver), Aside(beside, self.session_manager)
 
     async def _use_imported(self) -> None:
-        """What was approved is there for the next message; nothing is restarted."""
+        """What was approved is there for the next message, on every process; nothing is restarted."""
+        await self._use_imported_elsewhere()
+        if self._relay:
+            self._relay.tools_changed()
+
+    async def _use_imported_elsewhere(self) -> None:
+        if self._graph is not None:
+            return
         # One after the other: an older list of tools must not come into use after a newer one.
         async with self._assembling:
             self._course.use(*await self._assembled())
@@ -315,18 +337,9 @@ class Services:
         """The graph as it was given; one that keeps no checkpoints gets ours, or it could not wait."""
         graph = self._graph
         if isinstance(graph, Pregel) and graph.checkpointer is None:
-            self._saver = await self._checkpointer()
-            return graph.copy({"checkpointer": self._saver}), None
+            self._checkpoints = self._stores.checkpoints
+            return graph.copy({"checkpointer": self._checkpoints}), None
         return graph, None
-
-    async def _checkpointer(self) -> AsyncSqliteSaver:
-        connection = await self._opened.enter_async_context(
-            aiosqlite.connect(self.settings.data_dir / "checkpoints.sqlite")
-        )
-        await connection.execute("PRAGMA secure_delete=ON")
-        saver = AsyncSqliteSaver(connection)
-        await saver.setup()
-        return saver
 
     async def _edit(self, approval: Approval, args: Mapping[str, Any]) -> Edit:
         """A human's arguments, which must fit the tool, or for one that is not ours those it asked with.

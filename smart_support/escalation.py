@@ -103,12 +103,12 @@ class Escalations:
         )
         recorded = EscalationRecord(**rows[0])
         if not self._url or recorded.status == "delivered":
-            self._tell(recorded)
+            self.tell(recorded)
             return recorded.status == "delivered"
         delivery = self._begun(recorded)
         await asyncio.wait({delivery}, timeout=PATIENCE_SECONDS)
         if not delivery.done():
-            self._tell(recorded)
+            self.tell(recorded)
         return delivery.done() and delivery.result().status == "delivered"
 
     async def resend(self, escalation_id: str) -> EscalationRecord:
@@ -117,7 +117,7 @@ class Escalations:
         Raises:
             NotFound: there is no such escalation.
         """
-        recorded = await self._get(escalation_id)
+        recorded = await self.get(escalation_id)
         if self._url and recorded.status != "delivered":
             return await asyncio.shield(self._begun(recorded))
         return recorded
@@ -144,8 +144,8 @@ class Escalations:
                WHERE escalation_id = :id AND handled_by IS NULL""",
             {"id": escalation_id, "by": by, "now": clock.rfc3339(clock.now())},
         )
-        recorded = await self._get(escalation_id)
-        self._tell(recorded)
+        recorded = await self.get(escalation_id)
+        self.tell(recorded)
         return recorded
 
     async def list(self, *, open_only: bool = False, limit: int = 100) -> list[EscalationRecord]:
@@ -162,11 +162,17 @@ class Escalations:
         self._watchers.add(watcher)
         return lambda: self._watchers.discard(watcher)
 
-    def _tell(self, recorded: EscalationRecord) -> None:
+    def tell(self, recorded: EscalationRecord) -> None:
+        """Tell the watchers of an escalation as it is now."""
         for watcher in tuple(self._watchers):
             watcher(recorded)
 
-    async def _get(self, escalation_id: str) -> EscalationRecord:
+    async def get(self, escalation_id: str) -> EscalationRecord:
+        """The escalation of that id.
+
+        Raises:
+            NotFound: there is none.
+        """
         sql = "SELECT * FROM escalations WHERE escalation_id = :id"
         rows = await self._state.execute(sql, {"id": escalation_id})
         if not rows:
@@ -211,7 +217,7 @@ class Escalations:
             },
         )
         delivered = EscalationRecord(**rows[0])
-        self._tell(delivered)
+        self.tell(delivered)
         return delivered
 
     async def _post(self, body: bytes) -> None:

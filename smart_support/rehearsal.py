@@ -28,7 +28,7 @@ async def rehearsal(
         made_up: no model ever said what was recorded, so that even the embedded one would say something else.
     """
     alone = {"data_dir": folder, "escalation_webhook_url": "", "allowed_hosts": "", "mcp_servers": {}}
-    alone |= {"keep_days": 0, "rate_limit": "100000/1s", "session_ttl_seconds": 3600}
+    alone |= {"database_url": "", "keep_days": 0, "rate_limit": "100000/1s", "session_ttl_seconds": 3600}
     assert services.demo is not None
     services.demo.copy_to(folder / f"{services.toolset.business}.sqlite")
     embedded = services.settings.model == "demo"

@@ -59,7 +59,7 @@ class ApprovalQueue(Found):
         if new:
             ids = {"approval_id": approval.approval_id, "agent": approval.agent}
             log.info("approval_requested", **ids, action=approval.action)
-            self._tell(approval)
+            self.tell(approval)
         return approval
 
     async def grant(self, wanted: Request) -> Approval:
@@ -83,7 +83,7 @@ class ApprovalQueue(Found):
 
         granted = await self._state.transact(work)
         log.info("approval_granted", approval_id=granted.approval_id, action=granted.action)
-        self._tell(granted)
+        self.tell(granted)
         return granted
 
     async def forbid(self, wanted: Request) -> None:
@@ -134,7 +134,7 @@ class ApprovalQueue(Found):
         )
         ids = {"thread_id": decided.thread_id, "approval_id": approval_id, "agent": decided.agent}
         log.info("approval_decided", **ids, outcome=decided.status, via=via, votes=len(decided.votes))
-        self._tell(decided)
+        self.tell(decided)
         return decided
 
     async def expire_due(self) -> list[Approval]:
@@ -154,7 +154,7 @@ class ApprovalQueue(Found):
         for approval in expired:
             ids = {"thread_id": approval.thread_id, "approval_id": approval.approval_id}
             log.info("approval_expired", **ids, agent=approval.agent, action=approval.action)
-            self._tell(approval)
+            self.tell(approval)
         return expired
 
     async def wait_until_due(self) -> None:
@@ -183,18 +183,19 @@ class ApprovalQueue(Found):
     async def changed(self, approval_id: str) -> Approval:
         """Tell the watchers that something about an approval has changed, and give it as it is now."""
         approval = await self.get(approval_id)
-        self._tell(approval)
+        self.tell(approval)
         return approval
+
+    def tell(self, approval: Approval) -> None:
+        """Tell the watchers of an approval as it is now."""
+        self._changed.set()
+        for watcher in tuple(self._watchers):
+            watcher(approval)
 
     def watch(self, watcher: Callable[[Approval], None]) -> Callable[[], None]:
         """Call `watcher` with every approval that changes from now on; returns how to stop."""
         self._watchers.add(watcher)
         return lambda: self._watchers.discard(watcher)
-
-    def _tell(self, approval: Approval) -> None:
-        self._changed.set()
-        for watcher in tuple(self._watchers):
-            watcher(approval)
 
     def _request(self, connection: Connection, wanted: Request) -> tuple[Approval, bool]:
         found = connection.execute(

@@ -58,17 +58,53 @@ class _Channel:
     failed: bool = False
 
 
+class Neighbours(Protocol):
+    """Other processes, whose listeners hear what is shown here; see relay.py."""
+
+    def said(self, token: TokenRecord, *, now: bool) -> None:
+        """A token of a turn that runs here. `now`: all that comes before it is durable."""
+
+    def rested(self, thread_id: str) -> None:
+        """A thread whose turns ran here has come to rest."""
+
+    def listening(self, thread_id: str, *, on: bool) -> None:
+        """The first listener of a thread has come, or the last one left."""
+
+
 class Broadcast:
-    """Shows every event of every thread to whoever listens to it."""
+    """Shows every event of every thread to whoever listens to it.
+
+    Attributes:
+        neighbours: told what is shown and listened to here; None where there are none.
+    """
 
     def __init__(self, event_log: EventLog) -> None:
+        self.neighbours: Neighbours | None = None
         self._log = event_log
         self._channels: dict[str, _Channel] = {}
+
+    @property
+    def listened(self) -> list[str]:
+        """The threads that somebody listens to here."""
+        return [thread_id for thread_id, channel in self._channels.items() if channel.listeners]
+
+    def open_tokens(self, thread_id: str) -> list[TokenRecord]:
+        """Those shown whose message is not in the log yet."""
+        channel = self._channels.get(thread_id)
+        return list(channel.open_tokens) if channel else []
+
+    def repeat(self, thread_id: str, shown: Shown | None) -> None:
+        """Show here what another process has shown: it is durable, or a token."""
+        if channel := self._channels.get(thread_id):
+            self._put(thread_id, channel, shown)
 
     def publish(self, thread_id: str, shown: Shown | None, durable: Durable | None = None) -> None:
         """Show an event, when `durable` is done where it is given. None says that the thread is at rest."""
         channel = self._channels.setdefault(thread_id, _Channel())
-        if durable is None and not channel.on_its_way:
+        now = durable is None and not channel.on_its_way
+        if self.neighbours and isinstance(shown, TokenRecord):
+            self.neighbours.said(shown, now=now)
+        if now:
             self._show(thread_id, channel, shown)
             return
         channel.on_its_way.append((shown, durable))
@@ -97,6 +133,8 @@ class Broadcast:
     def attach(self, thread_id: str, ear: Ear) -> None:
         """Show everything from now on to `ear`; what was shown of an unfinished message comes first."""
         channel = self._channels.setdefault(thread_id, _Channel())
+        if self.neighbours and not channel.listeners:
+            self.neighbours.listening(thread_id, on=True)
         channel.listeners.add(ear)
         for token in channel.open_tokens:
             ear.put(token)
@@ -106,6 +144,8 @@ class Broadcast:
         channel = self._channels.get(thread_id)
         if channel:
             channel.listeners.discard(ear)
+            if self.neighbours and not channel.listeners:
+                self.neighbours.listening(thread_id, on=False)
             self._forget_if_idle(thread_id, channel)
 
     async def caught_up(self, thread_id: str, after: int, listener: Listener) -> AsyncIterator[Shown | None]:
@@ -116,7 +156,7 @@ class Broadcast:
         last = after
         for record in await self._log.read(thread_id, after):
             last = record.seq
-            yield _as_shown(record)
+            yield as_shown(record)
         while True:
             shown = await listener.next()
             if shown is None:
@@ -126,6 +166,11 @@ class Broadcast:
                 yield shown
 
     def _show(self, thread_id: str, channel: _Channel, shown: Shown | None) -> None:
+        if self.neighbours and shown is None:
+            self.neighbours.rested(thread_id)
+        self._put(thread_id, channel, shown)
+
+    def _put(self, thread_id: str, channel: _Channel, shown: Shown | None) -> None:
         if isinstance(shown, TokenRecord):
             channel.open_tokens.append(shown)
         elif shown and isinstance(shown.event, Message) and shown.event.role == "agent":
@@ -156,7 +201,8 @@ class Broadcast:
             self._channels.pop(thread_id, None)
 
 
-def _as_shown(record: Record) -> Shown:
+def as_shown(record: Record) -> Shown:
+    """What is shown of a record to who was not there: a whole message comes as one token."""
     event = record.event
     if isinstance(event, Message) and event.role == "agent":
         token = Token(agent=event.agent or "", content=event.content)

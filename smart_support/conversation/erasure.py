@@ -12,6 +12,8 @@ from datetime import UTC, timedelta
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+
 from smart_support import audit, clock
 from smart_support.approvals.queue import ApprovalQueue
 from smart_support.conversation.turns import TurnRunner
@@ -191,8 +193,9 @@ class Erasure:
         try:
             async with self._log.copying:
                 await self._state.compact()
-                if self._checkpoints:
-                    await _truncate(self._checkpoints)
+                if isinstance(self._checkpoints, AsyncSqliteSaver):
+                    # What is deleted leaves the pages at once, and with this the write-ahead log.
+                    await self._checkpoints.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
                 await self._log.compact()
         except Exception as error:
             log.error("compaction_failed", error=repr(error))
@@ -204,11 +207,6 @@ class Erasure:
         else:
             self._due.unlink(missing_ok=True)
             self.compaction = "done"
-
-
-async def _truncate(checkpoints: Any) -> None:
-    # The embedded saver's own connection: what is deleted leaves the pages, then the write-ahead log.
-    await checkpoints.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _emptied(connection: Connection, threads: Sequence[str], told: dict[str, Any]) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from limits import RateLimitItemPerSecond
-from limits.storage import MemoryStorage
+from limits.storage import MemoryStorage, Storage
 from limits.strategies import MovingWindowRateLimiter
 
 from smart_support.errors import InvalidContent, InvalidThreadId, RateLimited
@@ -31,11 +31,13 @@ def checked_thread_id(value: Any) -> str:
 class Limits:
     """The limits of one deployment."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, rates: Storage) -> None:
+        """`rates`: where messages are counted."""
         count, seconds = settings.messages_per_window
         self._item = RateLimitItemPerSecond(count, seconds)
+        self._limiter = MovingWindowRateLimiter(rates)
         # In memory nothing blocks; the library's async storage visits every key in a thread on each hit.
-        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+        self._blocks = not isinstance(rates, MemoryStorage)
         self._max_chars = settings.max_content_chars
 
     def checked_content(self, value: Any) -> str:
@@ -50,8 +52,14 @@ class Limits:
             )
         return value
 
-    def count_message(self, thread_id: str) -> None:
+    async def count_message(self, thread_id: str) -> None:
         """Count one message of a thread; raises `RateLimited` with the seconds to wait if it is too many."""
+        if self._blocks:
+            await asyncio.to_thread(self._count, thread_id)
+        else:
+            self._count(thread_id)
+
+    def _count(self, thread_id: str) -> None:
         if self._limiter.hit(self._item, thread_id):
             return
         window = self._limiter.get_window_stats(self._item, thread_id)

@@ -5,10 +5,11 @@ The row is also the mark a crash leaves: a turn that is still there at start-up 
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from smart_support import clock
 from smart_support.auth import Role, User
-from smart_support.errors import Forbidden, SessionExpired
+from smart_support.errors import Forbidden, SessionExpired, StorageFailed
 from smart_support.storage.database import Connection, Row, StateDatabase
 
 NUMBERS_AT_ONCE = 1000
@@ -44,8 +45,10 @@ class Session:
 class SessionManager:
     """Sessions with a sliding time to live."""
 
-    def __init__(self, state: StateDatabase, ttl_seconds: float) -> None:
+    def __init__(self, state: StateDatabase, ttl_seconds: float, holder: str = "") -> None:
+        """`holder`: the name of this process, where others may take a turn over from it."""
         self._state = state
+        self._holder = holder
         self._ttl = timedelta(seconds=ttl_seconds)
 
     def get_state(self, thread_id: str) -> Session | None:
@@ -126,10 +129,11 @@ class SessionManager:
             now = clock.rfc3339(clock.now())
             rows = connection.execute(
                 """INSERT INTO sessions (thread_id, created_at, last_active_at, last_message_at, reserved_seq,
-                       turn_id, turn_channel, turn_started_at, spoken_by, owner)
+                       turn_id, turn_channel, turn_started_at, spoken_by, owner, turn_holder)
                    VALUES (:thread_id, :now, :now, :now, :block, :turn_id, :channel, :now, :spoken_by,
-                       :spoken_by)
+                       :spoken_by, :holder)
                    ON CONFLICT (thread_id) DO UPDATE SET last_active_at = :now, turn_id = :turn_id,
+                       turn_holder = :holder,
                        last_message_at =
                            CASE WHEN :spoken_by IS NULL THEN sessions.last_message_at ELSE :now END,
                        spoken_by = COALESCE(:spoken_by, sessions.spoken_by),
@@ -147,6 +151,7 @@ class SessionManager:
                     "channel": channel,
                     "block": NUMBERS_AT_ONCE,
                     "spoken_by": spoken_by,
+                    "holder": self._holder,
                 },
             )
             return _session(rows[0])
@@ -154,10 +159,12 @@ class SessionManager:
         return await self._state.transact(work)
 
     async def reserve(self, thread_id: str, upto: int) -> None:
-        """Reserve numbers up to `upto`; durable when this returns."""
-        await self._state.execute(
-            "UPDATE sessions SET reserved_seq = :upto WHERE thread_id = :id", {"id": thread_id, "upto": upto}
-        )
+        """Reserve numbers up to `upto`; durable when this returns.
+
+        Raises:
+            StorageFailed: another process has taken the turn over.
+        """
+        await self._in_turn(thread_id, "reserved_seq = :upto", {"upto": upto})
 
     async def set_aside(self, thread_id: str, aside: str | None) -> None:
         """Keep on which side thread messages are answered, or that they have been taken back."""
@@ -166,18 +173,27 @@ class SessionManager:
         )
 
     async def end_turn(self, thread_id: str, last_seq: int, customer_id: str | None) -> None:
-        """Mark a thread as at rest; its time to live starts anew."""
-        await self._state.execute(
-            """UPDATE sessions SET turn_id = NULL, last_seq = :seq, reserved_seq = :seq,
-                   last_active_at = :now, customer_id = COALESCE(:customer, customer_id)
-               WHERE thread_id = :id""",
-            {
-                "id": thread_id,
-                "seq": last_seq,
-                "now": clock.rfc3339(clock.now()),
-                "customer": customer_id,
-            },
+        """Mark a thread as at rest; its time to live starts anew.
+
+        Raises:
+            StorageFailed: another process has taken the turn over.
+        """
+        await self._in_turn(
+            thread_id,
+            """turn_id = NULL, last_seq = :seq, reserved_seq = :seq, last_active_at = :now,
+               customer_id = COALESCE(:customer, customer_id)""",
+            {"seq": last_seq, "now": clock.rfc3339(clock.now()), "customer": customer_id},
         )
+
+    async def _in_turn(self, thread_id: str, change: str, params: dict[str, Any]) -> None:
+        """Change a session whose turn is still this process' own."""
+        rows = await self._state.execute(
+            f"""UPDATE sessions SET {change} WHERE thread_id = :id AND turn_holder = :holder
+                RETURNING thread_id""",
+            params | {"id": thread_id, "holder": self._holder},
+        )
+        if not rows:
+            raise StorageFailed(f"thread {thread_id}: another process has taken this turn over")
 
 
 def _not_theirs(thread_id: str) -> Forbidden:

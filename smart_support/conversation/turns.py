@@ -6,9 +6,9 @@ and its last event is in `course.py`; here is who may start one, in which order,
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 
@@ -30,6 +30,7 @@ from smart_support.errors import (
 )
 from smart_support.events import Failure, Message, Record, Shown
 from smart_support.storage.event_log import EventLog
+from smart_support.storage.locks import Locks
 
 logger = log.get_logger()
 NOT_TAKEN = (
@@ -38,6 +39,8 @@ NOT_TAKEN = (
 PARKED = (
     "Smart Support is restarting; this goes on by itself afterwards. Follow it with resume, or in replay."
 )
+SECONDS_BETWEEN_LOOKS = 1.0
+_OfThread = TypeVar("_OfThread", Session, Approval)
 MODEL_FAILED = "The language model could not answer. Your message is kept; please send it again in a moment."
 
 
@@ -66,12 +69,16 @@ class TurnRunner:
         event_log: EventLog,
         broadcast: Broadcast,
         limits: Limits,
+        locks: Locks,
+        alone: bool,
     ) -> None:
         """
         Args:
             course: what a turn does.
             edit: gives edited arguments as they will run, and their card; raises where they don't fit the
                 approval's tool, or need more than the approval does.
+            locks: keep other processes from a thread while its turn runs.
+            alone: there are no other processes.
         """
         self._course = course
         self._edit = edit
@@ -80,6 +87,8 @@ class TurnRunner:
         self._log = event_log
         self._broadcast = broadcast
         self._limits = limits
+        self._locks = locks
+        self._alone = alone
         self._lanes: dict[str, _Lane] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._recovered: set[asyncio.Task[None]] = set()
@@ -117,7 +126,7 @@ class TurnRunner:
         await self._sessions.check_theirs(thread_id, by)
         if thread_id not in self._lanes:
             await self._sessions.check_alive(thread_id)
-        self._limits.count_message(thread_id)
+        await self._limits.count_message(thread_id)
         await self._sessions.take(thread_id, by)
         self._check_open()
         message = Message(role="customer", content=content, message_id=clock.new_id())
@@ -204,12 +213,12 @@ class TurnRunner:
         """Everything after `after`, then what happens, until the thread is at rest."""
         listener = self._broadcast.listen(checked_thread_id(thread_id))
         try:
-            if thread_id not in self._lanes:
+            if not await self._runs(thread_id):
                 listener.put(None)
             async for shown in self._broadcast.caught_up(thread_id, after, listener):
                 if shown is not None:
                     yield shown
-                elif thread_id not in self._lanes:
+                elif not await self._runs(thread_id):
                     return
         finally:
             self._broadcast.leave(thread_id, listener)
@@ -231,7 +240,11 @@ class TurnRunner:
 
     async def recover(self) -> None:
         """Finish what a crash cut off: turns, and decisions no turn has taken up. Call before doors open."""
-        cut_off = await self._sessions.left_behind()
+        await self._take_what_was_left()
+        self._recovered = set(self._tasks)
+
+    async def _take_what_was_left(self) -> None:
+        cut_off = await self._unheld(await self._sessions.left_behind())
         for session in cut_off:
             logger.warning("turn_recovered", thread_id=session.thread_id, turn_id=session.turn_id)
             channel = session.turn_channel or "system"
@@ -239,10 +252,19 @@ class TurnRunner:
                 session.thread_id, channel, self._room.within(self._course.finish), recovering=session
             )
         threads = {session.thread_id for session in cut_off}
-        for approval in await self._approvals.not_resumed():
+        for approval in await self._unheld(await self._approvals.not_resumed()):
             if approval.thread_id not in threads:
                 self._take_up(approval)
-        self._recovered = set(self._tasks)
+
+    async def take_over_forever(self) -> None:
+        """Finish what other processes leave behind when they end or lose the database."""
+        self._locks.when_lost(self._let_go)
+        while not self.closing:
+            await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
+            try:
+                await self._take_what_was_left()
+            except Exception as error:
+                logger.error("recovery_failed", error=repr(error))
 
     async def close(self, grace_seconds: float) -> None:
         """Take no more turns and let running ones end; what still runs then is parked for the next start."""
@@ -253,6 +275,20 @@ class TurnRunner:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _runs(self, thread_id: str) -> bool:
+        """Whether a turn runs on the thread, here or on another process."""
+        return thread_id in self._lanes or bool(await self._locks.held([thread_id]))
+
+    async def _unheld(self, found: Sequence[_OfThread]) -> list[_OfThread]:
+        """Those of threads on which no turn runs: nobody else will see to them."""
+        held = await self._locks.held({one.thread_id for one in found})
+        return [one for one in found if one.thread_id not in held and one.thread_id not in self._lanes]
+
+    def _let_go(self) -> None:
+        """Others may run our turns by now: stop them, as if this process had ended."""
+        for task in self._tasks:
+            task.cancel()
 
     # One turn
 
@@ -335,12 +371,10 @@ class TurnRunner:
         recorder: Recorder | None = None
         try:
             with tracing.span("turn", channel=channel, recovered=recovering or None):
-                async with lane.lock:
-                    recorder = await self._recorder(thread_id, turn_id, channel, spoken_by, recovering)
-                    logger.info("turn_began", channel=channel)
-                    await self._to_its_end(recorder, work)
-                    await self._sessions.end_turn(thread_id, recorder.seq, recorder.customer_id)
-                    logger.info("turn_ended", duration_ms=recorder.elapsed_ms)
+                async with lane.lock, self._locks.hold(thread_id):
+                    if await self._is_still_ours(thread_id, turn_id, recovering):
+                        recorder = await self._recorder(thread_id, turn_id, channel, spoken_by, recovering)
+                        await self._run(recorder, work)
         except asyncio.CancelledError:
             # The turn stays marked as running, and the next start finishes it.
             logger.warning("turn_parked")
@@ -368,6 +402,25 @@ class TurnRunner:
         """Tell those who listen what can't be put on record."""
         told = Failure(code=error.code, message=error.message)
         self._broadcast.publish(thread_id, Record(thread_id, 2**53, told, turn_id=turn_id))
+
+    async def _is_still_ours(self, thread_id: str, turn_id: str, recovering: bool) -> bool:
+        """Whether there is something to do; what another process left on the thread is finished first."""
+        if self._alone:
+            return True
+        session = await self._sessions.load(thread_id)
+        left = session.turn_id if session else None
+        if session and left and left != turn_id:
+            logger.warning("turn_taken_over", thread_id=thread_id, turn_id=left)
+            recorder = await self._recorder(thread_id, left, session.turn_channel or "system", None, True)
+            await self._run(recorder, self._course.finish)
+            recorder.show_ending()
+        return not recovering or left == turn_id
+
+    async def _run(self, recorder: Recorder, work: Callable[[Recorder], Awaitable[None]]) -> None:
+        logger.info("turn_began", channel=recorder.channel)
+        await self._to_its_end(recorder, work)
+        await self._sessions.end_turn(recorder.thread_id, recorder.seq, recorder.customer_id)
+        logger.info("turn_ended", duration_ms=recorder.elapsed_ms)
 
     async def _recorder(
         self, thread_id: str, turn_id: str, channel: str, spoken_by: str | None, recovering: bool

@@ -30,6 +30,7 @@ from smart_support.openapi_import.sources import Sources
 from smart_support.openapi_import.store import ImportStore, Job
 from smart_support.openapi_import.vault import Vault
 from smart_support.openapi_import.wording import proposals
+from smart_support.storage.locks import Locks
 from smart_support.tools.registry import Tool
 
 log = get_logger()
@@ -59,6 +60,7 @@ class Imports:
         timeout_seconds: float,
         taken: Callable[[], Iterable[str]],
         approved: Callable[[], Awaitable[None]],
+        locks: Locks,
     ) -> None:
         """
         Args:
@@ -67,6 +69,7 @@ class Imports:
             timeout_seconds: what a call of an imported tool may take.
             taken: names of tools that are not imported ones.
             approved: awaited when the tools in use have changed.
+            locks: tell the processes of a system which of them is loading what.
         """
         self.store = store
         self.vault = vault
@@ -76,10 +79,17 @@ class Imports:
         self._mcp = mcp
         self._taken = taken
         self._approved = approved
+        self._locks = locks
         self._documents: dict[str, Document] = {}
         self._loading: set[asyncio.Task[None]] = set()
 
     # Load
+
+    async def open(self) -> None:
+        """Say of what a crash cut off while it was loading that it was."""
+        loading = {_lock(job): job.job_id for job in await self.store.jobs("loading")}
+        held = await self._locks.held(loading)
+        await self.store.fail_left_behind({loading[name] for name in held})
 
     async def begin(
         self,
@@ -125,6 +135,10 @@ class Imports:
         await asyncio.gather(*self._loading, return_exceptions=True)
 
     async def _load(self, job: Job, raw: bytes | str | None, token: str | None) -> None:
+        async with self._locks.hold(_lock(job)):
+            await self._loaded(job, raw, token)
+
+    async def _loaded(self, job: Job, raw: bytes | str | None, token: str | None) -> None:
         try:
             await self._step(job, "downloading" if raw is None else "reading")
             if job.kind == "mcp":
@@ -385,6 +399,10 @@ class Imports:
         if job.status not in statuses:
             why = f": {job.error}" if job.error else ""
             raise InvalidRequest(f"import job {job.job_id} is {job.status}, not {' or '.join(statuses)}{why}")
+
+
+def _lock(job: Job) -> str:
+    return f"import:{job.job_id}"
 
 
 def _written(spec: Any) -> bytes:

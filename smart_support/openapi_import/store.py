@@ -1,5 +1,6 @@
 """Import jobs and their reviewed operations as rows. What may follow what is in jobs.py."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,7 @@ _COLUMNS = (
     *("tool_name", "description", "risk", "proposal"),
 )
 _INSERT = (
-    f"INSERT INTO operations (job_id, {', '.join(_COLUMNS)}) VALUES (:job_id, "
+    f"INSERT INTO operations (job_id, place, {', '.join(_COLUMNS)}) VALUES (:job_id, :place, "
     + ", ".join(f":{name}" for name in _COLUMNS)
     + ")"
 )
@@ -128,20 +129,19 @@ class ImportStore:
             f"UPDATE import_jobs SET {names} WHERE job_id = :job_id", plain | {"job_id": job_id}
         )
 
-    async def fail_left_behind(self) -> None:
-        """Jobs that a crash cut off while loading."""
-        await self._state.execute(
-            """UPDATE import_jobs SET status = 'failed',
-                   error = 'The server was restarted; please import again.'
-               WHERE status = 'loading'"""
-        )
+    async def fail_left_behind(self, loading: Collection[str]) -> None:
+        """Jobs that a crash cut off while loading; not those that another process is `loading`."""
+        for job in await self.jobs("loading"):
+            if job.job_id not in loading:
+                told = "The server was restarted; please import again."
+                await self.update(job.job_id, status="failed", error=told)
 
     async def put(self, job_id: str, reviewed: list[Reviewed]) -> None:
         """The operations of a job, all at once."""
 
         def work(connection: Connection) -> None:
-            for one in reviewed:
-                connection.execute(_INSERT, _row(job_id, one))
+            for place, one in enumerate(reviewed):
+                connection.execute(_INSERT, _row(job_id, one) | {"place": place})
 
         await self._state.transact(work)
 
@@ -162,7 +162,7 @@ class ImportStore:
     async def operations(self, job_id: str) -> dict[str, Reviewed]:
         """A job's operations by key, in the document's order."""
         rows = await self._state.execute(
-            f"SELECT {', '.join(_COLUMNS)} FROM operations WHERE job_id = :id ORDER BY rowid", {"id": job_id}
+            f"SELECT {', '.join(_COLUMNS)} FROM operations WHERE job_id = :id ORDER BY place", {"id": job_id}
         )
         return {row["key"]: _reviewed(row) for row in rows}
 

@@ -17,14 +17,17 @@ from smart_support.storage.database import StateDatabase
 class Vault:
     """What admins entered, encrypted (Fernet: AES-128-CBC, HMAC-SHA256) under a key in its own file."""
 
-    def __init__(self, state: StateDatabase, key_file: Path) -> None:
+    def __init__(self, state: StateDatabase, key_file: Path, key: str = "") -> None:
         """
+        Args:
+            key: in place of what is in the file, where machines share a system and not a folder.
+
         Raises:
             ConfigError: the key file is no key.
         """
         self._state = state
         try:
-            self._fernet = Fernet(_key(key_file))
+            self._fernet = Fernet(key or _key(key_file))
         except ValueError:
             raise ConfigError(
                 f"{key_file}: is no key; put back the one that belongs to this data folder"
