@@ -23,6 +23,8 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
+from tests import stores
+
 ROOT = Path(__file__).parent.parent
 START_SECONDS = 60
 FORKING = multiprocessing.get_context("forkserver")
@@ -54,6 +56,8 @@ class AppProcess:
         data_dir.mkdir(parents=True, exist_ok=True)
         self.log_path = data_dir.parent / f"{data_dir.name}-{self.port}.log"
         own = {"PORT": self.port, "DATA_DIR": data_dir, "RATE_LIMIT": "1000/1s", "LOG_FORMAT": "json"}
+        if url := stores.database_url(data_dir):
+            own["DATABASE_URL"] = url
         self._environment = {name: value for name, value in os.environ.items() if "SMART_SUPPORT" not in name}
         self._environment |= {
             f"SMART_SUPPORT_{key}": str(value) for key, value in {**own, **settings}.items()

@@ -14,7 +14,7 @@ import pytest
 from smart_support import Settings, escalation
 from smart_support.escalation import ATTEMPTS, EscalationRecord, Escalations
 from smart_support.storage.database import StateDatabase
-from smart_support.storage.embedded import EmbeddedDatabase
+from tests.stores import state_of
 
 
 class Webhook:
@@ -52,7 +52,7 @@ def webhook() -> Iterator[Webhook]:
 
 @pytest.fixture
 def state(tmp_path: Path) -> Iterator[StateDatabase]:
-    database = EmbeddedDatabase(tmp_path / "state.sqlite")
+    database = state_of(tmp_path)
     yield database
     database.close()
 
@@ -101,7 +101,7 @@ async def test_the_same_thing_is_told_once(state: StateDatabase, webhook: Webhoo
 
 
 async def test_nobody_waits_for_a_webhook_that_is_silent(
-    state: EmbeddedDatabase, webhook: Webhook, monkeypatch: pytest.MonkeyPatch
+    state: StateDatabase, webhook: Webhook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(escalation, "PATIENCE_SECONDS", 0.05)
     escalations = _escalations(state, webhook.url)
@@ -118,7 +118,7 @@ async def test_nobody_waits_for_a_webhook_that_is_silent(
 
 
 async def test_what_is_being_sent_at_the_end_is_sent_at_the_next_start(
-    state: EmbeddedDatabase, webhook: Webhook, monkeypatch: pytest.MonkeyPatch
+    state: StateDatabase, webhook: Webhook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(escalation, "PATIENCE_SECONDS", 0.05)
     escalations = _escalations(state, webhook.url)

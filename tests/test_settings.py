@@ -49,7 +49,8 @@ from tests.harness import ROOT, AppProcess, free_port
         ),
         ({"escalation_webhook_url": "http://a:99999/"}, ["SMART_SUPPORT_ESCALATION_WEBHOOK_URL", "https://"]),
         ({"shutdown_seconds": -1}, ["SMART_SUPPORT_SHUTDOWN_SECONDS"]),
-        ({"database_url": "postgres://x"}, ["SMART_SUPPORT_DATABASE_URL"]),
+        ({"database_url": "mysql://x"}, ["SMART_SUPPORT_DATABASE_URL", "postgresql://"]),
+        ({"secret_key": "short"}, ["SMART_SUPPORT_SECRET_KEY", "openssl rand"]),
     ],
 )
 def test_a_wrong_setting_is_named_with_its_fix(settings: dict[str, object], words: list[str]) -> None:

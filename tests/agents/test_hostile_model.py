@@ -30,12 +30,12 @@ from smart_support.conversation.waiting import answer, asked
 from smart_support.errors import SmartSupportError
 from smart_support.settings import ROOT, Settings
 from smart_support.storage.database import StateDatabase
-from smart_support.storage.embedded import EmbeddedDatabase
 from smart_support.tools.commerce import CommerceTools
 from smart_support.tools.demo_store import DemoStore
 from smart_support.tools.handoff import handoff_tool
 from smart_support.tools.registry import Access, Call, Registry, Tool, tools_of
 from tests.harness import ScriptedModel
+from tests.stores import state_of
 
 MAX_DECISIONS = 8
 
@@ -124,7 +124,7 @@ def shop() -> Iterator[DemoStore]:
 @pytest.fixture(scope="module")
 def state() -> Iterator[StateDatabase]:
     with tempfile.TemporaryDirectory() as folder:
-        database = EmbeddedDatabase(Path(folder) / "state.sqlite")
+        database = state_of(Path(folder))
         yield database
         database.close()
 

@@ -10,12 +10,12 @@ from smart_support.approvals.approval import Request
 from smart_support.approvals.ledger import Ledger
 from smart_support.approvals.queue import ApprovalQueue
 from smart_support.storage.database import StateDatabase
-from smart_support.storage.embedded import EmbeddedDatabase
+from tests.stores import state_of
 
 
 @pytest.fixture
 def state(tmp_path: Path) -> Iterator[StateDatabase]:
-    database = EmbeddedDatabase(tmp_path / "state.sqlite")
+    database = state_of(tmp_path)
     yield database
     database.close()
 

@@ -33,7 +33,7 @@ from smart_support.errors import (
     InvalidRequest,
     ToolRefused,
 )
-from smart_support.storage.embedded import EmbeddedDatabase
+from tests.stores import state_of
 
 TTL = 2 * CLAIM.total_seconds()
 LIMIT = 3
@@ -301,7 +301,7 @@ class Approvals(RuleBasedStateMachine):
         )
 
     def _open(self) -> None:
-        self.state = EmbeddedDatabase(self.folder / "state.sqlite")
+        self.state = state_of(self.folder)
         self.queue = ApprovalQueue(self.state, TTL)
         self.desk = Desk(self.state, self.queue)
         self.ledger = Ledger(self.state)

@@ -7,10 +7,11 @@ from pathlib import Path
 import httpx
 
 from tests.harness import ROOT, AppProcess
+from tests.stores import named
 
 
 def test_a_made_up_history_fills_the_figures_and_is_cleared_alone(data_dir: Path) -> None:
-    environment = {"SMART_SUPPORT_DATA_DIR": str(data_dir)}
+    environment = named(data_dir)
     for _ in range(2):  # written twice, it is there once
         subprocess.run(
             [sys.executable, "-m", "smart_support", "demo-data"], cwd=ROOT, env=environment, check=True

@@ -1,7 +1,6 @@
 """Erasing a customer at the door, and what is too old by itself: gone from every answer and every byte."""
 
 import asyncio
-import sqlite3
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -11,10 +10,11 @@ from typing import Any
 import httpx
 import pytest
 
-from smart_support import audit, clock
-from smart_support.storage.event_log import EventLog
+from smart_support import Settings, audit, clock
+from smart_support.storage.stores import opened
 from tests.analytics.story import record, resolved
 from tests.harness import AppProcess
+from tests.stores import database_url, named, state_of
 
 WORDS = "my-private-words-4711"
 
@@ -57,7 +57,8 @@ def _compacted(app: AppProcess) -> None:
 
 
 def _verified(app: AppProcess, monkeypatch: pytest.MonkeyPatch) -> int:
-    monkeypatch.setenv("SMART_SUPPORT_DATA_DIR", str(app.data_dir))
+    for name, value in named(app.data_dir).items():
+        monkeypatch.setenv(name, value)
     return audit.main(["verify"])
 
 
@@ -89,16 +90,13 @@ def test_a_customer_is_erased_everywhere(app: AppProcess, monkeypatch: pytest.Mo
 
 def test_a_blanked_record_still_tells_of_tampering(app: AppProcess, monkeypatch: pytest.MonkeyPatch) -> None:
     assert _verified(app, monkeypatch) == 0
-    with sqlite3.connect(app.data_dir / "state.sqlite") as raw:
-        (number, actor) = raw.execute(
-            "SELECT number, actor FROM audit WHERE detail = '{}' LIMIT 1"
-        ).fetchone()
-        raw.execute("UPDATE audit SET actor = 'mallory' WHERE number = ?", (number,))
-        raw.commit()
-        assert _verified(app, monkeypatch) == 1
-        raw.execute("UPDATE audit SET actor = ? WHERE number = ?", (actor, number))
-        raw.commit()
-    raw.close()
+    state = state_of(app.data_dir)
+    row = state.execute_now("SELECT number, actor FROM audit WHERE detail = '{}' LIMIT 1")[0]
+    change = "UPDATE audit SET actor = :actor WHERE number = :number"
+    state.execute_now(change, row | {"actor": "mallory"})
+    assert _verified(app, monkeypatch) == 1
+    state.execute_now(change, row)
+    state.close()
     assert _verified(app, monkeypatch) == 0
 
 
@@ -109,10 +107,9 @@ def test_only_an_admin_may(app: AppProcess) -> None:
 
 def test_what_is_too_old_goes_by_itself_and_the_rest_stays(data_dir: Path) -> None:
     async def past() -> None:
-        log = EventLog(data_dir / "events.duckdb")
-        await record(log, resolved("old", clock.now() - timedelta(days=31)))
-        await record(log, resolved("young", clock.now() - timedelta(days=29)))
-        log.close()
+        async with opened(Settings(data_dir=data_dir, database_url=database_url(data_dir))) as stores:
+            await record(stores.event_log, resolved("old", clock.now() - timedelta(days=31)))
+            await record(stores.event_log, resolved("young", clock.now() - timedelta(days=29)))
 
     asyncio.run(past())
     with AppProcess(data_dir, KEEP_DAYS=30) as app:

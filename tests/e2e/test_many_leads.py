@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from smart_support import audit
-from smart_support.storage.embedded import EmbeddedDatabase
 from tests.harness import AppProcess, Client
+from tests.stores import state_of
 
 CLIENTS, APPROVALS = 50, 200
 Waiting = dict[str, Any]
@@ -73,7 +73,7 @@ async def _race(data_dir: Path, each: int) -> None:
         decided = [app.get(f"/approvals/{approval['approval_id']}") for approval in waiting]
     assert Counter(one["status"] == "pending" for one in decided) == {False: APPROVALS}
     assert max(won.values()) == 1
-    state = EmbeddedDatabase(data_dir / "state.sqlite")
+    state = state_of(data_dir)
     rows = await state.execute("SELECT * FROM audit ORDER BY number")
     ran = await state.execute("SELECT tool_call_id FROM action_ledger")
     state.close()

@@ -1,7 +1,6 @@
 """Policies as an operator writes them and people meet them: rules in an agents file, at the real doors."""
 
 import os
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,6 +12,7 @@ import pytest
 from smart_support import Settings, clock, create_app
 from smart_support.settings import ROOT
 from tests.harness import Client, LocalApp, of_type, spoken
+from tests.stores import database_url, named, state_of
 
 RULES = """
 policy:
@@ -41,7 +41,13 @@ def agents_file(tmp_path: Path) -> Callable[[str], Path]:
 @pytest.fixture
 def app_with(agents_file: Callable[..., Path], data_dir: Path) -> Callable[..., LocalApp]:
     return lambda rules, **replaced: LocalApp(
-        create_app(Settings(data_dir=data_dir, agents_file=agents_file(rules, **replaced)))
+        create_app(
+            Settings(
+                data_dir=data_dir,
+                database_url=database_url(data_dir),
+                agents_file=agents_file(rules, **replaced),
+            )
+        )
     )
 
 
@@ -175,9 +181,9 @@ def test_a_dry_run_tells_what_a_changed_policy_would_have_done(
         asked = _ask(app, "Refund £25 of order 1044", "two")["approval"]
         app.request("POST", f"/approvals/{asked['approval_id']}/decision", json={"decision": "reject"})
         _ask(app, "Cancel order 1048", "three")
-    before = sqlite3.connect(data_dir / "state.sqlite").execute("SELECT COUNT(*) FROM audit").fetchone()
+    before = _audited(data_dir)
     changed = agents_file("policy: [{tool: refund_order, when: amount_cents <= 5000, then: run}]")
-    environment = {"SMART_SUPPORT_DATA_DIR": str(data_dir)}
+    environment = named(data_dir)
     command = ["-m", "smart_support.approvals.policy", "--since", "30d", "--agents", str(changed)]
     ended = _python(command, environment)
     assert ended.returncode == 1, ended.stderr
@@ -196,9 +202,7 @@ def test_a_dry_run_tells_what_a_changed_policy_would_have_done(
         0,
         "3 writes since 30d; 0 would have been treated differently.\n",
     )
-    assert (
-        before == sqlite3.connect(data_dir / "state.sqlite").execute("SELECT COUNT(*) FROM audit").fetchone()
-    )
+    assert before == _audited(data_dir)
 
 
 def _python(arguments: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
@@ -212,3 +216,11 @@ def _python(arguments: list[str], environment: dict[str, str]) -> subprocess.Com
         timeout=60,
         check=False,
     )
+
+
+def _audited(data_dir: Path) -> int:
+    state = state_of(data_dir)
+    try:
+        return int(state.execute_now("SELECT COUNT(*) AS rows FROM audit")[0]["rows"])
+    finally:
+        state.close()

@@ -21,6 +21,7 @@ from smart_support.approvals.ledger import Ledger
 from smart_support.approvals.queue import ApprovalQueue
 from smart_support.escalation import Escalations
 from smart_support.tools.registry import Access, Args, Call, Tool
+from tests.stores import database_url
 
 AGENTS = """\
 company: Faults
@@ -84,6 +85,7 @@ def serve(port: int, folder: str, seed: int, place: str = "", nth: int = 1) -> N
         rate_limit="100000/1s",
         log_level="error",
         log_format="json",
+        database_url=database_url(base / "var"),
     )
     app = create_app(settings)
     app.state.services.registry.add(*tools(base, random.Random(seed), trap))

@@ -21,9 +21,9 @@ import pytest
 import websockets
 
 from smart_support import audit
-from smart_support.storage.embedded import EmbeddedDatabase
 from tests.faults.app import BEGUN, EFFECT, MARKED, TRAPS, serve
 from tests.harness import FORKING, free_port
+from tests.stores import state_of
 
 WORKERS = 4
 SETTLED_SECONDS = 30
@@ -227,7 +227,7 @@ async def _kills(folder: Path, kills: int) -> None:
         await _check_escalations(traffic, approvals)
     finally:
         traffic.kill()
-    state = EmbeddedDatabase(folder / "var" / "state.sqlite")
+    state = state_of(folder / "var")
     rows = await state.execute("SELECT * FROM audit ORDER BY number")
     unended = await state.execute("SELECT * FROM action_ledger WHERE status = 'begun'")
     state.close()

@@ -1,0 +1,35 @@
+"""The stores that tests run on: files, or the Postgres named in the environment (see tests/postgres.py)."""
+
+import hashlib
+import os
+from pathlib import Path
+
+from smart_support.storage.database import StateDatabase
+from smart_support.storage.embedded import EmbeddedDatabase
+
+POSTGRES = "SMART_SUPPORT_TEST_POSTGRES"
+
+
+def database_url(folder: Path) -> str:
+    """The address of the database that belongs to a data folder; empty where tests run on files."""
+    if POSTGRES not in os.environ:
+        return ""
+    from tests.postgres import database
+
+    return database(f"t{hashlib.sha256(str(folder).encode()).hexdigest()[:16]}")
+
+
+def state_of(folder: Path) -> StateDatabase:
+    """The state database of a data folder."""
+    url = database_url(folder)
+    if not url:
+        return EmbeddedDatabase(folder / "state.sqlite")
+    from smart_support.storage.shared.database import SharedDatabase
+
+    return SharedDatabase(url)
+
+
+def named(folder: Path) -> dict[str, str]:
+    """The settings, as variables, by which commands find what an app with this data folder keeps."""
+    url = database_url(folder)
+    return {"SMART_SUPPORT_DATA_DIR": str(folder)} | ({"SMART_SUPPORT_DATABASE_URL": url} if url else {})
