@@ -4,7 +4,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -34,11 +33,21 @@ def address() -> Iterator[str]:
         process.terminate()
 
 
-@pytest.fixture
-def app(data_dir: Path) -> Iterator[AppProcess]:
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
     declared = orjson.dumps({"desk": SERVER}).decode()
-    with AppProcess(data_dir, ALLOWED_HOSTS="127.0.0.1", MCP_SERVERS=declared) as running:
-        yield running
+    folder = tmp_path_factory.mktemp("mcp") / "var"
+    with AppProcess(folder, ALLOWED_HOSTS="127.0.0.1", MCP_SERVERS=declared) as app:
+        yield app
+
+
+@pytest.fixture
+def app(running: AppProcess) -> Iterator[AppProcess]:
+    """The app of all these tests, with no server's tools in use before and after each."""
+    yield running
+    for job in running.get("/openapi/jobs"):
+        if job["status"] == "live":
+            running.post(f"/openapi/jobs/{job['job_id']}/remove", {})
 
 
 def _loaded(app: AppProcess, source: str, **more: str) -> dict[str, Any]:
@@ -51,7 +60,9 @@ def _loaded(app: AppProcess, source: str, **more: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("how", ["stdio", "http"])
-def test_an_mcp_server_is_reviewed_approved_and_gated(app: AppProcess, address: str, how: str) -> None:
+def test_an_mcp_server_is_reviewed_approved_and_gated(
+    app: AppProcess, address: str, how: str, thread_id: str
+) -> None:
     if how == "http":
         refused = _loaded(app, address)
         assert (refused["status"], "asks for a token" in refused["error"]) == ("failed", True)
@@ -69,10 +80,10 @@ def test_an_mcp_server_is_reviewed_approved_and_gated(app: AppProcess, address: 
     ticked = httpx.patch(f"{app.url}/api/v1{path}/operations/list_notes", json={"access": "read"})
     assert ticked.json()["data"]["needs_approval"] is False
     assert app.post(f"{path}/approve", {}).status_code == 200
-    asked = app.post("/chat", {"thread_id": "t", "message": "Add note 'call back'"}).json()["data"]
+    asked = app.post("/chat", {"thread_id": thread_id, "message": "Add note 'call back'"}).json()["data"]
     assert asked["status"] == "awaiting_approval", asked
     app.post(f"/approvals/{asked['approval']['approval_id']}/decision", {"decision": "approve"})
-    listed = app.post("/chat", {"thread_id": "t", "message": "List notes"}).json()["data"]
+    listed = app.post("/chat", {"thread_id": thread_id, "message": "List notes"}).json()["data"]
     assert listed["tool_calls"][0]["status"] == "ok", listed
     done = app.get(f"/approvals/{asked['approval']['approval_id']}")
     assert done["execution"] == "done"
@@ -82,16 +93,16 @@ def test_an_mcp_server_is_reviewed_approved_and_gated(app: AppProcess, address: 
     assert TOKEN.encode() not in (app.data_dir / "state.sqlite").read_bytes()
 
 
-def test_what_a_tool_refuses_is_told(app: AppProcess) -> None:
+def test_what_a_tool_refuses_is_told(app: AppProcess, thread_id: str) -> None:
     job = _loaded(app, "desk")
     app.post(f"/openapi/jobs/{job['job_id']}/approve", {})
-    asked = app.post("/chat", {"thread_id": "t", "message": "Add note 'forbidden'"}).json()["data"][
+    asked = app.post("/chat", {"thread_id": thread_id, "message": "Add note 'forbidden'"}).json()["data"][
         "approval"
     ]
     app.post(f"/approvals/{asked['approval_id']}/decision", {"decision": "approve"})
-    app.post("/chat", {"thread_id": "t", "message": "thanks"})
+    app.post("/chat", {"thread_id": thread_id, "message": "thanks"})
     assert app.get(f"/approvals/{asked['approval_id']}")["execution"] == "failed"
-    assert "may not be noted" in str(app.get("/replay/t"))
+    assert "may not be noted" in str(app.get(f"/replay/{thread_id}"))
 
 
 def test_only_declared_commands_and_allowed_addresses_are_asked(app: AppProcess) -> None:
