@@ -28,8 +28,8 @@ class Span:
     @property
     def before(self) -> "Span | None":
         """The time just before, as long; None where that would begin before any event."""
-        since = self.since - (self.until - self.since)
-        return Span(self.name, since, self.since) if since >= EARLIEST else None
+        long = self.until - self.since
+        return Span(self.name, self.since - long, self.since) if long <= self.since - EARLIEST else None
 
     @property
     def params(self) -> dict[str, datetime]:

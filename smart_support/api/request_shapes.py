@@ -11,9 +11,13 @@ IMPORT_BODY: Any = {
             "schema": {
                 "type": "object",
                 "properties": {
-                    "url": {"type": "string", "format": "uri", "description": "where the description is"},
+                    "url": {
+                        "type": ["string", "null"],
+                        "format": "uri",
+                        "description": "where the description is",
+                    },
                     "spec": {"description": "the description itself, as an object or as text"},
-                    "mcp": {"type": "string", "description": "an MCP server's address or name"},
+                    "mcp": {"type": ["string", "null"], "description": "an MCP server's address or name"},
                     "token": {"type": "string", "description": "the MCP server's bearer token, if it asks"},
                 },
                 "minProperties": 1,

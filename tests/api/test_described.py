@@ -75,6 +75,14 @@ def test_whatever_fits_or_breaks_it_at_length(app: AppProcess, described: Descri
     _cases(app, described, 100)
 
 
+@pytest.mark.parametrize("since", ["1970-01-01", "0186-12-17T04:39:50Z", "5000-01-01"])
+def test_a_span_to_the_end_of_the_calendar_has_figures(app: AppProcess, since: str) -> None:
+    asked = {"since": since, "until": "9999-12-31", "compare": "true"}
+    found = httpx.get(f"{app.url}/api/v1/analytics", params=asked, timeout=30)
+    assert found.status_code == 200
+    assert found.json()["data"]["previous"] is None
+
+
 class _Reader:
     """Asks, and holds each answer against its description; remembers which were right answers."""
 

@@ -38,6 +38,10 @@ def test_every_answer_has_them(server: AppProcess, path: str) -> None:
         assert answer.headers["cache-control"] == "no-store"
 
 
+def test_a_monitor_may_ask_for_the_head_alone(server: AppProcess) -> None:
+    assert httpx.head(f"{server.url}/api/v1/health").status_code == 200
+
+
 async def test_so_has_a_page_that_broke() -> None:
     app = SecuredApp()
 

@@ -252,7 +252,7 @@ async def test_a_frame_is_for_its_role(app: LocalApp) -> None:
     for who, key in KEYS.items():
         shown = {"X-API-Key": key} if who == "root" else {}
         address = app.ws_url if shown else f"{app.ws_url}?token={key}"
-        connection = await websockets.connect(address, additional_headers=shown, proxy=None)
+        connection = await websockets.connect(address, additional_headers=shown, max_queue=None, proxy=None)
         async with Client(connection) as client:
             await client.send(type="what is there?")
             known = (await client.next())["message"].partition("send one of ")[2].rstrip(".").split(", ")

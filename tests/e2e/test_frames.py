@@ -16,6 +16,7 @@ from tests.harness import AppProcess
 CODES = {
     *("invalid_json", "too_large", "invalid_thread_id", "invalid_content", "unknown_type", "session_expired"),
     *("rate_limited", "no_pending_approval", "already_decided", "approval_expired", "invalid_request"),
+    *("invalid_arguments", "tool_error", "forbidden"),
 }
 EVENTS = {
     *("token", "tool_call", "tool_result", "interrupt", "decision", "clarification", "escalation"),
@@ -34,7 +35,7 @@ values: Any = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
 )
 # Most say nothing, as a turn takes a hundred times as long as a frame.
-contents: Any = st.sampled_from(["hello", *[""] * 9])
+contents: Any = st.sampled_from(["hello", "Make me a coupon of 10%", *[""] * 16])
 good: Any = st.one_of(
     st.fixed_dictionaries({"type": st.just("message"), "thread_id": threads, "content": contents}),
     st.fixed_dictionaries(

@@ -17,6 +17,7 @@ router = APIRouter(tags=["health"])
 SECONDS_TO_ANSWER = 5.0
 
 
+@router.head("/health", include_in_schema=False)
 @router.get("/health", response_model=shapes.Health, responses={503: {"model": shapes.Health}})
 async def health(
     request: Request,
