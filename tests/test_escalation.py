@@ -3,16 +3,19 @@
 import asyncio
 import hashlib
 import hmac
+import re
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
 
 from smart_support import Settings, escalation
 from smart_support.escalation import ATTEMPTS, EscalationRecord, Escalations
+from smart_support.settings import ROOT
 from smart_support.storage.database import StateDatabase
 from tests.stores import state_of
 
@@ -68,6 +71,19 @@ async def test_it_is_signed_over_time_and_body(state: StateDatabase, webhook: We
     expected = "sha256=" + hmac.new(b"s3cret", signed, hashlib.sha256).hexdigest()
     assert headers["X-Smart-Support-Signature"] == expected
     assert orjson.loads(body)["reason"] == "A person, please"
+
+
+async def test_the_page_tells_receivers_how_to_check_it(state: EmbeddedDatabase, webhook: Webhook) -> None:
+    page = (ROOT / "docs" / "approvals.md").read_text(encoding="utf-8")
+    shown: dict[str, Any] = {}
+    exec(re.findall(r"^```python\n(.*?)^```", page, re.M | re.S)[0], shown)
+    await _escalations(state, webhook.url).escalate("t", "A person, please")
+    headers, body = webhook.got[0]
+    assert shown["is_ours"]("s3cret", headers, body)
+    assert not shown["is_ours"]("another", headers, body)
+    assert not shown["is_ours"]("s3cret", headers, body + b" ")
+    late = headers | {"X-Smart-Support-Timestamp": "1700000000"}
+    assert not shown["is_ours"]("s3cret", late, body)
 
 
 async def test_a_failing_webhook_is_tried_again_then_kept_as_a_dead_letter_and_resent(

@@ -153,10 +153,11 @@ class Approvals(RuleBasedStateMachine):
         assert approval_id not in self.outcomes
         self.outcomes[approval_id] = decided.status
         if decided.approved:
-            args, customer = decided.args, decided.customer_id
-            self.approved[approval_id] = dataclasses.replace(
-                self.calls[approval_id], args=args, customer_id=customer
-            )
+            self.approved[approval_id] = self.calls[approval_id]
+            if word == "edit":
+                self.approved[approval_id] = dataclasses.replace(
+                    self.calls[approval_id], args=edit.args, customer_id=edit.customer_id
+                )
 
     @rule(approval_id=asked, who=st.sampled_from("ab"), release=st.booleans())
     def claim(self, approval_id: str, who: str, release: bool) -> None:
