@@ -25,7 +25,7 @@ from smart_support.analytics.metrics import Asked, Metrics
 from smart_support.analytics.replay import Replay
 from smart_support.analytics.span import Span, naive, span
 from smart_support.analytics.statements import FIGURES
-from smart_support.events import Message, Record
+from smart_support.events import Message, MessageComplete, Record
 from smart_support.storage.event_log import EventLog
 
 DAYS = 90
@@ -166,13 +166,20 @@ def _said(thread_id: str, seq: int) -> Record:
     return Record(thread_id, seq, Message(role="agent", content=f"Step {seq} of it", agent="order_lookup"))
 
 
+def _ended(thread_id: str, seq: int) -> Record:
+    usage = {"input_tokens": 900, "output_tokens": 60, "cost_usd": None}
+    return Record(thread_id, seq, MessageComplete(usage=usage, duration_ms=1200.0))
+
+
 async def writing(log: EventLog, waits: list[float]) -> None:
-    """Write as many events a second as a busy team does, and keep how long each burst waited."""
+    """Write as many events a second as a busy team does, and keep how long each turn waited for its end."""
     burst, began = A_SECOND // 100, time.perf_counter()
     for number in range(WRITING_SECONDS * 100):
         await asyncio.sleep(max(0, began + number / 100 - time.perf_counter()))
         sent = time.perf_counter()
-        last = [log.append(_said(f"busy-{number}", seq)) for seq in range(1, burst + 1)][-1]
+        for seq in range(1, burst):
+            log.append(_said(f"busy-{number}", seq))
+        last = log.append(_ended(f"busy-{number}", burst))
         last.add_done_callback(lambda _, sent=sent: waits.append((time.perf_counter() - sent) * 1000))
     await last
 

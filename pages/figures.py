@@ -210,7 +210,7 @@ def _card(card: _Card, found: Found, meaning: Mapping[str, str]) -> str:
     if card.find is not None:
         figure = behind(figure, found, card.find)
     return (
-        f'<div class="ss-card"><span class="ss-label">{escape(card.label)} '
+        f'<div class="ss-card"><span class="ss-figure-name">{escape(card.label)} '
         f"{explained(meaning[card.help])}</span>"
         f'<div class="ss-line">{figure}{card.change}</div>{trend(card.trend)}<small>{card.more}</small></div>'
     )

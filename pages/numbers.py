@@ -66,7 +66,8 @@ def points(now: float | None, before: float | None, *, good: int) -> str:
     """As `change`, of a rate: in percentage points."""
     if now is None or before is None:
         return ""
-    return _arrow(now - before, f"{abs(now - before) * 100:.0f} pts", good)
+    words = f"{abs(now - before) * 100:.0f} pts"
+    return _arrow(now - before, "1 pt" if words == "1 pts" else words, good)
 
 
 def _arrow(by: float, words: str, good: int) -> str:

@@ -24,7 +24,7 @@ def with_past(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
 
 
 def _card(page: Page, label: str) -> Locator:
-    named = page.locator(".ss-label", has_text=re.compile(f"^{label}"))
+    named = page.locator(".ss-figure-name", has_text=re.compile(f"^{label}"))
     return page.locator(".ss-figures .ss-card", has=named)
 
 
