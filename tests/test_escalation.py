@@ -73,7 +73,7 @@ async def test_it_is_signed_over_time_and_body(state: StateDatabase, webhook: We
     assert orjson.loads(body)["reason"] == "A person, please"
 
 
-async def test_the_page_tells_receivers_how_to_check_it(state: EmbeddedDatabase, webhook: Webhook) -> None:
+async def test_the_page_tells_receivers_how_to_check_it(state: StateDatabase, webhook: Webhook) -> None:
     page = (ROOT / "docs" / "approvals.md").read_text(encoding="utf-8")
     shown: dict[str, Any] = {}
     exec(re.findall(r"^```python\n(.*?)^```", page, re.M | re.S)[0], shown)
