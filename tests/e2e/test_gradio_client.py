@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 from gradio_client import Client
 
+from smart_support import clock
 from tests.harness import AppProcess
 
 Take = Callable[[str], str]
@@ -75,6 +76,9 @@ def test_the_record_reads_as_over_rest(client: Client, server: AppProcess, threa
     assert client.predict(thread_id, api_name="/replay") == server.get(f"/replay/{thread_id}")
     listed = client.predict(api_name="/conversations")
     assert thread_id in [item["thread_id"] for item in listed]
-    assert client.predict("24h", api_name="/analytics")["conversations"] >= 1
+    span = {"range": "7d", "since": "2026-01-01", "until": clock.rfc3339(clock.now())}
+    figures = client.predict(*span.values(), api_name="/analytics")
+    assert figures["conversations"] >= 1
+    assert figures == server.get("/analytics", **span)
     with pytest.raises(Exception, match="not_found"):
         client.predict("no-such-thread", api_name="/replay")
