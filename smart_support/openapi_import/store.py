@@ -183,7 +183,7 @@ class ImportStore:
                         f"import job {job.job_id}: {live['approved_by']} approved another import of this API "
                         "after this one was compared with what was in use; import it again to see what is new"
                     )
-            for taken in connection.execute(_TAKEN, {"id": job.job_id, "api": job.api, "on": True}):
+            for taken in connection.execute(_TAKEN, {"id": job.job_id, "api": job.api, "on": 1}):
                 raise InvalidRequest(f"tool name {taken['tool_name']!r} is taken; choose another")
             ids = {"api": job.api, "id": job.job_id, "by": by, "now": clock.rfc3339(clock.now())}
             connection.execute(
