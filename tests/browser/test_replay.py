@@ -1,5 +1,6 @@
 """The Replay tab: find a conversation, step through it, and nothing said in it comes alive."""
 
+import re
 from collections.abc import Callable
 from urllib.parse import parse_qs, urlsplit
 
@@ -175,4 +176,13 @@ def test_a_card_is_seen_as_it_looked_and_another_decision_is_tried(
     answer = page.get_by_role("region", name="What if")
     expect(answer.locator(".ss-would--now", has_text="Decision: Approved")).to_be_visible()
     expect(answer.locator(".ss-would--then", has_text="packed already").first).to_be_visible()
+    page.get_by_role("button", name="What if with other arguments?").click()
+    field = page.get_by_role("textbox", name="Arguments to try")
+    expect(field).to_have_value(re.compile(f'"order_id": "{told}"'))
+    field.fill("{order_id}")
+    page.get_by_role("button", name="Try it").click()
+    expect(page.get_by_text("This is not JSON")).to_be_visible()
+    field.fill('{"order_id": "9999"}')
+    page.get_by_role("button", name="Try it").click()
+    expect(page.locator(".ss-what-if-args .ss-what-if-answer")).to_contain_text("9999")
     assert server.pending(f"replay-{told}") == server.pending("what-if") == []
