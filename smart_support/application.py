@@ -48,7 +48,7 @@ from smart_support.approvals.desk import Desk
 from smart_support.approvals.ledger import Ledger
 from smart_support.approvals.queue import ApprovalQueue
 from smart_support.approvals.quota import Quota
-from smart_support.auth import Accounts, Logins
+from smart_support.auth import Accounts, Logins, Tries
 from smart_support.conversation.aside import Aside
 from smart_support.conversation.broadcast import Broadcast
 from smart_support.conversation.course import Course
@@ -101,7 +101,8 @@ class Services:
     """All that the doors call. Made when the app is made, opened when it starts.
 
     Attributes:
-        accounts: who there is; `logins`: who of them has logged in with a browser.
+        accounts: who there is; `logins`: who of them has logged in with a browser; `tries`: how
+            often somebody may try to.
         turns: say, decide, follow; `erasure`: take off the record.
         approvals: what waits or waited for a human; `desk`: how they work on it together;
             `escalations`: what they were told.
@@ -119,6 +120,7 @@ class Services:
     approvals: ApprovalQueue
     desk: Desk
     logins: Logins
+    tries: Tries
     escalations: Escalations
     imports: Imports
     turns: TurnRunner
@@ -190,7 +192,7 @@ class Services:
         app.state.session_manager = self.session_manager
         self.broadcast = Broadcast(self.event_log)
         self.approvals = ApprovalQueue(self.state, settings.approval_ttl_seconds)
-        self.logins = Logins(self.state, self.accounts)
+        self.logins, self.tries = Logins(self.state, self.accounts), Tries(stores.rates)
         self.desk = Desk(self.state, self.approvals)
         self.metrics = Metrics(self.event_log, settings.session_ttl_seconds, settings.minutes_saved)
         self.replay = Replay(self.event_log)

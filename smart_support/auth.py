@@ -19,6 +19,9 @@ from urllib.parse import quote, unquote
 import yaml
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
+from limits import RateLimitItemPerMinute
+from limits.storage import Storage
+from limits.strategies import MovingWindowRateLimiter
 from pydantic import (
     AliasChoices,
     BaseModel,
@@ -38,6 +41,8 @@ LOGIN_SECONDS = 12 * 3600
 # How soon an open socket ends after its login has, where that ended by age or in another process.
 RECHECK_SECONDS = 30.0
 HASHES_AT_ONCE = 2  # each takes 64 MiB
+TRIES_OF_A_NAME = RateLimitItemPerMinute(5)
+TRIES_OF_AN_ADDRESS = RateLimitItemPerMinute(30)  # whole offices have one
 MIN_KEY_CHARS = 8
 _HASHED_KEY = re.compile(r"sha256[:$]([0-9a-f]{64})")
 _passwords = PasswordHasher()  # its defaults: argon2id after RFC 9106
@@ -150,6 +155,27 @@ class Accounts:
             raise ConfigError(f"{where}: the name {name!r} is taken; rename one of the two")
         self._users[name] = User(name, _role(where, role))
         self._keys[hashed[1] if hashed else _digest(key)] = self._users[name]
+
+
+class Tries:
+    """How often somebody may try to log in: so many times a minute with a name, and from an address."""
+
+    def __init__(self, rates: Storage) -> None:
+        """`rates`: where tries are counted."""
+        self._limiter = MovingWindowRateLimiter(rates)
+
+    async def one_more(self, name: str, address: str) -> bool:
+        """Count a try; whether it may be made."""
+        return await asyncio.to_thread(self._hit, name, address)
+
+    async def forget(self, name: str) -> None:
+        """Somebody has shown the password of that name: what was tried before does not count."""
+        await asyncio.to_thread(self._limiter.clear, TRIES_OF_A_NAME, "login-name", name)
+
+    def _hit(self, name: str, address: str) -> bool:
+        of_name = self._limiter.hit(TRIES_OF_A_NAME, "login-name", name)
+        of_address = self._limiter.hit(TRIES_OF_AN_ADDRESS, "login-address", address)
+        return bool(of_name and of_address)
 
 
 class Logins:

@@ -9,9 +9,6 @@ from typing import Any
 
 from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
-from limits import RateLimitItemPerMinute
-from limits.storage import MemoryStorage
-from limits.strategies import FixedWindowRateLimiter
 
 from smart_support.api.dependencies import services
 from smart_support.api.guard import COOKIE, cookie
@@ -20,9 +17,6 @@ from smart_support.log import get_logger
 
 log = get_logger()
 router = APIRouter(include_in_schema=False)
-_TRIES_OF_A_NAME = RateLimitItemPerMinute(5)
-_TRIES_OF_AN_ADDRESS = RateLimitItemPerMinute(30)  # whole offices have one
-_tries = FixedWindowRateLimiter(MemoryStorage())
 _PAGE = Path(__file__).with_name("login.html").read_text(encoding="utf-8")
 
 
@@ -43,11 +37,7 @@ async def log_in(
     """Take a name and a password; five tries a minute for a name, thirty for an address."""
     name = name or username
     address = request.client.host if request.client else ""
-    allowed = [
-        _tries.hit(_TRIES_OF_A_NAME, "name", name),
-        _tries.hit(_TRIES_OF_AN_ADDRESS, "address", address),
-    ]
-    if not all(allowed):
+    if not await services.tries.one_more(name, address):
         log.warning("login_throttled", name=name[:100])
         return _refused("Too many tries; wait a minute.", 429)
     user = await services.accounts.with_password(name, password)
@@ -55,7 +45,7 @@ async def log_in(
         log.warning("login_refused", name=name[:100])
         return _refused("This name and password do not belong together.", 401)
     # Only the name's tries: whoever has one password may not go on guessing others.
-    _tries.clear(_TRIES_OF_A_NAME, "name", name)
+    await services.tries.forget(name)
     log.info("logged_in", name=user.name)
     await _end(request, services)
     return _let_in(request, await services.logins.begin(user))

@@ -114,3 +114,15 @@ def test_who_is_erased_at_one_is_gone_at_the_other(machine: Machine) -> None:
     assert here.get("/analytics", range="all")["conversations"] == 0
     gone = httpx.get(f"{here.url}/api/v1/replay/t")
     assert gone.status_code == 404
+
+
+async def test_guesses_at_both_count_together(machine: Machine, tmp_path: Path) -> None:
+    users = tmp_path / "users.yaml"
+    users.write_text(f"- {{name: lee, role: lead, password_hash: '{hashed('correct horse')}'}}\n")
+    apps = [machine(USERS_FILE=users), machine(USERS_FILE=users)]
+    wrong, statuses = {"name": "lee", "password": "?"}, []
+    async with httpx.AsyncClient() as client:
+        for number in range(7):
+            answer = await client.post(f"{apps[number % 2].url}/login", data=wrong)
+            statuses.append(answer.status_code)
+    assert statuses == [401] * 5 + [429] * 2
