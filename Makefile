@@ -2,13 +2,18 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test test-nightly conformance demo-data check bench soak picture lock clean
+.PHONY: run test test-postgres test-nightly conformance demo-data check bench soak picture lock clean
 
 run: .venv/run
 	$(BIN)/python app.py
 
 test: .venv/dev .venv/browser
 	$(BIN)/python -m pytest -m "not nightly"
+
+# The same suites where many processes share a system, and those that need two of them.
+test-postgres: .venv/dev .venv/postgres
+	$(BIN)/python -m tests.postgres $(BIN)/python -m pytest -m "not nightly" tests/shared tests/approvals \
+		tests/conversation tests/e2e tests/faults tests/api tests/test_escalation.py
 
 test-nightly: .venv/dev .venv/browser
 	$(BIN)/python -m pytest
@@ -68,6 +73,12 @@ clean:
 .venv/browser: .venv/dev
 	@$(BIN)/python -m tests.chromium || sh tests/install-chromium $(BIN)/playwright
 	@$(BIN)/python -m tests.chromium
+	@touch $@
+
+# The tests of many processes start clusters of their own from it; without it they are skipped.
+.venv/postgres: .venv/dev
+	@$(BIN)/python -m tests.postgres true || sh tests/install-postgres
+	@$(BIN)/python -m tests.postgres true
 	@touch $@
 
 # The README's picture, made by the test that follows its demo script.

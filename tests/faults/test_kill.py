@@ -39,7 +39,7 @@ PLACES = [
 Event = dict[str, Any]
 
 
-class _Traffic:
+class Traffic:
     """Customers who ask and a lead who decides, by socket and REST; remembers all that was shown."""
 
     def __init__(self, folder: Path, seed: int) -> None:
@@ -61,7 +61,8 @@ class _Traffic:
         async with httpx.AsyncClient() as client:
             while time.monotonic() < deadline and self.process.is_alive():
                 with contextlib.suppress(httpx.HTTPError):
-                    if (await client.get(f"{self._url}/health")).status_code == 200:
+                    health = f"http://127.0.0.1:{self.port}/api/v1/health"
+                    if (await client.get(health)).status_code == 200:
                         return True
                 await asyncio.sleep(0.02)
         if place and self.process.exitcode == -signal.SIGKILL:
@@ -80,7 +81,7 @@ class _Traffic:
         Returns:
             Whether the app killed itself before.
         """
-        workers = [asyncio.create_task(self._worker()) for _ in range(WORKERS)]
+        workers = [asyncio.create_task(self.worker()) for _ in range(WORKERS)]
         died = await asyncio.to_thread(multiprocessing.connection.wait, [self.process.sentinel], seconds)
         self.kill()
         for worker in workers:
@@ -94,7 +95,7 @@ class _Traffic:
         async with httpx.AsyncClient(timeout=30) as client:
             while True:
                 params = {"limit": 100} | ({"cursor": cursor} if cursor else {})
-                answer = await client.get(f"{self._url}/approvals", params=params)
+                answer = await client.get(f"{self.url}/approvals", params=params)
                 body = answer.json()
                 found += body["data"]
                 cursor = body["meta"]["next_cursor"]
@@ -104,22 +105,23 @@ class _Traffic:
     async def decide(self, client: httpx.AsyncClient, approval_id: str) -> None:
         """Mostly yes, sometimes no, sometimes both at once."""
         words = self.chance.choice([["approve"], ["approve"], ["approve"], ["reject"], ["approve", "reject"]])
-        url = f"{self._url}/approvals/{approval_id}/decision"
+        url = f"{self.url}/approvals/{approval_id}/decision"
         answers = await asyncio.gather(*(client.post(url, json={"decision": word}) for word in words))
         assert sum(answer.status_code == 200 for answer in answers) <= 1
 
     @property
-    def _url(self) -> str:
+    def url(self) -> str:
+        """Where its REST routes are."""
         return f"http://127.0.0.1:{self.port}/api/v1"
 
-    async def _worker(self) -> None:
+    async def worker(self) -> None:
+        """One lead and one customer, until something breaks."""
         async with httpx.AsyncClient(timeout=30) as client:
-            left_waiting = await client.get(
-                f"{self._url}/approvals", params={"status": "pending", "limit": 5}
-            )
+            left_waiting = await client.get(f"{self.url}/approvals", params={"status": "pending", "limit": 5})
             for approval in left_waiting.json()["data"]:
                 await self.decide(client, approval["approval_id"])
-            async with websockets.connect(f"ws://127.0.0.1:{self.port}/ws", proxy=None) as connection:
+            socket = self.url.replace("http", "ws").replace("/api/v1", "/ws")
+            async with websockets.connect(socket, proxy=None) as connection:
                 while True:
                     await self._conversation(client, connection)
 
@@ -140,7 +142,7 @@ class _Traffic:
                 return
 
 
-async def _settle(traffic: _Traffic) -> list[Event]:
+async def settle(traffic: Traffic) -> list[Event]:
     """Every approval, once each that was decided has its verdict."""
     deadline = time.monotonic() + SETTLED_SECONDS
     while True:
@@ -152,7 +154,7 @@ async def _settle(traffic: _Traffic) -> list[Event]:
         await asyncio.sleep(0.1)
 
 
-def _check_effects(folder: Path, approvals: list[Event]) -> Counter[str]:
+def check_effects(folder: Path, approvals: list[Event]) -> Counter[str]:
     struck = Counter((folder / "strikes").read_text().split())
     marked = Counter(path.read_text() for path in (folder / "marks").glob("*"))
     outcomes: Counter[str] = Counter()
@@ -172,12 +174,12 @@ def _check_effects(folder: Path, approvals: list[Event]) -> Counter[str]:
     return outcomes
 
 
-async def _check_events(traffic: _Traffic) -> int:
+async def check_events(traffic: Traffic) -> int:
     """All that was ever shown stands in the record, with the same number and the same words."""
     checked = 0
     async with httpx.AsyncClient(timeout=30) as client:
         for thread_id, seen in traffic.seen.items():
-            answer = await client.get(f"{traffic._url}/replay/{thread_id}", params={"limit": 200})
+            answer = await client.get(f"{traffic.url}/replay/{thread_id}", params={"limit": 200})
             steps = answer.json()["data"]
             recorded = {step["seq"]: step for step in steps}
             assert [step["seq"] for step in steps] == sorted(recorded)
@@ -191,17 +193,17 @@ async def _check_events(traffic: _Traffic) -> int:
     return checked
 
 
-async def _check_escalations(traffic: _Traffic, approvals: list[Event]) -> None:
+async def check_escalations(traffic: Traffic, approvals: list[Event]) -> None:
     """A human was told of each unknown outcome, and of which approval, once however often it was cut off."""
     async with httpx.AsyncClient(timeout=30) as client:
         for approval in approvals:
             if approval["execution"] == "outcome_unknown":
                 answer = await client.get(
-                    f"{traffic._url}/replay/{approval['thread_id']}", params={"limit": 200}
+                    f"{traffic.url}/replay/{approval['thread_id']}", params={"limit": 200}
                 )
                 told = [step for step in answer.json()["data"] if step["type"] == "escalation"]
                 assert sum(approval["approval_id"] in step["reason"] for step in told) == 1, approval
-        answer = await client.get(f"{traffic._url}/escalations", params={"limit": 100})
+        answer = await client.get(f"{traffic.url}/escalations", params={"limit": 100})
         reasons = [one["reason"] for one in answer.json()["data"]]
         assert len(reasons) == len(set(reasons))
 
@@ -209,7 +211,7 @@ async def _check_escalations(traffic: _Traffic, approvals: list[Event]) -> None:
 async def _kills(folder: Path, kills: int) -> None:
     seed = int(os.environ.get("FAULTS_SEED") or random.randrange(2**32))
     print(f"FAULTS_SEED={seed}")
-    traffic = _Traffic(folder, seed)
+    traffic = Traffic(folder, seed)
     caught: Counter[str] = Counter()
     for number in range(kills // 4):
         for place, seconds in PLACES[number % len(PLACES)].items():
@@ -221,10 +223,10 @@ async def _kills(folder: Path, kills: int) -> None:
             await traffic.run(traffic.chance.uniform(0.05, 0.8))
     await traffic.start()
     try:
-        approvals = await _settle(traffic)
-        outcomes = _check_effects(folder, approvals)
-        checked = await _check_events(traffic)
-        await _check_escalations(traffic, approvals)
+        approvals = await settle(traffic)
+        outcomes = check_effects(folder, approvals)
+        checked = await check_events(traffic)
+        await check_escalations(traffic, approvals)
     finally:
         traffic.kill()
     state = state_of(folder / "var")
