@@ -86,7 +86,7 @@ class SharedEventLog(EventLog):
 
     def append(self, record: Record) -> Done:
         self._seen(record)
-        return self._appending.put(record)
+        return self._appending.put(record, awaited=record.event.ends_turn)
 
     @property
     def waiting(self) -> int:
