@@ -301,9 +301,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sockets", type=int, default=200)
     parser.add_argument("--seconds", type=float, default=300)
-    parser.add_argument(
-        "--think", type=float, default=20, help="seconds that a customer reads and types, about"
-    )
+    parser.add_argument("--think", type=float, default=20, help="seconds between messages, about")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="smart-support-soak-") as folder:
         return uvloop.run(_soak(given.sockets, given.seconds, given.think, Path(folder)))
