@@ -1,6 +1,8 @@
 # The few commands there are. Everything runs from .venv, which is made when it is missing or out of date.
 PYTHON ?= python3
 BIN := .venv/bin
+# A file's tests stay together, because they share an app.
+ON_TWO_CORES := -n 2 --dist loadfile
 
 .PHONY: run test test-postgres test-nightly conformance demo-data check bench soak picture lock clean
 
@@ -8,11 +10,11 @@ run: .venv/run
 	$(BIN)/python app.py
 
 test: .venv/dev .venv/browser
-	$(BIN)/python -m pytest -m "not nightly"
+	$(BIN)/python -m pytest -m "not nightly" $(ON_TWO_CORES)
 
 # The same suites where many processes share a system, and those that need two of them.
 test-postgres: .venv/dev .venv/postgres
-	$(BIN)/python -m tests.postgres $(BIN)/python -m pytest -m "not nightly" tests/shared tests/approvals \
+	$(BIN)/python -m tests.postgres $(BIN)/python -m pytest -m "not nightly" $(ON_TWO_CORES) tests/shared tests/approvals \
 		tests/conversation tests/e2e tests/faults tests/api tests/test_escalation.py
 
 test-nightly: .venv/dev .venv/browser

@@ -16,7 +16,7 @@ from pages.gradio_api import add_api
 from smart_support.auth import User
 
 if TYPE_CHECKING:
-    from smart_support.application import Services
+    from smart_support.services import Services
 
 NAME = "Smart Support"
 _SHELL = """

@@ -14,7 +14,7 @@ from smart_support.auth import Role
 from smart_support.errors import SmartSupportError
 
 if TYPE_CHECKING:
-    from smart_support.application import Services
+    from smart_support.services import Services
 
 RANGES = [("24 hours", "24h"), ("7 days", "7d"), ("30 days", "30d"), ("90 days", "90d"), ("All", "all")]
 LATEST = 8

@@ -19,7 +19,7 @@ from smart_support.conversation.steps import in_steps
 from smart_support.errors import Forbidden, SmartSupportError
 
 if TYPE_CHECKING:
-    from smart_support.application import Services
+    from smart_support.services import Services
 
 SECONDS_BETWEEN_STEPS = 0.1
 # How far back a long conversation is read, in numbered events; what is older is in the Replay tab.

@@ -17,7 +17,7 @@ from smart_support.conversation.steps import in_steps
 from smart_support.errors import SmartSupportError
 
 if TYPE_CHECKING:
-    from smart_support.application import Services
+    from smart_support.services import Services
 
 SECONDS_BETWEEN_STEPS = 0.1
 # Gradio gives each call its request; the default only keeps the parameter out of the public signature.

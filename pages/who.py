@@ -9,7 +9,7 @@ from smart_support.auth import User
 from smart_support.errors import Unauthorized
 
 if TYPE_CHECKING:
-    from smart_support.application import Services
+    from smart_support.services import Services
 
 
 def asking(services: "Services", request: gr.Request | None) -> User:

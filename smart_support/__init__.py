@@ -3,12 +3,12 @@
 from typing import TYPE_CHECKING, Any
 
 from smart_support.settings import Settings
+from smart_support.version import __version__
 
 if TYPE_CHECKING:
     from smart_support.application import create_app
 
 __all__ = ["Settings", "__version__", "create_app"]
-__version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:

@@ -15,7 +15,7 @@ from smart_support.conversation.turns import TurnRunner
 from smart_support.conversation.what_if import Recorded, RecordedModel
 
 if TYPE_CHECKING:
-    from smart_support.application import Services
+    from smart_support.services import Services
 
 
 @asynccontextmanager

@@ -19,7 +19,7 @@ from smart_support.events import Shown
 from smart_support.log import get_logger
 
 if TYPE_CHECKING:
-    from smart_support.application import Services
+    from smart_support.services import Services
 
 log = get_logger()
 router = APIRouter()

@@ -6,9 +6,9 @@ and its last event is in `course.py`; here is who may start one, in which order,
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 import structlog
 
@@ -18,7 +18,7 @@ from smart_support.approvals.queue import ApprovalQueue
 from smart_support.auth import ANYONE, User
 from smart_support.conversation.broadcast import Broadcast, Listener
 from smart_support.conversation.course import Course
-from smart_support.conversation.limits import UNASKED_AT_ONCE, Limits, Room, checked_thread_id
+from smart_support.conversation.limits import Limits, checked_thread_id
 from smart_support.conversation.recorder import Recorder
 from smart_support.conversation.sessions import Session, SessionManager
 from smart_support.errors import (
@@ -39,8 +39,6 @@ NOT_TAKEN = (
 PARKED = (
     "Smart Support is restarting; this goes on by itself afterwards. Follow it with resume, or in replay."
 )
-SECONDS_BETWEEN_LOOKS = 1.0
-_OfThread = TypeVar("_OfThread", Session, Approval)
 MODEL_FAILED = "The language model could not answer. Your message is kept; please send it again in a moment."
 
 
@@ -91,19 +89,12 @@ class TurnRunner:
         self._alone = alone
         self._lanes: dict[str, _Lane] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._recovered: set[asyncio.Task[None]] = set()
-        self._room = Room(UNASKED_AT_ONCE)
         self.closing = False
 
     @property
     def running(self) -> int:
         """How many turns run, or wait for the one before them."""
         return len(self._tasks)
-
-    @property
-    def recovering(self) -> int:
-        """How many of the turns that a crash had cut off are not finished yet."""
-        return sum(not task.done() for task in self._recovered)
 
     # What a door calls
 
@@ -131,7 +122,7 @@ class TurnRunner:
         self._check_open()
         message = Message(role="customer", content=content, message_id=clock.new_id())
         # Nothing is awaited from here on: who listens as soon as this returns hears all of the turn.
-        return self._start(
+        return self.start(
             thread_id, channel, lambda recorder: self._course.answer(recorder, message), spoken_by=by.name
         )
 
@@ -225,47 +216,6 @@ class TurnRunner:
 
     # Life of the process
 
-    async def expire_forever(self) -> None:
-        """Expire approvals when they are due, and let their conversations go on."""
-        while True:
-            try:
-                await self._approvals.wait_until_due()
-                if self.closing:
-                    return
-                for approval in await self._approvals.expire_due():
-                    self._take_up(approval)
-            except Exception as error:
-                logger.error("expiry_failed", error=repr(error))
-                await asyncio.sleep(1)
-
-    async def recover(self) -> None:
-        """Finish what a crash cut off: turns, and decisions no turn has taken up. Call before doors open."""
-        await self._take_what_was_left()
-        self._recovered = set(self._tasks)
-
-    async def _take_what_was_left(self) -> None:
-        cut_off = await self._unheld(await self._sessions.left_behind())
-        for session in cut_off:
-            logger.warning("turn_recovered", thread_id=session.thread_id, turn_id=session.turn_id)
-            channel = session.turn_channel or "system"
-            self._start(
-                session.thread_id, channel, self._room.within(self._course.finish), recovering=session
-            )
-        threads = {session.thread_id for session in cut_off}
-        for approval in await self._unheld(await self._approvals.not_resumed()):
-            if approval.thread_id not in threads:
-                self._take_up(approval)
-
-    async def take_over_forever(self) -> None:
-        """Finish what other processes leave behind when they end or lose the database."""
-        self._locks.when_lost(self._let_go)
-        while not self.closing:
-            await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
-            try:
-                await self._take_what_was_left()
-            except Exception as error:
-                logger.error("recovery_failed", error=repr(error))
-
     async def close(self, grace_seconds: float) -> None:
         """Take no more turns and let running ones end; what still runs then is parked for the next start."""
         self.closing = True
@@ -280,12 +230,11 @@ class TurnRunner:
         """Whether a turn runs on the thread, here or on another process."""
         return thread_id in self._lanes or bool(await self._locks.held([thread_id]))
 
-    async def _unheld(self, found: Sequence[_OfThread]) -> list[_OfThread]:
-        """Those of threads on which no turn runs: nobody else will see to them."""
-        held = await self._locks.held({one.thread_id for one in found})
-        return [one for one in found if one.thread_id not in held and one.thread_id not in self._lanes]
+    def here(self, thread_id: str) -> bool:
+        """Whether a turn of the thread runs on this process, or waits for the one before it."""
+        return thread_id in self._lanes
 
-    def _let_go(self) -> None:
+    def let_go(self) -> None:
         """Others may run our turns by now: stop them, as if this process had ended."""
         for task in self._tasks:
             task.cancel()
@@ -313,13 +262,11 @@ class TurnRunner:
             raise approval.refusal()
         return await self._edit(approval, args)
 
-    def _take_up(self, approval: Approval, via: str = "system") -> str:
-        def work(recorder: Recorder) -> Awaitable[None]:
-            return self._course.resume(recorder, approval)
-
-        asked = via != "system"
+    def _take_up(self, approval: Approval, via: str) -> str:
         with structlog.contextvars.bound_contextvars(approval_id=approval.approval_id):
-            return self._start(approval.thread_id, via, work if asked else self._room.within(work))
+            return self.start(
+                approval.thread_id, via, lambda recorder: self._course.resume(recorder, approval)
+            )
 
     def _check_open(self) -> None:
         if self.closing:
@@ -338,7 +285,7 @@ class TurnRunner:
                 if shown.event.ends_turn:
                     return
 
-    def _start(
+    def start(
         self,
         thread_id: str,
         channel: str,
@@ -347,6 +294,16 @@ class TurnRunner:
         spoken_by: str | None = None,
         recovering: Session | None = None,
     ) -> str:
+        """Run a turn on a thread, after those that run or wait there.
+
+        Args:
+            work: what it does; it is given where to tell of it.
+            spoken_by: who says the message it begins with, if it does.
+            recovering: the session of a turn that was cut off, if it is that one.
+
+        Returns:
+            The turn's id.
+        """
         turn_id = (recovering and recovering.turn_id) or clock.new_id()
         lane = self._lanes.setdefault(thread_id, _Lane())
         lane.turns += 1

@@ -46,5 +46,5 @@ def test_what_the_readme_says_to_try_first(data_dir: Path, open_window: Window, 
         page.get_by_role("tab", name="Analytics").click()
         expect(page.locator(".ss-figures .ss-card").first).to_contain_text("1")
         # What the page still fetches, it fetches from an app that is there.
-        expect(page.locator(".vega-embed")).to_have_count(4)
+        expect(page.locator(".vega-embed")).to_have_count(2)
         page.close()

@@ -21,7 +21,6 @@ from smart_support.approvals.ledger import Ledger
 from smart_support.approvals.queue import ApprovalQueue
 from smart_support.escalation import Escalations
 from smart_support.tools.registry import Access, Args, Call, Tool
-from tests.stores import database_url
 
 AGENTS = """\
 company: Faults
@@ -74,7 +73,7 @@ class Trap:
         return trapped
 
 
-def serve(port: int, folder: str, seed: int, place: str = "", nth: int = 1) -> None:
+def serve(port: int, folder: str, seed: int, place: str = "", nth: int = 1, database: str = "") -> None:
     """Run the app until it is killed, or kills itself at its trap, if it is given one."""
     base, trap = Path(folder), Trap(place, nth)
     agents = base / "agents.yaml"
@@ -85,11 +84,12 @@ def serve(port: int, folder: str, seed: int, place: str = "", nth: int = 1) -> N
         rate_limit="100000/1s",
         log_level="error",
         log_format="json",
-        database_url=database_url(base / "var"),
+        database_url=database,
     )
     app = create_app(settings)
     app.state.services.registry.add(*tools(base, random.Random(seed), trap))
-    uvicorn.run(app, port=port, ws="websockets-sansio", log_config=None, access_log=False)
+    quiet = {"log_config": None, "access_log": False}
+    uvicorn.run(app, port=port, ws="websockets-sansio", timeout_graceful_shutdown=5, **quiet)
 
 
 def tools(base: Path, chance: random.Random, trap: Trap) -> list[Tool]:

@@ -23,7 +23,7 @@ import websockets
 from smart_support import audit
 from tests.faults.app import BEGUN, EFFECT, MARKED, TRAPS, serve
 from tests.harness import FORKING, free_port
-from tests.stores import state_of
+from tests.stores import database_url, state_of
 
 WORKERS = 4
 SETTLED_SECONDS = 30
@@ -54,7 +54,8 @@ class Traffic:
     async def start(self, place: str = "", nth: int = 1) -> bool:
         """Start the app, and return once it answers: whether it does, or has met its trap already."""
         self.port = free_port()
-        arguments = (self.port, str(self.folder), self.chance.randrange(2**32), place, nth)
+        seed, database = self.chance.randrange(2**32), database_url(self.folder / "var")
+        arguments = (self.port, str(self.folder), seed, place, nth, database)
         self.process = FORKING.Process(target=serve, args=arguments, daemon=True)
         self.process.start()
         deadline = time.monotonic() + 60

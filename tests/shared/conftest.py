@@ -1,6 +1,5 @@
 """Processes that share a system, and the Postgres they share."""
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,19 +15,19 @@ def postgres() -> Iterator[Postgres]:
     """A cluster of these tests' own, which they may restart."""
     if not is_installed():
         pytest.skip("no Postgres is installed; make test-postgres installs one")
-    before = os.environ.get(POSTGRES)
     cluster = Postgres().start()
-    os.environ[POSTGRES] = cluster.url
     yield cluster
     cluster.stop()
-    if before is None:
-        del os.environ[POSTGRES]
-    else:
-        os.environ[POSTGRES] = before
+
+
+@pytest.fixture(autouse=True)
+def _on_postgres(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only these tests: others go on with what they were on."""
+    monkeypatch.setenv(POSTGRES, postgres.url)
 
 
 @pytest.fixture
-def machine(postgres: Postgres, tmp_path: Path) -> Iterator[Callable[..., AppProcess]]:
+def machine(tmp_path: Path) -> Iterator[Callable[..., AppProcess]]:
     """Makes one more process of the same system; each could be on a machine of its own."""
     made: list[AppProcess] = []
 

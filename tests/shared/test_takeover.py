@@ -151,12 +151,10 @@ async def _ends(folder: Path, ends: int) -> None:
     assert outcomes["approved done"] > ends / 3, "too little traffic to show anything"
 
 
-@pytest.mark.usefixtures("postgres")
 async def test_processes_that_end_one_after_the_other_lose_nothing(tmp_path: Path) -> None:
     await _ends(tmp_path, 6)
 
 
 @pytest.mark.nightly
-@pytest.mark.usefixtures("postgres")
 async def test_a_hundred_processes_that_end_lose_nothing(tmp_path: Path) -> None:
     await _ends(tmp_path, 100)

@@ -35,17 +35,17 @@ async def health(
     )
     checks = {"state": state, "event_log": event_log}
     if ready:
-        checks |= _of_turns(services.turns)
+        checks |= _of_turns(services)
     well = set(checks.values()) == {"ok"}
     body = {"status": "ok" if well else "degraded", "version": request.app.version, "checks": checks}
     return Response(orjson.dumps(body), 200 if well else 503, media_type="application/json")
 
 
-def _of_turns(turns: Any) -> dict[str, str]:
-    left = turns.recovering
+def _of_turns(services: Any) -> dict[str, str]:
+    left = services.unasked.recovering
     return {
         "recovery": f"{left} conversations that were cut off are being finished" if left else "ok",
-        "shutdown": "begun; no new message is taken" if turns.closing else "ok",
+        "shutdown": "begun; no new message is taken" if services.turns.closing else "ok",
     }
 
 

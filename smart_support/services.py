@@ -1,0 +1,380 @@
+"""Every service, built once and opened together: what the doors call. Wiring them is application.py's."""
+
+import asyncio
+import contextlib
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack
+from functools import partial
+from typing import Any
+
+import jsonschema
+from fastapi import FastAPI
+from langchain_core.language_models import BaseChatModel
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.pregel import Pregel
+
+from smart_support import log, tracing
+from smart_support.agents.asking import Models
+from smart_support.agents.budget import Budget
+from smart_support.agents.calls import MAX_ARGUMENT_BYTES, storable
+from smart_support.agents.graph import build_graph
+from smart_support.agents.guard import Gate, Gatekeeper
+from smart_support.agents.models import chat_models
+from smart_support.agents.prices import Prices
+from smart_support.agents.spec import (
+    AgentSpec,
+    Personality,
+    Team,
+    check_policy,
+    check_tools,
+    load_team,
+    with_tools,
+)
+from smart_support.analytics.demo_history import PREFIX
+from smart_support.analytics.metrics import Metrics
+from smart_support.analytics.replay import Replay
+from smart_support.analytics.sql_box import SqlBox
+from smart_support.approvals.approval import Approval, Edit, summary_of
+from smart_support.approvals.desk import Desk
+from smart_support.approvals.ledger import Ledger
+from smart_support.approvals.queue import ApprovalQueue
+from smart_support.approvals.quota import Quota
+from smart_support.auth import Accounts, Logins, Tries
+from smart_support.conversation.aside import Aside
+from smart_support.conversation.broadcast import Broadcast
+from smart_support.conversation.course import Course
+from smart_support.conversation.erasure import Erasure
+from smart_support.conversation.limits import Limits
+from smart_support.conversation.meters import Meters
+from smart_support.conversation.relay import Relay
+from smart_support.conversation.sessions import SessionManager
+from smart_support.conversation.turns import TurnRunner
+from smart_support.conversation.unasked import Unasked
+from smart_support.conversation.what_if import MOST_STEPS, Changed, what_if
+from smart_support.errors import ConfigError, InvalidArguments, InvalidRequest
+from smart_support.escalation import Escalations
+from smart_support.net import GuardedClient, parse_allowed_hosts
+from smart_support.openapi_import.jobs import Imports
+from smart_support.openapi_import.mcp_server import McpServers
+from smart_support.openapi_import.store import ImportStore
+from smart_support.openapi_import.vault import Vault
+from smart_support.rehearsal import rehearsal
+from smart_support.settings import ROOT, Settings
+from smart_support.storage.bus import Bus
+from smart_support.storage.database import StateDatabase
+from smart_support.storage.event_log import EventLog, check_free
+from smart_support.storage.stores import opened
+from smart_support.tools.commerce import CommerceTools
+from smart_support.tools.demo_store import DemoStore
+from smart_support.tools.demo_toolset import DemoToolset
+from smart_support.tools.fintech import FintechTools
+from smart_support.tools.handoff import handoff_tool
+from smart_support.tools.registry import Registry, Tool, same_types, tools_of
+from smart_support.tools.saas import SaasTools
+from smart_support.version import __version__
+
+logger = log.get_logger()
+# The demo business behind each template; an agents file of one's own has the tools of the one named.
+_TOOLSETS: dict[str, type[DemoToolset]] = {
+    "e-commerce": CommerceTools,
+    "saas": SaasTools,
+    "fintech": FintechTools,
+}
+# Who speaks where a graph of someone else's does not say.
+_NOT_OURS = Team(
+    company="Smart Support",
+    personality=Personality(),
+    agents=(AgentSpec(name="agent", title="Agent", description="The graph this app was made with."),),
+    fallback="agent",
+    source="create_app(graph=...)",
+)
+
+
+class Services:
+    """All that the doors call. Made when the app is made, opened when it starts.
+
+    Attributes:
+        accounts: who there is; `logins`: who of them has logged in with a browser; `tries`: how
+            often somebody may try to.
+        turns: say, decide, follow; `unasked`: turns nobody asked for; `erasure`: take off the record.
+        approvals: what waits or waited for a human; `desk`: how they work on it together;
+            `escalations`: what they were told.
+        meters: what a monitor reads of this process; `sockets`: the open ones.
+        metrics, replay, sql_box: figures, recorded conversations, and an admin's own questions to them.
+        team, registry: who the agents are, and the tools there are; tools added before the start stay.
+        own_team, own_tools, toolset, demo, chat_models, as_tool: what those are made of; see `rehearsal.py`.
+        wording_model: the one that proposes words for what is imported, where one can.
+    """
+
+    event_log: EventLog
+    state: StateDatabase
+    session_manager: SessionManager
+    broadcast: Broadcast
+    approvals: ApprovalQueue
+    desk: Desk
+    logins: Logins
+    tries: Tries
+    escalations: Escalations
+    imports: Imports
+    turns: TurnRunner
+    unasked: Unasked
+    erasure: Erasure
+    metrics: Metrics
+    replay: Replay
+    sql_box: SqlBox
+
+    def __init__(
+        self, settings: Settings, *, graph: Any = None, chat_model: BaseChatModel | None = None
+    ) -> None:
+        """
+        Raises:
+            ConfigError: the settings name a model or agents that can't be used.
+        """
+        self.settings = settings
+        try:
+            parse_allowed_hosts(settings.allowed_hosts)
+        except ValueError as error:
+            raise ConfigError(f"SMART_SUPPORT_ALLOWED_HOSTS: {error}") from None
+        self.accounts = Accounts(settings.users_file, settings.api_keys)
+        self.own_team: Team = _NOT_OURS if graph is not None else load_team(settings.agents_path)
+        self.team, self.registry = self.own_team, Registry()
+        self.toolset = _TOOLSETS[settings.template]
+        self._graph = graph
+        self.chat_models = [] if graph is not None else chat_models(settings, chat_model)
+        # The embedded one knows no words of its own.
+        asked = self.chat_models if chat_model or settings.model != "demo" else []
+        self.wording_model = asked[0].model if asked else None
+        self.demo: DemoStore | None = None
+        # Those that we keep; None where a graph of somebody else's keeps its own.
+        self._checkpoints: BaseCheckpointSaver[Any] | None = None
+        self.as_tool: Callable[[Tool], Tool] = lambda tool: tool
+        self._opened = AsyncExitStack()
+        self._assembling = asyncio.Lock()
+        self.sockets: set[Any] = set()
+        self.meters = Meters(__version__)
+
+    def check(self) -> None:
+        """See, before a server starts, that the data folder can be used and the agents fit the tools.
+
+        Raises:
+            ConfigError: they can't, or don't; says what to do.
+        """
+        try:
+            if not self.settings.database_url:
+                check_free(self.settings.data_dir / "events.duckdb")
+            if self._graph is None:
+                with contextlib.closing(self._store()) as store:
+                    self._check_team(Registry([*self.registry, *self._tools(store)]))
+        except (OSError, sqlite3.Error) as error:
+            told = getattr(error, "strerror", None) or error
+            raise ConfigError(
+                f"SMART_SUPPORT_DATA_DIR={self.settings.data_dir}: {told}; choose another folder"
+            ) from None
+
+    async def open(self, app: FastAPI) -> None:
+        """Open the stores, put the parts together, finish what a crash cut off.
+
+        Raises:
+            ConfigError: a store can't be opened, or an agent is given a tool that does not exist.
+        """
+        folder, settings = self.settings.data_dir, self.settings
+        self._stores = stores = await self._opened.enter_async_context(opened(settings, self.meters.count))
+        self.state, self.event_log = stores.state, stores.event_log
+        self.escalations = Escalations(self.state, settings)
+        self._opened.push_async_callback(self.escalations.close)
+        self.session_manager = SessionManager(self.state, settings.session_ttl_seconds, stores.bus.name)
+        app.state.session_manager = self.session_manager
+        self.broadcast = Broadcast(self.event_log)
+        self.approvals = ApprovalQueue(self.state, settings.approval_ttl_seconds)
+        self.logins, self.tries = Logins(self.state, self.accounts), Tries(stores.rates)
+        self.desk = Desk(self.state, self.approvals)
+        self.metrics = Metrics(self.event_log, settings.session_ttl_seconds, settings.minutes_saved)
+        self.replay = Replay(self.event_log)
+        self.sql_box = SqlBox(self.event_log)
+        ledger = Ledger(self.state)
+        graph, aside = await (self._brought_graph() if self._graph is not None else self._open_own(ledger))
+        self._course = Course(
+            graph=graph,
+            fallback_agent=self.team.fallback,
+            approvals=self.approvals,
+            ledger=ledger,
+            escalate=self.escalations.escalate,
+            event_log=self.event_log,
+            prices=Prices(settings.model_prices),
+            aside=aside,
+        )
+        self.turns = TurnRunner(
+            course=self._course,
+            edit=self._edit,
+            sessions=self.session_manager,
+            approvals=self.approvals,
+            event_log=self.event_log,
+            broadcast=self.broadcast,
+            limits=Limits(settings, stores.rates),
+            locks=stores.locks,
+            alone=stores.bus.alone,
+        )
+        self._opened.push_async_callback(self.turns.close, settings.shutdown_seconds)
+        self.unasked = Unasked(
+            turns=self.turns,
+            course=self._course,
+            sessions=self.session_manager,
+            approvals=self.approvals,
+            locks=stores.locks,
+        )
+        self.erasure = Erasure(
+            state=self.state,
+            event_log=self.event_log,
+            turns=self.turns,
+            approvals=self.approvals,
+            checkpoints=self._checkpoints,
+            keep_days=settings.keep_days,
+            due=folder / "compaction.due",
+        )
+        self.erasure.go_on()
+        self._opened.push_async_callback(self.erasure.close)
+        self._relay: Relay | None = None
+        if not stores.bus.alone:
+            await self._meet_the_others(stores.bus)
+        await self.unasked.recover()
+        await self._opened.enter_async_context(_running(self.unasked.expire_forever()))
+        await self._opened.enter_async_context(_running(self.escalations.resend_left_behind()))
+        await self._opened.enter_async_context(_running(self.erasure.retire_forever()))
+        logger.info(
+            "started", model=settings.model, agents=len(self.team.agents), tools=len([*self.registry])
+        )
+
+    async def _meet_the_others(self, bus: Bus) -> None:
+        """Hear what other processes of this system say, and see to what they leave behind."""
+        parts = (bus, self.broadcast, self.event_log, self.approvals, self.escalations)
+        self._relay = Relay(*parts, self._use_imported_elsewhere)
+        self._relay.open()
+        await self._opened.enter_async_context(_running(self.unasked.take_over_forever()))
+
+    async def what_if(self, thread_id: str, changed: Changed) -> list[dict[str, Any]]:
+        """How a recorded conversation would have gone with another decision; see `conversation/what_if.py`.
+
+        Raises:
+            InvalidRequest: there is no such decision, or the agents are not ours to rehearse with.
+        """
+        if self._graph is not None:
+            raise InvalidRequest("a graph of your own can't be run again on a copy")
+        steps = await self.replay.steps(thread_id, limit=MOST_STEPS)
+        return await what_if(steps, changed, partial(rehearsal, self, made_up=thread_id.startswith(PREFIX)))
+
+    async def close(self) -> None:
+        """Let turns end, then close the stores, the last opened first."""
+        await self._opened.aclose()
+        await asyncio.to_thread(tracing.close)
+
+    async def _open_own(self, ledger: Ledger) -> tuple[Any, Aside]:
+        """The demo business, the imports and the agents of a team of our own."""
+        self.demo = store = self._store()
+        self._opened.callback(store.close)
+        self.own_tools = [*self.registry, *(self.as_tool(tool) for tool in self._tools(store))]
+        client = GuardedClient(parse_allowed_hosts(self.settings.allowed_hosts))
+        self._opened.push_async_callback(client.aclose)
+        self.imports = Imports(
+            ImportStore(self.state),
+            Vault(self.state, self.settings.data_dir / "secret.key", self.settings.secret_key),
+            client,
+            mcp=McpServers(self.settings.mcp_servers, parse_allowed_hosts(self.settings.allowed_hosts)),
+            max_bytes=self.settings.max_spec_bytes,
+            timeout_seconds=self.settings.tool_timeout_seconds,
+            taken=lambda: [tool.name for tool in self.own_tools],
+            approved=self._use_imported,
+            locks=self._stores.locks,
+        )
+        await self.imports.open()
+        self._opened.push_async_callback(self.imports.close)
+        self._gate = Gate(self.approvals, ledger, Quota(self.state), self.escalations.escalate)
+        words = self.team.personality.escalation_message
+        budget = Budget(self.settings, self.state, self._escalate, words)
+        limits = self.settings.model_context_tokens, self.settings.fallback_seconds
+        self._models = Models(self.chat_models, budget, *limits)
+        self._checkpoints = self._stores.checkpoints
+        return await self._assembled()
+
+    async def _assembled(self) -> tuple[Any, Aside]:
+        """The team's graph with all tools that there are now, and the one that only looks."""
+        imported = await self.imports.tools()
+        self.registry = Registry([*self.own_tools, *(one.tool for one in imported)])
+        self.team = with_tools(self.own_team, [(one.agent, one.api, one.tool) for one in imported])
+        self._check_team(self.registry)
+        self._gatekeeper = Gatekeeper(self.team, self.registry, self._gate)
+        looking = Gatekeeper(self.team, self.registry, self._gate, looks_only=True)
+        parts = (self.team, self.registry, self._models)
+        saver = self._stores.checkpoints
+        beside = build_graph(*parts, looking, saver, asks_back=False)
+        return build_graph(*parts, self._gatekeeper, saver), Aside(beside, self.session_manager)
+
+    async def _use_imported(self) -> None:
+        """What was approved is there for the next message, on every process; nothing is restarted."""
+        await self._use_imported_elsewhere()
+        if self._relay:
+            self._relay.tools_changed()
+
+    async def _use_imported_elsewhere(self) -> None:
+        if self._graph is not None:
+            return
+        # One after the other: an older list of tools must not come into use after a newer one.
+        async with self._assembling:
+            self._course.use(*await self._assembled())
+
+    def _store(self) -> DemoStore:
+        business = self.toolset.business
+        return DemoStore(self.settings.data_dir / f"{business}.sqlite", ROOT / "data" / business, business)
+
+    def _tools(self, store: DemoStore) -> list[Tool]:
+        words = self.team.personality.escalation_message
+        return [*tools_of(self.toolset(store)), handoff_tool(self._escalate, words)]
+
+    async def _escalate(self, thread_id: str, reason: str, about: str | None = None) -> bool:
+        return await self.escalations.escalate(thread_id, reason, about)
+
+    def _check_team(self, registry: Registry) -> None:
+        check_tools(self.team, registry)
+        check_policy(self.team, registry)
+
+    async def _brought_graph(self) -> tuple[Any, None]:
+        """The graph as it was given; one that keeps no checkpoints gets ours, or it could not wait."""
+        graph = self._graph
+        if isinstance(graph, Pregel) and graph.checkpointer is None:
+            self._checkpoints = self._stores.checkpoints
+            return graph.copy({"checkpointer": self._checkpoints}), None
+        return graph, None
+
+    async def _edit(self, approval: Approval, args: Mapping[str, Any]) -> Edit:
+        """A human's arguments, which must fit the tool, or for one that is not ours those it asked with.
+
+        Raises:
+            InvalidArguments: they don't fit.
+            Forbidden, ToolRefused: the policy or the business does not allow them.
+        """
+        tool = self.registry.get(approval.action)
+        if tool is not None:
+            return await self._gatekeeper.edit(tool, approval, args)
+        problems = [*jsonschema.Draft202012Validator(same_types(approval.requested_args)).iter_errors(args)]
+        if problems:
+            told = "; ".join(item.message[:200] for item in problems)
+            raise InvalidArguments(f"{approval.action}: {told}")
+        if storable(approval.requested_args) and not storable(args):
+            raise InvalidArguments(f"{approval.action}: more than {MAX_ARGUMENT_BYTES:,} bytes of arguments")
+        return Edit(
+            args=args,
+            summary=summary_of(approval.action, args),
+            customer_id=approval.customer_id,
+            effect=None,
+            facts=approval.facts,
+        )
+
+
+@contextlib.asynccontextmanager
+async def _running(work: Any) -> AsyncIterator[None]:
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
