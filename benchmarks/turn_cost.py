@@ -93,8 +93,12 @@ def bare(folder: Path) -> None:
     from langchain_core.messages import HumanMessage
     from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
+    from smart_support import Settings
+    from smart_support.agents.asking import Models
+    from smart_support.agents.budget import Budget
     from smart_support.agents.graph import build_graph
     from smart_support.agents.guard import Gate, Gatekeeper
+    from smart_support.agents.models import chat_models
     from smart_support.agents.spec import load_team
     from smart_support.approvals.ledger import Ledger
     from smart_support.approvals.queue import ApprovalQueue
@@ -118,7 +122,10 @@ def bare(folder: Path) -> None:
             await saver.setup()
             team, registry = load_team(agents_file(folder)), Registry()
             gate = Gate(ApprovalQueue(state, 1800), Ledger(state), Quota(state), _never)
-            graph = build_graph(team, registry, model(), Gatekeeper(team, registry, gate), saver)
+            settings = Settings(data_dir=folder)
+            budget = Budget(settings, state, _never, "")
+            models = Models(chat_models(settings, model()), budget, settings.model_context_tokens)
+            graph = build_graph(team, registry, models, Gatekeeper(team, registry, gate), saver)
             await turns(WARM_UP, graph, "warm")
             before = time.process_time()
             await turns(TURNS, graph, "turn")
