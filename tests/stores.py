@@ -4,10 +4,14 @@ import hashlib
 import os
 from pathlib import Path
 
+import pytest
+
 from smart_support.storage.database import StateDatabase
 from smart_support.storage.embedded import EmbeddedDatabase
 
 POSTGRES = "SMART_SUPPORT_TEST_POSTGRES"
+# Backups, compaction and the like of the embedded files, which are not there on a shared database.
+of_files = pytest.mark.skipif(POSTGRES in os.environ, reason="of the embedded files")
 
 
 def database_url(folder: Path) -> str:

@@ -15,6 +15,7 @@ from schemathesis.specs.openapi import checks
 
 from tests.harness import AppProcess
 from tests.openapi_import.shop_api import ShopApi, shop_api
+from tests.stores import of_files
 
 CHECKS = [
     not_a_server_error,
@@ -108,6 +109,7 @@ class _Reader:
         return answer.json().get("data")
 
 
+@of_files
 def test_real_answers_are_as_described(app: AppProcess, described: Described) -> None:
     reader = _Reader(app, described)
     ask = reader.ask

@@ -23,6 +23,9 @@ from smart_support.__main__ import main
 from smart_support.storage.embedded import EmbeddedDatabase
 from tests.faults.app import serve
 from tests.harness import FORKING, ROOT, AppProcess, free_port
+from tests.stores import of_files
+
+pytestmark = of_files
 
 WORKERS = 4
 

@@ -13,6 +13,9 @@ from smart_support import audit, clock
 from smart_support.storage.event_log import EventLog
 from tests.analytics.story import record, resolved
 from tests.harness import AppProcess
+from tests.stores import of_files
+
+pytestmark = of_files
 
 KILLS = 4
 
