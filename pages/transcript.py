@@ -170,7 +170,8 @@ class Transcript:
         if len(event.targets) > 1:
             names = [plain.html(self.title(target.get("agent", ""))) for target in event.targets]
             text = f"{len(names)} requests, in order: " + ", then ".join(f"<b>{name}</b>" for name in names)
-            self._put(lambda: _assistant(f'<div class="ss-line">{text}</div>'))
+            # One child: Gradio sets the parts of a message apart.
+            self._put(lambda: _assistant(f'<div class="ss-line"><span>{text}</span></div>'))
 
     def _step(self, call_id: str, step: _Step) -> None:
         self._steps[call_id] = (self._put(lambda: _draw_step(step)), step)
