@@ -1,12 +1,13 @@
 """What each figure of the dashboard costs, as a ratio to one bare scan of the columns that are counted.
 
-    python benchmarks/analytics.py [EVENTS]     (default 1,000,000, in a temporary folder)
+    python benchmarks/analytics.py [EVENTS] [--seconds N]     (1,000,000 and 20, in a temporary folder)
 
 Then the same while 1,600 events a second are written, and how long a turn waits for its acknowledgement.
 The log is made up: conversations over 90 days in the shapes that occur, in the order of time. Each time is
 the least of several runs on a warm file, so that it says what the work costs and not what else ran.
 """
 
+import argparse
 import asyncio
 import sys
 import tempfile
@@ -171,10 +172,10 @@ def _ended(thread_id: str, seq: int) -> Record:
     return Record(thread_id, seq, MessageComplete(usage=usage, duration_ms=1200.0))
 
 
-async def writing(log: EventLog, waits: list[float]) -> None:
+async def writing(log: EventLog, seconds: int, waits: list[float]) -> None:
     """Write as many events a second as a busy team does, and keep how long each turn waited for its end."""
     burst, began = A_SECOND // 100, time.perf_counter()
-    for number in range(WRITING_SECONDS * 100):
+    for number in range(seconds * 100):
         await asyncio.sleep(max(0, began + number / 100 - time.perf_counter()))
         sent = time.perf_counter()
         for seq in range(1, burst):
@@ -184,10 +185,10 @@ async def writing(log: EventLog, waits: list[float]) -> None:
     await last
 
 
-async def under_writing(log: EventLog) -> None:
+async def under_writing(log: EventLog, seconds: int) -> None:
     """Print what reading costs while others write, and what that costs them."""
     metrics, replay, waits = Metrics(log, 1800), Replay(log), []
-    task = asyncio.create_task(writing(log, waits))
+    task = asyncio.create_task(writing(log, seconds, waits))
     dashboards, pages = [], []
     while not task.done():
         began = time.perf_counter()
@@ -208,7 +209,7 @@ def _part(times: list[float], share: float) -> float:
     return sorted(times)[min(len(times) - 1, int(share * len(times)))]
 
 
-async def main(events: int) -> None:
+async def main(events: int, seconds: int) -> None:
     """Make the log, measure a week and all of it, remove it."""
     with tempfile.TemporaryDirectory(prefix="smart-support-benchmark-") as folder:
         path = Path(folder) / "events.duckdb"
@@ -217,9 +218,13 @@ async def main(events: int) -> None:
         await long_thread(log)
         for name in ("7d", "all"):
             await measure(log, span(name))
-        await under_writing(log)
+        await under_writing(log, seconds)
         log.close()
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000))
+    parser = argparse.ArgumentParser()
+    parser.add_argument("events", nargs="?", type=int, default=1_000_000)
+    parser.add_argument("--seconds", type=int, default=WRITING_SECONDS, help="of writing while others read")
+    given = parser.parse_args()
+    asyncio.run(main(given.events, given.seconds))

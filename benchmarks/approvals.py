@@ -43,8 +43,8 @@ def _request(number: int) -> Request:
     )
 
 
-async def _filled(state: StateDatabase, count: int) -> list[str]:
-    """Put `count` decided approvals and `DECISIONS` pending ones into the table; the ids of the pending."""
+async def _filled(state: StateDatabase, count: int, pending: int) -> list[str]:
+    """Put `count` decided approvals and then `pending` ones into the table; the ids of the pending."""
     queue = ApprovalQueue(state, 3600)
 
     def decided(connection: Connection) -> None:
@@ -53,27 +53,27 @@ async def _filled(state: StateDatabase, count: int) -> list[str]:
         connection.execute("UPDATE approvals SET status = 'approved', execution = 'done', resumed = 1")
 
     await state.transact(decided)
-    return [(await queue.request(_request(count + number))).approval_id for number in range(DECISIONS)]
+    return [(await queue.request(_request(count + number))).approval_id for number in range(pending)]
 
 
-async def _bare(state: StateDatabase) -> list[float]:
+async def _bare(state: StateDatabase, count: int) -> list[float]:
     await state.execute("CREATE TABLE bare (number INTEGER PRIMARY KEY, text TEXT)")
     spent = []
-    for number in range(DECISIONS):
+    for number in range(count):
         started = time.perf_counter()
         await state.execute("INSERT INTO bare VALUES (:n, 'x')", {"n": number})
         spent.append(time.perf_counter() - started)
     return spent
 
 
-async def decisions(folder: Path, count: int) -> None:
+async def decisions(folder: Path, count: int, measured: int) -> None:
     state = EmbeddedDatabase(folder / "state.sqlite")
-    ids, queue, spent = await _filled(state, count), ApprovalQueue(state, 3600), []
+    ids, queue, spent = await _filled(state, count, measured), ApprovalQueue(state, 3600), []
     for approval_id in ids:
         started = time.perf_counter()
         await queue.decide(approval_id, "approve", decided_by="dana", via="rest")
         spent.append(time.perf_counter() - started)
-    bare = await _bare(state)
+    bare = await _bare(state, measured)
     state.close()
     ours, floor = statistics.median(spent), statistics.median(bare)
     p99 = statistics.quantiles(spent, n=100)[98]
@@ -93,29 +93,30 @@ async def _window(url: str, heard: dict[str, list[float]], ready: asyncio.Event)
                 heard.setdefault(frame["approval"]["approval_id"], []).append(time.perf_counter())
 
 
-async def _delays(base: str) -> list[float]:
+async def _delays(base: str, count: int, decided: int) -> list[float]:
     """Seconds from a decision to each window's hearing of it, over all of them."""
     heard: dict[str, list[float]] = {}
-    readies = [asyncio.Event() for _ in range(WINDOWS)]
+    readies = [asyncio.Event() for _ in range(count)]
     address = base.replace("http", "ws").replace("/api/v1", "/ws")
     windows = [asyncio.create_task(_window(address, heard, ready)) for ready in readies]
     await asyncio.gather(*(ready.wait() for ready in readies))
     delays: list[float] = []
     async with httpx.AsyncClient(timeout=30) as client:
-        for _ in range(SHOWN):
+        for _ in range(decided):
             asked = await client.post(f"{base}/chat", json={"message": "Give me a coupon with 10% off"})
             approval_id = asked.json()["data"]["approval"]["approval_id"]
             started = time.perf_counter()
             await client.post(f"{base}/approvals/{approval_id}/decision", json={"decision": "reject"})
-            while len(heard.get(approval_id, ())) < WINDOWS:  # noqa: ASYNC110
+            while len(heard.get(approval_id, ())) < count:  # noqa: ASYNC110
                 await asyncio.sleep(0.001)
-            delays += [moment - started for moment in heard[approval_id][:WINDOWS]]
+            delays += [moment - started for moment in heard[approval_id][:count]]
     for window in windows:
         window.cancel()
     return delays
 
 
-def shown(folder: Path) -> None:
+def shown(folder: Path, count: int, decided: int) -> None:
+    """How soon each of `count` open windows shows each of `decided` decisions."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -130,23 +131,27 @@ def shown(folder: Path) -> None:
                     break
             except httpx.HTTPError:
                 time.sleep(0.1)
-        delays = asyncio.run(_delays(base))
+        delays = asyncio.run(_delays(base, count, decided))
     finally:
         server.terminate()
         server.wait(30)
     p50, p95 = statistics.median(delays), statistics.quantiles(delays, n=20)[18]
-    print(f"a decision seen in {WINDOWS} open windows: p50 {p50 * 1000:.0f} ms, p95 {p95 * 1000:.0f} ms")
+    print(f"a decision seen in {count} open windows: p50 {p50 * 1000:.0f} ms, p95 {p95 * 1000:.0f} ms")
     print(f"  ratio to the limit of 1 s {p95:5.3f}")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("approvals", nargs="?", type=int, default=100_000)
-    count = parser.parse_args().approvals
+    parser.add_argument("--decisions", type=int, default=DECISIONS)
+    parser.add_argument("--windows", type=int, default=WINDOWS, help="0: only the decisions, without the app")
+    parser.add_argument("--shown", type=int, default=SHOWN, help="decisions that the windows are shown")
+    given = parser.parse_args()
     log.configure("console", "error")
     with tempfile.TemporaryDirectory() as folder:
-        asyncio.run(decisions(Path(folder) / "queue", count))
-        shown(Path(folder) / "app")
+        asyncio.run(decisions(Path(folder) / "queue", given.approvals, given.decisions))
+        if given.windows:
+            shown(Path(folder) / "app", given.windows, given.shown)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
 """CPU seconds and peak memory of importing a description, against just loading its YAML or JSON.
 
-A generated one of 1,500 operations, and those of a folder: `openapi_import.py FOLDER`. Each measure runs in a
-process of its own, so that its peak is its own.
+A generated one of 1,500 operations (`--operations N`), and those of folders: `openapi_import.py FOLDER ...`.
+Each measure runs in a process of its own, so that its peak is its own.
 """
 
+import argparse
 import json
 import os
 import resource
@@ -21,23 +22,23 @@ OPERATIONS = 1_500
 ROUNDS = 3
 
 
-def main() -> None:
+def main(operations: int, rounds: int, folders: list[str]) -> None:
     """Print the table."""
     with tempfile.TemporaryDirectory() as folder:
         generated = Path(folder) / "generated.yaml"
-        generated.write_text(ryaml.dumps(description(OPERATIONS)))
+        generated.write_text(ryaml.dumps(description(operations)))
         heads = f"{'file':44} {'kB':>6} {'ops':>6} {'load s':>7} {'import s':>8} {'ratio':>6} {'MB':>5}"
         print(f"{heads}  over loading")
-        show(generated)
-        for given in sys.argv[1:]:
+        show(generated, rounds)
+        for given in folders:
             for path in sorted(Path(given).iterdir()):
                 if path.suffix in (".json", ".yaml", ".yml"):
-                    show(path)
+                    show(path, rounds)
 
 
-def show(path: Path) -> None:
+def show(path: Path, rounds: int) -> None:
     """One line of the table."""
-    loads, imports = ([measured(what, path) for _ in range(ROUNDS)] for what in ("load", "import"))
+    loads, imports = ([measured(what, path) for _ in range(rounds)] for what in ("load", "import"))
     load, whole = min(one["seconds"] for one in loads), min(one["seconds"] for one in imports)
     bare, peak = (min(one["peak_mb"] for one in several) for several in (loads, imports))
     ratio = f"{whole / load:6.2f}" if load >= 0.05 else "     -"  # the clock ticks in hundredths
@@ -49,8 +50,8 @@ def show(path: Path) -> None:
 
 def measured(what: str, path: Path) -> dict[str, Any]:
     """Run one measure in a fresh process."""
-    command = [sys.executable, "-m", "benchmarks.openapi_import", f"--{what}", str(path)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, check=True, text=True)
+    command = [sys.executable, "-m", "benchmarks.openapi_import", "--measure", what, str(path)]
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True, text=True)
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
 
@@ -138,7 +139,15 @@ def _words(count: int) -> str:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == 3 and sys.argv[1] in ("--load", "--import"):
-        print(orjson.dumps(measure(sys.argv[1][2:], Path(sys.argv[2]))).decode())
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folders", nargs="*", metavar="FOLDER")
+    parser.add_argument("--operations", type=int, default=OPERATIONS)
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument(
+        "--measure", nargs=2, metavar=("WHAT", "FILE"), help="of a round: load or import a file"
+    )
+    given = parser.parse_args()
+    if given.measure:
+        print(orjson.dumps(measure(given.measure[0], Path(given.measure[1]))).decode())
     else:
-        main()
+        main(given.operations, given.rounds, given.folders)

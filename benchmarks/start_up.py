@@ -1,5 +1,6 @@
 """Seconds from launch to the first good answer of `health`, against a one-line Gradio app's first page."""
 
+import argparse
 import os
 import socket
 import statistics
@@ -45,8 +46,11 @@ def seconds(command: list[str], url: str, environment: dict[str, str]) -> float:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    rounds = parser.parse_args().rounds
     ours, theirs = [], []
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         with tempfile.TemporaryDirectory() as folder:
             port = free_port()
             own = {"SMART_SUPPORT_PORT": str(port), "SMART_SUPPORT_DATA_DIR": folder}
@@ -55,7 +59,7 @@ def main() -> None:
         port = free_port()
         line = [sys.executable, "-c", ONE_LINE.format(port=port)]
         theirs.append(seconds(line, f"http://127.0.0.1:{port}/", QUIET))
-    print(f"launch to first answer, median of {ROUNDS}")
+    print(f"launch to first answer, median of {rounds}")
     print(f"  Smart Support (fresh data) {statistics.median(ours):5.2f} s")
     print(f"  one-line Gradio app        {statistics.median(theirs):5.2f} s")
     print(f"  ratio                      {statistics.median(ours) / statistics.median(theirs):5.2f}")

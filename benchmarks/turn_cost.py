@@ -21,7 +21,7 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
 TOKENS = 200
-WARM_UP, TURNS, ROUNDS = 10, 40, 3
+TURNS, ROUNDS = 40, 3
 LIMIT = 2.0
 AGENTS = """\
 company: Bench
@@ -82,11 +82,16 @@ def serve(port: int, folder: Path) -> None:
     )
 
 
+def warm_up(count: int) -> int:
+    """How many turns come before the `count` that are measured."""
+    return max(1, count // 4)
+
+
 async def _never(thread_id: str, reason: str, about: str | None = None) -> bool:
     return False
 
 
-def bare(folder: Path) -> None:
+def bare(folder: Path, count: int) -> None:
     """Prints milliseconds of CPU a turn of the bare graph."""
     import aiosqlite
     import uvloop
@@ -126,10 +131,10 @@ def bare(folder: Path) -> None:
             budget = Budget(settings, state, _never, "")
             models = Models(chat_models(settings, model()), budget, settings.model_context_tokens)
             graph = build_graph(team, registry, models, Gatekeeper(team, registry, gate), saver)
-            await turns(WARM_UP, graph, "warm")
+            await turns(warm_up(count), graph, "warm")
             before = time.process_time()
-            await turns(TURNS, graph, "turn")
-            print((time.process_time() - before) * 1000 / TURNS)
+            await turns(count, graph, "turn")
+            print((time.process_time() - before) * 1000 / count)
         state.close()
 
     uvloop.run(main())
@@ -179,15 +184,15 @@ async def over_gradio(port: int, count: int) -> None:
         assert final["status"] == "complete", final
 
 
-def measured(pid: int, port: int, door: Callable[[int, int], Any]) -> float:
+def measured(pid: int, port: int, door: Callable[[int, int], Any], count: int) -> float:
     """Milliseconds of the server's CPU a turn."""
-    asyncio.run(door(port, WARM_UP))
+    asyncio.run(door(port, warm_up(count)))
     before = cpu_seconds(pid)
-    asyncio.run(door(port, TURNS))
-    return (cpu_seconds(pid) - before) * 1000 / TURNS
+    asyncio.run(door(port, count))
+    return (cpu_seconds(pid) - before) * 1000 / count
 
 
-def one_round(doors: dict[str, Callable[[int, int], Any]]) -> dict[str, float]:
+def one_round(doors: dict[str, Callable[[int, int], Any]], count: int) -> dict[str, float]:
     """One server and one bare run, side by side in time."""
     import httpx
 
@@ -198,7 +203,8 @@ def one_round(doors: dict[str, Callable[[int, int], Any]]) -> dict[str, float]:
         (Path(folder) / "bare").mkdir()
         (Path(folder) / "served").mkdir()
         this = [sys.executable, __file__]
-        out = subprocess.run([*this, "--bare", f"{folder}/bare"], check=True, capture_output=True, text=True)
+        alone = [*this, "--bare", f"{folder}/bare", "--turns", str(count)]
+        out = subprocess.run(alone, check=True, stdout=subprocess.PIPE, text=True)
         found = {"bare graph": float(out.stdout.split()[-1])}
         server = subprocess.Popen([*this, "--serve", str(port), f"{folder}/served"])
         try:
@@ -209,7 +215,7 @@ def one_round(doors: dict[str, Callable[[int, int], Any]]) -> dict[str, float]:
                 except httpx.HTTPError:
                     time.sleep(0.1)
             for name, door in doors.items():
-                found[name] = measured(server.pid, port, door)
+                found[name] = measured(server.pid, port, door, count)
         finally:
             server.terminate()
             server.wait(30)
@@ -218,17 +224,19 @@ def one_round(doors: dict[str, Callable[[int, int], Any]]) -> dict[str, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--serve", nargs=2, metavar=("PORT", "FOLDER"))
-    parser.add_argument("--bare", metavar="FOLDER")
+    parser.add_argument("--turns", type=int, default=TURNS)
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--serve", nargs=2, metavar=("PORT", "FOLDER"), help="of a round: the app")
+    parser.add_argument("--bare", metavar="FOLDER", help="of a round: the graph alone")
     chosen = parser.parse_args()
     if chosen.serve:
         serve(int(chosen.serve[0]), Path(chosen.serve[1]))
     elif chosen.bare:
-        bare(Path(chosen.bare))
+        bare(Path(chosen.bare), chosen.turns)
     else:
         doors = {"/ws": over_socket, "REST, server-sent events": over_sse, "Gradio /chat": over_gradio}
-        rounds = [one_round(doors) for _ in range(ROUNDS)]
-        print(f"CPU a turn of {TOKENS} tokens, {TURNS} turns, median of {ROUNDS} rounds")
+        rounds = [one_round(doors, chosen.turns) for _ in range(chosen.rounds)]
+        print(f"CPU a turn of {TOKENS} tokens, {chosen.turns} turns, median of {chosen.rounds} rounds")
         for name in rounds[0]:
             cost = statistics.median(one[name] for one in rounds)
             ratio = statistics.median(one[name] / one["bare graph"] for one in rounds)
