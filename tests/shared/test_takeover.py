@@ -6,7 +6,6 @@ import os
 import random
 import signal
 import time
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,19 +14,10 @@ import httpx
 import pytest
 import websockets
 
-from smart_support import audit
-from tests.faults.test_kill import (
-    WORKERS,
-    Traffic,
-    check_effects,
-    check_escalations,
-    check_events,
-    settle,
-)
+from tests.faults.traffic import WORKERS, Traffic, check_record, looked_at
 from tests.harness import AppProcess, Client, spoken
 from tests.postgres import Postgres
 from tests.slow_model import AGENTS, slow_model
-from tests.stores import state_of
 
 Machine = Callable[..., AppProcess]
 
@@ -133,20 +123,12 @@ async def _ends(folder: Path, ends: int) -> None:
         await fleet.one_more()
     try:
         await fleet.run_with_ends(ends)
-        approvals = await settle(fleet)
-        outcomes: Counter[str] = check_effects(folder, approvals)
-        checked = await check_events(fleet)
-        await check_escalations(fleet, approvals)
+        outcomes, checked = await looked_at(fleet)
     finally:
         for process in fleet.processes.values():
             process.kill()
             process.join()
-    state = state_of(folder / "var")
-    rows = await state.execute("SELECT * FROM audit ORDER BY number")
-    unended = await state.execute("SELECT * FROM action_ledger WHERE status = 'begun'")
-    state.close()
-    assert audit.first_broken(rows) is None
-    assert unended == []
+    await check_record(folder)
     print(f"{ends} ends, {fleet.asked} conversations, {checked} events checked, {dict(outcomes)}")
     assert outcomes["approved done"] > ends / 3, "too little traffic to show anything"
 
