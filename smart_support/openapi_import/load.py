@@ -14,8 +14,9 @@ import orjson
 
 from smart_support.errors import SmartSupportError
 from smart_support.openapi_import.nodes import label
+from smart_support.openapi_import.repeated import may_repeat, repeated
 
-__all__ = ["InvalidSpec", "format_of", "load"]
+__all__ = ["InvalidSpec", "check_keys", "format_of", "load"]
 
 MAX_BYTES = 20_000_000
 
@@ -66,6 +67,24 @@ def load(raw: bytes | str, *, max_bytes: int = MAX_BYTES) -> dict[str, Any]:
         )
     format_of(document)
     return document
+
+
+def check_keys(content: bytes, written: bytes, *, is_source: bool = True) -> None:
+    """See that no object of a JSON text has a key twice: of the two, another reader might take the other.
+
+    Args:
+        written: what was read of it, written as JSON again.
+        is_source: the text is as its author wrote it, so that they find a line of it.
+
+    Raises:
+        InvalidSpec: one has.
+    """
+    if not may_repeat(content, written) or not (found := repeated(content)):
+        return
+    where = f"in `{found.within}`" if found.within else "at its top"
+    where += f", again {_at(content, found.start)}" if is_source else ""
+    fault = f"The document has the key `{found.key[:60]}` twice {where}"
+    raise InvalidSpec(" ".join(fault.split()) + "; readers differ in which they take: leave one out.")
 
 
 def format_of(document: dict[str, Any]) -> str:
@@ -135,7 +154,7 @@ def _kind(document: Any) -> str:
 
 def _read(content: bytes, max_bytes: int) -> Any:
     if content.lstrip()[:1] not in b"{[":
-        return _json(_converted(content, max_bytes))
+        return _json(_converted(content, max_bytes), is_source=False)
     try:
         return _json(content)
     except orjson.JSONDecodeError as error:
@@ -146,16 +165,16 @@ def _read(content: bytes, max_bytes: int) -> Any:
             raise fault from None
     try:
         # With comments or a comma too many it is still YAML.
-        return _json(_converted(content, max_bytes))
+        return _json(_converted(content, max_bytes), is_source=False)
     except InvalidSpec:
         raise fault from None
 
 
-def _json(content: bytes) -> Any:
+def _json(content: bytes, *, is_source: bool = True) -> Any:
     """
     Raises:
         orjson.JSONDecodeError: it is not JSON.
-        InvalidSpec: it would take too much memory.
+        InvalidSpec: it would take too much memory, or is not clear.
     """
     if sum(content.count(mark) for mark in (b",", b":", b"[", b"{")) > _MAX_VALUES:
         raise InvalidSpec(
@@ -163,11 +182,12 @@ def _json(content: bytes) -> Any:
         )
     document = orjson.loads(content)
     try:
-        orjson.dumps(document)
+        written = orjson.dumps(document)
     except orjson.JSONEncodeError:  # the reader goes deeper than the writer, and it will be stored as JSON
         raise InvalidSpec(
             f"The document is nested over {_MAX_DEPTH} levels deep {_deepest(content)}; that is no API's."
         ) from None
+    check_keys(content, written, is_source=is_source)
     return document
 
 

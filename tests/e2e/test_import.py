@@ -343,6 +343,10 @@ def test_a_description_comes_as_text_object_or_file(app: AppProcess, how: dict[s
         ({"json": {"spec": "<!doctype html><html></html>"}}, "web page"),
         ({"json": {"spec": "[" * 200_000}}, ""),
         ({"json": {"spec": ""}}, "empty"),
+        (
+            {"content": '{"openapi": "3.0.0",\n "paths": {}, "paths": {}}'},
+            "`paths` twice at its top, again at line 2",
+        ),
         ({"json": {"url": "http://10.1.2.3/openapi.json"}}, "SMART_SUPPORT_ALLOWED_HOSTS"),
         ({"json": {"url": "http://127.0.0.1:1/openapi.json"}}, "127.0.0.1"),
         ({"json": {"url": "file:///etc/passwd"}}, "http"),
@@ -370,6 +374,10 @@ def test_bad_requests_say_what_to_give(app: AppProcess) -> None:
     ):
         answer = _request(app, "POST", "/import", json=body)
         assert answer.status_code == 422, body
+    twice = '{"spec": {"openapi": "3.0.0", "paths": {"/a": {"get": {}, "get": {}}}}}'
+    refused = _request(app, "POST", "/import", content=twice, headers={"Content-Type": "application/json"})
+    assert refused.status_code == 422
+    assert "`get` twice in `/spec/paths/~1a`" in refused.json()["error"]["message"]
     assert _request(app, "GET", "/jobs/nothing").status_code == 404
     assert _request(app, "POST", "/jobs/nothing/approve").status_code == 404
 

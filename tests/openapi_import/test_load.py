@@ -1,5 +1,6 @@
 """Descriptions are read as they were meant, and foreign or hostile bytes get one line on what they are."""
 
+import json
 import os
 import re
 import resource
@@ -118,6 +119,50 @@ def test_byte_order_marks_are_understood(encoding: str) -> None:
 )
 def test_what_is_no_description_is_told_apart(raw: bytes | str, said: str) -> None:
     assert said in _fault(raw)
+
+
+@pytest.mark.parametrize(
+    ("raw", "said"),
+    [
+        (
+            '{"openapi": "3.0.0",\n "openapi": "3.1.0"}',
+            "`openapi` twice at its top, again at line 2 column 2;",
+        ),
+        (
+            '{"openapi": "3.0.0", "paths": {"/a": {"get": [{}, {"x": {}, "x": 1}]}}}',
+            "`x` twice in `/paths/~1a/get/1`, again at line 1 column 61;",
+        ),
+        (r'{"openapi": "3.0.0", "ab": 1, "\u0061b": 2}', "the key `ab` twice"),
+        (r'{"openapi": "3.0.0", "d": "\u003a", "d": "\u003A"}', "the key `d` twice"),
+        ("openapi: 3.0.0\nx:\n  200: {}\n  '200': {}\n", "the key `200` twice in `/x`; readers"),
+        ('{"openapi": "3.0.0", # new\n "a": 1, "a": 2}', "not valid JSON"),
+    ],
+)
+def test_a_key_that_stands_twice_is_refused_with_its_place(raw: str, said: str) -> None:
+    assert said in _fault(raw)
+
+
+_JSON = st.recursive(
+    st.none() | st.integers(-9, 9) | st.text(':"\\\\{}[], u03aA', max_size=9),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text('a:"\\\\', max_size=3), inner, max_size=3)
+    ),
+)
+
+
+@given(_JSON, st.booleans(), st.sampled_from([None, 2]))
+def test_any_text_without_such_a_key_is_read(value: object, ascii_only: bool, indent: int | None) -> None:
+    text = json.dumps({"openapi": "3.0.0", "x": value}, ensure_ascii=ascii_only, indent=indent)
+    assert load(text)["x"] == value
+
+
+@given(_JSON, _JSON, st.booleans())
+def test_whatever_stands_twice_is_found(one: object, other: object, escaped: bool) -> None:
+    again = r"\u0078" if escaped else "x"
+    said = _fault(
+        f'{{"openapi": "3.0.0", "y": [{{"x": {json.dumps(one)}, "{again}": {json.dumps(other)}}}]}}'
+    )
+    assert "the key `x` twice in `/y/0`" in said
 
 
 def test_brackets_in_prose_are_no_depth() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import codecs
+import contextlib
 from typing import Annotated, Any, Literal
 
 import orjson
@@ -16,6 +17,7 @@ from smart_support.api.envelope import answer
 from smart_support.auth import User
 from smart_support.errors import InvalidJson, InvalidRequest, TooLarge
 from smart_support.openapi_import.addresses import moved
+from smart_support.openapi_import.load import check_keys
 from smart_support.openapi_import.operation import Operation
 from smart_support.openapi_import.review import Reviewed
 from smart_support.openapi_import.store import Job
@@ -175,10 +177,7 @@ async def _given(request: Request, max_bytes: int) -> dict[str, Any]:
     raw = await _body(request, max_bytes)
     if kind not in ("application/json", "") or raw.startswith(BYTE_ORDER_MARKS):
         return {"spec": raw}
-    try:
-        body = await asyncio.to_thread(orjson.loads, raw)
-    except orjson.JSONDecodeError as error:
-        raise InvalidJson(f"Invalid JSON: {error}") from None
+    body = await asyncio.to_thread(_read, raw)
     if not isinstance(body, dict) or not ({"url", "spec", "mcp", "openapi", "swagger"} & set(body)):
         raise InvalidRequest("give {'url': ...}, {'spec': ...} or {'mcp': ...}")
     if "openapi" in body or "swagger" in body:
@@ -199,6 +198,17 @@ async def _given(request: Request, max_bytes: int) -> dict[str, Any]:
         "mcp": mcp.strip() if mcp else None,
         "token": (token or "").strip() or None,
     }
+
+
+def _read(raw: bytes) -> Any:
+    try:
+        body = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise InvalidJson(f"Invalid JSON: {error}") from None
+    if isinstance(body, dict) and isinstance(body.get("spec"), dict):
+        with contextlib.suppress(orjson.JSONEncodeError):  # too deep: the import says so, and where
+            check_keys(raw, orjson.dumps(body))
+    return body
 
 
 async def _body(request: Request, max_bytes: int) -> bytes:
