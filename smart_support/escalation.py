@@ -1,6 +1,7 @@
 """Telling a human that one is needed: recorded first, then a signed POST to the operator's webhook.
 
-What could not be delivered stays on record as a dead letter, and can be sent again.
+What could not be delivered stays on record as a dead letter, and can be sent again. Of many processes one at
+a time sends it; where that one ends, another goes on.
 """
 
 import asyncio
@@ -27,11 +28,13 @@ from smart_support.log import get_logger
 from smart_support.net import GuardedClient
 from smart_support.settings import Settings
 from smart_support.storage.database import StateDatabase
+from smart_support.storage.locks import Locks
 
 log = get_logger()
 TIMEOUT_SECONDS = 3.0
 PATIENCE_SECONDS = 4.0
 ATTEMPTS = 3
+SECONDS_BETWEEN_LOOKS = 1.0
 
 _ABOUT = uuid.UUID("a6a7e9c4-92f0-4d0e-8a55-3c1b5b0c5a11")
 Status = Literal["sending", "delivered", "failed", "no_webhook"]
@@ -68,13 +71,16 @@ class EscalationRecord:
 class Escalations:
     """Records escalations and sends them to `ESCALATION_WEBHOOK_URL`."""
 
-    def __init__(self, state: StateDatabase, settings: Settings) -> None:
+    def __init__(self, state: StateDatabase, settings: Settings, locks: Locks) -> None:
+        """`locks`: tell the processes of a system which of them is sending what."""
         self._state = state
+        self._locks = locks
         self._url = settings.escalation_webhook_url
         self._secret = settings.escalation_webhook_secret
         self._client = GuardedClient([_host_and_port(self._url)] if self._url else ())
         self._watchers: set[Callable[[EscalationRecord], None]] = set()
         self._deliveries: dict[str, asyncio.Task[EscalationRecord]] = {}
+        locks.when_lost(self._let_go)
         if self._url and not self._secret:
             log.warning("webhook_not_signed", why="SMART_SUPPORT_ESCALATION_WEBHOOK_SECRET is empty")
 
@@ -107,9 +113,10 @@ class Escalations:
             return recorded.status == "delivered"
         delivery = self._begun(recorded)
         await asyncio.wait({delivery}, timeout=PATIENCE_SECONDS)
-        if not delivery.done():
+        if not delivery.done() or delivery.cancelled():
             self.tell(recorded)
-        return delivery.done() and delivery.result().status == "delivered"
+            return False
+        return delivery.result().status == "delivered"
 
     async def resend(self, escalation_id: str) -> EscalationRecord:
         """Try a dead letter again.
@@ -124,14 +131,23 @@ class Escalations:
 
     async def close(self) -> None:
         """Leave what is being sent to the next start."""
-        for delivery in self._deliveries.values():
-            delivery.cancel()
+        self._let_go()
         await asyncio.gather(*self._deliveries.values(), return_exceptions=True)
 
     async def resend_left_behind(self) -> None:
-        """Send what a crash cut off. Its id is the same, so that a receiver can tell it had it before."""
+        """Send what nobody is sending any more. Its id is the same: a receiver can tell it had it before."""
         for row in await self._state.execute("SELECT * FROM escalations WHERE status = 'sending'"):
-            await self.resend(row["escalation_id"])
+            if not await self._locks.held({_lock(row["escalation_id"])}):
+                await self.resend(row["escalation_id"])
+
+    async def take_over_forever(self) -> None:
+        """Send what other processes leave behind when they end or lose the database."""
+        while True:
+            await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
+            try:
+                await self.resend_left_behind()
+            except Exception as error:
+                log.error("escalations_not_taken_over", error=repr(error))
 
     async def handled(self, escalation_id: str, by: str) -> EscalationRecord:
         """Somebody has seen to it; the first who says so is kept.
@@ -187,7 +203,18 @@ class Escalations:
             self._deliveries[one].add_done_callback(lambda _: self._deliveries.pop(one))
         return self._deliveries[one]
 
+    def _let_go(self) -> None:
+        """Send nothing on: whoever holds the locks does."""
+        for delivery in self._deliveries.values():
+            delivery.cancel()
+
     async def _deliver(self, recorded: EscalationRecord) -> EscalationRecord:
+        """Send it, unless another process has tried while this one waited for it to end."""
+        async with self._locks.hold(_lock(recorded.escalation_id)):
+            now = await self.get(recorded.escalation_id)
+            return await self._send(now) if now.attempts == recorded.attempts else now
+
+    async def _send(self, recorded: EscalationRecord) -> EscalationRecord:
         told = {"id": recorded.escalation_id, "type": "escalation", "requested_at": recorded.requested_at}
         body = orjson.dumps(told | {"thread_id": recorded.thread_id, "reason": recorded.reason})
         attempts, error = 0, None
@@ -242,6 +269,10 @@ def signature(secret: str, timestamp: str, body: bytes) -> str:
     """`sha256=` and the HMAC-SHA256 (RFC 2104), in hexadecimal, over `timestamp.body`."""
     signed = timestamp.encode() + b"." + body
     return "sha256=" + hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()
+
+
+def _lock(escalation_id: str) -> str:
+    return f"escalation:{escalation_id}"
 
 
 def _plain(cause: BaseException | None) -> str:

@@ -181,7 +181,7 @@ class Services:
         folder, settings = self.settings.data_dir, self.settings
         self._stores = stores = await self._opened.enter_async_context(opened(settings, self.meters.count))
         self.state, self.event_log = stores.state, stores.event_log
-        self.escalations = Escalations(self.state, settings)
+        self.escalations = Escalations(self.state, settings, stores.locks)
         self._opened.push_async_callback(self.escalations.close)
         self.session_manager = SessionManager(self.state, settings.session_ttl_seconds, stores.bus.name)
         app.state.session_manager = self.session_manager
@@ -251,6 +251,7 @@ class Services:
         self._relay = Relay(*parts, self._use_imported_elsewhere)
         self._relay.open()
         await self._opened.enter_async_context(_running(self.unasked.take_over_forever()))
+        await self._opened.enter_async_context(_running(self.escalations.take_over_forever()))
 
     async def what_if(self, thread_id: str, changed: Changed) -> list[dict[str, Any]]:
         """How a recorded conversation would have gone with another decision; see `conversation/what_if.py`.

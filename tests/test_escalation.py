@@ -4,9 +4,7 @@ import asyncio
 import hashlib
 import hmac
 import re
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -17,40 +15,20 @@ from smart_support import Settings, escalation
 from smart_support.escalation import ATTEMPTS, EscalationRecord, Escalations
 from smart_support.settings import ROOT
 from smart_support.storage.database import StateDatabase
+from smart_support.storage.locks import Locks
 from tests.stores import state_of
+from tests.webhook import Webhook
 
-
-class Webhook:
-    """What an operator runs: takes posts, answers with the statuses it is told."""
-
-    def __init__(self) -> None:
-        self.answers: list[int] = []
-        self.goes_on = threading.Event()
-        self.goes_on.set()
-        self.got: list[tuple[dict[str, str], bytes]] = []
-        hook = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                hook.got.append((dict(self.headers), body))
-                hook.goes_on.wait()
-                self.send_response(hook.answers.pop(0) if hook.answers else 204)
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None: ...
-
-        self.server = HTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}/hook"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+LEFT_BEHIND = """
+    INSERT INTO escalations (escalation_id, thread_id, reason, status, requested_at)
+    VALUES ('e', 't', 'help', 'sending', '2026-11-01T00:00:00.000000Z')
+"""
 
 
 @pytest.fixture
 def webhook() -> Iterator[Webhook]:
-    hook = Webhook()
-    yield hook
-    hook.server.shutdown()
-    hook.server.server_close()
+    with Webhook() as hook:
+        yield hook
 
 
 @pytest.fixture
@@ -61,7 +39,8 @@ def state(tmp_path: Path) -> Iterator[StateDatabase]:
 
 
 def _escalations(state: StateDatabase, url: str = "") -> Escalations:
-    return Escalations(state, Settings(escalation_webhook_url=url, escalation_webhook_secret="s3cret"))
+    settings = Settings(escalation_webhook_url=url, escalation_webhook_secret="s3cret")
+    return Escalations(state, settings, Locks())
 
 
 async def test_it_is_signed_over_time_and_body(state: StateDatabase, webhook: Webhook) -> None:
@@ -147,12 +126,22 @@ async def test_what_is_being_sent_at_the_end_is_sent_at_the_next_start(
 
 
 async def test_what_a_crash_cut_off_is_sent_at_the_next_start(state: StateDatabase, webhook: Webhook) -> None:
-    await state.execute(
-        """INSERT INTO escalations (escalation_id, thread_id, reason, status, requested_at)
-           VALUES ('e', 't', 'help', 'sending', '2026-11-01T00:00:00.000000Z')"""
-    )
+    await state.execute(LEFT_BEHIND)
     await _escalations(state, webhook.url).resend_left_behind()
     assert (await _escalations(state).list())[0].status == "delivered"
+
+
+async def test_what_another_process_leaves_behind_is_sent_while_this_one_runs(
+    state: StateDatabase, webhook: Webhook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(escalation, "SECONDS_BETWEEN_LOOKS", 0.01)
+    escalations = _escalations(state, webhook.url)
+    told: asyncio.Queue[EscalationRecord] = asyncio.Queue()
+    escalations.watch(told.put_nowait)
+    looking = asyncio.create_task(escalations.take_over_forever())
+    await state.execute(LEFT_BEHIND)
+    assert (await asyncio.wait_for(told.get(), 10)).status == "delivered"
+    looking.cancel()
 
 
 async def test_without_a_webhook_the_console_still_has_it_until_somebody_has_seen_to_it(
