@@ -11,6 +11,7 @@ import gradio as gr
 
 from pages.who import asking
 from smart_support import clock
+from smart_support.approvals.approval import checked_decision
 from smart_support.auth import Role, User
 from smart_support.conversation.reply import Reply
 from smart_support.conversation.steps import in_steps
@@ -66,6 +67,7 @@ def add_api(services: "Services") -> None:
         """Approve, reject, or edit (args run instead); answers when the turn that follows has ended."""
         with _told():
             who = lead(request)
+            checked_decision(decision, reason, args)
             how = {"decided_by": who.name, "via": "gradio", "reason": reason or None, "args": args}
             reply = Reply((await services.approvals.get(approval_id)).thread_id)
             async for shown in services.turns.carry_out(approval_id, decision, **how):

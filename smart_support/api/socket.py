@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
-from smart_support.approvals.approval import Approval
+from smart_support.approvals.approval import Approval, checked_decision
 from smart_support.approvals.search import Wanted
 from smart_support.auth import Role, User
 from smart_support.conversation.limits import checked_thread_id
@@ -169,14 +169,12 @@ class _Connection:
         interrupt_id, reason = frame.get("interrupt_id"), frame.get("reason")
         if not isinstance(approved, bool):
             raise InvalidRequest("approved: give true or false")
-        if args is not None and not (approved and isinstance(args, dict)):
-            raise InvalidRequest("args: give an object, with approved: true")
-        for name, value in (("interrupt_id", interrupt_id), ("reason", reason)):
-            if value is not None and not isinstance(value, str):
-                raise InvalidRequest(f"{name}: give text")
+        if interrupt_id is not None and not isinstance(interrupt_id, str):
+            raise InvalidRequest("interrupt_id: give text")
+        decision = "reject" if not approved else "approve" if args is None else "edit"
+        checked_decision(decision, reason, args)
         approval = await self._services.turns.pending(thread_id, interrupt_id)
         self._attach(thread_id)
-        decision = "edit" if args is not None else "approve" if approved else "reject"
         decided = await self._services.turns.decide(
             approval.approval_id, decision, decided_by=self._user.name, via="socket", reason=reason, args=args
         )

@@ -10,6 +10,8 @@ from smart_support.errors import AlreadyDecided, ApprovalExpired, InvalidRequest
 
 Status = Literal["pending", "approved", "rejected", "edited", "expired"]
 STATUSES: tuple[Status, ...] = ("pending", "approved", "rejected", "edited", "expired")
+OUTCOMES: dict[str, Status] = {"approve": "approved", "reject": "rejected", "edit": "edited"}
+MAX_REASON_CHARS = 2000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +135,31 @@ class Approval:
             return ApprovalExpired(self.approval_id, clock.parse(self.expires_at))
         moment = clock.parse(self.decided_at or self.requested_at)
         return AlreadyDecided(self.approval_id, self.status, self.decided_by or "someone", moment)
+
+
+def checked_decision(decision: str, reason: Any, args: Any) -> None:
+    """See that a decision can be understood; what it is on is looked at after that.
+
+    Raises:
+        InvalidRequest: it can't.
+    """
+    if decision not in OUTCOMES:
+        raise InvalidRequest(f"decision {str(decision)[:100]!r} is not one of approve, reject, edit")
+    if reason is not None and not isinstance(reason, str):
+        raise InvalidRequest("reason: give text")
+    whole_text("reason", reason or "", MAX_REASON_CHARS)
+    if args is not None and not isinstance(args, dict):
+        raise InvalidRequest("args: give an object")
+
+
+def check_goes_with(is_edit: bool, edit: object) -> None:
+    """See that an edit, and only an edit, comes with what was edited.
+
+    Raises:
+        InvalidRequest: it does not.
+    """
+    if is_edit != (edit is not None):
+        raise InvalidRequest("'args' goes with decision 'edit' (approved: true), and 'edit' needs 'args'")
 
 
 def whole_text(name: str, text: str, most: int) -> str:

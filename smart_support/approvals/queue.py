@@ -13,7 +13,15 @@ from typing import Any
 import orjson
 
 from smart_support import audit, clock
-from smart_support.approvals.approval import Approval, Edit, Request, Status, whole_text
+from smart_support.approvals.approval import (
+    OUTCOMES,
+    Approval,
+    Edit,
+    Request,
+    Status,
+    check_goes_with,
+    checked_decision,
+)
 from smart_support.approvals.digest import digest
 from smart_support.approvals.policy import BY_POLICY
 from smart_support.approvals.search import Found, approval_of, load
@@ -22,9 +30,6 @@ from smart_support.log import get_logger
 from smart_support.storage.database import Connection, StateDatabase
 
 log = get_logger()
-
-OUTCOMES: dict[str, Status] = {"approve": "approved", "reject": "rejected", "edit": "edited"}
-MAX_REASON_CHARS = 2000
 
 _INSERT = """
     INSERT INTO approvals (approval_id, thread_id, interrupt_id, part, tool_call_id, customer_id, agent,
@@ -124,11 +129,7 @@ class ApprovalQueue(Found):
             InvalidRequest: the decision is none of the three, or comes without what it needs.
             Forbidden: nobody approves what they asked for themselves.
         """
-        if decision not in OUTCOMES:
-            raise InvalidRequest(f"decision {decision!r} is not one of approve, reject, edit")
-        if (decision == "edit") != (edit is not None):
-            raise InvalidRequest("'args' goes with decision 'edit', and 'edit' needs 'args'")
-        whole_text("reason", reason or "", MAX_REASON_CHARS)
+        checked_decision(decision, reason, None)
         decided = await self._state.transact(
             lambda c: self._decide(c, approval_id, OUTCOMES[decision], decided_by, via, reason, edit)
         )
@@ -136,6 +137,15 @@ class ApprovalQueue(Found):
         log.info("approval_decided", **ids, outcome=decided.status, via=via, votes=len(decided.votes))
         self.tell(decided)
         return decided
+
+    async def undecided(self, approval_id: str) -> Approval:
+        """The approval of that id, which can still be decided.
+
+        Raises:
+            AlreadyDecided, ApprovalExpired: it can't.
+            NotFound: there is none.
+        """
+        return await self._state.transact(lambda c: _undecided(c, approval_id))
 
     async def expire_due(self) -> list[Approval]:
         """Expire what is past its time; each is returned once, to whoever expired it."""
@@ -261,12 +271,8 @@ class ApprovalQueue(Found):
         reason: str | None,
         edit: Edit | None,
     ) -> Approval:
-        current = load(connection, approval_id)
-        if current.status != "pending":
-            raise current.refusal()
-        if clock.parse(current.expires_at) <= clock.now():
-            # The clock was first, though the background task has yet to write it down.
-            raise replace(current, status="expired").refusal()
+        current = _undecided(connection, approval_id)
+        check_goes_with(status == "edited", edit)
         if status != "rejected" and current.asked_by_whom_decides(by):
             raise Forbidden(
                 f"approval {approval_id}: you asked for this yourself; another lead has to decide it"
@@ -349,6 +355,16 @@ class ApprovalQueue(Found):
             },
         )
         return load(connection, approval_id)
+
+
+def _undecided(connection: Connection, approval_id: str) -> Approval:
+    current = load(connection, approval_id)
+    if current.status != "pending":
+        raise current.refusal()
+    if clock.parse(current.expires_at) <= clock.now():
+        # The clock was first, though the background task has yet to write it down.
+        raise replace(current, status="expired").refusal()
+    return current
 
 
 def _digest_of(asked: Request | Approval, final: Request | Approval | Edit) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 
 from smart_support import clock, log, tracing
-from smart_support.approvals.approval import Approval, Edit
+from smart_support.approvals.approval import Approval, Edit, check_goes_with
 from smart_support.approvals.queue import ApprovalQueue
 from smart_support.auth import ANYONE, User
 from smart_support.conversation.broadcast import Broadcast, Listener
@@ -21,13 +21,7 @@ from smart_support.conversation.course import Course
 from smart_support.conversation.limits import Limits, checked_thread_id
 from smart_support.conversation.recorder import Recorder
 from smart_support.conversation.sessions import Session, SessionManager
-from smart_support.errors import (
-    InvalidRequest,
-    NoPendingApproval,
-    ShuttingDown,
-    SmartSupportError,
-    StorageFailed,
-)
+from smart_support.errors import NoPendingApproval, ShuttingDown, SmartSupportError, StorageFailed
 from smart_support.events import Failure, Message, Record, Shown
 from smart_support.storage.event_log import EventLog
 from smart_support.storage.locks import Locks
@@ -246,21 +240,18 @@ class TurnRunner:
     ) -> tuple[Approval, str | None]:
         self._check_open()
         edit = None
-        if args is not None:
+        if args is not None or decision == "edit":
             edit = await self._checked_edit(approval_id, decision, args)
         decided = await self._approvals.decide(approval_id, decision, edit=edit, **how)
         if decided.status == "pending":
             return decided, None
         return decided, self._take_up(decided, how["via"])
 
-    async def _checked_edit(self, approval_id: str, decision: str, args: Mapping[str, Any]) -> Edit:
-        if decision != "edit":
-            raise InvalidRequest("'args' goes with decision 'edit'")
-        approval = await self._approvals.get(approval_id)
-        if approval.status != "pending":
-            # Said before anything is said of the arguments: they no longer matter.
-            raise approval.refusal()
-        return await self._edit(approval, args)
+    async def _checked_edit(self, approval_id: str, decision: str, args: Mapping[str, Any] | None) -> Edit:
+        # First whether it can be decided at all: where it can't, the arguments don't matter.
+        approval = await self._approvals.undecided(approval_id)
+        check_goes_with(decision == "edit", args)
+        return await self._edit(approval, args or {})
 
     def _take_up(self, approval: Approval, via: str) -> str:
         with structlog.contextvars.bound_contextvars(approval_id=approval.approval_id):

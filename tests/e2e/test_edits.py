@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from gradio_client import Client as GradioClient
+from gradio_client.exceptions import AppError
 
 from tests.harness import AppProcess, Client
 
@@ -71,3 +73,65 @@ def test_a_whole_number_written_as_a_fraction_is_that_whole_number(app: AppProce
     edited = _edit(app, _asked(app, "c", "Refund £30 of order 1044"), amount_cents=2000.0).json()["data"]
     assert type(edited["args"]["amount_cents"]) is int
     assert "2,000 cents" in edited["effect"][0]["after"]
+
+
+class _Doors:
+    """One decision through each door that can say it, and the code of each refusal, in REST's words."""
+
+    def __init__(self, app: AppProcess) -> None:
+        self._app = app
+        self._gradio = GradioClient(app.url, verbose=False)
+
+    async def codes(self, approval: dict[str, Any], decision: str, **more: Any) -> set[str]:
+        asked = [self._rest(approval, decision, more), self._over_gradio(approval, decision, more)]
+        if decision in ("approve", "reject") or more.get("args") is not None:
+            asked.append(await self._over_socket(approval, decision, more))
+        return set(asked)
+
+    def _rest(self, approval: dict[str, Any], decision: str, more: dict[str, Any]) -> str:
+        path = f"/approvals/{approval['approval_id']}/decision"
+        return str(self._app.post(path, {"decision": decision} | more).json()["error"]["code"])
+
+    def _over_gradio(self, approval: dict[str, Any], decision: str, more: dict[str, Any]) -> str:
+        given = (approval["approval_id"], decision, more.get("reason", ""), more.get("args"))
+        with pytest.raises(AppError) as refused:
+            self._gradio.predict(*given, api_name="/decide")
+        return str(refused.value).partition(":")[0]
+
+    async def _over_socket(self, approval: dict[str, Any], decision: str, more: dict[str, Any]) -> str:
+        thread = {"thread_id": approval["thread_id"], "interrupt_id": approval["interrupt_id"]}
+        async with await Client.connect(self._app.ws_url) as client:
+            await client.send(type="interrupt_response", approved=decision != "reject", **thread, **more)
+            code = (await client.until("error"))[-1]["code"]
+        return "not_found" if code == "no_pending_approval" else str(code)
+
+
+NO_DECISION: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("edit", {"args": ["percent"]}),
+    ("approve", {"reason": "x" * 2001}),
+)
+NO_EDIT: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("edit", {}),
+    ("reject", {"args": {"percent": 5}}),
+)
+UNFIT: tuple[str, dict[str, Any]] = ("edit", {"args": {"percent": "ten"}})
+
+
+async def test_every_door_refuses_a_decision_for_the_same_reason(app: AppProcess) -> None:
+    doors = _Doors(app)
+    unknown = {"approval_id": "none", "thread_id": "nobody", "interrupt_id": "none"}
+    async with await Client.connect(app.ws_url) as client:
+        waiting = (await client.turn("d", "Give me a coupon with 10% off"))[-1]
+        decided = (await client.turn("e", "Give me a coupon with 10% off"))[-1]
+    app.post(f"/approvals/{decided['approval_id']}/decision", {"decision": "reject"})
+    for approval in (unknown, decided, waiting):
+        for decision, more in NO_DECISION:
+            assert await doors.codes(approval, decision, **more) == {"invalid_request"}
+    # What can't be decided at all is said so, however little sense its arguments make.
+    for decision, more in (*NO_EDIT, UNFIT):
+        assert await doors.codes(unknown, decision, **more) == {"not_found"}
+        assert await doors.codes(decided, decision, **more) == {"already_decided"}
+    for decision, more in NO_EDIT:
+        assert await doors.codes(waiting, decision, **more) == {"invalid_request"}
+    assert await doors.codes(waiting, UNFIT[0], **UNFIT[1]) == {"invalid_arguments"}
+    assert app.pending("d")[0]["approval_id"] == waiting["approval_id"]
