@@ -1,31 +1,27 @@
-"""Imports from the address of a description to tools in use: load, review, approve, and again.
+"""Imports from a review to tools in use: what a reviewer changes, enters, tries and approves.
 
-Loading runs in the background, with progress. Nothing is a tool before somebody has approved it, and a
-re-import changes nothing that was decided without showing it.
+How a description gets as far as a review is in `loading.py`. Nothing is a tool before somebody has approved
+it, and a re-import changes nothing that was decided without showing it.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import count
 from typing import Any
 
-import orjson
 from langchain_core.language_models import BaseChatModel
 
-from smart_support.errors import InvalidRequest, NotFound, SmartSupportError, ToolFailed
+from smart_support.errors import InvalidRequest, NotFound, ToolFailed
 from smart_support.log import get_logger
 from smart_support.net import GuardedClient
-from smart_support.openapi_import.addresses import address, api_name, home, kept_address, same_api
+from smart_support.openapi_import.addresses import address, home
 from smart_support.openapi_import.asking import Asking
 from smart_support.openapi_import.caller import Caller
-from smart_support.openapi_import.load import InvalidSpec
-from smart_support.openapi_import.mcp_server import TOKEN, McpServers, mcp_document
-from smart_support.openapi_import.operation import Document, Operation
+from smart_support.openapi_import.loading import Loading
+from smart_support.openapi_import.mcp_server import McpServers
+from smart_support.openapi_import.operation import Operation
 from smart_support.openapi_import.operation_tool import Run, operation_tool
-from smart_support.openapi_import.parse import parse
-from smart_support.openapi_import.review import Reviewed, changed, proposed
+from smart_support.openapi_import.review import Reviewed, changed
 from smart_support.openapi_import.sources import Sources
 from smart_support.openapi_import.store import ImportStore, Job
 from smart_support.openapi_import.vault import Vault
@@ -46,7 +42,7 @@ class ImportedTool:
     api: str
 
 
-class Imports:
+class Imports(Loading):
     """All imports, and the tools that came of them."""
 
     def __init__(
@@ -71,171 +67,10 @@ class Imports:
             approved: awaited when the tools in use have changed.
             locks: tell the processes of a system which of them is loading what.
         """
-        self.store = store
-        self.vault = vault
-        self._sources = Sources(client, mcp, max_bytes)
-        self._asking = Asking(Caller(client, vault, timeout_seconds), mcp, vault)
+        asking = Asking(Caller(client, vault, timeout_seconds), mcp, vault)
+        super().__init__(store, vault, Sources(client, mcp, max_bytes), asking, taken=taken, locks=locks)
         self._timeout = timeout_seconds
-        self._mcp = mcp
-        self._taken = taken
         self._approved = approved
-        self._locks = locks
-        self._documents: dict[str, Document] = {}
-        self._loading: set[asyncio.Task[None]] = set()
-
-    # Load
-
-    async def open(self) -> None:
-        """Say of what a crash cut off while it was loading that it was."""
-        loading = {_lock(job): job.job_id for job in await self.store.jobs("loading")}
-        held = await self._locks.held(loading)
-        await self.store.fail_left_behind({loading[name] for name in held})
-
-    async def begin(
-        self,
-        *,
-        url: str | None = None,
-        spec: Any = None,
-        mcp: str | None = None,
-        name: str = "",
-        token: str | None = None,
-        by: str,
-    ) -> Job:
-        """Begin an import; it goes on in the background.
-
-        Args:
-            url: where the description is; or
-            spec: the description itself: text, bytes, or the object; `name`: what it was called; or
-            mcp: an MCP server: its address, or the name under which it was declared;
-                `token`: the bearer token it asks for, which is kept like any credential.
-
-        Raises:
-            InvalidRequest: none of them was given, or more than one.
-        """
-        if [url, spec, mcp].count(None) != 2:
-            raise InvalidRequest("give one of 'url', 'spec' and 'mcp', or send a file")
-        if mcp is not None:
-            self._mcp.check(mcp)
-            return self._background(await self.store.begin("mcp", mcp, by), None, token)
-        raw = _written(spec) if isinstance(spec, (dict, list)) else spec
-        return self._background(
-            await self.store.begin("openapi", url or name or "pasted text", by), raw, None
-        )
-
-    def _background(self, job: Job, raw: bytes | str | None, token: str | None) -> Job:
-        task = asyncio.create_task(self._load(job, raw, token))
-        self._loading.add(task)
-        task.add_done_callback(self._loading.discard)
-        return job
-
-    async def close(self) -> None:
-        """Leave what is loading; the next start says that it was cut off."""
-        for task in self._loading:
-            task.cancel()
-        await asyncio.gather(*self._loading, return_exceptions=True)
-
-    async def _load(self, job: Job, raw: bytes | str | None, token: str | None) -> None:
-        async with self._locks.hold(_lock(job)):
-            await self._loaded(job, raw, token)
-
-    async def _loaded(self, job: Job, raw: bytes | str | None, token: str | None) -> None:
-        try:
-            await self._step(job, "downloading" if raw is None else "reading")
-            if job.kind == "mcp":
-                loaded = await self._sources.listed(job.source, token or await self._token(job.source))
-            else:
-                raw = await self._sources.downloaded(job.source) if raw is None else raw
-                loaded = await self._sources.read(raw)
-            document = await asyncio.to_thread(_parsed, loaded)
-            await self._step(job, "sorting", total=len(document.operations))
-            await self._sort(job, document, loaded, token)
-            log.info("import_loaded", job_id=job.job_id, operations=len(document.operations))
-        except (SmartSupportError, TimeoutError) as error:
-            told = error.message if isinstance(error, SmartSupportError) else str(error)
-            await self.store.update(job.job_id, status="failed", error=" ".join(told.split()))
-        except Exception as error:
-            log.error("import_failed", job_id=job.job_id, error=repr(error))
-            told = "This description could not be read; the log says why."
-            await self.store.update(job.job_id, status="failed", error=told)
-
-    async def _token(self, source: str) -> str | None:
-        """What was entered for an MCP server that is in use."""
-        for live in await self.store.jobs("live", limit=1000):
-            if live.source == source and (token := await self._asking.token(live)):
-                return token
-        return None
-
-    async def _sort(
-        self, job: Job, document: Document, loaded: dict[str, Any], token: str | None = None
-    ) -> None:
-        api, live = await self._api_of(job, document)
-        if token:
-            await self.vault.keep(api, document.schemes[TOKEN], {"token": token}, job.source)
-        decided = await self.store.operations(live.job_id) if live else {}
-        reviewed = await asyncio.to_thread(
-            lambda: [proposed(one, decided.get(one.tool_name)) for one in document.operations]
-        )
-        found = {one.key for one in reviewed}
-        reviewed += [replace(one, change="gone") for key, one in decided.items() if key not in found]
-        self._documents[job.job_id] = document
-        await self.store.put(job.job_id, self._renamed(reviewed, api, await self._others(api)))
-        progress = {"step": "done", "done": len(reviewed), "total": len(reviewed)}
-        await self.store.update(
-            job.job_id,
-            api=api,
-            title=document.title or job.source,
-            document=orjson.dumps(loaded),
-            base_url=kept_address(job, document, live, await self.document(live)) if live else None,
-            variables=live.variables if live else {},
-            progress=progress | {"compared_with": live.job_id if live else None},
-            status="review",
-        )
-
-    async def _api_of(self, job: Job, document: Document) -> tuple[str, Job | None]:
-        """What the API is called, and its import that is in use."""
-        for number in count(1):
-            api = api_name(document.title or job.source, number)
-            live = await self.store.live(api)
-            if live is None or same_api(job, document, live, await self.document(live)):
-                return api, live
-        raise AssertionError("unreachable: there are finitely many imports")
-
-    async def _others(self, api: str) -> set[str]:
-        """Names of tools that belong to somebody else."""
-        taken = set(self._taken())
-        for job in await self.store.jobs("live", limit=1000):
-            if job.api != api:
-                taken |= {one.tool_name for one in (await self.store.operations(job.job_id)).values()}
-        return taken
-
-    def _renamed(self, reviewed: list[Reviewed], api: str, taken: set[str]) -> list[Reviewed]:
-        """A new tool that has a taken name gets its API's name before its own."""
-        return [
-            replace(one, tool_name=f"{api}_{one.tool_name}"[:63].rstrip("_"))
-            if one.change == "new" and one.tool_name in taken
-            else one
-            for one in reviewed
-        ]
-
-    async def _step(self, job: Job, step: str, total: int = 0) -> None:
-        await self.store.update(job.job_id, progress={"step": step, "done": 0, "total": total})
-
-    # Review
-
-    async def document(self, job: Job) -> Document:
-        """What was read; parsed again after a restart.
-
-        Raises:
-            NotFound: nothing has been read yet, or nothing could be.
-        """
-        if job.job_id not in self._documents:
-            loaded = orjson.loads(await self.store.document(job.job_id))
-            if loaded is None:
-                raise NotFound(
-                    f"import job {job.job_id}: {job.error or 'it is still loading; try again soon'}"
-                )
-            self._documents[job.job_id] = await asyncio.to_thread(_parsed, loaded)
-        return self._documents[job.job_id]
 
     async def operations(self, job_id: str) -> list[tuple[Reviewed, Operation | None]]:
         """What a reviewer looks at; an operation that is gone has only what was decided."""
@@ -339,8 +174,6 @@ class Imports:
         tool.check(args)
         return await ask(operation, tool.exact(args), None)
 
-    # Approve
-
     async def approve(self, job_id: str, *, by: str) -> Job:
         """Its enabled operations become tools at once; those of the import before are no more.
 
@@ -399,18 +232,3 @@ class Imports:
         if job.status not in statuses:
             why = f": {job.error}" if job.error else ""
             raise InvalidRequest(f"import job {job.job_id} is {job.status}, not {' or '.join(statuses)}{why}")
-
-
-def _lock(job: Job) -> str:
-    return f"import:{job.job_id}"
-
-
-def _written(spec: Any) -> bytes:
-    try:
-        return orjson.dumps(spec)
-    except orjson.JSONEncodeError as error:
-        raise InvalidSpec(f"The document can't be read: {error}; send it as text to see where.") from None
-
-
-def _parsed(loaded: dict[str, Any]) -> Document:
-    return mcp_document(loaded) if "mcp" in loaded else parse(loaded)

@@ -47,6 +47,14 @@ class Sources:
         """
         return await asyncio.to_thread(load, raw, max_bytes=self._max_bytes)
 
+    def check(self, server: str) -> None:
+        """See that an MCP server can be asked.
+
+        Raises:
+            InvalidRequest: it is neither an address nor one that an operator has declared.
+        """
+        self._mcp.check(server)
+
     async def listed(self, server: str, token: str | None) -> dict[str, Any]:
         """What an MCP server offers.
 
