@@ -1,6 +1,7 @@
 """Decisions a second and their p99 with 100,000 approvals in the table; how soon 50 open windows show one.
 
 The ratio is against the bare durable write that a decision can't do without: one row, one commit, same disk.
+Where a Postgres is installed, the same on a cluster of its own, against a bare `UPDATE ... RETURNING` there.
 """
 
 import argparse
@@ -26,6 +27,7 @@ from smart_support.approvals.approval import Request  # noqa: E402
 from smart_support.approvals.queue import ApprovalQueue  # noqa: E402
 from smart_support.storage.database import Connection, StateDatabase  # noqa: E402
 from smart_support.storage.embedded import EmbeddedDatabase  # noqa: E402
+from tests.postgres import Postgres, is_installed  # noqa: E402
 
 DECISIONS, WINDOWS, SHOWN = 2_000, 50, 40
 
@@ -66,20 +68,64 @@ async def _bare(state: StateDatabase, count: int) -> list[float]:
     return spent
 
 
-async def decisions(folder: Path, count: int, measured: int) -> None:
-    state = EmbeddedDatabase(folder / "state.sqlite")
+async def _decided(state: StateDatabase, count: int, measured: int) -> list[float]:
+    """Seconds of each decision, one after the other."""
     ids, queue, spent = await _filled(state, count, measured), ApprovalQueue(state, 3600), []
     for approval_id in ids:
         started = time.perf_counter()
         await queue.decide(approval_id, "approve", decided_by="dana", via="rest")
         spent.append(time.perf_counter() - started)
-    bare = await _bare(state, measured)
-    state.close()
+    return spent
+
+
+def _tell(spent: list[float], floor_name: str, bare: list[float]) -> None:
     ours, floor = statistics.median(spent), statistics.median(bare)
     p99 = statistics.quantiles(spent, n=100)[98]
-    print(f"decisions with {count:,} approvals in the table, one after the other")
     print(f"  {1 / statistics.mean(spent):6.0f} a second, p50 {ours * 1000:.2f} ms, p99 {p99 * 1000:.2f} ms")
-    print(f"  ratio to a bare durable row {ours / floor:5.2f}  (p50 {floor * 1000:.2f} ms)")
+    print(f"  ratio to {floor_name} {ours / floor:5.2f}  (p50 {floor * 1000:.2f} ms)")
+
+
+async def decisions(folder: Path, count: int, measured: int) -> None:
+    state = EmbeddedDatabase(folder / "state.sqlite")
+    spent = await _decided(state, count, measured)
+    bare = await _bare(state, measured)
+    state.close()
+    print(f"decisions with {count:,} approvals in the table, one after the other")
+    _tell(spent, "a bare durable row", bare)
+
+
+def on_postgres(count: int, measured: int) -> None:
+    """The same on a Postgres of its own, whose commits are as durable as an operator's."""
+    from smart_support.storage.shared.database import SharedDatabase
+
+    cluster = Postgres(durable=True).start()
+    try:
+        url = f"{cluster.url}/postgres"
+        state = SharedDatabase(url)
+        spent = asyncio.run(_decided(state, count, measured))
+        bare = _bare_updates(url, measured)
+        state.close()
+    finally:
+        cluster.stop()
+    print(f"the same on Postgres, with {count:,} approvals in the table")
+    _tell(spent, "a bare UPDATE ... RETURNING", bare)
+
+
+def _bare_updates(url: str, count: int) -> list[float]:
+    import psycopg
+
+    spent = []
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(
+            "CREATE TABLE bare AS SELECT n AS number, '' AS text FROM generate_series(1, %s) AS n", [count]
+        )
+        connection.execute("ALTER TABLE bare ADD PRIMARY KEY (number)")
+        for number in range(1, count + 1):
+            started = time.perf_counter()
+            changed = "UPDATE bare SET text = 'x' WHERE number = %s RETURNING *"
+            connection.execute(changed, [number]).fetchone()
+            spent.append(time.perf_counter() - started)
+    return spent
 
 
 async def _window(url: str, heard: dict[str, list[float]], ready: asyncio.Event) -> None:
@@ -150,6 +196,8 @@ def main() -> None:
     log.configure("console", "error")
     with tempfile.TemporaryDirectory() as folder:
         asyncio.run(decisions(Path(folder) / "queue", given.approvals, given.decisions))
+        if is_installed():
+            on_postgres(given.approvals, given.decisions)
         if given.windows:
             shown(Path(folder) / "app", given.windows, given.shown)
 

@@ -19,9 +19,15 @@ _PATHS = ("/usr/lib/postgresql/*/bin", "/opt/homebrew/opt/postgresql*/bin")
 
 
 class Postgres:
-    """A cluster of one's own. It trusts whoever is on this machine, and forgets all when it ends."""
+    """A cluster of one's own. It trusts whoever is on this machine, and forgets all when it ends.
 
-    def __init__(self) -> None:
+    Args:
+        durable: what is committed outlives a power cut, as an operator's does; for tests it is enough that it
+            outlives kills of the app.
+    """
+
+    def __init__(self, *, durable: bool = False) -> None:
+        self._fsync = "on" if durable else "off"
         self._bin = _binaries()
         self._folder = Path(tempfile.mkdtemp(prefix="smart-support-postgres-"))
         with socket.socket() as probe:
@@ -38,8 +44,7 @@ class Postgres:
         """Start it and return once it answers."""
         place = str(self._folder / "cluster")
         self._run("initdb", "-D", place, "-U", "tests", "--auth=trust", "-E", "UTF8", "--no-locale")
-        # Nothing here has to outlive a power cut, only kills of the app.
-        options = f"-p {self.port} -k {self._folder} -c fsync=off -c max_connections=300"
+        options = f"-p {self.port} -k {self._folder} -c fsync={self._fsync} -c max_connections=300"
         self._run("pg_ctl", "-D", place, "-w", "-l", str(self._folder / "log"), "-o", options, "start")
         return self
 
