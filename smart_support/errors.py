@@ -11,6 +11,7 @@ __all__ = [
     "AlreadyDecided",
     "ApprovalExpired",
     "ConfigError",
+    "Conflict",
     "Forbidden",
     "InvalidArguments",
     "InvalidContent",
@@ -164,6 +165,13 @@ class AlreadyClaimed(SmartSupportError):
 
     def __init__(self, approval_id: str, holder: str, until: str) -> None:
         super().__init__(f"approval {approval_id}: {holder} is at work on it until {until[11:19]} UTC")
+
+
+class Conflict(SmartSupportError):
+    """What was asked for is right in itself, but not for something in this state; nothing was changed."""
+
+    code = "conflict"
+    status = 409
 
 
 class ApprovalExpired(SmartSupportError):

@@ -4,23 +4,24 @@ from typing import Any
 
 MOMENT: Any = {"format": "date-time"}
 THREAD_ID: Any = {"pattern": "^[A-Za-z0-9_.:-]{1,128}$"}
+
+
+def _one(name: str, **schema: Any) -> Any:
+    return {"type": "object", "properties": {name: schema}, "required": [name]}
+
+
 IMPORT_BODY: Any = {
     "required": True,
     "content": {
         "application/json": {
             "schema": {
-                "type": "object",
-                "properties": {
-                    "url": {
-                        "type": ["string", "null"],
-                        "format": "uri",
-                        "description": "where the description is",
-                    },
-                    "spec": {"description": "the description itself, as an object or as text"},
-                    "mcp": {"type": ["string", "null"], "description": "an MCP server's address or name"},
-                    "token": {"type": "string", "description": "the MCP server's bearer token, if it asks"},
-                },
-                "minProperties": 1,
+                "oneOf": [
+                    _one("url", type="string", pattern=r"\S", description="where it is"),
+                    _one("spec", type=["string", "object", "array"], description="the description itself"),
+                    _one("mcp", type="string", pattern=r"\S", description="an MCP server's address or name"),
+                    _one("openapi", description="or the body is itself the description"),
+                    _one("swagger", description="or the body is itself the description"),
+                ]
             }
         },
         "multipart/form-data": {

@@ -21,7 +21,7 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 
 from smart_support.analytics.replay import Replay
 from smart_support.conversation.turns import TurnRunner
-from smart_support.errors import InvalidRequest, NoPendingApproval, SmartSupportError, ToolRefused
+from smart_support.errors import InvalidRequest, NoPendingApproval, NotFound, SmartSupportError, ToolRefused
 from smart_support.tools.registry import Args, Call, Tool
 
 Step = Mapping[str, Any]
@@ -50,11 +50,12 @@ async def what_if(steps: Sequence[Step], changed: Changed, rehearsal: Rehearsal)
     """How it would have gone: its steps, each with `mark`: `same`, `then` (only then) or `now` (only now).
 
     Raises:
-        InvalidRequest: the conversation had no such decision, or it is the one that was made.
+        NotFound: the conversation had no such decision.
+        InvalidRequest: it is the one that was made.
     """
     decision = next((one for one in steps if _is_decision(one, changed.approval_id)), None)
     if decision is None:
-        raise InvalidRequest(f"approval {changed.approval_id[:100]!r} was not decided in this conversation")
+        raise NotFound(f"approval {changed.approval_id[:100]!r} was not decided in this conversation")
     if (decision["outcome"], changed.decision) in (("approved", "approve"), ("rejected", "reject")):
         raise InvalidRequest(f"it was {decision['outcome']}; choose another decision to see a difference")
     with tempfile.TemporaryDirectory(prefix="smart-support-what-if-") as folder:

@@ -11,7 +11,7 @@ from typing import Any
 
 from langchain_core.language_models import BaseChatModel
 
-from smart_support.errors import InvalidRequest, NotFound, ToolFailed
+from smart_support.errors import Conflict, InvalidRequest, NotFound, ToolFailed
 from smart_support.log import get_logger
 from smart_support.net import GuardedClient
 from smart_support.openapi_import.addresses import address, home
@@ -82,6 +82,7 @@ class Imports(Loading):
         """A reviewer's changes to some operations, all or none of them.
 
         Raises:
+            Conflict: the import is not in review.
             InvalidRequest: one can't be; nothing was changed.
             NotFound: there is no such operation.
         """
@@ -117,6 +118,7 @@ class Imports(Loading):
         """Where the API's paths begin, or values for its server's variables.
 
         Raises:
+            Conflict: the import is neither in review nor in use.
             InvalidRequest: there can be no such address.
         """
         job = await self.store.job(job_id)
@@ -136,6 +138,7 @@ class Imports(Loading):
         """Keep credentials for one scheme; the names of all schemes that have some.
 
         Raises:
+            Conflict: the import is neither in review nor in use.
             InvalidRequest: there is no such scheme, a value is missing, or it is not known what they are for.
         """
         job = await self.store.job(job_id)
@@ -159,6 +162,7 @@ class Imports(Loading):
         """Call a read now, as a tool would; what it gave.
 
         Raises:
+            Conflict: the import is neither in review nor in use.
             InvalidRequest: it is a write: those run by an approval only.
         """
         job = await self.store.job(job_id)
@@ -178,7 +182,8 @@ class Imports(Loading):
         """Its enabled operations become tools at once; those of the import before are no more.
 
         Raises:
-            InvalidRequest: it is not in review, its base URL is missing, or a name is taken.
+            Conflict: it is not in review.
+            InvalidRequest: its base URL is missing, or a name is taken.
             ReviewOutdated: what is in use is not what it was compared with.
         """
         job = await self.store.job(job_id)
@@ -231,4 +236,4 @@ class Imports(Loading):
     def _must_be(self, job: Job, *statuses: str) -> None:
         if job.status not in statuses:
             why = f": {job.error}" if job.error else ""
-            raise InvalidRequest(f"import job {job.job_id} is {job.status}, not {' or '.join(statuses)}{why}")
+            raise Conflict(f"import job {job.job_id} is {job.status}, not {' or '.join(statuses)}{why}")

@@ -358,6 +358,9 @@ def test_what_is_no_description_fails_in_one_line(app: AppProcess, how: dict[str
     assert told in job["error"]
     assert "\n" not in job["error"]
     assert app.get("/tools")
+    refused = _request(app, "POST", f"/jobs/{job['job_id']}/approve")
+    assert (refused.status_code, refused.json()["error"]["code"]) == (409, "conflict")
+    assert job["error"] in refused.json()["error"]["message"]
 
 
 def test_bad_requests_say_what_to_give(app: AppProcess) -> None:

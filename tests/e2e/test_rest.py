@@ -1,6 +1,7 @@
 """REST, spoken to over HTTP: the chat as one answer and as a stream, decisions, and every refusal."""
 
 import asyncio
+import re
 from collections.abc import Callable
 
 import httpx
@@ -125,6 +126,18 @@ def test_a_bad_request_is_explained(
     error = answer.json()
     assert (error["success"], error["data"], error["error"]["code"]) == (False, None, code)
     assert error["error"]["message"]
+
+
+def test_what_a_route_does_not_take_is_told_with_what_it_takes(server: AppProcess) -> None:
+    described = httpx.get(f"{server.url}/api/v1/openapi.json").json()["paths"]
+    with httpx.Client(base_url=server.url) as client:
+        for path, operations in described.items():
+            taken = {method.upper() for method in operations}
+            for method in {"PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY"} - taken:
+                answer = client.request(method, re.sub(r"\{\w+\}", "x", path))
+                assert (answer.status_code, answer.json()["error"]["code"]) == (405, "method_not_allowed")
+                # HEAD is of health alone, and undescribed: it has no answer of its own.
+                assert {*answer.headers["Allow"].split(", ")} - {"HEAD"} == taken, (method, path)
 
 
 def test_a_body_that_is_not_json_is_explained(server: AppProcess) -> None:

@@ -54,7 +54,7 @@ def test_an_approved_write_would_not_have_run(server: AppProcess, take_order: An
     server.post("/chat", {"thread_id": thread_id, "message": "thank you"})
     refused = _what_if(server, thread_id, approval_id, "approve")
     assert (refused.status_code, refused.json()["error"]["code"]) == (422, "invalid_request")
-    assert _what_if(server, thread_id, "nobody", "reject").status_code == 422
+    assert _what_if(server, thread_id, "nobody", "reject").status_code == 404
     assert _what_if(server, "no-thread", approval_id, "reject").status_code == 404
     difference = _what_if(server, thread_id, approval_id, "reject", reason="too late").json()["data"]
     assert ("tool_result", "ok") in _marked(difference, "then")

@@ -133,5 +133,5 @@ def test_the_embedded_model_is_not_asked(server: AppProcess) -> None:
     spec = {"spec": description("https://desk.example")}
     job = server.post("/openapi/import", spec).json()["data"]
     refused = server.post(f"/openapi/jobs/{job['job_id']}/words", {})
-    assert refused.status_code == 422
+    assert refused.status_code == 409
     assert "SMART_SUPPORT_MODEL=openai:NAME" in refused.json()["error"]["message"]

@@ -1,7 +1,7 @@
 """REST under `/api/v1`, one file a resource."""
 
 from fastapi import APIRouter, HTTPException, Request
-from starlette.routing import Match
+from fastapi.routing import APIRoute
 
 from smart_support.api.routes.agents import router as agents_routes
 from smart_support.api.routes.analytics import router as analytics_routes
@@ -19,24 +19,28 @@ from smart_support.api.shapes import REFUSALS
 
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY"]
 router = APIRouter(prefix="/api/v1", responses=REFUSALS)
+_ROUTES: list[APIRoute] = []
 for resource in (
     *(health_routes, chat_routes, conversations_routes, replay_routes),
     *(approvals_routes, escalations_routes, analytics_routes, agents_routes, openapi_routes),
     *(customers_routes, metrics_routes, backup_routes),
 ):
     router.include_router(resource)
+    _ROUTES += [route for route in resource.routes if isinstance(route, APIRoute)]
 
 
 @router.api_route("/{path:path}", methods=METHODS, include_in_schema=False)
 async def nothing_here(request: Request) -> None:
     """What no route above takes: without this the console, which is mounted behind, would answer."""
-    there = [method for method in METHODS if _is_there(request, method)]
+    there = _methods(f"/{request.path_params['path']}")
     if there:
         told = f"{request.method} is not for this route; see /api/v1/openapi.json"
         raise HTTPException(405, told, {"Allow": ", ".join(there)})
     raise HTTPException(404, "there is no such route")
 
 
-def _is_there(request: Request, method: str) -> bool:
-    scope = {**request.scope, "method": method}
-    return any(route.matches(scope)[0] is Match.FULL for route in router.routes[:-1])
+def _methods(path: str) -> list[str]:
+    """What may be asked of a path: the methods of the first template that fits it, and of no other."""
+    template = next((route.path for route in _ROUTES if route.path_regex.match(path)), None)
+    taken = {method for route in _ROUTES if route.path == template for method in route.methods or ()}
+    return [method for method in METHODS if method in taken]

@@ -58,7 +58,7 @@ class Filters(BaseModel):
     q: str | None = Field(None, max_length=200, description="words in the summary, arguments, customer")
     sort: Literal["newest", "oldest", "risk"] = "newest"
     limit: int = Field(50, ge=1, le=100)
-    cursor: str | None = Field(None, max_length=80)
+    cursor: str | None = Field(None, max_length=80, pattern=r"^([012]\.)?[^.]*$")
 
 
 @router.get("", response_model=shapes.Page[shapes.Approval])

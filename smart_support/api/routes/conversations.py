@@ -48,7 +48,9 @@ async def list_conversations(
     escalation: EscalationKind | None = Query(None, description="only those in which a human was called so"),
     channel: Literal["socket", "rest", "gradio", "console", "system"] | None = None,
     limit: int = Query(50, ge=1, le=100),
-    cursor: str | None = Query(None, max_length=512, description="`next_cursor` of the page before"),
+    cursor: str | None = Query(
+        None, max_length=512, pattern="^[A-Za-z0-9_-]+$", description="`next_cursor` of the page before"
+    ),
     user: User = Depends(user),
     services: Any = Depends(services),
 ) -> Response:

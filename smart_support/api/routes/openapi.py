@@ -15,7 +15,7 @@ from smart_support.api import request_shapes, shapes
 from smart_support.api.dependencies import admin, services
 from smart_support.api.envelope import answer
 from smart_support.auth import User
-from smart_support.errors import InvalidJson, InvalidRequest, TooLarge
+from smart_support.errors import Conflict, InvalidJson, InvalidRequest, TooLarge
 from smart_support.openapi_import.addresses import moved
 from smart_support.openapi_import.load import check_keys
 from smart_support.openapi_import.operation import Operation
@@ -125,9 +125,10 @@ async def change_one(job_id: str, key: str, body: Changes, services: Any = Depen
 @router.post("/jobs/{job_id}/words", response_model=shapes.Answer[shapes.Worded])
 async def word(job_id: str, services: Any = Depends(services)) -> Response:
     """Have the language model propose names, words and groups for what is new; never another access."""
+    await services.imports.store.job(job_id)  # one that there is not needs no model
     model = services.wording_model
     if model is None:
-        raise InvalidRequest("words: this needs a language model; set SMART_SUPPORT_MODEL=openai:NAME")
+        raise Conflict("words: this needs a language model; set SMART_SUPPORT_MODEL=openai:NAME")
     return answer({"changed": [one.key for one in await services.imports.word(job_id, model)]})
 
 

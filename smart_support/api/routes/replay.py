@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Query
 from fastapi.responses import PlainTextResponse, Response
 from pydantic import BaseModel, Field
 
+from smart_support.analytics.replay import LAST_SEQ
 from smart_support.analytics.test_case import as_test
 from smart_support.api import shapes
 from smart_support.api.dependencies import lead, services, user
@@ -21,7 +22,7 @@ MOST = 5_000  # steps of a conversation that becomes a test
 @router.get("/replay/{thread_id}", response_model=shapes.Page[shapes.Step])
 async def replay(
     thread_id: str,
-    after: int = Query(0, ge=0, lt=2**63, description="`seq` of the last step seen; `next_cursor` is one"),
+    after: int = Query(0, ge=0, le=LAST_SEQ, description="`seq` of the last step seen; `next_cursor` is one"),
     limit: int = Query(200, ge=1, le=200),
     user: User = Depends(user),
     services: Any = Depends(services),
