@@ -152,6 +152,7 @@ async def measure(log: EventLog, asked: Span) -> None:
     work["conversations, escalated"] = lambda: metrics.conversations(since=since, outcome="escalated")
     work["conversations, a text"] = lambda: metrics.conversations(since=since, q="conversation 123 about")
     work["replay of a thread"] = lambda: replay.steps(page[0]["thread_id"])
+    work["replay, the outline"] = lambda: replay.outline(LONG_THREAD)
     work["replay, a page of 200"] = lambda: replay.steps(LONG_THREAD, LONG_STEPS // 2, 200)
     for name, run in work.items():
         taken = await least(run)

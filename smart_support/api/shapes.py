@@ -186,6 +186,23 @@ class Step(BaseModel):
     agent: str | None
 
 
+class Outline(BaseModel):
+    """A conversation without its content. Places count its steps from 1."""
+
+    steps: int
+    page: int = Field(description="steps of each page")
+    pages: list[int] = Field(description="the `after` with which each page begins")
+    started_at: str
+    channels: list[str]
+    messages: int = Field(description="of the customer")
+    tokens: "Tokens"
+    cost_usd: float | None
+    failed: list[int]
+    approvals: list[int]
+    escalations: list[int]
+    found: list[int] | None = Field(description="where `q` stands; null without it")
+
+
 class Escalated(BaseModel):
     """One escalation and what came of it."""
 
@@ -354,18 +371,17 @@ class Tried(BaseModel):
     result: Any
 
 
-class Erased(BaseModel):
-    """What is gone, and whether its bytes have left the files."""
-
-    conversations: int
-    approvals: int
-    compaction: Literal["none", "running", "done", "failed"]
-
-
 class Compaction(BaseModel):
     """Whether what was erased has left the files, too."""
 
     compaction: Literal["none", "running", "done", "failed"]
+
+
+class Erased(Compaction):
+    """What is gone, and whether its bytes have left the files."""
+
+    conversations: int
+    approvals: int
 
 
 class Backup(BaseModel):

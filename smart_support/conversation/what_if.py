@@ -21,7 +21,15 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 
 from smart_support.analytics.replay import Replay
 from smart_support.conversation.turns import TurnRunner
-from smart_support.errors import InvalidRequest, NoPendingApproval, NotFound, SmartSupportError, ToolRefused
+from smart_support.errors import (
+    AlreadyDecided,
+    ApprovalExpired,
+    InvalidRequest,
+    NoPendingApproval,
+    NotFound,
+    SmartSupportError,
+    ToolRefused,
+)
 from smart_support.tools.registry import Args, Call, Tool
 
 Step = Mapping[str, Any]
@@ -174,18 +182,19 @@ async def _again(steps: Sequence[Step], changed: Changed, turns: TurnRunner) -> 
             made = changed if step["approval_id"] == changed.approval_id else _as_made(step)
             try:
                 waiting = await turns.pending(BY)
-                if waiting.action != asked.get(step["approval_id"]):
-                    continue  # something else waits now, which nobody has decided on
-                how = {
-                    "reason": made.reason,
-                    "args": made.args,
-                    "decided_by": step["decided_by"],
-                    "via": "system",
-                }
+            except (NoPendingApproval, AlreadyDecided, ApprovalExpired):
+                continue  # what was decided then is not asked for now
+            if waiting.action != asked.get(step["approval_id"]):
+                continue  # something else waits now, which nobody has decided on
+            how = {
+                "reason": made.reason,
+                "args": made.args,
+                "decided_by": step["decided_by"],
+                "via": "system",
+            }
+            try:
                 async for _ in turns.carry_out(waiting.approval_id, made.decision, **how):
                     pass
-            except NoPendingApproval:
-                continue  # what was decided then is not asked for now
             except SmartSupportError as error:
                 raise InvalidRequest(f"that decision can't be made: {error.message}") from None
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import orjson
 import pytest
 
-from smart_support.analytics.replay import Replay
+from smart_support.analytics.replay import PAGE, Replay
 from smart_support.errors import InvalidRequest, NotFound
 from smart_support.storage.event_log import EventLog
 from tests.analytics.story import Story, carried_out, record, resolved
@@ -54,6 +54,37 @@ async def test_after_and_limit_walk_through_it(event_log: EventLog) -> None:
         walked += steps
         after = steps[-1]["seq"]
     assert walked == whole
+
+
+async def test_an_outline_leads_to_any_step(event_log: EventLog) -> None:
+    story = Story("t", NOON)
+    for _ in range(PAGE):
+        story.ask("Where is my “order”?").answer(tokens=3).complete()
+    await record(event_log, story, resolved("other", NOON))
+    replay = Replay(event_log)
+    outline, whole = await replay.outline("t"), [step async for page in replay.whole("t") for step in page]
+    assert whole == await replay.steps("t", limit=1000)
+    assert (outline["steps"], outline["messages"], len(outline["pages"])) == (len(whole), PAGE, 3)
+    assert outline["found"] is None
+    pages = [await replay.steps("t", after, PAGE) for after in outline["pages"]]
+    assert [step for page in pages for step in page] == whole
+    asked = [place for place, step in enumerate(whole, start=1) if step.get("role") == "customer"]
+    assert (await replay.outline("t", q="MY “ORDER”"))["found"] == asked
+    # The names of fields are no words of the conversation.
+    assert (await replay.outline("t", q="content"))["found"] == []
+
+
+async def test_an_outline_says_where_to_look(event_log: EventLog) -> None:
+    await record(event_log, carried_out("t", NOON, "a1"))
+    replay = Replay(event_log)
+    outline, steps = await replay.outline("t"), await replay.steps("t")
+    waits = [place for place, step in enumerate(steps, start=1) if step["type"] == "interrupt"]
+    assert (outline["approvals"], outline["failed"], outline["escalations"]) == (waits, [], [])
+    assert outline["channels"] == ["socket"]
+    with pytest.raises(NotFound, match="'nobody'"):
+        await replay.outline("nobody")
+    with pytest.raises(NotFound, match="'nobody'"):
+        await anext(replay.whole("nobody"))
 
 
 async def test_a_thread_that_never_was_is_not_found(event_log: EventLog) -> None:

@@ -151,6 +151,8 @@ def test_real_answers_are_as_described(app: AppProcess, described: Described) ->
         ask("POST", "/escalations/{escalation_id}/resend", escalation_id=escalation["escalation_id"])
     ask("GET", "/conversations")
     ask("GET", "/replay/{thread_id}", thread_id="told")
+    ask("GET", "/replay/{thread_id}/outline?q=coupon", thread_id="told")
+    ask("GET", "/replay/{thread_id}/all", thread_id="told")
     ask("GET", "/replay/{thread_id}/test", thread_id="told")
     other = {"approval_id": one["approval_id"], "decision": "approve"}
     ask("POST", "/replay/{thread_id}/what-if", other, thread_id="told")

@@ -39,6 +39,8 @@ REST = {
     "POST /chat": Door(OPERATOR, {"thread_id": FILLED["thread_id"], "message": "hi"}, own=True),
     "GET /conversations": Door(OPERATOR),
     "GET /replay/{thread_id}": Door(OPERATOR, own=True),
+    "GET /replay/{thread_id}/outline": Door(OPERATOR, own=True),
+    "GET /replay/{thread_id}/all": Door(OPERATOR, own=True),
     "GET /replay/{thread_id}/test": Door(OPERATOR, own=True),
     "POST /replay/{thread_id}/what-if": Door(LEAD, {"approval_id": "x", "decision": "reject"}),
     "GET /approvals": Door(LEAD),

@@ -1,5 +1,7 @@
 """What if it had been decided otherwise: run again on a copy, and nothing real is touched."""
 
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,15 @@ from tests.harness import AppProcess, LocalApp, ScriptedModel
 def _what_if(app: AppProcess, thread_id: str, approval_id: str, decision: str, **more: Any) -> Any:
     body = {"approval_id": approval_id, "decision": decision, **more}
     return app.post(f"/replay/{thread_id}/what-if", body)
+
+
+def _until(found: Callable[[], Any]) -> Any:
+    """What `found` gives once it is something: a turn goes on after a decision is durable."""
+    deadline = time.monotonic() + 20
+    while not (given_ := found()):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return given_
 
 
 def _marked(difference: list[dict[str, Any]], mark: str) -> list[tuple[str, str]]:
@@ -60,6 +71,23 @@ def test_an_approved_write_would_not_have_run(server: AppProcess, take_order: An
     assert ("tool_result", "ok") in _marked(difference, "then")
     assert ("tool_result", "rejected") in _marked(difference, "now")
     assert any("too late" in str(step.get("reason")) for step in difference if step["mark"] == "now")
+
+
+def test_a_decision_that_would_never_have_been_asked_for_is_none(server: AppProcess, take_order: Any) -> None:
+    order, thread_id = take_order("processing"), "what-if-two"
+    message = f"cancel order {order} and make me a 30% coupon"
+    first = server.post("/chat", {"thread_id": thread_id, "message": message}).json()["data"]["approval"]
+    server.post(f"/approvals/{first['approval_id']}/decision", {"decision": "approve"})
+    (second,) = _until(lambda: server.pending(thread_id))
+    server.post(
+        f"/approvals/{second['approval_id']}/decision",
+        {"decision": "edit", "args": {"percent": 10}, "reason": "30% is too much"},
+    )
+    _until(lambda: server.get(f"/replay/{thread_id}")[-1]["type"] == "message_complete")
+    answer = _what_if(server, thread_id, first["approval_id"], "reject", reason="not this one").json()
+    assert answer["success"], answer["error"]
+    assert ("decision", "rejected") in _marked(answer["data"], "now")
+    assert ("decision", "edited") in _marked(answer["data"], "then")
 
 
 def test_what_was_refused_before_anybody_was_asked_is_refused_again(

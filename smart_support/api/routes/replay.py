@@ -1,10 +1,13 @@
 """`/replay`: one recorded conversation, step by step."""
 
+import asyncio
 import re
+from collections.abc import AsyncIterator
 from typing import Any, Literal
 
+import orjson
 from fastapi import APIRouter, Depends, Query
-from fastapi.responses import PlainTextResponse, Response
+from fastapi.responses import PlainTextResponse, Response, StreamingResponse
 from pydantic import BaseModel, Field
 
 from smart_support.analytics.replay import LAST_SEQ
@@ -16,7 +19,7 @@ from smart_support.auth import User
 from smart_support.conversation.what_if import Changed
 
 router = APIRouter(tags=["replay"])
-MOST = 5_000  # steps of a conversation that becomes a test
+Steps = list[dict[str, Any]]
 
 
 @router.get("/replay/{thread_id}", response_model=shapes.Page[shapes.Step])
@@ -34,13 +37,43 @@ async def replay(
     return answer(steps[:limit], meta={"next_cursor": following})
 
 
+@router.get("/replay/{thread_id}/outline", response_model=shapes.Answer[shapes.Outline])
+async def outline(
+    thread_id: str,
+    q: str | None = Query(None, max_length=200, description="also where this text stands: `found`"),
+    user: User = Depends(user),
+    services: Any = Depends(services),
+) -> Response:
+    """The conversation without its content: how long it is, where its pages begin, where to look."""
+    await services.session_manager.check_theirs(thread_id, user, begun=True)
+    return answer(await services.replay.outline(thread_id, q))
+
+
+@router.get("/replay/{thread_id}/all", response_model=shapes.Page[shapes.Step])
+async def whole(thread_id: str, user: User = Depends(user), services: Any = Depends(services)) -> Response:
+    """All steps of the conversation in one answer, however long it is."""
+    await services.session_manager.check_theirs(thread_id, user, begun=True)
+    pages = services.replay.whole(thread_id)
+    first = await anext(pages)
+    return StreamingResponse(_as_one_answer(first, pages), media_type="application/json")
+
+
+async def _as_one_answer(first: Steps, rest: AsyncIterator[Steps]) -> AsyncIterator[bytes]:
+    """What `answer` gives of a list, without ever holding all of it."""
+    yield b'{"success":true,"data":[' + orjson.dumps(first)[1:-1]
+    async for steps in rest:
+        yield b"," + orjson.dumps(steps)[1:-1]
+    yield b'],"error":null,"meta":{"next_cursor":null}}'
+
+
 @router.get("/replay/{thread_id}/test", responses=shapes.file_of("text/x-python"))
 async def as_test_file(
     thread_id: str, user: User = Depends(user), services: Any = Depends(services)
 ) -> Response:
     """The conversation as a test of the project's own suite: a Python file to download."""
     await services.session_manager.check_theirs(thread_id, user, begun=True)
-    source = as_test(thread_id, await services.replay.steps(thread_id, limit=MOST))
+    steps = [step async for page in services.replay.whole(thread_id) for step in page]
+    source = await asyncio.to_thread(as_test, thread_id, steps)
     name = re.sub(r"[^a-z0-9]+", "_", thread_id.lower()).strip("_")[:60] or "conversation"
     headers = {"Content-Disposition": f'attachment; filename="test_{name}.py"'}
     return PlainTextResponse(source, 200, headers, "text/x-python; charset=utf-8")

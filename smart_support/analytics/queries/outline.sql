@@ -1,0 +1,25 @@
+-- One thread without its content: how many steps, after which number each page of $page steps begins, what it
+-- took, and the places (from 1) of what a reader looks for. `found` are those in whose words $q stands.
+WITH step AS (
+    SELECT *, row_number() OVER (ORDER BY seq) AS place FROM events WHERE thread_id = $thread_id
+)
+SELECT
+    count(*) AS steps,
+    list(seq ORDER BY seq) FILTER (place % $page = 0) AS ends,
+    min(happened_at) AS started_at,
+    list(DISTINCT channel ORDER BY channel) FILTER (channel IS NOT NULL) AS channels,
+    count(*) FILTER (role = 'customer') AS messages,
+    {
+        'input': coalesce(sum(input_tokens), 0)::BIGINT,
+        'output': coalesce(sum(output_tokens), 0)::BIGINT
+    } AS tokens,
+    sum(cost_usd) AS cost_usd,
+    list(place ORDER BY place) FILTER (type = 'error' OR status = 'error') AS failed,
+    list(place ORDER BY place) FILTER (type = 'interrupt') AS approvals,
+    list(place ORDER BY place) FILTER (type = 'escalation') AS escalations,
+    -- What JSON writes is looked through first: it is cheap and lets few rows through.
+    list(place ORDER BY place) FILTER (contains(lower(payload), lower($q_json)) AND contains(lower(concat_ws(
+        chr(10), tool, decided_by, payload ->> '$.content', payload ->> '$.args', payload ->> '$.summary',
+        payload ->> '$.reason', payload ->> '$.message', payload ->> '$.question', payload ->> '$.options'
+    )), lower($q))) AS found
+FROM step
