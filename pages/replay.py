@@ -34,22 +34,31 @@ _SHELL = """
       <button type="button" class="ss-button" data-to="on" aria-label="Next step">›</button>
       <button type="button" class="ss-button" data-to="last" aria-label="Last step">⏭</button>
       <input type="range" min="1" value="1" aria-label="Step">
+      <button type="button" class="ss-button ss-up" aria-label="To the list of conversations">↑ List</button>
       <span class="ss-place" role="status"></span>
       <button type="button" class="ss-button ss-play" aria-pressed="false">▶ Play</button>
     </div>
-    <div class="ss-links ss-takeaway" hidden>
-      <button type="button" class="ss-button ss-share">Copy link</button>
-      <a class="ss-button ss-json" target="_blank" rel="noopener">Raw JSON</a>
-      <a class="ss-button ss-test" download>Save as test</a>
+    <div class="ss-takeaway" hidden>
+      <form class="ss-within" role="search"><input type="search" name="within" placeholder="Find in it"
+        aria-label="Find in this conversation" maxlength="200" autocomplete="off" enterkeyhint="next">
+        <span class="ss-muted ss-within-told" role="status"></span></form>
+      <div class="ss-links">
+        <button type="button" class="ss-button ss-share">Copy link</button>
+        <a class="ss-button ss-json" target="_blank" rel="noopener">Raw JSON</a>
+        <a class="ss-button ss-test" download>Save as test</a>
+      </div>
     </div>
     <p class="ss-muted ss-thread"></p>
-    <ol class="ss-timeline"></ol>
+    <div class="ss-chips ss-jumps" aria-label="Where to look"></div>
+    <p class="ss-problem" role="alert" hidden></p>
+    <div class="ss-timeline"></div>
     <div class="ss-empty ss-choose"><strong>Choose a conversation</strong>
       Every message, tool call and decision of it is here, in order.</div>
   </div>
 </section>
 """
-_ON_LOAD = "(window.ssMounts ??= []).push(['replay', element], ['replay_tools', element]);"
+_PARTS = ["replay", "replay_list", "replay_tools", "replay_jumps"]
+_ON_LOAD = f"(window.ssMounts ??= []).push(...{_PARTS}.map((name) => [name, element]));"
 
 
 def build() -> None:

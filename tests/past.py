@@ -61,8 +61,29 @@ def conversation(chance: random.Random, number: int) -> list[Event]:
     return events
 
 
-async def write(data_dir: Path, conversations: int = 400, days: int = 28) -> None:
-    """Write conversations of the last `days` into a fresh data folder."""
+LONG = "past-long"
+
+
+def long_conversation(steps: int) -> list[Event]:
+    """One conversation of so many steps: the same question over and over; every 50th time it fails."""
+    events = list[Event]()
+    for number in range(1, steps // 5 + 1):
+        call_id, down = f"call-long-{number}", number % 50 == 0
+        events.append(Message(role="customer", content=f"No. {number}: where is order 1042?"))
+        call = {"agent": "order_lookup", "tool": "get_order_status", "tool_call_id": call_id}
+        events.append(ToolCall(**call, args={"order_id": "1042"}))  # type: ignore[arg-type]
+        content, status = (
+            ("The shop is down.", "error") if down else (f"Parcel {number} is on its way.", "ok")
+        )
+        events.append(ToolResult(**call, status=status, content=content))  # type: ignore[arg-type]
+        events.append(Message(role="agent", content=content * (1 + number % 7), agent="order_lookup"))
+        usage = {"input_tokens": 100, "output_tokens": 10, "cost_usd": None}
+        events.append(MessageComplete(usage=usage, duration_ms=900.0, model="demo"))
+    return events
+
+
+async def write(data_dir: Path, conversations: int = 400, long_steps: int = 0, days: int = 28) -> None:
+    """Write conversations of the last `days` into a fresh data folder, and where asked for a long one."""
     chance, log = random.Random(7), EventLog(data_dir / "events.duckdb")
     starts = sorted(clock.now() - timedelta(days=chance.uniform(0.02, days)) for _ in range(conversations))
     for number, start in enumerate(starts):
@@ -80,9 +101,14 @@ async def write(data_dir: Path, conversations: int = 400, days: int = 28) -> Non
             )
             record.happened_at = moment
             done = log.append(record)
+    for place, event in enumerate(long_conversation(long_steps), start=1):
+        # A spoken message has the numbers of its tokens: a step's number is not its place.
+        done = log.append(
+            Record(LONG, 3 * place, event, first_seq=3 * place - 2, turn_id=turn_id, channel="rest")
+        )
     await done
     log.close()
 
 
 if __name__ == "__main__":
-    asyncio.run(write(Path(sys.argv[1])))
+    asyncio.run(write(Path(sys.argv[1]), *map(int, sys.argv[2:])))

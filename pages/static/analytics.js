@@ -1,6 +1,6 @@
 // The Analytics tab's own scripts: from a figure to its conversations, the made-up history, an admin's questions.
 
-import { onTab, openTab, openTabSoon, register, tellWhenThere } from "./shell.js";
+import { onTab, openTab, register, tellWhenThere } from "./shell.js";
 import { asked } from "./rest.js";
 import { node, visible } from "./text.js";
 
@@ -8,16 +8,9 @@ document.addEventListener("click", (event) => {
   const link = event.target.closest?.(".ss-behind");
   if (!link) return;
   openTab("Replay");
-  if (link.dataset.open) tellWhenThere("replay_open", link.dataset.open);
+  if (link.dataset.open) tellWhenThere("replay_open", { threadId: link.dataset.open });
   else tellWhenThere("replay_find", new URLSearchParams(link.dataset.find));
 });
-
-// An address that was handed on: /?thread=…#replay
-const linked = new URLSearchParams(location.search).get("thread");
-if (location.hash === "#replay" && linked) {
-  tellWhenThere("replay_open", linked);
-  openTabSoon("Replay");
-}
 
 // Being counted
 

@@ -3,11 +3,13 @@
 import { on } from "./shell.js";
 import { asked } from "./rest.js";
 import { node, words } from "./text.js";
+import { requestOf } from "./replay.js";
 
-const MARKS = { same: "as it was", then: "only then", now: "only now" };
+const MARKS = { same: "the same", then: "as it was", now: "instead" };
+const AROUND = 4; // steps told on either side of a change
 const KINDS = { interrupt: "Waits for approval", route: "Router", tool_result: "Result" };
-let [threadId, steps] = [null, []];
-on("replay_shown", (shown) => { ({ threadId, steps } = shown); });
+let threadId = null;
+on("replay_shown", (shown) => { ({ threadId } = shown); });
 
 function told(step) {
   const said = step.content ?? step.summary ?? step.reason ?? step.message ?? (step.args ? JSON.stringify(step.args) : "");
@@ -17,35 +19,56 @@ function told(step) {
     node("b", {}, what ? `${kind}: ${what}` : kind), node("span", {}, String(said)));
 }
 
+/** The steps with what did not change left out, but for what is around a change. */
+function folded(difference) {
+  const changes = difference.flatMap((step, at) => (step.mark === "same" ? [] : [at]));
+  const near = (at) => changes.some((change) => at >= change - AROUND && at <= change + AROUND);
+  const [lines, left] = [[], []];
+  const tellLeft = () => {
+    if (left.length > 2) lines.push(node("li", { class: "ss-would ss-would--left" }, `${left.length.toLocaleString("en")} steps the same`));
+    else lines.push(...left.map(told));
+    left.length = 0;
+  };
+  difference.forEach((step, at) => {
+    if (!near(at)) { left.push(step); return; }
+    tellLeft();
+    lines.push(told(step));
+  });
+  tellLeft();
+  return lines;
+}
+
 function panel(difference) {
-  const changed = difference.filter((step) => step.mark !== "same");
+  const changed = difference.some((step) => step.mark !== "same");
   return node("div", { class: "ss-what-if-answer", role: "region", "aria-label": "What if" },
-    node("p", { class: "ss-muted" }, changed.length
+    node("p", { class: "ss-muted" }, changed
       ? "Run again on a copy of the demo business as it is now; nothing real was touched."
       : "Nothing would have been different."),
-    node("ol", {}, difference.map(told)));
+    node("ol", {}, folded(difference)));
 }
 
 async function tried(button, body) {
   const place = button.closest(".ss-card");
-  button.disabled = true;
   place.querySelector(".ss-what-if-answer")?.remove();
+  const running = node("p", { class: "ss-muted ss-what-if-answer", role: "status" }, "Running it again on a copy…");
+  button.disabled = true;
+  button.after(running);
   try {
-    const difference = await asked("POST", `/replay/${encodeURIComponent(threadId)}/what-if`, body);
-    button.after(panel(difference));
+    const data = await asked("POST", `/replay/${encodeURIComponent(threadId)}/what-if`, body);
+    running.replaceWith(panel(data));
   } catch (error) {
-    button.after(node("p", { class: "ss-problem ss-what-if-answer", role: "alert" }, error.message));
+    running.replaceWith(node("p", { class: "ss-problem ss-what-if-answer", role: "alert" }, error.message));
   } finally {
     button.disabled = false;
   }
 }
 
 /** A field with the arguments as they were asked for, to be changed and tried. */
-function edited(button) {
+async function edited(button) {
   const approval_id = button.dataset.approval;
-  const asked_ = steps.find((step) => step.type === "interrupt" && step.approval_id === approval_id);
+  const request = await requestOf(approval_id, Number(button.closest(".ss-step").dataset.place)).catch(() => null);
   const field = node("textarea", { rows: 5, spellcheck: "false", "aria-label": "Arguments to try" });
-  field.value = JSON.stringify(asked_?.args ?? {}, null, 2);
+  field.value = JSON.stringify(request?.args ?? {}, null, 2);
   const go = node("button", { type: "button", class: "ss-button" }, "Try it");
   const form = node("div", { class: "ss-what-if-args" }, field, go);
   go.addEventListener("click", () => {

@@ -4,7 +4,10 @@
 export const DOOR = { "X-Smart-Support-Door": "console" };
 
 /** The `data` of an answer; throws what the server says where it refuses, with its `code`. */
-export async function asked(method, path, body) {
+export const asked = async (method, path, body) => (await answered(method, path, body)).data;
+
+/** The whole of an answer, with its `meta`; throws as `asked` does. */
+export async function answered(method, path, body) {
   const json = body !== undefined && !(body instanceof FormData);
   let answer;
   try {
@@ -18,7 +21,7 @@ export async function asked(method, path, body) {
     throw new Error("The server can't be reached; nothing was changed. Try again when the connection is back.");
   }
   const said = await answer.json().catch(() => null);
-  if (said?.success) return said.data;
+  if (said?.success) return said;
   const error = new Error(said?.error?.message ?? "The server gave no answer; please try again.");
   throw Object.assign(error, { code: said?.error?.code });
 }

@@ -151,15 +151,15 @@ def test_a_replay_is_played_shared_and_kept(demo: AppProcess, open_window: Windo
     count = len(demo.get(f"/replay/{thread_id}"))
     page = open_window(demo.url)
     page.goto(f"{demo.url}/?thread={thread_id}#replay")
-    page.reload()
     expect(page.locator(".ss-thread")).to_contain_text(f"Thread {thread_id}")
     expect(page.locator(".ss-step")).to_have_count(count)
     page.get_by_role("button", name="▶ Play").click()
     expect(page.locator(".ss-place")).to_have_text(f"Step {count} of {count}")
     expect(page.get_by_role("button", name="▶ Play")).to_be_visible()
     raw = page.get_by_role("link", name="Raw JSON").get_attribute("href")
-    assert raw == f"/api/v1/replay/{thread_id}"
-    assert page.get_by_role("link", name="Save as test").get_attribute("href") == f"{raw}/test"
+    assert raw == f"/api/v1/replay/{thread_id}/all"
+    test = page.get_by_role("link", name="Save as test").get_attribute("href")
+    assert test == f"/api/v1/replay/{thread_id}/test"
 
 
 def test_an_admin_asks_the_record(demo: AppProcess, open_window: Window) -> None:

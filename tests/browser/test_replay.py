@@ -2,10 +2,9 @@
 
 import re
 from collections.abc import Callable
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import PHONE, Save, Window
 from tests.harness import AppProcess
@@ -67,49 +66,6 @@ def test_a_conversation_is_found_and_stepped_through(
     expect(page.locator(".ss-step[data-type=tool_result]").first).to_contain_text("rejected")
 
 
-def test_a_long_conversation_is_shown_before_all_of_it_is_there(
-    server: AppProcess, told: str, open_window: Window
-) -> None:
-    page, held = open_window(server.url), list[Route]()
-    steps = [
-        {
-            "seq": seq,
-            "type": "message",
-            "role": "customer",
-            "at": "2026-11-23T10:00:00Z",
-            "content": f"No. {seq} {HOSTILE}",
-        }
-        for seq in range(1, 451)
-    ]
-
-    def part(route: Route, after: int) -> None:
-        shown = steps[after : after + 200]
-        following = shown[-1]["seq"] if after + 200 < len(steps) else None
-        route.fulfill(
-            json={"success": True, "data": shown, "error": None, "meta": {"next_cursor": following}}
-        )
-
-    def answer(route: Route) -> None:
-        after = int(parse_qs(urlsplit(route.request.url).query)["after"][0])
-        part(route, after) if after != 200 else held.append(route)
-
-    page.route("**/api/v1/replay/long?*", answer)
-    page.goto(f"{server.url}/?thread=long#replay")
-    page.reload()
-    place = page.locator(".ss-place")
-    expect(place).to_have_text("Step 1 of 200+")
-    page.get_by_role("button", name="Next step").click()
-    part(held.pop(), 200)
-    expect(place).to_have_text("Step 2 of 450")
-    page.get_by_role("button", name="Last step").click()
-    expect(place).to_have_text("Step 450 of 450")
-    last = page.locator(".ss-step").last
-    expect(last).to_be_in_viewport()
-    last.get_by_text("Details").click()
-    expect(last.locator("pre")).to_contain_text('"seq": 450')
-    assert page.locator("#ss-replay img").count() == 0
-
-
 def test_filters_say_when_nothing_fits(server: AppProcess, told: str, open_window: Window) -> None:
     page = _open(open_window, server)
     expect(page.locator(".ss-conversations button").first).to_be_visible()
@@ -157,7 +113,7 @@ def test_the_stepper_stays_and_the_place_is_kept(server: AppProcess, told: str, 
     place = page.locator(".ss-place")
     expect(place).to_have_text(f"Step {count - 1} of {count}")
     page.get_by_role("tab", name="Console").click()
-    with page.expect_response(f"**/api/v1/replay/replay-{told}*"):
+    with page.expect_response(f"**/api/v1/replay/replay-{told}/outline"):
         page.get_by_role("tab", name="Replay").click()
     expect(page.locator(".ss-step")).to_have_count(count)
     expect(place).to_have_text(f"Step {count - 1} of {count}")
@@ -168,7 +124,6 @@ def test_a_card_is_seen_as_it_looked_and_another_decision_is_tried(
 ) -> None:
     page = open_window(server.url)
     page.goto(f"{server.url}/?thread=replay-{told}#replay")
-    page.reload()
     effect = page.locator(".ss-step--interrupt .ss-effect").first
     expect(effect).to_contain_text("processing")
     expect(effect).to_contain_text("cancelled")
