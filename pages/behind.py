@@ -50,7 +50,7 @@ def bars(found: Found, titles: Mapping[str, str], meaning: Mapping[str, str]) ->
     became += [_Bar("Still open", [(open_, "amber")], f"{open_:,}")]
     decided = [
         _Bar(
-            behind(name.capitalize(), found, {"approval": name}),
+            behind(name.capitalize(), found, {"figure": "approvals", "line": name}),
             [(approvals[name], colour)],
             f"{approvals[name]:,}",
         )
@@ -58,7 +58,11 @@ def bars(found: Found, titles: Mapping[str, str], meaning: Mapping[str, str]) ->
     ]
     agents = [
         _Bar(
-            behind(text(titles.get(one["agent"], one["agent"])), found, {"agent": one["agent"]}),
+            behind(
+                text(titles.get(one["agent"], one["agent"])),
+                found,
+                {"figure": "agents", "line": one["agent"]},
+            ),
             [(one["turns"], "indigo")],
             f"{one['turns']:,}",
         )
@@ -77,7 +81,7 @@ def _tool(tool: Found, found: Found) -> _Bar:
     well = max(0, tool["calls"] - tool["errors"])
     failed = f' · <span class="ss-bad">{tool["errors"]:,} failed</span>' if tool["errors"] else ""
     name = text(tool["tool"] or "(no name)")
-    link = behind(name, found, {"tool": tool["tool"]}) if tool["tool"] else name
+    link = behind(name, found, {"figure": "tools", "line": tool["tool"]}) if tool["tool"] else name
     return _Bar(link, [(well, "teal"), (tool["errors"], "red")], f"{tool['calls']:,}{failed}")
 
 
@@ -130,7 +134,8 @@ Row = tuple[str, ...]
 def _lead(found: Found) -> Any:
     def row(lead: Found) -> Row:
         return (
-            behind(text(lead["decided_by"]), found, {"decided_by": lead["decided_by"]}) + _parts(lead),
+            behind(text(lead["decided_by"]), found, {"figure": "leads", "line": lead["decided_by"]})
+            + _parts(lead),
             f"{lead['decided']:,}",
             duration(lead["median_seconds"]),
             duration(lead["p95_seconds"]),
@@ -142,7 +147,7 @@ def _lead(found: Found) -> Any:
 
 def _asked(found: Found) -> Any:
     def row(tool: Found) -> Row:
-        find: Find = {"tool": tool["tool"], "approval": "asked"}
+        find: Find = {"figure": "approval_tools", "line": tool["tool"]}
         return (
             behind(text(tool["tool"]), found, find) + _parts(tool),
             f"{tool['requested']:,}",
@@ -178,7 +183,9 @@ def _model(model: Found) -> Row:
 def _failures(found: Found) -> list[Row]:
     return [
         (
-            behind(_CLASSES[one["error_class"]], found, {"error_class": one["error_class"]}),
+            behind(
+                _CLASSES[one["error_class"]], found, {"figure": "tool_errors", "line": one["error_class"]}
+            ),
             f"{one['errors']:,}",
         )
         for one in found["tool_errors"]
@@ -188,7 +195,9 @@ def _failures(found: Found) -> list[Row]:
 def _reasons(found: Found) -> list[Row]:
     return [
         (
-            behind(_KINDS.get(one["kind"], one["kind"]), found, {"escalation": one["kind"]}),
+            behind(
+                _KINDS.get(one["kind"], one["kind"]), found, {"figure": "escalations", "line": one["kind"]}
+            ),
             f"{one['escalations']:,}",
         )
         for one in found["escalations"]

@@ -129,7 +129,7 @@ def _outcome_cards(found: Found, before: Found) -> tuple[_Card, ...]:
 def _approval_cards(found: Found, before: Found) -> tuple[_Card, ...]:
     approvals, earlier = found["approvals"], before.get("approvals", {})
     median = approvals["median_seconds_to_decide"]
-    waiting = behind(f"{approvals['pending']:,} pending", found, {"approval": "pending"})
+    waiting = behind(f"{approvals['pending']:,} pending", found, {"figure": "approvals", "line": "pending"})
     return (
         _Card(
             "Approvals",
@@ -139,7 +139,7 @@ def _approval_cards(found: Found, before: Found) -> tuple[_Card, ...]:
             "approvals",
             change(approvals["requested"], earlier.get("requested")),
             _series(found, lambda day: day["approvals"]),
-            {"approval": "asked"},
+            {"figure": "approvals"},
         ),
         _Card(
             "Time to decide",
@@ -156,7 +156,7 @@ def _approval_cards(found: Found, before: Found) -> tuple[_Card, ...]:
             "by_policy",
             change(approvals["by_policy"], earlier.get("by_policy")),
             _series(found, lambda day: day["by_policy"]),
-            {"approval": "by_policy"},
+            {"figure": "by_policy"},
         ),
     )
 

@@ -108,11 +108,18 @@ def explained(meaning: str) -> str:
     )
 
 
-def behind(words: str, found: Found, find: Find, *, title: str = "The conversations behind it") -> str:
-    """A figure or its name as the way to the conversations behind it. `words` is HTML."""
+def behind(words: str, found: Found, find: Find) -> str:
+    """A figure or its name as the way to the conversations behind it. `words` is HTML.
+
+    Args:
+        find: filters of conversations that began in the range; or a `figure`, and a `line` of it, that counts
+            what happened in the range, whenever the conversation began.
+    """
     filters = {name: value for name, value in found["filters"].items() if value}
-    query = urlencode({**filters, **find, "since": found["since"], "until": found["until"]}, doseq=True)
+    names = ("counted_since", "counted_until") if "figure" in find else ("since", "until")
+    moments = dict(zip(names, (found["since"], found["until"]), strict=True))
+    query = urlencode({**filters, **find, **moments}, doseq=True)
     return (
-        f'<button type="button" class="ss-behind" data-find="{escape(query)}" title="{escape(title)}">'
-        f"{words}</button>"
+        f'<button type="button" class="ss-behind" data-find="{escape(query)}" '
+        f'title="The conversations behind it">{words}</button>'
     )

@@ -9,6 +9,8 @@ const TYPING_MS = 250;
 const OUTCOME_COLORS = { resolved: "green", resolved_with_approval: "green", escalated: "red", abandoned: "amber" };
 const NARROWED = { outcome: "Outcome", tool: "Tool", approval: "Approval", decided_by: "Decided by",
   error_class: "Failed", escalation: "A person was called", channel: "Door" };
+const FIGURES = { agents: "Turns by agent", tools: "Calls by tool", tool_errors: "Why tools failed", by_policy: "By policy alone",
+  escalations: "Why people were called", approvals: "Approvals", leads: "Decisions by lead", approval_tools: "Approvals by tool" };
 const part = {};
 const list = { cursor: null, asked: 0, narrowed: new URLSearchParams(), chosen: null };
 
@@ -56,6 +58,8 @@ function narrow(params) {
 function showNarrowed() {
   const told = [...new Set(list.narrowed.keys())].filter((name) => NARROWED[name])
     .map((name) => [name, `${NARROWED[name]}: ${list.narrowed.getAll(name).map(words).join(" or ")}`]);
+  const [figure, line] = [list.narrowed.get("figure"), list.narrowed.get("line")];
+  if (figure) told.push(["figure", `${FIGURES[figure]}${line ? `: ${title(line)}` : ""}, in the range of the figures`]);
   if (list.narrowed.has("since")) told.push(["since", "Began in the range of the figures"]);
   part.narrowed.hidden = told.length === 0;
   part.narrowed.replaceChildren(...told.map(([name, text]) => node("button",
@@ -63,8 +67,8 @@ function showNarrowed() {
 }
 
 function widen(name) {
-  list.narrowed.delete(name);
-  if (name === "since") list.narrowed.delete("until");
+  const whole = { since: ["since", "until"], figure: ["figure", "line", "counted_since", "counted_until"] };
+  for (const each of whole[name] ?? [name]) list.narrowed.delete(each);
   showNarrowed();
   load();
 }

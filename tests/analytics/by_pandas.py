@@ -83,6 +83,37 @@ def figures(events: pd.DataFrame, since: datetime, until: datetime, ended_before
     }
 
 
+def behind(events: pd.DataFrame, since: datetime, until: datetime) -> dict[tuple[str, str | None], set[str]]:
+    """The threads behind each line of each figure of what happened in a range; None: all of the figure."""
+    scope = events[events["at"] >= since]
+    inside = scope[scope["at"] < until]
+    calls = inside[(inside.type == "tool_call") | (inside.status == "error")]
+    asked = inside[inside.type == "interrupt"][["thread", "approval_id", "tool"]]
+    decided = scope[scope.type == "decision"][["approval_id", "outcome", "decided_by"]]
+    both = asked.merge(decided, on="approval_id", how="left").assign(
+        outcome=lambda rows: rows.outcome.fillna("pending")
+    )
+    failed, called = inside[inside.status == "error"], inside[inside.type == "escalation"]
+    by = {
+        "agents": (inside[inside.type.isin(["message", "tool_call"])], "agent"),
+        "tools": (calls, "tool"),
+        "tool_errors": (failed.assign(error_class=failed.error_class.fillna("unknown")), "error_class"),
+        "escalations": (called.assign(kind=called.kind.fillna("asked")), "kind"),
+        "approvals": (both, "outcome"),
+        "leads": (both[both.outcome.isin(HUMAN)], "decided_by"),
+        "approval_tools": (both, "tool"),
+    }
+    lines = {
+        (figure, line): set(rows.thread)
+        for figure, (counted, column) in by.items()
+        for line, rows in counted.groupby(column)
+    }
+    return lines | {
+        ("approvals", None): set(asked.thread),
+        ("by_policy", None): set(inside[inside.policy.notna()].thread),
+    }
+
+
 def _outcomes(
     scope: pd.DataFrame, until: datetime, ended_before: datetime, only: set[str] | None = None
 ) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from smart_support import clock
+from smart_support.analytics.filters import About, Counted
 from smart_support.analytics.metrics import Metrics
 from smart_support.analytics.page import Place
 from smart_support.errors import InvalidRequest
@@ -96,6 +97,34 @@ async def test_filters(event_log: EventLog, metrics: Metrics) -> None:
         assert await _ids(metrics, **{name: value}) == ids, (name, value)
     assert await _ids(metrics, status="active", outcome="escalated", agent="discount", q="50%") == ["t-e"]
     assert await _ids(metrics, status="ended", agent="discount") == []
+
+
+async def test_what_a_figure_counts_is_found_whenever_the_conversation_began(
+    event_log: EventLog, metrics: Metrics
+) -> None:
+    early = resolved("early", NOON - timedelta(days=9))
+    early.wait(days=8).ask().call("get_status").result("error", "get_status").escalate("limit").answer()
+    before, inside = (
+        resolved("before", NOON - timedelta(days=9)),
+        resolved("inside", NOON - timedelta(days=1)),
+    )
+    await record(event_log, early, before, inside)
+    week = {"since": clock.rfc3339(NOON - timedelta(days=7)), "until": clock.rfc3339(NOON)}
+
+    async def behind(figure: str, line: str | None, **filters: Any) -> set[str]:
+        counted = Counted(figure, line, NOON - timedelta(days=7), NOON)
+        return {*await _ids(metrics, about=About(**filters, counted=counted))}
+
+    figures = await metrics.analytics(**week)
+    assert figures["escalations"] == [{"kind": "limit", "escalations": 1}]
+    assert await behind("escalations", "limit") == {"early"}
+    assert {*await _ids(metrics, **week, about=About(escalation="limit"))} == set()
+    assert await behind("agents", "order_lookup") == {"early", "inside"}
+    assert await behind("tool_errors", None) == {"early"}
+    # What narrows down looks where the figure does.
+    assert await behind("agents", None, tool="get_status") == {"early"}
+    with pytest.raises(InvalidRequest, match="figure"):
+        Counted("latency", None, None, None)
 
 
 async def test_filters_fill_their_pages(event_log: EventLog, metrics: Metrics) -> None:

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from smart_support import clock
-from smart_support.analytics.filters import Filters
+from smart_support.analytics.filters import About, Counted, Filters
 from smart_support.analytics.metrics import Metrics
 from smart_support.storage.event_log import EventLog
 from tests.analytics import by_pandas
@@ -109,7 +109,28 @@ async def test_the_figures_fit_together(data: st.DataObject, event_log: EventLog
     filters = data.draw(st.sampled_from(FILTERS))
     asked = {"since": clock.rfc3339(since), "until": clock.rfc3339(until)}
     found = await metrics.analytics(**asked, filters=Filters(**filters))
-    _is_as_pandas_has_it(found, by_pandas.narrowed(events, since, filters), since, until)
+    of_these = by_pandas.narrowed(events, since, filters)
+    behind = by_pandas.behind(of_these, since, until)
+    lines = data.draw(st.lists(st.sampled_from(sorted({*behind, *_lines(found)}, key=str)), max_size=6))
+    for figure, line in lines:
+        counted = Counted(figure, line, since, until)
+        listed = await _listed(metrics, counted, **filters)
+        assert listed == behind.get((figure, line), set()), counted
+    _is_as_pandas_has_it(found, of_these, since, until)
+
+
+async def _listed(metrics: Metrics, counted: Counted, agent: str | None = None, **about: str) -> set[str]:
+    page, _ = await metrics.conversations(agent=agent, about=About(**about, counted=counted), limit=100)
+    return {one["thread_id"] for one in page}
+
+
+def _lines(found: dict[str, Any]) -> set[tuple[str, str]]:
+    """Each line that the figures have, whatever its count."""
+    named = {"agents": "agent", "tools": "tool", "tool_errors": "error_class", "escalations": "kind"}
+    named |= {"leads": "decided_by", "approval_tools": "tool"}
+    parts = ("approved", "rejected", "edited", "expired", "pending")
+    lines = {(figure, line[name]) for figure, name in named.items() for line in found[figure]}
+    return lines | {("approvals", part) for part in parts}
 
 
 def _is_as_pandas_has_it(

@@ -247,6 +247,8 @@ async def test_an_export_is_a_download(
         ("/conversations", {"cursor": "nonsense"}, 422, "invalid_request", "cursor"),
         ("/conversations", {"limit": 101}, 422, "invalid_request", "limit"),
         ("/conversations", {"status": "open"}, 422, "invalid_request", "waiting"),
+        ("/conversations", {"figure": "latency"}, 422, "invalid_request", "approvals"),
+        ("/conversations", {"figure": "tools", "counted_since": "soon"}, 422, "invalid_request", "soon"),
         ("/conversations", {"outcome": "won"}, 422, "invalid_request", "escalated"),
         ("/replay/nobody", {}, 404, "not_found", "nobody"),
         ("/replay/nobody", {"limit": 201}, 422, "invalid_request", "limit"),

@@ -131,9 +131,12 @@ def test_filters_apply_to_all_and_a_figure_leads_to_its_conversations(
     )
     page.get_by_role("button", name="robin").click()
     expect(page.get_by_role("tab", name="Replay")).to_have_attribute("aria-selected", "true")
-    chip = page.get_by_role("button", name="Decided by: Robin, take it off")
+    chip = page.get_by_role(
+        "button", name="Decisions by lead: Robin, in the range of the figures, take it off"
+    )
     expect(chip).to_be_visible()
-    listed = demo.get("/conversations", decided_by="robin", tool="refund_order", since=figures["since"])
+    asked = {"figure": "leads", "line": "robin", "tool": "refund_order", "counted_since": figures["since"]}
+    listed = demo.get("/conversations", **asked)
     expect(page.locator(".ss-conversations button")).to_have_count(min(25, len(listed)))
     chip.click()
     expect(chip).to_have_count(0)

@@ -77,8 +77,13 @@ async def test_a_figure_leads_to_all_that_it_counts(empty: dict[str, Any]) -> No
         return parse_qs(unescape(card.split('data-find="')[1].split('"')[0]))
 
     assert leads("Resolved")["outcome"] == ["resolved", "resolved_with_approval"]
-    assert leads("Approvals")["approval"] == ["asked"]
-    assert leads("By policy alone")["approval"] == ["by_policy"]
+    assert leads("Approvals") == {
+        "figure": ["approvals"],
+        "tool": ["cancel_order"],
+        "counted_since": [found["since"]],
+        "counted_until": [found["until"]],
+    }
+    assert leads("By policy alone")["figure"] == ["by_policy"]
     assert leads("Conversations") == {
         "tool": ["cancel_order"],
         "since": [found["since"]],
@@ -118,7 +123,7 @@ async def test_haste_is_told_apart(empty: dict[str, Any]) -> None:
     slow = lead | {"decided_by": "dana", "hasty": 1, "hasty_share": 0.1}
     html = behind.tables(empty | {"leads": [quick, slow]}, MEANING)
     assert html.count("ss-chip--red") == 1
-    assert "decided_by=sam&amp;since=" in html
+    assert "figure=leads&amp;line=sam&amp;counted_since=" in html
 
 
 def test_text_from_outside_is_text() -> None:

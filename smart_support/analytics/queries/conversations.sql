@@ -9,15 +9,15 @@ WITH candidate AS MATERIALIZED (
         AND ($after_at IS NULL OR happened_at < $after_at OR (happened_at = $after_at AND thread_id < $after_id))
         AND ($only IS NULL OR thread_id IN (SELECT unnest($only::VARCHAR[])))
         AND ($agent IS NULL OR thread_id IN (
-            SELECT thread_id FROM events WHERE happened_at >= $since AND agent = $agent
+            SELECT thread_id FROM events WHERE happened_at >= coalesce($counted_since, $since) AND agent = $agent
         ))
         AND ($channel IS NULL OR thread_id IN (
-            SELECT thread_id FROM events WHERE happened_at >= $since AND channel = $channel
+            SELECT thread_id FROM events WHERE happened_at >= coalesce($counted_since, $since) AND channel = $channel
         ))
         AND ($tool IS NULL AND $error_class IS NULL OR thread_id IN (
             SELECT thread_id
             FROM events
-            WHERE happened_at >= $since
+            WHERE happened_at >= coalesce($counted_since, $since)
                 AND ($tool IS NULL OR tool = $tool)
                 AND ($error_class IS NULL
                     OR (type = 'tool_result' AND status = 'error' AND coalesce(error_class, 'unknown') = $error_class))
@@ -25,7 +25,7 @@ WITH candidate AS MATERIALIZED (
         AND ($approval IS NULL AND $decided_by IS NULL OR thread_id IN (
             SELECT thread_id
             FROM events
-            WHERE happened_at >= $since
+            WHERE happened_at >= coalesce($counted_since, $since)
                 AND ($decided_by IS NULL OR decided_by = $decided_by)
                 AND CASE $approval
                     WHEN 'asked' THEN type = 'interrupt'
@@ -33,7 +33,7 @@ WITH candidate AS MATERIALIZED (
                     WHEN 'pending' THEN type = 'interrupt' AND approval_id NOT IN (
                         SELECT approval_id
                         FROM events
-                        WHERE happened_at >= $since AND type = 'decision' AND approval_id IS NOT NULL
+                        WHERE happened_at >= coalesce($counted_since, $since) AND type = 'decision' AND approval_id IS NOT NULL
                     )
                     ELSE type = 'decision' AND ($approval IS NULL OR outcome = $approval)
                 END
@@ -41,17 +41,41 @@ WITH candidate AS MATERIALIZED (
         AND ($escalation IS NULL OR thread_id IN (
             SELECT thread_id
             FROM events
-            WHERE happened_at >= $since AND type = 'escalation' AND coalesce(kind, 'asked') = $escalation
+            WHERE happened_at >= coalesce($counted_since, $since) AND type = 'escalation' AND coalesce(kind, 'asked') = $escalation
         ))
         -- The text as JSON writes it is looked for first: it is cheap and lets few rows through.
         AND ($q IS NULL OR contains(lower(thread_id), lower($q)) OR thread_id IN (
             SELECT thread_id
             FROM events
-            WHERE happened_at >= $since AND (
+            WHERE happened_at >= coalesce($counted_since, $since) AND (
                 contains(lower(customer_id), lower($q))
                 OR (type = 'message' AND contains(lower(payload), lower($q_json))
                     AND contains(lower(payload ->> '$.content'), lower($q)))
             )
+        ))
+        -- What a figure counts, where it counts it: whenever the conversation began.
+        AND ($figure IS NULL OR thread_id IN (
+            SELECT thread_id
+            FROM events
+            WHERE happened_at >= $counted_since AND happened_at < $counted_until
+                AND CASE $figure
+                    WHEN 'agents' THEN type IN ('message', 'tool_call') AND agent = coalesce($line, agent)
+                    WHEN 'tools' THEN (type = 'tool_call' OR status = 'error') AND tool = coalesce($line, tool)
+                    WHEN 'tool_errors' THEN type = 'tool_result' AND status = 'error'
+                        AND coalesce(error_class, 'unknown') = coalesce($line, error_class, 'unknown')
+                    WHEN 'escalations' THEN type = 'escalation' AND coalesce(kind, 'asked') = coalesce($line, kind, 'asked')
+                    WHEN 'by_policy' THEN type = 'tool_result' AND policy IS NOT NULL
+                    WHEN 'approval_tools' THEN type = 'interrupt' AND tool = coalesce($line, tool)
+                    ELSE type = 'interrupt' AND ($line IS NULL OR ($line = 'pending') <> (approval_id IN (
+                        SELECT approval_id
+                        FROM events
+                        WHERE happened_at >= $counted_since AND type = 'decision' AND approval_id IS NOT NULL
+                            AND CASE
+                                WHEN $figure = 'leads' THEN decided_by = $line AND outcome <> 'expired'
+                                ELSE $line = 'pending' OR outcome = $line
+                            END
+                    )))
+                END
         ))
     GROUP BY thread_id
     ORDER BY started_at DESC, thread_id DESC

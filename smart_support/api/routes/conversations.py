@@ -5,7 +5,8 @@ from typing import Any, Literal
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import Response
 
-from smart_support.analytics.filters import About
+from smart_support.analytics.filters import COUNTED, About, Counted
+from smart_support.analytics.span import span
 from smart_support.api import request_shapes, shapes
 from smart_support.api.dependencies import services, user
 from smart_support.api.envelope import answer
@@ -47,6 +48,24 @@ async def list_conversations(
     decided_by: str | None = Query(None, max_length=128, description="only those with a decision by them"),
     escalation: EscalationKind | None = Query(None, description="only those in which a human was called so"),
     channel: Literal["socket", "rest", "gradio", "console", "system"] | None = None,
+    figure: Literal[COUNTED] | None = Query(  # type: ignore[valid-type]
+        None, description="only those behind what this figure counted, whenever they began"
+    ),
+    line: str | None = Query(
+        None, max_length=128, description="of `figure`, one line: an agent, a tool, an outcome, a lead"
+    ),
+    counted_since: str | None = Query(
+        None,
+        max_length=64,
+        description="of `figure`: what happened at or after; RFC 3339",
+        json_schema_extra=request_shapes.MOMENT,
+    ),
+    counted_until: str | None = Query(
+        None,
+        max_length=64,
+        description="of `figure`: what happened before; RFC 3339",
+        json_schema_extra=request_shapes.MOMENT,
+    ),
     limit: int = Query(50, ge=1, le=100),
     cursor: str | None = Query(
         None, max_length=512, pattern="^[A-Za-z0-9_-]+$", description="`next_cursor` of the page before"
@@ -55,6 +74,10 @@ async def list_conversations(
     services: Any = Depends(services),
 ) -> Response:
     """Conversations, the one that started last first; an operator's own, all for a lead."""
+    asked = (
+        span(None, counted_since, counted_until or None) if counted_since or counted_until else span("all")
+    )
+    counted = Counted(figure, line, asked.since, asked.until) if figure else None
     only = None if user.role >= Role.LEAD else await services.session_manager.owned(user)
     page, following = await services.metrics.conversations(
         status=status,
@@ -63,7 +86,7 @@ async def list_conversations(
         q=q,
         since=since,
         until=until,
-        about=About(tool, error_class, approval, decided_by, channel, escalation),
+        about=About(tool, error_class, approval, decided_by, channel, escalation, counted),
         only=only,
         limit=limit,
         cursor=cursor,
