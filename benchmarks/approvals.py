@@ -48,14 +48,27 @@ def _request(number: int) -> Request:
 async def _filled(state: StateDatabase, count: int, pending: int) -> list[str]:
     """Put `count` decided approvals and then `pending` ones into the table; the ids of the pending."""
     queue = ApprovalQueue(state, 3600)
+    await queue.request(_request(0))
 
     def decided(connection: Connection) -> None:
-        for number in range(count):
-            queue._request(connection, _request(number))
+        own = {name: f"{name} || '-' || nth" for name in ("approval_id", "thread_id", "interrupt_id")}
+        _multiply(connection, "approvals", count, own)
+        _multiply(connection, "audit", count, {"number": "number + nth"})
         connection.execute("UPDATE approvals SET status = 'approved', execution = 'done', resumed = 1")
 
     await state.transact(decided)
     return [(await queue.request(_request(count + number))).approval_id for number in range(pending)]
+
+
+def _multiply(connection: Connection, table: str, count: int, own: dict[str, str]) -> None:
+    """Have the one row of a table `count` times; `own`: what each has of its own."""
+    columns = [*connection.execute(f"SELECT * FROM {table}")[0]]
+    connection.execute(
+        f"""WITH RECURSIVE copies(nth) AS (SELECT 1 UNION ALL SELECT nth + 1 FROM copies WHERE nth < :most)
+            INSERT INTO {table} ({", ".join(columns)})
+            SELECT {", ".join(own.get(name, name) for name in columns)} FROM {table}, copies""",
+        {"most": count - 1},
+    )
 
 
 async def _bare(state: StateDatabase, count: int) -> list[float]:
