@@ -63,7 +63,8 @@ from smart_support.rehearsal import rehearsal
 from smart_support.settings import ROOT, Settings
 from smart_support.storage.bus import Bus
 from smart_support.storage.database import StateDatabase
-from smart_support.storage.event_log import EventLog, check_free
+from smart_support.storage.event_file import check_free
+from smart_support.storage.event_log import EventLog
 from smart_support.storage.stores import opened
 from smart_support.tools.commerce import CommerceTools
 from smart_support.tools.demo_store import DemoStore

@@ -56,12 +56,13 @@ def test_figures_and_replay_at_rest_and_under_writing() -> None:
         names = _first_words(one)[1:]
         assert names[0] == "bare scan"
         assert set(FIGURES) & set(names)
-        assert names[-6:] == [
+        assert names[-7:] == [
             "dashboard, all of these",
             "conversations, a page",
             "conversations, escalated",
             "conversations, a text",
             "replay of a thread",
+            "replay, the outline",
             "replay, a page of 200",
         ]
     assert _first_words(writing)[1:] == [

@@ -6,6 +6,7 @@ tokens, costs and latency belong to the range in which they happened.
 """
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -19,6 +20,7 @@ from smart_support.analytics.statements import statement
 from smart_support.errors import InvalidRequest
 from smart_support.settings import MINUTES_SAVED
 from smart_support.storage.database import Row
+from smart_support.storage.event_file import Asks
 from smart_support.storage.event_log import EventLog
 
 STATUSES = ("active", "waiting", "ended")
@@ -55,6 +57,7 @@ class Metrics:
             minutes_saved: what a call of a tool saves people, by its name; `*` for those not named.
         """
         self._log = event_log
+        self._asks: Asks = event_log
         self._minutes_saved = dict(minutes_saved)
         self._ttl = timedelta(seconds=session_ttl_seconds)
 
@@ -81,6 +84,16 @@ class Metrics:
             InvalidRequest: the range is not one of these, or can't be read.
         """
         asked = Asked(span(range_, since, until), filters)
+        async with self._log.moment() as moment:
+            return await self._of(moment)._compared(asked, compare)
+
+    def _of(self, moment: Asks) -> "Metrics":
+        """The same figures, all of one moment."""
+        found = copy(self)
+        found._asks = moment
+        return found
+
+    async def _compared(self, asked: Asked, compare: bool) -> dict[str, Any]:
         found = await self._dashboard(asked)
         if compare:
             before = asked.span.before
@@ -92,10 +105,9 @@ class Metrics:
 
     async def _reaches_back_to(self, moment: datetime) -> bool:
         sql = "SELECT 1 FROM events WHERE happened_at <= $moment LIMIT 1"
-        return bool(await self._log.query(sql, {"moment": naive(moment)}))
+        return bool(await self._asks.query(sql, {"moment": naive(moment)}))
 
     async def _dashboard(self, asked: Asked) -> dict[str, Any]:
-        # One after the other: the log has few readers, and a replay must not wait behind a whole dashboard.
         judged_so, outcomes_then = await self.outcomes(asked)
         models, models_then = await self.models(asked)
         costs = [model["cost_usd"] for model in models if model["cost_usd"] is not None]
@@ -265,7 +277,7 @@ class Metrics:
         judged = bool(status or outcomes)
         params = page_params(narrowed, q, limit, Place.read(cursor), judged=judged)
         params |= {"ended_before": self._ended_before(), "status": status, "outcomes": outcomes or None}
-        rows = await self._log.query(statement("conversations"), asked.params | params)
+        rows = await self._asks.query(statement("conversations"), asked.params | params)
         following = next_place(rows, limit)
         shown = [
             row | {"started_at": wire(row["started_at"]), "last_at": wire(row["last_at"])} for row in rows
@@ -275,7 +287,7 @@ class Metrics:
     async def _rows(self, figure: str, asked: Asked, **params: Any) -> list[Row]:
         narrowed = asked.filters.params
         sql = statement(figure, filtered=bool(narrowed))
-        return await self._log.query(sql, asked.span.params | narrowed | params)
+        return await self._asks.query(sql, asked.span.params | narrowed | params)
 
     def _ended_before(self) -> datetime:
         return naive(clock.now() - self._ttl)

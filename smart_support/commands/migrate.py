@@ -5,7 +5,8 @@ from typing import Any
 
 from smart_support.settings import ROOT, Settings
 from smart_support.storage.embedded import EmbeddedDatabase
-from smart_support.storage.event_log import EventLog, check_free
+from smart_support.storage.event_file import check_free
+from smart_support.storage.event_log import EventLog
 from smart_support.storage.migrating import pending
 
 DUE = 3

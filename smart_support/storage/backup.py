@@ -86,10 +86,10 @@ def take_stopped(folder: Path, version: str) -> Backup:
     if not (folder / "state.sqlite").exists():
         raise ConfigError(f"SMART_SUPPORT_DATA_DIR={folder}: there is no data here to back up")
     with checked_out(folder / EVENTS) as write_out, _begun(folder) as partial:
+        write_out()
         for path in _sqlite(folder):
             with closing(_source(path)) as database:
                 _copy(database, partial / path.name)
-        write_out()
         # Last, for whoever closes a file that it has locked gives up the lock.
         shutil.copyfile(folder / EVENTS, partial / EVENTS)
         return _finished(folder, partial, version)

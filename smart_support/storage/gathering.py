@@ -15,9 +15,6 @@ from smart_support.log import get_logger
 
 log = get_logger()
 
-# A commit costs 2 ms of CPU however little is in it; what turns say within this time shares one.
-GATHER_SECONDS = 0.01
-
 W = TypeVar("W")
 Done = asyncio.Future[None]
 
@@ -25,14 +22,16 @@ Done = asyncio.Future[None]
 class Gathering(Generic[W]):
     """Commits what is put in, in order, and does between two commits what `do` is given."""
 
-    def __init__(self, commit: Callable[[list[W]], None], failed: str) -> None:
+    def __init__(self, commit: Callable[[list[W]], None], failed: str, seconds: float) -> None:
         """
         Args:
             commit: called in the one thread; what it was given is durable when it returns.
             failed: what to tell who waits where it raised.
+            seconds: how long things wait for more that could share their commit.
         """
         self._commit = commit
         self._failed = failed
+        self._seconds = seconds
         self._queue: queue.SimpleQueue[_Item[W] | None] = queue.SimpleQueue()
         # When each thing that is not committed yet was handed in.
         self._handed_in: deque[float] = deque()
@@ -56,32 +55,38 @@ class Gathering(Generic[W]):
         """Have it committed.
 
         Args:
-            awaited: somebody waits for it, and no more of theirs follows that could share its commit.
+            awaited: somebody waits for it, and no more of theirs follows that could share its commit: it
+                goes at once, unless the last commit is not past for `seconds`.
 
         Returns:
             A future that is done once it is durable, or holds `StorageFailed`.
         """
-        return self._hand_in(_Item(what, False, awaited, _future()))
+        done = _future()
+        self._hand_in(_Item(what, False, awaited, done))
+        return done
+
+    def hand(self, what: W) -> None:
+        """As `put` of something awaited: from any thread, and nobody is told when it is done."""
+        self._hand_in(_Item(what, False, True, None))
 
     def do(self, work: Callable[[], None]) -> Done:
-        """Have work done by the thread, after all that was put in before it."""
-        return self._hand_in(_Item(work, True, True, _future()))
+        """Have work done by the thread, at once, after all that was put in before it."""
+        done = _future()
+        self._hand_in(_Item(work, True, True, done))
+        return done
 
     def later(self, work: Callable[[], None]) -> Callable[[], None]:
         """As `do`, once what this returns is called: from any thread, and nobody is told when it is done."""
-        item: _Item[W] = _Item(work, True, True, _future())
-        item.done.add_done_callback(lambda done: done.exception())  # seen; it is in the log
-        return lambda: _ignored(self._hand_in(item))
+        return lambda: self._hand_in(_Item(work, True, True, None))
 
     def close(self) -> None:
         """Commit what was put in, and end."""
         self._queue.put(None)
         self._thread.join()
 
-    def _hand_in(self, item: "_Item[W]") -> Done:
+    def _hand_in(self, item: "_Item[W]") -> None:
         self._handed_in.append(time.monotonic())
         self._queue.put(item)
-        return item.done
 
     def _run(self) -> None:
         closing, committed = False, 0.0
@@ -100,11 +105,11 @@ class Gathering(Generic[W]):
     def _gather(self, committed: float) -> list["_Item[W] | None"]:
         """What shares the next commit. `committed`: when the last one ended."""
         batch = [self._queue.get()]
-        until = time.monotonic() + GATHER_SECONDS
+        until = time.monotonic() + self._seconds
         with contextlib.suppress(queue.Empty):
             while (item := batch[-1]) is not None:
                 if item.awaited:
-                    until = min(until, committed + GATHER_SECONDS)
+                    until = min(until, committed + (0 if item.is_work else self._seconds))
                 batch.append(self._queue.get(timeout=max(0, until - time.monotonic())))
         return batch
 
@@ -120,20 +125,17 @@ class Gathering(Generic[W]):
             failure = StorageFailed(self._failed)
         for _ in items:
             self._handed_in.popleft()
-        loop = items[0].done.get_loop()
-        with contextlib.suppress(RuntimeError):  # the loop has closed: nobody waits any more
-            loop.call_soon_threadsafe(_settle, [item.done for item in items], failure)
+        told = [item.done for item in items if item.done]
+        if told:
+            with contextlib.suppress(RuntimeError):  # the loop has closed: nobody waits any more
+                told[0].get_loop().call_soon_threadsafe(_settle, told, failure)
 
 
 class _Item(NamedTuple, Generic[W]):
     what: W | Callable[[], None]
     is_work: bool
     awaited: bool
-    done: Done
-
-
-def _ignored(_done: Done) -> None:
-    """Nobody waits for it."""
+    done: Done | None
 
 
 def _future() -> Done:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from smart_support.storage import database
-from smart_support.storage.event_log import applied
+from smart_support.storage.event_file import applied
 
 
 def pending(folder: Path) -> dict[str, list[str]]:

@@ -13,7 +13,7 @@ from smart_support import clock
 from smart_support.errors import ConfigError
 from smart_support.storage.backup import EVENTS, FOLDER, MANIFEST, digests, synced
 from smart_support.storage.database import MIGRATIONS
-from smart_support.storage.event_log import check_free
+from smart_support.storage.event_file import check_free
 
 REPLACED = "replaced-"
 

@@ -9,7 +9,7 @@ from smart_support import clock
 from smart_support.analytics import sql_box as sql_box_module
 from smart_support.analytics.sql_box import SqlBox
 from smart_support.errors import InvalidRequest
-from smart_support.storage import event_log as event_log_module
+from smart_support.storage import event_file
 from smart_support.storage.event_log import EventLog
 from tests.analytics.story import record, resolved
 
@@ -121,7 +121,7 @@ async def test_a_question_without_end_is_stopped_and_the_log_goes_on(
 async def test_a_question_that_would_take_the_memory_of_others_is_stopped(
     event_log: EventLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(event_log_module, "MOST_ASKED_BYTES", 200_000_000)
+    monkeypatch.setattr(event_file, "MOST_ASKED_BYTES", 200_000_000)
     sql = "SELECT list(a.range * 31 + b.range) FROM range(10000) a, range(100000) b"
     with pytest.raises(InvalidRequest, match="1 GB of memory, and was stopped"):
         await SqlBox(event_log, seconds=60).ask(sql)

@@ -44,7 +44,9 @@ def _bytes(app: AppProcess) -> bytes:
 
 
 def _customer_of(app: AppProcess, thread_id: str) -> str:
-    listed = _ask(app, "GET", "/conversations", params={"q": thread_id}).json()["data"]
+    answer = _ask(app, "GET", "/conversations", params={"q": thread_id})
+    assert answer.status_code == 200, answer.text
+    listed = answer.json()["data"]
     return str(next(one["customer_id"] for one in listed if one["thread_id"] == thread_id))
 
 

@@ -1,13 +1,12 @@
 """What shares a commit: what turns say meanwhile; who waits for the end of a turn waits for no more of it."""
 
 import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from smart_support import clock
-from smart_support.storage import gathering
+from smart_support.storage import event_log
 from smart_support.storage.event_log import EventLog
 from smart_support.storage.gathering import Gathering
 from tests.analytics.story import resolved
@@ -15,27 +14,21 @@ from tests.analytics.story import resolved
 FOR_EVER = 60.0
 
 
-@pytest.fixture
-def log(data_dir: Path) -> Iterator[EventLog]:
-    opened = EventLog(data_dir / "events.duckdb")
-    yield opened
-    opened.close()
-
-
 async def test_the_end_of_a_turn_is_durable_at_once_with_all_before_it(
-    log: EventLog, monkeypatch: pytest.MonkeyPatch
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gathering, "GATHER_SECONDS", FOR_EVER)
+    monkeypatch.setattr(event_log, "SECONDS_TO_GATHER", FOR_EVER)
+    log = EventLog(data_dir / "events.duckdb")
     handed_in = [log.append(record) for record in resolved("t", clock.now()).records]
     # Without the end of a turn they would share a commit with what is said in the next minute.
     await asyncio.wait_for(asyncio.gather(*handed_in), 10)
     assert len(await log.read("t")) == len(handed_in)
+    log.close()
 
 
-async def test_what_is_awaited_close_together_shares_a_commit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gathering, "GATHER_SECONDS", 0.5)
+async def test_what_is_awaited_close_together_shares_a_commit() -> None:
     commits: list[list[int]] = []
-    writer: Gathering[int] = Gathering(commits.append, "It failed.")
+    writer: Gathering[int] = Gathering(commits.append, "It failed.", 0.5)
     await writer.put(0, awaited=True)
     handed_in = []
     for number in range(1, 21):

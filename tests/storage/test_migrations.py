@@ -8,7 +8,7 @@ import duckdb
 import pytest
 
 from smart_support.__main__ import main
-from smart_support.storage import database, event_log
+from smart_support.storage import database, event_file
 from smart_support.storage.embedded import EmbeddedDatabase
 from smart_support.storage.event_log import EventLog
 
@@ -23,7 +23,7 @@ def first_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pytest.Monkey
         folder.mkdir(parents=True)
         shutil.copy(sorted((MIGRATIONS / kind).glob("*.sql"))[0], folder)
     monkeypatch.setattr(database, "MIGRATIONS", tmp_path / "migrations")
-    monkeypatch.setattr(event_log, "MIGRATIONS", tmp_path / "migrations")
+    monkeypatch.setattr(event_file, "MIGRATIONS", tmp_path / "migrations")
     return monkeypatch
 
 

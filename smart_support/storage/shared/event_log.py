@@ -7,7 +7,7 @@ own speed; it is filled up before each question and once a second, and may be de
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -19,16 +19,18 @@ from psycopg_pool import ConnectionPool
 from smart_support.errors import ConfigError
 from smart_support.events import Record
 from smart_support.log import get_logger
-from smart_support.storage.compaction import attach, file_for, fill
 from smart_support.storage.database import Row
-from smart_support.storage.event_log import EventLog, as_record, as_row, insert_json
-from smart_support.storage.gathering import Done, Gathering
+from smart_support.storage.event_log import EventLog, as_record, as_row
+from smart_support.storage.gathering import Gathering
 from smart_support.storage.shared.bus import CHANNEL, PostgresBus
 from smart_support.storage.shared.database import EVENTS_LOCK
 
 log = get_logger()
 
 NEWS = "events"
+# A commit in Postgres costs more than one in a file, and a lock for all who append.
+SECONDS_TO_GATHER = 0.01
+UNWRITTEN = "The event log could not be written; see that the database answers."
 AT_ONCE = 20_000
 MOST_COPIES = 64
 SECONDS_BETWEEN_LOOKS = 1.0
@@ -62,12 +64,9 @@ class SharedEventLog(EventLog):
         Raises:
             ConfigError: another process has this copy; take another path.
         """
-        super().__init__(path, seen)
         self._pool = pool
         self._bus = bus
-        self._appending: Gathering[Record] = Gathering(
-            self._append, "The event log could not be written; see that the database answers."
-        )
+        super().__init__(path, seen)
         # Protects the copy's mark: who fills the copy reads it, then moves it.
         self._filling = asyncio.Lock()
         self._filled = 0.0
@@ -84,18 +83,6 @@ class SharedEventLog(EventLog):
                 continue
         return cls(folder / f"copy-{MOST_COPIES}.duckdb", *args)
 
-    def append(self, record: Record) -> Done:
-        self._seen(record)
-        return self._appending.put(record, awaited=record.event.ends_turn)
-
-    @property
-    def waiting(self) -> int:
-        return self._appending.waiting
-
-    @property
-    def lag_seconds(self) -> float:
-        return self._appending.lag_seconds
-
     async def read(self, thread_id: str, after: int = 0, limit: int = 1_000_000) -> list[Record]:
         rows = await asyncio.to_thread(self._fetch, _READ, (thread_id, after, limit))
         return [_record(row["row"]) for row in rows]
@@ -109,15 +96,7 @@ class SharedEventLog(EventLog):
 
     async def compact(self) -> None:
         """Write this process' copy anew; the other processes do the same with theirs."""
-        await self._writer.do(self._rewrite)
-
-    async def query(self, sql: str, params: Sequence[Any] | Mapping[str, Any] = ()) -> list[Row]:
-        await self.fill_up()
-        return await super().query(sql, params)
-
-    async def ask_once(self, sql: str, seconds: float) -> tuple[list[str], list[tuple[Any, ...]]]:
-        await self.fill_up()
-        return await super().ask_once(sql, seconds)
+        await self._file.do(self._file.compact_now)
 
     async def fill_up(self) -> None:
         """Return once the copy holds all that was committed before this was called."""
@@ -141,9 +120,18 @@ class SharedEventLog(EventLog):
 
     def close(self) -> None:
         self._appending.close()
-        super().close()
+        self._file.close()
 
-    def _append(self, records: list[Record]) -> None:
+    def _open(self, folder: Path) -> None:
+        self._appending = Gathering(self._write, UNWRITTEN, SECONDS_TO_GATHER)
+
+    def _bring_in(self) -> None:
+        """Nothing is on its way: what is durable is in Postgres, and is taken from there."""
+
+    async def _caught_up(self) -> None:
+        await self.fill_up()
+
+    def _write(self, records: list[Record]) -> None:
         texts = [orjson.dumps(as_row(record)).decode() for record in records]
         news: dict[str, list[int]] = {}
         for record in records:
@@ -173,7 +161,7 @@ class SharedEventLog(EventLog):
         erased, rows = await asyncio.to_thread(self._news)
         if not (erased or rows):
             return False
-        await self._writer.do(lambda: self._take_in(erased, rows))
+        await self._file.do(lambda: self._take_in(erased, rows))
         if erased and (self._rewriting is None or self._rewriting.done()):
             self._rewriting = asyncio.create_task(self.compact())
         return len(rows) == AT_ONCE
@@ -188,43 +176,33 @@ class SharedEventLog(EventLog):
     def _take_in(self, erased: list[Row], rows: list[Row]) -> None:
         position = rows[-1]["position"] if rows else self._position
         erasure = erased[-1]["position"] if erased else self._erasure
-        self._writing.begin()
+        writing = self._file.writing
+        writing.begin()
         try:
             if erased:
-                self._erase([thread for row in erased for thread in orjson.loads(row["threads"])])
+                self._file.erase([thread for row in erased for thread in orjson.loads(row["threads"])])
             if rows:
-                insert_json(self._writing, f"[{','.join(row['row'] for row in rows)}]")
+                self._file.insert_json(f"[{','.join(row['row'] for row in rows)}]")
                 mark = {"position": position, "event_id": rows[-1]["event_id"]}
-                self._writing.execute("UPDATE copied SET position = $position, event_id = $event_id", mark)
-            self._writing.execute("UPDATE copied SET erasure = $erasure", {"erasure": erasure})
-            self._writing.commit()
+                writing.execute("UPDATE copied SET position = $position, event_id = $event_id", mark)
+            writing.execute("UPDATE copied SET erasure = $erasure", {"erasure": erasure})
+            writing.commit()
         except BaseException:
-            self._writing.rollback()
+            writing.rollback()
             raise
         self._position, self._erasure = position, erasure
 
     def _marked(self) -> tuple[int, int]:
         """How far the copy goes. One that is not of this database's log is emptied."""
-        self._writing.execute(_MARK)
-        found = self._writing.execute("SELECT position, erasure, event_id FROM copied").fetchall()
+        self._file.writing.execute(_MARK)
+        found = self._file.writing.execute("SELECT position, erasure, event_id FROM copied").fetchall()
         if found and (found[0][0] == 0 or self._fetch(_IS_OURS, (found[0][0], found[0][2]))):
             return int(found[0][0]), int(found[0][1])
-        self._writing.execute("DELETE FROM events")
-        self._writing.execute("DELETE FROM copied")
+        self._file.writing.execute("DELETE FROM events")
+        self._file.writing.execute("DELETE FROM copied")
         last = self._fetch("SELECT COALESCE(MAX(position), 0) AS last FROM erasures", ())[0]["last"]
-        self._writing.execute("INSERT INTO copied VALUES (0, ?, NULL)", [last])
+        self._file.writing.execute("INSERT INTO copied VALUES (0, ?, NULL)", [last])
         return 0, int(last)
-
-    def _rewrite(self) -> None:
-        with self._database.cursor() as cursor:
-            attach(cursor, file_for(self._path))
-            self._begin_copy(cursor)
-            fill(cursor)
-        self._database_use.close()
-        try:
-            self._put_in_place()
-        finally:
-            self._database_use.open()
 
 
 def _record(text: str) -> Record:

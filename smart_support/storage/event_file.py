@@ -1,0 +1,362 @@
+"""The DuckDB file of events: one thread writes it, readers have a cursor each.
+
+Figures and searches are asked of it. How events come into it, and when one is durable, its owner knows: the
+event log of one process, or that of many.
+"""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Protocol
+
+import duckdb
+import orjson
+
+from smart_support.errors import ConfigError, StorageFailed
+from smart_support.storage.compaction import COPY, Turnstile, attach, begin, file_for, fill, finish
+from smart_support.storage.database import MIGRATIONS, Row, apply, unapplied
+from smart_support.storage.gathering import Done, Gathering
+from smart_support.storage.watch import watched
+
+Params = Sequence[Any] | Mapping[str, Any]
+
+# Columns filled from the event's own field of the same name where it has one.
+FROM_EVENT = (
+    *("agent", "role", "tool", "tool_call_id", "status", "approval_id", "outcome", "decided_by"),
+    *("model", "duration_ms", "first_token_ms", "code", "error_class", "policy", "kind"),
+)
+_TYPES = {
+    "event_id": "UUID",
+    "thread_id": "VARCHAR",
+    "turn_id": "UUID",
+    "first_seq": "BIGINT",
+    "seq": "BIGINT",
+    "happened_at": "TIMESTAMP",
+    "type": "VARCHAR",
+    "channel": "VARCHAR",
+    "customer_id": "VARCHAR",
+    **dict.fromkeys(FROM_EVENT, "VARCHAR"),
+    "duration_ms": "DOUBLE",
+    "first_token_ms": "DOUBLE",
+    "input_tokens": "BIGINT",
+    "output_tokens": "BIGINT",
+    "cost_usd": "DOUBLE",
+    "payload": "VARCHAR",
+}
+# The structure holds names and types from above, nothing from outside.
+_INSERT = "INSERT INTO {} BY NAME SELECT unnest(from_json(?, '{}'), recursive := true)"
+_ERASE = "DELETE FROM {} WHERE thread_id IN (SELECT unnest($threads::VARCHAR[]))"
+# By how much the process may grow for a statement that somebody made up.
+MOST_ASKED_BYTES = 1_000_000_000
+# A commit costs 2 ms of CPU however little is in it, and nobody waits for one: so many a second and no more.
+SECONDS_BETWEEN_COMMITS = 0.25
+# Whole dashboards asked at the same time; more would only share the same cores.
+MOMENTS = 2
+SECONDS_TO_FIX = 10
+UNWRITTEN = "The event log could not be written; check the disk of DATA_DIR."
+
+
+class Asks(Protocol):
+    """What can be asked for rows."""
+
+    async def query(self, sql: str, params: Params = ()) -> list[Row]:
+        """Rows of one statement as dicts. `TIMESTAMP`s come as naive UTC."""
+
+
+class EventFile:
+    """The file, its writing thread and its readers."""
+
+    def __init__(self, path: Path, due: Callable[[], None] = lambda: None) -> None:
+        """
+        Args:
+            due: writes what waits to be written, if anything does. Called in the writing thread soon after
+                `soon`, and before all other work there.
+
+        Raises:
+            ConfigError: another process has it open.
+        """
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._path = path
+        self._due = due
+        file_for(path).unlink(missing_ok=True)
+        self._database = connect(path)
+        _migrate(self._database, path)
+        self._database_use = Turnstile()
+        # The writing thread's; nobody else's once there are things for it to do.
+        self.writing = self._database.cursor()
+        self._writer: Gathering[None] = Gathering(lambda _: due(), UNWRITTEN, SECONDS_BETWEEN_COMMITS)
+        self._short = ThreadPoolExecutor(1, thread_name_prefix="event-read")
+        self._long = ThreadPoolExecutor(2, thread_name_prefix="event-ask")
+        # A thread for each: the other readers may wait for a compaction, which waits for moments to end.
+        self._moments = asyncio.Semaphore(MOMENTS)
+        self._in_moments = ThreadPoolExecutor(MOMENTS, thread_name_prefix="event-moment")
+        self._local = threading.local()
+        self._cursors: list[duckdb.DuckDBPyConnection] = []
+        # While the file is being copied: what was written since, and which threads were erased.
+        self._since: list[Row] | None = None
+        self._erased: list[str] = []
+
+    def soon(self) -> None:
+        """Have `due` called: from any thread."""
+        self._writer.hand(None)
+
+    def do(self, work: Callable[[], None]) -> Done:
+        """Have work done by the writing thread, after all that is due."""
+        return self._writer.do(self._after_due(work))
+
+    def caught_up(self) -> Done:
+        """Have all that is due written."""
+        return self._writer.do(self._due)
+
+    def insert(self, rows: list[Row]) -> None:
+        """Write rows in one commit; in the writing thread."""
+        insert(self.writing, rows)
+        if self._since is not None:
+            self._since += rows
+
+    def insert_json(self, rows: str) -> None:
+        """Write many rows, as the JSON of an array of them; in the writing thread."""
+        self.writing.execute(_INSERT.format("events", orjson.dumps([_TYPES]).decode()), [rows])
+
+    def erase(self, thread_ids: list[str]) -> None:
+        """Delete the rows of these threads; in the writing thread."""
+        self.writing.execute(_ERASE.format("events"), {"threads": thread_ids})
+        if self._since is not None:
+            gone = set(thread_ids)
+            self._erased += thread_ids
+            self._since = [row for row in self._since if row["thread_id"] not in gone]
+
+    async def read(self, sql: str, params: Params) -> list[Row]:
+        """As `query`, for what is soon found: it never waits behind a figure."""
+        return await asyncio.get_running_loop().run_in_executor(self._short, self._query, sql, params)
+
+    async def query(self, sql: str, params: Params = ()) -> list[Row]:
+        """Rows of one statement as dicts, from a reader's own cursor. `TIMESTAMP`s come as naive UTC."""
+        return await asyncio.get_running_loop().run_in_executor(self._long, self._query, sql, params)
+
+    @contextlib.asynccontextmanager
+    async def moment(self) -> AsyncIterator[Asks]:
+        """All that is asked of what this gives, is told of one moment, whatever is written meanwhile."""
+        async with self._moments:
+            moment = _Moment(self._in_moments)
+            await moment.run(self._enter, moment)
+            try:
+                yield moment
+            finally:
+                await moment.run(moment.leave.close)
+
+    async def ask_once(self, sql: str, seconds: float) -> tuple[list[str], list[tuple[Any, ...]]]:
+        """Names and rows of a statement that somebody made up, on a cursor and a thread of its own.
+
+        Raises:
+            duckdb.InterruptException: it took longer than `seconds`, or `MOST_ASKED_BYTES` of
+                memory; any other `duckdb.Error`: it is wrong.
+        """
+        return await asyncio.to_thread(self._ask_once, sql, seconds)
+
+    async def compact(self) -> None:
+        """Write the file anew, so that nothing erased is left in its bytes.
+
+        Meanwhile all goes on but for the moment in which the files change places. A kill leaves one of them,
+        whole.
+        """
+        with self._database.cursor() as cursor:
+            await asyncio.to_thread(attach, cursor, file_for(self._path))
+            # By the writer, so that a row is either copied or among those written since.
+            await self.do(lambda: self._begin_copy(cursor))
+            await asyncio.to_thread(fill, cursor)
+        await asyncio.to_thread(self._database_use.close)
+        try:
+            await self.do(self._put_in_place)
+        finally:
+            self._database_use.open()
+        for copy in self._path.parent.glob(f"{self._path.name}.before-*"):
+            copy.unlink()
+
+    def compact_now(self) -> None:
+        """As `compact`, in the writing thread, which does nothing else meanwhile."""
+        with self._database.cursor() as cursor:
+            attach(cursor, file_for(self._path))
+            self._begin_copy(cursor)
+            fill(cursor)
+        self._database_use.close()
+        try:
+            self._put_in_place()
+        finally:
+            self._database_use.open()
+
+    async def copy_to(
+        self,
+        path: Path,
+        moment: Callable[[Callable[[], None]], Awaitable[None]],
+        after: Callable[[Callable[[], None]], Callable[[], None]],
+    ) -> None:
+        """Copy the file, as it is at one moment, into a new one; meanwhile all goes on.
+
+        Args:
+            moment: awaited with a function that fixes what is copied: all that was due before it is called,
+                once and from any thread; it returns when that is done.
+            after: makes of what hands in work one that hands it in when all is due that was appended.
+        """
+        fixed = threading.Event()
+        with self._database.cursor() as cursor:
+
+            def fix() -> None:
+                begin(cursor)
+                fixed.set()
+
+            hand_in = after(self._writer.later(self._after_due(fix)))
+
+            def fix_now() -> None:
+                hand_in()
+                if not fixed.wait(SECONDS_TO_FIX):
+                    raise StorageFailed(UNWRITTEN)
+
+            await asyncio.to_thread(attach, cursor, path)
+            await moment(fix_now)
+            await asyncio.to_thread(fill, cursor)
+            await asyncio.to_thread(finish, cursor)
+
+    def close(self) -> None:
+        """Write what is due, then close the file."""
+        self.soon()
+        self._writer.close()
+        self.writing.close()
+        self._short.shutdown(wait=True)
+        self._long.shutdown(wait=True)
+        self._in_moments.shutdown(wait=True)
+        for cursor in self._cursors:
+            cursor.close()
+        self._database.close()
+
+    def _after_due(self, work: Callable[[], None]) -> Callable[[], None]:
+        def both() -> None:
+            self._due()
+            work()
+
+        return both
+
+    def _query(self, sql: str, params: Params) -> list[Row]:
+        with self._database_use.inside():
+            if getattr(self._local, "database", None) is not self._database:
+                self._local.database, self._local.cursor = self._database, self._database.cursor()
+                self._cursors.append(self._local.cursor)
+            return _rows(self._local.cursor, sql, params)
+
+    def _enter(self, moment: "_Moment") -> None:
+        moment.leave.enter_context(self._database_use.inside())
+        moment.cursor = moment.leave.enter_context(contextlib.closing(self._database.cursor()))
+        moment.cursor.begin()
+
+    def _ask_once(self, sql: str, seconds: float) -> tuple[list[str], list[tuple[Any, ...]]]:
+        with self._database_use.inside():
+            cursor = self._database.cursor()
+            try:
+                with watched(cursor, seconds, MOST_ASKED_BYTES):
+                    result = cursor.execute(sql)
+                    return [column[0] for column in result.description or ()], result.fetchall()
+            finally:
+                cursor.close()
+
+    def _begin_copy(self, cursor: duckdb.DuckDBPyConnection) -> None:
+        begin(cursor)
+        self._since, self._erased = [], []
+
+    def _put_in_place(self) -> None:
+        since, self._since = self._since or [], None
+        self.writing.execute(_ERASE.format(f"{COPY}.events"), {"threads": self._erased})
+        if since:
+            insert(self.writing, since, f"{COPY}.events")
+        finish(self.writing)
+        for cursor in (*self._cursors, self.writing):
+            cursor.close()
+        self._cursors.clear()
+        # Closing writes the log into the file, so that none is left that would not fit the new one.
+        self._database.close()
+        os.replace(file_for(self._path), self._path)
+        self._database = connect(self._path)
+        self.writing = self._database.cursor()
+
+
+class _Moment:
+    """A transaction that reads, and the threads that ask in it, one at a time."""
+
+    cursor: duckdb.DuckDBPyConnection
+
+    def __init__(self, threads: ThreadPoolExecutor) -> None:
+        self._threads = threads
+        self.leave = contextlib.ExitStack()
+
+    async def run(self, work: Callable[..., Any], *args: Any) -> Any:
+        """Do it in one of the threads."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work, *args)
+
+    async def query(self, sql: str, params: Params = ()) -> list[Row]:
+        rows: list[Row] = await self.run(_rows, self.cursor, sql, params)
+        return rows
+
+
+def check_free(path: Path) -> None:
+    """See that nobody else has the log open; raises `ConfigError` with what to do."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    connect(path).close()
+
+
+def applied(path: Path) -> set[str]:
+    """The names of the migrations that a log has had."""
+    with contextlib.closing(connect(path)) as log:
+        if not log.execute(
+            "SELECT 1 FROM duckdb_tables() WHERE table_name = 'applied_migrations'"
+        ).fetchall():
+            return set()
+        return {str(name) for (name,) in log.execute("SELECT name FROM applied_migrations").fetchall()}
+
+
+def connect(path: Path) -> duckdb.DuckDBPyConnection:
+    """Open the file, as it is; raises `ConfigError` with what to do where another process has it."""
+    # A file of the older format can still be opened by the release before this one; see docs of DuckDB.
+    config: dict[str, Any] = {
+        "threads": 2,
+        "checkpoint_threshold": "1MB",
+        "storage_compatibility_version": "v1.5.0",
+    }
+    try:
+        return duckdb.connect(str(path), config=config)
+    except duckdb.IOException as error:
+        raise ConfigError(
+            f"SMART_SUPPORT_DATA_DIR: {path} can't be opened; stop the other process that uses it, "
+            f"or choose another folder ({str(error).splitlines()[0]})"
+        ) from None
+
+
+def _rows(cursor: duckdb.DuckDBPyConnection, sql: str, params: Params) -> list[Row]:
+    result = cursor.execute(sql, params)
+    names = [column[0] for column in result.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+
+
+def insert(cursor: duckdb.DuckDBPyConnection, rows: list[Row], table: str = "events") -> None:
+    """Insert rows in one commit, naming only columns in use: planning for all costs as much as the rest."""
+    used = {name for row in rows for name, value in row.items() if value is not None}
+    structure = {name: type_ for name, type_ in _TYPES.items() if name in used}
+    cursor.execute(_INSERT.format(table, orjson.dumps([structure]).decode()), [orjson.dumps(rows).decode()])
+
+
+def _migrate(database: duckdb.DuckDBPyConnection, path: Path) -> None:
+    class Rows:
+        def execute(self, sql: str, params: Mapping[str, Any] | None = None) -> list[Row]:
+            return _rows(database, sql.replace(":name", "$name"), params or {})
+
+    for migration in unapplied(Rows(), MIGRATIONS / "events"):
+        if not migration.first:
+            # With its log written into it, the file is all there is.
+            database.execute("CHECKPOINT")
+            shutil.copyfile(path, migration.backup_of(path))
+        database.begin()
+        apply(Rows(), migration)
+        database.commit()

@@ -1,0 +1,199 @@
+"""Events are durable in the journal before they are in the event file: none lost, none twice, none back."""
+
+import asyncio
+import shutil
+import threading
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from smart_support import clock
+from smart_support.analytics.metrics import Metrics
+from smart_support.events import Message, MessageComplete, Record
+from smart_support.storage import event_file
+from smart_support.storage.event_log import EventLog
+from smart_support.storage.journal import NAME
+from tests.analytics.story import record, resolved
+
+COUNT = "SELECT count(*) AS n, count(DISTINCT event_id) AS ids FROM events"
+
+
+def _killed(folder: Path, into: Path) -> EventLog:
+    """The log as a start finds it after a kill at this moment."""
+    shutil.copytree(folder, into)
+    return EventLog(into / "events.duckdb")
+
+
+def _said(thread_id: str, seq: int) -> Record:
+    return Record(thread_id, seq, Message(role="customer", content=f"{thread_id} said {seq}"))
+
+
+async def _told(log: EventLog, thread_id: str) -> list[tuple[str, str]]:
+    return [(one.event_id, one.wire()) for one in await log.read(thread_id)]
+
+
+class Held:
+    """The thread that writes the event file, held at its work."""
+
+    def __init__(self, log: EventLog) -> None:
+        self._log, self._release = log, threading.Event()
+
+    async def __aenter__(self) -> None:
+        held = threading.Event()
+
+        def hold() -> None:
+            held.set()
+            self._release.wait(20)
+
+        self._done = self._log._file.do(hold)
+        await asyncio.to_thread(held.wait)
+
+    async def __aexit__(self, *_: object) -> None:
+        self._release.set()
+        await self._done
+
+
+@pytest.fixture
+def seldom(monkeypatch: pytest.MonkeyPatch) -> None:
+    """But for the first, events come into the file only when it is asked for."""
+    monkeypatch.setattr(event_file, "SECONDS_BETWEEN_COMMITS", 3600.0)
+
+
+async def test_who_appends_or_reads_a_thread_waits_for_no_work_on_the_file(tmp_path: Path) -> None:
+    log = EventLog(tmp_path / "events.duckdb")
+    async with Held(log):
+        await asyncio.wait_for(record(log, resolved("t", clock.now())), 10)
+        found = await asyncio.wait_for(log.read("t"), 10)
+        told = await _told(log, "t")
+        assert [one.seq for one in found] == [1, 2, 3, 4, 9, 10]
+        assert [one.seq for one in await log.read("t", after=2, limit=3)] == [3, 4, 9]
+        assert await log.has("t", found[-1].event_id)
+        assert await log.read("u") == []
+        # A figure waits, for it counts what was acknowledged.
+        counting = asyncio.create_task(log.query(COUNT))
+        done, _ = await asyncio.wait([counting], timeout=0.1)
+        assert not done
+    assert await counting == [{"n": 6, "ids": 6}]
+    assert await _told(log, "t") == told
+    log.close()
+
+
+async def test_what_a_kill_leaves_in_the_journal_is_in_the_log_after_it(seldom: None, tmp_path: Path) -> None:
+    log = EventLog(tmp_path / "a" / "events.duckdb")
+    for number in range(5):
+        await record(log, resolved(f"t-{number}", clock.now()))
+    told = [await _told(log, f"t-{number}") for number in range(5)]
+    assert log._journal.waiting()
+    again = _killed(tmp_path / "a", tmp_path / "b")
+    assert [await _told(again, f"t-{number}") for number in range(5)] == told
+    assert await again.query(COUNT) == [{"n": 30, "ids": 30}]
+    assert not again._journal.left()
+    for each in (log, again):
+        each.close()
+
+
+async def test_what_a_kill_leaves_in_both_is_in_the_log_once(seldom: None, tmp_path: Path) -> None:
+    log = EventLog(tmp_path / "a" / "events.duckdb")
+    await record(log, resolved("t", clock.now()), resolved("u", clock.now()))
+    assert await log.query(COUNT) == [{"n": 12, "ids": 12}]
+    assert log._journal.left()
+    again = _killed(tmp_path / "a", tmp_path / "b")
+    assert await again.query(COUNT) == [{"n": 12, "ids": 12}]
+    for each in (log, again):
+        each.close()
+
+
+async def test_what_was_erased_does_not_come_back_from_the_journal(seldom: None, tmp_path: Path) -> None:
+    log = EventLog(tmp_path / "a" / "events.duckdb")
+    await record(log, resolved("gone", clock.now()), resolved("stays", clock.now()))
+    await log.erase(["gone"])
+    assert b"gone" not in (tmp_path / "a" / NAME).read_bytes()
+    assert b"gone" not in (tmp_path / "a" / f"{NAME}-wal").read_bytes()
+    again = _killed(tmp_path / "a", tmp_path / "b")
+    assert await again.read("gone") == []
+    assert len(await again.read("stays")) == 6
+    for each in (log, again):
+        each.close()
+
+
+async def test_an_append_that_the_journal_refuses_is_told_and_the_next_one_goes_on(tmp_path: Path) -> None:
+    log = EventLog(tmp_path / "events.duckdb")
+    await log.append(_said("t", 1))
+    log._journal._raw.execute("PRAGMA query_only=ON")
+    with pytest.raises(Exception, match="could not be written"):
+        await log.append(_said("t", 2))
+    log._journal._raw.execute("PRAGMA query_only=OFF")
+    await log.append(_said("t", 3))
+    assert [one.seq for one in await log.read("t")] == [1, 3]
+    log.close()
+
+
+async def test_what_the_file_refuses_is_kept_and_brought_in_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = EventLog(tmp_path / "events.duckdb")
+    with monkeypatch.context() as broken:
+        broken.setattr(event_file, "_INSERT", "INSERT INTO nowhere{} SELECT ? -- {}")
+        await log.append(_said("t", 1))
+        with pytest.raises(Exception, match="could not be written"):
+            await log.query(COUNT)
+        assert len(await log.read("t")) == 1
+    assert await log.query(COUNT) == [{"n": 1, "ids": 1}]
+    log.close()
+
+
+async def test_the_figures_of_a_dashboard_are_of_one_moment(tmp_path: Path) -> None:
+    log = EventLog(tmp_path / "events.duckdb")
+    metrics, done = Metrics(log, 0), asyncio.Event()
+
+    async def writing() -> None:
+        number = 0
+        while not done.is_set():
+            number += 1
+            await record(log, resolved(f"t-{number}", clock.now()))
+
+    task = asyncio.create_task(writing())
+    for _ in range(15):
+        found = await metrics.analytics("24h")
+        assert sum(bucket["turns"] for bucket in found["series"]) == sum(m["turns"] for m in found["models"])
+        assert sum(bucket["conversations"] for bucket in found["series"]) == found["conversations"]
+    done.set()
+    await task
+    assert found["conversations"] > 3
+    log.close()
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.lists(st.sampled_from(["say", "end", "ask", "erase", "compact", "kill"]), min_size=4, max_size=25))
+def test_the_log_holds_what_was_acknowledged_and_not_erased(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[str]
+) -> None:
+    async def run() -> None:
+        folder = tmp_path_factory.mktemp("log")
+        path, kept, seq = folder / "log", list[str](), 0
+        log = EventLog(path / "events.duckdb")
+        for step in steps:
+            if step in ("say", "end"):
+                seq += 1
+                usage = {"input_tokens": 1, "output_tokens": 1, "cost_usd": None}
+                ended = Record("t", seq, MessageComplete(usage=usage, duration_ms=1.0))
+                said = _said("t", seq) if step == "say" else ended
+                await log.append(said)
+                kept.append(said.event_id)
+            elif step == "ask":
+                assert await log.query(COUNT) == [{"n": len(kept), "ids": len(kept)}]
+            elif step == "erase":
+                await log.erase(["t"])
+                kept = []
+            elif step == "compact":
+                await log.compact()
+            else:
+                before, log = log, _killed(path, path := path.with_name(f"{path.name}'"))
+                before.close()
+            assert [one.event_id for one in await log.read("t")] == kept
+        log.close()
+        shutil.rmtree(folder)
+
+    asyncio.run(run())
