@@ -2,16 +2,20 @@
 
 import sys
 
-from smart_support import Settings, create_app
+from smart_support import Settings
 from smart_support.errors import ConfigError
 from smart_support.log import get_logger
-from smart_support.server import check_port, serve
+from smart_support.server import check_port, lasting, serve
 from smart_support.settings import unknown_variables
 
 try:
     settings = Settings()
-    app = create_app(settings)
-    app.state.services.check()
+    with lasting():
+        # Only here, because it brings everything with it.
+        from smart_support import create_app
+
+        app = create_app(settings)
+        app.state.services.check()
     for name, meant in unknown_variables():
         get_logger().warning("unknown_setting", variable=name, meant=meant)
     if __name__ == "__main__":

@@ -63,23 +63,22 @@ def agents_file(folder: Path) -> Path:
 
 def serve(port: int, folder: Path) -> None:
     """The app as `app.py` runs it, with the model above."""
-    import uvicorn
-
-    from smart_support import Settings, create_app
+    from smart_support import Settings
+    from smart_support.server import lasting
+    from smart_support.server import serve as serve_app
 
     settings = Settings(
-        data_dir=folder, agents_file=agents_file(folder), rate_limit="1000/1s", log_level="warning"
-    )
-    app = create_app(settings, chat_model=model())
-    uvicorn.run(
-        app,
+        data_dir=folder,
+        agents_file=agents_file(folder),
         port=port,
-        loop="uvloop",
-        ws="websockets-sansio",
-        ws_per_message_deflate=False,
-        log_config=None,
-        access_log=False,
+        rate_limit="1000/1s",
+        log_level="warning",
     )
+    with lasting():
+        from smart_support import create_app
+
+        app = create_app(settings, chat_model=model())
+    serve_app(app, settings)
 
 
 def warm_up(count: int) -> int:

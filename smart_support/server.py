@@ -1,10 +1,15 @@
-"""Serving on a port, and an end that takes its time: turns finish or are parked before the sockets close."""
+"""Serving on a port: what is made for it stays to the end, and the end takes its time.
+
+Turns finish or are parked before the sockets close.
+"""
 
 import asyncio
 import contextlib
+import gc
 import socket
 import sqlite3
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import duckdb
@@ -79,6 +84,21 @@ def check_port(settings: Settings) -> None:
             f"{where}: can't be listened on: {told}; stop what uses it, or set another SMART_SUPPORT_PORT or "
             "SMART_SUPPORT_HOST"
         ) from None
+
+
+@contextlib.contextmanager
+def lasting() -> Iterator[None]:
+    """Look for no garbage while that is made which stays to the end, and later never among it.
+
+    Of the app's 300,000 objects next to none is garbage. Looking for it takes a sixth of the start, and later
+    stops all turns for a fifth of a second at a time.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def serve(app: Any, settings: Settings) -> None:
