@@ -18,6 +18,7 @@ from uvicorn.lifespan.on import LifespanOn
 
 from smart_support.errors import ConfigError
 from smart_support.log import get_logger
+from smart_support.sending import GatheringProtocol
 from smart_support.settings import Settings
 
 log = get_logger()
@@ -109,6 +110,7 @@ def serve(app: Any, settings: Settings) -> None:
         host=settings.host,
         port=settings.port,
         loop="uvloop",
+        http=GatheringProtocol,
         ws="websockets-sansio",
         # Events are small and many: compressing each would cost more than all else a token needs.
         ws_per_message_deflate=False,
