@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from smart_support.services import Services
 
 NAME = "Smart Support"
+# How long at most a call waits until Gradio sees it.
+QUEUE_SECONDS = 0.01
 _SHELL = """
 <header class="ss-shell">
   <span class="ss-logo" aria-hidden="true"></span>
@@ -70,9 +72,10 @@ def _build_first_tab(services: "Services", console: gr.Blocks) -> None:
 def mount(app: FastAPI, services: "Services") -> None:
     """Put the console on the app. Call it after every other route: the console takes what is left."""
     app.mount(theme.STATIC_PATH, _Fresh(directory=theme.STATIC), name="console-static")
+    console = build_console(services)
     gr.mount_gradio_app(
         app,
-        build_console(services),
+        console,
         path="/",
         ssr_mode=False,
         run_history=False,
@@ -83,6 +86,8 @@ def mount(app: FastAPI, services: "Services") -> None:
         theme=theme.theme(),
         head=_config(services) + theme.head(),
     )
+    # By itself it looks into its empty queue a thousand times a second, all day.
+    console._queue.sleep_when_free = QUEUE_SECONDS
 
 
 def _username(request: Request) -> str:
