@@ -12,6 +12,7 @@ from pages.numbers import (
     Found,
     behind,
     change,
+    counted,
     dollars,
     duration,
     explained,
@@ -82,7 +83,7 @@ def _outcome_cards(found: Found, before: Found) -> tuple[_Card, ...]:
         _Card(
             "Conversations",
             f"{found['conversations']:,}",
-            f"{sum(agent['turns'] for agent in found['agents']):,} turns of agents",
+            f"{counted(sum(agent['turns'] for agent in found['agents']), 'turn')} of agents",
             "outcomes",
             change(found["conversations"], before.get("conversations")),
             _series(found, lambda day: day["conversations"]),
@@ -100,7 +101,7 @@ def _outcome_cards(found: Found, before: Found) -> tuple[_Card, ...]:
         _Card(
             "To a person",
             percent(found["escalation_rate"]),
-            f"{outcomes['escalated']:,} conversations",
+            counted(outcomes["escalated"], "conversation"),
             "escalations",
             points(found["escalation_rate"], before.get("escalation_rate"), good=-1),
             _series(found, lambda day: _rate(day["escalated"], _judged(day))),

@@ -31,6 +31,11 @@ def milliseconds(number: float | None) -> str:
     return duration(None if number is None else number / 1000)
 
 
+def counted(number: int, thing: str) -> str:
+    """`1 turn`, `2,535 turns`."""
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
 def short(number: int) -> str:
     """`950`, `12.3 k`, `4.1 M`."""
     for size, unit in ((1_000_000, "M"), (1_000, "k")):

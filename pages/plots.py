@@ -12,13 +12,17 @@ from smart_support import clock
 # Each can be told from a light ground and from a dark one.
 INDIGO, TEAL, AMBER, RED, GREY = "#6366f1", "#0d9488", "#d97706", "#ef4444", "#94a3b8"
 OUTCOMES = {
-    "Agents alone": ("resolved", TEAL),
-    "With approval": ("resolved_with_approval", INDIGO),
+    "Agents": ("resolved", TEAL),
+    "Approved": ("resolved_with_approval", INDIGO),
     "To a person": ("escalated", RED),
     "Abandoned": ("abandoned", GREY),
     "Open": ("", AMBER),
 }
 TIMES = {"half are quicker": ("p50", INDIGO), "95% are quicker": ("p95", AMBER)}
+
+
+# A plot for each width of bars: where width and figures change at once, Gradio's draws the figures of before.
+BARS = {"1h": ("an hour", timedelta(hours=1)), "1d": ("a day", timedelta(days=1))}
 
 
 def placed() -> list[Any]:
@@ -27,14 +31,19 @@ def placed() -> list[Any]:
     look: dict[str, Any] = {"x": "when", "color_map": colours, "x_title": " ", "color_title": " "}
     look |= {"height": 260, "min_width": 300, "tooltip": "all", "buttons": []}
     with gr.Row():
-        conversations = gr.BarPlot(
-            y="conversations",
-            color="outcome",
-            title="Conversations",
-            y_title="conversations",
-            scale=3,
-            **look,
-        )
+        conversations = [
+            gr.BarPlot(
+                y="conversations",
+                x_bin=width,
+                color="outcome",
+                title=f"Conversations {each} (UTC)",
+                y_title="conversations",
+                visible=width == "1d",
+                scale=3,
+                **look,
+            )
+            for width, (each, _) in BARS.items()
+        ]
         times = gr.LinePlot(
             y="seconds",
             color="of answers",
@@ -44,20 +53,19 @@ def placed() -> list[Any]:
             scale=2,
             **look,
         )
-    return [conversations, times]
+    return [*conversations, times]
 
 
 def drawn(found: Mapping[str, Any]) -> list[Any]:
-    """What the plots show of the figures, and how wide their bars are."""
+    """What the plots show of the figures: bars as wide as they were counted, and the times."""
     by_hour = len(found["series"]) > 1 and found["series"][1]["at"][:10] == found["series"][0]["at"][:10]
-    each = "an hour" if by_hour else "a day"
-    title, width = f"Conversations {each} (UTC)", timedelta(hours=1) if by_hour else timedelta(days=1)
-    return [
-        gr.BarPlot(
-            value=_conversations(found["series"], width), x_bin="1h" if by_hour else "1d", title=title
-        ),
-        _times(found["series"]),
+    bars = [
+        gr.BarPlot(value=_conversations(found["series"], long), visible=True)
+        if (width == "1h") == by_hour
+        else gr.BarPlot(visible=False)
+        for width, (_, long) in BARS.items()
     ]
+    return [*bars, _times(found["series"])]
 
 
 def _conversations(series: Sequence[Mapping[str, Any]], width: timedelta) -> pd.DataFrame:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from pages.plots import OUTCOMES
 from tests.browser.conftest import PHONE, Save, Window
 from tests.harness import ROOT, AppProcess
 
@@ -60,6 +61,11 @@ def test_the_figures_of_a_range(with_past: AppProcess, open_window: Window, save
         "href", "/api/v1/analytics/export?range=30d&format=csv"
     )
     save(page, f"analytics-{look}")
+    # The bars are those of the range that is chosen, whether it is told by the day or by the hour.
+    for words, range_ in (("24 hours", "24h"), ("7 days", "7d")):
+        page.locator("#ss-analytics-bar").get_by_text(words).click()
+        buckets = with_past.get("/analytics", range=range_)["series"]
+        expect(page.locator(".vega-embed .mark-rect path")).to_have_count(len(OUTCOMES) * len(buckets))
 
 
 def test_it_fits_a_phone(with_past: AppProcess, open_window: Window, save: Save) -> None:
