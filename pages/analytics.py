@@ -32,7 +32,7 @@ FROM events WHERE type = 'tool_result' GROUP BY ALL ORDER BY results DESC</texta
   <div class="ss-scroll" role="region" aria-label="Rows" tabindex="0"></div>
 </details>
 """
-_ON_LOAD = "(window.ssMounts ??= []).push(['analytics', element]);"
+_ON_LOAD = "(window.ssMounts ??= []).push(['analytics', element], ['demo_note', element]);"
 
 
 def build(services: "Services", tab: gr.Tab) -> None:

@@ -14,7 +14,7 @@ INDIGO, TEAL, AMBER, RED, GREY = "#6366f1", "#0d9488", "#d97706", "#ef4444", "#9
 OUTCOMES = {
     "Agents": ("resolved", TEAL),
     "Approved": ("resolved_with_approval", INDIGO),
-    "To a person": ("escalated", RED),
+    "Person": ("escalated", RED),
     "Abandoned": ("abandoned", GREY),
     "Open": ("", AMBER),
 }

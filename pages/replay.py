@@ -57,7 +57,7 @@ _SHELL = """
   </div>
 </section>
 """
-_PARTS = ["replay", "replay_list", "replay_tools", "replay_jumps"]
+_PARTS = ["replay", "replay_list", "replay_tools", "replay_jumps", "demo_note"]
 _ON_LOAD = f"(window.ssMounts ??= []).push(...{_PARTS}.map((name) => [name, element]));"
 
 

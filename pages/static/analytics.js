@@ -105,7 +105,9 @@ register("analytics", (root) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) ask();
   });
   watchCards();
-  onTab("Analytics", noteDemo);
-  onTab("Replay", noteDemo);
-  noteDemo();
 });
+
+// In both tabs, whichever is opened first.
+register("demo_note", noteDemo);
+onTab("Analytics", noteDemo);
+onTab("Replay", noteDemo);

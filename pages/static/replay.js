@@ -17,6 +17,9 @@ const pathOf = (threadId) => `/replay/${encodeURIComponent(threadId)}`;
 /** The recorded step at a place, counted from 0; null past the end. */
 export const stepAt = (place) => (place < (shown.outline?.steps ?? 0) ? timeline.step(place) : null);
 
+/** Change something above the steps without moving what is read of them. */
+export const steady = (change) => (timeline ? timeline.steady(change) : change());
+
 /** The request that a decision, at a place, was made on. */
 export async function requestOf(approvalId, place) {
   for (const at of shown.outline.approvals.filter((one) => one <= place).reverse()) {

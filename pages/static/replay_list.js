@@ -3,6 +3,7 @@
 
 import { now, on, onTab, register, tell } from "./shell.js";
 import { answered } from "./rest.js";
+import { steady } from "./replay.js";
 import { ago, node, visible, words } from "./text.js";
 
 const TYPING_MS = 250;
@@ -30,15 +31,22 @@ async function load({ more = false } = {}) {
     if (asked !== list.asked) return;
     tellProblem("");
     list.cursor = body.meta.next_cursor;
-    if (!more) part.conversations.replaceChildren();
-    part.conversations.append(...body.data.map(makeConversation));
-    part.more.hidden = !list.cursor;
-    showNone(query);
+    // On a phone the list stands above the steps, where somebody may be already.
+    const above = part.found.getBoundingClientRect().bottom < 60;
+    if (above) steady(() => fill(body.data, query, more));
+    else fill(body.data, query, more);
   } catch (error) {
     if (asked === list.asked) tellProblem(`The conversations could not be read: ${error.message}`);
   } finally {
     if (asked === list.asked) part.found.removeAttribute("aria-busy");
   }
+}
+
+function fill(conversations, query, more) {
+  if (!more) part.conversations.replaceChildren();
+  part.conversations.append(...conversations.map(makeConversation));
+  part.more.hidden = !list.cursor;
+  showNone(query);
 }
 
 /** Show the conversations behind a figure: fields of the form where it has them, else chips that can be taken off. */

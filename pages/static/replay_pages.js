@@ -73,10 +73,10 @@ export class Timeline {
   /** Change something without moving what is read just now. */
   steady(change) {
     const anchor = [...this.#root.querySelectorAll(".ss-step")]
-      .find((step) => step.getBoundingClientRect().bottom > 0);
-    const before = anchor?.getBoundingClientRect().top;
+      .find((step) => step.getBoundingClientRect().bottom > 0) ?? this.#root;
+    const before = anchor.getBoundingClientRect().top;
     change();
-    if (anchor?.isConnected) scrollBy(0, anchor.getBoundingClientRect().top - before);
+    if (anchor.isConnected) scrollBy(0, anchor.getBoundingClientRect().top - before);
   }
 
   #pageOf(place) {

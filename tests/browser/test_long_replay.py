@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import PHONE, Window
 from tests.harness import ROOT, AppProcess
@@ -36,10 +36,8 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
 
 
 def _opened(open_window: Window, app: AppProcess, step: int = 0, **options: Any) -> Page:
-    page = open_window(app.url, **options)
-    page.goto(f"{app.url}/?thread={LONG}{f'&step={step}' if step else ''}#replay")
-    expect(page.locator(".ss-step").first).to_be_visible()
-    return page
+    """The page as a link to a step opens it."""
+    return open_window(f"{app.url}/?thread={LONG}{f'&step={step}' if step else ''}#replay", **options)
 
 
 def _slide(page: Page, step: int) -> None:
@@ -130,15 +128,28 @@ def test_what_one_looks_for_is_gone_to(app: AppProcess, open_window: Window) -> 
 
 
 def test_what_can_not_be_read_is_tried_again(app: AppProcess, open_window: Window) -> None:
-    page = open_window(app.url)
     pages = f"**/api/v1/replay/{LONG}?*"
-    page.route(pages, lambda route: route.abort())
-    page.goto(f"{app.url}/?thread={LONG}#replay")
+    page = _opened(open_window, app, prepare=lambda page: page.route(pages, lambda route: route.abort()))
     again = page.get_by_role("button", name="Try again").first
     expect(again).to_be_visible()
     page.unroute(pages)
     again.click()
     expect(page.locator(".ss-step").first).to_be_visible()
+
+
+def test_a_linked_step_is_in_sight_on_a_phone(app: AppProcess, open_window: Window) -> None:
+    lists: list[Route] = []
+
+    def hold(page: Page) -> None:
+        page.route("**/api/v1/conversations?*", lambda route: lists.append(route))  # noqa: PLW0108
+
+    page = _opened(open_window, app, step=1500, viewport=PHONE, prepare=hold)
+    page.wait_for_function(AT, arg=1500)
+    # The list above comes last, and moves nothing.
+    for route in lists:
+        route.continue_()
+    expect(page.locator(".ss-conversations button").first).to_be_attached()
+    page.wait_for_function(AT, arg=1500)
 
 
 def test_more_conversations_are_loaded(app: AppProcess, open_window: Window) -> None:
