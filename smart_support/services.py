@@ -51,7 +51,7 @@ from smart_support.conversation.relay import Relay
 from smart_support.conversation.sessions import SessionManager
 from smart_support.conversation.turns import TurnRunner
 from smart_support.conversation.unasked import Unasked
-from smart_support.conversation.what_if import MOST_STEPS, Changed, what_if
+from smart_support.conversation.what_if import Changed, Rerun, around, what_if
 from smart_support.errors import ConfigError, InvalidArguments, InvalidRequest
 from smart_support.escalation import Escalations
 from smart_support.net import GuardedClient, parse_allowed_hosts
@@ -254,7 +254,7 @@ class Services:
         await self._opened.enter_async_context(_running(self.unasked.take_over_forever()))
         await self._opened.enter_async_context(_running(self.escalations.take_over_forever()))
 
-    async def what_if(self, thread_id: str, changed: Changed) -> list[dict[str, Any]]:
+    async def what_if(self, thread_id: str, changed: Changed) -> Rerun:
         """How a recorded conversation would have gone with another decision; see `conversation/what_if.py`.
 
         Raises:
@@ -262,8 +262,10 @@ class Services:
         """
         if self._graph is not None:
             raise InvalidRequest("a graph of your own can't be run again on a copy")
-        steps = await self.replay.steps(thread_id, limit=MOST_STEPS)
-        return await what_if(steps, changed, partial(rehearsal, self, made_up=thread_id.startswith(PREFIX)))
+        steps = [step async for page in self.replay.whole(thread_id) for step in page]
+        first, last = around(steps, changed.approval_id)
+        again = partial(rehearsal, self, made_up=thread_id.startswith(PREFIX))
+        return Rerun(await what_if(steps[first:last], changed, again), first + 1, last)
 
     async def close(self) -> None:
         """Let turns end, then close the stores, the last opened first."""

@@ -1,15 +1,15 @@
 // What if a decision had been another: the conversation again on a copy, and what would have been different.
 
 import { on } from "./shell.js";
-import { asked } from "./rest.js";
+import { answered } from "./rest.js";
 import { node, words } from "./text.js";
 import { requestOf } from "./replay.js";
 
 const MARKS = { same: "the same", then: "as it was", now: "instead" };
 const AROUND = 4; // steps told on either side of a change
 const KINDS = { interrupt: "Waits for approval", route: "Router", tool_result: "Result" };
-let threadId = null;
-on("replay_shown", (shown) => { ({ threadId } = shown); });
+let [threadId, outline] = [null, null];
+on("replay_shown", (shown) => { ({ threadId, outline } = shown); });
 
 function told(step) {
   const said = step.content ?? step.summary ?? step.reason ?? step.message ?? (step.args ? JSON.stringify(step.args) : "");
@@ -38,12 +38,14 @@ function folded(difference) {
   return lines;
 }
 
-function panel(difference) {
+function panel(difference, { first, last }) {
   const changed = difference.some((step) => step.mark !== "same");
+  const part = last - first + 1 < outline.steps
+    ? ` The conversation is long: only steps ${first.toLocaleString("en")} to ${last.toLocaleString("en")} were run again.` : "";
   return node("div", { class: "ss-what-if-answer", role: "region", "aria-label": "What if" },
-    node("p", { class: "ss-muted" }, changed
+    node("p", { class: "ss-muted" }, (changed
       ? "Run again on a copy of the demo business as it is now; nothing real was touched."
-      : "Nothing would have been different."),
+      : "Nothing would have been different.") + part),
     node("ol", {}, folded(difference)));
 }
 
@@ -54,8 +56,8 @@ async function tried(button, body) {
   button.disabled = true;
   button.after(running);
   try {
-    const data = await asked("POST", `/replay/${encodeURIComponent(threadId)}/what-if`, body);
-    running.replaceWith(panel(data));
+    const { data, meta } = await answered("POST", `/replay/${encodeURIComponent(threadId)}/what-if`, body);
+    running.replaceWith(panel(data, meta));
   } catch (error) {
     running.replaceWith(node("p", { class: "ss-problem ss-what-if-answer", role: "alert" }, error.message));
   } finally {

@@ -34,7 +34,8 @@ from smart_support.tools.registry import Args, Call, Tool
 
 Step = Mapping[str, Any]
 BY = "what-if"
-MOST_STEPS = 5_000
+# Of a longer conversation only what is near the decision is run again: each turn costs what a turn costs.
+MOST_STEPS = 500
 UNASKED = "(Here the conversation leaves what was recorded; a language model would have to be asked.)"
 _SHOWN = ("message", "route", "tool_call", "tool_result", "interrupt", "decision", "escalation", "error")
 _TOLD = ("role", "content", "tool", "action", "args", "status", "outcome", "reason", "message")
@@ -71,6 +72,25 @@ async def what_if(steps: Sequence[Step], changed: Changed, rehearsal: Rehearsal)
             await _again(steps, changed, turns)
             now = await replay.steps(BY, limit=MOST_STEPS)
     return _difference(_shown(steps), _shown(now))
+
+
+@dataclass(frozen=True, slots=True)
+class Rerun:
+    """What a conversation would have been, and which of its steps (from 1) were run again for that."""
+
+    steps: list[dict[str, Any]]
+    first: int
+    last: int
+
+
+def around(steps: Sequence[Step], approval_id: str) -> tuple[int, int]:
+    """From where up to where a conversation is run again: all of it, or whole turns around the decision."""
+    made = next((at for at, one in enumerate(steps) if _is_decision(one, approval_id)), 0)
+    if len(steps) <= MOST_STEPS:
+        return 0, len(steps)
+    begins = [at for at, one in enumerate(steps) if one.get("role") == "customer"]
+    first = min((at for at in begins if made - MOST_STEPS // 2 <= at < made), default=0)
+    return first, max((at for at in begins if made < at <= first + MOST_STEPS), default=len(steps))
 
 
 class Recorded:

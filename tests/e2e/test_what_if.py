@@ -6,9 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, ToolMessage
 
 from smart_support import Settings, clock, create_app
+from smart_support.conversation.what_if import MOST_STEPS, around
 from tests.harness import AppProcess, LocalApp, ScriptedModel
 
 
@@ -88,6 +91,26 @@ def test_a_decision_that_would_never_have_been_asked_for_is_none(server: AppProc
     assert answer["success"], answer["error"]
     assert ("decision", "rejected") in _marked(answer["data"], "now")
     assert ("decision", "edited") in _marked(answer["data"], "then")
+    steps = server.get(f"/replay/{thread_id}")
+    assert (answer["meta"]["first"], answer["meta"]["last"]) == (1, len(steps))
+
+
+@given(st.lists(st.integers(1, 60), min_size=1, max_size=60), st.data())
+def test_of_a_long_conversation_whole_turns_around_the_decision_are_run_again(
+    turns: list[int], data: st.DataObject
+) -> None:
+    steps: list[dict[str, Any]] = []
+    for length in turns:
+        steps += [{"type": "message", "role": "customer"}, *[{"type": "route"}] * length]
+    at = data.draw(st.sampled_from([place for place, step in enumerate(steps) if step["type"] == "route"]))
+    steps[at] = {"type": "decision", "approval_id": "it"}
+    first, last = around(steps, "it")
+    assert first <= at < last
+    assert last - first <= MOST_STEPS
+    if len(steps) <= MOST_STEPS:
+        assert (first, last) == (0, len(steps))
+    assert steps[first].get("role") == "customer"
+    assert last == len(steps) or steps[last].get("role") == "customer"
 
 
 def test_what_was_refused_before_anybody_was_asked_is_refused_again(

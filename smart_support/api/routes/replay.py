@@ -94,6 +94,10 @@ class AnotherDecision(BaseModel):
     response_model=shapes.Page[shapes.Object],
 )
 async def what_if(thread_id: str, other: AnotherDecision, services: Any = Depends(services)) -> Response:
-    """How it would have gone: the steps, each `same`, only `then` or only `now`. Nothing real is touched."""
+    """How it would have gone: the steps, each `same`, only `then` or only `now`. Nothing real is touched.
+
+    Of a long conversation only turns around the decision are run again: `first` to `last` in `meta`.
+    """
     changed = Changed(other.approval_id, other.decision, other.reason, other.args)
-    return answer(await services.what_if(thread_id, changed))
+    again = await services.what_if(thread_id, changed)
+    return answer(again.steps, meta={"next_cursor": None, "first": again.first, "last": again.last})
