@@ -20,7 +20,7 @@ from pathlib import Path
 import orjson
 
 from smart_support import clock
-from smart_support.errors import ConfigError, InvalidRequest
+from smart_support.errors import ConfigError, Conflict
 from smart_support.log import get_logger
 from smart_support.storage.database import StateDatabase
 from smart_support.storage.embedded import EmbeddedDatabase
@@ -51,10 +51,10 @@ async def take(state: StateDatabase, event_log: EventLog, folder: Path, version:
     """Copy the data of a running app into a new folder in `folder/backups`.
 
     Raises:
-        InvalidRequest: the state is not in files.
+        Conflict: the state is not in files.
     """
     if not isinstance(state, EmbeddedDatabase):
-        raise InvalidRequest(ELSEWHERE)
+        raise Conflict(ELSEWHERE)
     async with event_log.copying:
         with _begun(folder) as partial, ExitStack() as opened:
             databases = [
