@@ -189,14 +189,24 @@ async def _check_escalations(traffic: Traffic, approvals: list[Event]) -> None:
     async with httpx.AsyncClient(timeout=30) as client:
         for approval in approvals:
             if approval["execution"] == "outcome_unknown":
-                answer = await client.get(
-                    f"{traffic.url}/replay/{approval['thread_id']}", params={"limit": 200}
-                )
-                told = [step for step in answer.json()["data"] if step["type"] == "escalation"]
-                assert sum(approval["approval_id"] in step["reason"] for step in told) == 1, approval
+                told = await _told_of(approval, traffic, client)
+                assert len(told) == 1, (approval, told)
         answer = await client.get(f"{traffic.url}/escalations", params={"limit": 100})
         reasons = [one["reason"] for one in answer.json()["data"]]
         assert len(reasons) == len(set(reasons))
+
+
+async def _told_of(approval: Event, traffic: Traffic, client: httpx.AsyncClient) -> list[Event]:
+    """The escalations of an approval; where there is none, its turn may still be finished."""
+    deadline = time.monotonic() + SETTLED_SECONDS
+    while True:
+        replay = f"{traffic.url}/replay/{approval['thread_id']}"
+        steps = (await client.get(replay, params={"limit": 200})).json()["data"]
+        told = [step for step in steps if step["type"] == "escalation"]
+        told = [step for step in told if approval["approval_id"] in step["reason"]]
+        if told or time.monotonic() > deadline:
+            return told
+        await asyncio.sleep(0.1)
 
 
 async def looked_at(traffic: Traffic) -> tuple[Counter[str], int]:
