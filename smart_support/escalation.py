@@ -77,7 +77,8 @@ class Escalations:
         self._locks = locks
         self._url = settings.escalation_webhook_url
         self._secret = settings.escalation_webhook_secret
-        self._client = GuardedClient([_host_and_port(self._url)] if self._url else ())
+        # Only where there is somebody to tell: reading whom to trust takes a while at each start.
+        self._client = GuardedClient([_host_and_port(self._url)]) if self._url else None
         self._watchers: set[Callable[[EscalationRecord], None]] = set()
         self._deliveries: dict[str, asyncio.Task[EscalationRecord]] = {}
         locks.when_lost(self._let_go)
@@ -248,6 +249,7 @@ class Escalations:
         return delivered
 
     async def _post(self, body: bytes) -> None:
+        assert self._client is not None
         timestamp = str(int(clock.now().timestamp()))
         answer = await self._client.request(
             "POST",
