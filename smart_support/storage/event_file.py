@@ -92,9 +92,11 @@ class EventFile:
         self._writer: Gathering[None] = Gathering(lambda _: due(), UNWRITTEN, SECONDS_BETWEEN_COMMITS)
         self._short = ThreadPoolExecutor(1, thread_name_prefix="event-read")
         self._long = ThreadPoolExecutor(2, thread_name_prefix="event-ask")
-        # A thread for each: the other readers may wait for a compaction, which waits for moments to end.
-        self._moments = asyncio.Semaphore(MOMENTS)
-        self._in_moments = ThreadPoolExecutor(MOMENTS, thread_name_prefix="event-moment")
+        # A thread for each moment: the others may wait for a compaction, which waits for moments to end.
+        self._in_moments = [ThreadPoolExecutor(1, thread_name_prefix="event-moment") for _ in range(MOMENTS)]
+        self._free: asyncio.Queue[ThreadPoolExecutor] = asyncio.Queue()
+        for thread in self._in_moments:
+            self._free.put_nowait(thread)
         self._local = threading.local()
         self._cursors: list[duckdb.DuckDBPyConnection] = []
         # While the file is being copied: what was written since, and which threads were erased.
@@ -142,13 +144,17 @@ class EventFile:
     @contextlib.asynccontextmanager
     async def moment(self) -> AsyncIterator[Asks]:
         """All that is asked of what this gives, is told of one moment, whatever is written meanwhile."""
-        async with self._moments:
-            moment = _Moment(self._in_moments)
+        thread = await self._free.get()
+        moment = _Moment(thread)
+        try:
             await moment.run(self._enter, moment)
-            try:
-                yield moment
-            finally:
-                await moment.run(moment.leave.close)
+            yield moment
+        except BaseException:
+            moment.stop()
+            raise
+        finally:
+            moment.leave()
+            self._free.put_nowait(thread)
 
     async def ask_once(self, sql: str, seconds: float) -> tuple[list[str], list[tuple[Any, ...]]]:
         """Names and rows of a statement that somebody made up, on a cursor and a thread of its own.
@@ -229,7 +235,8 @@ class EventFile:
         self.writing.close()
         self._short.shutdown(wait=True)
         self._long.shutdown(wait=True)
-        self._in_moments.shutdown(wait=True)
+        for thread in self._in_moments:
+            thread.shutdown(wait=True)
         for cursor in self._cursors:
             cursor.close()
         self._database.close()
@@ -249,8 +256,8 @@ class EventFile:
             return _rows(self._local.cursor, sql, params)
 
     def _enter(self, moment: "_Moment") -> None:
-        moment.leave.enter_context(self._database_use.inside())
-        moment.cursor = moment.leave.enter_context(contextlib.closing(self._database.cursor()))
+        moment.held.enter_context(self._database_use.inside())
+        moment.cursor = moment.held.enter_context(contextlib.closing(self._database.cursor()))
         moment.cursor.begin()
 
     def _ask_once(self, sql: str, seconds: float) -> tuple[list[str], list[tuple[Any, ...]]]:
@@ -284,21 +291,33 @@ class EventFile:
 
 
 class _Moment:
-    """A transaction that reads, and the threads that ask in it, one at a time."""
+    """A transaction that reads, and the thread that does all that is asked in it, in order.
 
-    cursor: duckdb.DuckDBPyConnection
+    Who asks may be cancelled at any point, and the thread goes on. So it is this thread that gives back what
+    the moment holds, after all else it was asked.
+    """
 
-    def __init__(self, threads: ThreadPoolExecutor) -> None:
-        self._threads = threads
-        self.leave = contextlib.ExitStack()
+    def __init__(self, thread: ThreadPoolExecutor) -> None:
+        self._thread = thread
+        self.cursor: duckdb.DuckDBPyConnection | None = None
+        self.held = contextlib.ExitStack()
 
     async def run(self, work: Callable[..., Any], *args: Any) -> Any:
-        """Do it in one of the threads."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work, *args)
+        """Have the thread do it."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work, *args)
 
     async def query(self, sql: str, params: Params = ()) -> list[Row]:
         rows: list[Row] = await self.run(_rows, self.cursor, sql, params)
         return rows
+
+    def stop(self) -> None:
+        """End the statement that runs, if one does: nobody waits for its answer any more."""
+        if self.cursor:
+            self.cursor.interrupt()
+
+    def leave(self) -> None:
+        """Have what it holds given back, soon."""
+        self._thread.submit(self.held.close)
 
 
 def check_free(path: Path) -> None:

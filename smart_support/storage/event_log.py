@@ -107,16 +107,16 @@ class EventLog:
         return await self._file.ask_once(sql, seconds)
 
     async def erase(self, thread_ids: Sequence[str]) -> None:
-        """Delete all records of these threads. Their bytes leave the event file with `compact`."""
+        """Delete all records of these threads. Their bytes leave the files with `compact`."""
         # All of them in the file and none in the journal: what a kill leaves there would come back.
         await self._appending.do(_nothing)
         await self._file.caught_up()
-        await self._appending.do(self._journal.clean)
+        await self._appending.do(self._journal.forget)
         await self._file.do(lambda: self._file.erase(list(thread_ids)))
-        await self._appending.do(self._journal.clean)
+        await self._appending.do(self._journal.forget)
 
     async def compact(self) -> None:
-        """Write the file anew, so that nothing erased is left in its bytes; see `EventFile.compact`."""
+        """Leave nothing erased in the bytes of the files; see `EventFile.compact`. Hold `copying`."""
         await self._appending.do(self._journal.clean)
         await self._file.compact()
 

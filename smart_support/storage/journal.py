@@ -34,9 +34,7 @@ class Journal:
         self._raw = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self._raw.execute("PRAGMA journal_mode=WAL")
         self._raw.execute("PRAGMA synchronous=FULL")
-        self._raw.execute(
-            "CREATE TABLE IF NOT EXISTS batches (number INTEGER PRIMARY KEY, rows TEXT NOT NULL)"
-        )
+        self._raw.execute(_TABLE)
         # By number. Each look and change is one step of the interpreter, so that no lock is needed.
         self._batches: dict[int, Batch] = {}
         self._numbers = itertools.count(1)
@@ -65,14 +63,18 @@ class Journal:
         return self._batches.copy()
 
     def done(self, batches: dict[int, Batch]) -> None:
-        """These are in the event file. Their bytes leave the journal with a later batch, or `clean`."""
+        """These are in the event file. They leave the journal with a later batch, or `forget`."""
         self._done = max(batches)
         for number in batches:
             del self._batches[number]
 
-    def clean(self) -> None:
-        """Leave nothing in the file of what is done; in the thread that adds."""
+    def forget(self) -> None:
+        """Have what is done leave the journal; in the thread that adds."""
         self._raw.execute("DELETE FROM batches WHERE number <= ?", [self._done])
+
+    def clean(self) -> None:
+        """As `forget`, and leave nothing of it in the file's bytes. Waits for who copies the file."""
+        self.forget()
         self._raw.execute("VACUUM")
         self._raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 

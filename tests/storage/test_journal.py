@@ -2,7 +2,9 @@
 
 import asyncio
 import shutil
+import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -109,13 +111,28 @@ async def test_what_was_erased_does_not_come_back_from_the_journal(seldom: None,
     log = EventLog(tmp_path / "a" / "events.duckdb")
     await record(log, resolved("gone", clock.now()), resolved("stays", clock.now()))
     await log.erase(["gone"])
-    assert b"gone" not in (tmp_path / "a" / NAME).read_bytes()
-    assert b"gone" not in (tmp_path / "a" / f"{NAME}-wal").read_bytes()
     again = _killed(tmp_path / "a", tmp_path / "b")
     assert await again.read("gone") == []
     assert len(await again.read("stays")) == 6
+    await log.compact()
+    assert b"gone" not in (tmp_path / "a" / NAME).read_bytes()
+    assert b"gone" not in (tmp_path / "a" / f"{NAME}-wal").read_bytes()
     for each in (log, again):
         each.close()
+
+
+async def test_nobody_waits_for_a_backup_that_reads_the_journal(tmp_path: Path) -> None:
+    log = EventLog(tmp_path / "events.duckdb")
+    await record(log, resolved("gone", clock.now()))
+    with closing(sqlite3.connect(tmp_path / NAME, isolation_level=None)) as backup:
+        backup.execute("BEGIN")
+        assert backup.execute("SELECT count(*) FROM batches").fetchone() == (1,)
+        # SQLite itself would wait for five seconds.
+        async with asyncio.timeout(4):
+            await log.erase(["gone"])
+            await record(log, resolved("stays", clock.now()))
+    assert await log.query("SELECT DISTINCT thread_id FROM events") == [{"thread_id": "stays"}]
+    log.close()
 
 
 async def test_an_append_that_the_journal_refuses_is_told_and_the_next_one_goes_on(tmp_path: Path) -> None:

@@ -1,0 +1,84 @@
+"""Several statements of one moment: whoever gives up in the middle leaves nothing that others wait for."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from smart_support import clock
+from smart_support.storage import event_file
+from smart_support.storage.event_log import EventLog
+from tests.analytics.story import record, resolved
+
+ENDLESS = "SELECT count(*) AS n FROM range(10000000000000)"
+COUNT = "SELECT count(*) AS n FROM events"
+SECONDS = 10
+
+
+@pytest.fixture
+async def log(tmp_path: Path) -> AsyncIterator[EventLog]:
+    log = EventLog(tmp_path / "events.duckdb")
+    await record(log, resolved("t", clock.now()))
+    yield log
+    # With something left inside, neither would ever end.
+    async with asyncio.timeout(SECONDS):
+        for _ in range(event_file.MOMENTS + 1):
+            assert await _counted(log) == 6
+        await log.compact()
+    log.close()
+
+
+async def _counted(log: EventLog) -> int:
+    async with log.moment() as moment:
+        return int((await moment.query(COUNT))[0]["n"])
+
+
+async def _asked(log: EventLog, sql: str, began: asyncio.Event | None = None) -> None:
+    async with log.moment() as moment:
+        if began:
+            began.set()
+        await moment.query(sql)
+
+
+async def test_who_is_cancelled_while_a_statement_runs_leaves_the_moment(log: EventLog) -> None:
+    for _ in range(event_file.MOMENTS + 1):
+        began = asyncio.Event()
+        asking = asyncio.create_task(_asked(log, ENDLESS, began))
+        await began.wait()
+        await asyncio.sleep(0.05)  # until DuckDB is at it, which nothing tells
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+
+
+async def test_who_is_cancelled_before_it_begins_leaves_the_moment(log: EventLog) -> None:
+    log._file._database_use.close()  # as a compaction does, while the files change places
+    try:
+        asking = asyncio.create_task(_asked(log, COUNT))
+        await asyncio.sleep(0.05)  # until it stands there, which nothing tells
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+    finally:
+        log._file._database_use.open()
+
+
+async def test_a_statement_that_fails_leaves_the_moment(log: EventLog) -> None:
+    for _ in range(event_file.MOMENTS + 1):
+        with pytest.raises(Exception, match="nowhere"):
+            await _asked(log, "SELECT * FROM nowhere")
+
+
+async def test_a_compaction_waits_for_a_moment_and_the_moment_for_nobody(log: EventLog) -> None:
+    async with asyncio.timeout(SECONDS), log.moment() as moment:
+        compacting = asyncio.create_task(log.compact())
+        while not log._file._database_use._closed:  # noqa: ASYNC110  (nothing tells of it)
+            await asyncio.sleep(0.01)
+        later = asyncio.create_task(_counted(log))
+        await record(log, resolved("u", clock.now()))
+        assert await moment.query(COUNT) == [{"n": 6}]
+        assert not compacting.done()
+    await compacting
+    assert await later == 12
+    await log.erase(["u"])
