@@ -20,8 +20,8 @@ from smart_support.analytics.statements import statement
 from smart_support.errors import InvalidRequest
 from smart_support.settings import MINUTES_SAVED
 from smart_support.storage.database import Row
-from smart_support.storage.event_file import Asks
 from smart_support.storage.event_log import EventLog
+from smart_support.storage.moments import Asks
 
 STATUSES = ("active", "waiting", "ended")
 MAX_LIMIT = 100

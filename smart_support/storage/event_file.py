@@ -9,21 +9,20 @@ import contextlib
 import os
 import shutil
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import duckdb
 import orjson
 
-from smart_support.errors import ConfigError, StorageFailed
+from smart_support.errors import ConfigError
 from smart_support.storage.compaction import COPY, Turnstile, attach, begin, file_for, fill, finish
 from smart_support.storage.database import MIGRATIONS, Row, apply, unapplied
-from smart_support.storage.gathering import Done, Gathering
+from smart_support.storage.gathering import Awaited, Done, Gathering
+from smart_support.storage.moments import Asks, Moments, Params, rows_of
 from smart_support.storage.watch import watched
-
-Params = Sequence[Any] | Mapping[str, Any]
 
 # Columns filled from the event's own field of the same name where it has one.
 FROM_EVENT = (
@@ -55,17 +54,11 @@ _ERASE = "DELETE FROM {} WHERE thread_id IN (SELECT unnest($threads::VARCHAR[]))
 MOST_ASKED_BYTES = 1_000_000_000
 # A commit costs 2 ms of CPU however little is in it, and nobody waits for one: so many a second and no more.
 SECONDS_BETWEEN_COMMITS = 0.25
-# Whole dashboards asked at the same time; more would only share the same cores.
-MOMENTS = 2
-SECONDS_TO_FIX = 10
+# How long a thread waits for the one that writes, before it is told that nothing can be written.
+SECONDS_TO_WRITE = 10
+# What DuckDB says of rows that it will never take, whatever becomes of the disk.
+REFUSALS = (duckdb.IntegrityError, duckdb.DataError, duckdb.InvalidInputException)
 UNWRITTEN = "The event log could not be written; check the disk of DATA_DIR."
-
-
-class Asks(Protocol):
-    """What can be asked for rows."""
-
-    async def query(self, sql: str, params: Params = ()) -> list[Row]:
-        """Rows of one statement as dicts. `TIMESTAMP`s come as naive UTC."""
 
 
 class EventFile:
@@ -92,11 +85,7 @@ class EventFile:
         self._writer: Gathering[None] = Gathering(lambda _: due(), UNWRITTEN, SECONDS_BETWEEN_COMMITS)
         self._short = ThreadPoolExecutor(1, thread_name_prefix="event-read")
         self._long = ThreadPoolExecutor(2, thread_name_prefix="event-ask")
-        # A thread for each moment: the others may wait for a compaction, which waits for moments to end.
-        self._in_moments = [ThreadPoolExecutor(1, thread_name_prefix="event-moment") for _ in range(MOMENTS)]
-        self._free: asyncio.Queue[ThreadPoolExecutor] = asyncio.Queue()
-        for thread in self._in_moments:
-            self._free.put_nowait(thread)
+        self._moments = Moments(self._enter)
         self._local = threading.local()
         self._cursors: list[duckdb.DuckDBPyConnection] = []
         # While the file is being copied: what was written since, and which threads were erased.
@@ -114,6 +103,12 @@ class EventFile:
     def caught_up(self) -> Done:
         """Have all that is due written."""
         return self._writer.do(self._due)
+
+    def catch_up(self) -> None:
+        """As `caught_up`, for a thread that waits; raises `StorageFailed`."""
+        due = Awaited(self._due, UNWRITTEN)
+        self._writer.later(due)()
+        due.wait(SECONDS_TO_WRITE)
 
     def insert(self, rows: list[Row]) -> None:
         """Write rows in one commit; in the writing thread."""
@@ -141,20 +136,9 @@ class EventFile:
         """Rows of one statement as dicts, from a reader's own cursor. `TIMESTAMP`s come as naive UTC."""
         return await asyncio.get_running_loop().run_in_executor(self._long, self._query, sql, params)
 
-    @contextlib.asynccontextmanager
-    async def moment(self) -> AsyncIterator[Asks]:
+    def moment(self) -> contextlib.AbstractAsyncContextManager[Asks]:
         """All that is asked of what this gives, is told of one moment, whatever is written meanwhile."""
-        thread = await self._free.get()
-        moment = _Moment(thread)
-        try:
-            await moment.run(self._enter, moment)
-            yield moment
-        except BaseException:
-            moment.stop()
-            raise
-        finally:
-            moment.leave()
-            self._free.put_nowait(thread)
+        return self._moments.one()
 
     async def ask_once(self, sql: str, seconds: float) -> tuple[list[str], list[tuple[Any, ...]]]:
         """Names and rows of a statement that somebody made up, on a cursor and a thread of its own.
@@ -209,19 +193,13 @@ class EventFile:
                 once and from any thread; it returns when that is done.
             after: makes of what hands in work one that hands it in when all is due that was appended.
         """
-        fixed = threading.Event()
         with self._database.cursor() as cursor:
-
-            def fix() -> None:
-                begin(cursor)
-                fixed.set()
-
-            hand_in = after(self._writer.later(self._after_due(fix)))
+            fix = Awaited(self._after_due(lambda: begin(cursor)), UNWRITTEN)
+            hand_in = after(self._writer.later(fix))
 
             def fix_now() -> None:
                 hand_in()
-                if not fixed.wait(SECONDS_TO_FIX):
-                    raise StorageFailed(UNWRITTEN)
+                fix.wait(SECONDS_TO_WRITE)
 
             await asyncio.to_thread(attach, cursor, path)
             await moment(fix_now)
@@ -235,8 +213,7 @@ class EventFile:
         self.writing.close()
         self._short.shutdown(wait=True)
         self._long.shutdown(wait=True)
-        for thread in self._in_moments:
-            thread.shutdown(wait=True)
+        self._moments.close()
         for cursor in self._cursors:
             cursor.close()
         self._database.close()
@@ -253,12 +230,11 @@ class EventFile:
             if getattr(self._local, "database", None) is not self._database:
                 self._local.database, self._local.cursor = self._database, self._database.cursor()
                 self._cursors.append(self._local.cursor)
-            return _rows(self._local.cursor, sql, params)
+            return rows_of(self._local.cursor, sql, params)
 
-    def _enter(self, moment: "_Moment") -> None:
-        moment.held.enter_context(self._database_use.inside())
-        moment.cursor = moment.held.enter_context(contextlib.closing(self._database.cursor()))
-        moment.cursor.begin()
+    def _enter(self, held: contextlib.ExitStack) -> duckdb.DuckDBPyConnection:
+        held.enter_context(self._database_use.inside())
+        return held.enter_context(contextlib.closing(self._database.cursor()))
 
     def _ask_once(self, sql: str, seconds: float) -> tuple[list[str], list[tuple[Any, ...]]]:
         with self._database_use.inside():
@@ -288,36 +264,6 @@ class EventFile:
         os.replace(file_for(self._path), self._path)
         self._database = connect(self._path)
         self.writing = self._database.cursor()
-
-
-class _Moment:
-    """A transaction that reads, and the thread that does all that is asked in it, in order.
-
-    Who asks may be cancelled at any point, and the thread goes on. So it is this thread that gives back what
-    the moment holds, after all else it was asked.
-    """
-
-    def __init__(self, thread: ThreadPoolExecutor) -> None:
-        self._thread = thread
-        self.cursor: duckdb.DuckDBPyConnection | None = None
-        self.held = contextlib.ExitStack()
-
-    async def run(self, work: Callable[..., Any], *args: Any) -> Any:
-        """Have the thread do it."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work, *args)
-
-    async def query(self, sql: str, params: Params = ()) -> list[Row]:
-        rows: list[Row] = await self.run(_rows, self.cursor, sql, params)
-        return rows
-
-    def stop(self) -> None:
-        """End the statement that runs, if one does: nobody waits for its answer any more."""
-        if self.cursor:
-            self.cursor.interrupt()
-
-    def leave(self) -> None:
-        """Have what it holds given back, soon."""
-        self._thread.submit(self.held.close)
 
 
 def check_free(path: Path) -> None:
@@ -353,23 +299,34 @@ def connect(path: Path) -> duckdb.DuckDBPyConnection:
         ) from None
 
 
-def _rows(cursor: duckdb.DuckDBPyConnection, sql: str, params: Params) -> list[Row]:
-    result = cursor.execute(sql, params)
-    names = [column[0] for column in result.description or ()]
-    return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
-
-
 def insert(cursor: duckdb.DuckDBPyConnection, rows: list[Row], table: str = "events") -> None:
     """Insert rows in one commit, naming only columns in use: planning for all costs as much as the rest."""
+    if not rows:
+        return
     used = {name for row in rows for name, value in row.items() if value is not None}
     structure = {name: type_ for name, type_ in _TYPES.items() if name in used}
     cursor.execute(_INSERT.format(table, orjson.dumps([structure]).decode()), [orjson.dumps(rows).decode()])
 
 
+def refused(cursor: duckdb.DuckDBPyConnection, rows: list[Row]) -> list[tuple[Row, str]]:
+    """Those of the rows that can never be inserted, each with DuckDB's reason; nothing is changed."""
+    cursor.begin()
+    try:
+        insert(cursor, rows)
+        return []
+    except REFUSALS as error:
+        if len(rows) == 1:
+            return [(rows[0], str(error))]
+    finally:
+        cursor.rollback()
+    half = len(rows) // 2
+    return refused(cursor, rows[:half]) + refused(cursor, rows[half:])
+
+
 def _migrate(database: duckdb.DuckDBPyConnection, path: Path) -> None:
     class Rows:
         def execute(self, sql: str, params: Mapping[str, Any] | None = None) -> list[Row]:
-            return _rows(database, sql.replace(":name", "$name"), params or {})
+            return rows_of(database, sql.replace(":name", "$name"), params or {})
 
     for migration in unapplied(Rows(), MIGRATIONS / "events"):
         if not migration.first:

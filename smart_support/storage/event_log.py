@@ -9,6 +9,7 @@ into the file at the next start. No figures are computed here.
 
 import asyncio
 import contextlib
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from datetime import UTC
 from pathlib import Path
@@ -19,12 +20,28 @@ import orjson
 
 from smart_support import events
 from smart_support.events import Event, Record
+from smart_support.log import get_logger
 from smart_support.storage.database import Row
-from smart_support.storage.event_file import FROM_EVENT, UNWRITTEN, Asks, EventFile, Params, connect, insert
+from smart_support.storage.event_file import (
+    FROM_EVENT,
+    REFUSALS,
+    UNWRITTEN,
+    EventFile,
+    connect,
+    insert,
+    refused,
+)
 from smart_support.storage.gathering import Done, Gathering
 from smart_support.storage.journal import NAME, Batch, Journal
+from smart_support.storage.moments import Asks, Params
+
+log = get_logger()
 
 SECONDS_TO_GATHER = 0.003
+# Rows of a commit in the file: what fails and is tried again is no more than these.
+AT_ONCE = 20_000
+# On their way they are in memory, some 3 kB each. Once there are so many, who appends waits for the file.
+MOST_WAITING = 50_000
 _READ = """
     SELECT event_id, thread_id, turn_id, first_seq, seq, happened_at, type, channel, customer_id, payload
     FROM events WHERE thread_id = ? AND seq > ? ORDER BY seq LIMIT ?
@@ -32,7 +49,8 @@ _READ = """
 _HAS = "SELECT 1 FROM events WHERE thread_id = ? AND event_id = ? LIMIT 1"
 _KNOWN = """
     SELECT event_id FROM events
-    WHERE happened_at >= $since::TIMESTAMP AND event_id IN (SELECT unnest($ids::UUID[]))
+    WHERE happened_at >= $since::TIMESTAMP
+      AND event_id IN (SELECT TRY_CAST(id AS UUID) FROM (SELECT unnest($ids::VARCHAR[]) AS id))
 """
 
 
@@ -49,6 +67,10 @@ class EventLog:
         self._file = EventFile(path, self._bring_in)
         # Held by whoever copies or rewrites the files of the stores: one at a time.
         self.copying = asyncio.Lock()
+        # How often something was erased.
+        self._erasures = 0
+        # Whether the last commit in the file failed: a part of it may be there all the same.
+        self._unsure = False
         self._open(path.parent)
 
     def append(self, record: Record) -> Done:
@@ -72,9 +94,13 @@ class EventLog:
 
     async def read(self, thread_id: str, after: int = 0, limit: int = 1_000_000) -> list[Record]:
         """A thread's records with `seq` above `after`, in order, at most `limit`."""
+        erasures = self._erasures
         # Looked at first: what comes into the file meanwhile is found twice, and not missed.
         coming = self._coming(thread_id)
         found = [as_record(row) for row in await self._file.read(_READ, [thread_id, after, limit])]
+        if erasures != self._erasures:
+            # What was looked at first may be erased by now.
+            return await self.read(thread_id, after, limit)
         known = {record.event_id for record in found}
         found += [record for record in coming if record.seq > after and record.event_id not in known]
         return sorted(found, key=lambda record: record.seq)[:limit]
@@ -112,7 +138,9 @@ class EventLog:
         await self._appending.do(_nothing)
         await self._file.caught_up()
         await self._appending.do(self._journal.forget)
+        self._erasures += 1
         await self._file.do(lambda: self._file.erase(list(thread_ids)))
+        await self._appending.do(lambda: self._journal.erase(thread_ids))
         await self._appending.do(self._journal.forget)
 
     async def compact(self) -> None:
@@ -133,7 +161,8 @@ class EventLog:
         """Have all that was appended in the file, and close it."""
         self._appending.close()
         self._file.close()
-        self._journal.clean()
+        with contextlib.suppress(sqlite3.Error):  # a full disk: the next start knows what is in the file
+            self._journal.clean()
         self._journal.close()
 
     def _open(self, folder: Path) -> None:
@@ -143,14 +172,24 @@ class EventLog:
         self._appending: Gathering[Record] = Gathering(self._write, UNWRITTEN, SECONDS_TO_GATHER)
 
     def _write(self, records: list[Record]) -> None:
+        if self._journal.rows_waiting >= MOST_WAITING:
+            self._file.catch_up()
         self._journal.add(Batch(records, [as_row(record) for record in records]))
         self._file.soon()
 
     def _bring_in(self) -> None:
         """Bring what waits in the journal into the file; in the thread that writes it."""
-        if batches := self._journal.waiting():
-            self._file.insert([row for batch in batches.values() for row in batch.rows])
+        while batches := self._journal.first(AT_ONCE):
+            rows = [row for batch in batches.values() for row in batch.rows]
+            if self._unsure:
+                rows = _missing(self._file.writing, rows)
+            self._unsure = True
+            try:
+                self._file.insert(rows)
+            except REFUSALS:
+                self._file.insert(_without_refused(self._file.writing, self._journal, rows))
             self._journal.done(batches)
+            self._unsure = False
 
     def _coming(self, thread_id: str) -> list[Record]:
         batches = self._journal.waiting().values()
@@ -219,12 +258,30 @@ def _bring_in_left(cursor: duckdb.DuckDBPyConnection, journal: Journal) -> None:
     """Bring what a kill left in the journal into the file, but for what had come there before the kill."""
     if not (left := journal.left()):
         return
-    since = min(row["happened_at"] for row in left)
-    found = cursor.execute(_KNOWN, {"since": since, "ids": [row["event_id"] for row in left]}).fetchall()
-    known = {str(event_id) for (event_id,) in found}
-    if missing := [row for row in left if row["event_id"] not in known]:
+    missing = _missing(cursor, left)
+    try:
         insert(cursor, missing)
+    except REFUSALS:
+        insert(cursor, _without_refused(cursor, journal, missing))
     journal.empty()
+
+
+def _missing(cursor: duckdb.DuckDBPyConnection, rows: list[Row]) -> list[Row]:
+    """Those of the rows that are not in the file."""
+    since = min(row["happened_at"] for row in rows)
+    found = cursor.execute(_KNOWN, {"since": since, "ids": [row["event_id"] for row in rows]}).fetchall()
+    known = {str(event_id) for (event_id,) in found}
+    return [row for row in rows if row["event_id"] not in known]
+
+
+def _without_refused(cursor: duckdb.DuckDBPyConnection, journal: Journal, rows: list[Row]) -> list[Row]:
+    """Those rows that the file takes. The others stay in the journal, so that nothing waits behind them."""
+    aside = refused(cursor, rows)
+    journal.put_aside(aside)
+    for row, why in aside:
+        log.error("event_put_aside", event_id=row["event_id"], thread_id=row["thread_id"], error=why)
+    known = {row["event_id"] for row, _ in aside}
+    return [row for row in rows if row["event_id"] not in known]
 
 
 def _nothing() -> None:

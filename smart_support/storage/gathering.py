@@ -1,6 +1,7 @@
 """Group commit: one thread takes all that waits and commits it at once. What that means, its owner knows."""
 
 import asyncio
+import concurrent.futures
 import contextlib
 import queue
 import threading
@@ -129,6 +130,32 @@ class Gathering(Generic[W]):
         if told:
             with contextlib.suppress(RuntimeError):  # the loop has closed: nobody waits any more
                 told[0].get_loop().call_soon_threadsafe(_settle, told, failure)
+
+
+class Awaited:
+    """Work that one thread does while another, which is not the loop's, waits for it."""
+
+    def __init__(self, work: Callable[[], None], failed: str) -> None:
+        """`failed`: what to tell who waits where it raised, or took too long."""
+        self._work = work
+        self._failed = failed
+        self._done: concurrent.futures.Future[None] = concurrent.futures.Future()
+
+    def __call__(self) -> None:
+        """Do it."""
+        try:
+            self._work()
+        except BaseException as error:
+            self._done.set_exception(error)
+            raise
+        self._done.set_result(None)
+
+    def wait(self, seconds: float) -> None:
+        """Return once it is done; raises `StorageFailed`."""
+        try:
+            self._done.result(seconds)
+        except Exception:
+            raise StorageFailed(self._failed) from None
 
 
 class _Item(NamedTuple, Generic[W]):

@@ -6,6 +6,7 @@ import sqlite3
 import threading
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -13,8 +14,10 @@ from hypothesis import strategies as st
 
 from smart_support import clock
 from smart_support.analytics.metrics import Metrics
+from smart_support.errors import ConfigError
 from smart_support.events import Message, MessageComplete, Record
-from smart_support.storage import event_file
+from smart_support.storage import event_file, event_log
+from smart_support.storage.database import Row
 from smart_support.storage.event_log import EventLog
 from smart_support.storage.journal import NAME
 from tests.analytics.story import record, resolved
@@ -157,6 +160,104 @@ async def test_what_the_file_refuses_is_kept_and_brought_in_later(
         with pytest.raises(Exception, match="could not be written"):
             await log.query(COUNT)
         assert len(await log.read("t")) == 1
+    assert await log.query(COUNT) == [{"n": 1, "ids": 1}]
+    log.close()
+
+
+async def test_a_row_that_the_file_never_takes_is_put_aside_and_holds_nothing_up(
+    seldom: None, tmp_path: Path
+) -> None:
+    log = EventLog(tmp_path / "a" / "events.duckdb")
+    before, odd, after = _said("t", 1), _said("odd", 2**63), _said("t", 3)
+    odd.event_id = "no-uuid"
+    for one in (before, odd, after):
+        await log.append(one)
+    killed = _killed(tmp_path / "a", tmp_path / "b")
+    for each in (log, killed):
+        assert await each.query(COUNT) == [{"n": 2, "ids": 2}]
+        assert [one.seq for one in await each.read("t")] == [1, 3]
+        assert [event_id for event_id, _ in each._journal.aside()] == ["no-uuid"]
+        await each.append(_said("t", 4))
+        assert await each.query(COUNT) == [{"n": 3, "ids": 3}]
+        await each.erase(["odd"])
+        assert not each._journal.aside()
+        each.close()
+
+
+async def test_what_failed_and_is_there_all_the_same_is_not_brought_in_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = EventLog(tmp_path / "events.duckdb")
+    with monkeypatch.context() as broken:
+
+        def durable_but_failed(*_: object) -> None:
+            raise RuntimeError("the commit succeeded, the checkpoint after it failed")
+
+        broken.setattr(log._journal, "done", durable_but_failed)
+        await log.append(_said("t", 1))
+        with pytest.raises(Exception, match="could not be written"):
+            await log.query(COUNT)
+    await log.append(_said("t", 2))
+    assert await log.query(COUNT) == [{"n": 2, "ids": 2}]
+    log.close()
+
+
+async def test_while_the_file_refuses_no_more_is_taken_than_fits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(event_log, "MOST_WAITING", 20)
+    monkeypatch.setattr(event_log, "AT_ONCE", 3)
+    log = EventLog(tmp_path / "events.duckdb")
+    with monkeypatch.context() as broken:
+        broken.setattr(event_file, "_INSERT", "INSERT INTO nowhere{} SELECT ? -- {}")
+        for seq in range(1, 21):
+            await log.append(_said("t", seq))
+        with pytest.raises(Exception, match="could not be written"):
+            await log.append(_said("t", 21))
+    # Nothing is lost, and what comes now waits for the file only as long as that takes.
+    await log.append(_said("t", 21))
+    assert await log.query(COUNT) == [{"n": 21, "ids": 21}]
+    log.close()
+
+
+async def test_who_reads_while_a_thread_is_erased_is_not_told_half_of_it(
+    seldom: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = EventLog(tmp_path / "events.duckdb")
+    await log.append(_said("t", 1))
+    await log.query(COUNT)
+    await log.append(_said("t", 2))
+    reading, read = asyncio.Event(), log._file.read
+    go_on = asyncio.Event()
+
+    async def late(*args: Any) -> list[Row]:
+        reading.set()
+        await go_on.wait()
+        return await read(*args)
+
+    monkeypatch.setattr(log._file, "read", late)
+    told = asyncio.create_task(log.read("t"))
+    await reading.wait()
+    await log.erase(["t"])
+    await log.append(_said("t", 1))
+    go_on.set()
+    assert [one.seq for one in await told] == [1]
+    log.close()
+
+
+@pytest.mark.parametrize("spoiled", ["the file", "a batch"])
+async def test_a_journal_that_cannot_be_read_says_what_to_do(tmp_path: Path, spoiled: str) -> None:
+    log = EventLog(tmp_path / "events.duckdb")
+    await log.append(_said("t", 1))
+    log.close()
+    with closing(sqlite3.connect(tmp_path / NAME)) as journal, journal:
+        journal.execute("INSERT INTO batches VALUES (7, '[{\"event_id\": ')")
+    if spoiled == "the file":
+        (tmp_path / NAME).write_bytes(b"no database " * 1000)
+    with pytest.raises(ConfigError, match=r"journal\.sqlite can't be read .* move it"):
+        EventLog(tmp_path / "events.duckdb")
+    (tmp_path / NAME).unlink()
+    log = EventLog(tmp_path / "events.duckdb")
     assert await log.query(COUNT) == [{"n": 1, "ids": 1}]
     log.close()
 

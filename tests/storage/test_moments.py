@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from smart_support import clock
-from smart_support.storage import event_file
 from smart_support.storage.event_log import EventLog
+from smart_support.storage.moments import MOMENTS
 from tests.analytics.story import record, resolved
 
 ENDLESS = "SELECT count(*) AS n FROM range(10000000000000)"
@@ -23,7 +23,7 @@ async def log(tmp_path: Path) -> AsyncIterator[EventLog]:
     yield log
     # With something left inside, neither would ever end.
     async with asyncio.timeout(SECONDS):
-        for _ in range(event_file.MOMENTS + 1):
+        for _ in range(MOMENTS + 1):
             assert await _counted(log) == 6
         await log.compact()
     log.close()
@@ -42,7 +42,7 @@ async def _asked(log: EventLog, sql: str, began: asyncio.Event | None = None) ->
 
 
 async def test_who_is_cancelled_while_a_statement_runs_leaves_the_moment(log: EventLog) -> None:
-    for _ in range(event_file.MOMENTS + 1):
+    for _ in range(MOMENTS + 1):
         began = asyncio.Event()
         asking = asyncio.create_task(_asked(log, ENDLESS, began))
         await began.wait()
@@ -65,7 +65,7 @@ async def test_who_is_cancelled_before_it_begins_leaves_the_moment(log: EventLog
 
 
 async def test_a_statement_that_fails_leaves_the_moment(log: EventLog) -> None:
-    for _ in range(event_file.MOMENTS + 1):
+    for _ in range(MOMENTS + 1):
         with pytest.raises(Exception, match="nowhere"):
             await _asked(log, "SELECT * FROM nowhere")
 
