@@ -62,7 +62,7 @@ class Held:
 
 @pytest.fixture
 def seldom(monkeypatch: pytest.MonkeyPatch) -> None:
-    """But for the first, events come into the file only when it is asked for."""
+    """Once something was asked of the file, events come into it only when something is asked again."""
     monkeypatch.setattr(event_file, "SECONDS_BETWEEN_COMMITS", 3600.0)
 
 
@@ -89,6 +89,8 @@ async def test_what_a_kill_leaves_in_the_journal_is_in_the_log_after_it(seldom: 
     log = EventLog(tmp_path / "a" / "events.duckdb")
     for number in range(5):
         await record(log, resolved(f"t-{number}", clock.now()))
+        if number == 0:
+            await log.query(COUNT)
     told = [await _told(log, f"t-{number}") for number in range(5)]
     assert log._journal.waiting()
     again = _killed(tmp_path / "a", tmp_path / "b")
