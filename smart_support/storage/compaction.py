@@ -52,7 +52,7 @@ class Turnstile:
 
     def __init__(self) -> None:
         # Protects the two fields below.
-        self._changed = threading.Condition()
+        self._changed = threading.Condition()  # one that who holds it may take again
         self._inside = 0
         self._closed = False
 
@@ -75,6 +75,14 @@ class Turnstile:
             self._changed.wait_for(lambda: not self._closed)
             self._closed = True
             self._changed.wait_for(lambda: self._inside == 0)
+
+    def close_if_open(self) -> bool:
+        """As `close`, unless somebody else has closed it; whether it was not so."""
+        with self._changed:
+            if self._closed:
+                return False
+            self.close()
+            return True
 
     def open(self) -> None:
         """Let in who waits."""

@@ -82,7 +82,10 @@ class EventFile:
         self._database_use = Turnstile()
         # The writing thread's; nobody else's once there are things for it to do.
         self.writing = self._database.cursor()
-        self._writer: Gathering[None] = Gathering(lambda _: due(), UNWRITTEN, SECONDS_BETWEEN_COMMITS)
+        self._writer: Gathering[None] = Gathering(
+            lambda _: self._working(due)(), UNWRITTEN, SECONDS_BETWEEN_COMMITS
+        )
+        self._given_up = False
         self._short = ThreadPoolExecutor(1, thread_name_prefix="event-read")
         self._long = ThreadPoolExecutor(2, thread_name_prefix="event-ask")
         self._moments = Moments(self._enter)
@@ -98,15 +101,15 @@ class EventFile:
 
     def do(self, work: Callable[[], None]) -> Done:
         """Have work done by the writing thread, after all that is due."""
-        return self._writer.do(self._after_due(work))
+        return self._writer.do(self._working(self._after_due(work)))
 
     def caught_up(self) -> Done:
         """Have all that is due written."""
-        return self._writer.do(self._due)
+        return self._writer.do(self._working(self._due))
 
     def catch_up(self) -> None:
         """As `caught_up`, for a thread that waits; raises `StorageFailed`."""
-        due = Awaited(self._due, UNWRITTEN)
+        due = Awaited(self._working(self._due), UNWRITTEN)
         self._writer.later(due)()
         due.wait(SECONDS_TO_WRITE)
 
@@ -218,6 +221,28 @@ class EventFile:
             cursor.close()
         self._database.close()
 
+    def _working(self, work: Callable[[], None]) -> Callable[[], None]:
+        """Work of the writing thread, with the file opened anew if DuckDB has given it up.
+
+        So it does where the disk is full at a checkpoint; only another instance can go on after that.
+        """
+
+        def done() -> None:
+            if self._given_up and self._database_use.close_if_open():
+                try:
+                    self._open_anew(self._path)
+                finally:
+                    self._database_use.open()
+                self._given_up = False
+            try:
+                work()
+            except duckdb.FatalException:
+                self._given_up = True
+                self.soon()
+                raise
+
+        return done
+
     def _after_due(self, work: Callable[[], None]) -> Callable[[], None]:
         def both() -> None:
             self._due()
@@ -256,12 +281,17 @@ class EventFile:
         if since:
             insert(self.writing, since, f"{COPY}.events")
         finish(self.writing)
+        self._open_anew(file_for(self._path))
+
+    def _open_anew(self, path: Path) -> None:
+        """Open a file in the place of this one, or this one again; while nobody uses it."""
         for cursor in (*self._cursors, self.writing):
             cursor.close()
         self._cursors.clear()
         # Closing writes the log into the file, so that none is left that would not fit the new one.
         self._database.close()
-        os.replace(file_for(self._path), self._path)
+        if path != self._path:
+            os.replace(path, self._path)
         self._database = connect(self._path)
         self.writing = self._database.cursor()
 
