@@ -5,6 +5,7 @@ of them since; so a figure for last week never shows as open what was closed the
 tokens, costs and latency belong to the range in which they happened.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import asdict, dataclass, replace
@@ -108,18 +109,35 @@ class Metrics:
         return bool(await self._asks.query(sql, {"moment": naive(moment)}))
 
     async def _dashboard(self, asked: Asked) -> dict[str, Any]:
-        judged_so, outcomes_then = await self.outcomes(asked)
-        models, models_then = await self.models(asked)
+        # The longest first, so that all others are asked beside it.
+        (
+            (judged_so, outcomes_then),
+            (approvals, leads, approval_tools, approvals_then),
+            (models, models_then),
+            (turns, first_tokens, latency_then),
+            (saved, saved_then),
+            (agents, tools, tool_errors, escalations, (by_policy, by_policy_then), counted),
+        ) = await asyncio.gather(
+            self.outcomes(asked),
+            self.approvals(asked),
+            self.models(asked),
+            self.latency(asked),
+            self.saved(asked),
+            asyncio.gather(
+                self.agents(asked),
+                self.tools(asked),
+                self.tool_errors(asked),
+                self.escalations(asked),
+                self.by_policy(asked),
+                self._counted(asked),
+            ),
+        )
         costs = [model["cost_usd"] for model in models if model["cost_usd"] is not None]
         started, outcomes = judged_so["conversations"], {name: judged_so[name] for name in OUTCOMES}
         known, back = judged_so["of_known_customers"], judged_so["reopened"]
         judged = sum(outcomes.values())
         resolved = outcomes["resolved"] + outcomes["resolved_with_approval"]
         cost = sum(costs) if costs else None
-        turns, first_tokens, latency_then = await self.latency(asked)
-        approvals, leads, approval_tools, approvals_then = await self.approvals(asked)
-        by_policy, by_policy_then = await self.by_policy(asked)
-        saved, saved_then = await self.saved(asked)
         then = {"outcomes": outcomes_then, "models": models_then, "latency": latency_then}
         then |= {"approvals": approvals_then, "by_policy": by_policy_then, "saved": saved_then}
         return {
@@ -131,7 +149,7 @@ class Metrics:
             "outcomes": outcomes,
             "resolution_rate": resolved / judged if judged else None,
             "escalation_rate": outcomes["escalated"] / judged if judged else None,
-            "escalations": await self.escalations(asked),
+            "escalations": escalations,
             "reopened": {"resolved": known, "reopened": back, "rate": back / known if known else None},
             "turns_to_resolution": dict(
                 zip(("median", "p95"), judged_so["turns"] or [None] * 2, strict=True)
@@ -139,9 +157,9 @@ class Metrics:
             "approvals": approvals | {"by_policy": by_policy},
             "leads": leads,
             "approval_tools": approval_tools,
-            "agents": await self.agents(asked),
-            "tools": await self.tools(asked),
-            "tool_errors": await self.tool_errors(asked),
+            "agents": agents,
+            "tools": tools,
+            "tool_errors": tool_errors,
             "latency_ms": turns,
             "first_token_ms": first_tokens,
             "tokens": {name: sum(model[name] for model in models) for name in ("input", "output")},
@@ -149,7 +167,7 @@ class Metrics:
             "cost_per_conversation_usd": cost / started if cost is not None and started else None,
             "models": models,
             "hours_saved": saved,
-            "series": await self.series(asked, then),
+            "series": series(counted, then),
         }
 
     async def outcomes(self, asked: Asked) -> tuple[Row, list[Row]]:
@@ -225,16 +243,18 @@ class Metrics:
         Args:
             then: what other figures say by time, by their names, to stand beside the counts.
         """
+        return series(await self._counted(asked), then)
+
+    async def _counted(self, asked: Asked) -> list[Row]:
         since, until = asked.span.since, asked.span.until
         grid = until - since <= timedelta(days=GRID_DAYS)
-        counted = await self._rows(
+        return await self._rows(
             "series",
             asked,
             width=asked.width,
             starts_at=naive(since) if grid else None,
             ends_at=naive(min(until - timedelta(microseconds=1), clock.now())),
         )
-        return series(counted, then)
 
     async def conversations(
         self,

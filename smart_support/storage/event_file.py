@@ -88,7 +88,7 @@ class EventFile:
         self._given_up = False
         self._short = ThreadPoolExecutor(1, thread_name_prefix="event-read")
         self._long = ThreadPoolExecutor(2, thread_name_prefix="event-ask")
-        self._moments = Moments(self._enter)
+        self._moments = Moments(self._database_use, self._cursor, self._writer.do)
         self._local = threading.local()
         self._cursors: list[duckdb.DuckDBPyConnection] = []
         # While the file is being copied: what was written since, and which threads were erased.
@@ -171,18 +171,6 @@ class EventFile:
         for copy in self._path.parent.glob(f"{self._path.name}.before-*"):
             copy.unlink()
 
-    def compact_now(self) -> None:
-        """As `compact`, in the writing thread, which does nothing else meanwhile."""
-        with self._database.cursor() as cursor:
-            attach(cursor, file_for(self._path))
-            self._begin_copy(cursor)
-            fill(cursor)
-        self._database_use.close()
-        try:
-            self._put_in_place()
-        finally:
-            self._database_use.open()
-
     async def copy_to(
         self,
         path: Path,
@@ -257,9 +245,8 @@ class EventFile:
                 self._cursors.append(self._local.cursor)
             return rows_of(self._local.cursor, sql, params)
 
-    def _enter(self, held: contextlib.ExitStack) -> duckdb.DuckDBPyConnection:
-        held.enter_context(self._database_use.inside())
-        return held.enter_context(contextlib.closing(self._database.cursor()))
+    def _cursor(self) -> duckdb.DuckDBPyConnection:
+        return self._database.cursor()
 
     def _ask_once(self, sql: str, seconds: float) -> tuple[list[str], list[tuple[Any, ...]]]:
         with self._database_use.inside():

@@ -1,20 +1,26 @@
-"""Several statements asked of one moment of a DuckDB file, each moment in a thread of its own."""
+"""Several questions to one DuckDB file, all answered as of one moment, some of them side by side.
+
+A statement on one thread costs less CPU than on several: what belongs together is asked one question a core.
+"""
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Protocol
 
 import duckdb
 
+from smart_support.storage.compaction import Turnstile, begin
 from smart_support.storage.database import Row
 
 Params = Sequence[Any] | Mapping[str, Any]
-# Gives a cursor of the file; what has to be given back after it goes onto the stack.
-Enter = Callable[[contextlib.ExitStack], duckdb.DuckDBPyConnection]
-# Whole dashboards asked at the same time; more would only share the same cores.
+Cursor = Callable[[], duckdb.DuckDBPyConnection]
+BetweenCommits = Callable[[Callable[[], None]], Awaitable[None]]
+# Dashboards that are asked at the same time; more would only share the same cores.
 MOMENTS = 2
+# Statements of one dashboard that are.
+SIDE_BY_SIDE = 2
 
 
 class Asks(Protocol):
@@ -25,76 +31,112 @@ class Asks(Protocol):
 
 
 class Moments:
-    """Who asks several things of one moment, at most `MOMENTS` at a time."""
+    """The threads in which moments are asked: for each moment its own, which wait for nobody else."""
 
-    def __init__(self, enter: Enter) -> None:
-        self._enter = enter
-        # Not those of the readers: they may wait for a compaction, which waits for moments to end.
-        self._threads = [ThreadPoolExecutor(1, thread_name_prefix="event-moment") for _ in range(MOMENTS)]
-        self._free: asyncio.Queue[ThreadPoolExecutor] = asyncio.Queue()
-        for thread in self._threads:
-            self._free.put_nowait(thread)
+    def __init__(self, use: Turnstile, cursor: Cursor, between_commits: BetweenCommits) -> None:
+        """
+        Args:
+            use: of the file; held for as long as a moment lasts.
+            cursor: a new one of the file.
+            between_commits: does something while nobody commits.
+        """
+        self._use = use
+        self._cursor = cursor
+        self._between_commits = between_commits
+        self._threads = [
+            [ThreadPoolExecutor(1, thread_name_prefix="event-moment") for _ in range(SIDE_BY_SIDE)]
+            for _ in range(MOMENTS)
+        ]
+        self._free: asyncio.Queue[list[ThreadPoolExecutor]] = asyncio.LifoQueue()
+        for threads in self._threads:
+            self._free.put_nowait(threads)
 
     @contextlib.asynccontextmanager
     async def one(self) -> AsyncIterator[Asks]:
         """All that is asked of what this gives, is told of one moment, whatever is written meanwhile."""
-        thread = await self._free.get()
-        moment = _Moment(thread)
+        threads = await self._free.get()
+        moment = _Moment(threads, self._use)
         try:
-            await moment.enter(self._enter)
+            await moment.enter(self._cursor)
+            await self._between_commits(moment.fix)
             yield moment
         except BaseException:
             moment.stop()
             raise
         finally:
             moment.leave()
-            self._free.put_nowait(thread)
+            self._free.put_nowait(threads)
 
     def close(self) -> None:
-        """Wait for those that have not ended."""
-        for thread in self._threads:
-            thread.shutdown(wait=True)
+        """Wait for all that was asked."""
+        for threads in self._threads:
+            for thread in threads:
+                thread.shutdown(wait=True)
 
 
 class _Moment:
-    """A transaction that reads, and the thread that does all that is asked in it, in order.
+    """Transactions that began at one moment, each with the thread that does all asked in it, in order.
 
-    Who asks may be cancelled at any point, and the thread goes on. So it is this thread that gives back what
-    the moment holds, after all else it was asked.
+    Who asks may be cancelled at any point, and a thread goes on. So it is the threads that give back what the
+    moment holds, after all else they were asked.
     """
 
-    def __init__(self, thread: ThreadPoolExecutor) -> None:
-        self._thread = thread
-        self._cursor: duckdb.DuckDBPyConnection | None = None
+    def __init__(self, threads: list[ThreadPoolExecutor], use: Turnstile) -> None:
+        self._threads = threads
+        self._use = use
         self._held = contextlib.ExitStack()
+        self._cursors: list[duckdb.DuckDBPyConnection] = []
+        self._idle: asyncio.Queue[int] = asyncio.LifoQueue()
+        for number in range(len(threads)):
+            self._idle.put_nowait(number)
 
-    async def enter(self, enter: Enter) -> None:
-        """Begin the transaction."""
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._enter, enter)
+    async def enter(self, cursor: Cursor) -> None:
+        """Hold the file, and open a cursor for each thread."""
+
+        def hold() -> None:
+            self._held.enter_context(self._use.inside())
+            self._cursors += [cursor() for _ in self._threads]
+
+        await asyncio.get_running_loop().run_in_executor(self._threads[0], hold)
+
+    def fix(self) -> None:
+        """Go on seeing what is committed now."""
+        for cursor in self._cursors:
+            begin(cursor)
 
     async def query(self, sql: str, params: Params = ()) -> list[Row]:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._ask, sql, params)
+        number = await self._idle.get()
+        try:
+            loop, thread = asyncio.get_running_loop(), self._threads[number]
+            return await loop.run_in_executor(thread, rows_of, self._cursors[number], sql, params)
+        finally:
+            self._idle.put_nowait(number)
 
     def stop(self) -> None:
-        """End the statement that runs, if one does: nobody waits for its answer any more."""
-        if self._cursor:
-            self._cursor.interrupt()
+        """End the statements that run: nobody waits for their answers any more."""
+        for cursor in self._cursors:
+            cursor.interrupt()
 
     def leave(self) -> None:
         """Have what it holds given back, soon."""
-        self._thread.submit(self._held.close)
+        first, *others = self._threads
+        ended = [thread.submit(self._close, number) for number, thread in enumerate(others, 1)]
+        first.submit(self._give_back, ended)
 
-    def _ask(self, sql: str, params: Params) -> list[Row]:
-        assert self._cursor, "asked before it was entered"
-        return rows_of(self._cursor, sql, params)
+    def _close(self, number: int) -> None:
+        # There is none where entering failed.
+        for cursor in self._cursors[number : number + 1]:
+            cursor.close()
 
-    def _enter(self, enter: Enter) -> None:
-        self._cursor = enter(self._held)
-        self._cursor.begin()
+    def _give_back(self, others: "list[Future[None]]") -> None:
+        for other in others:
+            other.result()
+        self._close(0)
+        self._held.close()
 
 
 def rows_of(cursor: duckdb.DuckDBPyConnection, sql: str, params: Params) -> list[Row]:
-    """The rows of one statement, as dicts."""
+    """Rows of one statement as dicts."""
     result = cursor.execute(sql, params)
     names = [column[0] for column in result.description or ()]
     return [dict(zip(names, row, strict=True)) for row in result.fetchall()]

@@ -96,7 +96,8 @@ class SharedEventLog(EventLog):
 
     async def compact(self) -> None:
         """Write this process' copy anew; the other processes do the same with theirs."""
-        await self._file.do(self._file.compact_now)
+        async with self._filling:
+            await self._file.compact()
 
     async def fill_up(self) -> None:
         """Return once the copy holds all that was committed before this was called."""
