@@ -40,7 +40,7 @@ class Asked:
     @property
     def width(self) -> str:
         """Of what a series is told in: hours for up to a day, days for more."""
-        return "1 hour" if self.span.until - self.span.since <= timedelta(hours=24) else "1 day"
+        return "hour" if self.span.until - self.span.since <= timedelta(hours=24) else "day"
 
 
 class Metrics:

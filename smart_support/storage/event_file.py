@@ -303,7 +303,8 @@ def connect(path: Path) -> duckdb.DuckDBPyConnection:
     """Open the file, as it is; raises `ConfigError` with what to do where another process has it."""
     # A file of the older format can still be opened by the release before this one; see docs of DuckDB.
     config: dict[str, Any] = {
-        "threads": 2,
+        # A statement costs less CPU so, and several are asked side by side; see moments.py.
+        "threads": 1,
         "checkpoint_threshold": "1MB",
         "storage_compatibility_version": "v1.5.0",
     }

@@ -23,7 +23,7 @@ told AS (
 waited AS (
     SELECT
         *,
-        time_bucket($width::INTERVAL, requested_at) AS bucket,
+        date_trunc($width, requested_at) AS bucket,
         date_diff('microsecond', requested_at, decided_at) / 1e6 AS seconds
     FROM told
 )

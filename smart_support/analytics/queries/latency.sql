@@ -3,7 +3,7 @@
 WITH
 -- include scope
 SELECT
-    time_bucket($width::INTERVAL, happened_at) AS bucket,
+    date_trunc($width, happened_at) AS bucket,
     quantile_cont(duration_ms, [0.5, 0.95, 0.99]) AS turn,
     quantile_cont(first_token_ms, [0.5, 0.95, 0.99]) AS first_token
 FROM scope

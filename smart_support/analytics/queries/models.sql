@@ -3,7 +3,7 @@
 WITH
 -- include scope,
 told AS (
-    SELECT *, coalesce(model, 'unknown') AS by_model, time_bucket($width::INTERVAL, happened_at) AS bucket
+    SELECT *, coalesce(model, 'unknown') AS by_model, date_trunc($width, happened_at) AS bucket
     FROM scope
     WHERE happened_at < $until AND (type = 'message_complete' OR (type = 'interrupt' AND input_tokens IS NOT NULL))
 )

@@ -9,7 +9,7 @@ WITH
 -- include scope,
 -- include judged,
 known AS MATERIALIZED (
-    SELECT customer_id, started_at, last_at, turns, outcome, time_bucket($width::INTERVAL, started_at) AS bucket
+    SELECT customer_id, started_at, last_at, turns, outcome, date_trunc($width, started_at) AS bucket
     FROM judged
 ),
 resolved AS MATERIALIZED (

@@ -5,7 +5,7 @@ WITH
 -- include scope,
 named AS (SELECT unnest($tools::VARCHAR[]) AS tool, unnest($minutes::DOUBLE[]) AS minutes)
 SELECT
-    time_bucket($width::INTERVAL, happened_at) AS bucket,
+    date_trunc($width, happened_at) AS bucket,
     coalesce(sum(coalesce(minutes, $otherwise)), 0)::DOUBLE / 60 AS hours
 FROM scope
 LEFT JOIN named USING (tool)

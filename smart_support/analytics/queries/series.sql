@@ -5,7 +5,7 @@ WITH
 -- include scope,
 typed AS (
     -- Few rows are left, and what is asked of a type is asked of those.
-    SELECT time_bucket($width::INTERVAL, happened_at) AS bucket, type, first_seq = 1 AS begins, count(*) AS events
+    SELECT date_trunc($width, happened_at) AS bucket, type, first_seq = 1 AS begins, count(*) AS events
     FROM scope
     WHERE happened_at < $until
     GROUP BY ALL
@@ -22,9 +22,9 @@ counted AS (
 ),
 grid AS (
     SELECT unnest(generate_series(
-        time_bucket($width::INTERVAL, coalesce($starts_at, (SELECT min(bucket) FROM counted))),
+        date_trunc($width, coalesce($starts_at, (SELECT min(bucket) FROM counted))),
         $ends_at::TIMESTAMP,
-        $width::INTERVAL
+        ('1 ' || $width)::INTERVAL
     )) AS bucket
 )
 SELECT
