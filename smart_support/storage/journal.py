@@ -75,10 +75,12 @@ class Journal:
         try:
             self._raw.execute("DELETE FROM batches WHERE number <= ?", [self._done])
             self._raw.execute("INSERT INTO batches VALUES (?, ?)", [number, text])
+            self._raw.execute("COMMIT")
         except BaseException:
-            self._raw.execute("ROLLBACK")
+            # A full disk may have ended it already, or left it open at its commit.
+            if self._raw.in_transaction:
+                self._raw.execute("ROLLBACK")
             raise
-        self._raw.execute("COMMIT")
         self._batches[number] = batch
         self._added += len(batch.rows)
 

@@ -317,3 +317,20 @@ def test_the_log_holds_what_was_acknowledged_and_not_erased(
         shutil.rmtree(folder)
 
     asyncio.run(run())
+
+
+async def test_a_commit_that_fails_leaves_no_transaction_open(tmp_path: Path) -> None:
+    log = EventLog(tmp_path / "events.duckdb")
+    journal, raw = log._journal, log._journal._raw
+    # The commit, and nothing before it, finds that a row it needs is not there.
+    raw.execute("PRAGMA foreign_keys=ON")
+    raw.execute("CREATE TABLE one (id INTEGER PRIMARY KEY)")
+    raw.execute("CREATE TABLE other (id REFERENCES one DEFERRABLE INITIALLY DEFERRED)")
+    raw.execute("CREATE TRIGGER breaks AFTER INSERT ON batches BEGIN INSERT INTO other VALUES (7); END")
+    with pytest.raises(Exception, match="could not be written"):
+        await log.append(_said("t", 1))
+    assert not journal.waiting()
+    raw.execute("DROP TRIGGER breaks")
+    await log.append(_said("t", 2))
+    assert [one.seq for one in await log.read("t")] == [2]
+    log.close()
