@@ -111,7 +111,7 @@ class Course:
         own = [record for record in records if record.turn_id == recorder.turn_id]
         if own and own[-1].event.ends_turn:
             return
-        spoken = Spoken()
+        spoken = Spoken(told={identity(record.event) for record in own})
         for approval in await self._not_taken_up(recorder.thread_id):
             await self._take_up(recorder, spoken, approval)
         state = await self._state(recorder.thread_id)
@@ -263,6 +263,8 @@ class Course:
         stream = graph.astream(graph_input, config=config, stream_mode=STREAM_MODES, **self._options)
         async for mode, chunk in stream:
             for event in spoken.events(mode, chunk):
+                if not spoken.is_news(event):
+                    continue
                 recorder.customer_id = spoken.customer_id or recorder.customer_id
                 await recorder.emit(event)
 
@@ -355,7 +357,7 @@ class Course:
         last_human = max((i for i, m in enumerate(messages) if isinstance(m, HumanMessage)), default=-1)
         for message in messages[last_human + 1 :]:
             for event in spoken.of_message(message):
-                if identity(event) not in known:
+                if identity(event) not in known and spoken.is_news(event):
                     await recorder.emit(event)
 
     async def _not_taken_up(self, thread_id: str) -> list[Approval]:

@@ -6,6 +6,7 @@ from typing import Any, cast, get_args
 
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, ToolMessage
 
+from smart_support.conversation.telling import Identity, identity
 from smart_support.events import (
     Clarification,
     Escalation,
@@ -32,6 +33,8 @@ class Spoken:
         model: who answered last.
         customer_id: the customer the turn's calls were about, where one is known.
         interrupted: whether the last stream stopped at an interrupt; None before there was one.
+        told: what was told in a turn that is finished after a crash, for steps that ran may be streamed
+            again, and what the checkpoint holds is told beside them; None in any other turn.
     """
 
     speakers: dict[str, str] = field(default_factory=dict)
@@ -39,6 +42,16 @@ class Spoken:
     model: str | None = None
     customer_id: str | None = None
     interrupted: bool | None = None
+    told: set[Identity] | None = None
+
+    def is_news(self, event: Event) -> bool:
+        """Whether it was not told before, in a turn that is finished after a crash; from now on it was."""
+        known_by = identity(event)
+        if self.told is None or isinstance(event, Token | Route) or known_by[1] is None:
+            return True
+        news = known_by not in self.told
+        self.told.add(known_by)
+        return news
 
     def events(self, mode: str, chunk: Any) -> Iterator[Event]:
         """The events in one `(mode, chunk)` of `astream(stream_mode=STREAM_MODES)`."""

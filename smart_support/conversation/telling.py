@@ -16,6 +16,8 @@ from smart_support.events import (
     ToolResult,
 )
 
+Identity = tuple[str, str | None]
+
 
 def unseen(own: Sequence[Record], messages: Sequence[AnyMessage]) -> Message | None:
     """The customer's message of a turn, if the graph never got it."""
@@ -27,7 +29,7 @@ def unseen(own: Sequence[Record], messages: Sequence[AnyMessage]) -> Message | N
     return None
 
 
-def identity(event: Event) -> tuple[str, str | None]:
+def identity(event: Event) -> Identity:
     """What makes two tellings of a fact the same fact."""
     if isinstance(event, (ToolCall, ToolResult)):
         return event.type, event.tool_call_id

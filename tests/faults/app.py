@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
+from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
 import pages  # noqa: F401  (imported here, so that a fork need not)
 from smart_support import Settings, create_app
@@ -36,11 +37,13 @@ SCHEMA = {
 }
 
 
+KEPT = "kept"
 # Where the app may kill itself: each is after one thing is durable and before the next that belongs to it.
 TRAPS: dict[str, tuple[type, str]] = {
     "asked": (ApprovalQueue, "request"),  # on the queue, and nobody told
     "decided": (ApprovalQueue, "decide"),  # decided, and neither answered nor taken up
     "ended": (Ledger, "_finish"),  # what came of it is on record, and the conversation knows nothing
+    KEPT: (AsyncSqliteSaver, "aput_writes"),  # a step's writes are kept, and its checkpoint is not
     "told": (Escalations, "escalate"),  # a human is told, and the conversation is not
 }
 # In a tool: the intent is on record and nothing is done; it is done and that is not on record, by the tool
