@@ -65,9 +65,19 @@ class Turnstile:
         try:
             yield
         finally:
-            with self._changed:
-                self._inside -= 1
-                self._changed.notify_all()
+            self.leave()
+
+    def enter_if_open(self) -> bool:
+        """Begin to use it, unless it is closed; whether it was not. End with `leave`."""
+        with self._changed:
+            self._inside += not self._closed
+            return not self._closed
+
+    def leave(self) -> None:
+        """Use it no more."""
+        with self._changed:
+            self._inside -= 1
+            self._changed.notify_all()
 
     def close(self) -> None:
         """Let nobody in any more, and wait until all are out."""

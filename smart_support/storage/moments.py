@@ -5,6 +5,7 @@ A statement on one thread costs less CPU than on several: what belongs together 
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Protocol
@@ -55,10 +56,13 @@ class Moments:
     async def one(self) -> AsyncIterator[Asks]:
         """All that is asked of what this gives, is told of one moment, whatever is written meanwhile."""
         threads = await self._free.get()
-        moment = _Moment(threads, self._use)
+        moment = _Moment(threads, self._use, self._cursor)
         try:
-            await moment.enter(self._cursor)
-            await self._between_commits(moment.fix)
+            # Entered where nobody commits, and at no other time: who commits may have to wait for all inside.
+            await self._between_commits(moment.begin)
+            while not moment.begun:
+                await moment.opened()
+                await self._between_commits(moment.begin)
             yield moment
         except BaseException:
             moment.stop()
@@ -81,28 +85,37 @@ class _Moment:
     moment holds, after all else they were asked.
     """
 
-    def __init__(self, threads: list[ThreadPoolExecutor], use: Turnstile) -> None:
+    def __init__(self, threads: list[ThreadPoolExecutor], use: Turnstile, cursor: Cursor) -> None:
         self._threads = threads
         self._use = use
-        self._held = contextlib.ExitStack()
+        self._cursor = cursor
         self._cursors: list[duckdb.DuckDBPyConnection] = []
         self._idle: asyncio.Queue[int] = asyncio.LifoQueue()
         for number in range(len(threads)):
             self._idle.put_nowait(number)
+        # Protects what follows: a moment may be left before it has begun.
+        self._changing = threading.Lock()
+        self.begun = False
+        self._left = False
 
-    async def enter(self, cursor: Cursor) -> None:
-        """Hold the file, and open a cursor for each thread."""
+    def begin(self) -> None:
+        """Hold the file, unless it is closed just now, and go on seeing what is committed."""
+        with self._changing:
+            if self._left or not self._use.enter_if_open():
+                return
+            self.begun = True
+            for _ in self._threads:
+                self._cursors.append(self._cursor())
+                begin(self._cursors[-1])
 
-        def hold() -> None:
-            self._held.enter_context(self._use.inside())
-            self._cursors += [cursor() for _ in self._threads]
+    async def opened(self) -> None:
+        """Return once the file is open."""
 
-        await asyncio.get_running_loop().run_in_executor(self._threads[0], hold)
+        def wait() -> None:
+            with self._use.inside():
+                pass
 
-    def fix(self) -> None:
-        """Go on seeing what is committed now."""
-        for cursor in self._cursors:
-            begin(cursor)
+        await asyncio.get_running_loop().run_in_executor(self._threads[0], wait)
 
     async def query(self, sql: str, params: Params = ()) -> list[Row]:
         number = await self._idle.get()
@@ -119,12 +132,14 @@ class _Moment:
 
     def leave(self) -> None:
         """Have what it holds given back, soon."""
+        with self._changing:
+            self._left = True
         first, *others = self._threads
         ended = [thread.submit(self._close, number) for number, thread in enumerate(others, 1)]
         first.submit(self._give_back, ended)
 
     def _close(self, number: int) -> None:
-        # There is none where entering failed.
+        # There is none where it never began.
         for cursor in self._cursors[number : number + 1]:
             cursor.close()
 
@@ -132,7 +147,8 @@ class _Moment:
         for other in others:
             other.result()
         self._close(0)
-        self._held.close()
+        if self.begun:
+            self._use.leave()
 
 
 def rows_of(cursor: duckdb.DuckDBPyConnection, sql: str, params: Params) -> list[Row]:

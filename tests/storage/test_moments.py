@@ -1,6 +1,8 @@
 """Several statements of one moment: whoever gives up in the middle leaves nothing that others wait for."""
 
 import asyncio
+import contextlib
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -82,3 +84,43 @@ async def test_a_compaction_waits_for_a_moment_and_the_moment_for_nobody(log: Ev
     await compacting
     assert await later == 12
     await log.erase(["u"])
+
+
+@contextlib.asynccontextmanager
+async def _held(log: EventLog) -> AsyncIterator[None]:
+    """The thread that writes the file, held at its work."""
+    held, release = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        held.set()
+        release.wait(SECONDS)
+
+    holding = log._file.do(hold)
+    await asyncio.to_thread(held.wait)
+    try:
+        yield
+    finally:
+        release.set()
+        await holding
+
+
+async def test_a_file_that_is_opened_anew_waits_for_no_moment_that_waits_for_it(log: EventLog) -> None:
+    """DuckDB has given the file up, and who writes opens it again; meanwhile somebody asks for a moment."""
+    async with asyncio.timeout(SECONDS):
+        async with _held(log):
+            caught_up = log._file.caught_up()
+            counting = asyncio.create_task(_counted(log))
+            await asyncio.sleep(0.05)  # until it waits, which nothing tells
+            log._file._given_up = True
+        await caught_up
+        assert await counting == 6
+
+
+async def test_who_is_cancelled_before_the_writer_comes_to_it_holds_nothing(log: EventLog) -> None:
+    for _ in range(MOMENTS + 1):
+        async with _held(log):
+            asking = asyncio.create_task(_asked(log, COUNT))
+            await asyncio.sleep(0.05)  # until it waits, which nothing tells
+            asking.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await asking
