@@ -52,7 +52,7 @@ async def _kills(folder: Path, kills: int) -> None:
 async def test_what_a_step_had_told_is_told_once_though_it_is_streamed_again(tmp_path: Path) -> None:
     """Killed while it tells of unknown outcomes, where a step's writes are kept and its checkpoint is not."""
     traffic = Traffic(tmp_path, random.randrange(2**32))
-    for _ in range(8):
+    for _ in range(5):
         for place, nth, seconds in (
             (EFFECT, 1, 20.0),
             (KEPT, traffic.chance.randint(1, 9), 2.0),
@@ -65,7 +65,7 @@ async def test_what_a_step_had_told_is_told_once_though_it_is_streamed_again(tmp
         outcomes, _ = await looked_at(traffic)
     finally:
         traffic.kill()
-    assert outcomes["approved outcome_unknown"] > 3
+    assert outcomes["approved outcome_unknown"] > 1
     await check_record(tmp_path)
 
 
