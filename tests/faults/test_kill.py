@@ -49,10 +49,10 @@ async def _kills(folder: Path, kills: int) -> None:
     assert outcomes["approved done"] > kills / 3, "too little traffic to show anything"
 
 
-async def test_what_a_step_had_told_is_told_once_though_it_is_streamed_again(tmp_path: Path) -> None:
+async def _told_once(folder: Path, rounds: int) -> None:
     """Killed while it tells of unknown outcomes, where a step's writes are kept and its checkpoint is not."""
-    traffic = Traffic(tmp_path, random.randrange(2**32))
-    for _ in range(5):
+    traffic = Traffic(folder, random.randrange(2**32))
+    for _ in range(rounds):
         for place, nth, seconds in (
             (EFFECT, 1, 20.0),
             (KEPT, traffic.chance.randint(1, 9), 2.0),
@@ -65,8 +65,17 @@ async def test_what_a_step_had_told_is_told_once_though_it_is_streamed_again(tmp
         outcomes, _ = await looked_at(traffic)
     finally:
         traffic.kill()
-    assert outcomes["approved outcome_unknown"] > 1
-    await check_record(tmp_path)
+    assert outcomes["approved outcome_unknown"] > rounds // 3
+    await check_record(folder)
+
+
+async def test_what_a_step_had_told_is_told_once_though_it_is_streamed_again(tmp_path: Path) -> None:
+    await _told_once(tmp_path, 5)
+
+
+@pytest.mark.nightly
+async def test_what_many_steps_had_told_is_told_once(tmp_path: Path) -> None:
+    await _told_once(tmp_path, 40)
 
 
 async def test_thirty_kills(tmp_path: Path) -> None:
