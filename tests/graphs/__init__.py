@@ -1,0 +1,1 @@
+"""Graphs that somebody else wrote, run through every interface."""
