@@ -12,7 +12,6 @@ import jsonschema
 from fastapi import FastAPI
 from langchain_core.language_models import BaseChatModel
 from langgraph.checkpoint.base import BaseCheckpointSaver
-from langgraph.pregel import Pregel
 
 from smart_support import log, tracing
 from smart_support.agents.asking import Models
@@ -43,6 +42,7 @@ from smart_support.approvals.quota import Quota
 from smart_support.auth import Accounts, Logins, Tries
 from smart_support.conversation.aside import Aside
 from smart_support.conversation.broadcast import Broadcast
+from smart_support.conversation.brought_graph import BroughtGraph, pregel_of
 from smart_support.conversation.course import Course
 from smart_support.conversation.erasure import Erasure
 from smart_support.conversation.limits import Limits
@@ -194,9 +194,12 @@ class Services:
         self.replay = Replay(self.event_log)
         self.sql_box = SqlBox(self.event_log)
         ledger = Ledger(self.state)
-        graph, aside = await (self._brought_graph() if self._graph is not None else self._open_own(ledger))
+        brought = self._brought_graph() if self._graph is not None else None
+        graph, aside = (brought.graph, None) if brought else await self._open_own(ledger)
         self._course = Course(
             graph=graph,
+            brought=brought,
+            sessions=self.session_manager,
             fallback_agent=self.team.fallback,
             approvals=self.approvals,
             ledger=ledger,
@@ -341,13 +344,18 @@ class Services:
         check_tools(self.team, registry)
         check_policy(self.team, registry)
 
-    async def _brought_graph(self) -> tuple[Any, None]:
+    def _brought_graph(self) -> BroughtGraph:
         """The graph as it was given; one that keeps no checkpoints gets ours, or it could not wait."""
-        graph = self._graph
-        if isinstance(graph, Pregel) and graph.checkpointer is None:
+        graph, pregel = self._graph, pregel_of(self._graph)
+        if pregel is not None and pregel.checkpointer is None:
             self._checkpoints = self._stores.checkpoints
-            return graph.copy({"checkpointer": self._checkpoints}), None
-        return graph, None
+            with_ours = pregel.copy({"checkpointer": self._checkpoints})
+            graph = with_ours if graph is pregel else graph.model_copy(update={"bound": with_ours})
+        return BroughtGraph(
+            graph,
+            keeps_ours=self._checkpoints is not None,
+            silence_seconds=self.settings.graph_timeout_seconds,
+        )
 
     async def _edit(self, approval: Approval, args: Mapping[str, Any]) -> Edit:
         """A human's arguments, which must fit the tool, or for one that is not ours those it asked with.

@@ -60,6 +60,7 @@ class Settings(BaseSettings):
     allowed_hosts: str = ""
     mcp_servers: dict[str, list[str]] = Field(default_factory=dict)
     tool_timeout_seconds: float = Field(25, gt=0, le=600)
+    graph_timeout_seconds: float = Field(300, gt=0, le=86_400)
     model_prices: dict[str, tuple[float, float]] = Field(default_factory=dict)
     budget_usd_per_conversation: float = Field(0, ge=0)
     budget_usd_per_day: float = Field(0, ge=0)

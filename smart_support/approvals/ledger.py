@@ -5,13 +5,14 @@ decision for exactly that call stands behind.
 """
 
 import uuid
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import orjson
 
 from smart_support import audit, clock
+from smart_support.approvals.approval import Approval
 from smart_support.errors import Forbidden, SmartSupportError
 from smart_support.log import get_logger
 from smart_support.storage.database import Connection, StateDatabase
@@ -25,12 +26,18 @@ UNKNOWN = "It is not known whether this was carried out; a colleague checks befo
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """What became of one write. `result` is the tool's own where `done`, otherwise a plain sentence."""
+    """What became of one write. `result` is the tool's own where `done`, otherwise a plain sentence.
+
+    `fresh`: the call that returned this entry has begun it.
+    """
 
     approval_id: str
+    tool: str
+    tool_call_id: str
     idempotency_key: str
     status: EntryStatus
     result: Any = None
+    fresh: bool = False
 
 
 def what_to_check(tool: str, entry: Entry) -> str:
@@ -79,7 +86,53 @@ class Ledger:
             log.error("outcome_unknown", tool=tool, approval_id=entry.approval_id)
             return await self._finish(thread_id, tool_call_id, "outcome_unknown", UNKNOWN)
         status, result = await self._attempt(run, entry.idempotency_key, tool)
+        if status == "failed" and not fresh:
+            # This attempt did nothing; the one that a crash cut off may have.
+            log.error("outcome_unknown", tool=tool, approval_id=entry.approval_id)
+            status, result = "outcome_unknown", UNKNOWN
         return await self._finish(thread_id, tool_call_id, status, result)
+
+    async def begin_together(self, approvals: Sequence[Approval]) -> list[Entry]:
+        """Put the intent of several approved calls on record, all or none: one resume will run them all.
+
+        Returns:
+            Their entries. `fresh` tells those that this call has begun; the others were begun before, and
+            must not be run by whoever asks.
+
+        Raises:
+            Forbidden: one of them has no approved, unused decision. Nothing was begun.
+        """
+
+        def work(connection: Connection) -> list[Entry]:
+            entries = []
+            for one in approvals:
+                begun = self._begin(connection, one.thread_id, one.tool_call_id or "", one.action, one.digest)
+                if begun is None:
+                    raise Forbidden(f"{one.action}: no approved decision stands behind this call")
+                entry, fresh, _ = begun
+                entries.append(replace(entry, fresh=fresh))
+            return entries
+
+        return await self._state.transact(work) if approvals else []
+
+    async def finish_together(
+        self, thread_id: str, entries: Sequence[Entry], status: EntryStatus, result: Any = None
+    ) -> None:
+        """Record what became of calls that were begun together; a call that has a result keeps it."""
+
+        def work(connection: Connection) -> None:
+            for entry in entries:
+                _finish(connection, thread_id, entry.tool_call_id, status, result)
+
+        if entries:
+            await self._state.transact(work)
+
+    async def begun(self, thread_id: str) -> list[Entry]:
+        """What was begun on a thread and has no result: a call that runs, or one that a crash left open."""
+        rows = await self._state.execute(
+            "SELECT * FROM action_ledger WHERE thread_id = :id AND status = 'begun'", {"id": thread_id}
+        )
+        return [_entry(row) for row in rows]
 
     async def has(self, thread_id: str, tool_call_id: str) -> bool:
         """Whether a call was begun, whatever came of it."""
@@ -100,12 +153,9 @@ class Ledger:
             tell: awaited with each one's tool and entry before it is marked, so that no crash can leave one
                 marked and nobody told; it may be told again.
         """
-        rows = await self._state.execute(
-            "SELECT * FROM action_ledger WHERE thread_id = :id AND status = 'begun'", {"id": thread_id}
-        )
-        for row in rows:
-            await tell(row["tool"], _entry(row))
-            await self._finish(thread_id, row["tool_call_id"], "outcome_unknown", UNKNOWN)
+        for entry in await self.begun(thread_id):
+            await tell(entry.tool, entry)
+            await self._finish(thread_id, entry.tool_call_id, "outcome_unknown", UNKNOWN)
 
     async def _attempt(
         self, run: Callable[[str], Awaitable[Any]], key: str, tool: str
@@ -162,28 +212,39 @@ class Ledger:
 
     async def _finish(self, thread_id: str, tool_call_id: str, status: EntryStatus, result: Any) -> Entry:
         def work(connection: Connection) -> Entry:
-            key = {"thread_id": thread_id, "tool_call_id": tool_call_id}
-            rows = connection.execute(
-                """UPDATE action_ledger SET status = :status, result = :result, result_at = :now
-                   WHERE thread_id = :thread_id AND tool_call_id = :tool_call_id AND status = 'begun'
-                   RETURNING *""",
-                key
-                | {
-                    "status": status,
-                    "result": _json(result),
-                    "now": clock.rfc3339(clock.now()),
-                },
-            )
-            approvals = connection.execute(
-                "UPDATE approvals SET execution = :status WHERE approval_id = :approval_id RETURNING effect",
-                {"status": status, "approval_id": rows[0]["approval_id"]},
-            )
-            effect = orjson.loads(approvals[0]["effect"] or "null") if approvals else None
-            came_of_it = {"status": status, "effect": effect, "result": rows[0]["result"]}
-            _audit(connection, "execution_ended", rows[0], came_of_it)
-            return _entry(rows[0])
+            entry = _finish(connection, thread_id, tool_call_id, status, result)
+            assert entry is not None, "only a call that was begun is finished"
+            return entry
 
         return await self._state.transact(work)
+
+
+def _finish(
+    connection: Connection, thread_id: str, tool_call_id: str, status: EntryStatus, result: Any
+) -> Entry | None:
+    """Record the result of a begun call; None where it has one already."""
+    rows = connection.execute(
+        """UPDATE action_ledger SET status = :status, result = :result, result_at = :now
+           WHERE thread_id = :thread_id AND tool_call_id = :tool_call_id AND status = 'begun'
+           RETURNING *""",
+        {
+            "thread_id": thread_id,
+            "tool_call_id": tool_call_id,
+            "status": status,
+            "result": _json(result),
+            "now": clock.rfc3339(clock.now()),
+        },
+    )
+    if not rows:
+        return None
+    approvals = connection.execute(
+        "UPDATE approvals SET execution = :status WHERE approval_id = :approval_id RETURNING effect",
+        {"status": status, "approval_id": rows[0]["approval_id"]},
+    )
+    effect = orjson.loads(approvals[0]["effect"] or "null") if approvals else None
+    came_of_it = {"status": status, "effect": effect, "result": rows[0]["result"]}
+    _audit(connection, "execution_ended", rows[0], came_of_it)
+    return _entry(rows[0])
 
 
 def _key_of(approval_id: str) -> str:
@@ -219,6 +280,8 @@ def _json(result: Any) -> str:
 def _entry(row: dict[str, Any]) -> Entry:
     return Entry(
         approval_id=row["approval_id"],
+        tool=row["tool"],
+        tool_call_id=row["tool_call_id"],
         idempotency_key=row["idempotency_key"],
         status=row["status"],
         result=orjson.loads(row["result"]) if row["result"] else None,

@@ -4,24 +4,32 @@ The graph's chunks are understood in `stream.py`, its interrupts in `waiting.py`
 record of it all are `turns.py`'s and `recorder.py`'s.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import takewhile
 from typing import Any
 
 from langchain_core.messages import AnyMessage, HumanMessage
-from langgraph.pregel import Pregel
 from langgraph.types import Command
 
 from smart_support import clock, tracing
+from smart_support.agents.calls import refused as refusal
 from smart_support.agents.prices import Prices
 from smart_support.approvals.approval import Approval
 from smart_support.approvals.ledger import UNKNOWN, Entry, Ledger, what_to_check
 from smart_support.approvals.queue import ApprovalQueue
 from smart_support.conversation.aside import Aside
+from smart_support.conversation.brought_graph import (
+    Breakpoint,
+    BroughtGraph,
+    checkpoint_id_of,
+    closing_results,
+    pregel_of,
+)
 from smart_support.conversation.model_spans import callbacks
 from smart_support.conversation.recorder import Recorder
+from smart_support.conversation.sessions import Session, SessionManager
 from smart_support.conversation.stream import STREAM_MODES, Spoken
 from smart_support.conversation.telling import decision_of, identity, interrupt_of, unseen
 from smart_support.conversation.waiting import Asked, answer, asked
@@ -39,6 +47,12 @@ from smart_support.tools.handoff import Escalate
 
 log = get_logger()
 FAILED_TURNS_TO_TELL = 2
+STUCK = "This conversation is stuck on a decision already made; please start a new one."
+NOT_CARRIED_OUT = "This was not carried out."
+ASKED_TWICE = (
+    "Its step asked for a second approval before it ended; going on would run what was approved again, so it "
+    "was stopped there."
+)
 
 
 class Course:
@@ -54,11 +68,15 @@ class Course:
         escalate: Escalate,
         event_log: EventLog,
         prices: Prices,
+        sessions: SessionManager,
         aside: Aside | None = None,
+        brought: BroughtGraph | None = None,
     ) -> None:
         """
         Args:
             graph: a compiled LangGraph graph, or anything with its `astream` and `aget_state`.
+            brought: says more of the graph where this project did not build it. Such a graph acts when it is
+                resumed, so that it is resumed with an approval at most once.
             fallback_agent: who speaks where the graph does not say.
             escalate: tells a human that one is needed, for writes whose outcome is unknown.
             prices: what the models' tokens cost.
@@ -66,13 +84,15 @@ class Course:
         """
         self._graph = graph
         # Only a real graph knows the option; it makes each step durable before the next begins.
-        self._options: dict[str, Any] = {"durability": "sync"} if _is_langgraph(graph) else {}
+        self._options: dict[str, Any] = {"durability": "sync"} if pregel_of(graph) else {}
         self._fallback_agent = fallback_agent
         self._approvals = approvals
         self._ledger = ledger
         self._escalate = escalate
         self._log = event_log
         self._aside = aside
+        self._brought = brought
+        self._sessions = sessions
         self._prices = prices
 
     def use(self, graph: Any, aside: Aside | None) -> None:
@@ -87,11 +107,13 @@ class Course:
             await self._take_up(recorder, spoken, approval)
             await self._use_up_unrun(recorder.thread_id)
         recorder.spoken_by = speaker
+        if await self._answer_stuck(recorder, spoken):
+            return
         waiting = await self._waiting(recorder.thread_id)
         if waiting:
             await self._answer_aside(recorder, spoken, waiting, message)
             return
-        await self._drive(recorder, spoken, await self._with_what_was_said_aside(recorder, message))
+        await self._send(recorder, spoken, message)
         if recorder.aside and self._aside:
             await self._aside.end(recorder.thread_id, recorder.aside)
         await self._conclude(recorder, spoken)
@@ -112,19 +134,26 @@ class Course:
         if own and own[-1].event.ends_turn:
             return
         spoken = Spoken(told={identity(record.event) for record in own})
+        if self._brought and (begun := await self._ledger.begun(recorder.thread_id)):
+            await self._give_up(recorder, begun)
         for approval in await self._not_taken_up(recorder.thread_id):
             await self._take_up(recorder, spoken, approval)
         state = await self._state(recorder.thread_id)
-        messages: list[AnyMessage] = list(getattr(state, "values", {}).get("messages", ()))
+        messages: list[AnyMessage] = list((getattr(state, "values", None) or {}).get("messages", ()))
         await self._tell_untold(recorder, spoken, records, messages)
         cut_off = unseen(own, messages)
-        waiting = self._asked(recorder.thread_id, state)
+        if cut_off and await self._answer_stuck(recorder, spoken):
+            return
+        stuck = await self._stuck_session(recorder.thread_id, state) if self._brought else None
+        waiting = [] if stuck else self._asked(recorder.thread_id, state)
         if cut_off and waiting:
             await self._answer_aside(recorder, spoken, waiting, cut_off, own)
             return
         if cut_off:
-            await self._drive(recorder, spoken, _as_input(cut_off))
-        elif _unfinished(state):
+            await self._send(recorder, spoken, cut_off)
+        elif stuck and not _has_answer(own):
+            raise ToolFailed(UNKNOWN if stuck.stuck_because else NOT_CARRIED_OUT)
+        elif not waiting and not stuck and _unfinished(state):
             await self._drive(recorder, spoken, None)
         await self._ledger.give_up(recorder.thread_id, partial(self._tell_unknown, recorder))
         await self._tell_unrun(recorder)
@@ -140,9 +169,13 @@ class Course:
         waiting = await self._waiting(recorder.thread_id)
         if any(item.interrupt_id == approval.interrupt_id for item in waiting):
             await self._go_on(recorder, spoken, waiting)
+        await self._mark_taken_up(recorder, approval.approval_id)
+
+    async def _mark_taken_up(self, recorder: Recorder, *approval_ids: str) -> None:
         await recorder.settled()
-        await self._approvals.mark_resumed(approval.approval_id)
-        await self._approvals.changed(approval.approval_id)
+        await self._approvals.mark_resumed(*approval_ids)
+        for approval_id in approval_ids:
+            await self._approvals.changed(approval_id)
 
     async def _tell_unrun(self, recorder: Recorder) -> None:
         """Raise `ToolFailed` where an approved call will not run, because its graph has forgotten it."""
@@ -183,59 +216,153 @@ class Course:
         if any(one is None for _, some in filled for one in some):
             return
         ready = [(item, [one for one in some if one]) for item, some in filled]
-        run = self._resuming(recorder, spoken, ready)
-        for approval in (one for _, some in ready for one in some):
-            if approval.approved and approval.tool_version is None:
-                run = self._once(recorder, spoken, approval, ready, run)
-        await run()
+        if self._brought:
+            await self._deliver(recorder, spoken, ready, self._brought)
+        else:
+            await self._resume(recorder, spoken, ready)
 
-    def _resuming(
+    async def _resume(
         self, recorder: Recorder, spoken: Spoken, ready: Sequence[tuple[Asked, Sequence[Approval]]]
-    ) -> Callable[[], Awaitable[None]]:
+    ) -> None:
         answers = {item.interrupt_id: answer(item, decided) for item, decided in ready}
         # LangGraph takes one plain value, or a map where several wait.
         value = answers if len(answers) > 1 else next(iter(answers.values()))
-        return lambda: self._drive(recorder, spoken, Command(resume=value))
+        await self._drive(recorder, spoken, Command(resume=value))
 
-    def _once(
+    async def _deliver(
         self,
         recorder: Recorder,
         spoken: Spoken,
-        approval: Approval,
         ready: Sequence[tuple[Asked, Sequence[Approval]]],
-        run: Callable[[], Awaitable[None]],
-    ) -> Callable[[], Awaitable[None]]:
-        """A graph of someone else's acts on being resumed, so for it the resume itself goes by the ledger."""
+        brought: BroughtGraph,
+    ) -> None:
+        """Give a brought graph its decisions, once: it acts when it is resumed.
 
-        async def attempt(_: str) -> None:
-            await run()
+        The approved calls are on record as begun before, and have an outcome after. Where the graph breaks,
+        hangs, or asks again within the step that was approved, nobody knows what was done: each is of unknown
+        outcome, a human is told, and the checkpoint is never resumed again.
 
-        async def once() -> None:
-            entry = await self._ledger.execute(
-                thread_id=approval.thread_id,
-                tool_call_id=approval.tool_call_id or "",
-                tool=approval.action,
-                digest=approval.digest,
-                idempotent=False,
-                run=attempt,
+        Raises:
+            ToolFailed: what was approved may have run, or not.
+        """
+        decided = {one.approval_id: one for _, some in ready for one in some}
+        approved = [one for one in decided.values() if one.approved]
+        if _is_breakpoint(ready) and len(approved) < len(decided):
+            await self._stop_at_breakpoint(recorder, ready)
+            return
+        entries = await self._ledger.begin_together(approved)
+        if entries and all(entry.status == "done" for entry in entries):
+            return  # a crash came between the result and the mark that it was taken up
+        try:
+            if not all(entry.fresh for entry in entries):
+                raise ToolFailed("it was begun before, and what came of it is not on record")
+            await self._resume_once(recorder, spoken, ready, brought, bool(approved))
+        except Exception as error:
+            log.error("brought_graph_broke", error=repr(error), exc_info=error)
+            await self._give_up(recorder, entries, ASKED_TWICE if isinstance(error, _AskedTwice) else "")
+            await self._mark_taken_up(recorder, *decided)
+            if approved:
+                raise ToolFailed(UNKNOWN) from error
+            raise
+        await self._ledger.finish_together(recorder.thread_id, entries, "done")
+
+    async def _resume_once(
+        self,
+        recorder: Recorder,
+        spoken: Spoken,
+        ready: Sequence[tuple[Asked, Sequence[Approval]]],
+        brought: BroughtGraph,
+        is_approved: bool,
+    ) -> None:
+        """Resume a brought graph; raises `_AskedTwice` where a step that was approved waits once more."""
+        before = await brought.positions(recorder.thread_id) if is_approved else frozenset()
+        if _is_breakpoint(ready):
+            await self._drive(recorder, spoken, None)
+        else:
+            await self._resume(recorder, spoken, ready)
+        if before and not before.isdisjoint(await brought.positions(recorder.thread_id)):
+            raise _AskedTwice
+
+    async def _give_up(self, recorder: Recorder, entries: Sequence[Entry], because: str = "") -> None:
+        """Never resume a thread's checkpoint again, and have a human find out what became of these calls.
+
+        In this order, so that a crash between any two has it done once more, and nobody is left untold.
+        """
+        reasons = [f"{what_to_check(entry.tool, entry)} {because}".strip() for entry in entries]
+        checkpoint_id = checkpoint_id_of(await self._state(recorder.thread_id))
+        await self._sessions.mark_stuck(recorder.thread_id, checkpoint_id, " ".join(reasons) or None)
+        for entry in entries:
+            await self._tell_unknown(recorder, entry.tool, entry, because)
+        await recorder.settled()
+        await self._ledger.finish_together(recorder.thread_id, entries, "outcome_unknown", UNKNOWN)
+
+    async def _stop_at_breakpoint(
+        self, recorder: Recorder, ready: Sequence[tuple[Asked, Sequence[Approval]]]
+    ) -> None:
+        """A no at a breakpoint: its steps never run, and the next message goes on past them."""
+        await self._give_up(recorder, [])
+        for item, decided in ready:
+            refused = next(one for one in decided if not one.approved)
+            for approval in decided:
+                if approval.approved:
+                    why = f"{refused.action} of the same step was {refused.status}"
+                    await self._ledger.refuse(recorder.thread_id, approval.tool_call_id or "", why)
+            outcome = {"outcome": refused.status, "decided_by": refused.decided_by, "reason": refused.reason}
+            calls = item.value.calls or ({"name": refused.action, "id": ""},)
+            results = [refusal(dict(call), outcome, refused.agent, []) for call in calls]
+            for result in results if item.value.calls else ():
+                for event in Spoken().of_message(result, refused.agent):
+                    await recorder.emit(event)
+            said = " ".join(str(result.text) for result in results)
+            await recorder.emit(Message(role="agent", content=said, agent=refused.agent))
+
+    async def _send(self, recorder: Recorder, spoken: Spoken, message: Message) -> None:
+        """Hand a customer's message to the graph."""
+        if not self._brought:
+            await self._drive(recorder, spoken, await self._with_what_was_said_aside(recorder, message))
+            return
+        state = await self._state(recorder.thread_id)
+        stuck = await self._stuck_session(recorder.thread_id, state)
+        why = UNKNOWN if stuck and stuck.stuck_because else NOT_CARRIED_OUT
+        closed = closing_results(getattr(state, "values", None), why)
+        try:
+            await self._drive(recorder, spoken, {"messages": [*closed, *_as_input(message)["messages"]]})
+        except Exception:
+            # What it may be waiting for was never put to anybody; the next message goes on past it.
+            await self._give_up(recorder, [])
+            raise
+
+    async def _answer_stuck(self, recorder: Recorder, spoken: Spoken) -> bool:
+        """Say why a conversation can't go on, where its graph must not be sent another message.
+
+        Where we keep the checkpoints, a new message goes on past the stuck one.
+        """
+        if not self._brought or self._brought.keeps_ours:
+            return False
+        session = await self._sessions.load(recorder.thread_id)
+        if session is None or session.stuck_checkpoint is None:
+            return False
+        if session.stuck_because is None and self._brought.is_langgraph:
+            return False  # a new message has LangGraph abandon the step
+        if session.stuck_because is None:
+            raise ToolFailed(STUCK)
+        records = await self._log.read(recorder.thread_id)
+        said = f"{UNKNOWN} Until then I can't go on here; please start a new conversation for anything else."
+        answer_id = f"stuck:{recorder.turn_id}"
+        answered = Message(role="agent", content=said, agent=self._fallback_agent, message_id=answer_id)
+        if spoken.is_news(answered):
+            await recorder.emit(answered)
+            events = [one.event for one in records if isinstance(one.event, Escalation)]
+            delivered = any(event.delivered for event in events if event.reason in session.stuck_because)
+            await recorder.emit(
+                Escalation(reason=session.stuck_because, delivered=delivered, kind="unknown_outcome")
             )
-            if entry.status == "done":
-                return
-            await self._tell_unknown(recorder, approval.action, entry)
-            if await self._waiting(recorder.thread_id):
-                given_up = [
-                    (item, [replace(one, status="rejected", reason=UNKNOWN) for one in decided])
-                    for item, decided in ready
-                ]
-                await self._resuming(recorder, spoken, given_up)()
-            else:
-                raise ToolFailed(UNKNOWN)
+        await self._complete(recorder, spoken)
+        return True
 
-        return once
-
-    async def _tell_unknown(self, recorder: Recorder, action: str, entry: Entry) -> None:
+    async def _tell_unknown(self, recorder: Recorder, action: str, entry: Entry, because: str = "") -> None:
         """Have a human told, and say so in the conversation; once each, though a crash has it told again."""
-        reason = what_to_check(action, entry)
+        reason = f"{what_to_check(action, entry)} {because}".strip()
         delivered = await self._escalate(recorder.thread_id, reason, entry.approval_id)
         told = Escalation(reason=reason, delivered=delivered, kind="unknown_outcome")
         if identity(told) not in {identity(one.event) for one in await self._log.read(recorder.thread_id)}:
@@ -261,6 +388,8 @@ class Course:
         graph = self._aside.graph if self._aside and aside else self._graph
         spoken.interrupted = False
         stream = graph.astream(graph_input, config=config, stream_mode=STREAM_MODES, **self._options)
+        if self._brought:
+            stream = self._brought.chunks(stream)
         async for mode, chunk in stream:
             for event in spoken.events(mode, chunk):
                 if not spoken.is_news(event):
@@ -280,7 +409,8 @@ class Course:
             usage = self._prices.usage(spoken.used)
             await recorder.emit(replace(interrupt_of(approval), usage=usage, model=spoken.model))
         elif waiting:
-            raise ToolFailed("This conversation is stuck on a decision already made; please start a new one.")
+            await self._give_up(recorder, [])
+            raise ToolFailed(STUCK)
         else:
             await self._complete(recorder, spoken)
 
@@ -330,7 +460,7 @@ class Course:
     async def _say_who_decides(self, recorder: Recorder, waiting: list[Asked]) -> None:
         approval = await self._ask_next(waiting, recorder.spoken_by)
         if approval is None:
-            raise ToolFailed("This conversation is stuck on a decision already made; please start a new one.")
+            raise ToolFailed(STUCK)
         until = clock.parse(approval.expires_at)
         text = (
             f"A colleague is deciding on this right now: {approval.summary.rstrip('.')}. They have until "
@@ -365,17 +495,35 @@ class Course:
         return [one for one in approvals if one.status != "pending" and not one.resumed]
 
     async def _waiting(self, thread_id: str) -> list[Asked]:
-        return self._asked(thread_id, await self._state(thread_id))
+        """What the thread's graph waits for and may still be resumed with."""
+        state = await self._state(thread_id)
+        return [] if await self._is_stuck(thread_id, state) else self._asked(thread_id, state)
 
     def _asked(self, thread_id: str, state: Any) -> list[Asked]:
-        return asked(thread_id, self._fallback_agent, _interrupts(state))
+        items = asked(thread_id, self._fallback_agent, _interrupts(state))
+        pause = self._brought.breakpoint(thread_id, state, self._fallback_agent) if self._brought else None
+        return [*items, pause] if pause else items
+
+    async def _is_stuck(self, thread_id: str, state: Any) -> bool:
+        """Whether the graph must not be resumed from where it is."""
+        return bool(self._brought) and await self._stuck_session(thread_id, state) is not None
+
+    async def _stuck_session(self, thread_id: str, state: Any) -> Session | None:
+        session = await self._sessions.load(thread_id)
+        return session if session and session.is_stuck_at(checkpoint_id_of(state)) else None
 
     async def _state(self, thread_id: str) -> Any:
+        if self._brought:
+            return await self._brought.state(thread_id)
         return await self._graph.aget_state({"configurable": {"thread_id": thread_id}})
 
 
-def _is_langgraph(graph: Any) -> bool:
-    return isinstance(graph, Pregel) or isinstance(getattr(graph, "bound", None), Pregel)
+class _AskedTwice(Exception):
+    """A step that was given an approval waits at an interrupt once more."""
+
+
+def _is_breakpoint(ready: Sequence[tuple[Asked, Sequence[Approval]]]) -> bool:
+    return any(isinstance(item.value, Breakpoint) for item, _ in ready)
 
 
 def _interrupts(state: Any) -> Sequence[Any]:
@@ -389,6 +537,10 @@ def _unfinished(state: Any) -> bool:
     LangGraph then shows them in `tasks`, while `next` is empty.
     """
     return bool(getattr(state, "next", ()) or getattr(state, "tasks", ())) and not _interrupts(state)
+
+
+def _has_answer(own: Sequence[Record]) -> bool:
+    return any(isinstance(one.event, Message) and one.event.role == "agent" for one in own)
 
 
 def _as_input(message: Message) -> dict[str, Any]:

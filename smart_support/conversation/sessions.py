@@ -14,6 +14,8 @@ from smart_support.storage.database import Connection, Row, StateDatabase
 
 NUMBERS_AT_ONCE = 1000
 OWNED_AT_MOST = 10_000
+# Of a graph that has no checkpoint ids.
+ANY_CHECKPOINT = "*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,8 @@ class Session:
         turn_id: the turn that runs, or that a crash left behind; None at rest.
         spoken_by: who said the last message, as the door knows them; `owner`: who said the first.
         aside: the side thread on which messages were answered while an approval waits or waited.
+        stuck_checkpoint: the checkpoint from which the thread's graph must never be resumed again.
+        stuck_because: what a human has to find out first, where an approved call may have run there.
     """
 
     thread_id: str
@@ -40,6 +44,12 @@ class Session:
     spoken_by: str | None
     owner: str | None
     aside: str | None
+    stuck_checkpoint: str | None = None
+    stuck_because: str | None = None
+
+    def is_stuck_at(self, checkpoint_id: str) -> bool:
+        """Whether the graph must not be resumed from this checkpoint."""
+        return self.stuck_checkpoint in (checkpoint_id, ANY_CHECKPOINT)
 
 
 class SessionManager:
@@ -172,6 +182,20 @@ class SessionManager:
             "UPDATE sessions SET aside = :aside WHERE thread_id = :id", {"id": thread_id, "aside": aside}
         )
 
+    async def mark_stuck(self, thread_id: str, checkpoint_id: str, because: str | None) -> None:
+        """Note that the thread's graph must never be resumed from a checkpoint again.
+
+        Args:
+            because: what a human has to find out first, where an approved call may have run there.
+        """
+        await self._state.execute(
+            """UPDATE sessions SET stuck_checkpoint = :checkpoint, stuck_because = CASE
+                   WHEN stuck_checkpoint = :checkpoint THEN COALESCE(:because, stuck_because)
+                   ELSE :because END
+               WHERE thread_id = :id""",
+            {"id": thread_id, "checkpoint": checkpoint_id, "because": because},
+        )
+
     async def end_turn(self, thread_id: str, last_seq: int, customer_id: str | None) -> None:
         """Mark a thread as at rest; its time to live starts anew.
 
@@ -214,4 +238,6 @@ def _session(row: Row) -> Session:
         spoken_by=row["spoken_by"],
         owner=row["owner"],
         aside=row["aside"],
+        stuck_checkpoint=row["stuck_checkpoint"],
+        stuck_because=row["stuck_because"],
     )

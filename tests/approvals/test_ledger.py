@@ -210,3 +210,30 @@ async def test_every_step_is_in_the_audit_trail(
     rows = await state.execute("SELECT kind, digest FROM audit ORDER BY number")
     assert [row["kind"] for row in rows] == ["requested", "decided", "execution_begun", "execution_ended"]
     assert {row["digest"] for row in rows} == {approval.digest}
+
+
+async def test_a_refusal_after_a_crash_says_nothing_of_the_first_attempt(
+    queue: ApprovalQueue, ledger: Ledger, wanted: Wanted
+) -> None:
+    approval = await _approved(queue, wanted)
+    await _left_begun(ledger, approval)
+    refuses = _Effects(ToolRefused("It is cancelled already."))
+    assert (await _execute(ledger, approval, refuses, idempotent=True)).status == "outcome_unknown"
+
+
+async def test_calls_that_are_resumed_together_are_begun_together_or_not_at_all(
+    queue: ApprovalQueue, ledger: Ledger, wanted: Wanted
+) -> None:
+    first, second = await _approved(queue, wanted), await _approved(queue, wanted)
+    pending = await queue.request(wanted())
+    with pytest.raises(Forbidden):
+        await ledger.begin_together([first, pending])
+    assert await ledger.begun(first.thread_id) == []
+    entries = await ledger.begin_together([first, second])
+    assert [entry.fresh for entry in entries] == [True, True]
+    again = await ledger.begin_together([first, second])
+    assert [entry.fresh for entry in again] == [False, False]
+    await ledger.finish_together(first.thread_id, [entries[0]], "outcome_unknown")
+    await ledger.finish_together(first.thread_id, entries, "done")
+    for approval, execution in ((first, "outcome_unknown"), (second, "done")):
+        assert (await queue.get(approval.approval_id)).execution == execution
