@@ -17,6 +17,7 @@ from langgraph.pregel import Pregel
 from langgraph.types import StateSnapshot
 
 from smart_support.approvals.approval import Request, summary_of
+from smart_support.conversation.parallel_calls import ambiguous_step
 from smart_support.conversation.sessions import ANY_CHECKPOINT
 from smart_support.conversation.waiting import Asked
 from smart_support.errors import ToolFailed
@@ -76,6 +77,14 @@ class BroughtGraph:
             inner = await self._hidden_subgraph(thread_id, namespace, task)
             found.add(inner or f"{namespace}@{checkpoint_id}#{task.id}")
         return frozenset(found)
+
+    async def ambiguous_step(self, thread_id: str) -> str | None:
+        """The step that waits at an interrupt which is not of exactly one tool call, if there is one."""
+        pregel = pregel_of(self.graph)
+        if pregel is None:
+            return None
+        state = await self.graph.aget_state({"configurable": {"thread_id": thread_id}}, subgraphs=True)
+        return ambiguous_step(pregel, state, unanswered_calls)
 
     async def _hidden_subgraph(self, thread_id: str, namespace: str, task: Any) -> str | None:
         """The position inside a graph that a step calls by itself, where LangGraph does not know of it."""

@@ -53,6 +53,10 @@ ASKED_TWICE = (
     "Its step asked for a second approval before it ended; going on would run what was approved again, so it "
     "was stopped there."
 )
+AMBIGUOUS = (
+    "Several actions were asked for at once, and an approval can't be bound to one of them. Nothing "
+    "was carried out; please ask for one after the other."
+)
 
 
 class Course:
@@ -402,6 +406,10 @@ class Course:
         # LangGraph says so when it stops to wait; reading the checkpoint again would cost a tenth of a turn.
         at_rest = self._options and spoken.interrupted is False
         waiting = [] if at_rest else await self._waiting(recorder.thread_id)
+        if waiting and self._brought and (step := await self._brought.ambiguous_step(recorder.thread_id)):
+            log.error("ambiguous_interrupt", step=step, fix="send each tool call to a step of its own")
+            await self._give_up(recorder, [])
+            raise ToolFailed(AMBIGUOUS)
         approval = await self._ask_next(waiting, recorder.spoken_by)
         if approval is not None:
             recorder.customer_id = approval.customer_id or recorder.customer_id

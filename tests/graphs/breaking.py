@@ -10,9 +10,11 @@ from collections.abc import AsyncIterator, Callable
 from types import SimpleNamespace
 from typing import Any
 
-from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage
+from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, ToolMessage
+from langchain_core.tools import tool
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, MessagesState, StateGraph
+from langgraph.prebuilt import ToolNode, tools_condition
 from langgraph.types import Interrupt, interrupt
 
 from tests.graphs.shapes import CENTS, Ran, Saver, Write, orders_of, plain_answer, spoken_for
@@ -146,6 +148,54 @@ def asks_twice(ran: Ran, checkpointer: Saver) -> Any:
     graph.add_node("work", work)
     graph.add_edge(START, "work")
     return graph.compile(checkpointer=checkpointer)
+
+
+def classic_tool_node(ran: Ran, checkpointer: Saver) -> Any:
+    """A `ToolNode` that is given whole messages; the interrupt is inside the tool."""
+
+    @tool
+    async def refund(order: str) -> str:
+        """Refund an order."""
+        await asyncio.sleep(0.001 * (order < "B"))  # the first one asked for is the last to ask
+        if not interrupt({"action": "refund", "order": order, "cents": CENTS}):
+            return "refused"
+        ran.append(Write(order, CENTS))
+        return "refunded"
+
+    @tool
+    async def look_up(order: str) -> str:
+        """Look an order up."""
+        return f"{order} is here"
+
+    def agent(state: MessagesState) -> dict[str, Any]:
+        orders = orders_of(state["messages"])
+        if not orders:
+            return {"messages": [AIMessage(plain_answer(state["messages"]))]}
+        if isinstance(state["messages"][-1], ToolMessage):
+            return {"messages": [AIMessage(spoken_for(orders[0], True))]}
+        calls = [{"name": "look_up", "args": {"order": orders[0]}, "id": "look"}]
+        calls += [{"name": "refund", "args": {"order": order}, "id": f"refund-{order}"} for order in orders]
+        return {"messages": [AIMessage("", tool_calls=calls)]}
+
+    graph = StateGraph(MessagesState)
+    graph.add_node("agent", agent)
+    graph.add_node("tools", ToolNode([refund, look_up]))
+    graph.add_edge(START, "agent")
+    graph.add_conditional_edges("agent", tools_condition)
+    graph.add_edge("tools", "agent")
+    return graph.compile(checkpointer=checkpointer)
+
+
+def inside(build: Build) -> Build:
+    """The same graph as a step of another one."""
+
+    def build_outer(ran: Ran, checkpointer: Saver) -> Any:
+        outer = StateGraph(MessagesState)
+        outer.add_node("office", build(ran, None))
+        outer.add_edge(START, "office")
+        return outer.compile(checkpointer=checkpointer)
+
+    return build_outer
 
 
 def hangs(started: threading.Event, *, in_thread: bool) -> Build:

@@ -293,3 +293,20 @@ async def test_a_graph_that_is_not_langgraph_acts_once(data_dir: Path) -> None:
                 assert [one["kind"] for one in of_type(later, "escalation")] == ["unknown_outcome"]
         _check_unknown(app, "t")
     assert ran == [Write("S-1", 100)]
+
+
+@pytest.mark.parametrize("is_inside", [False, True])
+async def test_an_approval_reaches_no_other_call_of_its_step(is_inside: bool, data_dir: Path) -> None:
+    ran: list[Write] = []
+    build = breaking.classic_tool_node
+    build = breaking.inside(build) if is_inside else build
+    with _serving(data_dir, build(ran, None)) as app:
+        async with await Client.connect(app.ws_url) as client:
+            waiting = (await _turn(client, "t", "refund A-1"))[-1]
+            done = await _decide_all(client, "t", waiting)
+            assert (done[-1]["type"], ran) == ("message_complete", [Write("A-1", 100)])
+            error = (await _turn(client, "t", "refund A-2 B-2"))[-1]
+            assert "one after the other" in error["message"]
+            assert spoken(await _turn(client, "t", "hello")).endswith("You said: hello.")
+        assert len(_approvals(app, "t")) == 1
+    assert ran == [Write("A-1", 100)]
