@@ -33,10 +33,11 @@ from pydantic import (
 )
 
 from smart_support import clock
+from smart_support.account_names import LOCAL_USER, AccountNames
+from smart_support.confusables import look_alikes
 from smart_support.errors import ConfigError, Forbidden
 from smart_support.storage.database import StateDatabase
 
-LOCAL_USER = "local user"
 LOGIN_SECONDS = 12 * 3600
 # How soon an open socket ends after its login has, where that ended by age or in another process.
 RECHECK_SECONDS = 30.0
@@ -61,10 +62,15 @@ ROLES = {role.name.lower(): role for role in Role}
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Somebody who has been recognised."""
+    """Somebody who has been recognised.
+
+    Attributes:
+        is_person: whether it is a user of the users file, and not an API key.
+    """
 
     name: str
     role: Role
+    is_person: bool = True
 
     def must_be(self, role: Role) -> None:
         """Raise `Forbidden` unless they have at least this role."""
@@ -85,8 +91,22 @@ class _Entry(BaseModel):
     role: str
 
 
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A user or a key as the record of changes knows it. `credential`: a hash of the hash that is kept."""
+
+    name: str
+    role: str
+    is_person: bool
+    credential: str
+
+
 class Accounts:
-    """Who there is: the users of `USERS_FILE` and the keys of `API_KEYS`."""
+    """Who there is: the users of `USERS_FILE` and the keys of `API_KEYS`.
+
+    Attributes:
+        names: all their names; no two of them look alike.
+    """
 
     def __init__(self, users_file: Path | None, api_keys: str) -> None:
         """
@@ -97,6 +117,7 @@ class Accounts:
         self._users: dict[str, User] = {}
         self._keys: dict[str, User] = {}
         self._hashing = asyncio.Semaphore(HASHES_AT_ONCE)
+        self.names = AccountNames()
         for entry in _read(users_file) if users_file else ():
             self._add_user(users_file, entry)
         for place, text in enumerate(filter(None, (part.strip() for part in api_keys.split(","))), start=1):
@@ -107,6 +128,7 @@ class Accounts:
                 f"{users_file}: there is nobody in it; add somebody with "
                 "python -m smart_support users add NAME --role ROLE"
             )
+        self.names.check_pairs()
 
     @property
     def asked_for(self) -> bool:
@@ -120,6 +142,41 @@ class Accounts:
     def with_key(self, key: str) -> User | None:
         """Whose key it is."""
         return self._keys.get(_digest(key))
+
+    @property
+    def people_who_decide(self) -> list[str]:
+        """The names of the users who may decide approvals; keys are none."""
+        return [user.name for user in self._users.values() if user.is_person and user.role >= Role.LEAD]
+
+    def may_vote(self, name: str) -> bool:
+        """Whether somebody's approval counts as one of the two that a `two_leads` rule needs.
+
+        It counts for a user of the users file with the role lead or admin, as the file is now. An API key is
+        no person. Where nobody logs in, everybody on the machine is the local user, who has one vote.
+        """
+        return not self.asked_for or name in self.people_who_decide
+
+    def person(self, name: str) -> str:
+        """The person behind a name: for a key called `USER/ANYTHING` that user, else the name itself."""
+        user = self._users.get(name)
+        if user is not None and user.is_person:
+            return name
+        owner = look_alikes(name.partition("/")[0])
+        return next(
+            (one for one, user in self._users.items() if user.is_person and look_alikes(one) & owner), name
+        )
+
+    def is_same_person(self, one: str, other: str) -> bool:
+        """Whether two names stand for one person: they look alike, or one is the other's key."""
+        return bool(look_alikes(self.person(one)) & look_alikes(self.person(other)))
+
+    def known(self) -> dict[str, "Account"]:
+        """Every user and key by name, for the record of changes."""
+        credentials = self._hashes | {user.name: digest for digest, user in self._keys.items()}
+        return {
+            name: Account(name, user.role.name.lower(), user.is_person, _digest(credentials.get(name, "")))
+            for name, user in self._users.items()
+        }
 
     def credential(self, name: str) -> str:
         """What changes when somebody's password does; empty for who has none."""
@@ -135,8 +192,7 @@ class Accounts:
         return self._users[name] if known and right else None
 
     def _add_user(self, path: Path | None, entry: _Entry) -> None:
-        if entry.name in self._users:
-            raise ConfigError(f"{_named(path)}: {entry.name!r} is there twice; rename one of the two")
+        self.names.add(entry.name, _named(path))
         try:
             _passwords.check_needs_rehash(entry.password_hash)
         except InvalidHashError:
@@ -153,9 +209,8 @@ class Accounts:
         hashed = _HASHED_KEY.fullmatch(key)
         if not hashed and len(key) < MIN_KEY_CHARS:
             raise ConfigError(f"{where}: {len(key)} characters are too few; write name:role:key, at least 8")
-        if name in self._users:
-            raise ConfigError(f"{where}: the name {name!r} is taken; rename one of the two")
-        self._users[name] = User(name, _role(where, role))
+        self.names.add(name, where)
+        self._users[name] = User(name, _role(where, role), is_person=False)
         self._keys[hashed[1] if hashed else _digest(key)] = self._users[name]
 
 

@@ -28,6 +28,8 @@ async def rehearsal(
         made_up: no model ever said what was recorded, so that even the embedded one would say something else.
     """
     alone = {"data_dir": folder, "escalation_webhook_url": "", "allowed_hosts": "", "mcp_servers": {}}
+    # Decisions are taken as recorded, whoever made them and whether they could today.
+    alone |= {"users_file": None, "api_keys": ""}
     alone |= {"database_url": "", "keep_days": 0, "rate_limit": "100000/1s", "session_ttl_seconds": 3600}
     assert services.demo is not None
     services.demo.copy_to(folder / f"{services.toolset.business}.sqlite")

@@ -187,7 +187,7 @@ class Services:
         self.session_manager = SessionManager(self.state, settings.session_ttl_seconds, stores.bus.name)
         app.state.session_manager = self.session_manager
         self.broadcast = Broadcast(self.event_log)
-        self.approvals = ApprovalQueue(self.state, settings.approval_ttl_seconds)
+        self.approvals = ApprovalQueue(self.state, settings.approval_ttl_seconds, self.accounts)
         self.logins, self.tries = Logins(self.state, self.accounts), Tries(stores.rates)
         self.desk = Desk(self.state, self.approvals)
         self.metrics = Metrics(self.event_log, settings.session_ttl_seconds, settings.minutes_saved)
@@ -245,9 +245,20 @@ class Services:
         await self._opened.enter_async_context(_running(self.unasked.expire_forever()))
         await self._opened.enter_async_context(_running(self.escalations.resend_left_behind()))
         await self._opened.enter_async_context(_running(self.erasure.retire_forever()))
+        self._warn_where_two_leads_are_missing()
         logger.info(
             "started", model=settings.model, agents=len(self.team.agents), tools=len([*self.registry])
         )
+
+    def _warn_where_two_leads_are_missing(self) -> None:
+        """A rule that needs two leads can't be met by fewer people, nor by API keys."""
+        people = self.accounts.people_who_decide
+        if len(people) < 2 and any(rule.then == "two_leads" for rule in self.team.policy.rules):
+            logger.warning(
+                "two_leads_missing",
+                people=len(people),
+                what_to_do="add leads with python -m smart_support users add; API keys do not count",
+            )
 
     async def _meet_the_others(self, bus: Bus) -> None:
         """Hear what other processes of this system say, and see to what they leave behind."""

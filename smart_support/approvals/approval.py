@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from smart_support import clock
-from smart_support.auth import LOCAL_USER
 from smart_support.errors import AlreadyDecided, ApprovalExpired, InvalidRequest
 
 Status = Literal["pending", "approved", "rejected", "edited", "expired"]
@@ -119,10 +118,6 @@ class Approval:
         """Who has claimed it, as long as the claim lasts."""
         lapsed = not self.claimed_until or clock.parse(self.claimed_until) <= clock.now()
         return None if lapsed else self.claimed_by
-
-    def asked_by_whom_decides(self, decided_by: str) -> bool:
-        """Whether somebody would approve what they asked for themselves; known only where people log in."""
-        return decided_by != LOCAL_USER and decided_by == self.asked_by
 
     def wire(self) -> dict[str, Any]:
         """The approval as programs see it."""

@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 from smart_support import audit, clock
+from smart_support.account_names import BOTH, LOCAL_USER
 from smart_support.approvals.approval import (
     OUTCOMES,
     Approval,
@@ -25,6 +26,7 @@ from smart_support.approvals.approval import (
 from smart_support.approvals.digest import digest
 from smart_support.approvals.policy import BY_POLICY
 from smart_support.approvals.search import Found, approval_of, load
+from smart_support.auth import Accounts
 from smart_support.errors import AlreadyDecided, Forbidden, InvalidRequest
 from smart_support.log import get_logger
 from smart_support.storage.database import Connection, StateDatabase
@@ -52,8 +54,10 @@ _DECIDE = """
 class ApprovalQueue(Found):
     """Everything that waits or waited for a human."""
 
-    def __init__(self, state: StateDatabase, ttl_seconds: float) -> None:
+    def __init__(self, state: StateDatabase, ttl_seconds: float, accounts: Accounts | None = None) -> None:
+        """`accounts`: who the names of deciders belong to; without it, each name is a person of its own."""
         super().__init__(state)
+        self._accounts = accounts or Accounts(None, "")
         self._ttl = timedelta(seconds=ttl_seconds)
         self._watchers: set[Callable[[Approval], None]] = set()
         self._changed = asyncio.Event()
@@ -273,7 +277,7 @@ class ApprovalQueue(Found):
     ) -> Approval:
         current = _undecided(connection, approval_id)
         check_goes_with(status == "edited", edit)
-        if status != "rejected" and current.asked_by_whom_decides(by):
+        if status != "rejected" and self._asked_for(current, by):
             raise Forbidden(
                 f"approval {approval_id}: you asked for this yourself; another lead has to decide it"
             )
@@ -283,13 +287,24 @@ class ApprovalQueue(Found):
                     f"approval {approval_id}: it needs two leads, who must see the same call; "
                     "reject it and have it asked with other arguments"
                 )
-            if not current.votes:
+            if not self._accounts.may_vote(by):
+                raise Forbidden(
+                    f"approval {approval_id}: it needs two people, each a lead who logs in; the API key "
+                    f"{by!r} counts as neither; users are added with python -m smart_support users add"
+                )
+            # Counted again now: somebody may have been removed, or be no lead any more.
+            first = next((vote for vote in current.votes if self._accounts.may_vote(vote["by"])), None)
+            if first is None:
                 return self._vote(connection, current, by, via, reason)
-            first = current.votes[0]
-            if first["by"] == by:
-                raise AlreadyDecided(approval_id, "approved once", by, clock.parse(first["at"]))
-            by = f"{first['by']} and {by}"
+            if self._accounts.is_same_person(first["by"], by):
+                raise AlreadyDecided(approval_id, "approved once", first["by"], clock.parse(first["at"]))
+            by = f"{first['by']}{BOTH}{by}"
         return self._settle(connection, approval_id, status, by, via, reason, edit)
+
+    def _asked_for(self, approval: Approval, by: str) -> bool:
+        """Whether somebody decides what they asked for themselves; known only where people log in."""
+        asked_by = approval.asked_by
+        return asked_by is not None and by != LOCAL_USER and self._accounts.is_same_person(asked_by, by)
 
     def _vote(
         self, connection: Connection, current: Approval, by: str, via: str, reason: str | None

@@ -10,6 +10,7 @@ import yaml
 
 from smart_support import auth
 from smart_support.errors import ConfigError
+from smart_support.settings import Settings
 
 
 def add(commands: Any) -> None:
@@ -31,8 +32,7 @@ def add(commands: Any) -> None:
 def _add(given: argparse.Namespace) -> int:
     path, name, role = given.file, given.name, given.role
     listed = yaml.safe_load(path.read_text(encoding="utf-8")) or [] if path.exists() else []
-    if any(entry.get("name") == name for entry in listed):
-        raise ConfigError(f"{path}: {name!r} is there already; choose another name")
+    auth.Accounts(path if listed else None, _settings().api_keys).names.add(name, "users add")
     password = getpass.getpass("Password: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
     if len(password) < auth.MIN_KEY_CHARS:
         raise ConfigError(f"the password has {len(password)} characters; give at least {auth.MIN_KEY_CHARS}")
@@ -44,6 +44,13 @@ def _add(given: argparse.Namespace) -> int:
 
 
 def _key(given: argparse.Namespace) -> int:
+    settings = _settings()
+    auth.Accounts(settings.users_file, settings.api_keys).names.add(given.name, "users key")
     key, kept = auth.new_key()
     print(f"The key, shown only now: {key}\nAdd to SMART_SUPPORT_API_KEYS: {given.name}:{given.role}:{kept}")
     return 0
+
+
+def _settings() -> Settings:
+    """The settings, with a host that is allowed before there are users."""
+    return Settings(host="127.0.0.1")

@@ -1,15 +1,21 @@
 """Working in the queue together: claims that lapse, notes that stay, and a history of it all."""
 
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
+import yaml
 
 from smart_support import clock
 from smart_support.approvals.approval import Approval, Edit
 from smart_support.approvals.desk import CLAIM, Desk
 from smart_support.approvals.queue import ApprovalQueue
+from smart_support.auth import Accounts, hashed
 from smart_support.errors import AlreadyClaimed, AlreadyDecided, Forbidden, InvalidRequest, NotFound
 from smart_support.storage.database import StateDatabase
 from tests.approvals.test_queue import Make
 
+HASH = hashed("correct horse")
 EDIT = Edit(args={"order_id": "2"}, summary="Cancel order 2")
 
 
@@ -85,6 +91,79 @@ async def test_two_leads_are_two_people(queue: ApprovalQueue, wanted: Make) -> N
     assert (second.status, second.decided_by, second.execution) == ("approved", "dana and kim", "not_started")
     kinds = [row["kind"] for row in await queue.history(approval_id)]
     assert kinds == ["requested", "approved_once", "decided"]
+
+
+@pytest.fixture
+def accounts(tmp_path: Path) -> Callable[..., Accounts]:
+    """Makes accounts: people by name and role, and keys as `API_KEYS` has them."""
+
+    def make(keys: str = "", **roles: str) -> Accounts:
+        path = tmp_path / "users.yaml"
+        entries = [{"name": name, "role": role, "password_hash": HASH} for name, role in roles.items()]
+        path.write_text(yaml.safe_dump(entries))
+        return Accounts(path if entries else None, keys)
+
+    return make
+
+
+async def test_an_api_key_is_no_second_person_nor_a_first(
+    state: StateDatabase, wanted: Make, accounts: Callable[..., Accounts]
+) -> None:
+    keys = "nightly:lead:nightly-key-1,lena/laptop:admin:laptop-key-1"
+    queue = ApprovalQueue(state, 60, accounts(keys, lena="lead", omar="lead"))
+    approval_id = (await queue.request(wanted(need="two_leads"))).approval_id
+    for key in ("nightly", "lena/laptop"):
+        with pytest.raises(Forbidden, match=f"the API key '{key}' counts as neither"):
+            await queue.decide(approval_id, "approve", decided_by=key, via="rest")
+    first = await queue.decide(approval_id, "approve", decided_by="lena", via="console")
+    assert [vote["by"] for vote in first.votes] == ["lena"]
+    for key in ("nightly", "lena/laptop"):
+        with pytest.raises(Forbidden, match="counts as neither"):
+            await queue.decide(approval_id, "approve", decided_by=key, via="rest")
+    decided = await queue.decide(approval_id, "approve", decided_by="omar", via="console")
+    assert (decided.status, decided.decided_by) == ("approved", "lena and omar")
+
+
+async def test_keys_alone_can_not_meet_a_rule_of_two_leads_but_can_reject(
+    state: StateDatabase, wanted: Make, accounts: Callable[..., Accounts]
+) -> None:
+    queue = ApprovalQueue(state, 60, accounts("one:lead:first-key-1,two:admin:second-key-1"))
+    approval_id = (await queue.request(wanted(need="two_leads"))).approval_id
+    for key in ("one", "two"):
+        with pytest.raises(Forbidden, match="two people, each a lead who logs in"):
+            await queue.decide(approval_id, "approve", decided_by=key, via="rest")
+    assert (await queue.get(approval_id)).votes == []
+    assert (await queue.decide(approval_id, "reject", decided_by="one", via="rest")).status == "rejected"
+
+
+@pytest.mark.parametrize("now", [{}, {"lena": "operator"}])
+async def test_the_vote_of_a_lead_who_is_none_any_more_does_not_count(
+    state: StateDatabase, wanted: Make, accounts: Callable[..., Accounts], now: dict[str, str]
+) -> None:
+    before = ApprovalQueue(state, 60, accounts(lena="lead", omar="lead"))
+    approval_id = (await before.request(wanted(need="two_leads"))).approval_id
+    await before.decide(approval_id, "approve", decided_by="lena", via="console")
+    after = ApprovalQueue(state, 60, accounts(omar="lead", mia="lead", **now))
+    counted = await after.decide(approval_id, "approve", decided_by="omar", via="console")
+    assert (counted.status, [vote["by"] for vote in counted.votes]) == ("pending", ["omar"])
+    decided = await after.decide(approval_id, "approve", decided_by="mia", via="console")
+    assert (decided.status, decided.decided_by) == ("approved", "omar and mia")
+    told = [row["actor"] for row in await after.history(approval_id) if row["kind"] == "approved_once"]
+    assert told == ["lena", "omar"]
+
+
+@pytest.mark.parametrize(
+    ("asker", "decider"),
+    [("lena/laptop", "lena"), ("lena", "lena/laptop"), ("Lena", "lena"), ("l\u0435na/old", "lena")],
+)
+async def test_nobody_approves_what_their_own_key_asked_for(
+    state: StateDatabase, wanted: Make, accounts: Callable[..., Accounts], asker: str, decider: str
+) -> None:
+    queue = ApprovalQueue(state, 60, accounts("lena/laptop:lead:laptop-key-1", lena="lead", omar="lead"))
+    approval_id = (await queue.request(wanted(asked_by=asker))).approval_id
+    with pytest.raises(Forbidden, match="you asked for this yourself"):
+        await queue.decide(approval_id, "approve", decided_by=decider, via="rest")
+    assert (await queue.decide(approval_id, "approve", decided_by="omar", via="rest")).status == "approved"
 
 
 async def test_one_no_is_enough_where_two_leads_are_needed(queue: ApprovalQueue, wanted: Make) -> None:

@@ -21,11 +21,11 @@ _ROLES = {"op": "operator", "op2": "operator", "dana": "lead", "kim": "lead", "r
 
 @pytest.fixture(scope="session")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
-    """Five programs with keys, and lee, a lead with a password; a discount needs two leads."""
+    """Five programs with keys, and two leads with a password, lee and mia; a discount needs two leads."""
     folder = tmp_path_factory.mktemp("guarded")
     users, agents = folder / "users.yaml", folder / "agents.yaml"
-    lee = {"name": "lee", "role": "lead", "password_hash": hashed(PASSWORD)}
-    users.write_text(yaml.safe_dump([lee]))
+    leads = [{"name": name, "role": "lead", "password_hash": hashed(PASSWORD)} for name in ("lee", "mia")]
+    users.write_text(yaml.safe_dump(leads))
     text = (ROOT / "data/templates/e-commerce.yaml").read_text()
     agents.write_text(text + "policy: [{tool: apply_discount, then: two_leads}]\n")
     keys = ",".join(f"{name}:{_ROLES[name]}:{key}" for name, key in KEYS.items())

@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -9,7 +11,7 @@ import pytest
 import websockets
 from gradio_client import Client as GradioClient
 
-from tests.e2e.conftest import KEYS
+from tests.e2e.conftest import KEYS, PASSWORD
 from tests.harness import ROOT, AppProcess, Client, demo_orders
 
 
@@ -65,14 +67,27 @@ async def test_nobody_comes_to_decide_their_own_because_somebody_else_spoke_in_b
     assert (decided["status"], decided["asked_by"]) == ("approved", "dana")
 
 
-def test_two_leads_are_two_keys(app: AppProcess) -> None:
+def test_two_leads_are_two_people_who_log_in(app: AppProcess) -> None:
     asked = _asked(app, "op", "two", "Give me 10% off order 1046")
     path = f"/api/v1/approvals/{asked['approval_id']}/decision"
-    first = _as(app, "dana", "POST", path, json={"decision": "approve"}).json()["data"]
-    assert (first["status"], [vote["by"] for vote in first["votes"]]) == ("pending", ["dana"])
-    assert _as(app, "dana", "POST", path, json={"decision": "approve"}).status_code == 409
-    second = _as(app, "kim", "POST", path, json={"decision": "approve"}).json()["data"]
-    assert (second["status"], second["decided_by"]) == ("approved", "dana and kim")
+    for key in ("dana", "kim", "root"):
+        refused = _as(app, key, "POST", path, json={"decision": "approve"})
+        assert (refused.status_code, refused.json()["error"]["code"]) == (403, "forbidden")
+        assert "the API key" in refused.json()["error"]["message"]
+    with _logged_in(app, "lee") as lee, _logged_in(app, "mia") as mia:
+        first = lee.post(path, json={"decision": "approve"}).json()["data"]
+        assert (first["status"], [vote["by"] for vote in first["votes"]]) == ("pending", ["lee"])
+        assert lee.post(path, json={"decision": "approve"}).status_code == 409
+        assert _as(app, "dana", "POST", path, json={"decision": "approve"}).status_code == 403
+        second = mia.post(path, json={"decision": "approve"}).json()["data"]
+    assert (second["status"], second["decided_by"]) == ("approved", "lee and mia")
+
+
+@contextmanager
+def _logged_in(app: AppProcess, name: str) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=app.url, headers={"Origin": app.url}, timeout=30) as browser:
+        assert browser.post("/login", data={"name": name, "password": PASSWORD}).status_code == 200
+        yield browser
 
 
 async def test_a_socket_asks_who_you_are(app: AppProcess) -> None:
@@ -137,6 +152,17 @@ def test_users_and_keys_are_made_by_a_command(tmp_path: Path) -> None:
     made = subprocess.run(
         [*command, "key", "site", "--role", "operator"], text=True, capture_output=True, cwd=ROOT, check=True
     )
+    for what, taken in (("add", "Dana"), ("add", "loсal user"), ("key", "Policy"), ("key", "agent:shop")):
+        refused = subprocess.run(
+            [*command, what, taken, "--role", "lead", *(["--file", str(path)] if what == "add" else [])],
+            input="a long password\n",
+            text=True,
+            capture_output=True,
+            cwd=ROOT,
+            check=False,
+        )
+        assert (refused.returncode, refused.stdout) == (2, ""), taken
+        assert repr(taken) in refused.stderr
     key, entry = (line.split(": ", 1)[1] for line in made.stdout.splitlines())
     with AppProcess(tmp_path / "var", USERS_FILE=path, API_KEYS=entry, HOST="0.0.0.0") as app:
         answer = httpx.get(f"{app.url}/api/v1/me", headers={"X-API-Key": key})
