@@ -14,6 +14,7 @@ from langchain_core.language_models import BaseChatModel
 from langgraph.checkpoint.base import BaseCheckpointSaver
 
 from smart_support import log, tracing
+from smart_support.account_changes import record_account_changes
 from smart_support.agents.asking import Models
 from smart_support.agents.budget import Budget
 from smart_support.agents.calls import MAX_ARGUMENT_BYTES, storable
@@ -39,6 +40,7 @@ from smart_support.approvals.desk import Desk
 from smart_support.approvals.ledger import Ledger
 from smart_support.approvals.queue import ApprovalQueue
 from smart_support.approvals.quota import Quota
+from smart_support.audit import AuditTrail
 from smart_support.auth import Accounts, Logins, Tries
 from smart_support.conversation.aside import Aside
 from smart_support.conversation.broadcast import Broadcast
@@ -54,6 +56,7 @@ from smart_support.conversation.unasked import Unasked
 from smart_support.conversation.what_if import Changed, Rerun, around, what_if
 from smart_support.errors import ConfigError, InvalidArguments, InvalidRequest
 from smart_support.escalation import Escalations
+from smart_support.failed_logins import FailedLogins
 from smart_support.net import GuardedClient, parse_allowed_hosts
 from smart_support.openapi_import.jobs import Imports
 from smart_support.openapi_import.mcp_server import McpServers
@@ -97,7 +100,8 @@ class Services:
 
     Attributes:
         accounts: who there is; `logins`: who of them has logged in with a browser; `tries`: how
-            often somebody may try to.
+            often somebody may try to; `failed_logins`: puts those that failed on record.
+        audit_trail: puts on record what people do that is no approval: exports, backups, logins...
         turns: say, decide, follow; `unasked`: turns nobody asked for; `erasure`: take off the record.
         approvals: what waits or waited for a human; `desk`: how they work on it together;
             `escalations`: what they were told.
@@ -116,6 +120,8 @@ class Services:
     desk: Desk
     logins: Logins
     tries: Tries
+    failed_logins: FailedLogins
+    audit_trail: AuditTrail
     escalations: Escalations
     imports: Imports
     turns: TurnRunner
@@ -189,6 +195,9 @@ class Services:
         self.broadcast = Broadcast(self.event_log)
         self.approvals = ApprovalQueue(self.state, settings.approval_ttl_seconds, self.accounts)
         self.logins, self.tries = Logins(self.state, self.accounts), Tries(stores.rates)
+        self.audit_trail = AuditTrail(self.state)
+        self.failed_logins = FailedLogins(self.audit_trail, self.accounts)
+        await record_account_changes(self.state, self.accounts.known())
         self.desk = Desk(self.state, self.approvals)
         self.metrics = Metrics(self.event_log, settings.session_ttl_seconds, settings.minutes_saved)
         self.replay = Replay(self.event_log)

@@ -43,7 +43,10 @@ async def test_a_whole_record_verifies_and_is_exported(data_dir: Path) -> None:
     assert checked.returncode == 0
     assert checked.stdout.startswith("5 rows, each follows from the one before it\n")
     exported = [orjson.loads(line) for line in _run(data_dir, "export").stdout.splitlines()]
-    assert [row["detail"]["n"] for row in exported] == [0, 1, 2, 3, 4]
+    assert [row["detail"].get("n") for row in exported] == [0, 1, 2, 3, 4, None]
+    last = exported[-1]
+    assert (last["kind"], last["actor"], last["via"]) == ("audit_exported", "command line", "command")
+    assert _run(data_dir, "verify").stdout.startswith("6 rows")
 
 
 async def test_the_first_changed_row_is_named(data_dir: Path) -> None:

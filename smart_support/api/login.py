@@ -39,14 +39,18 @@ async def log_in(
     address = request.client.host if request.client else ""
     if not await services.tries.one_more(name, address):
         log.warning("login_throttled", name=name[:100])
+        await services.failed_logins.add(name, address, throttled=True)
         return _refused("Too many tries; wait a minute.", 429)
     user = await services.accounts.with_password(name, password)
     if user is None:
         log.warning("login_refused", name=name[:100])
+        await services.failed_logins.add(name, address)
         return _refused("This name and password do not belong together.", 401)
     # Only the name's tries: whoever has one password may not go on guessing others.
     await services.tries.forget(name)
+    services.failed_logins.forget(name)
     log.info("logged_in", name=user.name)
+    await services.audit_trail.record("logged_in", by=user.name, via="login", address=address)
     await _end(request, services)
     return _let_in(request, await services.logins.begin(user))
 
@@ -78,17 +82,22 @@ def _reached_by_https(request: Request) -> bool:
 @router.post("/logout")
 async def log_out(request: Request, services: Any = Depends(services)) -> Response:
     """Forget the login."""
-    await _end(request, services)
+    name = await _end(request, services)
+    if name:
+        await services.audit_trail.record("logged_out", by=name, via="login")
     answer = RedirectResponse("/login", 303)
     answer.delete_cookie(COOKIE)
     return answer
 
 
-async def _end(request: Request, services: Any) -> None:
-    """End the login that the request came with, so that no token outlives its use."""
+async def _end(request: Request, services: Any) -> str | None:
+    """End the login that the request came with, so that no token outlives its use; whose it was."""
     token = cookie({name: value.decode("latin-1") for name, value in request.headers.raw})
-    if token:
-        await services.logins.end(token)
+    if not token:
+        return None
+    name: str | None = await services.logins.name(token)
+    await services.logins.end(token)
+    return name
 
 
 def _refused(problem: str, status: int) -> Response:

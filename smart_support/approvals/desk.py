@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 from smart_support import audit, clock
 from smart_support.approvals.approval import Approval, whole_text
@@ -75,7 +76,8 @@ class Desk:
             connection.execute(
                 "UPDATE approvals SET notes = notes + 1 WHERE approval_id = :id", {"id": approval_id}
             )
-            _record(connection, "noted", approval, by, via, {"text": text.strip()})
+            fields = {"approval": {"notes": approval.notes + 1}}
+            _record(connection, "noted", approval, by, via, {"text": text.strip()}, fields)
 
         return await self._changed(approval_id, work)
 
@@ -99,7 +101,13 @@ def _set(connection: Connection, approval_id: str, by: str | None, until: str | 
 
 
 def _record(
-    connection: Connection, kind: str, approval: Approval, by: str, via: str, detail: dict[str, str]
+    connection: Connection,
+    kind: str,
+    approval: Approval,
+    by: str,
+    via: str,
+    detail: dict[str, str],
+    fields: dict[str, Any] | None = None,
 ) -> None:
     ids = {"thread_id": approval.thread_id, "approval_id": approval.approval_id, "digest": approval.digest}
-    audit.append(connection, kind, actor=by, via=via, detail=detail, **ids)
+    audit.append(connection, kind, actor=by, via=via, detail=detail, fields=fields, **ids)

@@ -13,6 +13,7 @@ import orjson
 
 from smart_support import audit, clock
 from smart_support.approvals.approval import Approval
+from smart_support.audit_facts import recorded
 from smart_support.errors import Forbidden, SmartSupportError
 from smart_support.log import get_logger
 from smart_support.storage.database import Connection, StateDatabase
@@ -199,15 +200,18 @@ class Ledger:
             "idempotency_key": _key_of(approved[0]["approval_id"]),
             "now": clock.rfc3339(clock.now()),
         }
-        connection.execute(
+        inserted = connection.execute(
             """INSERT INTO action_ledger
                    (thread_id, tool_call_id, approval_id, tool, digest, idempotency_key, intent_at, status)
                VALUES
                    (:thread_id, :tool_call_id, :approval_id, :tool, :digest, :idempotency_key, :now,
-                    'begun')""",
+                    'begun')
+               RETURNING *""",
             row,
         )
-        _audit(connection, "execution_begun", row, {"idempotency_key": row["idempotency_key"]})
+        begun = recorded("ledger", inserted[0])
+        detail = {"idempotency_key": row["idempotency_key"]} | begun["detail"]
+        _audit(connection, "execution_begun", row, detail, begun["fields"])
         return _entry(row | {"status": "begun", "result": None}), True, True
 
     async def _finish(self, thread_id: str, tool_call_id: str, status: EntryStatus, result: Any) -> Entry:
@@ -243,7 +247,9 @@ def _finish(
     )
     effect = orjson.loads(approvals[0]["effect"] or "null") if approvals else None
     came_of_it = {"status": status, "effect": effect, "result": rows[0]["result"]}
-    _audit(connection, "execution_ended", rows[0], came_of_it)
+    ended = recorded("ledger", rows[0], ("status", "result", "result_at"))
+    fields = ended["fields"] | {"approval": {"execution": status}}
+    _audit(connection, "execution_ended", rows[0], came_of_it | ended["detail"], fields)
     return _entry(rows[0])
 
 
@@ -266,7 +272,7 @@ def _refuse(connection: Connection, thread_id: str, tool_call_id: str, why: str)
         {"thread_id": thread_id, "tool_call_id": tool_call_id},
     )
     for row in rows:
-        _audit(connection, "execution_refused", row, {"why": why})
+        _audit(connection, "execution_refused", row, {"why": why}, {"approval": {"execution": "failed"}})
 
 
 def _json(result: Any) -> str:
@@ -288,7 +294,9 @@ def _entry(row: dict[str, Any]) -> Entry:
     )
 
 
-def _audit(connection: Connection, kind: str, row: dict[str, Any], detail: dict[str, Any]) -> None:
+def _audit(
+    connection: Connection, kind: str, row: dict[str, Any], detail: dict[str, Any], fields: dict[str, Any]
+) -> None:
     audit.append(
         connection,
         kind,
@@ -297,5 +305,6 @@ def _audit(connection: Connection, kind: str, row: dict[str, Any], detail: dict[
         thread_id=row["thread_id"],
         approval_id=row["approval_id"],
         digest=row["digest"],
+        fields=fields,
         detail={"tool": row["tool"], **detail},
     )

@@ -5,7 +5,7 @@ approved call does, and how a conversation goes on, is not known here.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -25,11 +25,12 @@ from smart_support.approvals.approval import (
 )
 from smart_support.approvals.digest import digest
 from smart_support.approvals.policy import BY_POLICY
-from smart_support.approvals.search import Found, approval_of, load
+from smart_support.approvals.search import Found, approval_of, load, load_row
+from smart_support.audit_facts import DECISION, recorded
 from smart_support.auth import Accounts
 from smart_support.errors import AlreadyDecided, Forbidden, InvalidRequest
 from smart_support.log import get_logger
-from smart_support.storage.database import Connection, StateDatabase
+from smart_support.storage.database import Connection, Row, StateDatabase
 
 log = get_logger()
 
@@ -247,23 +248,16 @@ class ApprovalQueue(Found):
                 "asked_by": wanted.asked_by,
             },
         )
-        audit.append(
-            connection,
-            "requested",
-            actor=f"agent:{wanted.agent}",
-            via="graph",
-            thread_id=wanted.thread_id,
-            approval_id=approval_id,
-            digest=bound,
-            detail={
-                "action": wanted.action,
-                "args": dict(wanted.args),
-                "effect": wanted.effect,
-                "need": wanted.need,
-                "asked_by": wanted.asked_by,
-            },
-        )
-        return load(connection, approval_id), True
+        detail = {
+            "action": wanted.action,
+            "args": dict(wanted.args),
+            "effect": wanted.effect,
+            "need": wanted.need,
+            "asked_by": wanted.asked_by,
+        }
+        row = load_row(connection, approval_id)
+        _record(connection, "requested", row, actor=f"agent:{wanted.agent}", via="graph", detail=detail)
+        return approval_of(row), True
 
     def _decide(
         self,
@@ -311,17 +305,11 @@ class ApprovalQueue(Found):
     ) -> Approval:
         vote = {"by": by, "via": via, "at": clock.rfc3339(clock.now()), "reason": reason}
         connection.execute(_VOTE, {"id": current.approval_id, "votes": _json([vote])})
-        audit.append(
-            connection,
-            "approved_once",
-            actor=by,
-            via=via,
-            thread_id=current.thread_id,
-            approval_id=current.approval_id,
-            digest=current.digest,
-            detail={"reason": reason},
+        row = load_row(connection, current.approval_id)
+        _record(
+            connection, "approved_once", row, actor=by, via=via, detail={"reason": reason}, columns=("votes",)
         )
-        return load(connection, current.approval_id)
+        return approval_of(row)
 
     def _settle(
         self,
@@ -340,16 +328,7 @@ class ApprovalQueue(Found):
         if edit:
             detail |= {f"{name}_before": getattr(current, name) for name in ("args", "digest", "effect")}
             detail |= {"customer_id": edit.customer_id, "customer_id_before": current.customer_id}
-        event_id = audit.append(
-            connection,
-            "decided",
-            actor=by,
-            via=via,
-            thread_id=current.thread_id,
-            approval_id=approval_id,
-            digest=bound,
-            detail=detail,
-        )
+        event_id = clock.new_id()
         connection.execute(
             _DECIDE,
             {
@@ -369,7 +348,45 @@ class ApprovalQueue(Found):
                 "event_id": event_id,
             },
         )
-        return load(connection, approval_id)
+        row = load_row(connection, approval_id)
+        _record(
+            connection,
+            "decided",
+            row,
+            actor=by,
+            via=via,
+            detail=detail,
+            columns=DECISION,
+            event_id=event_id,
+        )
+        return approval_of(row)
+
+
+def _record(
+    connection: Connection,
+    kind: str,
+    row: Row,
+    *,
+    actor: str,
+    via: str,
+    detail: dict[str, Any],
+    columns: Iterable[str] | None = None,
+    event_id: str | None = None,
+) -> None:
+    """Put on record what a step has written into an approval's row, which is given as it is now."""
+    written = recorded("approval", row, columns)
+    audit.append(
+        connection,
+        kind,
+        actor=actor,
+        via=via,
+        thread_id=row["thread_id"],
+        approval_id=row["approval_id"],
+        digest=row["digest"],
+        event_id=event_id,
+        fields=written["fields"],
+        detail=detail | written["detail"],
+    )
 
 
 def _undecided(connection: Connection, approval_id: str) -> Approval:

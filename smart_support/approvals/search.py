@@ -124,7 +124,11 @@ class Found:
             "SELECT at, kind, actor, via, digest, detail FROM audit WHERE approval_id = :id ORDER BY number",
             {"id": approval_id},
         )
-        return [row | {"detail": orjson.loads(row["detail"])} for row in rows]
+        # The values as they are stored are for `audit verify`; whoever looks has the approval beside this.
+        shown = [{**orjson.loads(row["detail"])} for row in rows]
+        for detail in shown:
+            detail.pop("stored", None)
+        return [row | {"detail": detail} for row, detail in zip(rows, shown, strict=True)]
 
 
 def load(connection: Connection, approval_id: str) -> Approval:
@@ -133,10 +137,19 @@ def load(connection: Connection, approval_id: str) -> Approval:
     Raises:
         NotFound: there is none.
     """
+    return approval_of(load_row(connection, approval_id))
+
+
+def load_row(connection: Connection, approval_id: str) -> Row:
+    """The same as it is stored.
+
+    Raises:
+        NotFound: there is none.
+    """
     rows = connection.execute("SELECT * FROM approvals WHERE approval_id = :id", {"id": approval_id})
     if not rows:
         raise NotFound(f"approval {approval_id[:64]!r}: there is none; see GET /api/v1/approvals")
-    return approval_of(rows[0])
+    return rows[0]
 
 
 def approval_of(row: Row) -> Approval:

@@ -43,6 +43,8 @@ def _backup(given: argparse.Namespace) -> int:
     if _runs(settings):
         taken = _by_the_app(settings, given.url)
     else:
+        if (settings.data_dir / "state.sqlite").exists():
+            audit.record_command(settings, "backup_begun")
         taken = Path(backup.take_stopped(settings.data_dir, __version__).folder)
     given.to.parent.mkdir(parents=True, exist_ok=True)
     if given.to.exists():
@@ -93,6 +95,7 @@ def _restore(given: argparse.Namespace) -> int:
     if settings.database_url:
         raise ConfigError(backup.ELSEWHERE.replace("back it up with pg_dump", "restore it with pg_restore"))
     aside = restore(given.source, settings.data_dir, force=given.force)
+    audit.record_command(settings, "backup_restored", backup=given.source.resolve().name)
     if aside:
         print(f"What was in {settings.data_dir} is in {aside} now; delete it when you need it no more")
     if left := waiting(settings.data_dir):

@@ -16,6 +16,7 @@ from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
 from smart_support import audit, clock
 from smart_support.approvals.queue import ApprovalQueue
+from smart_support.audit_facts import ERASED_APPROVAL, ERASED_LEDGER, without_reasons
 from smart_support.conversation.turns import TurnRunner
 from smart_support.errors import NotFound, SmartSupportError
 from smart_support.log import get_logger
@@ -32,10 +33,6 @@ _OF_CUSTOMER = """
 """
 # What people wrote or an agent made of it; ids, names of actions, times and who decided stay.
 _EMPTIED = (
-    """UPDATE approvals SET customer_id = NULL, args = '{{}}', requested_args = '{{}}', summary = '(erased)',
-           effect = NULL, changed = NULL, facts = NULL, reason = NULL
-       WHERE thread_id IN {among}""",
-    "UPDATE action_ledger SET result = NULL WHERE thread_id IN {among}",
     """UPDATE escalations SET reason = '(erased)', error = NULL WHERE thread_id IN {among}""",
     "DELETE FROM model_use WHERE share IN {among}",
     "DELETE FROM sessions WHERE thread_id IN {among}",
@@ -214,6 +211,13 @@ def _emptied(connection: Connection, threads: Sequence[str], told: dict[str, Any
     counted = connection.execute(
         f"SELECT count(*) AS approvals FROM approvals WHERE thread_id IN {among}", given
     )
+    for table, emptied in (("approvals", ERASED_APPROVAL), ("action_ledger", ERASED_LEDGER)):
+        columns = ", ".join(f"{name} = :{name}" for name in emptied)
+        connection.execute(f"UPDATE {table} SET {columns} WHERE thread_id IN {among}", given | emptied)
+    votes = f"SELECT approval_id, votes FROM approvals WHERE thread_id IN {among} AND votes <> '[]'"
+    for row in connection.execute(votes, given):
+        row["votes"] = without_reasons(row["votes"])
+        connection.execute("UPDATE approvals SET votes = :votes WHERE approval_id = :approval_id", row)
     for statement in _EMPTIED:
         connection.execute(statement.format(among=among), given)
     count = int(counted[0]["approvals"])

@@ -205,8 +205,10 @@ class ImportStore:
         def work(connection: Connection) -> None:
             sql = "UPDATE import_jobs SET status = 'removed' WHERE job_id = :id AND status = :status"
             connection.execute(sql, {"id": job.job_id, "status": job.status})
-            if job.status == "live":
-                audit.append(connection, "tools_removed", actor=by, via="rest", detail={"api": job.api})
+            kind = "tools_removed" if job.status == "live" else "import_removed"
+            audit.append(
+                connection, kind, actor=by, via="rest", detail={"api": job.api, "job_id": job.job_id}
+            )
 
         await self._state.transact(work)
 

@@ -42,6 +42,10 @@ class StateDatabase(ABC):
         """One statement from a caller that is not async; the caller waits."""
 
     @abstractmethod
+    def transact_now(self, work: Callable[[Connection], T]) -> T:
+        """As `transact`, from a caller that is not async; the caller waits."""
+
+    @abstractmethod
     async def compact(self) -> None:
         """Have the bytes of what was erased leave the database's files."""
 

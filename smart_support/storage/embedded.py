@@ -62,8 +62,11 @@ class EmbeddedDatabase(StateDatabase):
 
     def execute_now(self, sql: str, params: Mapping[str, Any] | None = None) -> list[Row]:
         """One statement from a caller that is not async; waits for the owning thread."""
-        rows: list[Row] = self._owner.submit(self._transaction, lambda c: c.execute(sql, params)).result()
-        return rows
+        return self.transact_now(lambda connection: connection.execute(sql, params))
+
+    def transact_now(self, work: Callable[[Connection], T]) -> T:
+        """As `transact`, from a caller that is not async; waits for the owning thread."""
+        return self._owner.submit(self._transaction, work).result()
 
     async def compact(self) -> None:
         """Have what was erased leave the write-ahead log, and the copies made before migrations."""

@@ -31,6 +31,7 @@ def reading(settings: Settings) -> Iterator[Read]:
     try:
         with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
             database.row_factory = sqlite3.Row
+            database.execute("BEGIN")  # all that is read is of one moment
             yield lambda sql, params: (dict(row) for row in database.execute(sql, dict(params)))
     except sqlite3.DatabaseError as error:
         raise ConfigError(f"{path}: can't be read as a record: {error}") from None

@@ -12,10 +12,12 @@ from smart_support.analytics.export import exported
 from smart_support.analytics.filters import Filters
 from smart_support.analytics.span import span
 from smart_support.analytics.sql_box import MAX_SQL_CHARS
+from smart_support.analytics.sql_shape import sql_shape
 from smart_support.analytics.statements import FIGURES, definition
 from smart_support.api import request_shapes, shapes
-from smart_support.api.dependencies import admin, lead, services
+from smart_support.api.dependencies import admin, door, lead, services
 from smart_support.api.envelope import answer
+from smart_support.auth import User
 
 router = APIRouter(prefix="/analytics", tags=["analytics"], dependencies=[Depends(lead)])
 CHUNK_BYTES = 256 * 1024
@@ -78,10 +80,14 @@ async def export(
     since: str | None = SINCE,
     until: str | None = UNTIL,
     filters: Filters = Depends(_filters),
+    user: User = Depends(lead),
+    via: str = Depends(door),
     services: Any = Depends(services),
 ) -> Response:
     """The range's events as a download."""
     asked = span(range_, since, until)
+    what = {"format": format_, "range": asked.name, "filters": asdict(filters)}
+    await services.audit_trail.record("analytics_exported", by=user.name, via=via, **what)
     file, size = await exported(services.event_log, asked, format_, filters)
     name = f"smart-support-{asked.until:%Y-%m-%d}-{asked.name}.{format_}"
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Content-Length": str(size)}
@@ -94,9 +100,15 @@ class Question(BaseModel):
     sql: str = Field(max_length=MAX_SQL_CHARS, json_schema_extra=request_shapes.text(MAX_SQL_CHARS))
 
 
-@router.post("/sql", dependencies=[Depends(admin)], response_model=shapes.Answer[shapes.Rows])
-async def sql(question: Question, services: Any = Depends(services)) -> Response:
+@router.post("/sql", response_model=shapes.Answer[shapes.Rows])
+async def sql(
+    question: Question,
+    user: User = Depends(admin),
+    via: str = Depends(door),
+    services: Any = Depends(services),
+) -> Response:
     """An admin's own question to the event log: read-only, without files or network, at most 5 seconds."""
+    await services.audit_trail.record("sql_asked", by=user.name, via=via, sql=sql_shape(question.sql))
     return answer(asdict(await services.sql_box.ask(question.sql)))
 
 

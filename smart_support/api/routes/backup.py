@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
 from smart_support.api import shapes
-from smart_support.api.dependencies import admin, services
+from smart_support.api.dependencies import admin, door, services
 from smart_support.api.envelope import answer
 from smart_support.auth import User
 from smart_support.log import get_logger
@@ -26,6 +26,8 @@ async def backup(
     Answers when the copy is whole and on disk, with its folder on the server and the digests of its files.
     """
     log.info("backup_asked", by=user.name)
+    # Before it is taken, so that it is in the copy, too.
+    await services.audit_trail.record("backup_begun", by=user.name, via=door(request))
     folder = services.settings.data_dir
     taken = await take(services.state, services.event_log, folder, request.app.version)
     return answer(asdict(taken), status=201)

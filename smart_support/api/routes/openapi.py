@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.datastructures import UploadFile
 
 from smart_support.api import request_shapes, shapes
-from smart_support.api.dependencies import admin, services
+from smart_support.api.dependencies import admin, door, services
 from smart_support.api.envelope import answer
 from smart_support.auth import User
 from smart_support.errors import Conflict, InvalidJson, InvalidRequest, TooLarge
@@ -85,6 +85,9 @@ async def begin(request: Request, user: User = Depends(admin), services: Any = D
     """Begin an import of `{"url"}`, `{"spec"}` or `{"mcp"}`, or of a file (multipart or the bare body)."""
     given = await _given(request, services.settings.max_spec_bytes)
     job = await services.imports.begin(**given, by=user.name)
+    if given.get("token"):
+        what = {"job_id": job.job_id, "scheme": "token"}
+        await services.audit_trail.record("credentials_entered", by=user.name, via=door(request), **what)
     return answer(_job(job), status=202)
 
 
@@ -140,9 +143,17 @@ async def set_place(job_id: str, body: Place, services: Any = Depends(services))
 
 
 @router.put("/jobs/{job_id}/credentials", response_model=shapes.Answer[shapes.Credentials])
-async def set_credentials(job_id: str, body: Secret, services: Any = Depends(services)) -> Response:
+async def set_credentials(
+    job_id: str,
+    body: Secret,
+    user: User = Depends(admin),
+    via: str = Depends(door),
+    services: Any = Depends(services),
+) -> Response:
     """Enter credentials; the answer names the schemes that have some, and shows none."""
     kept = await services.imports.enter_credentials(job_id, body.scheme, body.values)
+    what = {"job_id": job_id, "scheme": body.scheme}
+    await services.audit_trail.record("credentials_entered", by=user.name, via=via, **what)
     return answer({"credentials": kept})
 
 

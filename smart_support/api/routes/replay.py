@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 from smart_support.analytics.replay import LAST_SEQ
 from smart_support.analytics.test_case import as_test
 from smart_support.api import shapes
-from smart_support.api.dependencies import lead, services, user
+from smart_support.api.dependencies import door, lead, services, user
 from smart_support.api.envelope import answer
 from smart_support.auth import User
 from smart_support.conversation.what_if import Changed
@@ -68,10 +68,14 @@ async def _as_one_answer(first: Steps, rest: AsyncIterator[Steps]) -> AsyncItera
 
 @router.get("/replay/{thread_id}/test", responses=shapes.file_of("text/x-python"))
 async def as_test_file(
-    thread_id: str, user: User = Depends(user), services: Any = Depends(services)
+    thread_id: str,
+    user: User = Depends(user),
+    via: str = Depends(door),
+    services: Any = Depends(services),
 ) -> Response:
     """The conversation as a test of the project's own suite: a Python file to download."""
     await services.session_manager.check_theirs(thread_id, user, begun=True)
+    await services.audit_trail.record("test_case_exported", by=user.name, via=via, conversation=thread_id)
     steps = [step async for page in services.replay.whole(thread_id) for step in page]
     source = await asyncio.to_thread(as_test, thread_id, steps)
     name = re.sub(r"[^a-z0-9]+", "_", thread_id.lower()).strip("_")[:60] or "conversation"

@@ -80,6 +80,9 @@ class SharedDatabase(StateDatabase):
         with self.pool.connection() as raw:
             return PostgresConnection(raw).execute(sql, params)
 
+    def transact_now(self, work: Callable[[Connection], T]) -> T:
+        return self._transaction(work)
+
     async def compact(self) -> None:
         """Postgres frees what was deleted by itself; this has it done now, for the tables that hold words."""
 
@@ -169,6 +172,8 @@ def reading_shared(url: str) -> Iterator[Callable[[str, Mapping[str, Any]], Iter
     numbers = itertools.count()
     with connection:
         connection.read_only = True
+        # All that is read is of one moment.
+        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         yield read
 
 
