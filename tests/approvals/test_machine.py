@@ -8,7 +8,7 @@ import dataclasses
 import shutil
 import tempfile
 from collections import Counter, defaultdict
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from smart_support.approvals.ledger import Entry, Ledger
 from smart_support.approvals.policy import Policy, Rule
 from smart_support.approvals.queue import ApprovalQueue
 from smart_support.approvals.quota import HOUR, Quota
+from smart_support.audit_facts import differences
 from smart_support.errors import (
     AlreadyClaimed,
     AlreadyDecided,
@@ -271,6 +272,11 @@ class Approvals(RuleBasedStateMachine):
     def the_record_is_whole(self) -> None:
         rows = self.state.execute_now("SELECT * FROM audit ORDER BY number")
         assert audit.first_broken(rows) is None
+
+        def read(sql: str, params: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+            return iter(self.state.execute_now(sql, params))
+
+        assert list(differences(read, ())) == []
         assert sum(row["kind"] == "forbidden" for row in rows) == self.forbidden
 
     async def _execution(self, approval_id: str, request: Request, end: str) -> Entry:
