@@ -1,18 +1,21 @@
-"""The one way out: spec downloads, tool calls and webhooks go through this client.
+"""The one way out: spec downloads, tool calls, MCP servers and webhooks go through this module.
 
-Every hop is checked by outbound.py. No retries, no cookies, no proxies from the environment.
+Every hop is checked by outbound.py, and of every answer no more than a limit is unpacked. No retries, no
+cookies, no proxies from the environment.
 """
 
 import asyncio
 import ssl
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import httpcore
 import httpx
+import httpx2
 
 from smart_support.errors import (
     InvalidRequest,
@@ -27,9 +30,11 @@ from smart_support.outbound import CheckedNetwork, OutboundRefused, Resolve, one
 __all__ = [
     "Fetched",
     "GuardedClient",
+    "GuardedTransport",
     "OutboundRefused",
+    "ReadLimit",
     "ResponseTooLarge",
-    "guarded_transport",
+    "limit_answer",
     "parse_allowed_hosts",
 ]
 
@@ -46,10 +51,41 @@ _GZIP_WINDOW = zlib.MAX_WBITS | 16
 
 
 class ResponseTooLarge(SmartSupportError):
-    """An answer has more bytes than the caller takes. Reading stopped there. Raised by `GuardedClient`."""
+    """An answer has more bytes than the caller takes. Reading stopped there. Raised by `ReadLimit`."""
 
     code = "too_large"
     status = 502
+
+
+class ReadLimit:
+    """How much may still be read; for one answer, or for all answers of a session.
+
+    Attributes:
+        left: bytes, after unpacking.
+    """
+
+    def __init__(self, max_bytes: int, max_lines: int = 0) -> None:
+        """`max_lines`: of streams in which every line costs work, such as events; 0 for any number."""
+        self._max_bytes, self._max_lines = max_bytes, max_lines
+        self.left = max_bytes
+        self._lines = 0
+
+    def take(self, piece: bytes, host: str, *, lines: bool = False) -> None:
+        """Use up what was read. `lines`: count its lines too.
+
+        Raises:
+            ResponseTooLarge: less was left.
+        """
+        self.left -= len(piece)
+        if self.left < 0:
+            raise ResponseTooLarge(
+                f"The answer of {host} is over the {self._max_bytes:,} bytes that are read."
+            )
+        self._lines += piece.count(b"\n") if lines else 0
+        if self._max_lines and self._lines > self._max_lines:
+            raise ResponseTooLarge(
+                f"The answer of {host} is over the {self._max_lines:,} lines that are read."
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,18 +103,114 @@ class Fetched:
     url: str
 
 
-def guarded_transport(allowed_hosts: Iterable[str]) -> httpx.AsyncBaseTransport:
-    """For libraries that bring their own httpx client: a transport that connects where `GuardedClient` would.
+class GuardedTransport(httpx2.AsyncBaseTransport):
+    """For libraries that bring their own httpx2 client: connects where `GuardedClient` would.
 
-    Args:
-        allowed_hosts: as of `GuardedClient`.
+    Attributes:
+        post_status: of the last answer to a POST, which is what carries a call; 0 before there is one.
     """
-    transport = httpx.AsyncHTTPTransport(trust_env=False)
-    # httpx has no argument for the network beneath its pool.
-    transport._pool = httpcore.AsyncConnectionPool(
-        ssl_context=_trusted(), network_backend=CheckedNetwork(allowed_hosts, None)
-    )
-    return transport
+
+    def __init__(
+        self,
+        allowed_hosts: Iterable[str],
+        limit: ReadLimit,
+        *,
+        on_failure: Callable[[SmartSupportError], None],
+        resolve: Resolve | None = None,
+    ) -> None:
+        """
+        Args:
+            allowed_hosts, resolve: as of `GuardedClient`.
+            limit: of all answers together.
+            on_failure: told what must end the whole session, because a library may catch what is raised.
+        """
+        self.post_status = 0
+        self._limit = limit
+        self._on_failure = on_failure
+        self._pool = _pool(allowed_hosts, resolve)
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Send one request; its answer is unpacked while it is read.
+
+        Raises:
+            SmartSupportError, TimeoutError: as of `GuardedClient.request`; so does reading the answer.
+        """
+        url, host = request.url, request.url.raw_host.decode("ascii")
+        kept = [item for item in request.headers.raw if item[0].lower() != b"accept-encoding"]
+        sent = httpcore.Request(
+            request.method,
+            httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
+            headers=[*kept, (b"Accept-Encoding", b"gzip")],
+            content=request.stream,
+            extensions={"timeout": request.extensions.get("timeout", {})},
+        )
+        with self._failures(host):
+            answer = await self._pool.handle_async_request(sent)
+        if request.method == "POST":
+            self.post_status = answer.status
+        headers = httpx.Headers(answer.headers)
+        return httpx2.Response(
+            answer.status,
+            headers=_as_unpacked(headers).raw,
+            stream=_Unpacked(self._pieces(host, answer, headers), answer),
+        )
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._pool.aclose()
+
+    async def _pieces(
+        self, host: str, answer: httpcore.Response, headers: httpx.Headers
+    ) -> AsyncIterator[bytes]:
+        with self._failures(host):
+            async for piece in _unpacked(host, answer.aiter_stream(), headers, self._limit):
+                yield piece
+
+    @contextmanager
+    def _failures(self, host: str) -> Iterator[None]:
+        try:
+            with _told_plainly(host):
+                yield
+        except (OutboundRefused, ResponseTooLarge, ToolFailed) as error:
+            self._on_failure(error)
+            raise
+
+
+class _Unpacked(httpx2.AsyncByteStream):
+    """The body of an answer, unpacked, for httpx2."""
+
+    def __init__(
+        self, pieces: AsyncIterator[bytes], inner: httpcore.Response | httpx2.AsyncByteStream
+    ) -> None:
+        self._pieces, self._inner = pieces, inner
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for piece in self._pieces:
+            yield piece
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+def limit_answer(response: httpx2.Response, max_bytes: int) -> None:
+    """See that of an answer no more than `max_bytes` are unpacked; call it before anything is read of it.
+
+    For a client that goes where an operator's own setting sends it, through their proxies: its addresses are
+    not checked. The request must accept no other encoding than gzip. What is wrong with the answer is raised
+    as `httpx2.ReadError` while it is read.
+    """
+    assert isinstance(response.stream, httpx2.AsyncByteStream)
+    inner, headers, host = response.stream, httpx.Headers(response.headers.raw), response.request.url.host
+
+    async def pieces() -> AsyncIterator[bytes]:
+        try:
+            async for piece in _unpacked(host, inner, headers, ReadLimit(max_bytes)):
+                yield piece
+        except SmartSupportError as error:
+            raise httpx2.ReadError(error.message) from error
+
+    response.headers = httpx2.Headers(_as_unpacked(headers).raw)
+    response.stream = _Unpacked(pieces(), inner)
 
 
 class GuardedClient:
@@ -94,13 +226,7 @@ class GuardedClient:
         Raises:
             ValueError: an entry is neither `host` nor `host:port`.
         """
-        self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=_trusted(),
-            max_connections=100,
-            max_keepalive_connections=20,
-            keepalive_expiry=5.0,
-            network_backend=CheckedNetwork(allowed_hosts, resolve),
-        )
+        self._pool = _pool(allowed_hosts, resolve)
 
     async def request(
         self,
@@ -170,6 +296,17 @@ class GuardedClient:
         )
 
 
+def _pool(allowed_hosts: Iterable[str], resolve: Resolve | None) -> httpcore.AsyncConnectionPool:
+    return httpcore.AsyncConnectionPool(
+        ssl_context=_trusted(),
+        max_connections=100,
+        max_keepalive_connections=20,
+        keepalive_expiry=5.0,
+        network_backend=CheckedNetwork(allowed_hosts, resolve),
+    )
+
+
+@cache
 def _trusted() -> ssl.SSLContext:
     trusted = httpx.create_ssl_context(trust_env=False)
     # The machine's own authorities too: internal hosts seldom have a public certificate.
@@ -263,21 +400,31 @@ def _told_plainly(host: str) -> Iterator[None]:
 
 
 async def _body(host: str, answer: httpcore.Response, headers: httpx.Headers, max_bytes: int) -> bytes:
+    pieces = _unpacked(host, answer.aiter_stream(), headers, ReadLimit(max_bytes))
+    content = bytearray()
+    async for piece in pieces:
+        content += piece
+    return bytes(content)
+
+
+async def _unpacked(
+    host: str, pieces: AsyncIterable[bytes], headers: httpx.Headers, limit: ReadLimit
+) -> AsyncIterator[bytes]:
+    """The body of an answer, never more of it unpacked than the limit has left."""
     packing = headers.get("content-encoding", "identity").strip().lower()
     if packing not in {"identity", "", "gzip", "x-gzip"}:
         raise ToolFailed(f"{host} answers with a body packed as {packing[:40]!r}, which was not asked for.")
     gunzip = None if packing in {"identity", ""} else _Gunzip()
-    content = bytearray()
-    async for piece in answer.aiter_stream():
+    events = headers.get("content-type", "").lower().startswith("text/event-stream")
+    async for piece in pieces:
         try:
-            content += gunzip.unpack(piece, max_bytes + 1 - len(content)) if gunzip else piece
+            content = gunzip.unpack(piece, limit.left + 1) if gunzip else piece
         except zlib.error:
             raise ToolFailed(f"{host} answers with a body that is said to be gzip and is not.") from None
-        if len(content) > max_bytes:
-            raise ResponseTooLarge(f"The answer of {host} is over the {max_bytes:,} bytes that are read.")
+        limit.take(content, host, lines=events)
+        yield content
     if gunzip and not gunzip.complete:
         raise ToolUnavailable(f"{host} broke off in the middle of its answer.")
-    return bytes(content)
 
 
 class _Gunzip:

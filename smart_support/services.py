@@ -306,7 +306,11 @@ class Services:
             ImportStore(self.state),
             Vault(self.state, self.settings.data_dir / "secret.key", self.settings.secret_key),
             client,
-            mcp=McpServers(self.settings.mcp_servers, parse_allowed_hosts(self.settings.allowed_hosts)),
+            mcp=McpServers(
+                self.settings.mcp_servers,
+                parse_allowed_hosts(self.settings.allowed_hosts),
+                timeout_seconds=self.settings.tool_timeout_seconds,
+            ),
             max_bytes=self.settings.max_spec_bytes,
             timeout_seconds=self.settings.tool_timeout_seconds,
             taken=lambda: [tool.name for tool in self.own_tools],

@@ -13,11 +13,15 @@ from langchain_core.language_models import BaseChatModel
 from smart_support import clock
 from smart_support.errors import ConfigError
 from smart_support.log import hide
+from smart_support.net import limit_answer
 from smart_support.settings import Settings
 
 CONNECT_SECONDS = 5
 # Of one request, by the client itself: on 429, 5xx and failed connections, before there is any answer.
 RETRIES = 2
+# The most that is read of one answer, unpacked. A provider writes some 300 bytes around each token.
+FEWEST_ANSWER_BYTES = 1_000_000
+BYTES_A_TOKEN = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +68,11 @@ def _openai(setting: str, value: str, settings: Settings, **where: Any) -> Named
     name, seconds = value.removeprefix("openai:"), settings.model_timeout_seconds
     # The wait for an answer is ours to end (see `asking.py`): the client would only wait once more.
     timeout = Timeout(None, connect=min(CONNECT_SECONDS, seconds))
+    max_bytes = FEWEST_ANSWER_BYTES + BYTES_A_TOKEN * settings.model_answer_tokens
 
-    async def not_too_long(response: Any) -> None:
-        """Have the client give up at once what it would be told to wait for longer than anybody waits."""
+    async def check_answer(response: Any) -> None:
+        """Limit the size of an answer; give up at once where the wait asked for is longer than ours."""
+        limit_answer(response, max_bytes)
         if _seconds_to_wait(response.headers.get("retry-after", "")) > seconds:
             response.headers["x-should-retry"] = "false"
 
@@ -80,7 +86,9 @@ def _openai(setting: str, value: str, settings: Settings, **where: Any) -> Named
             max_retries=RETRIES,
             stream_chunk_timeout=seconds,
             http_async_client=DefaultAsyncHttpxClient(
-                timeout=timeout, event_hooks={"response": [not_too_long]}
+                timeout=timeout,
+                headers={"Accept-Encoding": "gzip"},
+                event_hooks={"response": [check_answer]},
             ),
             **where,
         )

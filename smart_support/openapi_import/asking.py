@@ -38,7 +38,8 @@ class Asking:
     def _of_mcp(self, job: Job) -> Ask:
         async def ask(operation: Operation, args: Args, key: str | None) -> Any:
             token = await self.token(job)
-            return await self._mcp.call(job.source, operation.operation_id, args, token=token, key=key)
+            name = operation.operation_id
+            return await self._mcp.call(job.source, name, args, title=job.title, token=token, key=key)
 
         return ask
 

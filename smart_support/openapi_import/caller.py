@@ -14,6 +14,7 @@ import orjson
 from smart_support.errors import SmartSupportError, ToolFailed, ToolRefused, ToolUnauthorized, ToolUnavailable
 from smart_support.log import get_logger
 from smart_support.net import Fetched, GuardedClient, OutboundRefused, ResponseTooLarge
+from smart_support.openapi_import.answers import json_or_text
 from smart_support.openapi_import.credentials import Credential, apply, choose
 from smart_support.openapi_import.oauth import TokenSource
 from smart_support.openapi_import.operation import Operation, SecurityScheme
@@ -124,7 +125,7 @@ def _named(api: Api, error: SmartSupportError) -> SmartSupportError:
 
 
 def _understood(api: Api, answer: Fetched) -> Any:
-    status, said = answer.status, _said(answer)
+    status, said = answer.status, json_or_text(answer.content)
     if 200 <= status < 300:
         return said if said not in ("", None) else {"message": "Done.", "status": status}
     if status in (401, 403):
@@ -137,13 +138,6 @@ def _understood(api: Api, answer: Fetched) -> Any:
         raise ToolRefused(f"{api.name} said no ({status}): {_short(said)}")
     # After a 302 or 303 (RFC 9110, 15.4) the call may well have had its effect.
     raise ToolUnavailable(f"{api.name} sent this call on to another address ({status}).")
-
-
-def _said(answer: Fetched) -> Any:
-    try:
-        return orjson.loads(answer.content)
-    except orjson.JSONDecodeError:
-        return answer.content.decode("utf-8", "replace")
 
 
 def _short(said: Any) -> str:

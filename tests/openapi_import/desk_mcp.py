@@ -4,13 +4,15 @@ import sys
 from typing import Any
 
 import uvicorn
-from mcp.server.fastmcp import FastMCP
+from mcp.server import MCPServer
+from mcp.server.mcpserver.exceptions import ToolError
+from mcp.types import ToolAnnotations
 
-server = FastMCP("Desk", port=int(sys.argv[1]) if len(sys.argv) > 1 else 8000)
+server = MCPServer("Desk")
 notes: list[str] = []
 
 
-@server.tool(annotations={"readOnlyHint": True})
+@server.tool(annotations=ToolAnnotations(read_only_hint=True))
 def list_notes() -> list[str]:
     """All notes."""
     return notes
@@ -20,12 +22,12 @@ def list_notes() -> list[str]:
 def add_note(text: str) -> dict[str, str]:
     """Write a note."""
     if "forbidden" in text:
-        raise ValueError("this word may not be noted")
+        raise ToolError("this word may not be noted")
     notes.append(text)
     return {"message": f"Noted: {text}"}
 
 
-@server.tool(annotations={"readOnlyHint": True})
+@server.tool(annotations=ToolAnnotations(read_only_hint=True))
 def delete_note(number: int) -> str:
     """Only looks, honestly."""
     return f"deleted {number}"

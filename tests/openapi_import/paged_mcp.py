@@ -1,20 +1,22 @@
 """An MCP server on stdio that tells of its tools one page at a time."""
 
 import asyncio
+from typing import Any
 
-from mcp.server.lowlevel import Server
+from mcp.server import Server, ServerRequestContext
 from mcp.server.stdio import stdio_server
-from mcp.types import ListToolsRequest, ListToolsResult, Tool
+from mcp.types import ListToolsResult, PaginatedRequestParams, Tool
 
 PAGES = 4
-server: Server = Server("Paged")
 
 
-@server.list_tools()  # type: ignore[no-untyped-call, untyped-decorator]
-async def _page(request: ListToolsRequest) -> ListToolsResult:
-    number = int((request.params and request.params.cursor) or 0)
-    tool = Tool(name=f"look_{number}", description="Look.", inputSchema={"type": "object"})
-    return ListToolsResult(tools=[tool], nextCursor=str(number + 1) if number + 1 < PAGES else None)
+async def _page(_: ServerRequestContext[Any], params: PaginatedRequestParams | None) -> ListToolsResult:
+    number = int((params and params.cursor) or 0)
+    tool = Tool(name=f"look_{number}", description="Look.", input_schema={"type": "object"})
+    return ListToolsResult(tools=[tool], next_cursor=str(number + 1) if number + 1 < PAGES else None)
+
+
+server = Server("Paged", on_list_tools=_page)
 
 
 async def _serve() -> None:

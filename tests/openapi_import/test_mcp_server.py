@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from smart_support.errors import ToolUnavailable
+from smart_support.errors import ToolFailed, ToolRefused, ToolUnavailable
 from smart_support.openapi_import import mcp_server
 from smart_support.openapi_import.classify import classify
 from smart_support.openapi_import.mcp_server import McpServers, mcp_document
 from tests.openapi_import.paged_mcp import PAGES
 
 PAGED = [sys.executable, str(Path(__file__).with_name("paged_mcp.py"))]
+OLD = str(Path(__file__).with_name("old_mcp.py"))
 SILENT = [sys.executable, "-c", "import sys; sys.stdin.read()"]
 
 
@@ -27,3 +28,43 @@ async def test_a_server_that_says_nothing_is_given_up(monkeypatch: pytest.Monkey
     monkeypatch.setattr(mcp_server, "LIST_SECONDS", 0.5)
     with pytest.raises(ToolUnavailable, match=r"did not answer within 0\.5 s"):
         await McpServers({"silent": SILENT}, frozenset()).listed("silent")
+
+
+@pytest.mark.parametrize("revision", ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"])
+async def test_a_server_of_an_older_revision_is_listed_and_called(revision: str) -> None:
+    servers = McpServers({"old": [sys.executable, "-S", OLD, revision]}, frozenset())
+    assert [tool["name"] for tool in (await servers.listed("old"))["tools"]] == ["echo"]
+    called = await servers.call("old", "echo", {"text": "é"}, title="Old", token=None, key="k-1")
+    # It knows no probe for a newer revision, so after the first session it is sent none.
+    assert called == {"revision": revision, "key": "k-1", "text": "é", "probes": 0}
+
+
+async def test_what_an_old_server_refuses_was_not_done() -> None:
+    servers = McpServers({"old": [sys.executable, "-S", OLD, "2025-06-18"]}, frozenset())
+    with pytest.raises(ToolRefused, match="Unknown tool"):
+        await servers.call("old", "nothing", {}, title="Old", token=None, key=None)
+
+
+async def test_a_server_that_does_not_start_was_not_called() -> None:
+    servers = McpServers(
+        {"gone": [sys.executable, "-c", "raise SystemExit(3)"], "no": ["/nowhere"]}, frozenset()
+    )
+    for name in ("gone", "no"):
+        with pytest.raises(ToolFailed, match="nothing was done"):
+            await servers.call(name, "echo", {}, title="Gone", token=None, key=None)
+
+
+async def test_an_answer_counts_however_the_session_ends() -> None:
+    """The server says what it did and then hangs, so that it has to be killed."""
+    servers = McpServers({"old": [sys.executable, "-S", OLD, "2025-06-18", "hang"]}, frozenset())
+    called = await servers.call("old", "echo", {"text": "x"}, title="Old", token=None, key=None)
+    assert called["text"] == "x"
+
+
+async def test_an_answer_nested_beyond_what_can_be_stored_is_kept_as_text() -> None:
+    servers = McpServers({"old": [sys.executable, "-S", OLD, "2025-06-18"]}, frozenset())
+    text = "[" * 600 + "]" * 600
+    assert (
+        await servers.call("old", "echo", {"text": text, "raw": True}, title="Old", token=None, key=None)
+        == text
+    )
