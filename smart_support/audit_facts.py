@@ -26,6 +26,7 @@ ERASED_APPROVAL: dict[str, Any] = {
     "changed": None,
     "facts": None,
     "reason": None,
+    "execution_reason": None,
 }
 ERASED_LEDGER: dict[str, Any] = {"result": None}
 _ERASED = {"approval": ERASED_APPROVAL, "ledger": ERASED_LEDGER}

@@ -23,12 +23,14 @@ from smart_support.agents.guard import Gate, Gatekeeper
 from smart_support.agents.models import chat_models
 from smart_support.agents.prices import Prices
 from smart_support.agents.spec import (
+    RESERVED,
     AgentSpec,
     Personality,
     Team,
     check_policy,
-    check_tools,
     load_team,
+    misfit,
+    warnings_of,
     with_tools,
 )
 from smart_support.analytics.demo_history import PREFIX
@@ -58,9 +60,9 @@ from smart_support.errors import ConfigError, InvalidArguments, InvalidRequest
 from smart_support.escalation import Escalations
 from smart_support.failed_logins import FailedLogins
 from smart_support.net import GuardedClient, parse_allowed_hosts
-from smart_support.openapi_import.jobs import Imports
+from smart_support.openapi_import.jobs import ImportedTool, ImportedTools, Imports, Unusable
 from smart_support.openapi_import.mcp_server import McpServers
-from smart_support.openapi_import.store import ImportStore
+from smart_support.openapi_import.store import ImportStore, Job
 from smart_support.openapi_import.vault import Vault
 from smart_support.rehearsal import rehearsal
 from smart_support.settings import ROOT, Settings
@@ -157,7 +159,9 @@ class Services:
         self._checkpoints: BaseCheckpointSaver[Any] | None = None
         self.as_tool: Callable[[Tool], Tool] = lambda tool: tool
         self._opened = AsyncExitStack()
-        self._assembling = asyncio.Lock()
+        self._relay: Relay | None = None
+        self._warnings: list[str] = []
+        self._unusable: list[Unusable] = []
         self.sockets: set[Any] = set()
         self.meters = Meters(__version__)
 
@@ -172,7 +176,7 @@ class Services:
                 check_free(self.settings.data_dir / "events.duckdb")
             if self._graph is None:
                 with contextlib.closing(self._store()) as store:
-                    self._check_team(Registry([*self.registry, *self._tools(store)]))
+                    check_policy(self.team, Registry([*self.registry, *self._tools(store)]))
         except (OSError, sqlite3.Error) as error:
             told = getattr(error, "strerror", None) or error
             raise ConfigError(
@@ -247,7 +251,6 @@ class Services:
         )
         self.erasure.go_on()
         self._opened.push_async_callback(self.erasure.close)
-        self._relay: Relay | None = None
         if not stores.bus.alone:
             await self._meet_the_others(stores.bus)
         await self.unasked.recover()
@@ -272,7 +275,7 @@ class Services:
     async def _meet_the_others(self, bus: Bus) -> None:
         """Hear what other processes of this system say, and see to what they leave behind."""
         parts = (bus, self.broadcast, self.event_log, self.approvals, self.escalations)
-        self._relay = Relay(*parts, self._use_imported_elsewhere)
+        self._relay = Relay(*parts, self._use_stored_imports)
         self._relay.open()
         await self._opened.enter_async_context(_running(self.unasked.take_over_forever()))
         await self._opened.enter_async_context(_running(self.escalations.take_over_forever()))
@@ -314,7 +317,8 @@ class Services:
             max_bytes=self.settings.max_spec_bytes,
             timeout_seconds=self.settings.tool_timeout_seconds,
             taken=lambda: [tool.name for tool in self.own_tools],
-            approved=self._use_imported,
+            assemble=self._assembled,
+            announce=self._announce_tools,
             locks=self._stores.locks,
         )
         await self.imports.open()
@@ -325,33 +329,82 @@ class Services:
         limits = self.settings.model_context_tokens, self.settings.fallback_seconds
         self._models = Models(self.chat_models, budget, *limits)
         self._checkpoints = self._stores.checkpoints
-        return await self._assembled()
+        check_policy(self.own_team, Registry(self.own_tools))
+        await self.imports.use_stored()
+        return self._agents
 
-    async def _assembled(self) -> tuple[Any, Aside]:
-        """The team's graph with all tools that there are now, and the one that only looks."""
-        imported = await self.imports.tools()
-        self.registry = Registry([*self.own_tools, *(one.tool for one in imported)])
-        self.team = with_tools(self.own_team, [(one.agent, one.api, one.tool) for one in imported])
-        self._check_team(self.registry)
-        self._gatekeeper = Gatekeeper(self.team, self.registry, self._gate)
-        looking = Gatekeeper(self.team, self.registry, self._gate, looks_only=True)
-        parts = (self.team, self.registry, self._models)
+    def _assembled(self, imported: ImportedTools, job_id: str | None) -> Callable[[], None]:
+        """The agents with all tools that there would be; calling what it returns puts them to use.
+
+        Turns that are on their way keep their graph, and see the tools of the registry as it is then.
+
+        Raises:
+            InvalidRequest: what the import with this id gives does not fit.
+        """
+        tools, unusable = self._fitting(imported)
+        problem = next((one for one in unusable if one.job_id == job_id), None)
+        if problem:
+            raise InvalidRequest(problem.message)
+        registry = Registry([*self.own_tools, *(one.tool for one in tools)])
+        team = with_tools(self.own_team, [(one.agent, one.api, one.tool) for one in tools], registry)
+        gatekeeper = Gatekeeper(team, self.registry, self._gate)
+        looking = Gatekeeper(team, self.registry, self._gate, looks_only=True)
+        parts = (team, self.registry, self._models)
         saver = self._stores.checkpoints
-        beside = build_graph(*parts, looking, saver, asks_back=False)
-        return build_graph(*parts, self._gatekeeper, saver), Aside(beside, self.session_manager)
+        former = [name for name in imported.former_agents if name not in RESERVED and not team.agent(name)]
+        graph = build_graph(*parts, gatekeeper, saver, former=former)
+        beside = build_graph(*parts, looking, saver, former=former, asks_back=False)
+        aside = Aside(beside, self.session_manager)
+        warnings = warnings_of(self.own_team, registry)
 
-    async def _use_imported(self) -> None:
-        """What was approved is there for the next message, on every process; nothing is restarted."""
-        await self._use_imported_elsewhere()
+        def put_to_use() -> None:
+            self.registry.replace(registry)
+            self.team, self._gatekeeper, self._agents = team, gatekeeper, (graph, aside)
+            if hasattr(self, "_course"):
+                self._course.use(graph, aside)
+            for text in warnings:
+                if text not in self._warnings:
+                    logger.warning("agents_file", warning=text)
+            for one in unusable:
+                if one not in self._unusable:
+                    logger.warning("import_out_of_use", job_id=one.job_id, reason=one.message)
+            self._warnings, self._unusable = warnings, unusable
+
+        return put_to_use
+
+    def _fitting(self, imported: ImportedTools) -> tuple[list[ImportedTool], list[Unusable]]:
+        """The imported tools that fit beside the own ones and each other, and why the others don't."""
+        fitting: list[ImportedTool] = []
+        unusable = [*imported.unusable]
+        taken = {tool.name for tool in self.own_tools}
+        for one in imported.tools:
+            if why := misfit(self.own_team, one.tool, taken):
+                unusable.append(Unusable(one.job_id, f"{one.tool.name} can't be used: {why}"))
+            else:
+                fitting.append(one)
+                taken.add(one.tool.name)
+        return fitting, unusable
+
+    def warnings(self) -> list[str]:
+        """What the agents file says of tools that do not exist now, and what of the imports is out of use."""
+        return [*self._warnings, *(one.message for one in self._unusable)]
+
+    async def import_warnings(self, job: Job) -> list[str]:
+        """What a reviewer should know beside the description; in review, as if it were approved."""
+        if job.status != "review":
+            return [*self._warnings, *(one.message for one in self._unusable if one.job_id == job.job_id)]
+        tools, unusable = self._fitting(await self.imports.tools_after_approval(job))
+        registry = Registry([*self.own_tools, *(one.tool for one in tools)])
+        own = [one.message for one in unusable if one.job_id == job.job_id]
+        return [*own, *warnings_of(self.own_team, registry)]
+
+    def _announce_tools(self) -> None:
         if self._relay:
             self._relay.tools_changed()
 
-    async def _use_imported_elsewhere(self) -> None:
-        if self._graph is not None:
-            return
-        # One after the other: an older list of tools must not come into use after a newer one.
-        async with self._assembling:
-            self._course.use(*await self._assembled())
+    async def _use_stored_imports(self) -> None:
+        if self._graph is None:
+            await self.imports.use_stored()
 
     def _store(self) -> DemoStore:
         business = self.toolset.business
@@ -363,10 +416,6 @@ class Services:
 
     async def _escalate(self, thread_id: str, reason: str, about: str | None = None) -> bool:
         return await self.escalations.escalate(thread_id, reason, about)
-
-    def _check_team(self, registry: Registry) -> None:
-        check_tools(self.team, registry)
-        check_policy(self.team, registry)
 
     def _brought_graph(self) -> BroughtGraph:
         """The graph as it was given; one that keeps no checkpoints gets ours, or it could not wait."""

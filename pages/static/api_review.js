@@ -62,12 +62,14 @@ async function word(review, button) {
 }
 
 function makeFindings(job) {
-  if (job.findings.length === 0) return null;
-  const grave = job.findings.filter((one) => one.severity === "error").length;
-  const open = job.findings[0].place === "/servers" || grave > 0;
+  const warnings = job.warnings.map((message) => ({ severity: "warning", message, place: "agents file" }));
+  const findings = [...warnings, ...job.findings];
+  if (findings.length === 0) return null;
+  const grave = findings.filter((one) => one.severity === "error").length;
+  const open = warnings.length > 0 || findings[0].place === "/servers" || grave > 0;
   return node("details", { class: "ss-card ss-api-findings", open },
-    node("summary", {}, `${job.findings.length} finding${job.findings.length === 1 ? "" : "s"}${grave ? `, ${grave} of them errors` : ""}`),
-    node("ul", {}, job.findings.map((one) => node("li", {}, chip(one.severity, one.severity === "error" ? "red" : ""),
+    node("summary", {}, `${findings.length} finding${findings.length === 1 ? "" : "s"}${grave ? `, ${grave} of them errors` : ""}`),
+    node("ul", {}, findings.map((one) => node("li", {}, chip(one.severity, one.severity === "error" ? "red" : ""),
       " ", one.message, " ", node("code", {}, one.place)))));
 }
 

@@ -233,7 +233,8 @@ function decidedLines(approval, when) {
       node("button", { type: "button", class: "ss-link", onclick: () => tell("open_thread", approval.thread_id) },
         "conversation")),
     approval.reason ? node("p", { class: "ss-reason" }, folded(approval.reason, LONG_SUMMARY)) : "",
-    troubled[approval.execution] ? node("p", { class: "ss-problem" }, troubled[approval.execution]) : ""];
+    troubled[approval.execution] ? node("p", { class: "ss-problem" }, folded(troubled[approval.execution] +
+      (approval.execution === "failed" && approval.execution_reason ? ` ${approval.execution_reason}` : ""), LONG_SUMMARY)) : ""];
 }
 
 const tickDecided = (element) => {

@@ -4,6 +4,7 @@
 a side effect. Who may approve, and what was decided, is the approval queue's business.
 """
 
+from collections.abc import Sequence
 from typing import Annotated, Any, TypedDict
 
 from langchain_core.messages import (
@@ -68,31 +69,39 @@ def build_graph(
     checkpointer: Any,
     *,
     asks_back: bool = True,
+    former: Sequence[str] = (),
 ) -> Any:
     """The compiled graph of a team, one node for each agent, named after it.
 
     Args:
         asks_back: an unclear message is answered with a question; otherwise with nothing.
+        former: agents that the team has no more; a thread that is with one of them goes to the fallback.
 
     Raises:
         ConfigError: an agent has the name of a step of the graph.
     """
     router = Router(team, registry, models)
+    paths = _Paths(team)
+    hand_over: Node = _hand_over_node
     graph = StateGraph(State)
     graph.add_node("route", _route_node(router, models, team.fallback, asks_back))
-    graph.add_node("gate", _gate_node(gatekeeper))
+    graph.add_node("gate", _gate_node(gatekeeper, paths))
     graph.add_node("approve", _approve_node)
     graph.add_node("act", _act_node(gatekeeper))
     for spec in team.agents:
         if spec.name in RESERVED:
             raise ConfigError(f"{team.source}: agent {spec.name!r} has the name of a step; choose another")
         graph.add_node(spec.name, _agent_node(team, spec, registry, models))
-        graph.add_conditional_edges(spec.name, _after_agent)
+        graph.add_conditional_edges(spec.name, paths.after_agent)
+    for name in former:
+        # A checkpoint from before may name it as the next step.
+        graph.add_node(name, hand_over)
+        graph.add_conditional_edges(name, paths.to_current_agent)
     graph.add_edge(START, "route")
-    graph.add_conditional_edges("route", _to_current_agent)
-    graph.add_conditional_edges("gate", _after_gate)
-    graph.add_conditional_edges("approve", lambda state: "act" if state.get("call") else _after_act(state))
-    graph.add_conditional_edges("act", _after_act)
+    graph.add_conditional_edges("route", paths.to_current_agent)
+    graph.add_conditional_edges("gate", paths.after_gate)
+    graph.add_conditional_edges("approve", paths.after_approve)
+    graph.add_conditional_edges("act", paths.after_act)
     return graph.compile(checkpointer=checkpointer).with_config(recursion_limit=MAX_GRAPH_STEPS)
 
 
@@ -201,10 +210,14 @@ def _broken(call: ToolCall) -> InvalidToolCall:
     )
 
 
-def _gate_node(gatekeeper: Gatekeeper) -> Node:
+def _hand_over_node(state: State) -> State:
+    return {"steps": 0}
+
+
+def _gate_node(gatekeeper: Gatekeeper, paths: "_Paths") -> Node:
     async def gate(state: State, config: RunnableConfig) -> State:
         thread_id = config["configurable"]["thread_id"]
-        agent = state["targets"][0]["agent"]
+        agent = paths.current_agent(state)
         verdict = await gatekeeper.judge(
             pending_calls(state["messages"])[0], agent, thread_id, stopped=state.get("stopped", False)
         )
@@ -269,22 +282,34 @@ def _act_node(gatekeeper: Gatekeeper) -> Node:
     return act
 
 
-def _to_current_agent(state: State) -> str:
-    return state["targets"][0]["agent"] if state["targets"] else END
+class _Paths:
+    """Which step comes next. An agent that the team has no more is its fallback."""
 
+    def __init__(self, team: Team) -> None:
+        self._known = {spec.name for spec in team.agents}
+        self._fallback = team.fallback
 
-def _after_agent(state: State) -> str:
-    return "gate" if pending_calls(state["messages"]) else _to_current_agent(state)
+    def current_agent(self, state: State) -> str:
+        """Who speaks, and whose tools count."""
+        name = state["targets"][0]["agent"]
+        return name if name in self._known else self._fallback
 
+    def to_current_agent(self, state: State) -> str:
+        return self.current_agent(state) if state["targets"] else END
 
-def _after_gate(state: State) -> str:
-    call = state.get("call")
-    if call:
-        return "approve" if PlannedCall.of(call).asks else "act"
-    return _after_act(state)
+    def after_agent(self, state: State) -> str:
+        return "gate" if pending_calls(state["messages"]) else self.to_current_agent(state)
 
+    def after_gate(self, state: State) -> str:
+        call = state.get("call")
+        if call:
+            return "approve" if PlannedCall.of(call).asks else "act"
+        return self.after_act(state)
 
-def _after_act(state: State) -> str:
-    if state.get("call"):
-        return "approve"
-    return "gate" if pending_calls(state["messages"]) else _to_current_agent(state)
+    def after_approve(self, state: State) -> str:
+        return "act" if state.get("call") else self.after_act(state)
+
+    def after_act(self, state: State) -> str:
+        if state.get("call"):
+            return "approve"
+        return "gate" if pending_calls(state["messages"]) else self.to_current_agent(state)

@@ -167,12 +167,19 @@ class Gatekeeper:
         message = await self._run(planned, thread_id)
         if planned.need:
             # Whatever kept an approved call from being begun has used its approval up.
-            await self._gate.ledger.refuse(thread_id, planned.tool_call_id, str(message.text)[:500])
+            refused = await self._gate.ledger.refuse(thread_id, planned.tool_call_id, str(message.text)[:500])
+            if refused:
+                message.artifact["approval_id"] = refused
         return message
 
     async def _run(self, planned: PlannedCall, thread_id: str) -> ToolMessage:
         call = {"id": planned.tool_call_id, "name": planned.tool}
         tool = self._tool(planned.tool, planned.agent)
+        if planned.need and await self._gone(tool, planned, thread_id):
+            name = words_of(planned.tool)
+            text = f"{name} was not carried out, because it is no longer available; nothing was changed."
+            log.warning("approved_call_gone", tool=planned.tool)
+            return result(call, text, planned.agent, status="error", as_it_stands=True)
         if tool is None:
             begun = planned.need and await self._gate.ledger.has(thread_id, planned.tool_call_id)
             text = UNKNOWN if begun else f"{planned.tool} is no longer available; it was not run."
@@ -196,6 +203,15 @@ class Gatekeeper:
         spent = round((time.perf_counter() - started) * 1000, 1)
         log.info("tool_ran", tool=tool.name, status=extra["status"], duration_ms=spent)
         return result(call, text, planned.agent, duration_ms=spent, **extra)
+
+    async def _gone(self, tool: Tool | None, planned: PlannedCall, thread_id: str) -> bool:
+        """Whether an approved write that was not begun is no write of the agent any more.
+
+        As a read it would run past the ledger. What was begun before a crash is the ledger's to say.
+        """
+        if tool is not None and tool.access is Access.WRITE:
+            return False
+        return not await self._gate.ledger.has(thread_id, planned.tool_call_id)
 
     def _tool(self, name: str, agent: str) -> Tool | None:
         """The tool of that name, if the agent was given it."""

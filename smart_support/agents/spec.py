@@ -3,7 +3,7 @@
 What an agent does with its tools is the graph's business; what a tool is, the registry's.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -12,12 +12,14 @@ from typing import Annotated, Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from smart_support.agents.shortlist import FIND
 from smart_support.approvals.policy import Policy, Rule
 from smart_support.errors import ConfigError
 from smart_support.tools.registry import Access, Registry, Tool
 
 _NAMED = "The file is named by SMART_SUPPORT_AGENTS_FILE; docs/agents.md explains every key."
-RESERVED = frozenset({"route", "gate", "approve", "act"})  # names of the graph's own steps
+# Names of the graph's own steps, and of what its state holds: LangGraph takes neither for a further step.
+RESERVED = frozenset({"route", "gate", "approve", "act", "messages", "targets", "stopped", "steps", "call"})
 MAX_TOLD = 12
 MAX_DESCRIPTION = 600
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
@@ -119,19 +121,21 @@ def load_team(path: Path) -> Team:
     return Team(file.company, file.personality, file.agents, file.fallback, str(path), policy)
 
 
-def with_tools(team: Team, given: Sequence[tuple[str, str, Tool]]) -> Team:
-    """The team with more tools: for agents it has, or for new ones that are made for them.
+def with_tools(team: Team, given: Sequence[tuple[str, str, Tool]], registry: Registry) -> Team:
+    """The team with imported tools, for agents it has or for new ones, and without tools that do not exist.
 
     Args:
         given: an agent's name, what the tool's API is called, and the tool.
+        registry: all tools that there are, those `given` among them.
     """
     more: dict[str, list[tuple[str, Tool]]] = {}
     for agent, api, tool in given:
         more.setdefault(f"{agent}_api" if agent in RESERVED else agent, []).append((api, tool))
-    agents = [
-        spec.model_copy(update={"tools": (*spec.tools, *(tool.name for _, tool in more.pop(spec.name, ())))})
-        for spec in team.agents
-    ]
+    agents = []
+    for spec in team.agents:
+        names = dict.fromkeys([*spec.tools, *(tool.name for _, tool in more.pop(spec.name, ()))])
+        tools = tuple(name for name in names if name in registry)
+        agents.append(spec.model_copy(update={"tools": tools}))
     agents += [_made_for(name, tools) for name, tools in more.items()]
     return replace(team, agents=tuple(agents))
 
@@ -147,43 +151,91 @@ def _made_for(name: str, tools: Sequence[tuple[str, Tool]]) -> AgentSpec:
     )
 
 
-def check_tools(team: Team, registry: Registry) -> None:
-    """Every tool an agent is given must exist.
-
-    Raises:
-        ConfigError: one does not; lists those there are.
-    """
-    known = ", ".join(sorted(tool.name for tool in registry))
-    for spec in team.agents:
-        for name in spec.tools:
-            if name not in registry:
-                raise ConfigError(
-                    f"{team.source}: agent {spec.name!r} is given {name!r}, which is not a tool; "
-                    f"there are: {known}. Which demo tools there are, SMART_SUPPORT_TEMPLATE says."
-                )
-
-
 def check_policy(team: Team, registry: Registry) -> None:
-    """A rule must speak of a write there is, and ask for names that one of its tools has.
+    """See that the rules that speak of the business's own tools fit them.
+
+    A rule for a tool that does not exist is no mistake here: the tool may be imported, or imported again.
+    See `warnings_of`.
+
+    Args:
+        registry: the business's own tools, without imported ones, so that no import can make a start fail.
 
     Raises:
-        ConfigError: one does not, which is most likely a misspelling; says what there is.
+        ConfigError: a rule names a read, or asks for what no tool that it speaks of has; says what there is.
     """
-    writes = {tool.name: tool.known_names() for tool in registry if tool.access is Access.WRITE}
+    writes = _writes(registry)
     for place, rule in enumerate(team.policy.rules, start=1):
-        spoken_of = [name for name in writes if fnmatchcase(name, rule.tool)]
-        if not spoken_of:
+        if rule.tool in registry and rule.tool not in writes:
             raise ConfigError(
                 f"{team.source}: policy rule {place}: {rule.tool!r} is not a write; there are: "
                 + ", ".join(sorted(writes))
             )
+        matching = [name for name in writes if fnmatchcase(name, rule.tool)]
         unknown = team.policy.unknown_names(rule, writes)
-        if unknown:
-            known = sorted({name for tool in spoken_of for name in writes[tool]})
+        if matching and unknown:
+            known = sorted({name for tool in matching for name in writes[tool]})
             raise ConfigError(
                 f"{team.source}: policy rule {place}: {rule.when!r} asks for {', '.join(sorted(unknown))}, "
                 f"which {rule.tool} does not have; it has: {', '.join(known)}"
             )
+
+
+def misfit(team: Team, tool: Tool, taken: Container[str]) -> str | None:
+    """Why an imported tool can't be used beside those that there are, or None.
+
+    A rule that names the tool and can't be judged for it might be the one that forbids a call.
+
+    Args:
+        taken: the names of the other tools.
+    """
+    if tool.name in taken or tool.name == FIND:
+        return f"tool name {tool.name!r} is taken; choose another"
+    if tool.access is Access.READ:
+        return None
+    for place, rule in enumerate(team.policy.rules, start=1):
+        has = tool.known_names()
+        unknown = team.policy.unknown_names(rule, {tool.name: has}) if rule.tool == tool.name else ()
+        if unknown:
+            return (
+                f"{team.source}: policy rule {place}: {rule.when!r} asks for {', '.join(sorted(unknown))}, "
+                f"which {tool.name} does not have; it has: {', '.join(sorted(has)) or 'nothing'}"
+            )
+    return None
+
+
+def warnings_of(team: Team, registry: Registry) -> list[str]:
+    """What in an agents file speaks of tools that do not exist now; each a sentence.
+
+    Args:
+        team: as its file has it.
+        registry: all tools that there are, imported ones among them.
+    """
+    writes = _writes(registry)
+    told = []
+    for spec in team.agents:
+        told += [
+            f"{team.source}: agent {spec.name!r} is given {name!r}, which is not a tool now; the agent has "
+            "it as soon as it is one"
+            for name in spec.tools
+            if name not in registry
+        ]
+    for place, rule in enumerate(team.policy.rules, start=1):
+        where = f"{team.source}: policy rule {place}:"
+        if not any(fnmatchcase(name, rule.tool) for name in writes):
+            is_read = rule.tool in registry
+            why = "is a read, which runs without asking" if is_read else "is not a write that there is now"
+            told.append(f"{where} {rule.tool!r} {why}; the rule applies as soon as it is one")
+        elif unknown := team.policy.unknown_names(rule, writes):
+            told.append(
+                f"{where} {rule.when!r} asks for {', '.join(sorted(unknown))}, which no tool that it speaks "
+                "of has now"
+            )
+    return told
+
+
+def _writes(registry: Registry) -> dict[str, Collection[str]]:
+    """Of each write, by name, every name that a rule may ask for."""
+    return {tool.name: tool.known_names() for tool in registry if tool.access is Access.WRITE}
 
 
 def _check_names(path: Path, root: yaml.Node | None, file: _File) -> None:

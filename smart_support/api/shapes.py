@@ -34,6 +34,18 @@ class Page(Answer[list[T]], Generic[T]):
     meta: Cursor
 
 
+class Warnings(Cursor):
+    """What of the configuration speaks of tools that do not exist now, in sentences."""
+
+    warnings: list[str]
+
+
+class Configured(Answer[list[T]], Generic[T]):
+    """An answer with all of a list, and what is amiss with it."""
+
+    meta: Warnings
+
+
 class Problem(BaseModel):
     """What went wrong: a code for programs, a sentence for people."""
 
@@ -83,6 +95,7 @@ class Approval(BaseModel):
     risk: Risk
     status: Literal["pending", "approved", "rejected", "edited", "expired"]
     execution: Literal["not_started", "done", "failed", "outcome_unknown"] | None
+    execution_reason: str | None
     requested_at: str
     expires_at: str
     decided_at: str | None

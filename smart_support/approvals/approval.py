@@ -68,6 +68,7 @@ class Approval:
     Attributes:
         args: what executes, and with it summary, effect, customer and facts; `requested_args`: what the
             agent asked. What the card said before an edit is in its history.
+        execution_reason: why it was not carried out, where it was approved and was not.
         votes: who has approved so far, where it needs two: `{"by", "via", "at", "reason"}`.
         claimed_by: who is at work on it, until `claimed_until`; others see it.
         notes: how many notes people have left on it.
@@ -91,6 +92,7 @@ class Approval:
     risk: str
     status: Status
     execution: str | None
+    execution_reason: str | None
     requested_at: str
     expires_at: str
     decided_at: str | None

@@ -143,9 +143,13 @@ class Ledger:
         )
         return bool(rows)
 
-    async def refuse(self, thread_id: str, tool_call_id: str, why: str) -> None:
-        """An approved call that was not begun never will be: its approval is used up, the record says why."""
-        await self._state.transact(lambda c: _refuse(c, thread_id, tool_call_id, why))
+    async def refuse(self, thread_id: str, tool_call_id: str, why: str) -> str | None:
+        """An approved call that was not begun never will be: its approval is used up, the record says why.
+
+        Returns:
+            The approval's id; None where there was none to use up.
+        """
+        return await self._state.transact(lambda c: _refuse(c, thread_id, tool_call_id, why))
 
     async def give_up(self, thread_id: str, tell: Callable[[str, Entry], Awaitable[None]]) -> None:
         """Mark what was begun on a thread and will not be taken up again as of unknown outcome.
@@ -241,14 +245,17 @@ def _finish(
     )
     if not rows:
         return None
+    why = None if status == "done" else str(result)[:500]
     approvals = connection.execute(
-        "UPDATE approvals SET execution = :status WHERE approval_id = :approval_id RETURNING effect",
-        {"status": status, "approval_id": rows[0]["approval_id"]},
+        """UPDATE approvals SET execution = :status, execution_reason = :why
+           WHERE approval_id = :approval_id RETURNING effect""",
+        {"status": status, "why": why, "approval_id": rows[0]["approval_id"]},
     )
     effect = orjson.loads(approvals[0]["effect"] or "null") if approvals else None
     came_of_it = {"status": status, "effect": effect, "result": rows[0]["result"]}
     ended = recorded("ledger", rows[0], ("status", "result", "result_at"))
     fields = ended["fields"] | {"approval": {"execution": status}}
+    ended["detail"]["stored"]["approval"] = {"execution_reason": why}
     _audit(connection, "execution_ended", rows[0], came_of_it | ended["detail"], fields)
     return _entry(rows[0])
 
@@ -262,17 +269,20 @@ def _key_of(approval_id: str) -> str:
     return str(uuid.uuid5(_KEYS, approval_id))
 
 
-def _refuse(connection: Connection, thread_id: str, tool_call_id: str, why: str) -> None:
+def _refuse(connection: Connection, thread_id: str, tool_call_id: str, why: str) -> str | None:
     rows = connection.execute(
-        """UPDATE approvals SET execution = 'failed' WHERE thread_id = :thread_id
+        """UPDATE approvals SET execution = 'failed', execution_reason = :why WHERE thread_id = :thread_id
            AND tool_call_id = :tool_call_id AND execution = 'not_started'
            AND NOT EXISTS (SELECT 1 FROM action_ledger begun WHERE begun.thread_id = approvals.thread_id
                AND begun.tool_call_id = approvals.tool_call_id)
            RETURNING thread_id, approval_id, digest, action AS tool""",
-        {"thread_id": thread_id, "tool_call_id": tool_call_id},
+        {"thread_id": thread_id, "tool_call_id": tool_call_id, "why": why},
     )
     for row in rows:
-        _audit(connection, "execution_refused", row, {"why": why}, {"approval": {"execution": "failed"}})
+        stored = {"approval": {"execution_reason": why}}
+        fields = {"approval": {"execution": "failed"}}
+        _audit(connection, "execution_refused", row, {"why": why, "stored": stored}, fields)
+    return str(rows[0]["approval_id"]) if rows else None
 
 
 def _json(result: Any) -> str:

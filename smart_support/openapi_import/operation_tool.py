@@ -1,5 +1,6 @@
 """One approved operation as a tool: what the gate needs to know of it, and how it runs."""
 
+import hashlib
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -11,19 +12,22 @@ Run = Callable[[Args, str | None], Awaitable[Any]]
 
 
 def operation_tool(
-    operation: Operation, reviewed: Reviewed, api: str, ask: Run, *, timeout_seconds: float
+    operation: Operation, reviewed: Reviewed, api: str, ask: Run, *, where: str, timeout_seconds: float
 ) -> Tool:
     """The tool of a reviewed operation.
 
-    Its version is the operation's fingerprint, so that an approval holds for this call only. A read that asks
-    first is a write to the gate: it stops like one.
+    Its version is made of the operation's fingerprint and its address, so that an approval holds for this
+    call only, and not for that of another service with the same description. A read that asks first is a
+    write to the gate: it stops like one.
 
     Args:
         api: what people call the API.
         ask: calls it with arguments and an idempotency key.
+        where: the address that it is called at.
         timeout_seconds: what one call may take.
     """
-    gated = reviewed.access == "write" or reviewed.needs_approval
+    gated = reviewed.access != "read" or reviewed.needs_approval
+    version = hashlib.sha256(f"{reviewed.fingerprint}\n{where}".encode()).hexdigest()
     named = tuple(reviewed.proposal.get("customer_arguments") or ())
 
     async def run(args: Args, call: Call) -> Any:
@@ -40,7 +44,7 @@ def operation_tool(
         access=Access.WRITE if gated else Access.READ,
         run=run,
         risk=reviewed.risk,
-        version=reviewed.fingerprint[:16],
+        version=version[:16],
         idempotent=reviewed.idempotent or reviewed.access == "read",
         timeout_seconds=timeout_seconds,
         summarise=lambda args: _summary(operation, reviewed, api, args),

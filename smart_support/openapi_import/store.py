@@ -7,10 +7,12 @@ from typing import Any
 import orjson
 
 from smart_support import audit, clock
-from smart_support.errors import InvalidRequest, NotFound, SmartSupportError
+from smart_support.errors import InvalidRequest, NotFound, SmartSupportError, ToolRefused
+from smart_support.log import get_logger
 from smart_support.openapi_import.review import Reviewed
 from smart_support.storage.database import Connection, StateDatabase
 
+log = get_logger()
 _COLUMNS = (
     *("key", "fingerprint", "change", "enabled", "access", "needs_approval", "idempotent", "agent"),
     *("tool_name", "description", "risk", "proposal"),
@@ -164,7 +166,28 @@ class ImportStore:
         rows = await self._state.execute(
             f"SELECT {', '.join(_COLUMNS)} FROM operations WHERE job_id = :id ORDER BY place", {"id": job_id}
         )
-        return {row["key"]: _reviewed(row) for row in rows}
+        return {row["key"]: one for row in rows if (one := _reviewed(row))}
+
+    async def check_in_use(self, job_id: str) -> None:
+        """See, right before a call, that the tools of an import are in use, whichever process changed that.
+
+        Raises:
+            ToolRefused: they are not; nothing was called.
+        """
+        rows = await self._state.execute("SELECT status FROM import_jobs WHERE job_id = :id", {"id": job_id})
+        if not rows or rows[0]["status"] != "live":
+            raise ToolRefused(
+                "This was taken out of use a moment ago, so nothing was done; please ask again."
+            )
+
+    async def former_agents(self) -> list[str]:
+        """The agents of all imports that were ever in use: a conversation may still be with one of them."""
+        rows = await self._state.execute(
+            """SELECT DISTINCT agent FROM operations JOIN import_jobs
+                   ON import_jobs.job_id = operations.job_id
+               WHERE import_jobs.approved_at IS NOT NULL ORDER BY agent"""
+        )
+        return [str(row["agent"]) for row in rows]
 
     async def go_live(self, job: Job, by: str) -> None:
         """Make a job the live one of its API, in one step and on the audit record.
@@ -230,9 +253,14 @@ def _row(job_id: str, one: Reviewed) -> dict[str, Any]:
     return values | {"job_id": job_id, "proposal": _json(one.proposal)}
 
 
-def _reviewed(row: dict[str, Any]) -> Reviewed:
+def _reviewed(row: dict[str, Any]) -> Reviewed | None:
+    """The operation of a row; None where it can't be read, which must cost nothing but the operation."""
     flags = {name: bool(row[name]) for name in ("enabled", "needs_approval", "idempotent")}
-    return Reviewed(**row | flags | {"proposal": orjson.loads(row["proposal"])})
+    try:
+        return Reviewed(**row | flags | {"proposal": orjson.loads(row["proposal"])})
+    except orjson.JSONDecodeError as error:
+        log.error("operation_unreadable", key=row["key"], error=repr(error))
+        return None
 
 
 def _json(value: Any) -> str:

@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeVar
 
 import jsonschema
 from langchain_core.tools import StructuredTool
+from referencing import Registry as Referenced
 
 from smart_support.errors import ConfigError, InvalidArguments, SmartSupportError, ToolFailed, ToolRefused
 
@@ -98,7 +99,9 @@ class Tool:
     _validator: Any = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_validator", jsonschema.Draft202012Validator(self.schema))
+        # With a registry of its own it never fetches what a `$ref` names.
+        validator = jsonschema.Draft202012Validator(self.schema, registry=Referenced())
+        object.__setattr__(self, "_validator", validator)
 
     def check(self, args: Args) -> None:
         """Raise `InvalidArguments`, naming each field, unless `args` fit the schema."""
@@ -313,6 +316,10 @@ class Registry:
             if tool.name in self._tools:
                 raise ConfigError(f"tool {tool.name!r} is defined twice; rename one of the two")
             self._tools[tool.name] = tool
+
+    def replace(self, other: "Registry") -> None:
+        """Have the tools of another registry from now on, for all who hold this one."""
+        self._tools = dict(other._tools)
 
     def get(self, name: str) -> Tool | None:
         """The tool of that name, or None."""

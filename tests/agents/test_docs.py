@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from smart_support.agents.spec import AgentSpec, Personality, check_policy, check_tools, load_team
+from smart_support.agents.spec import AgentSpec, Personality, check_policy, load_team, warnings_of
 from smart_support.settings import ROOT
 from smart_support.tools.demo_store import DemoStore
 from smart_support.tools.fintech import FintechTools
@@ -39,7 +39,7 @@ def test_each_example_loads_and_fits_one_template(registry: Registry, tmp_path: 
         path.write_text(example)
         team = load_team(path)
         if {name for spec in team.agents for name in spec.tools} <= {tool.name for tool in registry}:
-            check_tools(team, registry)
+            assert warnings_of(team, registry) == []
             check_policy(team, registry)
             fitting += 1
     assert fitting == 1

@@ -157,7 +157,7 @@ def test_tools_show_their_rules(app_with: Callable[..., LocalApp]) -> None:
 @pytest.mark.parametrize(
     ("rule", "told"),
     [
-        ("{tool: refund_ordr, then: run}", "'refund_ordr' is not a write"),
+        ("{tool: get_order_status, then: ask}", "'get_order_status' is not a write"),
         ("{tool: refund_order, when: amount > 5, then: run}", "asks for amount"),
         ("{tool: refund_order, when: amount_cents >, then: run}", "is not a condition"),
     ],

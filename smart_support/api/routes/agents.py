@@ -22,7 +22,7 @@ async def me(user: User = Depends(user)) -> Response:
     return answer({"name": user.name, "role": user.role.name.lower(), "login": user is not ANYONE})
 
 
-@router.get("/agents", response_model=shapes.Page[shapes.Agent])
+@router.get("/agents", response_model=shapes.Configured[shapes.Agent])
 async def list_agents(services: Any = Depends(services)) -> Response:
     """The agents, as agents.yaml has them; `fallback` takes what fits no other."""
     team = services.team
@@ -38,11 +38,12 @@ async def list_agents(services: Any = Depends(services)) -> Response:
                 "writes_per_hour": agent.writes_per_hour,
             }
             for agent in team.agents
-        ]
+        ],
+        meta=_meta(services),
     )
 
 
-@router.get("/tools", response_model=shapes.Page[shapes.Tool])
+@router.get("/tools", response_model=shapes.Configured[shapes.Tool])
 async def list_tools(services: Any = Depends(services)) -> Response:
     """Every tool with its access, what the gate does with a call, and who may call it."""
     agents = services.team.agents
@@ -61,5 +62,11 @@ async def list_tools(services: Any = Depends(services)) -> Response:
                 "agents": [agent.name for agent in agents if tool.name in agent.tools],
             }
             for tool in sorted(services.registry, key=lambda tool: tool.name)
-        ]
+        ],
+        meta=_meta(services),
     )
+
+
+def _meta(services: Any) -> dict[str, Any]:
+    """Both lists come whole; the warnings say which tools are missing and which are out of use."""
+    return {"next_cursor": None, "warnings": services.warnings()}

@@ -101,7 +101,7 @@ async def list_jobs(services: Any = Depends(services)) -> Response:
 async def get_job(job_id: str, services: Any = Depends(services)) -> Response:
     """An import's status, progress, findings, servers, and which credentials were entered."""
     job = await services.imports.store.job(job_id)
-    return answer(_job(job) | await _details(services, job))
+    return answer(_job(job) | await _details(services, job) | await _warnings(services, job))
 
 
 @router.get("/jobs/{job_id}/operations", response_model=shapes.Page[shapes.ImportOperation])
@@ -139,7 +139,7 @@ async def word(job_id: str, services: Any = Depends(services)) -> Response:
 async def set_place(job_id: str, body: Place, services: Any = Depends(services)) -> Response:
     """Set where the API's paths begin, and its server's variables."""
     job = await services.imports.configure(job_id, base=body.base_url, variables=body.variables)
-    return answer(_job(job) | await _details(services, job))
+    return answer(_job(job) | await _details(services, job) | await _warnings(services, job))
 
 
 @router.put("/jobs/{job_id}/credentials", response_model=shapes.Answer[shapes.Credentials])
@@ -166,13 +166,15 @@ async def try_out(job_id: str, key: str, body: Trial, services: Any = Depends(se
 @router.post("/jobs/{job_id}/approve", response_model=shapes.Answer[shapes.ImportJob])
 async def approve(job_id: str, user: User = Depends(admin), services: Any = Depends(services)) -> Response:
     """Make the enabled operations tools, at once."""
-    return answer(_job(await services.imports.approve(job_id, by=user.name)))
+    job = await services.imports.approve(job_id, by=user.name)
+    return answer(_job(job) | await _warnings(services, job))
 
 
 @router.post("/jobs/{job_id}/remove", response_model=shapes.Answer[shapes.ImportJob])
 async def remove(job_id: str, user: User = Depends(admin), services: Any = Depends(services)) -> Response:
     """Take an API's tools out of use, or put aside an import that is in review or failed."""
-    return answer(_job(await services.imports.remove(job_id, by=user.name)))
+    job = await services.imports.remove(job_id, by=user.name)
+    return answer(_job(job) | await _warnings(services, job))
 
 
 async def _given(request: Request, max_bytes: int) -> dict[str, Any]:
@@ -234,6 +236,11 @@ async def _body(request: Request, max_bytes: int) -> bytes:
 
 def _job(job: Job) -> dict[str, Any]:
     return {name: getattr(job, name) for name in Job.__slots__}
+
+
+async def _warnings(services: Any, job: Job) -> dict[str, Any]:
+    """What is amiss with the agents file and this import together, in sentences."""
+    return {"warnings": [] if job.status in ("loading", "failed") else await services.import_warnings(job)}
 
 
 async def _details(services: Any, job: Job) -> dict[str, Any]:
