@@ -64,11 +64,16 @@ class ReadLimit:
         left: bytes, after unpacking.
     """
 
-    def __init__(self, max_bytes: int, max_lines: int = 0) -> None:
-        """`max_lines`: of streams in which every line costs work, such as events; 0 for any number."""
-        self._max_bytes, self._max_lines = max_bytes, max_lines
+    def __init__(self, max_bytes: int, *, max_lines: int = 0, max_values: int = 0) -> None:
+        """
+        Args:
+            max_lines: of streams in which every line costs work, such as events; 0 for any number.
+            max_values: of JSON, counted by its commas and brackets: in memory the shortest value takes a
+                hundred times its two bytes; 0 for any number.
+        """
+        self._max_bytes, self._max_lines, self._max_values = max_bytes, max_lines, max_values
         self.left = max_bytes
-        self._lines = 0
+        self._lines = self._values = 0
 
     def take(self, piece: bytes, host: str, *, lines: bool = False) -> None:
         """Use up what was read. `lines`: count its lines too.
@@ -81,6 +86,10 @@ class ReadLimit:
             raise ResponseTooLarge(
                 f"The answer of {host} is over the {self._max_bytes:,} bytes that are read."
             )
+        if self._max_values:
+            self._values += sum(piece.count(mark) for mark in (b",", b"[", b"{"))
+            if self._values > self._max_values:
+                raise ResponseTooLarge(f"The answer of {host} holds over {self._max_values:,} values.")
         self._lines += piece.count(b"\n") if lines else 0
         if self._max_lines and self._lines > self._max_lines:
             raise ResponseTooLarge(

@@ -55,6 +55,8 @@ MAX_ANSWER_BYTES = 2_000_000
 MAX_SESSION_BYTES = 5_000_000
 # Lines of event streams and of standard output: each costs some hundred microseconds, however short it is.
 MAX_SESSION_LINES = 10_000
+# JSON values: the SDK copies an answer several times, which takes some 330 bytes for an empty list.
+MAX_SESSION_VALUES = 250_000
 LIST_SECONDS = 30.0
 CLOSE_SECONDS = 5.0
 _CLIENT = Implementation(name="smart-support", version=__version__)
@@ -198,7 +200,7 @@ class McpServers:
         return done[0]
 
     async def _transport(self, target: "_Target", state: "_Session", stack: AsyncExitStack) -> Transport:
-        limit = ReadLimit(MAX_SESSION_BYTES, MAX_SESSION_LINES)
+        limit = ReadLimit(MAX_SESSION_BYTES, max_lines=MAX_SESSION_LINES, max_values=MAX_SESSION_VALUES)
         if target.source in self._declared:
             return stdio_transport(self._declared[target.source], limit, on_failure=state.fail)
         state.http = GuardedTransport(self._allowed, limit, on_failure=state.fail)

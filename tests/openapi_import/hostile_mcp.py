@@ -38,6 +38,7 @@ class HostileMcp:
         "error",
         "redirect",
         "nested",
+        "values",
     )
 
     def __init__(self) -> None:
@@ -110,6 +111,8 @@ class HostileMcp:
                 elif attack == "nested":
                     deep = b'{"jsonrpc":"2.0","id":1,"result":' + b"[" * 2_000_000
                     self._send(200, deep)
+                elif attack == "values":
+                    self._send(200, b'{"jsonrpc":"2.0","id":1,"result":{"tools":[' + b"[]," * 1_600_000)
                 elif attack == "events":
                     self._start(200, kind="text/event-stream")
                     # With an id the client would open the stream again where it broke off.
