@@ -385,6 +385,11 @@ class Services:
                 taken.add(one.tool.name)
         return fitting, unusable
 
+    @property
+    def has_imports(self) -> bool:
+        """Whether tools can be imported: a graph of somebody else's brings its own."""
+        return self._graph is None
+
     def warnings(self) -> list[str]:
         """What the agents file says of tools that do not exist now, and what of the imports is out of use."""
         return [*self._warnings, *(one.message for one in self._unusable)]

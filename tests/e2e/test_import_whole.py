@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
+from langgraph.graph import START, MessagesState, StateGraph
 
 from smart_support import Settings, clock, create_app, services
 from smart_support.errors import StorageFailed
@@ -127,6 +128,15 @@ def test_what_fails_on_the_way_changes_nothing(app: LocalApp, api: ShopApi, brea
     assert len(api.calls("DELETE", "/tickets/12")) == 1
     assert app.request("POST", f"{path}/remove").status_code == 200
     assert _state(app, path) == ("removed", False)
+
+
+def test_a_graph_of_ones_own_has_nothing_to_import(tmp_path: Path) -> None:
+    graph = StateGraph(MessagesState).add_node("say", lambda _: {"messages": [AIMessage("Hello")]})
+    graph.add_edge(START, "say")
+    with LocalApp(create_app(Settings(data_dir=tmp_path / "var"), graph=graph.compile())) as app:
+        for method, path in (("GET", "/jobs"), ("POST", "/import"), ("POST", "/jobs/1/approve")):
+            answer = app.request(method, f"/openapi{path}")
+            assert (answer.status_code, answer.json()["error"]["code"]) == (409, "conflict"), answer.text
 
 
 def test_a_turn_under_way_does_not_call_what_is_gone(app: LocalApp, api: ShopApi, held: Held) -> None:

@@ -22,7 +22,20 @@ from smart_support.openapi_import.operation import Operation
 from smart_support.openapi_import.review import Reviewed
 from smart_support.openapi_import.store import Job
 
-router = APIRouter(prefix="/openapi", tags=["openapi"], dependencies=[Depends(admin)])
+
+def has_imports(services: Any = Depends(services)) -> None:
+    """See that this app has agents that can be given tools.
+
+    Raises:
+        Conflict: it was made with a graph of somebody else's.
+    """
+    if not services.has_imports:
+        raise Conflict(
+            "This app runs a graph of your own, which brings its own tools; nothing can be imported."
+        )
+
+
+router = APIRouter(prefix="/openapi", tags=["openapi"], dependencies=[Depends(admin), Depends(has_imports)])
 # No JSON that a program sends begins with one (RFC 8259, 8.1); a file that somebody saved may.
 BYTE_ORDER_MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 CHARS_A_TOKEN = 4  # of JSON, about; enough to see what is large
