@@ -64,7 +64,7 @@ def add_api(services: "Services") -> None:
         args: dict[str, Any] | None = None,
         request: gr.Request = _OF_GRADIO,
     ) -> dict[str, Any]:
-        """Approve, reject, or edit (args run instead); answers when the turn that follows has ended."""
+        """Approve, reject, edit (args run instead) or respond (reason is the answer); waits for the turn."""
         with _told():
             who = lead(request)
             checked_decision(decision, reason, args)

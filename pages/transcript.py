@@ -281,8 +281,10 @@ def _wait_chip(asked: Interrupt, outcome: str) -> str:
     if outcome == "pending":
         until = clock.parse(asked.expires_at)
         return f'<span class="ss-chip ss-chip--amber ss-until">until {until:%H:%M} UTC</span>'
-    color = {"approved": "green", "edited": "green", "rejected": "red"}.get(outcome, "amber")
-    words = {"edited": "Approved with changes"}.get(outcome, outcome.capitalize())
+    color = {"approved": "green", "edited": "green", "responded": "green", "rejected": "red"}.get(
+        outcome, "amber"
+    )
+    words = {"edited": "Approved with changes", "responded": "Answered"}.get(outcome, outcome.capitalize())
     return f'<span class="ss-chip ss-chip--{color}">{words}</span>'
 
 
@@ -298,7 +300,8 @@ def _decided_by(decision: Decision) -> str:
     if decision.outcome == "expired":
         said = "Nobody decided in time, so nothing was done."
     else:
-        verb = "Rejected" if decision.outcome == "rejected" else "Approved"
+        verbs = {"rejected": "Rejected", "responded": "Answered", "withdrawn": "Withdrawn"}
+        verb = verbs.get(decision.outcome, "Approved")
         said = f"{verb} by {plain.html(decision.decided_by)}"
     reason = f'<div class="ss-reason">{plain.html(decision.reason)}</div>' if decision.reason else ""
     return f'<div class="ss-wait-foot ss-muted">{said}</div>{reason}'

@@ -12,6 +12,7 @@ __all__ = [
     "ApprovalExpired",
     "ConfigError",
     "Conflict",
+    "DecisionNotAllowed",
     "Forbidden",
     "InvalidArguments",
     "InvalidContent",
@@ -67,6 +68,12 @@ class InvalidRequest(SmartSupportError):
     code = "invalid_request"
     status = 422
     nothing_done = True
+
+
+class DecisionNotAllowed(InvalidRequest):
+    """The agent that asked does not take this decision. Nothing was changed; the approval stays pending."""
+
+    code = "decision_not_allowed"
 
 
 class InvalidJson(SmartSupportError):

@@ -14,7 +14,7 @@ from smart_support import clock
 
 ToolStatus = Literal["ok", "error", "rejected", "expired", "skipped"]
 EscalationKind = Literal["asked", "policy", "limit", "budget", "failures", "unknown_outcome"]
-Outcome = Literal["approved", "rejected", "edited", "expired"]
+Outcome = Literal["approved", "rejected", "edited", "expired", "responded", "withdrawn"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,5 +1,5 @@
-// What a person does on a card: approve, reject with a reason, edit the arguments. Which cards there are is
-// approvals.js's.
+// What a person does on a card: approve, reject with a reason, edit the arguments, answer in the tool's place; each
+// where the agent takes it. Which cards there are is approvals.js's.
 
 import { tell } from "./shell.js";
 import { effectLines } from "./effect.js";
@@ -19,10 +19,19 @@ export function showActions(card, focusOn = null) {
   const edit = button("Edit", "plain", () => showEdit(card));
   // Two leads have to see the same call, so neither changes it.
   if (Object.keys(card.approval.args ?? {}).length === 0 || card.approval.need === "two_leads") edit.hidden = true;
-  Object.assign(card, { buttons: { approve, reject, edit } });
-  card.body.replaceChildren(node("div", { class: "ss-actions" }, approve, reject, node("span", { class: "ss-gap" }), edit));
-  ({ approve, reject, edit })[focusOn]?.focus();
+  const respond = button("Answer…", "plain", () => showRespond(card));
+  const buttons = { approve, reject, respond, edit };
+  const taken = Object.fromEntries(Object.entries(buttons).filter(([what]) => allows(card.approval, what)));
+  Object.assign(card, { buttons: taken });
+  card.body.replaceChildren(
+    ...(allows(card.approval, "reject") ? [] : [node("p", { class: "ss-muted" }, "The agent does not take a rejection. Left alone, it expires.")]),
+    node("div", { class: "ss-actions" }, ...["approve", "reject"].flatMap((what) => taken[what] ?? []),
+      node("span", { class: "ss-gap" }), ...["respond", "edit"].flatMap((what) => taken[what] ?? [])));
+  taken[focusOn]?.focus();
 }
+
+/** Whether the agent that asked takes a decision. */
+export const allows = (approval, decision) => (approval.allowed ?? ["approve", "edit", "reject"]).includes(decision);
 
 function button(text, kind, onclick) {
   const once = (event) => {
@@ -44,8 +53,21 @@ function showReject(card) {
   reason.focus();
 }
 
+/** Answer in the tool's place: nothing runs, and the agent reads the answer as the tool's result. */
+function showRespond(card) {
+  const message = node("textarea", { rows: "3", maxlength: "2000", required: true, id: `ss-answer-${card.id}` });
+  const answer = button("Send answer", "green", () => {
+    if (message.value.trim()) decide(card, { decision: "respond", message: message.value.trim() }, answer);
+    else { showProblem(card, "Give an answer: the agent reads it as the tool's result."); message.focus(); }
+  });
+  showForm(card, "respond",
+    node("label", { for: message.id }, "Your answer, which the agent reads as the tool's result. Nothing is run."), message,
+    node("div", { class: "ss-actions" }, answer, button("Cancel", "", () => showActions(card, "respond"))));
+  message.focus();
+}
+
 async function showEdit(card) {
-  const schema = await schemaOf(card.approval.action);
+  const schema = card.approval.args_schema ?? await schemaOf(card.approval.action);
   const fields = Object.entries(card.approval.args).map(([name, value], place) =>
     field(`ss-arg-${card.id}-${place}`, name, value, schema?.properties?.[name] ?? {}));
   const approve = button("Approve with changes", "green", () => submitEdit(card, fields, approve));

@@ -15,7 +15,9 @@ const RISKS = { high: ["High risk", "red"], medium: ["Medium risk", "amber"], lo
 const OUTCOMES = {
   approved: ["Approved", "green"], edited: ["Approved with changes", "green"],
   rejected: ["Rejected", "red"], expired: ["Expired", "amber"],
+  responded: ["Answered", "green"], withdrawn: ["Withdrawn", "amber"],
 };
+const VERBS = { rejected: "Rejected", responded: "Answered", withdrawn: "Withdrawn" };
 const LONG = 140;
 const LONG_SUMMARY = 320;
 const RECENT = 10;
@@ -225,7 +227,7 @@ function decidedLines(approval, when) {
   const [outcome, color] = OUTCOMES[approval.status] ?? [words(approval.status), ""];
   const troubled = { failed: "It was not carried out; nothing was changed.", outcome_unknown: "Its outcome is unknown: check by hand." };
   const by = approval.status === "expired" ? "Nobody decided in time"
-    : `${approval.status === "rejected" ? "Rejected" : "Approved"} by ${approval.decided_by}`;
+    : `${VERBS[approval.status] ?? "Approved"} by ${approval.decided_by}`;
   return [
     node("header", {}, node("h4", {}, words(approval.action)), node("span", { class: "ss-gap" }), chip(outcome, color)),
     node("p", { class: "ss-muted" }, folded(approval.summary, LONG_SUMMARY)),

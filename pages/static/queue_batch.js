@@ -2,6 +2,7 @@
 
 import { tell } from "./shell.js";
 import { node, words } from "./text.js";
+import { allows } from "./approval_forms.js";
 import { holder } from "./queue_desk.js";
 import { asked } from "./rest.js";
 
@@ -21,14 +22,16 @@ export function makeBatch(selected, shown, changed) {
   }
 
   function confirm(decision) {
-    const cards = [...selected];
-    const reason = node("textarea", { rows: "2", maxlength: "2000", id: "ss-batch-reason", oninput: () => { go.disabled = !allowed(); } });
+    const cards = [...selected].filter((card) => allows(card.approval, decision));
+    const others = selected.size - cards.length;
+    const reason = node("textarea", { rows: "2", maxlength: "2000", id: "ss-batch-reason", oninput: () => { go.disabled = !allowed() || cards.length === 0; } });
     const allowed = () => decision === "approve" || reason.value.trim() !== "";
     const go = node("button", { type: "button", class: `ss-button ss-button--${decision === "approve" ? "green" : "red"}`,
-      disabled: !allowed(), onclick: () => run(cards, decision, reason.value.trim(), go) },
+      disabled: !allowed() || cards.length === 0, onclick: () => run(cards, decision, reason.value.trim(), go) },
     `${decision === "approve" ? "Approve" : "Reject"} these ${cards.length}`);
     list.hidden = false;
     list.replaceChildren(node("b", {}, decision === "approve" ? "Approve all of these?" : "Reject all of these?"),
+      others ? node("p", { class: "ss-problem ss-problem--told" }, `${others} of the selected can't be ${decision === "approve" ? "approved" : "rejected"}: their agents do not take it.`) : "",
       node("ol", {}, cards.map(({ approval }) => node("li", {}, node("b", {}, words(approval.action)),
         ` · ${approval.risk} risk${approval.customer_id ? ` · ${approval.customer_id}` : ""}`,
         approval.need === "two_leads" && decision === "approve" ? " · counts as one of two" : "",

@@ -3,7 +3,7 @@
 import { node, words } from "./text.js";
 
 const STATUS = { ok: "green", error: "red", rejected: "red", expired: "amber", skipped: "amber" };
-const OUTCOME = { approved: "green", edited: "green", rejected: "red", expired: "amber" };
+const OUTCOME = { approved: "green", edited: "green", rejected: "red", expired: "amber", responded: "green", withdrawn: "amber" };
 const HEAD = new Set(["seq", "first_seq", "type", "at", "turn_id", "channel", "agent"]);
 
 const title = (agent) => window.ssConfig?.agents?.[agent] ?? words(agent);

@@ -11,7 +11,7 @@ T = TypeVar("T")
 Object = dict[str, Any]
 Rate = float | None
 Risk = Literal["low", "medium", "high"]
-Outcome = Literal["approved", "rejected", "edited", "expired"]
+Outcome = Literal["approved", "rejected", "edited", "expired", "responded", "withdrawn"]
 
 
 class Answer(BaseModel, Generic[T]):
@@ -93,14 +93,18 @@ class Approval(BaseModel):
     args: Object
     summary: str
     risk: Risk
-    status: Literal["pending", "approved", "rejected", "edited", "expired"]
+    status: Literal["pending", "approved", "rejected", "edited", "expired", "responded", "withdrawn"]
     execution: Literal["not_started", "done", "failed", "outcome_unknown"] | None
     execution_reason: str | None
     requested_at: str
     expires_at: str
     decided_at: str | None
     decided_by: str | None
-    reason: str | None
+    reason: str | None = Field(description="why; where `responded`, the person's answer")
+    allowed: list[Literal["approve", "edit", "reject", "respond"]] = Field(
+        description="the decisions that the agent takes"
+    )
+    args_schema: Object | None = Field(description="JSON Schema of the arguments an edit may give, if known")
 
 
 class Edit(BaseModel):
@@ -237,6 +241,8 @@ class ApprovalFigures(BaseModel):
     rejected: int
     edited: int
     expired: int
+    responded: int
+    withdrawn: int
     pending: int
     median_seconds_to_decide: float | None
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
-from smart_support.approvals.approval import Approval, checked_decision
+from smart_support.approvals.approval import Approval, checked_decision, decision_text
 from smart_support.approvals.search import Wanted
 from smart_support.auth import Role, User
 from smart_support.conversation.limits import checked_thread_id
@@ -165,13 +165,11 @@ class _Connection:
     async def _interrupt_response(self, frame: dict[str, Any]) -> None:
         self._user.must_be(Role.LEAD)
         thread_id = checked_thread_id(frame.get("thread_id"))
-        approved, args = frame.get("approved"), frame.get("args")
-        interrupt_id, reason = frame.get("interrupt_id"), frame.get("reason")
-        if not isinstance(approved, bool):
-            raise InvalidRequest("approved: give true or false")
+        args, interrupt_id = frame.get("args"), frame.get("interrupt_id")
         if interrupt_id is not None and not isinstance(interrupt_id, str):
             raise InvalidRequest("interrupt_id: give text")
-        decision = "reject" if not approved else "approve" if args is None else "edit"
+        decision = _decision_in(frame)
+        reason = decision_text(decision, frame.get("reason"), frame.get("message"))
         checked_decision(decision, reason, args)
         approval = await self._services.turns.pending(thread_id, interrupt_id)
         self._attach(thread_id)
@@ -249,6 +247,19 @@ class _Connection:
         for stop in self._watching:
             stop()
         self._watching = ()
+
+
+def _decision_in(frame: dict[str, Any]) -> str:
+    """The decision of an `interrupt_response`: by its name, or by `approved` and whether there are `args`."""
+    approved, decision = frame.get("approved"), frame.get("decision")
+    if decision is None:
+        if not isinstance(approved, bool):
+            raise InvalidRequest("approved: give true or false")
+        return "reject" if not approved else "approve" if frame.get("args") is None else "edit"
+    agrees = decision == "respond" or approved is (decision in ("approve", "edit"))
+    if approved is not None and not agrees:
+        raise InvalidRequest("approved: does not agree with 'decision'; give one of them")
+    return str(decision)
 
 
 def _error(frame: dict[str, Any], code: str, message: str) -> dict[str, Any]:

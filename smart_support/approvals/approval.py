@@ -1,15 +1,22 @@
 """What an agent asks for, and the approval that a human decides: data, and how it reads. No storage here."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from smart_support import clock
-from smart_support.errors import AlreadyDecided, ApprovalExpired, InvalidRequest
+from smart_support.errors import AlreadyDecided, ApprovalExpired, DecisionNotAllowed, InvalidRequest
 
-Status = Literal["pending", "approved", "rejected", "edited", "expired"]
-STATUSES: tuple[Status, ...] = ("pending", "approved", "rejected", "edited", "expired")
-OUTCOMES: dict[str, Status] = {"approve": "approved", "reject": "rejected", "edit": "edited"}
+Status = Literal["pending", "approved", "rejected", "edited", "expired", "responded", "withdrawn"]
+STATUSES: tuple[Status, ...] = get_args(Status)
+OUTCOMES: dict[str, Status] = {
+    "approve": "approved",
+    "edit": "edited",
+    "reject": "rejected",
+    "respond": "responded",
+}
+# What a person may decide where the agent that asks does not say.
+USUAL_DECISIONS = ("approve", "edit", "reject")
 MAX_REASON_CHARS = 2000
 
 
@@ -24,6 +31,8 @@ class Request:
         need: what the policy asks for: `run`, `ask` or `two_leads`; `because`: in its rule's words.
         facts: what the policy judged it on.
         asked_by: who said the message that led to it.
+        allowed: the decisions that the agent takes: `approve`, `edit`, `reject`, `respond`.
+        args_schema: JSON Schema of the arguments an edit may give, where the agent says so.
     """
 
     thread_id: str
@@ -43,6 +52,8 @@ class Request:
     because: str | None = None
     facts: Mapping[str, Any] | None = None
     asked_by: str | None = None
+    allowed: Sequence[str] = USUAL_DECISIONS
+    args_schema: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +83,8 @@ class Approval:
         votes: who has approved so far, where it needs two: `{"by", "via", "at", "reason"}`.
         claimed_by: who is at work on it, until `claimed_until`; others see it.
         notes: how many notes people have left on it.
+        reason: why it was decided so; where the status is `responded`, the person's answer.
+        allowed, args_schema: as in `Request`.
     """
 
     approval_id: str
@@ -109,11 +122,31 @@ class Approval:
     claimed_by: str | None
     claimed_until: str | None
     notes: int
+    allowed: list[str]
+    args_schema: dict[str, Any] | None
 
     @property
     def approved(self) -> bool:
         """Whether its action may run."""
         return self.status in ("approved", "edited")
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether its action never runs, and nobody has answered in its place."""
+        return self.status in ("rejected", "expired", "withdrawn")
+
+    def check_allows(self, decision: str) -> None:
+        """See that the agent that asked takes this decision.
+
+        Raises:
+            DecisionNotAllowed: it does not; says which it takes.
+        """
+        if decision not in self.allowed:
+            takes = ", ".join(self.allowed) or "none; it can only expire"
+            raise DecisionNotAllowed(
+                f"approval {self.approval_id}: {decision} is not allowed here. Allowed: {takes}. "
+                "Nothing was changed."
+            )
 
     @property
     def holder(self) -> str | None:
@@ -140,13 +173,30 @@ def checked_decision(decision: str, reason: Any, args: Any) -> None:
     Raises:
         InvalidRequest: it can't.
     """
-    if decision not in OUTCOMES:
-        raise InvalidRequest(f"decision {str(decision)[:100]!r} is not one of approve, reject, edit")
+    if not isinstance(decision, str) or decision not in OUTCOMES:
+        raise InvalidRequest(f"decision {str(decision)[:100]!r} is not one of {', '.join(OUTCOMES)}")
     if reason is not None and not isinstance(reason, str):
         raise InvalidRequest("reason: give text")
+    if decision == "respond" and not (reason or "").strip():
+        raise InvalidRequest("respond: give the answer as text; it stands for what the tool would have given")
     whole_text("reason", reason or "", MAX_REASON_CHARS)
     if args is not None and not isinstance(args, dict):
         raise InvalidRequest("args: give an object")
+
+
+def decision_text(decision: str, reason: Any, message: Any) -> Any:
+    """The text of a decision: the answer of one that responds, else why it was decided so.
+
+    Raises:
+        InvalidRequest: there is a message beside another decision, or a reason beside an answer.
+    """
+    if decision == "respond" and message is not None:
+        if reason is not None:
+            raise InvalidRequest("respond: give 'message' alone; the answer is on record as the reason")
+        return message
+    if message is not None:
+        raise InvalidRequest("'message' goes with decision 'respond'")
+    return reason
 
 
 def check_goes_with(is_edit: bool, edit: object) -> None:

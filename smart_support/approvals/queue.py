@@ -37,10 +37,10 @@ log = get_logger()
 _INSERT = """
     INSERT INTO approvals (approval_id, thread_id, interrupt_id, part, tool_call_id, customer_id, agent,
         action, args, requested_args, tool_version, digest, summary, effect, changed, risk, status,
-        requested_at, expires_at, need, because, facts, asked_by)
+        requested_at, expires_at, need, because, facts, asked_by, allowed, args_schema)
     VALUES (:approval_id, :thread_id, :interrupt_id, :part, :tool_call_id, :customer_id, :agent, :action,
         :args, :args, :tool_version, :digest, :summary, :effect, :changed, :risk, 'pending',
-        :requested_at, :expires_at, :need, :because, :facts, :asked_by)
+        :requested_at, :expires_at, :need, :because, :facts, :asked_by, :allowed, :args_schema)
 """
 _VOTE = "UPDATE approvals SET votes = :votes, claimed_by = NULL, claimed_until = NULL WHERE approval_id = :id"
 _DECIDE = """
@@ -126,17 +126,19 @@ class ApprovalQueue(Found):
         Where two leads are needed, the first to approve is recorded and the approval stays pending.
 
         Args:
-            decision: `approve`, `reject`, or `edit` with what was edited, checked by the caller.
+            decision: `approve`, `reject`, `edit` with what was edited, checked by the caller, or `respond`
+                with the answer as `reason`.
 
         Raises:
             AlreadyDecided, ApprovalExpired: someone or the clock was first; nothing was changed.
             NotFound: there is no such approval.
-            InvalidRequest: the decision is none of the three, or comes without what it needs.
+            InvalidRequest: the decision is none of the four, or comes without what it needs.
+            DecisionNotAllowed: the agent that asked does not take it.
             Forbidden: nobody approves what they asked for themselves.
         """
         checked_decision(decision, reason, None)
         decided = await self._state.transact(
-            lambda c: self._decide(c, approval_id, OUTCOMES[decision], decided_by, via, reason, edit)
+            lambda c: self._decide(c, approval_id, decision, decided_by, via, reason, edit)
         )
         ids = {"thread_id": decided.thread_id, "approval_id": approval_id, "agent": decided.agent}
         log.info("approval_decided", **ids, outcome=decided.status, via=via, votes=len(decided.votes))
@@ -246,6 +248,8 @@ class ApprovalQueue(Found):
                 "because": wanted.because,
                 "facts": _json(dict(wanted.facts)) if wanted.facts is not None else None,
                 "asked_by": wanted.asked_by,
+                "allowed": _json(list(wanted.allowed)),
+                "args_schema": _json(dict(wanted.args_schema)) if wanted.args_schema is not None else None,
             },
         )
         detail = {
@@ -254,6 +258,7 @@ class ApprovalQueue(Found):
             "effect": wanted.effect,
             "need": wanted.need,
             "asked_by": wanted.asked_by,
+            "allowed": list(wanted.allowed),
         }
         row = load_row(connection, approval_id)
         _record(connection, "requested", row, actor=f"agent:{wanted.agent}", via="graph", detail=detail)
@@ -263,14 +268,15 @@ class ApprovalQueue(Found):
         self,
         connection: Connection,
         approval_id: str,
-        status: Status,
+        decision: str,
         by: str,
         via: str,
         reason: str | None,
         edit: Edit | None,
     ) -> Approval:
-        current = _undecided(connection, approval_id)
+        current, status = _undecided(connection, approval_id), OUTCOMES[decision]
         check_goes_with(status == "edited", edit)
+        current.check_allows(decision)
         if status != "rejected" and self._asked_for(current, by):
             raise Forbidden(
                 f"approval {approval_id}: you asked for this yourself; another lead has to decide it"

@@ -154,8 +154,8 @@ def load_row(connection: Connection, approval_id: str) -> Row:
 
 def approval_of(row: Row) -> Approval:
     """A row as an approval."""
-    loaded = {name: orjson.loads(row[name]) for name in ("args", "requested_args", "votes")}
-    optional = ("effect", "changed", "facts")
+    loaded = {name: orjson.loads(row[name]) for name in ("args", "requested_args", "votes", "allowed")}
+    optional = ("effect", "changed", "facts", "args_schema")
     loaded |= {name: orjson.loads(row[name]) if row[name] else None for name in optional}
     return Approval(**row | loaded | {"resumed": bool(row["resumed"])})
 

@@ -133,11 +133,12 @@ class TurnRunner:
         """Decide an approval; returns once that is durable, while the conversation goes on by itself.
 
         Args:
-            decision: `approve`, `reject`, or `edit` with the arguments to run instead.
+            decision: `approve`, `reject`, `edit` with the arguments to run instead, or `respond` with the
+                answer as `reason`.
 
         Raises:
-            AlreadyDecided, ApprovalExpired, NotFound, InvalidRequest, InvalidArguments, ShuttingDown: nothing
-                was changed.
+            AlreadyDecided, ApprovalExpired, NotFound, InvalidRequest, DecisionNotAllowed, InvalidArguments,
+                ShuttingDown: nothing was changed.
         """
         how: dict[str, Any] = {"decided_by": decided_by, "via": via, "reason": reason, "args": args}
         decided, _ = await self._decide(approval_id, decision, **how)
@@ -251,6 +252,8 @@ class TurnRunner:
         # First whether it can be decided at all: where it can't, the arguments don't matter.
         approval = await self._approvals.undecided(approval_id)
         check_goes_with(decision == "edit", args)
+        if approval.need != "two_leads":
+            approval.check_allows(decision)
         return await self._edit(approval, args or {})
 
     def _take_up(self, approval: Approval, via: str) -> str:

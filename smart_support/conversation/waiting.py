@@ -1,16 +1,28 @@
 """What a graph waits for, read from its interrupts: one wanted approval for each action, and how to answer.
 
-Three shapes are understood: our own graph's, the flat `{"action": NAME, ...args}`, and the
-`action_requests` of LangChain's HumanInTheLoopMiddleware.
+Four shapes are understood: our own graph's, the flat `{"action": NAME, ...args}`, and the two of LangChain's
+HumanInTheLoopMiddleware: `action_requests`, one interrupt for all calls of a step, and `tool_approval`, one
+for each call, which takes no other answer than its schema says.
 """
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from smart_support.approvals.approval import Approval, Request, summary_of
+import jsonschema
+import orjson
+from referencing.exceptions import Unresolvable
+
+from smart_support.approvals.approval import OUTCOMES, USUAL_DECISIONS, Approval, Request, summary_of
+from smart_support.tools.registry import NOTHING_REMOTE
 
 Interrupts = Sequence[Any]
+# The action where it is not understood what an interrupt wants to do.
+CONTINUE = "continue"
+# Where people write a question that they hand over with more beside it.
+_QUESTIONS = ("question", "query", "message", "description", "prompt", "text", "task")
+_MAX_EXACT = 2**53
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,27 +34,46 @@ class Asked:
     requests: list[Request]
 
 
-def asked(thread_id: str, agent: str, interrupts: Interrupts) -> list[Asked]:
+def asked(
+    thread_id: str, agent: str, interrupts: Interrupts, agents: Mapping[str, str] | None = None
+) -> list[Asked]:
     """What the interrupts of a graph's state ask for, in order.
 
     Args:
-        agent: who asks, where the interrupt itself does not say.
+        agent: who asks, where neither the interrupt itself nor `agents` says.
+        agents: who asks, by the interrupt's id.
     """
-    return [
-        Asked(item.id, item.value, _requests(thread_id, item.id, agent, item.value)) for item in interrupts
-    ]
+    found = []
+    for item in interrupts:
+        by = (agents or {}).get(item.id, agent)
+        schema = getattr(item, "response_schema", None)
+        requests = _requests(thread_id, item.id, by, item.value, schema if isinstance(schema, dict) else None)
+        found.append(Asked(item.id, item.value, requests))
+    return found
 
 
 def answer(waiting: Asked, decided: Sequence[Approval]) -> Any:
-    """The value that resumes an interrupt, once each of its parts is decided."""
+    """The value that resumes an interrupt, once each of its parts is decided; see `can_answer` first."""
     value = waiting.value
     if isinstance(value, Mapping) and isinstance(value.get("approval"), Mapping):
         return _own_answer(decided[0])
-    if isinstance(value, Mapping) and "action_requests" in value:
-        return {"decisions": [_middleware_decision(approval) for approval in decided]}
-    if decided[0].status == "edited":
-        return {"approved": True, "args": decided[0].args}
-    return decided[0].approved
+    decisions = [
+        _middleware_decision(request, approval)
+        for request, approval in zip(waiting.requests, decided, strict=True)
+    ]
+    if _asks_for_all(value):
+        return {"decisions": decisions}
+    if _asks_for_one(value):
+        return decisions[0]
+    return _plain_answer(decided[0])
+
+
+def can_answer(waiting: Asked, decided: Sequence[Approval]) -> bool:
+    """Whether the graph takes what was decided; it may know neither a no nor an answer in its place."""
+    return all(
+        _stands_for(request, approval) is not None
+        for request, approval in zip(waiting.requests, decided, strict=True)
+    )
 
 
 def _own_answer(approval: Approval) -> dict[str, Any]:
@@ -57,57 +88,191 @@ def _own_answer(approval: Approval) -> dict[str, Any]:
     return answer
 
 
-def _middleware_decision(approval: Approval) -> dict[str, Any]:
-    if approval.status == "approved":
-        return {"type": "approve"}
+def _plain_answer(approval: Approval) -> Any:
     if approval.status == "edited":
+        return {"approved": True, "args": approval.args}
+    if approval.status == "responded":
+        return approval.reason
+    return approval.approved
+
+
+def _stands_for(request: Request, approval: Approval) -> str | None:
+    """The decision that the graph gets: a no that it does not take is told as an answer, never as a yes."""
+    made = next((name for name, outcome in OUTCOMES.items() if outcome == approval.status), "reject")
+    if made in request.allowed:
+        return made
+    return "respond" if made == "reject" and "respond" in request.allowed else None
+
+
+def _middleware_decision(request: Request, approval: Approval) -> dict[str, Any]:
+    decision = _stands_for(request, approval)
+    if decision == "approve":
+        return {"type": "approve"}
+    if decision == "edit":
         return {"type": "edit", "edited_action": {"name": approval.action, "args": approval.args}}
-    return {"type": "reject", "message": approval.reason or f"{approval.action} was {approval.status}."}
+    message = approval.reason or f"{request.action} was {approval.status}."
+    if decision == "respond" and approval.is_refused:
+        message = f"It was not carried out: {message}"
+    return {"type": decision, "message": message}
 
 
-def _requests(thread_id: str, interrupt_id: str, agent: str, value: Any) -> list[Request]:
+def _asks_for_all(value: Any) -> bool:
+    return isinstance(value, Mapping) and isinstance(value.get("action_requests"), list | tuple)
+
+
+def _asks_for_one(value: Any) -> bool:
+    return isinstance(value, Mapping) and value.get("type") == "tool_approval" and "name" in value
+
+
+def _requests(
+    thread_id: str, interrupt_id: str, agent: str, value: Any, schema: Mapping[str, Any] | None
+) -> list[Request]:
     if isinstance(value, Mapping) and isinstance(value.get("approval"), Mapping):
-        call = value["approval"]
+        return [_own_request(thread_id, interrupt_id, value["approval"])]
+    of_graph = _RequestsOf(thread_id, interrupt_id, agent)
+    if _asks_for_all(value):
+        allowed = {str(one["action_name"]): _known(one) for one in value.get("review_configs") or ()}
         return [
-            Request(
-                thread_id=thread_id,
-                interrupt_id=interrupt_id,
-                action=call["tool"],
-                args=call["args"],
-                agent=call["agent"],
-                summary=call["summary"],
-                risk=call["risk"],
-                tool_call_id=call["tool_call_id"],
-                customer_id=call["customer_id"],
-                tool_version=call["tool_version"],
-                effect=call["effect"],
-                changed=call["changed"],
-                need=call.get("need") or "ask",
-                because=call.get("because"),
-                facts=call.get("facts"),
-            )
-        ]
-    if isinstance(value, Mapping) and isinstance(value.get("action_requests"), Sequence):
-        return [
-            _plain(thread_id, interrupt_id, agent, str(item["name"]), item.get("args") or {}, part)
+            of_graph.request(item["name"], item.get("args"), part=part, allowed=allowed.get(item["name"]))
             for part, item in enumerate(value["action_requests"])
+        ]
+    if _asks_for_one(value):
+        branches = dict(_branches(schema or {}))
+        return [
+            of_graph.request(
+                value["name"],
+                value.get("args"),
+                allowed=[kind for kind in OUTCOMES if kind in branches] or ("approve", "reject"),
+                args_schema=_args_schema(schema or {}, branches.get("edit")),
+            )
         ]
     if isinstance(value, Mapping) and isinstance(value.get("action"), str):
         args = {name: item for name, item in value.items() if name != "action"}
-        return [_plain(thread_id, interrupt_id, agent, value["action"], args, 0)]
-    return [_plain(thread_id, interrupt_id, agent, "continue", {"question": value}, 0)]
+        return [of_graph.request(value["action"], args, allowed=_accepted(schema, args))]
+    args = {"question": value}
+    return [of_graph.request(CONTINUE, args, allowed=_accepted(schema, args), summary=_question_in(value))]
 
 
-def _plain(
-    thread_id: str, interrupt_id: str, agent: str, action: str, args: Mapping[str, Any], part: int
-) -> Request:
+def _own_request(thread_id: str, interrupt_id: str, call: Mapping[str, Any]) -> Request:
+    need = call.get("need") or "ask"
     return Request(
         thread_id=thread_id,
         interrupt_id=interrupt_id,
-        action=action,
-        args=args,
-        agent=agent,
-        summary=summary_of(action, args),
-        part=part,
-        tool_call_id=f"{interrupt_id}:{part}",
+        action=call["tool"],
+        args=call["args"],
+        agent=call["agent"],
+        summary=call["summary"],
+        risk=call["risk"],
+        tool_call_id=call["tool_call_id"],
+        customer_id=call["customer_id"],
+        tool_version=call["tool_version"],
+        effect=call["effect"],
+        changed=call["changed"],
+        need=need,
+        because=call.get("because"),
+        facts=call.get("facts"),
+        # Two leads have to see the same call.
+        allowed=("approve", "reject") if need == "two_leads" else USUAL_DECISIONS,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _RequestsOf:
+    """Makes the requests of one interrupt of a graph that is not ours."""
+
+    thread_id: str
+    interrupt_id: str
+    agent: str
+
+    def request(
+        self,
+        action: Any,
+        args: Any,
+        *,
+        part: int = 0,
+        allowed: Sequence[str] | None = None,
+        args_schema: Mapping[str, Any] | None = None,
+        summary: str | None = None,
+    ) -> Request:
+        """The request of one part; `allowed` is what is usual where nothing is said."""
+        exact = _as_json(args if isinstance(args, Mapping) else {})
+        return Request(
+            thread_id=self.thread_id,
+            interrupt_id=self.interrupt_id,
+            action=str(action),
+            args=exact,
+            agent=self.agent,
+            summary=summary or summary_of(str(action), exact),
+            part=part,
+            tool_call_id=f"{self.interrupt_id}:{part}",
+            allowed=USUAL_DECISIONS if allowed is None else allowed,
+            args_schema=args_schema,
+        )
+
+
+def _known(config: Mapping[str, Any]) -> list[str]:
+    """The decisions that the middleware takes for an action, of those that we know."""
+    return [kind for kind in OUTCOMES if kind in config.get("allowed_decisions", ())]
+
+
+def _branches(schema: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The answers that a schema takes, by their `type`."""
+    for branch in schema.get("oneOf") or schema.get("anyOf") or [schema]:
+        found = _resolved(schema, branch)
+        kind = found.get("properties", {}).get("type", {})
+        for name in [kind["const"]] if "const" in kind else kind.get("enum", []):
+            yield str(name), found
+
+
+def _args_schema(schema: Mapping[str, Any], edit: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """What an edit may give as arguments, as a schema of its own."""
+    action = _resolved(schema, (edit or {}).get("properties", {}).get("edited_action", {}))
+    args = action.get("properties", {}).get("args")
+    if not args:
+        return None
+    return {**_resolved(schema, args), "$defs": schema.get("$defs", {})}
+
+
+def _resolved(schema: Mapping[str, Any], part: Mapping[str, Any]) -> Mapping[str, Any]:
+    name = str(part.get("$ref", "")).removeprefix("#/$defs/")
+    found = schema.get("$defs", {}).get(name, part)
+    return found if isinstance(found, Mapping) else {}
+
+
+def _accepted(schema: Mapping[str, Any] | None, args: Mapping[str, Any]) -> list[str] | None:
+    """The decisions whose plain answer an interrupt's own schema takes; None where it has none."""
+    if schema is None:
+        return None
+    answers = {"approve": True, "edit": {"approved": True, "args": args}, "reject": False, "respond": "text"}
+    validator = jsonschema.Draft202012Validator(schema, registry=NOTHING_REMOTE)
+    try:
+        return [kind for kind, given in answers.items() if validator.is_valid(_as_json(given))]
+    except (jsonschema.SchemaError, jsonschema.exceptions.UnknownType, Unresolvable):
+        return None
+
+
+def _question_in(value: Any) -> str:
+    """What somebody reads who has to decide on something that is not understood."""
+    if isinstance(value, str) and value.strip():
+        return value
+    if isinstance(value, Mapping):
+        texts = (value.get(name) for name in _QUESTIONS)
+        if text := next((one for one in texts if isinstance(one, str) and one.strip()), None):
+            return text
+    return f"Continue? {orjson.dumps(_as_json(value)).decode()}"
+
+
+def _as_json(value: Any) -> Any:
+    """A value as JSON can carry it exactly; what it can't carry, as text."""
+    if isinstance(value, Mapping):
+        return {str(name): _as_json(item) for name, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_as_json(item) for item in value]
+    if value is None or isinstance(value, bool | str):
+        return value
+    if isinstance(value, int) and abs(value) < _MAX_EXACT:
+        return value
+    if isinstance(value, float) and math.isfinite(value):
+        return value
+    dumped = getattr(value, "model_dump", None)
+    return _as_json(dumped(mode="json")) if callable(dumped) else str(value)

@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any, Literal, TypeVar
 
 import jsonschema
+import referencing
 from langchain_core.tools import StructuredTool
 from referencing import Registry as Referenced
 
@@ -21,6 +22,8 @@ from smart_support.errors import ConfigError, InvalidArguments, SmartSupportErro
 Risk = Literal["low", "medium", "high"]
 Method = TypeVar("Method", bound=Callable[..., Any])
 Args = Mapping[str, Any]
+# For checks against schemas of others: what they refer to elsewhere is not fetched.
+NOTHING_REMOTE: referencing.Registry[Any] = referencing.Registry()
 CHANGED = (
     "What this was approved on changed in the very moment it was to be carried out, so nothing was done; "
     "please ask again."
@@ -330,6 +333,13 @@ class Registry:
 
     def __contains__(self, name: str) -> bool:
         return name in self._tools
+
+
+def closed(schema: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """A schema of arguments that takes no names but those it has, unless it says that it takes others."""
+    if not schema:
+        return None
+    return {"additionalProperties": False, **schema} if "properties" in schema else dict(schema)
 
 
 def same_types(args: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,20 +10,23 @@ from pydantic import BaseModel, Field
 from smart_support.api import request_shapes, shapes
 from smart_support.api.dependencies import door, lead, services
 from smart_support.api.envelope import answer
+from smart_support.approvals.approval import Status, decision_text
 from smart_support.approvals.search import Wanted
 from smart_support.auth import User
 from smart_support.errors import SmartSupportError
 
 router = APIRouter(prefix="/approvals", tags=["approvals"], dependencies=[Depends(lead)])
 MAX_BATCH = 100
-Status = Literal["pending", "approved", "rejected", "edited", "expired"]
 
 
 class DecisionRequest(BaseModel):
     """What a human decides."""
 
-    decision: Literal["approve", "reject", "edit"]
+    decision: Literal["approve", "reject", "edit", "respond"]
     reason: str | None = Field(None, max_length=2000)
+    message: str | None = Field(
+        None, max_length=2000, description="with `respond`: the answer that stands for the tool's result"
+    )
     args: dict[str, Any] | None = Field(None, description="with `edit`: the arguments to run instead")
 
 
@@ -110,10 +113,12 @@ async def decide(
 ) -> Response:
     """Decide. Answers as soon as the decision is durable; the conversation goes on by itself.
 
-    Where two leads are needed, the first approval leaves it pending, with a vote.
+    Where two leads are needed, the first approval leaves it pending, with a vote. A decision that is not in
+    the approval's `allowed` is refused as `decision_not_allowed`, and it stays pending.
     """
+    reason = decision_text(body.decision, body.reason, body.message)
     decided = await services.turns.decide(
-        approval_id, body.decision, decided_by=user.name, via=via, reason=body.reason, args=body.args
+        approval_id, body.decision, decided_by=user.name, via=via, reason=reason, args=body.args
     )
     return answer(decided.wire())
 

@@ -11,7 +11,7 @@ from smart_support.api import request_shapes, shapes
 from smart_support.api.dependencies import services, user
 from smart_support.api.envelope import answer
 from smart_support.auth import Role, User
-from smart_support.events import EscalationKind
+from smart_support.events import EscalationKind, Outcome
 
 router = APIRouter(tags=["conversations"])
 
@@ -40,8 +40,7 @@ async def list_conversations(
     error_class: Literal["transient", "validation", "auth", "unknown"] | None = Query(
         None, description="only those in which a tool, or that tool, failed so"
     ),
-    approval: Literal["approved", "rejected", "edited", "expired", "asked", "pending", "by_policy"]
-    | None = Query(
+    approval: Outcome | Literal["asked", "pending", "by_policy"] | None = Query(
         None,
         description="only those with an approval that ended so, was asked for or waits; or a write without",
     ),
