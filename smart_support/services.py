@@ -76,7 +76,7 @@ from smart_support.tools.demo_store import DemoStore
 from smart_support.tools.demo_toolset import DemoToolset
 from smart_support.tools.fintech import FintechTools
 from smart_support.tools.handoff import handoff_tool
-from smart_support.tools.registry import Registry, Tool, same_types, tools_of
+from smart_support.tools.registry import NOTHING_REMOTE, Registry, Tool, closed, same_types, tools_of
 from smart_support.tools.saas import SaasTools
 from smart_support.version import __version__
 
@@ -436,7 +436,9 @@ class Services:
         )
 
     async def _edit(self, approval: Approval, args: Mapping[str, Any]) -> Edit:
-        """A human's arguments, which must fit the tool, or for one that is not ours those it asked with.
+        """A human's arguments, which must fit the tool; for one that is not ours, what its agent says.
+
+        Where the agent says nothing, they must be of the types it asked with.
 
         Raises:
             InvalidArguments: they don't fit.
@@ -445,7 +447,8 @@ class Services:
         tool = self.registry.get(approval.action)
         if tool is not None:
             return await self._gatekeeper.edit(tool, approval, args)
-        problems = [*jsonschema.Draft202012Validator(same_types(approval.requested_args)).iter_errors(args)]
+        schema = closed(approval.args_schema) or same_types(approval.requested_args)
+        problems = [*jsonschema.Draft202012Validator(schema, registry=NOTHING_REMOTE).iter_errors(args)]
         if problems:
             told = "; ".join(item.message[:200] for item in problems)
             raise InvalidArguments(f"{approval.action}: {told}")

@@ -10,13 +10,13 @@ from functools import partial
 from itertools import takewhile
 from typing import Any
 
-from langchain_core.messages import AnyMessage, HumanMessage
+from langchain_core.messages import BaseMessage, HumanMessage
 from langgraph.types import Command
 
 from smart_support import clock, tracing
 from smart_support.agents.calls import refused as refusal
 from smart_support.agents.prices import Prices
-from smart_support.approvals.approval import Approval
+from smart_support.approvals.approval import Approval, Request
 from smart_support.approvals.ledger import UNKNOWN, Entry, Ledger, what_to_check
 from smart_support.approvals.queue import ApprovalQueue
 from smart_support.conversation.aside import Aside
@@ -27,15 +27,27 @@ from smart_support.conversation.brought_graph import (
     closing_results,
     pregel_of,
 )
+from smart_support.conversation.foreign_stream import ForeignSpoken
+from smart_support.conversation.graph_history import agents_asking, entrypoint_of, histories_of
+from smart_support.conversation.message_keys import messages_in
 from smart_support.conversation.model_spans import callbacks
 from smart_support.conversation.recorder import Recorder
 from smart_support.conversation.sessions import Session, SessionManager
 from smart_support.conversation.stream import STREAM_MODES, Spoken
-from smart_support.conversation.telling import decision_of, identity, interrupt_of, unseen
-from smart_support.conversation.waiting import Asked, answer, asked
+from smart_support.conversation.telling import (
+    Identity,
+    decision_of,
+    facts_since_customer,
+    identity,
+    ids_of,
+    interrupt_of,
+    unseen,
+)
+from smart_support.conversation.waiting import Asked, answer, asked, can_answer
 from smart_support.errors import ToolFailed
 from smart_support.events import (
     Escalation,
+    Event,
     Failure,
     Message,
     MessageComplete,
@@ -87,8 +99,9 @@ class Course:
             aside: answers while an approval waits; without it a message then only hears who decides.
         """
         self._graph = graph
-        # Only a real graph knows the option; it makes each step durable before the next begins.
-        self._options: dict[str, Any] = {"durability": "sync"} if pregel_of(graph) else {}
+        # Only a real graph knows these: each step is durable before the next begins, and what runs inside a
+        # node is streamed too.
+        self._options: dict[str, Any] = {"durability": "sync", "subgraphs": True} if pregel_of(graph) else {}
         self._fallback_agent = fallback_agent
         self._approvals = approvals
         self._ledger = ledger
@@ -106,7 +119,7 @@ class Course:
     async def answer(self, recorder: Recorder, message: Message) -> None:
         """A customer's message: to the graph, unless a colleague is deciding on this thread."""
         await recorder.emit(message)
-        spoken, speaker = Spoken(), recorder.spoken_by
+        spoken, speaker = self._spoken(), recorder.spoken_by
         for approval in await self._not_taken_up(recorder.thread_id):
             await self._take_up(recorder, spoken, approval)
             await self._use_up_unrun(recorder.thread_id)
@@ -126,7 +139,7 @@ class Course:
         """An approval was decided or has expired: tell it, and let the graph go on."""
         if (await self._approvals.get(approval.approval_id)).resumed:
             return  # a message that came in between has taken it up
-        spoken = Spoken()
+        spoken = self._spoken()
         await self._take_up(recorder, spoken, approval)
         await self._tell_unrun(recorder)
         await self._conclude(recorder, spoken)
@@ -137,13 +150,13 @@ class Course:
         own = [record for record in records if record.turn_id == recorder.turn_id]
         if own and own[-1].event.ends_turn:
             return
-        spoken = Spoken(told={identity(record.event) for record in own})
+        spoken = self._spoken(told={identity(record.event) for record in own})
         if self._brought and (begun := await self._ledger.begun(recorder.thread_id)):
             await self._give_up(recorder, begun)
         for approval in await self._not_taken_up(recorder.thread_id):
             await self._take_up(recorder, spoken, approval)
         state = await self._state(recorder.thread_id)
-        messages: list[AnyMessage] = list((getattr(state, "values", None) or {}).get("messages", ()))
+        messages = messages_in(getattr(state, "values", None))
         await self._tell_untold(recorder, spoken, records, messages)
         cut_off = unseen(own, messages)
         if cut_off and await self._answer_stuck(recorder, spoken):
@@ -215,11 +228,19 @@ class Course:
         parts = [
             (item, [decided.get((item.interrupt_id, r.part)) for r in item.requests]) for item in waiting
         ]
-        refused = next((one for _, some in parts for one in some if one and not one.approved), None)
-        filled = [(item, [one or refused for one in some]) for item, some in parts]
+        refused = next((one for _, some in parts for one in some if one and one.is_refused), None)
+        filled = [
+            (
+                item,
+                [one or _no_to(request, refused) for request, one in zip(item.requests, some, strict=True)],
+            )
+            for item, some in parts
+        ]
         if any(one is None for _, some in filled for one in some):
             return
         ready = [(item, [one for one in some if one]) for item, some in filled]
+        if not all(can_answer(item, some) for item, some in ready):
+            return  # the graph takes no "no": it is left waiting, and nothing runs
         if self._brought:
             await self._deliver(recorder, spoken, ready, self._brought)
         else:
@@ -391,15 +412,51 @@ class Course:
         config = {"configurable": {"thread_id": aside or recorder.thread_id}, **callbacks()}
         graph = self._aside.graph if self._aside and aside else self._graph
         spoken.interrupted = False
+        if isinstance(spoken, ForeignSpoken):
+            await self._recall(recorder, spoken)
         stream = graph.astream(graph_input, config=config, stream_mode=STREAM_MODES, **self._options)
         if self._brought:
             stream = self._brought.chunks(stream)
-        async for mode, chunk in stream:
-            for event in spoken.events(mode, chunk):
-                if not spoken.is_news(event):
-                    continue
+        try:
+            async for item in stream:
+                *namespace, mode, chunk = item
+                await self._emit_news(recorder, spoken, spoken.events(mode, chunk, *namespace))
+        except Exception:
+            await self._emit_news(recorder, spoken, spoken.finished())
+            raise
+        await self._emit_news(recorder, spoken, spoken.finished())
+        if isinstance(spoken, ForeignSpoken):
+            messages = messages_in(getattr(await self._state(recorder.thread_id), "values", None))
+            await self._emit_news(recorder, spoken, spoken.missed(messages))
+
+    async def _emit_news(self, recorder: Recorder, spoken: Spoken, events: Iterable[Event]) -> None:
+        for event in events:
+            if spoken.is_news(event):
                 recorder.customer_id = spoken.customer_id or recorder.customer_id
                 await recorder.emit(event)
+
+    def _spoken(self, told: set[Identity] | None = None) -> Spoken:
+        if not self._brought:
+            return Spoken(told=told)
+        return ForeignSpoken(
+            told=told,
+            fallback_agent=self._fallback_agent,
+            gives_updates=self._brought.is_langgraph,
+            entrypoint=entrypoint_of(self._graph),
+        )
+
+    async def _recall(self, recorder: Recorder, spoken: ForeignSpoken) -> None:
+        """Have what was told before recognised when the graph repeats it."""
+        records = await self._log.read(recorder.thread_id)
+        for history in await histories_of(self._graph, recorder.thread_id):
+            if spoken.told is not None:
+                # A crash may have come between a step and its telling.
+                await self._tell_untold(recorder, spoken, records, history)
+            spoken.known.remember(history)
+        spoken.known.remember_ids(ids_of(records))
+        if entrypoint_of(self._graph):
+            # Its state is the value it returned last: what it has done on its way is in no state.
+            spoken.known_facts |= facts_since_customer(records)
 
     async def _conclude(self, recorder: Recorder, spoken: Spoken) -> None:
         """End the turn: waiting for the next approval, or complete."""
@@ -488,7 +545,7 @@ class Course:
         return None
 
     async def _tell_untold(
-        self, recorder: Recorder, spoken: Spoken, records: list[Record], messages: Sequence[AnyMessage]
+        self, recorder: Recorder, spoken: Spoken, records: list[Record], messages: Sequence[BaseMessage]
     ) -> None:
         """Events of what the graph's checkpoint holds since the customer spoke, and the log does not."""
         known = {identity(record.event) for record in records}
@@ -508,7 +565,7 @@ class Course:
         return [] if await self._is_stuck(thread_id, state) else self._asked(thread_id, state)
 
     def _asked(self, thread_id: str, state: Any) -> list[Asked]:
-        items = asked(thread_id, self._fallback_agent, _interrupts(state))
+        items = asked(thread_id, self._fallback_agent, _interrupts(state), agents_asking(state))
         pause = self._brought.breakpoint(thread_id, state, self._fallback_agent) if self._brought else None
         return [*items, pause] if pause else items
 
@@ -536,6 +593,11 @@ def _is_breakpoint(ready: Sequence[tuple[Asked, Sequence[Approval]]]) -> bool:
 
 def _interrupts(state: Any) -> Sequence[Any]:
     return tuple(getattr(state, "interrupts", ()) or ())
+
+
+def _no_to(request: Request, refused: Approval | None) -> Approval | None:
+    """The no to another part that is a no to this one too; None where this one is decided by itself."""
+    return refused if "reject" in request.allowed else None
 
 
 def _unfinished(state: Any) -> bool:

@@ -21,6 +21,7 @@ from smart_support.events import (
 
 STREAM_MODES = ["messages", "updates"]
 _STATUSES: frozenset[str] = frozenset(get_args(ToolStatus))
+Namespace = tuple[str, ...]
 
 
 @dataclass(slots=True)
@@ -53,8 +54,12 @@ class Spoken:
         self.told.add(known_by)
         return news
 
-    def events(self, mode: str, chunk: Any) -> Iterator[Event]:
-        """The events in one `(mode, chunk)` of `astream(stream_mode=STREAM_MODES)`."""
+    def events(self, mode: str, chunk: Any, namespace: Namespace = ()) -> Iterator[Event]:
+        """The events in one item of `astream(stream_mode=STREAM_MODES)`.
+
+        Args:
+            namespace: of the subgraph it comes from, as `subgraphs=True` gives it; empty for the graph.
+        """
         if mode == "messages":
             yield from self._from_message(*chunk)
         elif mode == "updates" and isinstance(chunk, Mapping):
@@ -64,6 +69,10 @@ class Spoken:
                 else:
                     for part in update if isinstance(update, list) else [update]:
                         yield from self._from_update(str(node), part)
+
+    def finished(self) -> Iterator[Event]:
+        """What is left when a stream has ended; nothing, as a graph of ours gives updates for all it says."""
+        return iter(())
 
     def _from_message(self, message: BaseMessage, metadata: Mapping[str, Any]) -> Iterator[Event]:
         # A message that comes whole is told in its turn, with the update of its step.
@@ -94,11 +103,11 @@ class Spoken:
         """The events a finished message stands for; also those of one read from a checkpoint."""
         if isinstance(message, AIMessage):
             agent = self.speakers.get(message.id or "") or message.name or node
-            yield from _of_ai_message(message, agent)
+            yield from events_of_answer(message, agent)
         elif isinstance(message, ToolMessage):
             artifact = message.artifact if isinstance(message.artifact, Mapping) else {}
             self.customer_id = artifact.get("customer_id") or self.customer_id
-            yield from _of_tool_message(message, artifact, node)
+            yield from events_of_result(message, artifact, node)
 
     def _count(self, usage: Any, model: Any) -> None:
         self.model = str(model or "") or self.model
@@ -108,7 +117,7 @@ class Spoken:
             self.used[self.model] = into, out + int(usage.get("output_tokens") or 0)
 
 
-def _of_ai_message(message: AIMessage, agent: str) -> Iterator[Event]:
+def events_of_answer(message: AIMessage, agent: str) -> Iterator[Event]:
     if asked := message.additional_kwargs.get("clarification"):
         yield Clarification(question=str(asked["question"]), options=list(asked["options"]))
         return
@@ -123,7 +132,7 @@ def _of_ai_message(message: AIMessage, agent: str) -> Iterator[Event]:
         yield _escalation(escalation)
 
 
-def _of_tool_message(message: ToolMessage, artifact: Mapping[str, Any], node: str) -> Iterator[Event]:
+def events_of_result(message: ToolMessage, artifact: Mapping[str, Any], node: str) -> Iterator[Event]:
     status = str(artifact.get("status"))
     if status not in _STATUSES:
         status = "error" if message.status == "error" else "ok"

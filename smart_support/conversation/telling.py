@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
-from langchain_core.messages import AnyMessage
+from langchain_core.messages import BaseMessage
 
 from smart_support.approvals.approval import Approval
+from smart_support.conversation.message_keys import call_key, result_key
 from smart_support.events import (
     Clarification,
     Decision,
@@ -19,7 +20,7 @@ from smart_support.events import (
 Identity = tuple[str, str | None]
 
 
-def unseen(own: Sequence[Record], messages: Sequence[AnyMessage]) -> Message | None:
+def unseen(own: Sequence[Record], messages: Sequence[BaseMessage]) -> Message | None:
     """The customer's message of a turn, if the graph never got it."""
     seen = {message.id for message in messages}
     for record in own:
@@ -38,6 +39,27 @@ def identity(event: Event) -> Identity:
     if isinstance(event, Clarification):
         return event.type, event.question
     return event.type, getattr(event, "reason", None)
+
+
+def ids_of(records: Sequence[Record]) -> set[str]:
+    """The ids of the messages that were told."""
+    return {
+        one.event.message_id for one in records if isinstance(one.event, Message) and one.event.message_id
+    }
+
+
+def facts_since_customer(records: Sequence[Record]) -> set[str]:
+    """The keys of the calls and results told since the customer's last message; see `message_keys`."""
+    facts: set[str] = set()
+    for record in records:
+        event = record.event
+        if isinstance(event, Message) and event.role == "customer":
+            facts.clear()
+        elif isinstance(event, ToolCall):
+            facts.add(call_key(event.tool_call_id, event.tool, event.args))
+        elif isinstance(event, ToolResult):
+            facts.add(result_key(event.tool_call_id, event.content))
+    return facts
 
 
 def decision_of(approval: Approval) -> Decision:
