@@ -43,7 +43,7 @@ from smart_support.conversation.telling import (
     interrupt_of,
     unseen,
 )
-from smart_support.conversation.waiting import Asked, answer, asked, can_answer
+from smart_support.conversation.waiting import Asked, answer, asked, can_answer, refusals_in
 from smart_support.errors import ToolFailed
 from smart_support.events import (
     Escalation,
@@ -414,6 +414,7 @@ class Course:
         spoken.interrupted = False
         if isinstance(spoken, ForeignSpoken):
             await self._recall(recorder, spoken)
+            spoken.refusals |= refusals_in(getattr(graph_input, "resume", None))
         stream = graph.astream(graph_input, config=config, stream_mode=STREAM_MODES, **self._options)
         if self._brought:
             stream = self._brought.chunks(stream)

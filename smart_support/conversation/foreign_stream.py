@@ -6,7 +6,7 @@ nothing but message chunks.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
@@ -15,7 +15,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, Tool
 from smart_support.conversation.message_keys import MessageKeys, call_key, messages_in, result_key
 from smart_support.conversation.message_order import MessageOrder
 from smart_support.conversation.stream import Namespace, Spoken, events_of_answer, events_of_result
-from smart_support.events import Event, Message, Token, ToolCall
+from smart_support.events import Event, Message, Token, ToolCall, ToolResult
 
 MAX_STREAMED_ARGUMENTS = 20_000
 # The nodes of LangChain's agents: their names say what a step does, not who speaks.
@@ -108,6 +108,7 @@ class ForeignSpoken(Spoken):
         gives_updates: the graph is LangGraph's own, whose `updates` name all that its nodes give.
         entrypoint: the name of a graph of the functional API; the value it returns is its answer.
         known: the messages of earlier turns.
+        refusals: what the graph was told of calls that a person refused.
         known_facts: calls and results that the turn has told before a decision, where no message names them.
     """
 
@@ -116,6 +117,7 @@ class ForeignSpoken(Spoken):
     entrypoint: str | None = None
     known: MessageKeys = field(default_factory=MessageKeys)
     known_facts: set[str] = field(default_factory=set)
+    refusals: set[str] = field(default_factory=set)
     _order: MessageOrder = field(default_factory=MessageOrder)
     _streamed: dict[str, _StreamedMessage] = field(default_factory=dict)
     _unnamed: dict[tuple[Namespace, str], str] = field(default_factory=dict)
@@ -123,6 +125,7 @@ class ForeignSpoken(Spoken):
     _texts: dict[tuple[Namespace, str], set[str]] = field(default_factory=dict)
     _said: set[str] = field(default_factory=set)
     _callers: dict[str, str] = field(default_factory=dict)
+    _answered: dict[str, str] = field(default_factory=dict)
     _saw_updates: bool = False
 
     def events(self, mode: str, chunk: Any, namespace: Namespace = ()) -> Iterator[Event]:
@@ -285,18 +288,26 @@ class ForeignSpoken(Spoken):
         self, message: ToolMessage, key: str, node: str, namespace: Namespace, name: str | None
     ) -> Iterator[_Keyed]:
         known = result_key(message.tool_call_id, str(message.text))
-        if known in self.known_facts or not self._is_new(key, "result"):
+        # A handoff gives its result to the outer graph as a copy with an id of its own.
+        is_copy = self._answered.get(message.tool_call_id) == str(message.text)
+        if is_copy or known in self.known_facts or not self._is_new(key, "result"):
             return
+        self._answered[message.tool_call_id] = str(message.text)
         artifact = message.artifact if isinstance(message.artifact, Mapping) else {}
         self.customer_id = artifact.get("customer_id") or self.customer_id
         agent = self._callers.get(message.tool_call_id) or self._speaker(name, node, namespace)
+        is_refusal = message.status == "error" and str(message.text).endswith(tuple(self.refusals))
         for event in events_of_result(message, artifact, agent):
-            yield None, event
+            if is_refusal and isinstance(event, ToolResult):
+                yield None, replace(event, status="rejected")
+            else:
+                yield None, event
 
     def _call(self, key: str, event: ToolCall) -> Iterator[_Keyed]:
         known = call_key(event.tool_call_id, event.tool, event.args) in self.known_facts
         if not known and self._is_new(key, f"call {event.tool_call_id}"):
             self._callers[event.tool_call_id] = event.agent
+            self._answered.pop(event.tool_call_id, None)
             yield None, event
 
     def _is_new(self, key: str, part: str) -> bool:

@@ -76,6 +76,15 @@ def can_answer(waiting: Asked, decided: Sequence[Approval]) -> bool:
     )
 
 
+def refusals_in(value: Any) -> set[str]:
+    """What agents are told of the calls that were refused, in a value that resumes a graph."""
+    if isinstance(value, Mapping):
+        if value.get("type") == "reject" and isinstance(value.get("message"), str):
+            return {value["message"]}
+        return {text for item in value.values() for text in refusals_in(item)}
+    return {text for item in value for text in refusals_in(item)} if isinstance(value, list) else set()
+
+
 def _own_answer(approval: Approval) -> dict[str, Any]:
     answer = {
         "outcome": approval.status,

@@ -32,6 +32,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.config import get_stream_writer
 from langgraph.func import entrypoint, task
 from langgraph.graph import END, START, MessagesState, StateGraph
+from langgraph.prebuilt import InjectedState, ToolRuntime
 from langgraph.types import Command, Send, interrupt
 
 from tests.harness import ScriptedModel
@@ -258,6 +259,29 @@ def supervisor(ran: Ran, checkpointer: Saver) -> Any:
     return graph.compile(checkpointer=checkpointer)
 
 
+def handoff(ran: Ran, checkpointer: Saver) -> Any:
+    """An agent hands over by a tool that acts on the outer graph; the result of that tool has no id."""
+
+    @tool
+    def transfer_to_billing(state: Annotated[dict[str, Any], InjectedState], runtime: ToolRuntime) -> Any:
+        """Hand over to billing."""
+        done = ToolMessage("Transferred.", tool_call_id=runtime.tool_call_id)
+        update = {"messages": [*state["messages"], done]}
+        return Command(goto="billing", graph=Command.PARENT, update=update)
+
+    def script(messages: list[BaseMessage], tools: list[Any]) -> AIMessage:
+        if not orders_of(messages):
+            return AIMessage(plain_answer(messages))
+        return AIMessage("", tool_calls=[{"name": "transfer_to_billing", "args": {}, "id": "call_9"}])
+
+    front = create_agent(ScriptedModel(script=script), tools=[transfer_to_billing], name="front")
+    graph = StateGraph(MessagesState)
+    graph.add_node("front", front)
+    graph.add_node("billing", middleware("batched", name="billing")(ran, None))
+    graph.add_edge(START, "front")
+    return graph.compile(checkpointer=checkpointer)
+
+
 def agent_in_function(ran: Ran, checkpointer: Saver) -> Any:
     """A node's function runs an agent and gives a copy of its last words under another id."""
     agent = middleware("per_call", name="billing")(ran, None)
@@ -459,6 +483,7 @@ SHAPES = {
         Shape("agent_node", agent_node("batched"), _ALL, parallel=True),
         Shape("agent_node_per_call", agent_node("per_call"), _ALL, parallel=True),
         Shape("supervisor", supervisor, _ALL, parallel=True),
+        Shape("handoff", handoff, _ALL, parallel=True),
         Shape("agent_in_function", agent_in_function, _ALL),
         Shape("agent_as_tool", agent_as_tool, _ALL),
         Shape("subgraph", subgraph(own=False), reports=False),

@@ -37,13 +37,13 @@ class Conversation:
         self.app, self.channel, self.thread_id = app, channel, thread_id
         self.events: list[Event] = []
         self.replies: list[str] = []
-        self._observer = observer
+        self.observer = observer
         self._gradio: gradio_client.Client | None = None
 
     async def say(self, text: str) -> list[Event]:
         """Say something; the events of the turn."""
         if self.channel == "socket":
-            await self._observer.send(type="message", thread_id=self.thread_id, content=text)
+            await self.observer.send(type="message", thread_id=self.thread_id, content=text)
         elif self.channel == "rest":
             body = {"thread_id": self.thread_id, "message": text}
             answer = await asyncio.to_thread(self.app.request, "POST", "/chat", json=body)
@@ -51,7 +51,7 @@ class Conversation:
         else:
             answer = await self._call_gradio(text, self.thread_id, api_name="/chat")
             self.replies.append(answer["reply"])
-        return await self._rest_of_turn()
+        return await self.rest_of_turn()
 
     async def decide(self, approval_id: str, decision: str, text: str = "", args: Any = None) -> list[Event]:
         """Decide as the interface has it; the events of the turn that follows.
@@ -63,14 +63,14 @@ class Conversation:
             frame = {"decision": decision, "approved": decision in ("approve", "edit")}
             frame |= {"message": text} if decision == "respond" else {"reason": text or None}
             frame |= {"args": args} if args is not None else {}
-            await self._observer.send(type="interrupt_response", thread_id=self.thread_id, **frame)
+            await self.observer.send(type="interrupt_response", thread_id=self.thread_id, **frame)
         elif self.channel == "rest":
             answer = await asyncio.to_thread(self.decide_by_rest, approval_id, decision, text, args)
             assert answer.status_code == 200, answer.text
         else:
             done = await self._call_gradio(approval_id, decision, text, args, api_name="/decide")
             self.replies.append(done["reply"])
-        return await self._rest_of_turn()
+        return await self.rest_of_turn()
 
     def decide_by_rest(
         self, approval_id: str, decision: str, text: str = "", args: Any = None
@@ -90,8 +90,9 @@ class Conversation:
         steps: list[dict[str, Any]] = self.app.request("GET", f"/replay/{self.thread_id}").json()["data"]
         return steps
 
-    async def _rest_of_turn(self) -> list[Event]:
-        events = await self._observer.until(*ENDS, thread_id=self.thread_id)
+    async def rest_of_turn(self) -> list[Event]:
+        """The events up to the end of the turn that runs, or of the next one."""
+        events = await self.observer.until(*ENDS, thread_id=self.thread_id)
         self.events += events
         return events
 

@@ -26,8 +26,6 @@ def served(
 @pytest.mark.parametrize("channel", CHANNELS)
 async def test_three_turns_tell_each_fact_once(served: Any, channel: str, decision: str) -> None:
     shape, ran, app = served
-    if decision not in shape.allowed:
-        decision = "approve"
     order = f"{channel}-{decision}"
     runs = decision in ("approve", "edit")
     cents = 7 if decision == "edit" else CENTS
@@ -38,6 +36,10 @@ async def test_three_turns_tell_each_fact_once(served: Any, channel: str, decisi
         waiting = (await talk.say(f"refund {order}"))[-1]
         assert waiting["type"] == "interrupt", waiting
         assert (waiting["action"], waiting["args"]) == ("refund", {"order": order, "cents": CENTS})
+        if decision not in shape.allowed:
+            refused = talk.decide_by_rest(waiting["approval_id"], decision, "Ask me.")
+            assert (refused.status_code, refused.json()["error"]["code"]) == (422, "decision_not_allowed")
+            decision, runs = "approve", True
         args = {"order": order, "cents": cents} if decision == "edit" else None
         await talk.decide(waiting["approval_id"], decision, "" if runs else "Ask me.", args)
         await talk.say("hello 2")
@@ -50,6 +52,9 @@ async def test_three_turns_tell_each_fact_once(served: Any, channel: str, decisi
     calls = [step for step in of_type(steps, "tool_call") if step["tool"] == "refund"]
     results = [step for step in of_type(steps, "tool_result") if step["tool"] == "refund"]
     assert (len(calls), len(results)) == ((1, 1) if shape.reports else (0, 0))
+    results_by_call = Counter(step["tool_call_id"] for step in of_type(steps, "tool_result"))
+    assert set(results_by_call.values()) <= {1}
+    assert "model" not in {step["agent"] for step in steps}
     (approval,) = talk.approvals()
     outcome = {"approve": "approved", "reject": "rejected", "edit": "edited", "respond": "responded"}
     assert (approval["status"], approval["execution"]) == (outcome[decision], "done" if runs else None)
