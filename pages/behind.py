@@ -22,11 +22,22 @@ _CLASSES = {
     "auth": "Did not accept our credentials",
     "unknown": "Something else",
 }
-_DECIDED = {"approved": "teal", "edited": "indigo", "rejected": "red", "expired": "grey", "pending": "amber"}
+_DECIDED = {
+    "approved": "teal",
+    "edited": "indigo",
+    "responded": "indigo",
+    "rejected": "red",
+    "expired": "grey",
+    "withdrawn": "grey",
+    "pending": "amber",
+}
+# Shown where there are any: only some agents take an answer in a tool's place.
+_RARE = ("responded", "withdrawn")
 _BECAME = {
     "resolved": ("By the agents alone", "teal"),
     "resolved_with_approval": ("With an approval", "indigo"),
     "escalated": ("To a person", "red"),
+    "rejected": ("Rejected", "red"),
     "abandoned": ("Abandoned", "grey"),
 }
 
@@ -55,6 +66,7 @@ def bars(found: Found, titles: Mapping[str, str], meaning: Mapping[str, str]) ->
             f"{approvals[name]:,}",
         )
         for name, colour in _DECIDED.items()
+        if approvals[name] or name not in _RARE
     ]
     agents = [
         _Bar(
@@ -159,7 +171,7 @@ def _asked(found: Found) -> Any:
 
 
 def _parts(decided: Found) -> str:
-    named = [name for name in ("approved", "edited", "rejected", "expired") if decided.get(name)]
+    named = [name for name in ("approved", "edited", "rejected", "expired", *_RARE) if decided.get(name)]
     return f"<small>{' · '.join(f'{decided[name]:,} {name}' for name in named)}</small>"
 
 

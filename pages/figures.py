@@ -22,6 +22,7 @@ from pages.numbers import (
     short,
     trend,
 )
+from smart_support.analytics.series import OUTCOMES
 
 EMPTY = """<div class="ss-card ss-empty"><strong>Nothing has happened in this range yet</strong>
 <span>Ask something in the Console tab, choose a longer range or fewer filters, or fill the record with
@@ -70,7 +71,7 @@ def _rate(part: float, whole: float) -> float | None:
 
 
 def _judged(bucket: Found) -> int:
-    return sum(bucket[name] for name in ("resolved", "resolved_with_approval", "escalated", "abandoned"))
+    return sum(bucket[name] for name in OUTCOMES)
 
 
 def _outcome_cards(found: Found, before: Found) -> tuple[_Card, ...]:

@@ -11,10 +11,12 @@ from smart_support import clock
 
 # Each can be told from a light ground and from a dark one.
 INDIGO, TEAL, AMBER, RED, GREY = "#6366f1", "#0d9488", "#d97706", "#ef4444", "#94a3b8"
+PURPLE = "#a21caf"
 OUTCOMES = {
     "Agents": ("resolved", TEAL),
     "Approved": ("resolved_with_approval", INDIGO),
     "Person": ("escalated", RED),
+    "Rejected": ("rejected", PURPLE),
     "Abandoned": ("abandoned", GREY),
     "Open": ("", AMBER),
 }

@@ -18,7 +18,8 @@ _SHELL = """
       <select name="outcome" aria-label="Outcome"><option value="">Any outcome</option>
         <option value="resolved">resolved</option>
         <option value="resolved_with_approval">resolved with approval</option>
-        <option value="escalated">escalated</option><option value="abandoned">abandoned</option></select>
+        <option value="escalated">escalated</option><option value="rejected">rejected</option>
+        <option value="abandoned">abandoned</option></select>
       <select name="agent" aria-label="Agent"><option value="">Any agent</option></select>
     </form>
     <div class="ss-chips ss-narrowed" hidden></div>

@@ -26,7 +26,7 @@ export function showActions(card, focusOn = null) {
   card.body.replaceChildren(
     ...(allows(card.approval, "reject") ? [] : [node("p", { class: "ss-muted" }, "The agent does not take a rejection. Left alone, it expires.")]),
     node("div", { class: "ss-actions" }, ...["approve", "reject"].flatMap((what) => taken[what] ?? []),
-      node("span", { class: "ss-gap" }), ...["respond", "edit"].flatMap((what) => taken[what] ?? [])));
+      node("span", { class: "ss-others" }, ["respond", "edit"].map((what) => taken[what] ?? null))));
   taken[focusOn]?.focus();
 }
 

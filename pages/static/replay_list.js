@@ -7,7 +7,7 @@ import { steady } from "./replay.js";
 import { ago, node, visible, words } from "./text.js";
 
 const TYPING_MS = 250;
-const OUTCOME_COLORS = { resolved: "green", resolved_with_approval: "green", escalated: "red", abandoned: "amber" };
+const OUTCOME_COLORS = { resolved: "green", resolved_with_approval: "green", escalated: "red", rejected: "red", abandoned: "amber" };
 const NARROWED = { outcome: "Outcome", tool: "Tool", approval: "Approval", decided_by: "Decided by",
   error_class: "Failed", escalation: "A person was called", channel: "Door" };
 const FIGURES = { agents: "Turns by agent", tools: "Calls by tool", tool_errors: "Why tools failed", by_policy: "By policy alone",

@@ -325,20 +325,20 @@ def _seconds(row: Row) -> tuple[float | None, float | None]:
 
 
 def _approvals(row: Row) -> Row:
-    names = ("requested", "approved", "rejected", "edited", "expired", "pending")
+    names = ("requested", "approved", "rejected", "edited", "expired", "responded", "withdrawn", "pending")
     median, p95 = _seconds(row)
     waited = {"median_seconds_to_decide": median, "p95_seconds_to_decide": p95}
     return {name: row[name] for name in names} | waited
 
 
 def _lead(row: Row) -> Row:
-    names = ("decided_by", "decided", "approved", "edited", "rejected")
+    names = ("decided_by", "decided", "approved", "edited", "rejected", "responded")
     median, p95 = _seconds(row)
     haste = {"hasty": row["hasty"], "hasty_share": row["hasty"] / row["decided"]}
     return {name: row[name] for name in names} | {"median_seconds": median, "p95_seconds": p95} | haste
 
 
 def _approval_tool(row: Row) -> Row:
-    names = ("tool", "requested", "approved", "edited", "rejected", "expired")
+    names = ("tool", "requested", "approved", "edited", "rejected", "expired", "responded", "withdrawn")
     median, p95 = _seconds(row)
     return {name: row[name] for name in names} | {"median_seconds": median, "p95_seconds": p95}

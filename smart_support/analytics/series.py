@@ -7,7 +7,7 @@ from typing import Any
 from smart_support import clock
 from smart_support.storage.database import Row
 
-OUTCOMES = ("resolved", "resolved_with_approval", "escalated", "abandoned")
+OUTCOMES = ("resolved", "resolved_with_approval", "escalated", "rejected", "abandoned")
 COUNTS = ("conversations", "turns", "approvals", "escalations")
 Rows = Sequence[Row]
 # What a figure says of each hour or day, by its name.

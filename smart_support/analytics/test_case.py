@@ -42,7 +42,8 @@ def as_test(thread_id: str, steps: Iterable[Step]) -> str:
     model shows where the two differ.
 
     Raises:
-        InvalidRequest: an approval of it expired, which a test can't repeat, or is still pending.
+        InvalidRequest: an approval of it expired or was withdrawn, which a test can't repeat, or is still
+            pending.
     """
     told = list(steps)
     asked = {step["approval_id"] for step in told if step["type"] == "interrupt"}
@@ -65,6 +66,10 @@ def _frame(thread_id: str, step: Step) -> dict[str, Any] | None:
         return None
     if step["outcome"] == "expired":
         raise InvalidRequest(f"thread {thread_id}: an approval of it expired, which a test can't wait for")
+    if step["outcome"] == "responded":
+        return {"type": "interrupt_response", "decision": "respond", "message": step["reason"]}
+    if step["outcome"] == "withdrawn":
+        raise InvalidRequest(f"thread {thread_id}: its customer withdrew a call, which a test can't repeat")
     frame = {"type": "interrupt_response", "approved": step["outcome"] != "rejected"}
     named = {"reason": step.get("reason"), "args": step.get("args")}
     return frame | {name: value for name, value in named.items() if value}

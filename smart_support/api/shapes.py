@@ -177,7 +177,7 @@ class Conversation(BaseModel):
     turns: int
     agents: list[str]
     status: Literal["active", "waiting", "ended"]
-    outcome: Literal["resolved", "resolved_with_approval", "escalated", "abandoned"] | None
+    outcome: Literal["resolved", "resolved_with_approval", "escalated", "rejected", "abandoned"] | None
     cost_usd: float | None
 
 

@@ -220,7 +220,8 @@ async def _again(steps: Sequence[Step], changed: Changed, turns: TurnRunner) -> 
 
 
 def _as_made(step: Step) -> Changed:
-    decision = {"approved": "approve", "edited": "edit"}.get(step["outcome"], "reject")
+    made = {"approved": "approve", "edited": "edit", "responded": "respond"}
+    decision = made.get(step["outcome"], "reject")
     reason = step.get("reason") or ("Nobody decided in time." if step["outcome"] == "expired" else None)
     return Changed(step["approval_id"], decision, reason, step.get("args") if decision == "edit" else None)
 

@@ -15,8 +15,8 @@ COLUMNS = ["thread", "turn", "first_seq", "seq", "at", "channel", "customer", "t
 OWN = ["agent", "role", "tool", "status", "approval_id", "outcome", "decided_by", "model", "duration_ms"]
 OWN += ["first_token_ms", "error_class", "policy", "kind", "input", "output", "cost"]
 ENDS = ["message_complete", "interrupt", "error"]
-HUMAN = ["approved", "edited", "rejected"]
-OUTCOMES = ["resolved", "resolved_with_approval", "escalated", "abandoned"]
+HUMAN = ["approved", "edited", "rejected", "responded"]
+OUTCOMES = ["resolved", "resolved_with_approval", "escalated", "rejected", "abandoned"]
 WEEK = timedelta(days=7)
 Rows = list[dict[str, Any]]
 
@@ -176,6 +176,8 @@ def _outcome(rows: pd.DataFrame, *, over: bool) -> str | None:
             return "resolved_with_approval"
     went_well = completed > max(customer, last(rows.type.isin(["error", "interrupt"])))
     open_ = last((rows.type == "clarification") | (rows.outcome == "expired")) > customer
+    if went_well and not open_ and (decided.outcome == "rejected").any() and not (rows.status == "ok").any():
+        return "rejected"
     answered = over and last(rows.role == "agent") > customer
     if went_well and not open_ and ((rows.status == "ok").any() or answered):
         return "resolved"
@@ -188,7 +190,7 @@ def _approvals(scope: pd.DataFrame, until: datetime) -> tuple[dict[str, Any], Ro
     both = asked.merge(decided, on="approval_id", how="left", suffixes=("", "_decided"))
     human = both.outcome.isin(HUMAN)
     both["seconds"] = (both["at_decided"] - both["at"]).dt.total_seconds().where(human)
-    counts = {name: int((both.outcome == name).sum()) for name in (*HUMAN, "expired")}
+    counts = {name: int((both.outcome == name).sum()) for name in (*HUMAN, "expired", "withdrawn")}
     whole = {"requested": len(both), **counts, "pending": int(both.outcome.isna().sum())}
     whole |= {f"{n}_seconds_to_decide": _part(both.seconds, p) for n, p in (("median", 0.5), ("p95", 0.95))}
     leads = [_of(rows, decided_by=name, hasty=True) for name, rows in both[human].groupby("decided_by")]
@@ -200,8 +202,8 @@ def _of(rows: pd.DataFrame, *, hasty: bool = False, **named: Any) -> dict[str, A
     counts = {name: int((rows.outcome == name).sum()) for name in HUMAN}
     took = {"median_seconds": _part(rows.seconds, 0.5), "p95_seconds": _part(rows.seconds, 0.95)}
     if not hasty:
-        expired = int((rows.outcome == "expired").sum())
-        return named | counts | took | {"requested": len(rows), "expired": expired}
+        counts |= {name: int((rows.outcome == name).sum()) for name in ("expired", "withdrawn")}
+        return named | counts | took | {"requested": len(rows)}
     quick = int((rows.seconds < 3).sum())
     return named | counts | took | {"decided": len(rows), "hasty": quick, "hasty_share": quick / len(rows)}
 

@@ -173,7 +173,7 @@ async def test_what_happens_meanwhile_moves_no_page(event_log: EventLog, metrics
     ("asked", "words"),
     [
         ({"status": "open"}, "active, waiting, ended"),
-        ({"outcome": "won"}, "resolved, resolved_with_approval, escalated, abandoned"),
+        ({"outcome": "won"}, "resolved, resolved_with_approval, escalated, rejected, abandoned"),
         ({"limit": 0}, "between 1 and 100"),
         ({"limit": 101}, "between 1 and 100"),
         ({"since": "2026-03-02", "until": "2026-03-01"}, "later than"),

@@ -27,7 +27,13 @@ async def test_an_empty_log_gives_zeros_and_nulls(metrics: Metrics, range_: str 
     assert found == {
         "range": range_ or "7d",
         "conversations": 0,
-        "outcomes": {"resolved": 0, "resolved_with_approval": 0, "escalated": 0, "abandoned": 0},
+        "outcomes": {
+            "resolved": 0,
+            "resolved_with_approval": 0,
+            "escalated": 0,
+            "rejected": 0,
+            "abandoned": 0,
+        },
         "resolution_rate": None,
         "escalation_rate": None,
         "approvals": {
@@ -36,6 +42,8 @@ async def test_an_empty_log_gives_zeros_and_nulls(metrics: Metrics, range_: str 
             "rejected": 0,
             "edited": 0,
             "expired": 0,
+            "responded": 0,
+            "withdrawn": 0,
             "pending": 0,
             "median_seconds_to_decide": None,
             "p95_seconds_to_decide": None,
@@ -61,24 +69,28 @@ async def test_an_empty_log_gives_zeros_and_nulls(metrics: Metrics, range_: str 
 
 async def test_approvals_by_what_became_of_them(event_log: EventLog, metrics: Metrics) -> None:
     then = clock.now() - timedelta(hours=3)
-    seconds = {"approved": 9, "edited": 29, "rejected": 99}
+    seconds = {"approved": 9, "edited": 29, "responded": 29, "rejected": 99}
     stories = [
         waiting(f"t-{outcome}", then, f"a-{outcome}").wait(seconds=waited).decide(f"a-{outcome}", outcome)
         for outcome, waited in seconds.items()
     ]
-    stories.append(waiting("t-expired", then, "a-expired").wait(minutes=30).decide("a-expired", "expired"))
+    for outcome in ("expired", "withdrawn"):
+        story = waiting(f"t-{outcome}", then, f"a-{outcome}").wait(minutes=30)
+        stories.append(story.decide(f"a-{outcome}", outcome))
     await record(event_log, *stories, waiting("t-pending", then, "a-pending"))
     found = (await metrics.analytics("24h"))["approvals"]
-    # From the interrupt to the decision lies the wait and one step; the expired one waited for nobody.
+    # From the interrupt to the decision lies the wait and one step; nobody decided the expired and withdrawn.
     assert found == {
-        "requested": 5,
+        "requested": 7,
         "approved": 1,
         "rejected": 1,
         "edited": 1,
         "expired": 1,
+        "responded": 1,
+        "withdrawn": 1,
         "pending": 1,
         "median_seconds_to_decide": 30.0,
-        "p95_seconds_to_decide": pytest.approx(93.0),
+        "p95_seconds_to_decide": pytest.approx(89.5),
         "by_policy": 0,
     }
 

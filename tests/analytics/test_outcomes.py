@@ -85,7 +85,19 @@ CASES: dict[str, tuple[Tale, tuple[str, str | None], tuple[str, str | None]]] = 
     "rejected, and the customer was told why": (
         lambda at: waiting("t", at, "a1").decide("a1", "rejected").result("rejected", "cancel_order")
         .answer("It was not approved.").complete(),
-        ("active", None),
+        ("active", "rejected"),
+        ("ended", "rejected"),
+    ),
+    "rejected, after something else was done": (
+        lambda at: resolved("t", at).ask("Cancel it").interrupt("a1").decide("a1", "rejected")
+        .result("rejected", "cancel_order").answer().complete(),
+        ("active", "resolved"),
+        ("ended", "resolved"),
+    ),
+    "answered by a person in the tool's place": (
+        lambda at: waiting("t", at, "a1").decide("a1", "responded").result("ok", "cancel_order")
+        .answer().complete(),
+        ("active", "resolved"),
         ("ended", "resolved"),
     ),
     "expired as the last word": (
@@ -179,7 +191,13 @@ async def test_rates_are_over_conversations_that_have_an_outcome(
     )
     found = await metrics.analytics("24h")
     assert found["conversations"] == 7
-    assert found["outcomes"] == {"resolved": 2, "resolved_with_approval": 1, "escalated": 1, "abandoned": 1}
+    assert found["outcomes"] == {
+        "resolved": 2,
+        "resolved_with_approval": 1,
+        "escalated": 1,
+        "rejected": 0,
+        "abandoned": 1,
+    }
     assert found["resolution_rate"] == 3 / 5
     assert found["escalation_rate"] == 1 / 5
 

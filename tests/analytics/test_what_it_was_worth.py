@@ -32,6 +32,7 @@ async def test_leads_are_told_apart_and_haste_is_seen(event_log: EventLog, metri
         "approved": 2,
         "edited": 1,
         "rejected": 0,
+        "responded": 0,
         "median_seconds": 2.5,
         "p95_seconds": pytest.approx(9.25),  # nine tenths of the way from 2.5 to 10
         "hasty": 2,

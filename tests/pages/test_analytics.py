@@ -92,7 +92,7 @@ async def test_a_figure_leads_to_all_that_it_counts(empty: dict[str, Any]) -> No
 
 
 async def test_every_day_has_its_bar_and_what_is_open_is_in_it(empty: dict[str, Any]) -> None:
-    day = dict.fromkeys(("resolved_with_approval", "escalated", "abandoned"), 0)
+    day = dict.fromkeys(("resolved_with_approval", "escalated", "rejected", "abandoned"), 0)
     day |= {"conversations": 5, "resolved": 3, "latency_ms": {"p50": 1500.0, "p95": None, "p99": None}}
     series = [day | {"at": f"2026-03-0{number}T00:00:00.000000Z"} for number in (1, 2)]
     hours, conversations, times = plots.drawn(empty | {"series": series})
@@ -100,8 +100,11 @@ async def test_every_day_has_its_bar_and_what_is_open_is_in_it(empty: dict[str, 
     rows = conversations.value["data"]
     noon = datetime(2026, 3, 1, 12, tzinfo=UTC)
     # In the middle of its bar, so that the last day does not fall into the one before.
-    assert [row[0] / 1000 for row in rows[::5]] == [noon.timestamp(), (noon + timedelta(days=1)).timestamp()]
-    assert [row[2] for row in rows[:5]] == [3, 0, 0, 0, 2]
+    assert [row[0] / 1000 for row in rows[:: len(plots.OUTCOMES)]] == [
+        noon.timestamp(),
+        (noon + timedelta(days=1)).timestamp(),
+    ]
+    assert [row[2] for row in rows[: len(plots.OUTCOMES)]] == [3, 0, 0, 0, 0, 2]
     assert list(times.seconds) == [1.5, 1.5]
 
 

@@ -71,7 +71,7 @@ WITH candidate AS MATERIALIZED (
                         FROM events
                         WHERE happened_at >= $counted_since AND type = 'decision' AND approval_id IS NOT NULL
                             AND CASE
-                                WHEN $figure = 'leads' THEN decided_by = $line AND outcome <> 'expired'
+                                WHEN $figure = 'leads' THEN decided_by = $line AND outcome NOT IN ('expired', 'withdrawn')
                                 ELSE $line = 'pending' OR outcome = $line
                             END
                     )))

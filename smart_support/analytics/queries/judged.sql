@@ -9,6 +9,8 @@
 --          resolved_with_approval   an approved or edited action was carried out: a result `ok` of that tool
 --                                   came after the decision, or, from a graph that reports no results, the
 --                                   turn completed
+--          rejected                 its last turn completed, a write was asked for and refused, and nothing else
+--                                   was done: no tool ran ok
 --          resolved                 its last turn completed, no question to the customer is open, the last
 --                                   approval has not just expired, and a tool ran ok or, once it has ended,
 --                                   the customer got an answer
@@ -48,6 +50,7 @@ words AS (
         max(happened_at) AS last_at,
         bool_or(type = 'escalation') AS escalated,
         bool_or(status = 'ok') AS acted,
+        bool_or(outcome = 'rejected') AS refused,
         max(CASE WHEN role = 'customer' THEN seq ELSE 0 END) AS customer_seq,
         max(CASE WHEN role = 'agent' THEN seq ELSE 0 END) AS agent_seq,
         max(CASE WHEN type = 'message_complete' THEN seq ELSE 0 END) AS completed_seq,
@@ -79,6 +82,7 @@ judged AS (
             WHEN escalated THEN 'escalated'
             WHEN waiting THEN NULL
             WHEN carried_out THEN 'resolved_with_approval'
+            WHEN settled AND refused AND NOT coalesce(acted, false) THEN 'rejected'
             WHEN settled AND (acted OR (over AND agent_seq > customer_seq)) THEN 'resolved'
             WHEN over THEN 'abandoned'
         END AS outcome

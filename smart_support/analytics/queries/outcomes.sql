@@ -1,5 +1,5 @@
 -- Conversations that started in the range, by what has become of them since: resolved by the agents alone,
--- resolved with an approval, escalated to a human, or abandoned. What is still open has no outcome yet.
+-- resolved with an approval, escalated to a human, rejected, or abandoned. What is still open has no outcome yet.
 -- [effort] Turns that it took: of conversations that started in the range and were resolved, how many turns
 -- ended in them, the median and the 95th percentile.
 -- [reopened] Of the conversations that started in the range, were resolved, and whose customer is known: those
@@ -32,6 +32,7 @@ counted AS (
         count(*) FILTER (outcome = 'resolved') AS resolved,
         count(*) FILTER (outcome = 'resolved_with_approval') AS resolved_with_approval,
         count(*) FILTER (outcome = 'escalated') AS escalated,
+        count(*) FILTER (outcome = 'rejected') AS rejected,
         count(*) FILTER (outcome = 'abandoned') AS abandoned
     FROM known
     WHERE started_at < $until

@@ -20,9 +20,8 @@ router = APIRouter(tags=["conversations"])
 async def list_conversations(
     status: Literal["active", "waiting", "ended"] | None = None,
     agent: str | None = Query(None, max_length=128, description="only those this agent took part in"),
-    outcome: list[Literal["resolved", "resolved_with_approval", "escalated", "abandoned"]] | None = Query(
-        None, description="given more than once: any of them"
-    ),
+    outcome: list[Literal["resolved", "resolved_with_approval", "escalated", "rejected", "abandoned"]]
+    | None = Query(None, description="given more than once: any of them"),
     q: str | None = Query(None, max_length=200, description="text in a message, thread id or customer id"),
     since: str | None = Query(
         None,
