@@ -43,7 +43,7 @@ from smart_support.conversation.telling import (
     interrupt_of,
     unseen,
 )
-from smart_support.conversation.waiting import Asked, answer, asked, can_answer, refusals_in
+from smart_support.conversation.waiting import CONTINUE, Asked, answer, asked, can_answer, refusals_in
 from smart_support.errors import ToolFailed
 from smart_support.events import (
     Escalation,
@@ -281,7 +281,9 @@ class Course:
         try:
             if not all(entry.fresh for entry in entries):
                 raise ToolFailed("it was begun before, and what came of it is not on record")
-            await self._resume_once(recorder, spoken, ready, brought, bool(approved))
+            # A graph that only asks whether to go on may ask again: no call of its was approved.
+            calls = [one for one in approved if one.action != CONTINUE]
+            await self._resume_once(recorder, spoken, ready, brought, bool(calls))
         except Exception as error:
             log.error("brought_graph_broke", error=repr(error), exc_info=error)
             await self._give_up(recorder, entries, ASKED_TWICE if isinstance(error, _AskedTwice) else "")
@@ -413,7 +415,7 @@ class Course:
         graph = self._aside.graph if self._aside and aside else self._graph
         spoken.interrupted = False
         if isinstance(spoken, ForeignSpoken):
-            await self._recall(recorder, spoken)
+            await self._recall(recorder, spoken, messages_in(graph_input))
             spoken.refusals |= refusals_in(getattr(graph_input, "resume", None))
         stream = graph.astream(graph_input, config=config, stream_mode=STREAM_MODES, **self._options)
         if self._brought:
@@ -446,8 +448,11 @@ class Course:
             entrypoint=entrypoint_of(self._graph),
         )
 
-    async def _recall(self, recorder: Recorder, spoken: ForeignSpoken) -> None:
-        """Have what was told before recognised when the graph repeats it."""
+    async def _recall(self, recorder: Recorder, spoken: ForeignSpoken, sent: Sequence[BaseMessage]) -> None:
+        """Have what was told before recognised when the graph repeats it, and what it is sent itself."""
+        for message in sent:
+            message.id = message.id or clock.new_id()
+        spoken.known.remember_ids(str(message.id) for message in sent)
         records = await self._log.read(recorder.thread_id)
         for history in await histories_of(self._graph, recorder.thread_id):
             if spoken.told is not None:

@@ -7,7 +7,10 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from smart_support import clock
 from smart_support.__main__ import main
+from smart_support.approvals.queue import ApprovalQueue
+from smart_support.errors import DecisionNotAllowed
 from smart_support.storage import database, event_file
 from smart_support.storage.embedded import EmbeddedDatabase
 from smart_support.storage.event_log import EventLog
@@ -51,6 +54,34 @@ def test_the_state_is_copied_before_each_migration_and_kept(
         assert copy.execute("SELECT count(*) FROM applied_migrations").fetchone() == (len(later),)
         assert copy.execute("SELECT thread_id FROM sessions").fetchall() == [("t",)]
     copy.close()
+
+
+async def test_an_approval_of_before_may_be_decided_as_it_could_be_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "migrations" / "state").mkdir(parents=True)
+    for each in sorted((MIGRATIONS / "state").glob("*.sql")):
+        if each.name < "0007":
+            shutil.copy(each, tmp_path / "migrations" / "state")
+    with monkeypatch.context() as before:
+        before.setattr(database, "MIGRATIONS", tmp_path / "migrations")
+        old = EmbeddedDatabase(tmp_path / "state.sqlite")
+        values = {"id": "a1", "now": clock.rfc3339(clock.now()), "later": "2099-01-01T00:00:00.000000Z"}
+        old.execute_now(
+            """INSERT INTO approvals (approval_id, thread_id, interrupt_id, part, agent, action, args,
+                   requested_args, digest, summary, risk, status, requested_at, expires_at)
+               VALUES (:id, 't', 'i', 0, 'orders', 'cancel', '{}', '{}', 'd', 's', 'low', 'pending', :now,
+                   :later)
+            """,
+            values,
+        )
+        old.close()
+    queue = ApprovalQueue(EmbeddedDatabase(tmp_path / "state.sqlite"), ttl_seconds=60)
+    assert (await queue.get("a1")).allowed == ["approve", "edit", "reject"]
+    with pytest.raises(DecisionNotAllowed):
+        await queue.decide("a1", "respond", decided_by="kim", via="rest", reason="by hand")
+    assert (await queue.get("a1")).status == "pending"
+    assert (await queue.decide("a1", "approve", decided_by="kim", via="rest")).status == "approved"
 
 
 def test_the_event_log_is_copied_before_each_migration_and_kept(
