@@ -52,8 +52,10 @@ async def test_three_turns_tell_each_fact_once(served: Any, channel: str, decisi
     calls = [step for step in of_type(steps, "tool_call") if step["tool"] == "refund"]
     results = [step for step in of_type(steps, "tool_result") if step["tool"] == "refund"]
     assert (len(calls), len(results)) == ((1, 1) if shape.reports else (0, 0))
-    results_by_call = Counter(step["tool_call_id"] for step in of_type(steps, "tool_result"))
-    assert set(results_by_call.values()) <= {1}
+    by_call = [
+        Counter(one["tool_call_id"] for one in of_type(steps, f"tool_{kind}")) for kind in ("call", "result")
+    ]
+    assert by_call[0] == by_call[1]
     assert "model" not in {step["agent"] for step in steps}
     (approval,) = talk.approvals()
     outcome = {"approve": "approved", "reject": "rejected", "edit": "edited", "respond": "responded"}
