@@ -13,6 +13,7 @@ __all__ = [
     "ConfigError",
     "Conflict",
     "DecisionNotAllowed",
+    "EventRefused",
     "Forbidden",
     "InvalidArguments",
     "InvalidContent",
@@ -266,3 +267,7 @@ class StorageFailed(SmartSupportError):
 
     code = "storage_error"
     status = 503
+
+
+class EventRefused(StorageFailed):
+    """The event log can't hold this one event. The other events are not affected."""

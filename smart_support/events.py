@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal
 import orjson
 
 from smart_support import clock
+from smart_support.text import clean_json, clean_text
 
 ToolStatus = Literal["ok", "error", "rejected", "expired", "skipped"]
 EscalationKind = Literal["asked", "policy", "limit", "budget", "failures", "unknown_outcome"]
@@ -19,19 +20,35 @@ Outcome = Literal["approved", "rejected", "edited", "expired", "responded", "wit
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """One fact of a turn. `ends_turn` is true for the three that a turn can end in."""
+    """One fact of a turn. `ends_turn` is true for the three that a turn can end in.
+
+    Its fields are cleaned when it is made, wherever they come from: an event can always be stored and sent.
+    """
 
     type: ClassVar[str]
     ends_turn: ClassVar[bool] = False
 
+    def __post_init__(self) -> None:
+        for name in _FIELDS[type(self)]:
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, bool):
+                object.__setattr__(self, name, clean_json(value))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Token(Event):
-    """One chunk of the model's text. Numbered, shown, and kept as part of its `Message`."""
+    """One chunk of the model's text. Numbered, shown, and kept as part of its `Message`.
+
+    The recorder cleans its content, because a character may be cut in two between chunks.
+    """
 
     type: ClassVar[str] = "token"
     agent: str
     content: str
+
+    def __post_init__(self) -> None:
+        if not self.agent.isascii():
+            object.__setattr__(self, "agent", clean_text(self.agent))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,6 +213,8 @@ class Record:
 
     def __post_init__(self) -> None:
         self.first_seq = self.first_seq or self.seq
+        if self.customer_id is not None:
+            self.customer_id = clean_text(self.customer_id)
 
     def wire(self) -> str:
         """The event as one JSON text, encoded once however many are listening."""

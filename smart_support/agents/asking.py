@@ -5,7 +5,7 @@ Which models there are is in `models.py`, what they may use in `budget.py`.
 """
 
 import asyncio
-import json
+import contextlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,12 +13,9 @@ from typing import Any
 
 from langchain_core.messages import (
     AIMessage,
-    AIMessageChunk,
     AnyMessage,
     BaseMessage,
-    InvalidToolCall,
     SystemMessage,
-    ToolCall,
 )
 from langchain_core.runnables import Runnable
 from langgraph.constants import TAG_NOSTREAM
@@ -26,6 +23,7 @@ from langgraph.constants import TAG_NOSTREAM
 from smart_support.agents.budget import Budget
 from smart_support.agents.calls import came_of, paired
 from smart_support.agents.models import NamedModel
+from smart_support.agents.streamed_answer import AnswerTooLong, StreamedAnswer, limit_partial_json
 from smart_support.agents.trimming import fitting
 from smart_support.errors import ModelFailed, SmartSupportError
 from smart_support.log import get_logger
@@ -37,6 +35,10 @@ NO_ANSWER = "The language model could not answer. Your message is kept; please s
 CUT_OFF = (
     "The answer was cut off; what you see of it is not all. Nothing was done because of it. Please send your "
     "message again."
+)
+TOO_LONG = (
+    "The language model's answer was too long, so the rest of it was not read. Nothing was done because of "
+    "it. Please ask for less at once."
 )
 NOT_TOLD = "The language model could not say more about it; please go on in a moment."
 
@@ -56,6 +58,7 @@ class Models:
             context_tokens: how much of a conversation a model is given, as estimated.
             down_seconds: how long one that could not answer is asked after the others.
         """
+        limit_partial_json()
         self.budget = budget
         self._models = models
         self._context_tokens = context_tokens
@@ -106,6 +109,8 @@ class Models:
                     failed = error
                     if attempt.is_final(error):
                         self._note_down(one, error)
+                    if isinstance(error, AnswerTooLong):
+                        raise ModelFailed(TOO_LONG) from error
                     if attempt.shown and not tags:
                         raise ModelFailed(CUT_OFF) from error
                     if attempt.is_final(error):
@@ -137,18 +142,24 @@ class _Attempt:
     shown: bool = False
 
     async def answer(self, asked: Runnable[Any, Any], messages: list[BaseMessage]) -> AIMessage:
-        parts: list[BaseMessage] = []
+        answer = StreamedAnswer()
+        stream: Any = asked.astream(messages)
         # To the first sign of life, however often the client tries; after it the client minds the gaps.
-        async with asyncio.timeout(self.one.timeout_seconds) as limit:
-            async for part in asked.astream(messages):
+        async with asyncio.timeout(self.one.timeout_seconds) as limit, contextlib.aclosing(stream):
+            async for part in stream:
                 limit.reschedule(None)
                 self.began = True
                 self.shown = self.shown or bool(part.text)
-                parts.append(part)
-        whole = _joined(parts)
-        if self.one.name and not _ended(whole):
+                answer.add(part)
+                if answer.is_cut:
+                    log.warning("answer_cut", model=self.one.name)
+                    break
+                # What has arrived already is read without waiting: let others go on in between.
+                await asyncio.sleep(0)
+        whole = answer.message()
+        if self.one.name and not (answer.is_cut or _ended(whole)):
             raise StreamCut("the stream ended without a finish_reason")
-        return self._named(_strict(whole))
+        return self._named(whole)
 
     def is_final(self, error: Exception) -> bool:
         """Whether this model is not worth another try."""
@@ -162,11 +173,6 @@ class _Attempt:
         return answer
 
 
-def _joined(parts: list[BaseMessage]) -> AIMessage:
-    first, *others = parts
-    return first + others if isinstance(first, AIMessageChunk) and others else first  # type: ignore[return-value]
-
-
 def _ended(whole: AIMessage) -> bool:
     """Whether the provider said that this is all: chat completions by a reason, responses by a status.
 
@@ -177,46 +183,3 @@ def _ended(whole: AIMessage) -> bool:
     return bool(told.get("finish_reason") or told.get("status")) and (
         bool(said) or told.get("finish_reason") != "length"
     )
-
-
-def _strict(whole: AIMessage) -> AIMessage:
-    """The answer with only such calls as are JSON as they stand: LangChain completes what was cut off."""
-    calls, broken = list(whole.tool_calls), list(whole.invalid_tool_calls)
-    if isinstance(whole, AIMessageChunk):
-        calls, broken = [], []
-        for chunk in whole.tool_call_chunks:
-            name, text = chunk["name"] or "", chunk["args"] or "{}"
-            args = _object(text)
-            if args is None:
-                broken.append(
-                    InvalidToolCall(
-                        name=name,
-                        args=text,
-                        id=chunk["id"],
-                        error="not a JSON object",
-                        type="invalid_tool_call",
-                    )
-                )
-            else:
-                calls.append(ToolCall(name=name, args=args, id=chunk["id"], type="tool_call"))
-    return AIMessage(
-        content=whole.content,
-        id=whole.id,
-        tool_calls=calls,
-        invalid_tool_calls=broken,
-        usage_metadata=whole.usage_metadata,
-        response_metadata=dict(whole.response_metadata),
-    )
-
-
-def _object(text: str) -> dict[str, Any] | None:
-    try:
-        # Control characters in strings are common and unmistakable; `NaN` is neither JSON nor a value.
-        value = json.loads(text, strict=False, parse_constant=_refuse)
-    except ValueError:
-        return None
-    return value if isinstance(value, dict) else None
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is not JSON")

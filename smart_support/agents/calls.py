@@ -11,6 +11,7 @@ from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMes
 from smart_support.approvals.approval import Request
 from smart_support.approvals.digest import digest
 from smart_support.approvals.policy import BY_POLICY
+from smart_support.text import clean_text
 
 MAX_ARGUMENT_BYTES = 20_000
 CUT_OFF = "This was interrupted; it is not known what came of it."
@@ -195,7 +196,7 @@ def unasked(planned: PlannedCall, thread_id: str) -> Request:
 def result(call: dict[str, Any], text: str, agent: str, *, status: str, **more: Any) -> ToolMessage:
     """The message that answers a call; `more` goes with it for the record, not to the model."""
     return ToolMessage(
-        content=text,
+        content=clean_text(text),
         name=str(call["name"])[:100],
         tool_call_id=call["id"],
         status="success" if status == "ok" else "error",

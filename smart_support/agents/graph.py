@@ -190,9 +190,8 @@ def _own(answer: AIMessage, agent: str, history: list[AnyMessage]) -> AIMessage:
         if not call["id"] or call["id"] in seen:
             call["id"] = f"call_{new_id()}"
         seen.add(str(call["id"]))
-    content = answer.content
     return AIMessage(
-        content=content.encode(errors="replace").decode() if isinstance(content, str) else content,
+        content=answer.content,
         name=agent,
         id=answer.id,
         tool_calls=calls,

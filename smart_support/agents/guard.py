@@ -40,6 +40,7 @@ from smart_support.errors import (
 )
 from smart_support.events import EscalationKind
 from smart_support.log import get_logger
+from smart_support.text import clean_json
 from smart_support.tools.attempt import attempted
 from smart_support.tools.handoff import ESCALATE, Escalate
 from smart_support.tools.registry import Access, Call, Registry, Tool
@@ -325,7 +326,8 @@ class Gatekeeper:
 
         async def run(key: str | None) -> Any:
             try:
-                return await attempted(tool, planned.args, Call(thread_id, planned.tool_call_id, key, seen))
+                call = Call(thread_id, planned.tool_call_id, key, seen)
+                return clean_json(await attempted(tool, planned.args, call))
             except Exception as error:
                 failed.update(_error(error))
                 raise

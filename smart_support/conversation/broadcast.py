@@ -10,9 +10,12 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from smart_support.errors import StorageFailed
+from smart_support.errors import EventRefused, StorageFailed
 from smart_support.events import Message, Record, Shown, Token, TokenRecord
+from smart_support.log import get_logger
 from smart_support.storage.event_log import EventLog
+
+log = get_logger()
 
 Durable = asyncio.Future[None]
 
@@ -177,8 +180,13 @@ class Broadcast:
             covered = range(shown.first_seq, shown.seq + 1)
             channel.open_tokens = [token for token in channel.open_tokens if token.seq not in covered]
             return
-        for listener in channel.listeners:
-            listener.put(shown)
+        for listener in tuple(channel.listeners):
+            try:
+                listener.put(shown)
+            except Exception as error:
+                # One listener that breaks must not keep the event from the others.
+                log.error("listener_failed", thread_id=thread_id, error=repr(error))
+                channel.listeners.discard(listener)
         if shown is None:
             self._forget_if_idle(thread_id, channel)
 
@@ -188,6 +196,8 @@ class Broadcast:
             try:
                 if durable is not None:
                     await durable
+            except EventRefused:
+                log.error("event_not_shown", thread_id=thread_id)
             except StorageFailed:
                 channel.failed = True
             else:

@@ -1,12 +1,19 @@
 """One turn's events: each gets its number, goes to the log, and is shown. What they say is not known here."""
 
 import time
+from dataclasses import replace
 
 from smart_support import clock, tracing
 from smart_support.conversation.broadcast import Broadcast, Durable
 from smart_support.conversation.sessions import NUMBERS_AT_ONCE, Session, SessionManager
-from smart_support.events import Event, Message, Record, Token, TokenRecord
+from smart_support.errors import EventRefused
+from smart_support.events import Event, Failure, Message, Record, Token, TokenRecord
 from smart_support.storage.event_log import EventLog
+from smart_support.text import TextStream
+
+NOT_RECORDED = (
+    "The end of this turn could not be recorded; what was done is done. Please look at it in replay."
+)
 
 
 class Recorder:
@@ -43,6 +50,7 @@ class Recorder:
         self._started = time.perf_counter()
         self._ending: tuple[Record, Durable] | None = None
         self._open: dict[str, list[TokenRecord]] = {}
+        self._texts: dict[str, TextStream] = {}
         self._log = event_log
         self._broadcast = broadcast
         self._sessions = sessions
@@ -75,13 +83,19 @@ class Recorder:
     async def settled(self) -> None:
         """Return once all that was emitted is durable, and shown but for the event that ends the turn.
 
+        An event that the log can't hold is left out. If it was to end the turn, a failure ends it.
+
         Raises:
             StorageFailed: some of it could not be made durable.
         """
         with tracing.span("commit"):
             await self._broadcast.settled(self.thread_id)
             if self._ending:
-                await self._ending[1]
+                try:
+                    await self._ending[1]
+                except EventRefused as error:
+                    await self.emit(Failure(code=error.code, message=NOT_RECORDED))
+                    await self._ending[1]
 
     def show_ending(self) -> None:
         """Show the event that ended the turn, once the turn has really ended, its session included."""
@@ -90,11 +104,24 @@ class Recorder:
 
     async def close_messages(self) -> None:
         """Record what was spoken so far of messages that were cut off."""
-        for agent, tokens in list(self._open.items()):
-            text = "".join(token.event.content for token in tokens)
-            await self._message(Message(role="agent", content=text, agent=agent))
+        for agent in list(self._texts):
+            await self._end_text(agent)
+            if agent in self._open:
+                text = "".join(token.event.content for token in self._open[agent])
+                await self._message(Message(role="agent", content=text, agent=agent))
 
     async def _token(self, event: Token) -> None:
+        """Show a chunk, but for half of a character at its end: that comes with the next one."""
+        content = self._texts.setdefault(event.agent, TextStream()).add(event.content)
+        if content or not event.content:
+            await self._show(event if content == event.content else replace(event, content=content))
+
+    async def _end_text(self, agent: str) -> None:
+        text = self._texts.pop(agent, None)
+        if text and (rest := text.end()):
+            await self._show(Token(agent=agent, content=rest))
+
+    async def _show(self, event: Token) -> None:
         first, seq = await self._number()
         if self.first_token_ms is None:
             self.first_token_ms = self.elapsed_ms
@@ -104,8 +131,9 @@ class Recorder:
 
     async def _message(self, event: Message) -> None:
         agent = event.agent or ""
+        await self._end_text(agent)
         if agent not in self._open:
-            await self._token(Token(agent=agent, content=event.content))
+            await self._show(Token(agent=agent, content=event.content))
         tokens = self._open.pop(agent)
         self._record(event, tokens[0].first_seq, tokens[-1].seq, None)
 

@@ -15,6 +15,7 @@ import orjson
 from referencing.exceptions import Unresolvable
 
 from smart_support.approvals.approval import OUTCOMES, USUAL_DECISIONS, Approval, Request, summary_of
+from smart_support.text import clean_json
 from smart_support.tools.registry import NOTHING_REMOTE
 
 Interrupts = Sequence[Any]
@@ -47,7 +48,8 @@ def asked(
     for item in interrupts:
         by = (agents or {}).get(item.id, agent)
         schema = getattr(item, "response_schema", None)
-        requests = _requests(thread_id, item.id, by, item.value, schema if isinstance(schema, dict) else None)
+        value = clean_json(item.value)
+        requests = _requests(thread_id, item.id, by, value, schema if isinstance(schema, dict) else None)
         found.append(Asked(item.id, item.value, requests))
     return found
 

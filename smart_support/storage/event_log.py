@@ -9,6 +9,7 @@ into the file at the next start. No figures are computed here.
 
 import asyncio
 import contextlib
+import math
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from datetime import UTC
@@ -42,6 +43,10 @@ SECONDS_TO_GATHER = 0.003
 AT_ONCE = 20_000
 # On their way they are in memory, some 3 kB each. Once there are so many, who appends waits for the file.
 MOST_WAITING = 50_000
+# What is raised, before anything is written, where a record has no form as a row.
+UNSTORABLE: tuple[type[Exception], ...] = (TypeError, ValueError, sqlite3.DataError)
+# Of a BIGINT column.
+_MAX_COUNT = 2**63 - 1024
 _READ = """
     SELECT event_id, thread_id, turn_id, first_seq, seq, happened_at, type, channel, customer_id, payload
     FROM events WHERE thread_id = ? AND seq > ? ORDER BY seq LIMIT ?
@@ -77,7 +82,8 @@ class EventLog:
         """Hand a record to the writer.
 
         Returns:
-            A future that is done once the record is durable, or holds `StorageFailed`.
+            A future that is done once the record is durable, or holds `StorageFailed`; `EventRefused` where
+            the log can't hold this record, whatever becomes of the others.
         """
         self._seen(record)
         return self._appending.put(record, awaited=record.event.ends_turn)
@@ -169,7 +175,7 @@ class EventLog:
         """Open what makes records durable, and bring in what a kill left there."""
         self._journal = Journal(folder / NAME)
         _bring_in_left(self._file.writing, self._journal)
-        self._appending: Gathering[Record] = Gathering(self._write, UNWRITTEN, SECONDS_TO_GATHER)
+        self._appending: Gathering[Record] = Gathering(self._write, UNWRITTEN, SECONDS_TO_GATHER, UNSTORABLE)
 
     def _write(self, records: list[Record]) -> None:
         if self._journal.rows_waiting >= MOST_WAITING:
@@ -231,11 +237,23 @@ def as_row(record: Record) -> Row:
         "customer_id": record.customer_id,
         **{name: fields.get(name) for name in FROM_EVENT},
         "tool": fields.get("tool") or fields.get("action"),
-        "input_tokens": usage.get("input_tokens"),
-        "output_tokens": usage.get("output_tokens"),
-        "cost_usd": usage.get("cost_usd"),
+        "duration_ms": _number(fields.get("duration_ms")),
+        "first_token_ms": _number(fields.get("first_token_ms")),
+        "input_tokens": _count(usage.get("input_tokens")),
+        "output_tokens": _count(usage.get("output_tokens")),
+        "cost_usd": _number(usage.get("cost_usd")),
         "payload": orjson.dumps(fields).decode(),
     }
+
+
+def _number(value: Any) -> float | None:
+    """A column's number. What a foreign graph gives in its place is kept in the payload alone."""
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
+
+
+def _count(value: Any) -> int | None:
+    number = _number(value)
+    return int(number) if number is not None and 0 <= number <= _MAX_COUNT else None
 
 
 def as_record(row: Row) -> Record:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from itertools import groupby
 from typing import Generic, NamedTuple, TypeVar
 
-from smart_support.errors import StorageFailed
+from smart_support.errors import EventRefused, StorageFailed
 from smart_support.log import get_logger
 
 log = get_logger()
@@ -23,16 +23,25 @@ Done = asyncio.Future[None]
 class Gathering(Generic[W]):
     """Commits what is put in, in order, and does between two commits what `do` is given."""
 
-    def __init__(self, commit: Callable[[list[W]], None], failed: str, seconds: float) -> None:
+    def __init__(
+        self,
+        commit: Callable[[list[W]], None],
+        failed: str,
+        seconds: float,
+        refusals: tuple[type[Exception], ...] = (),
+    ) -> None:
         """
         Args:
             commit: called in the one thread; what it was given is durable when it returns.
             failed: what to tell who waits where it raised.
             seconds: how long things wait for more that could share their commit.
+            refusals: what `commit` raises, with nothing committed, because of what is in one of the things it
+                was given. The others are then committed without that one.
         """
         self._commit = commit
         self._failed = failed
         self._seconds = seconds
+        self._refusals = refusals
         self._queue: queue.SimpleQueue[_Item[W] | None] = queue.SimpleQueue()
         # When each thing that is not committed yet was handed in.
         self._handed_in: deque[float] = deque()
@@ -60,7 +69,8 @@ class Gathering(Generic[W]):
                 goes at once, unless the last commit is not past for `seconds`.
 
         Returns:
-            A future that is done once it is durable, or holds `StorageFailed`.
+            A future that is done once it is durable, or holds `StorageFailed`; `EventRefused` where only this
+            one can't be committed.
         """
         done = _future()
         self._hand_in(_Item(what, False, awaited, done))
@@ -121,6 +131,14 @@ class Gathering(Generic[W]):
                 work()
             else:
                 self._commit([item.what for item in items])  # type: ignore[misc]
+        except self._refusals as error:
+            if len(items) > 1:
+                half = len(items) // 2
+                self._together(items[:half])
+                self._together(items[half:])
+                return
+            log.error("event_refused", error=repr(error))
+            failure = EventRefused("The event log can't hold this event.")
         except Exception as error:
             log.error("event_log_write_failed", events=len(items), error=str(error))
             failure = StorageFailed(self._failed)

@@ -20,7 +20,8 @@ from smart_support.errors import ConfigError
 from smart_support.events import Record
 from smart_support.log import get_logger
 from smart_support.storage.database import Row
-from smart_support.storage.event_log import EventLog, as_record, as_row
+from smart_support.storage.event_file import REFUSALS, refused
+from smart_support.storage.event_log import UNSTORABLE, EventLog, as_record, as_row
 from smart_support.storage.gathering import Gathering
 from smart_support.storage.shared.bus import CHANNEL, PostgresBus
 from smart_support.storage.shared.database import EVENTS_LOCK
@@ -36,6 +37,8 @@ MOST_COPIES = 64
 SECONDS_BETWEEN_LOOKS = 1.0
 # With ids of the longest kind, this many threads fit into one notification.
 _THREADS_TOLD_AT_ONCE = 40
+# Besides what has no form as a row: what Postgres says of a row, and not of its own state.
+_UNSTORABLE = (*UNSTORABLE, psycopg.DataError, psycopg.IntegrityError)
 _LOCK = "SELECT pg_advisory_xact_lock(%s)"
 _APPEND = """
     INSERT INTO events (thread_id, seq, event_id, row)
@@ -124,7 +127,7 @@ class SharedEventLog(EventLog):
         self._file.close()
 
     def _open(self, folder: Path) -> None:
-        self._appending = Gathering(self._write, UNWRITTEN, SECONDS_TO_GATHER)
+        self._appending = Gathering(self._write, UNWRITTEN, SECONDS_TO_GATHER, _UNSTORABLE)
 
     def _bring_in(self) -> None:
         """Nothing is on its way: what is durable is in Postgres, and is taken from there."""
@@ -175,6 +178,18 @@ class SharedEventLog(EventLog):
             return erased, connection.execute(_NEW, [self._position, AT_ONCE]).fetchall()
 
     def _take_in(self, erased: list[Row], rows: list[Row]) -> None:
+        """Copy what is new. A row that DuckDB will never take stays in Postgres alone: replay shows it."""
+        texts = [row["row"] for row in rows]
+        try:
+            self._copy(erased, rows, texts)
+        except REFUSALS:
+            bad = {row["event_id"]: why for row, why in refused(self._file.writing, _parsed(texts))}
+            for event_id, why in bad.items():
+                log.error("event_not_copied", event_id=event_id, error=why)
+            kept = [row["row"] for row in rows if row["event_id"] not in bad]
+            self._copy(erased, rows, kept)
+
+    def _copy(self, erased: list[Row], rows: list[Row], texts: list[str]) -> None:
         position = rows[-1]["position"] if rows else self._position
         erasure = erased[-1]["position"] if erased else self._erasure
         writing = self._file.writing
@@ -182,8 +197,9 @@ class SharedEventLog(EventLog):
         try:
             if erased:
                 self._file.erase([thread for row in erased for thread in orjson.loads(row["threads"])])
+            if texts:
+                self._file.insert_json(f"[{','.join(texts)}]")
             if rows:
-                self._file.insert_json(f"[{','.join(row['row'] for row in rows)}]")
                 mark = {"position": position, "event_id": rows[-1]["event_id"]}
                 writing.execute("UPDATE copied SET position = $position, event_id = $event_id", mark)
             writing.execute("UPDATE copied SET erasure = $erasure", {"erasure": erasure})
@@ -204,6 +220,10 @@ class SharedEventLog(EventLog):
         last = self._fetch("SELECT COALESCE(MAX(position), 0) AS last FROM erasures", ())[0]["last"]
         self._file.writing.execute("INSERT INTO copied VALUES (0, ?, NULL)", [last])
         return 0, int(last)
+
+
+def _parsed(texts: list[str]) -> list[Row]:
+    return [orjson.loads(text) for text in texts]
 
 
 def _record(text: str) -> Record:
