@@ -92,6 +92,17 @@ _BREAK = re.compile(
 )
 
 
+# The rules look for words, numbers and addresses. What is longer is none, and each of the patterns above takes
+# time that grows with the square of a word's length, or of a gap's between two.
+MAX_WORD_CHARS = 80
+_LONG = re.compile(rf"(\S{{{MAX_WORD_CHARS}}})\S+|(\s{{2}})\s+")
+
+
+def shortened(text: str) -> str:
+    """The text with long words cut, and long gaps between words."""
+    return _LONG.sub(lambda match: match.group(1) or match.group(2), text)
+
+
 @lru_cache(maxsize=2048)
 def terms(text: str) -> tuple[str, ...]:
     """The words that count, each in its one form, in order."""
@@ -120,7 +131,8 @@ class Mention:
     kind: str
 
 
-def identifiers(text: str) -> list[Mention]:
+@lru_cache(maxsize=256)
+def identifiers(text: str) -> tuple[Mention, ...]:
     """Ids in order; percentages, amounts, dates, days, e-mails and postal addresses are none."""
     hidden = [DATE, EMAIL, PERCENT, AMOUNT, DAYS]
     for pattern in hidden:
@@ -136,7 +148,7 @@ def identifiers(text: str) -> list[Mention]:
     for match in SHORT_NUMBER.finditer(text):
         if _base(match["noun"].lower()) not in STOP and match["next"].lower() in ("", *STOP, "and"):
             found.setdefault(match.start("number"), match["number"])
-    return [Mention(value, _word_before(text, place)) for place, value in sorted(found.items())]
+    return tuple(Mention(value, _word_before(text, place)) for place, value in sorted(found.items()))
 
 
 def _word_before(text: str, place: int) -> str:

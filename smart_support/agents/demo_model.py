@@ -23,6 +23,7 @@ from langchain_core.messages import (
 from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
+from smart_support.agents import demo_language as language
 from smart_support.agents import demo_replies as replies
 from smart_support.agents.demo_manner import Manner, manner_of
 from smart_support.agents.demo_routing import route
@@ -83,11 +84,21 @@ class DemoChatModel(BaseChatModel):
 
 def answer(messages: Sequence[BaseMessage], tools: Sequence[Mapping[str, Any]]) -> AIMessage:
     """What the rules say next, given the conversation and the tools that are bound."""
+    messages = [_within_limits(message) for message in messages]
     known = [Known.of(tool) for tool in tools]
     if [tool.name for tool in known] == ["route"]:
         manner = manner_of(_found(_TONE, _system(messages)))
         return _message(messages, "", ("route", route(messages, tools[0], manner)))
     return _message(messages, *_speak_or_act(messages, known))
+
+
+def _within_limits(message: BaseMessage) -> BaseMessage:
+    """The message with no word or gap so long that a rule could take quadratic time over it."""
+    if isinstance(message, ToolMessage):
+        return message
+    text = str(message.text)
+    short = language.shortened(text)
+    return message if short == text else message.model_copy(update={"content": short})
 
 
 def _message(

@@ -18,6 +18,8 @@ NAME_WEIGHT, DESCRIPTION_WEIGHT = 3.0, 1.0
 ENOUGH = 1.0
 MISSING_ID, FOUND_ID = -2.5, 1.0
 MAX_CALLS = 8
+# Pieces of a text that may be wishes of their own; what comes after them belongs to the last one.
+MAX_CLAUSES = 40
 # Which word stands before a value, by how its name begins: `from_account`, `to_account`, `new_plan`.
 _LEADS = {"from": "from", "source": "from", "to": "to", "target": "to", "new": "to"}
 _EXAMPLE = re.compile(r"\b([A-Z]{2,6})-\d+\b")
@@ -134,7 +136,7 @@ def _id_bonus(tool: Known, text: str) -> float:
 def wishes(text: str, vocabulary: Vocabulary) -> list[str]:
     """The text's pieces, each holding one thing that some tool can do; what is none joins its neighbour."""
     found: list[str] = []
-    for clause in language.clauses(text):
+    for clause in _first_clauses(text):
         if not found or _apart(found[-1], clause, vocabulary):
             found.append(clause)
         else:
@@ -142,6 +144,12 @@ def wishes(text: str, vocabulary: Vocabulary) -> list[str]:
                 f"{found[-1]} and {clause}" if language.identifiers(clause) else f"{found[-1]}, {clause}"
             )
     return found
+
+
+def _first_clauses(text: str) -> list[str]:
+    clauses = list(language.clauses(text))
+    first, others = clauses[:MAX_CLAUSES], clauses[MAX_CLAUSES:]
+    return [*first, ", ".join(others)] if others else first
 
 
 def _apart(one: str, two: str, vocabulary: Vocabulary) -> bool:
