@@ -23,6 +23,7 @@ from tenacity import (
 )
 
 from smart_support import clock
+from smart_support.concurrency import end_tasks
 from smart_support.errors import NotFound, SmartSupportError, ToolUnavailable
 from smart_support.log import get_logger
 from smart_support.net import GuardedClient
@@ -132,8 +133,7 @@ class Escalations:
 
     async def close(self) -> None:
         """Leave what is being sent to the next start."""
-        self._let_go()
-        await asyncio.gather(*self._deliveries.values(), return_exceptions=True)
+        await end_tasks(*self._deliveries.values())
 
     async def resend_left_behind(self) -> None:
         """Send what nobody is sending any more. Its id is the same: a receiver can tell it had it before."""

@@ -16,6 +16,7 @@ import duckdb
 import uvicorn
 from uvicorn.lifespan.on import LifespanOn
 
+from smart_support.concurrency import end_tasks, run_together
 from smart_support.errors import ConfigError
 from smart_support.log import get_logger
 from smart_support.sending import GatheringProtocol
@@ -55,6 +56,7 @@ class Server(uvicorn.Server):
         draining = asyncio.create_task(_drain(app.state.services))
         while not (draining.done() or self.force_exit):
             await asyncio.wait({draining}, timeout=0.1)
+        await end_tasks(draining)
         await super().shutdown(sockets)
 
 
@@ -62,7 +64,7 @@ async def _drain(services: Any) -> None:
     """Take no more turns, let those that run end or park them, then send every socket away."""
     log.info("shutting_down", turns=services.turns.running, sockets=len(services.sockets))
     await services.turns.close(services.settings.shutdown_seconds)
-    await asyncio.gather(*(socket.send_away() for socket in tuple(services.sockets)))
+    await run_together(*(socket.send_away() for socket in tuple(services.sockets)))
 
 
 def check_port(settings: Settings) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any
@@ -44,6 +44,7 @@ from smart_support.approvals.queue import ApprovalQueue
 from smart_support.approvals.quota import Quota
 from smart_support.audit import AuditTrail
 from smart_support.auth import Accounts, Logins, Tries
+from smart_support.concurrency import in_background
 from smart_support.conversation.aside import Aside
 from smart_support.conversation.broadcast import Broadcast
 from smart_support.conversation.brought_graph import BroughtGraph, pregel_of
@@ -254,9 +255,9 @@ class Services:
         if not stores.bus.alone:
             await self._meet_the_others(stores.bus)
         await self.unasked.recover()
-        await self._opened.enter_async_context(_running(self.unasked.expire_forever()))
-        await self._opened.enter_async_context(_running(self.escalations.resend_left_behind()))
-        await self._opened.enter_async_context(_running(self.erasure.retire_forever()))
+        await self._opened.enter_async_context(in_background(self.unasked.expire_forever()))
+        await self._opened.enter_async_context(in_background(self.escalations.resend_left_behind()))
+        await self._opened.enter_async_context(in_background(self.erasure.retire_forever()))
         self._warn_where_two_leads_are_missing()
         logger.info(
             "started", model=settings.model, agents=len(self.team.agents), tools=len([*self.registry])
@@ -277,8 +278,9 @@ class Services:
         parts = (bus, self.broadcast, self.event_log, self.approvals, self.escalations)
         self._relay = Relay(*parts, self._use_stored_imports)
         self._relay.open()
-        await self._opened.enter_async_context(_running(self.unasked.take_over_forever()))
-        await self._opened.enter_async_context(_running(self.escalations.take_over_forever()))
+        self._opened.push_async_callback(self._relay.close)
+        await self._opened.enter_async_context(in_background(self.unasked.take_over_forever()))
+        await self._opened.enter_async_context(in_background(self.escalations.take_over_forever()))
 
     async def what_if(self, thread_id: str, changed: Changed) -> Rerun:
         """How a recorded conversation would have gone with another decision; see `conversation/what_if.py`.
@@ -461,13 +463,3 @@ class Services:
             effect=None,
             facts=approval.facts,
         )
-
-
-@contextlib.asynccontextmanager
-async def _running(work: Any) -> AsyncIterator[None]:
-    task = asyncio.create_task(work)
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)

@@ -92,8 +92,8 @@ _BREAK = re.compile(
 )
 
 
-# The rules look for words, numbers and addresses. What is longer is none, and each of the patterns above takes
-# time that grows with the square of a word's length, or of a gap's between two.
+# The rules look for words, numbers and addresses. What is longer is none, and each of the patterns above
+# takes time that grows with the square of a word's length, or of a gap's between two.
 MAX_WORD_CHARS = 80
 _LONG = re.compile(rf"(\S{{{MAX_WORD_CHARS}}})\S+|(\s{{2}})\s+")
 

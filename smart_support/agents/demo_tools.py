@@ -277,7 +277,7 @@ def _ids(
     name: str, part: Mapping[str, Any], wish: str, history: Sequence[BaseMessage], *, needed: bool
 ) -> list[Any]:
     def of_kind(text: str) -> list[Any]:
-        mentions = language.identifiers(text)
+        mentions: Sequence[Mention] = language.identifiers(text)
         noun = next(iter(terms(name)), "")
         named = [one for one in mentions if one.kind == noun]
         mentions = named if named and len(named) < len(mentions) else mentions

@@ -4,7 +4,6 @@ They are told as real turns tell them, event by event, and written through the r
 what it is, so that they can be found and cleared. Nothing of it is an approval that anybody can decide.
 """
 
-import asyncio
 import random
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
@@ -321,7 +320,9 @@ async def write(event_log: EventLog, shop: Path) -> int:
     await event_log.erase(await threads(event_log))
     records = told(shop, clock.now())
     for start in range(0, len(records), AT_ONCE):
-        await asyncio.gather(*(event_log.append(one) for one in records[start : start + AT_ONCE]))
+        # All are handed in before the first is waited for.
+        for durable in [event_log.append(one) for one in records[start : start + AT_ONCE]]:
+            await durable
     return len({record.thread_id for record in records})
 
 

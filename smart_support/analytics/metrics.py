@@ -5,7 +5,6 @@ of them since; so a figure for last week never shows as open what was closed the
 tokens, costs and latency belong to the range in which they happened.
 """
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import asdict, dataclass, replace
@@ -18,6 +17,7 @@ from smart_support.analytics.page import Place, next_place, page_params
 from smart_support.analytics.series import NOTHING, OUTCOMES, Then, series, whole_and_then, wire
 from smart_support.analytics.span import Span, naive, span
 from smart_support.analytics.statements import statement
+from smart_support.concurrency import run_together
 from smart_support.errors import InvalidRequest
 from smart_support.settings import MINUTES_SAVED
 from smart_support.storage.database import Row
@@ -117,13 +117,13 @@ class Metrics:
             (turns, first_tokens, latency_then),
             (saved, saved_then),
             (agents, tools, tool_errors, escalations, (by_policy, by_policy_then), counted),
-        ) = await asyncio.gather(
+        ) = await run_together(
             self.outcomes(asked),
             self.approvals(asked),
             self.models(asked),
             self.latency(asked),
             self.saved(asked),
-            asyncio.gather(
+            run_together(
                 self.agents(asked),
                 self.tools(asked),
                 self.tool_errors(asked),

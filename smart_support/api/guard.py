@@ -4,12 +4,12 @@ A program shows `X-API-Key` (a socket also `?token=`), a browser the cookie of i
 is checked where it is done; the console's own routes pass here like all others.
 """
 
-import asyncio
 from collections.abc import Awaitable, Mapping
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import parse_qs
 
+import anyio
 from fastapi.responses import RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -71,17 +71,26 @@ async def _while_logged_in(
     serving: Awaitable[None], logins: Any, token: str, scope: Scope, send: Send
 ) -> None:
     """Serve what lasts, and end it with the login."""
-    serve, over = asyncio.ensure_future(serving), asyncio.create_task(logins.until_over(token))
-    try:
-        await asyncio.wait({serve, over}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        ended = serve.done()
-        for task in (serve, over):
-            task.cancel()
-        await asyncio.wait({serve, over})
-    if ended:
-        serve.result()
-    elif scope["type"] == "websocket":
+    failure: Exception | None = None
+    is_over = True
+
+    async def end_with_login() -> None:
+        await logins.until_over(token)
+        tasks.cancel_scope.cancel()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(end_with_login)
+        try:
+            await serving
+        except Exception as error:
+            failure = error  # raised below: the group would wrap it
+        is_over = False
+        tasks.cancel_scope.cancel()
+    if failure:
+        raise failure
+    if not is_over:
+        return
+    if scope["type"] == "websocket":
         await send({"type": "websocket.close", "code": 1008, "reason": "unauthorized"})
     else:
         await send({"type": "http.response.body", "body": b"", "more_body": False})

@@ -6,7 +6,9 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import orjson
+from anyio.abc import TaskGroup
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
 from smart_support.approvals.approval import Approval, checked_decision, decision_text
@@ -29,6 +31,7 @@ MOST_SHOWN = 1000
 TRY_AGAIN_LATER = 1013
 SERVICE_RESTART = 1012
 SECONDS_TO_SEND = 3
+BROKEN = "Something broke on our side; nothing was lost. Please try again."
 
 
 @router.websocket("/ws")
@@ -58,7 +61,10 @@ class _Connection:
         self._filled = asyncio.Event()
         self._all_sent = asyncio.Event()
         self._ears: dict[str, _Ear] = {}
-        self._resumed: dict[str, asyncio.Task[None]] = {}
+        # What runs for this socket, besides reading frames.
+        self._tasks: TaskGroup | None = None
+        self._overflowed = asyncio.Event()
+        self._resumed: dict[str, anyio.CancelScope] = {}
         self._watching: tuple[Callable[[], None], ...] = ()
         self._frames: dict[Any, Callable[[dict[str, Any]], Awaitable[None]]] = {
             "message": self._message,
@@ -71,16 +77,15 @@ class _Connection:
     async def serve(self) -> None:
         """Read frames and send events until the client is gone."""
         self._services.sockets.add(self)
-        writer = asyncio.create_task(self._write())
-        reader = asyncio.create_task(self._read())
         try:
-            await asyncio.wait({writer, reader}, return_when=asyncio.FIRST_COMPLETED)
+            async with anyio.create_task_group() as self._tasks:
+                self._tasks.start_soon(self._write)
+                self._tasks.start_soon(self._close_when_overflowed)
+                await self._read()
+                self._tasks.cancel_scope.cancel()
         finally:
             self._services.sockets.discard(self)
             self._detach()
-            for task in (writer, reader, *self._resumed.values()):
-                task.cancel()
-            await asyncio.gather(writer, reader, *self._resumed.values(), return_exceptions=True)
 
     async def send_away(self) -> None:
         """Send what is still to be sent, then close: the process is about to end, another one comes."""
@@ -91,13 +96,17 @@ class _Connection:
 
     async def _read(self) -> None:
         while True:
-            received = await self._socket.receive()
+            try:
+                received = await self._socket.receive()
+            except RuntimeError:  # it was closed from here, and its end was read already
+                return
             if received["type"] == "websocket.disconnect":
                 return
             raw = received.get("text")
             await self._take(raw if raw is not None else received.get("bytes") or b"")
 
     async def _write(self) -> None:
+        assert self._tasks
         with contextlib.suppress(WebSocketDisconnect, RuntimeError):
             while True:
                 while self._outbox:
@@ -105,13 +114,21 @@ class _Connection:
                 self._filled.clear()
                 self._all_sent.set()
                 await self._filled.wait()
+        self._tasks.cancel_scope.cancel()
+
+    async def _close_when_overflowed(self) -> None:
+        """Close the socket of a client that does not read: it can come back and resume where it was."""
+        assert self._tasks
+        await self._overflowed.wait()
+        with anyio.move_on_after(SECONDS_TO_SEND), contextlib.suppress(WebSocketDisconnect, RuntimeError):
+            await self._socket.close(TRY_AGAIN_LATER)
+        self._tasks.cancel_scope.cancel()
 
     def _send(self, text: str) -> None:
         if len(self._outbox) >= MAX_UNSENT:
-            # A client that does not read: it can come back and resume where it was.
             self._detach()
             self._outbox.clear()
-            asyncio.get_running_loop().create_task(self._socket.close(TRY_AGAIN_LATER))
+            self._overflowed.set()
             return
         self._outbox.append(text)
         self._all_sent.clear()
@@ -129,8 +146,7 @@ class _Connection:
             self._send_object(_error(frame, error.code, error.message))
         except Exception as error:
             log.error("frame_failed", error=repr(error), exc_info=error)
-            text = "Something broke on our side; nothing was lost. Please try again."
-            self._send_object(_error(frame, "internal_error", text))
+            self._send_object(_error(frame, "internal_error", BROKEN))
 
     def _parsed(self, raw: str | bytes) -> dict[str, Any]:
         encoded = raw.encode("utf-8", "surrogatepass") if isinstance(raw, str) else raw
@@ -187,9 +203,21 @@ class _Connection:
             raise InvalidRequest("after: give the last seq you saw, a whole number from 0")
         await self._services.session_manager.check_theirs(thread_id, self._user)
         self._detach_thread(thread_id)
-        self._resumed[thread_id] = asyncio.create_task(self._catch_up(thread_id, after))
+        scope = self._resumed[thread_id] = anyio.CancelScope()
+        assert self._tasks
+        self._tasks.start_soon(self._catch_up, thread_id, after, scope)
 
-    async def _catch_up(self, thread_id: str, after: int) -> None:
+    async def _catch_up(self, thread_id: str, after: int, scope: anyio.CancelScope) -> None:
+        with scope:
+            try:
+                await self._show_from(thread_id, after)
+            except SmartSupportError as error:
+                self._send_object(_error({"thread_id": thread_id}, error.code, error.message))
+            except Exception as error:
+                log.error("resume_failed", thread_id=thread_id, error=repr(error), exc_info=error)
+                self._send_object(_error({"thread_id": thread_id}, "internal_error", BROKEN))
+
+    async def _show_from(self, thread_id: str, after: int) -> None:
         broadcast = self._services.broadcast
         listener = broadcast.listen(thread_id)
         theirs = False
@@ -202,8 +230,6 @@ class _Connection:
                     await self._services.session_manager.check_theirs(thread_id, self._user)
                     theirs = True
                 self._send(shown.wire())
-        except SmartSupportError as error:
-            self._send_object(_error({"thread_id": thread_id}, error.code, error.message))
         finally:
             broadcast.leave(thread_id, listener)
 
@@ -238,8 +264,8 @@ class _Connection:
     def _detach_thread(self, thread_id: str) -> None:
         if ear := self._ears.pop(thread_id, None):
             self._services.broadcast.leave(thread_id, ear)
-        if task := self._resumed.pop(thread_id, None):
-            task.cancel()
+        if scope := self._resumed.pop(thread_id, None):
+            scope.cancel()
 
     def _detach(self) -> None:
         for thread_id in [*self._ears, *self._resumed]:

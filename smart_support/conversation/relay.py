@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 from smart_support.approvals.queue import ApprovalQueue
+from smart_support.concurrency import end_tasks
 from smart_support.conversation.broadcast import Broadcast, as_shown
 from smart_support.errors import SmartSupportError
 from smart_support.escalation import Escalations
@@ -93,6 +94,11 @@ class Relay:
         self._approvals.watch(lambda one: self._say(APPROVAL, id=one.approval_id))
         self._escalations.watch(lambda one: self._say(ESCALATION, id=one.escalation_id))
         self._bus.say(WHO)
+
+    async def close(self) -> None:
+        """Show nothing more of what happens elsewhere."""
+        self._broadcast.neighbours = None
+        await end_tasks(*self._tasks)
 
     # What happens here
 

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import TypeVar
 
+from smart_support.concurrency import end_tasks
+
 T = TypeVar("T")
 
 
@@ -15,23 +17,29 @@ async def in_steps(items: AsyncIterator[T], seconds: float) -> AsyncGenerator[li
     loop = asyncio.get_running_loop()
     gathered: list[T] = []
     due = 0.0
-    coming: asyncio.Future[T] = asyncio.ensure_future(anext(items))
+    coming = asyncio.create_task(_next(items))
     try:
         while True:
             await asyncio.wait({coming}, timeout=max(0, due - loop.time()) if gathered else None)
             if coming.done():
-                if coming.exception():
+                if coming.exception() or coming.result() is None:
                     break
-                gathered.append(coming.result())
-                coming = asyncio.ensure_future(anext(items))
+                gathered += coming.result() or []
+                coming = asyncio.create_task(_next(items))
             if gathered and loop.time() >= due:
                 yield gathered
                 gathered, due = [], loop.time() + seconds
         if gathered:
             yield gathered
-        error = coming.exception()
-        if error and not isinstance(error, StopAsyncIteration):
+        if error := coming.exception():
             raise error
     finally:
-        coming.cancel()
-        await asyncio.gather(coming, return_exceptions=True)
+        if not coming.done():
+            await end_tasks(coming)
+
+
+async def _next(items: AsyncIterator[T]) -> list[T] | None:
+    """The next item, in a list; None when there is none."""
+    async for item in items:
+        return [item]
+    return None

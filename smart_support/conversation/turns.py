@@ -16,6 +16,7 @@ from smart_support import clock, log, tracing
 from smart_support.approvals.approval import Approval, Edit, check_goes_with
 from smart_support.approvals.queue import ApprovalQueue
 from smart_support.auth import ANYONE, User
+from smart_support.concurrency import end_tasks
 from smart_support.conversation.broadcast import Broadcast, Listener
 from smart_support.conversation.course import Course
 from smart_support.conversation.limits import Limits, checked_thread_id
@@ -217,9 +218,7 @@ class TurnRunner:
         until = time.monotonic() + grace_seconds
         while self._tasks and (left := until - time.monotonic()) > 0:
             await asyncio.wait(self._tasks, timeout=left)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end_tasks(*self._tasks)
 
     async def _runs(self, thread_id: str) -> bool:
         """Whether a turn runs on the thread, here or on another process."""

@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from smart_support.concurrency import end_tasks
 from smart_support.errors import InvalidRequest, NotFound, SmartSupportError
 from smart_support.log import get_logger
 from smart_support.openapi_import.addresses import api_name, kept_address, same_api
@@ -101,9 +102,7 @@ class Loading:
 
     async def close(self) -> None:
         """Leave what is loading; the next start says that it was cut off."""
-        for task in self._loading:
-            task.cancel()
-        await asyncio.gather(*self._loading, return_exceptions=True)
+        await end_tasks(*self._loading)
 
     async def _load(self, job: Job, raw: bytes | str | None, token: str | None) -> None:
         async with self._locks.hold(_lock(job)):

@@ -14,6 +14,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import HumanMessage, SystemMessage
 from pydantic import BaseModel, Field, ValidationError
 
+from smart_support.concurrency import run_together
 from smart_support.log import get_logger
 from smart_support.openapi_import.operation import Operation
 from smart_support.openapi_import.review import NAME, Reviewed
@@ -91,7 +92,7 @@ async def proposals(
         async with abreast:
             return await _asked(model, title, part)
 
-    answers = await asyncio.gather(*map(answered, requests))
+    answers = await run_together(*map(answered, requests))
     return _applied(pairs, [item for answer in answers for item in answer], {*taken})
 
 

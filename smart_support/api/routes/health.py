@@ -10,6 +10,7 @@ from fastapi.responses import Response
 
 from smart_support.api import shapes
 from smart_support.api.dependencies import services
+from smart_support.concurrency import run_together
 from smart_support.log import get_logger
 
 log = get_logger()
@@ -29,7 +30,7 @@ async def health(
     With `ready`, also where what a crash cut off is not finished yet, and as soon as a shutdown has begun;
     `checks` tells which.
     """
-    state, event_log = await asyncio.gather(
+    state, event_log = await run_together(
         _check("state", services.state.execute("SELECT 1")),
         _check("event_log", services.event_log.query("SELECT 1 FROM events LIMIT 1")),
     )
@@ -51,7 +52,8 @@ def _of_turns(services: Any) -> dict[str, str]:
 
 async def _check(store: str, answer: Awaitable[Any]) -> str:
     try:
-        await asyncio.wait_for(answer, SECONDS_TO_ANSWER)
+        async with asyncio.timeout(SECONDS_TO_ANSWER):
+            await answer
     except TimeoutError:
         log.error("health_check_failed", store=store, error="no answer")
         return f"no answer within {SECONDS_TO_ANSWER:g} s"

@@ -1,12 +1,12 @@
 """The bus of processes that share a Postgres: LISTEN and NOTIFY."""
 
 import asyncio
-import contextlib
 from typing import Any
 
 import orjson
 import psycopg
 
+from smart_support.concurrency import end_tasks
 from smart_support.log import get_logger
 from smart_support.storage.bus import MISSED, Bus
 
@@ -51,10 +51,8 @@ class PostgresBus(Bus):
     async def close(self) -> None:
         self._unsaid.put_nowait(None)
         listening, speaking = self._tasks
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(speaking, 5)
-        listening.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.wait([speaking], timeout=5)
+        await end_tasks(listening, speaking)
 
     async def _listen(self) -> None:
         while True:

@@ -16,6 +16,7 @@ import orjson
 import psycopg
 from psycopg_pool import ConnectionPool
 
+from smart_support.concurrency import wait_for_end
 from smart_support.errors import ConfigError
 from smart_support.events import Record
 from smart_support.log import get_logger
@@ -121,6 +122,11 @@ class SharedEventLog(EventLog):
             except Exception as error:
                 log.error("copy_not_filled", error=repr(error))
             await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
+
+    async def stop_rewriting(self) -> None:
+        """End a compaction of the copy that runs. The next start makes the copy anew where it has to."""
+        if self._rewriting:
+            await wait_for_end(self._rewriting)
 
     def close(self) -> None:
         self._appending.close()

@@ -4,8 +4,10 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Collection
 
+import anyio
 import psycopg
 
+from smart_support.concurrency import end_tasks
 from smart_support.errors import StorageFailed
 from smart_support.log import get_logger
 from smart_support.storage.bus import Bus
@@ -66,8 +68,7 @@ class PostgresLocks(Locks):
         self._lost.append(lost)
 
     async def close(self) -> None:
-        self._watch.cancel()
-        await asyncio.gather(self._watch, return_exceptions=True)
+        await end_tasks(self._watch)
         if self._connection:
             await self._connection.close()
 
@@ -77,7 +78,8 @@ class PostgresLocks(Locks):
             while not await self._try(name):
                 freed.clear()
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(freed.wait(), SECONDS_BETWEEN_TRIES)
+                    async with asyncio.timeout(SECONDS_BETWEEN_TRIES):
+                        await freed.wait()
         finally:
             self._freed.pop(name, None)
 
@@ -87,8 +89,9 @@ class PostgresLocks(Locks):
             got = (await asyncio.shield(trying))[0][0]
         except asyncio.CancelledError:
             # Nobody would free what was got just now.
-            if (await trying)[0][0]:
-                await self._ask(_UNLOCK, name)
+            with anyio.CancelScope(shield=True), contextlib.suppress(StorageFailed):
+                if (await trying)[0][0]:
+                    await self._ask(_UNLOCK, name)
             raise
         if got:
             self._mine.add(name)
@@ -104,8 +107,10 @@ class PostgresLocks(Locks):
 
     async def _ask(self, sql: str, *params: object) -> list[tuple[object, ...]]:
         try:
-            connection = await self._connected()
-            return await (await connection.execute(sql, params)).fetchall()
+            # A statement that is broken off could cost the connection, and with it every lock.
+            with anyio.CancelScope(shield=True):
+                connection = await self._connected()
+                return await (await connection.execute(sql, params)).fetchall()
         except (psycopg.Error, OSError) as error:
             raise StorageFailed(
                 "The database does not answer; nothing was lost. Please try again."

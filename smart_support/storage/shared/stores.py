@@ -10,6 +10,7 @@ from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool
 
+from smart_support.concurrency import in_background
 from smart_support.events import Record
 from smart_support.settings import Settings
 from smart_support.storage.shared.bus import PostgresBus
@@ -33,8 +34,8 @@ async def shared_stores(settings: Settings, seen: Callable[[Record], None]) -> A
         stack.push_async_callback(locks.close)
         event_log = SharedEventLog.open(settings.data_dir, state.pool, bus, seen)
         stack.callback(event_log.close)
-        filling = asyncio.create_task(event_log.keep_filled())
-        stack.push_async_callback(_ended, filling)
+        stack.push_async_callback(event_log.stop_rewriting)
+        await stack.enter_async_context(in_background(event_log.keep_filled()))
         yield Stores(
             state=state,
             event_log=event_log,
@@ -62,8 +63,3 @@ async def _checkpoints(url: str, stack: contextlib.AsyncExitStack) -> AsyncPostg
         await alone.execute("SELECT pg_advisory_lock(%s)", [MIGRATION_LOCK])
         await saver.setup()
     return saver
-
-
-async def _ended(task: "asyncio.Task[None]") -> None:
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)

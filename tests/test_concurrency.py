@@ -1,0 +1,160 @@
+"""Cancelled at any of its awaits, a helper lets the cancellation out, leaves no task, and hangs nowhere."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import anyio
+import pytest
+from langchain_core.messages import AIMessage, HumanMessage
+
+from smart_support.agents.asking import _Attempt
+from smart_support.agents.models import NamedModel
+from smart_support.api.guard import _while_logged_in
+from smart_support.concurrency import end_tasks, in_background, run_together
+from smart_support.conversation.steps import in_steps
+from tests.harness import ScriptedModel
+
+STEPS = 12
+
+
+async def _pauses(count: int = 5) -> str:
+    for _ in range(count):
+        await asyncio.sleep(0)
+    return "done"
+
+
+async def _slow_to_end() -> None:
+    try:
+        await asyncio.Event().wait()
+    finally:
+        await _pauses(3)
+
+
+async def _together() -> None:
+    await run_together(_pauses(), _slow_to_end(), run_together(_pauses(), _slow_to_end()))
+
+
+async def _background() -> None:
+    async with in_background(_slow_to_end()):
+        await _pauses(8)
+
+
+async def _items() -> AsyncIterator[int]:
+    for number in range(STEPS):
+        await asyncio.sleep(0)
+        yield number
+    await _slow_to_end()
+
+
+async def _steps() -> None:
+    async for _ in in_steps(_items(), 0):
+        await asyncio.sleep(0)
+
+
+async def _ending() -> None:
+    await asyncio.sleep(0)
+    await end_tasks(*(asyncio.create_task(_slow_to_end()) for _ in range(3)))
+    await asyncio.Event().wait()
+
+
+class _Logins:
+    async def until_over(self, token: str) -> None:
+        await _slow_to_end()
+
+
+async def _logged_in() -> None:
+    async def send(message: Any) -> None:
+        await asyncio.sleep(0)
+
+    await _while_logged_in(_slow_to_end(), _Logins(), "token", {"type": "websocket"}, send)
+
+
+async def _model_stream() -> None:
+    async def pause(word: str) -> None:
+        await _pauses(2)
+
+    model = ScriptedModel(script=lambda *_: AIMessage("one two three four five six"), before_word=pause)
+    await _Attempt(NamedModel(model, timeout_seconds=60)).answer(model, [HumanMessage("hello")])
+    await asyncio.Event().wait()
+
+
+HELPERS: dict[str, Callable[[], Awaitable[None]]] = {
+    "run_together": _together,
+    "in_background": _background,
+    "in_steps": _steps,
+    "end_tasks": _ending,
+    "while logged in": _logged_in,
+    "a model's stream": _model_stream,
+}
+
+
+@pytest.mark.parametrize("steps", range(STEPS))
+@pytest.mark.parametrize("helper", HELPERS)
+async def test_a_cancelled_task_ends_cancelled(helper: str, steps: int) -> None:
+    before = asyncio.all_tasks()
+    task = asyncio.ensure_future(HELPERS[helper]())
+    await _pauses(steps)
+    was_done = task.done()
+    task.cancel("this one")
+    done, _ = await asyncio.wait({task}, timeout=10)
+    assert done
+    assert task.cancelled() or was_done
+    await _pauses(4)
+    assert asyncio.all_tasks() - before == set()
+
+
+@pytest.mark.parametrize("steps", range(STEPS))
+@pytest.mark.parametrize("helper", HELPERS)
+async def test_a_cancelled_scope_takes_its_own_cancellation_back(helper: str, steps: int) -> None:
+    """What `TestClient` and anyio's task groups do: the scope must know the error as its own."""
+    before = asyncio.all_tasks()
+    ended = False
+
+    async def inside() -> None:
+        nonlocal ended
+        with anyio.CancelScope() as scope:
+            scopes.append(scope)
+            await HELPERS[helper]()
+        ended = True
+
+    scopes: list[anyio.CancelScope] = []
+    task = asyncio.create_task(inside())
+    await _pauses(steps + 1)
+    scopes[0].cancel()
+    done, _ = await asyncio.wait({task}, timeout=10)
+    assert done
+    assert not task.cancelled()
+    assert task.exception() is None
+    assert ended
+    await _pauses(4)
+    assert asyncio.all_tasks() - before == set()
+
+
+async def test_the_first_failure_ends_the_others_and_comes_out_as_it_is() -> None:
+    before = asyncio.all_tasks()
+
+    async def broken() -> None:
+        await asyncio.sleep(0)
+        raise LookupError("broken")
+
+    with pytest.raises(LookupError, match="broken"):
+        await run_together(_slow_to_end(), run_together(_slow_to_end(), broken()))
+    assert asyncio.all_tasks() == before
+
+
+async def test_results_come_in_order() -> None:
+    assert await run_together(_pauses(9), asyncio.sleep(0, 2), run_together(asyncio.sleep(0, 3))) == [
+        "done",
+        2,
+        [3],
+    ]
+    assert await run_together() == []
+
+
+async def test_background_work_that_fails_leaves_its_owner_alone() -> None:
+    async def broken() -> None:
+        raise LookupError("broken")
+
+    async with in_background(broken()):
+        assert await _pauses() == "done"
