@@ -11,6 +11,7 @@ from typing import Any
 from langchain_core.language_models import BaseChatModel
 
 from smart_support import clock
+from smart_support.agents.streamed_answer import limit_events
 from smart_support.errors import ConfigError
 from smart_support.log import hide
 from smart_support.net import limit_answer
@@ -73,6 +74,7 @@ def _openai(setting: str, value: str, settings: Settings, **where: Any) -> Named
     async def check_answer(response: Any) -> None:
         """Limit the size of an answer; give up at once where the wait asked for is longer than ours."""
         limit_answer(response, max_bytes)
+        limit_events(response)
         if _seconds_to_wait(response.headers.get("retry-after", "")) > seconds:
             response.headers["x-should-retry"] = "false"
 

@@ -5,9 +5,10 @@ its parser takes quadratic time then. Here the pieces are kept as text and parse
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, cast
 
+import httpx2
 import langchain_core.messages.ai as langchain_ai
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, InvalidToolCall, ToolCall
 from langchain_core.messages.ai import UsageMetadata, add_usage
@@ -25,6 +26,7 @@ MAX_CALLS = 32
 # LangChain joins all chunks of an answer when it ends, without a pause; these take it 0.1 s.
 MAX_CALL_CHUNKS = 8_000
 MAX_PARTIAL_CHARS = 500
+MAX_EVENT_BYTES = 1_000_000
 _MAX_TOKENS = 2**53
 _NOT_AN_OBJECT = "not a JSON object"
 _TOO_LONG = f"more than {MAX_ARGUMENT_BYTES:,} bytes of arguments"
@@ -225,3 +227,30 @@ def limit_partial_json() -> None:
     has no setting for that. It concerns models and graphs that are brought along, too.
     """
     vars(langchain_ai)["parse_partial_json"] = parse_within_limit
+
+
+def limit_events(response: httpx2.Response) -> None:
+    """Have no more read of one event of a response's stream than an event may have.
+
+    Raises:
+        AnswerTooLong: an event is longer, while the response is read.
+    """
+    assert isinstance(response.stream, httpx2.AsyncByteStream)
+    response.stream = _LimitedEvents(response.stream)
+
+
+class _LimitedEvents(httpx2.AsyncByteStream):
+    def __init__(self, stream: httpx2.AsyncByteStream) -> None:
+        self._stream = stream
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        event = 0
+        async for data in self._stream:
+            line_end = data.rfind(b"\n")
+            event = event + len(data) if line_end < 0 else len(data) - line_end - 1
+            if event > MAX_EVENT_BYTES:
+                raise AnswerTooLong(f"{event:,} bytes in one event")
+            yield data
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()

@@ -186,7 +186,8 @@ class ApprovalQueue(Found):
             if seconds is not None and seconds <= 0:
                 return
             try:
-                await asyncio.wait_for(self._changed.wait(), seconds)
+                async with asyncio.timeout(seconds):
+                    await self._changed.wait()
             except TimeoutError:
                 return
 

@@ -110,11 +110,12 @@ class PostgresLocks(Locks):
             # A statement that is broken off could cost the connection, and with it every lock.
             with anyio.CancelScope(shield=True):
                 connection = await self._connected()
-                return await (await connection.execute(sql, params)).fetchall()
+                rows = await (await connection.execute(sql, params)).fetchall()
         except (psycopg.Error, OSError) as error:
             raise StorageFailed(
                 "The database does not answer; nothing was lost. Please try again."
             ) from error
+        return rows
 
     async def _connected(self) -> "psycopg.AsyncConnection[tuple[object, ...]]":
         async with self._connecting:
