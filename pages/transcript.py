@@ -31,6 +31,10 @@ from smart_support.events import (
 Drawn = dict[str, Any]
 MAX_SHOWN = 80
 MAX_STEP_CHARS = 6000
+# To lay out more than that would take too long for what is shown of it.
+MAX_PRETTY_CHARS = 50_000
+# It is drawn again with every few tokens.
+MAX_SPEECH_CHARS = 20_000
 MAX_SUMMARY_CHARS = 320
 _CHIPS = {"ok": "green", "error": "red", "rejected": "red", "expired": "amber", "skipped": "amber"}
 _CODES_OF_MODEL = {"model_error", "tool_error"}
@@ -134,7 +138,10 @@ class Transcript:
         if self._speech is None or self._speech[1].agent != agent:
             self._introduce(agent)
             speech = _Speech(agent, "")
-            self._speech = (self._put(lambda: _assistant(plain.markdown(speech.text))), speech)
+            self._speech = (
+                self._put(lambda: _assistant(plain.markdown(_shortened(speech.text, MAX_SPEECH_CHARS)))),
+                speech,
+            )
         item, speech = self._speech
         speech.text += text
         item.drawn = None
@@ -215,6 +222,10 @@ def _assistant(content: str) -> Drawn:
     return {"role": "assistant", "content": content}
 
 
+def _spoken(text: str) -> str:
+    return plain.markdown(_shortened(text, MAX_SPEECH_CHARS))
+
+
 def _draw_step(step: _Step) -> Drawn:
     result = step.result
     name = f'<span class="ss-tool">{plain.html(step.tool)}</span>'
@@ -240,6 +251,8 @@ def _details(step: _Step) -> str:
 def _pretty(value: Any) -> str:
     """JSON over lines; long ones end in saying so, as the whole is in the replay."""
     if isinstance(value, str):
+        if len(value) > MAX_PRETTY_CHARS:
+            return _shortened(value)
         try:
             value = orjson.loads(value)
         except orjson.JSONDecodeError:
@@ -247,11 +260,11 @@ def _pretty(value: Any) -> str:
     return _shortened(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
 
 
-def _shortened(text: str) -> str:
-    if len(text) <= MAX_STEP_CHARS:
+def _shortened(text: str, most: int = MAX_STEP_CHARS) -> str:
+    if len(text) <= most:
         return text
-    left = len(text) - MAX_STEP_CHARS
-    return f"{text[:MAX_STEP_CHARS]}\n… {left} more characters; all of it is in the Replay tab"
+    left = len(text) - most
+    return f"{text[:most]}\n… {left} more characters; all of it is in the Replay tab"
 
 
 def _duration(milliseconds: float) -> str:

@@ -100,6 +100,15 @@ def test_the_start() -> None:
 
 
 @pytest.mark.nightly
+def test_the_longest_stall() -> None:
+    table = _run("stalls.py", "--less", "100")
+    names = _first_words(table)
+    assert names[:2] == ["input", "nothing special"]
+    assert "message, equal letters" in names
+    assert names[-1] == "text, 2 MB in pieces of 20"
+
+
+@pytest.mark.nightly
 def test_windows() -> None:
     sizes = ("20", "--decisions", "20", "--windows", "2", "--shown", "2")
     assert _shape(_run("approvals.py", *sizes)).splitlines()[-2:] == [

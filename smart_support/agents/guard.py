@@ -4,11 +4,13 @@ A call of a tool the agent was not given, with arguments that don't fit, or of a
 decision, does not run, whatever model or agent asked. The graph only carries the verdicts.
 """
 
+import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
+import orjson
 from langchain_core.messages import AnyMessage, ToolMessage
 
 from smart_support.agents.calls import (
@@ -48,6 +50,8 @@ from smart_support.tools.registry import Access, Call, Registry, Tool
 log = get_logger()
 FAILURES_TO_TELL = 3
 VERSION = "version of the tool"
+SMALL_BYTES = 50_000
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,7 +331,7 @@ class Gatekeeper:
         async def run(key: str | None) -> Any:
             try:
                 call = Call(thread_id, planned.tool_call_id, key, seen)
-                return clean_json(await attempted(tool, planned.args, call))
+                return await _in_thread_if_large(clean_json, await attempted(tool, planned.args, call))
             except Exception as error:
                 failed.update(_error(error))
                 raise
@@ -337,7 +341,8 @@ class Gatekeeper:
             extra: dict[str, Any] = {"status": "ok", "customer_id": planned.customer_id}
             if tool.name == ESCALATE and isinstance(result, dict):
                 extra["escalation"] = {name: result[name] for name in ("reason", "delivered")}
-            return trimmed(result), extra | _whole(result)
+            text, whole = await _in_thread_if_large(_as_told, result)
+            return text, extra | whole
         entry = await self._gate.ledger.execute(
             thread_id=thread_id,
             tool_call_id=planned.tool_call_id,
@@ -350,7 +355,8 @@ class Gatekeeper:
         if planned.need == "run":
             extra["policy"] = planned.because or "The policy lets this run without asking."
         if entry.status == "done":
-            return trimmed(entry.result), extra | {"status": "ok"} | _whole(entry.result)
+            text, whole = await _in_thread_if_large(_as_told, entry.result)
+            return text, extra | {"status": "ok"} | whole
         if entry.status == "outcome_unknown":
             reason = what_to_check(tool.name, entry)
             told = {
@@ -396,6 +402,23 @@ def _differences(before: dict[str, Any], after: dict[str, Any]) -> list[dict[str
         for name in {**before, **after}
         if before.get(name) != after.get(name)
     ]
+
+
+async def _in_thread_if_large(work: Callable[[Any], T], result: Any) -> T:
+    """What `work` makes of a result; of a large one in a thread, so that others go on meanwhile."""
+    return work(result) if _is_small(result) else await asyncio.to_thread(work, result)
+
+
+def _is_small(result: Any) -> bool:
+    try:
+        return len(orjson.dumps(result)) <= SMALL_BYTES
+    except (TypeError, ValueError):
+        return False
+
+
+def _as_told(result: Any) -> tuple[str, dict[str, str]]:
+    """A result as the model is given it, and as the record keeps it."""
+    return trimmed(result), _whole(result)
 
 
 def _whole(result: Any) -> dict[str, str]:

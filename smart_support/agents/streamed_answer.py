@@ -25,7 +25,7 @@ MAX_CHUNKS = 20_000
 MAX_CALLS = 32
 # LangChain joins all chunks of an answer when it ends, without a pause; these take it 0.1 s.
 MAX_CALL_CHUNKS = 8_000
-MAX_PARTIAL_CHARS = 500
+MAX_PARTIAL_CHARS = 200
 MAX_EVENT_BYTES = 1_000_000
 _MAX_TOKENS = 2**53
 _NOT_AN_OBJECT = "not a JSON object"

@@ -18,6 +18,7 @@ from smart_support.storage.database import StateDatabase
 from smart_support.storage.embedded import EmbeddedDatabase
 from smart_support.storage.event_log import EventLog
 from smart_support.storage.locks import Locks
+from smart_support.storage.serializer import CleaningSerializer
 
 Seen = Callable[[Record], None]
 
@@ -64,7 +65,7 @@ async def _embedded(folder: Path, seen: Seen) -> AsyncIterator[Stores]:
         connection = await stack.enter_async_context(aiosqlite.connect(folder / "checkpoints.sqlite"))
         # What is deleted leaves the pages, and not only their lists.
         await connection.execute("PRAGMA secure_delete=ON")
-        checkpoints = AsyncSqliteSaver(connection)
+        checkpoints = AsyncSqliteSaver(connection, serde=CleaningSerializer())
         await checkpoints.setup()
         yield Stores(
             state=state,

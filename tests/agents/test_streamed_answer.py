@@ -59,6 +59,7 @@ def _answer(*parts: AIMessageChunk) -> StreamedAnswer:
 
 indexes = st.sampled_from([0, 1, 2, None])
 ids = st.sampled_from(["a", "b", "", None])
+OBJECTS = ("", '{"a": 1}', '{"b": 2}')
 pieces = st.builds(
     _piece, st.sampled_from(["", None, '{"a', '": 1', "}", '{"b": 2}', "x"]), indexes, ids, ids
 )

@@ -1,7 +1,10 @@
 """Events of a thread as the Chatbot's messages."""
 
 import re
+import time
 from typing import Any
+
+import orjson
 
 from pages.transcript import EARLIER, MAX_SHOWN, TYPING, Transcript
 from smart_support.events import (
@@ -206,3 +209,19 @@ def test_a_huge_result_is_cut_and_says_so() -> None:
     text = transcript(CALL, result(content="x" * 50_000), DONE).messages()[1]["content"]
     assert len(text) < 10_000
     assert "44000 more characters" in text
+
+
+def test_what_is_shown_of_hostile_text_takes_no_time() -> None:
+    runs = "".join("`" * length + "a" for length in range(1, 640))
+    transcript = Transcript(title=str)
+    transcript.add(TokenRecord("t", 1, Token(agent="a", content=runs[:200_000])))
+    content = orjson.dumps([[1]] * 50_000).decode()
+    result = ToolResult(agent="a", tool="t", tool_call_id="c", status="ok", content=content)
+    transcript.add(Record("t", 2, result))
+    began = time.process_time()
+    shown = transcript.messages()
+    # Both took more than 2 s before.
+    assert time.process_time() - began < 1
+    assert all(
+        "more characters; all of it is in the Replay tab" in one["content"] for one in (shown[1], shown[2])
+    )

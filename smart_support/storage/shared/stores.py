@@ -13,6 +13,7 @@ from psycopg_pool import AsyncConnectionPool
 from smart_support.concurrency import in_background
 from smart_support.events import Record
 from smart_support.settings import Settings
+from smart_support.storage.serializer import CleaningSerializer
 from smart_support.storage.shared.bus import PostgresBus
 from smart_support.storage.shared.database import MIGRATION_LOCK, SharedDatabase, keeping_alive
 from smart_support.storage.shared.event_log import SharedEventLog
@@ -57,7 +58,7 @@ async def _checkpoints(url: str, stack: contextlib.AsyncExitStack) -> AsyncPostg
         open=False,
     )
     await stack.enter_async_context(pool)
-    saver = AsyncPostgresSaver(pool)
+    saver = AsyncPostgresSaver(pool, serde=CleaningSerializer())
     # Two processes that start at once would both make its tables.
     async with await psycopg.AsyncConnection.connect(url, autocommit=True) as alone:
         await alone.execute("SELECT pg_advisory_lock(%s)", [MIGRATION_LOCK])
