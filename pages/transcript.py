@@ -139,7 +139,7 @@ class Transcript:
             self._introduce(agent)
             speech = _Speech(agent, "")
             self._speech = (
-                self._put(lambda: _assistant(plain.markdown(_shortened(speech.text, MAX_SPEECH_CHARS)))),
+                self._put(lambda: _assistant(_spoken(speech.text))),
                 speech,
             )
         item, speech = self._speech
