@@ -28,8 +28,8 @@ from smart_support.agents.streamed_answer import (
     MAX_PARTIAL_CHARS,
     AnswerTooLong,
     StreamedAnswer,
-    limit_partial_json,
     limit_events,
+    limit_partial_json,
     parse_within_limit,
 )
 from smart_support.errors import ModelFailed
