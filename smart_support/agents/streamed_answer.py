@@ -24,9 +24,11 @@ MAX_ANSWER_CHARS = 200_000
 MAX_CHUNKS = 20_000
 MAX_CALLS = 32
 # LangChain joins all chunks of an answer when it ends, without a pause; these take it 0.1 s.
-MAX_CALL_CHUNKS = 8_000
+MAX_CALL_CHUNKS = 4_000
 MAX_PARTIAL_CHARS = 200
 MAX_EVENT_BYTES = 1_000_000
+# Of a call that was cut: enough to see what it was about. It is in every later request and checkpoint.
+KEPT_OF_CUT_CALL = 2_000
 _MAX_TOKENS = 2**53
 _NOT_AN_OBJECT = "not a JSON object"
 _TOO_LONG = f"more than {MAX_ARGUMENT_BYTES:,} bytes of arguments"
@@ -42,7 +44,7 @@ class StreamedAnswer:
 
     Attributes:
         began: there was a chunk.
-        is_cut: a call's arguments are too long, so the rest of the answer must not be read.
+        is_cut: a call's arguments are too long, or come in too many chunks, so the rest must not be read.
     """
 
     def __init__(self) -> None:
@@ -66,13 +68,9 @@ class StreamedAnswer:
             self._call_chunks += 1
             self._chars += len(piece["args"] or "")
             self._call_of(piece).add(piece)
-        self.is_cut = self.is_cut or any(call.is_too_long for call in self._calls)
-        over = (
-            self._chars > MAX_ANSWER_CHARS
-            or len(self._parts) > MAX_CHUNKS
-            or len(self._calls) > MAX_CALLS
-            or self._call_chunks > MAX_CALL_CHUNKS
-        )
+        too_many = self._call_chunks > MAX_CALL_CHUNKS
+        self.is_cut = self.is_cut or too_many or any(call.is_too_long for call in self._calls)
+        over = self._chars > MAX_ANSWER_CHARS or len(self._parts) > MAX_CHUNKS or len(self._calls) > MAX_CALLS
         if over and not self.is_cut:
             raise AnswerTooLong(f"more than is read of one answer: {self._chars:,} characters so far")
 
@@ -119,7 +117,7 @@ class StreamedAnswer:
                 calls.append(ToolCall(name=name, args=clean_json(args), id=id_, type="tool_call"))
                 continue
             why = (_TOO_LONG if call.is_too_long else _CUT) if self.is_cut else _NOT_AN_OBJECT
-            text = clean_text(call.args)
+            text = clean_text(call.args)[: KEPT_OF_CUT_CALL if self.is_cut else None]
             broken.append(InvalidToolCall(name=name, args=text, id=id_, error=why, type="invalid_tool_call"))
         return calls, broken
 

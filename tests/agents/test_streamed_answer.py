@@ -137,12 +137,17 @@ def test_no_call_of_an_answer_that_was_cut_passes() -> None:
         [AIMessageChunk("")] * (streamed_answer.MAX_CHUNKS + 1),
         [_piece("{}", number) for number in range(MAX_CALLS + 1)],
         [_piece("{}", None) for _ in range(MAX_CALLS + 1)],
-        [_piece("", 0)] * (MAX_CALL_CHUNKS + 1),
     ],
 )
 def test_an_answer_over_the_limits_is_not_read(parts: list[AIMessageChunk]) -> None:
     with pytest.raises(AnswerTooLong):
         _answer(*parts)
+
+
+def test_a_call_in_too_many_chunks_is_cut() -> None:
+    answer = _answer(*[_piece(" ", 0)] * (MAX_CALL_CHUNKS + 1))
+    assert answer.is_cut
+    assert answer.message().tool_calls == []
 
 
 def test_usage_is_what_can_be_counted() -> None:
