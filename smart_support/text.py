@@ -12,6 +12,9 @@ from enum import Enum
 from typing import Any
 from uuid import UUID
 
+from pydantic import BaseModel
+from pydantic_core import PydanticSerializationError
+
 REPLACEMENT = "\ufffd"
 # PostgreSQL has no NUL in text; this is how the state database writes it there.
 NUL_SYMBOL = "\u2400"
@@ -90,6 +93,8 @@ class _Cleaner:
             return LEFT_OUT
         if is_dataclass(value) and not isinstance(value, type):
             value = asdict(value)
+        elif isinstance(value, BaseModel):
+            value = _model_data(value)
         if isinstance(value, Mapping):
             return self._mapping(value, depth)
         if isinstance(value, list | tuple | set | frozenset):
@@ -117,6 +122,13 @@ class _Cleaner:
                 break
             cleaned.append(self.clean(item, depth + 1))
         return cleaned
+
+
+def _model_data(value: BaseModel) -> Any:
+    try:
+        return value.model_dump(mode="json")
+    except (PydanticSerializationError, ValueError):
+        return _description(value)
 
 
 def _key(name: Any) -> str:
