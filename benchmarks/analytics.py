@@ -17,8 +17,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from smart_support import clock
@@ -27,6 +25,7 @@ from smart_support.analytics.replay import Replay
 from smart_support.analytics.span import Span, naive, span
 from smart_support.analytics.statements import FIGURES
 from smart_support.events import Message, MessageComplete, Record
+from smart_support.storage.event_file import connect
 from smart_support.storage.event_log import EventLog
 
 DAYS = 90
@@ -113,8 +112,7 @@ def fill(path: Path, events: int) -> None:
     EventLog(path).close()
     conversations = round(events / EVENTS_A_CONVERSATION)
     start = naive(clock.now() - timedelta(days=DAYS))
-    with duckdb.connect(str(path)) as database:
-        database.execute("SET enable_progress_bar = false")
+    with connect(path) as database:
         gap = (DAYS * 86_400_000_000 - 60_000_000) / conversations
         database.execute(FILL, {"conversations": conversations, "start": start, "gap": gap})
         print(

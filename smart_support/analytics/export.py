@@ -23,7 +23,7 @@ async def exported(
 
     The file has no name any more: closing it, or dying, leaves nothing on the disk.
     """
-    with tempfile.TemporaryDirectory(prefix="smart-support-", ignore_cleanup_errors=True) as folder:
+    with tempfile.TemporaryDirectory(dir=event_log.export_folder, ignore_cleanup_errors=True) as folder:
         path = Path(folder) / f"events.{format_}"
         events = statement("export", filtered=bool(filters.params))
         sql = f"COPY ({events}) TO $path ({_OPTIONS[format_]})"

@@ -24,10 +24,11 @@ from smart_support.errors import ConfigError, Conflict
 from smart_support.log import get_logger
 from smart_support.storage.database import StateDatabase
 from smart_support.storage.embedded import EmbeddedDatabase
+from smart_support.storage.event_file import BACKUPS
 from smart_support.storage.event_log import EventLog, checked_out
 
 log = get_logger()
-FOLDER = "backups"
+FOLDER = BACKUPS
 MANIFEST = "manifest.json"
 EVENTS = "events.duckdb"
 KEY = "secret.key"

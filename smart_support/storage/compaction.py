@@ -24,7 +24,7 @@ def attach(cursor: duckdb.DuckDBPyConnection, target: Path) -> None:
     Path(f"{target}.wal").unlink(missing_ok=True)
     cursor.execute(f"DETACH DATABASE IF EXISTS {COPY}")
     # A path can't be a parameter here; it is ours, and its quotes are doubled all the same.
-    quoted = str(target).replace("'", "''")
+    quoted = str(target.resolve()).replace("'", "''")
     cursor.execute(f"ATTACH '{quoted}' AS {COPY} (STORAGE_VERSION 'v1.5.0')")
 
 

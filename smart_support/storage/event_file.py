@@ -9,7 +9,7 @@ import contextlib
 import os
 import shutil
 import threading
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from smart_support.storage.compaction import COPY, Turnstile, attach, begin, fil
 from smart_support.storage.database import MIGRATIONS, Row, apply, unapplied
 from smart_support.storage.gathering import Awaited, Done, Gathering
 from smart_support.storage.moments import Asks, Moments, Params, rows_of
-from smart_support.storage.watch import watched
+from smart_support.storage.private_files import make_private_folder
 
 # Columns filled from the event's own field of the same name where it has one.
 FROM_EVENT = (
@@ -47,11 +47,25 @@ _TYPES = {
     "cost_usd": "DOUBLE",
     "payload": "VARCHAR",
 }
+TEXT_COLUMNS = tuple(name for name, type_ in _TYPES.items() if type_ == "VARCHAR" and name != "payload")
 # The structure holds names and types from above, nothing from outside.
 _INSERT = "INSERT INTO {} BY NAME SELECT unnest(from_json(?, '{}'), recursive := true)"
 _ERASE = "DELETE FROM {} WHERE thread_id IN (SELECT unnest($threads::VARCHAR[]))"
-# By how much the process may grow for a statement that somebody made up.
-MOST_ASKED_BYTES = 1_000_000_000
+# The folder of backups, beside the file.
+BACKUPS = "backups"
+# In this order; after the last nothing can be set any more.
+_LOCKED = {
+    "enable_progress_bar": "false",
+    "allow_community_extensions": "false",
+    "allow_persistent_secrets": "false",
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+    "python_enable_replacements": "false",
+    "enable_external_access": "false",
+    "lock_configuration": "true",
+}
+# How long the writing thread waits for somebody who copies the file.
+SECONDS_STILL = 60.0
 # A commit costs 2 ms of CPU however little is in it, and nobody waits for one: so many a second and no more.
 SECONDS_BETWEEN_COMMITS = 0.25
 # How long a thread waits for the one that writes, before it is told that nothing can be written.
@@ -73,11 +87,15 @@ class EventFile:
         Raises:
             ConfigError: another process has it open.
         """
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_private_folder(path.parent)
         self._path = path
         self._due = due
         file_for(path).unlink(missing_ok=True)
         self._database = connect(path)
+        # Only now: they are another process' where it has the file open.
+        for folder in (self.exports, self.question):
+            shutil.rmtree(folder, ignore_errors=True)
+        make_private_folder(self.exports)
         _migrate(self._database, path)
         self._database_use = Turnstile()
         # The writing thread's; nobody else's once there are things for it to do.
@@ -94,6 +112,16 @@ class EventFile:
         # While the file is being copied: what was written since, and which threads were erased.
         self._since: list[Row] | None = None
         self._erased: list[str] = []
+
+    @property
+    def exports(self) -> Path:
+        """The one folder that `COPY ... TO` can write into."""
+        return exports_of(self._path)
+
+    @property
+    def question(self) -> Path:
+        """The folder for the copy of which an admin's question is asked."""
+        return self._path.with_name(f"{self._path.name}.question")
 
     def soon(self) -> None:
         """Have `due` called: from any thread."""
@@ -143,14 +171,31 @@ class EventFile:
         """All that is asked of what this gives, is told of one moment, whatever is written meanwhile."""
         return self._moments.one()
 
-    async def ask_once(self, sql: str, seconds: float) -> tuple[list[str], list[tuple[Any, ...]]]:
-        """Names and rows of a statement that somebody made up, on a cursor and a thread of its own.
+    @contextlib.asynccontextmanager
+    async def held_still(self) -> AsyncIterator[Path]:
+        """The path of the file, which with its log stays as it is until the caller leaves.
 
-        Raises:
-            duckdb.InterruptException: it took longer than `seconds`, or `MOST_ASKED_BYTES` of
-                memory; any other `duckdb.Error`: it is wrong.
+        Meanwhile the writing thread waits (at most `SECONDS_STILL`); what is appended is durable elsewhere.
+        Whoever copies the file must do it in another process: by closing a file, a process gives up all its
+        locks on it.
         """
-        return await asyncio.to_thread(self._ask_once, sql, seconds)
+        loop = asyncio.get_running_loop()
+        still: asyncio.Future[None] = loop.create_future()
+        left = threading.Event()
+
+        def wait() -> None:
+            loop.call_soon_threadsafe(still.cancel)  # which, unlike a result, may come too late
+            left.wait(SECONDS_STILL)
+
+        held = self.do(wait)
+        try:
+            await asyncio.wait({held, still}, return_when=asyncio.FIRST_COMPLETED)
+            if held.done():
+                await held  # what was due could not be written
+            yield self._path
+        finally:
+            left.set()
+        await held
 
     async def compact(self) -> None:
         """Write the file anew, so that nothing erased is left in its bytes.
@@ -248,16 +293,6 @@ class EventFile:
     def _cursor(self) -> duckdb.DuckDBPyConnection:
         return self._database.cursor()
 
-    def _ask_once(self, sql: str, seconds: float) -> tuple[list[str], list[tuple[Any, ...]]]:
-        with self._database_use.inside():
-            cursor = self._database.cursor()
-            try:
-                with watched(cursor, seconds, MOST_ASKED_BYTES):
-                    result = cursor.execute(sql)
-                    return [column[0] for column in result.description or ()], result.fetchall()
-            finally:
-                cursor.close()
-
     def _begin_copy(self, cursor: duckdb.DuckDBPyConnection) -> None:
         begin(cursor)
         self._since, self._erased = [], []
@@ -283,9 +318,14 @@ class EventFile:
         self.writing = self._database.cursor()
 
 
+def exports_of(path: Path) -> Path:
+    """Where exports of an event file are written; absolute, as DuckDB compares paths."""
+    return path.resolve().with_name(f"{path.name}.exports")
+
+
 def check_free(path: Path) -> None:
     """See that nobody else has the log open; raises `ConfigError` with what to do."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_private_folder(path.parent)
     connect(path).close()
 
 
@@ -300,7 +340,13 @@ def applied(path: Path) -> set[str]:
 
 
 def connect(path: Path) -> duckdb.DuckDBPyConnection:
-    """Open the file, as it is; raises `ConfigError` with what to do where another process has it."""
+    """Open the file, as it is, in an instance that can reach no other file but those it has to write.
+
+    Every DuckDB of the product is opened here. Those files are its exports, its compacted copy, and backups.
+
+    Raises:
+        ConfigError: another process has it open; says what to do.
+    """
     # A file of the older format can still be opened by the release before this one; see docs of DuckDB.
     config: dict[str, Any] = {
         # A statement costs less CPU so, and several are asked side by side; see moments.py.
@@ -309,12 +355,31 @@ def connect(path: Path) -> duckdb.DuckDBPyConnection:
         "storage_compatibility_version": "v1.5.0",
     }
     try:
-        return duckdb.connect(str(path), config=config)
+        database = duckdb.connect(str(path), config=config)
     except duckdb.IOException as error:
         raise ConfigError(
             f"SMART_SUPPORT_DATA_DIR: {path} can't be opened; stop the other process that uses it, "
             f"or choose another folder ({str(error).splitlines()[0]})"
         ) from None
+    _lock(database, path)
+    return database
+
+
+def _lock(database: duckdb.DuckDBPyConnection, path: Path) -> None:
+    """Take away what SQL could reach beside the file (duckdb.org, "Securing DuckDB"); it can't be undone.
+
+    The order matters: the paths can't be named any more once external access is off.
+    """
+    if database.execute("SELECT current_setting('lock_configuration')").fetchall()[0][0]:
+        return  # the same instance, opened a second time by this process
+    place, copy = path.resolve(), file_for(path.resolve())
+    folders = [exports_of(path), place.with_name(BACKUPS)]
+    files = [f"{copy}{ending}" for ending in ("", ".wal", ".wal.checkpoint", ".wal.recovery")]
+    for name, paths in (("allowed_directories", folders), ("allowed_paths", files)):
+        listed = ", ".join("'" + str(one).replace("'", "''") + "'" for one in paths)
+        database.execute(f"SET {name} = [{listed}]")
+    for name, value in _LOCKED.items():
+        database.execute(f"SET {name} = {value}")
 
 
 def insert(cursor: duckdb.DuckDBPyConnection, rows: list[Row], table: str = "events") -> None:

@@ -14,7 +14,6 @@ import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from datetime import UTC
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import orjson
@@ -130,13 +129,25 @@ class EventLog:
             yield moment
 
     async def export(self, sql: str, params: Params = ()) -> None:
-        """Run a `COPY ... TO` statement in a reader."""
+        """Run a `COPY ... TO` statement in a reader; DuckDB writes into `export_folder` alone."""
         await self.query(sql, params)
 
-    async def ask_once(self, sql: str, seconds: float) -> tuple[list[str], list[tuple[Any, ...]]]:
-        """Names and rows of a statement that somebody made up; see `EventFile.ask_once`."""
+    @property
+    def export_folder(self) -> Path:
+        """Where `export` may write."""
+        return self._file.exports
+
+    @property
+    def question_folder(self) -> Path:
+        """The folder for the copy of which an admin's question is asked; the asker makes it."""
+        return self._file.question
+
+    @contextlib.asynccontextmanager
+    async def held_still(self) -> AsyncIterator[Path]:
+        """The event file, with all that was appended, while nobody writes it; see `EventFile.held_still`."""
         await self._caught_up()
-        return await self._file.ask_once(sql, seconds)
+        async with self._file.held_still() as path:
+            yield path
 
     async def erase(self, thread_ids: Sequence[str]) -> None:
         """Delete all records of these threads. Their bytes leave the files with `compact`."""

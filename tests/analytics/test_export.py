@@ -3,7 +3,6 @@
 import csv
 import io
 import os
-import tempfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -23,12 +22,11 @@ RANGE = span(None, "2026-03-01T12:00:00Z", "2026-03-02")
 TRICKY = 'Quote " comma, semicolon; new\nline, Zürich, 日本, =1+1'
 
 
-@pytest.fixture(autouse=True)
-def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "temporary"
-    folder.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(folder))
-    return folder
+@pytest.fixture
+def temporary(event_log: EventLog) -> Path:
+    """Where exports are written: in the data folder, which nobody else can read."""
+    assert event_log.export_folder.stat().st_mode & 0o777 == 0o700
+    return event_log.export_folder
 
 
 async def _export(log: EventLog, format_: Format) -> bytes:
