@@ -7,6 +7,7 @@ from typing import BinaryIO, Literal
 from smart_support.analytics.filters import EVERYTHING, Filters
 from smart_support.analytics.span import Span
 from smart_support.analytics.statements import statement
+from smart_support.storage.event_file import TEXT_COLUMNS
 from smart_support.storage.event_log import EventLog
 
 Format = Literal["csv", "parquet"]
@@ -14,6 +15,15 @@ _OPTIONS: dict[Format, str] = {
     "csv": "FORMAT csv, HEADER, TIMESTAMPFORMAT '%Y-%m-%dT%H:%M:%S.%fZ'",
     "parquet": "FORMAT parquet, COMPRESSION zstd",
 }
+# A spreadsheet takes a cell that begins so for a formula, after white space and quotes too; an apostrophe
+# makes it text (https://owasp.org/www-community/attacks/CSV_Injection). The wide forms of the signs are those
+# of East Asian keyboards. What is a number stays one.
+_FORMULA = r"^([\t\r\n]|[\s\v\p{Z}\x{FEFF}\x00\x1C-\x1F\x{85}\"']*[=+\-@＝＋－＠])"
+_NUMBER = r"[+-]?[0-9]+([.][0-9]+)?([eE][+-]?[0-9]+)?"
+_PLAIN = """
+    CASE WHEN regexp_matches({name}, $formula) AND NOT regexp_full_match({name}, $number)
+        THEN chr(39) || {name} ELSE {name} END AS {name}
+"""
 
 
 async def exported(
@@ -26,6 +36,11 @@ async def exported(
     with tempfile.TemporaryDirectory(dir=event_log.export_folder, ignore_cleanup_errors=True) as folder:
         path = Path(folder) / f"events.{format_}"
         events = statement("export", filtered=bool(filters.params))
-        sql = f"COPY ({events}) TO $path ({_OPTIONS[format_]})"
-        await event_log.export(sql, asked.params | filters.params | {"path": str(path)})
+        params = asked.params | filters.params | {"path": str(path)}
+        if format_ == "csv":
+            # Names of our own columns, nothing from outside.
+            plain = ", ".join(_PLAIN.format(name=name) for name in TEXT_COLUMNS)
+            events = f"SELECT * REPLACE ({plain}) FROM ({events})"
+            params |= {"formula": _FORMULA, "number": _NUMBER}
+        await event_log.export(f"COPY ({events}) TO $path ({_OPTIONS[format_]})", params)
         return path.open("rb"), path.stat().st_size

