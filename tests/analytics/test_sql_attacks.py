@@ -21,7 +21,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from smart_support import clock
-from smart_support.analytics import sql_process
+from smart_support.analytics import sql_box, sql_process
 from smart_support.analytics.sql_box import SqlBox
 from smart_support.errors import InvalidRequest
 from smart_support.storage.event_file import connect
@@ -438,11 +438,12 @@ async def _check_ends_in_time(event_log: EventLog, names: Iterable[str]) -> None
     box = SqlBox(event_log, seconds=1)
     for name in names:
         for arguments in LONG:
-            sql = f"SELECT max(len({name}({arguments})::VARCHAR))"
+            sql = f"SELECT len({name}({arguments})::VARCHAR)"
             began = time.monotonic()
             with contextlib.suppress(InvalidRequest):
                 await box.ask(sql)
-            assert time.monotonic() - began < 6, sql
+            # Most of it is the start of its process on a busy machine.
+            assert time.monotonic() - began < 1 + sql_box.SECONDS_TO_START, sql
 
 
 async def test_a_function_does_not_outlive_its_time_whatever_it_is_given(event_log: EventLog) -> None:
