@@ -86,7 +86,7 @@ def warm_up(count: int) -> int:
     return max(1, count // 4)
 
 
-async def _never(thread_id: str, reason: str, about: str | None = None) -> bool:
+async def _never(thread_id: str, reason: str, about: str | None = None, kind: str | None = None) -> bool:
     return False
 
 

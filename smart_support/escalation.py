@@ -10,6 +10,7 @@ import hmac
 import uuid
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 from typing import Any, Literal
 
 import httpx
@@ -25,10 +26,11 @@ from tenacity import (
 from smart_support import clock
 from smart_support.concurrency import end_tasks
 from smart_support.errors import NotFound, SmartSupportError, ToolUnavailable
+from smart_support.events import EscalationKind
 from smart_support.log import get_logger
 from smart_support.net import GuardedClient
 from smart_support.settings import Settings
-from smart_support.storage.database import StateDatabase
+from smart_support.storage.database import Connection, StateDatabase
 from smart_support.storage.locks import Locks
 
 log = get_logger()
@@ -37,6 +39,21 @@ PATIENCE_SECONDS = 4.0
 ATTEMPTS = 3
 SECONDS_BETWEEN_LOOKS = 1.0
 
+# For so long a conversation's open escalation stands for all later ones of its kind.
+COUNTED_TOGETHER = timedelta(hours=1)
+_COUNTED: frozenset[EscalationKind | None] = frozenset({"asked", "policy", "limit", "budget", "failures"})
+_KNOWN = "SELECT 1 FROM escalations WHERE escalation_id = :id"
+_OPEN = """
+    SELECT escalation_id FROM escalations
+    WHERE thread_id = :thread_id AND kind = :kind AND handled_by IS NULL AND requested_at > :since
+    ORDER BY requested_at DESC LIMIT 1
+"""
+_COUNT = "UPDATE escalations SET times = times + 1, last_at = :now WHERE escalation_id = :id RETURNING *"
+_RECORD = """
+    INSERT INTO escalations (escalation_id, thread_id, reason, status, requested_at, kind)
+    VALUES (:id, :thread_id, :reason, :status, :now, :kind)
+    ON CONFLICT (escalation_id) DO UPDATE SET reason = escalations.reason RETURNING *
+"""
 _ABOUT = uuid.UUID("a6a7e9c4-92f0-4d0e-8a55-3c1b5b0c5a11")
 Status = Literal["sending", "delivered", "failed", "no_webhook"]
 
@@ -50,6 +67,8 @@ class EscalationRecord:
             none is set, so that only the console tells.
         attempts: how often it was tried; `error`: why the last try failed, without the address.
         handled_by: who in the console has seen to it.
+        kind: as in the event, or None; `times`: how often the conversation has asked for a person for this
+            kind of reason while it was open, the last time at `last_at`. The reason is that of the first.
     """
 
     escalation_id: str
@@ -63,6 +82,9 @@ class EscalationRecord:
     delivered_at: str | None
     handled_by: str | None
     handled_at: str | None
+    kind: str | None
+    times: int
+    last_at: str | None
 
     def wire(self) -> dict[str, Any]:
         """As programs see it."""
@@ -86,31 +108,44 @@ class Escalations:
         if self._url and not self._secret:
             log.warning("webhook_not_signed", why="SMART_SUPPORT_ESCALATION_WEBHOOK_SECRET is empty")
 
-    async def escalate(self, thread_id: str, reason: str, about: str | None = None) -> bool:
+    async def escalate(
+        self, thread_id: str, reason: str, about: str | None = None, kind: EscalationKind | None = None
+    ) -> bool:
         """Ask for a human on a thread. It is on record before anything is sent.
+
+        Where the thread has an open escalation of the same kind that is younger than `COUNTED_TOGETHER`, this
+        one is counted on it and not sent. Unknown outcomes, and what has no kind, stand by themselves always:
+        each is about another call that somebody has to look up.
 
         Args:
             about: what it is about; the same is recorded once, and not sent again once it was delivered.
+            kind: why a human is needed.
 
         Returns:
             Whether the webhook took it (a 2xx answer within three tries); False where none is set, or where
             it is silent: a customer waits for the answer, so that the tries then go on without them.
         """
         log.info("escalation", thread_id=thread_id, webhook=bool(self._url))
-        rows = await self._state.execute(
-            """INSERT INTO escalations (escalation_id, thread_id, reason, status, requested_at)
-               VALUES (:id, :thread_id, :reason, :status, :now)
-               ON CONFLICT (escalation_id) DO UPDATE SET reason = escalations.reason RETURNING *""",
-            {
-                "id": str(uuid.uuid5(_ABOUT, about)) if about else clock.new_id(),
-                "thread_id": thread_id,
-                "reason": reason,
-                "status": "sending" if self._url else "no_webhook",
-                "now": clock.rfc3339(clock.now()),
-            },
-        )
-        recorded = EscalationRecord(**rows[0])
-        if not self._url or recorded.status == "delivered":
+        now = clock.now()
+        row = {
+            "id": str(uuid.uuid5(_ABOUT, about)) if about else clock.new_id(),
+            "thread_id": thread_id,
+            "reason": reason,
+            "status": "sending" if self._url else "no_webhook",
+            "now": clock.rfc3339(now),
+            "since": clock.rfc3339(now - COUNTED_TOGETHER),
+            "kind": kind,
+        }
+
+        def work(connection: Connection) -> tuple[EscalationRecord, bool]:
+            if kind in _COUNTED and not connection.execute(_KNOWN, row):
+                for open_one in connection.execute(_OPEN, row):
+                    counted = connection.execute(_COUNT, row | {"id": open_one["escalation_id"]})
+                    return EscalationRecord(**counted[0]), True
+            return EscalationRecord(**connection.execute(_RECORD, row)[0]), False
+
+        recorded, is_counted = await self._state.transact(work)
+        if is_counted or not self._url or recorded.status == "delivered":
             self.tell(recorded)
             return recorded.status == "delivered"
         delivery = self._begun(recorded)

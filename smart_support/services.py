@@ -27,6 +27,7 @@ from smart_support.agents.spec import (
     AgentSpec,
     Personality,
     Team,
+    check_ceilings,
     check_policy,
     load_team,
     misfit,
@@ -59,6 +60,7 @@ from smart_support.conversation.unasked import Unasked
 from smart_support.conversation.what_if import Changed, Rerun, around, what_if
 from smart_support.errors import ConfigError, InvalidArguments, InvalidRequest
 from smart_support.escalation import Escalations
+from smart_support.events import EscalationKind
 from smart_support.failed_logins import FailedLogins
 from smart_support.net import GuardedClient, parse_allowed_hosts
 from smart_support.openapi_import.jobs import ImportedTool, ImportedTools, Imports, Unusable
@@ -177,7 +179,9 @@ class Services:
                 check_free(self.settings.data_dir / "events.duckdb")
             if self._graph is None:
                 with contextlib.closing(self._store()) as store:
-                    check_policy(self.team, Registry([*self.registry, *self._tools(store)]))
+                    own = Registry([*self.registry, *self._tools(store)])
+                    check_policy(self.team, own)
+                    check_ceilings(self.team, own)
         except (OSError, sqlite3.Error) as error:
             told = getattr(error, "strerror", None) or error
             raise ConfigError(
@@ -332,6 +336,7 @@ class Services:
         self._models = Models(self.chat_models, budget, *limits)
         self._checkpoints = self._stores.checkpoints
         check_policy(self.own_team, Registry(self.own_tools))
+        check_ceilings(self.own_team, Registry(self.own_tools))
         await self.imports.use_stored()
         return self._agents
 
@@ -421,8 +426,14 @@ class Services:
         words = self.team.personality.escalation_message
         return [*tools_of(self.toolset(store)), handoff_tool(self._escalate, words)]
 
-    async def _escalate(self, thread_id: str, reason: str, about: str | None = None) -> bool:
-        return await self.escalations.escalate(thread_id, reason, about)
+    async def _escalate(
+        self,
+        thread_id: str,
+        reason: str,
+        about: str | None = None,
+        kind: EscalationKind | None = None,
+    ) -> bool:
+        return await self.escalations.escalate(thread_id, reason, about, kind)
 
     def _brought_graph(self) -> BroughtGraph:
         """The graph as it was given; one that keeps no checkpoints gets ours, or it could not wait."""

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 import pytest
 
-from smart_support import Settings, escalation
+from smart_support import Settings, clock, escalation
 from smart_support.escalation import ATTEMPTS, EscalationRecord, Escalations
 from smart_support.settings import ROOT
 from smart_support.storage.database import StateDatabase
@@ -154,3 +154,58 @@ async def test_without_a_webhook_the_console_still_has_it_until_somebody_has_see
     assert (await escalations.handled(open_ones[0].escalation_id, "dana")).handled_by == "dana"
     assert (await escalations.handled(open_ones[0].escalation_id, "kim")).handled_by == "dana"
     assert await escalations.list(open_only=True) == []
+
+
+async def test_one_conversation_has_one_open_escalation_of_a_kind_that_counts_the_others(
+    state: StateDatabase, webhook: Webhook
+) -> None:
+    escalations = _escalations(state, webhook.url)
+    told: list[EscalationRecord] = []
+    escalations.watch(told.append)
+    for number in range(92):
+        assert await escalations.escalate("t", f"reason {number}", f"about {number}", "policy")
+    (only,) = await escalations.list(open_only=True)
+    assert (only.times, only.kind, only.reason) == (92, "policy", "reason 0")
+    assert only.last_at
+    assert only.last_at > only.requested_at
+    assert len(webhook.got) == 1
+    assert [one.times for one in told] == [*range(1, 93)]
+    # Another kind, another conversation, and one after somebody has seen to it, are others.
+    await escalations.escalate("t", "a person", "p", "asked")
+    await escalations.escalate("u", "reason", "q", "policy")
+    await escalations.handled(only.escalation_id, "dana")
+    await escalations.escalate("t", "again", "r", "policy")
+    assert len(await escalations.list(open_only=True)) == 3
+    assert len(webhook.got) == 4
+
+
+async def test_an_open_escalation_that_nobody_sees_to_is_sent_anew_after_a_while(
+    state: StateDatabase, webhook: Webhook
+) -> None:
+    escalations = _escalations(state, webhook.url)
+    await escalations.escalate("t", "first", "1", "asked")
+    clock.advance(escalation.COUNTED_TOGETHER.total_seconds() - 5)
+    await escalations.escalate("t", "second", "2", "asked")
+    assert len(webhook.got) == 1
+    clock.advance(10)
+    await escalations.escalate("t", "third", "3", "asked")
+    assert [orjson.loads(body)["reason"] for _, body in webhook.got] == ["first", "third"]
+
+
+@pytest.mark.parametrize("kind", ["unknown_outcome", None])
+async def test_each_unknown_outcome_stands_by_itself(
+    state: StateDatabase, webhook: Webhook, kind: Any
+) -> None:
+    escalations = _escalations(state, webhook.url)
+    for number in range(5):
+        await escalations.escalate("t", f"call {number}", f"approval {number}", kind)
+    assert [one.times for one in await escalations.list(open_only=True)] == [1] * 5
+    assert len(webhook.got) == 5
+
+
+async def test_many_at_once_are_one(state: StateDatabase) -> None:
+    escalations = [_escalations(state) for _ in range(3)]
+    await asyncio.gather(
+        *(escalations[n % 3].escalate("t", "help", f"about {n}", "asked") for n in range(30))
+    )
+    assert [one.times for one in await escalations[0].list()] == [30]

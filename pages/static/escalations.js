@@ -20,6 +20,10 @@ function delivery(one) {
   return `Could not be delivered: ${one.error ?? "the webhook did not answer"}`;
 }
 
+function again(one) {
+  return one.times > 1 ? `${one.times} times, last ${ago(Date.parse(one.last_at), now())} · ` : "";
+}
+
 function draw() {
   section.hidden = pointer.hidden = open.size === 0;
   pointer.textContent = open.size === 1 ? "1 conversation needs a person" : `${open.size} conversations need a person`;
@@ -40,7 +44,7 @@ function card(one) {
     }
   } }, label);
   return node("li", { class: "ss-card" }, node("p", {}, one.reason),
-    node("p", { class: "ss-muted" }, `${ago(Date.parse(one.requested_at), now())} · ${delivery(one)} · `,
+    node("p", { class: "ss-muted" }, `${ago(Date.parse(one.requested_at), now())} · ${delivery(one)} · ${again(one)}`,
       node("button", { type: "button", class: "ss-link", onclick: () => tell("open_thread", one.thread_id) }, "conversation")),
     problem, node("div", { class: "ss-actions" }, act("Done", "handled"), one.status === "failed" ? act("Send again", "resend") : null));
 }

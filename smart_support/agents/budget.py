@@ -100,7 +100,8 @@ class Budget:
     ) -> AIMessage:
         """What the customer is told instead of an answer, once a human was told of it."""
         conversation, day = _shares(thread_id)
-        delivered = await self._escalate(conversation, str(spent), f"budget:{conversation}:{day}")
+        about = f"budget:{conversation}:{day}"
+        delivered = await self._escalate(conversation, str(spent), about, kind="budget")
         text = (
             "I have reached the limit of what I can do by myself here, so a colleague has been told and will "
             f"go on from here. {self._words}"

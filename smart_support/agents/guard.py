@@ -27,6 +27,7 @@ from smart_support.agents.shortlist import FIND, SHOWN, find_tool
 from smart_support.agents.spec import Team
 from smart_support.agents.trimming import KEPT_CHARS, MODEL_CHARS, as_text, trimmed
 from smart_support.approvals.approval import Approval, Edit
+from smart_support.approvals.ceilings import CeilingReached
 from smart_support.approvals.digest import digest
 from smart_support.approvals.ledger import UNKNOWN, Ledger, what_to_check
 from smart_support.approvals.policy import Verdict
@@ -104,13 +105,17 @@ class Gatekeeper:
             )
             return result(call, text, agent, status="skipped", as_it_stands=True)
         try:
-            planned = await self._plan(tool, call, agent, thread_id)
+            planned, verdict = await self._plan(tool, call, agent, thread_id)
             if planned.need == "never":
                 return await self._forbidden(planned, thread_id)
             if planned.need and not await self._within_limit(planned, thread_id):
                 return await self._over_limit(planned, thread_id)
             if planned.need == "run":
-                await self._gate.approvals.grant(unasked(planned, thread_id))
+                try:
+                    await self._gate.approvals.grant(unasked(planned, thread_id), verdict.ceilings)
+                except CeilingReached as reached:
+                    log.info("over_ceiling", tool=tool.name, why=reached.why)
+                    return replace(planned, need="ask", because=reached.why)
             return planned
         except SmartSupportError as error:
             return result(call, error.message, agent, status="error")
@@ -134,13 +139,19 @@ class Gatekeeper:
         why = "what its card showed could not be read again"
         try:
             now = await tool.state(planned.state_args) if tool.state and planned.seen is not None else None
-            stricter = (await self._verdict(tool, planned.args))[0].stricter_than(planned.need)
-            if now == planned.seen and not stricter and tool.version == planned.tool_version:
+            verdict, facts = await self._verdict(tool, planned.args)
+            stricter = verdict.stricter_than(planned.need)
+            over = None
+            if planned.need == "run" and not stricter:
+                over = await self._over_ceiling(replace(planned, facts=facts), verdict, thread_id)
+            if now == planned.seen and not (stricter or over) and tool.version == planned.tool_version:
                 return None
-            why = "the policy asks for more than it had" if stricter else "what its card showed had changed"
+            why = "what its card showed had changed"
+            if stricter or over:
+                why = "the policy asks for more than it had"
             if tool.version != planned.tool_version:
                 why = "what it does was changed after that"
-            fresh = await self._plan(tool, call, planned.agent, thread_id)
+            fresh, _ = await self._plan(tool, call, planned.agent, thread_id)
         except Exception as error:
             log.warning("not_asked_again", tool=tool.name, why=why, error=repr(error))
             await self._gate.ledger.refuse(thread_id, planned.tool_call_id, why)
@@ -155,7 +166,15 @@ class Gatekeeper:
         need = "ask" if fresh.need == "run" else fresh.need
         then, since = {VERSION: planned.tool_version}, {VERSION: tool.version}
         changed = _differences((planned.seen or {}) | then, (now or {}) | since)
-        return replace(fresh, need=need, changed=changed)
+        return replace(fresh, need=need, changed=changed, because=over or fresh.because)
+
+    async def _over_ceiling(self, planned: PlannedCall, verdict: Verdict, thread_id: str) -> str | None:
+        """Why a call that was granted has to be asked after all, where a ceiling is lower by now."""
+        try:
+            await self._gate.approvals.check_ceilings(unasked(planned, thread_id), verdict.ceilings)
+        except CeilingReached as reached:
+            return reached.why
+        return None
 
     async def tell_of_failures(
         self, messages: Sequence[AnyMessage], last: ToolMessage, thread_id: str
@@ -164,7 +183,8 @@ class Gatekeeper:
         if failures_in_a_row([*messages, last]) != FAILURES_TO_TELL or "escalation" in last.artifact:
             return
         reason = f"{FAILURES_TO_TELL} calls in a row broke, the last of them {last.name}: {last.text}"
-        delivered = await self._gate.escalate(thread_id, reason, f"{thread_id}:{last.tool_call_id}")
+        about = f"{thread_id}:{last.tool_call_id}"
+        delivered = await self._gate.escalate(thread_id, reason, about, kind="failures")
         last.artifact["escalation"] = {"reason": reason, "delivered": delivered, "kind": "failures"}
 
     async def run(self, planned: PlannedCall, thread_id: str) -> ToolMessage:
@@ -225,7 +245,10 @@ class Gatekeeper:
             return find_tool(self._registry, sorted(given))
         return self._registry.get(name) if name in given else None
 
-    async def _plan(self, tool: Tool, call: dict[str, Any], agent: str, thread_id: str) -> PlannedCall:
+    async def _plan(
+        self, tool: Tool, call: dict[str, Any], agent: str, thread_id: str
+    ) -> tuple[PlannedCall, Verdict]:
+        """The call as it would be approved, and of a write what the policy says of it."""
         args = _checked_args(tool, call["args"])
         customer_id = await tool.customer(args) if tool.customer else None
         planned = PlannedCall(
@@ -239,15 +262,15 @@ class Gatekeeper:
             customer_id=customer_id,
         )
         if tool.access is Access.READ:
-            return planned
+            return planned, Verdict()
         digest_of(planned, thread_id)
         verdict, facts = await self._verdict(tool, args)
         because = verdict.because or None
         planned = replace(planned, need=verdict.need, because=because, escalate=verdict.escalate, facts=facts)
         if verdict.need == "never":
-            return planned
+            return planned, verdict
         seen = await tool.state(args) if tool.state else None
-        return replace(planned, effect=await _effect(tool, args), seen=seen)
+        return replace(planned, effect=await _effect(tool, args), seen=seen), verdict
 
     async def _verdict(self, tool: Tool, args: dict[str, Any]) -> tuple[Verdict, dict[str, Any]]:
         """What the policy says of a write, and on which facts: the system's own before the model's.
@@ -319,7 +342,7 @@ class Gatekeeper:
         if kind:
             reason = f"{planned.agent} wanted to: {planned.summary}. {text}"
             about = f"{thread_id}:{planned.tool_call_id}"
-            delivered = await self._gate.escalate(thread_id, reason, about)
+            delivered = await self._gate.escalate(thread_id, reason, about, kind=kind)
             extra["escalation"] = {"reason": reason, "delivered": delivered, "kind": kind}
         return result(call, text, planned.agent, status="rejected", **extra)
 

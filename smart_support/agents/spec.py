@@ -238,6 +238,33 @@ def _writes(registry: Registry) -> dict[str, Collection[str]]:
     return {tool.name: tool.known_names() for tool in registry if tool.access is Access.WRITE}
 
 
+def check_ceilings(team: Team, registry: Registry) -> None:
+    """A daily limit must be on a number that the tools of its rule have.
+
+    Raises:
+        ConfigError: it is not; says which rule, which field, and what there is.
+    """
+    writes = [tool for tool in registry if tool.access is Access.WRITE]
+    for place, rule in enumerate(team.policy.rules, start=1):
+        spoken_of = [tool for tool in writes if fnmatchcase(tool.name, rule.tool)]
+        if rule.max_per_day is None or not spoken_of:
+            continue
+        name = rule.max_per_day.field
+        where = f"{team.source}: policy rule {place}: max_per_day.field {name!r}"
+        having = [tool for tool in spoken_of if name in tool.known_names()]
+        if not having:
+            known = sorted({name for tool in spoken_of for name in tool.known_names()})
+            raise ConfigError(f"{where} is nothing that {rule.tool} has; it has: {', '.join(known)}")
+        for tool in having:
+            kind = tool.schema.get("properties", {}).get(name, {}).get("type", "number")
+            kinds = {kind} if isinstance(kind, str) else {*kind}
+            if not kinds & {"integer", "number"}:
+                raise ConfigError(
+                    f"{where} is no number of {tool.name} but {' or '.join(sorted(kinds))}; name a number, "
+                    "for example amount_cents"
+                )
+
+
 def _check_names(path: Path, root: yaml.Node | None, file: _File) -> None:
     seen: set[str] = set()
     for place, spec in enumerate(file.agents):

@@ -231,6 +231,9 @@ class Escalated(BaseModel):
     error: str | None
     requested_at: str
     handled_by: str | None
+    kind: str | None
+    times: int
+    last_at: str | None
 
 
 class ApprovalFigures(BaseModel):

@@ -19,6 +19,7 @@ import yaml
 from pydantic import ValidationError
 
 from smart_support import clock
+from smart_support.approvals.ceilings import Tally
 from smart_support.approvals.policy import Policy, Rules, Verdict
 from smart_support.errors import ConfigError
 from smart_support.settings import Settings
@@ -34,10 +35,10 @@ _WORDS = {
     "never": "is not allowed",
 }
 _ASKED = """
-    SELECT requested_at AS at, action, args, facts, need, status, decided_by, approval_id
+    SELECT requested_at AS at, thread_id, action, args, facts, need, status, decided_by, approval_id
     FROM approvals WHERE requested_at >= :since AND tool_version IS NOT NULL
 """
-_FORBIDDEN = "SELECT at, detail, actor FROM audit WHERE kind = 'forbidden' AND at >= :since"
+_FORBIDDEN = "SELECT at, thread_id, detail, actor FROM audit WHERE kind = 'forbidden' AND at >= :since"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +70,23 @@ class Difference:
         return (
             f"{self.at[:16].replace('T', ' ')}  {self.action} {args}: {_WORDS[self.need]} -> "
             f"{_WORDS[self.verdict.need]}  ({self.status}{by})"
+            + (f"  {self.verdict.because}" if self.verdict.need == "ask" and self.verdict.because else "")
         )
 
 
 def differences(rows: Sequence[Mapping[str, Any]], policy: Policy) -> Iterator[Difference]:
-    """The recorded writes whose verdict is now another one, in their order."""
+    """The recorded writes whose verdict is now another one, in their order, which is that of time.
+
+    Ceilings count what the policy itself would have let run, from the first of the rows on.
+    """
+    tally = Tally()
     for row in rows:
         args = orjson.loads(row["args"] or "{}")
         facts = args | orjson.loads(row["facts"] or "{}")
         verdict = policy.judge(row["action"], facts, facts.keys())
+        if verdict.need == "run":
+            why = tally.reason_to_ask(verdict.ceilings, str(row.get("thread_id")), row["at"], facts)
+            verdict = Verdict("ask", why) if why else verdict
         if verdict.need != row["need"]:
             then = (row["at"], row["action"], args, row["need"], row["status"], row["decided_by"])
             yield Difference(*then, verdict)
@@ -147,7 +156,13 @@ def _recorded(read: Read, since: str) -> list[Row]:
     for row in read(_FORBIDDEN, {"since": since}):
         detail = orjson.loads(row["detail"])
         told = {name: orjson.dumps(detail.get(name)).decode() for name in ("args", "facts")}
-        told |= {"at": row["at"], "action": detail.get("action"), "need": "never", "status": "forbidden"}
+        told |= {
+            "at": row["at"],
+            "thread_id": row["thread_id"],
+            "action": detail.get("action"),
+            "need": "never",
+            "status": "forbidden",
+        }
         rows.append(told | {"decided_by": row["actor"], "approval_id": None})
     return sorted(rows, key=lambda row: str(row["at"]))
 

@@ -13,6 +13,7 @@ import orjson
 
 from smart_support import audit, clock
 from smart_support.approvals.approval import Approval
+from smart_support.approvals.ceilings import give_places_back
 from smart_support.audit_facts import recorded
 from smart_support.errors import Forbidden, SmartSupportError
 from smart_support.log import get_logger
@@ -279,6 +280,7 @@ def _refuse(connection: Connection, thread_id: str, tool_call_id: str, why: str)
         {"thread_id": thread_id, "tool_call_id": tool_call_id, "why": why},
     )
     for row in rows:
+        give_places_back(connection, thread_id, tool_call_id)
         stored = {"approval": {"execution_reason": why}}
         fields = {"approval": {"execution": "failed"}}
         _audit(connection, "execution_refused", row, {"why": why, "stored": stored}, fields)

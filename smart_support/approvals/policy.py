@@ -4,6 +4,7 @@ Judged in code, on facts that the systems themselves gave where they can be had;
 fact. What a verdict leads to is the gate's business.
 """
 
+import hashlib
 import re
 import sys
 from collections.abc import Collection, Iterable, Mapping
@@ -11,13 +12,28 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
+from smart_support.approvals.ceilings import MAX_PER_CONVERSATION, Ceiling
 from smart_support.approvals.condition import Condition
 
 Need = Literal["run", "ask", "two_leads", "never"]
 NEEDS: tuple[Need, ...] = ("run", "ask", "two_leads", "never")
 BY_POLICY = "policy"
+
+
+class DayLimit(BaseModel):
+    """How much the calls of a rule may add up to in 24 hours, over all conversations.
+
+    Attributes:
+        field: a number among the arguments or facts of the rule's tools.
+        limit: the most its sum may be, in the field's own unit.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    field: Annotated[str, StringConstraints(pattern=r"^[A-Za-z_]\w*$", max_length=100)]
+    limit: Annotated[int, Field(ge=0, le=10**15, strict=True)]
 
 
 class Rule(BaseModel):
@@ -29,6 +45,8 @@ class Rule(BaseModel):
         then: `run` without asking, `ask` one human, `two_leads`, or `never`.
         because: why, in words for the person who asked or decides.
         escalate: with `never`: a human is told.
+        max_per_conversation, max_per_day: with `run`: how much of it runs without asking; beyond that a human
+            is asked. A rule with neither lets `MAX_PER_CONVERSATION` calls run in a conversation.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -38,6 +56,8 @@ class Rule(BaseModel):
     then: Need
     because: Annotated[str, StringConstraints(strip_whitespace=True, max_length=500)] = ""
     escalate: bool = False
+    max_per_conversation: Annotated[int, Field(ge=0, le=1_000_000, strict=True)] | None = None
+    max_per_day: DayLimit | None = None
 
     @field_validator("tool")
     @classmethod
@@ -51,14 +71,34 @@ class Rule(BaseModel):
     def _a_condition(cls, value: str) -> str:
         return Condition(value).text if value.strip() else ""
 
+    @model_validator(mode="after")
+    def _ceilings_fit(self) -> "Rule":
+        given = [name for name in ("max_per_conversation", "max_per_day") if getattr(self, name) is not None]
+        if given and self.then != "run":
+            raise ValueError(
+                f"the rule on {self.tool!r} has {given[0]}, which limits what runs without asking, but it "
+                f"says then: {self.then}; write then: run, or leave {given[0]} out"
+            )
+        return self
+
+    @property
+    def ceiling(self) -> Ceiling:
+        """How much runs under this rule without asking."""
+        key = hashlib.sha256(f"{self.tool}\n{self.when}".encode()).hexdigest()[:32]
+        most = self.max_per_conversation
+        if self.max_per_day is None:
+            return Ceiling(key, MAX_PER_CONVERSATION if most is None else most)
+        return Ceiling(key, most, self.max_per_day.field, self.max_per_day.limit)
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a call needs, and the words of the rule that says so."""
+    """What a call needs, the words of the rule that says so, and the ceilings under which it may run."""
 
     need: Need = "ask"
     because: str = ""
     escalate: bool = False
+    ceilings: tuple[Ceiling, ...] = ()
 
     def stricter_than(self, need: str) -> bool:
         """Whether this asks for more than `need`."""
@@ -85,12 +125,18 @@ class Policy:
         if not applying:
             return Verdict()
         strictest = max(applying, key=lambda rule: NEEDS.index(rule.then))
-        return Verdict(strictest.then, strictest.because, strictest.escalate and strictest.then == "never")
+        escalate = strictest.escalate and strictest.then == "never"
+        # Where the strictest lets it run, so do all that apply: the call has to be within each one's ceiling.
+        ceilings = tuple(
+            dict.fromkeys(rule.ceiling for rule in applying if rule.then == strictest.then == "run")
+        )
+        return Verdict(strictest.then, strictest.because, escalate, ceilings)
 
     def of_tool(self, tool: str) -> list[dict[str, Any]]:
         """The rules that speak of a tool, as `/tools` shows them."""
         return [
             {"when": rule.when or None, "then": rule.then, "because": rule.because or None}
+            | _ceilings_of(rule)
             for rule in self.rules
             if fnmatchcase(tool, rule.tool)
         ]
@@ -116,6 +162,18 @@ class Policy:
             return False
         holds = condition.holds(facts)
         return rule.then != "run" if holds is None else holds
+
+
+def _ceilings_of(rule: Rule) -> dict[str, Any]:
+    """The ceilings that hold for a rule, its own or the built-in one."""
+    if rule.then != "run":
+        return {}
+    found: dict[str, Any] = {}
+    if (most := rule.ceiling.max_per_conversation) is not None:
+        found["max_per_conversation"] = most
+    if rule.max_per_day:
+        found["max_per_day"] = rule.max_per_day.model_dump()
+    return found
 
 
 class Rules(BaseModel):

@@ -23,6 +23,7 @@ from smart_support.approvals.approval import (
     check_goes_with,
     checked_decision,
 )
+from smart_support.approvals.ceilings import Ceiling, take_places
 from smart_support.approvals.digest import digest
 from smart_support.approvals.policy import BY_POLICY
 from smart_support.approvals.search import Found, approval_of, load, load_row
@@ -72,16 +73,21 @@ class ApprovalQueue(Found):
             self.tell(approval)
         return approval
 
-    async def grant(self, wanted: Request) -> Approval:
+    async def grant(self, wanted: Request, ceilings: Iterable[Ceiling] = ()) -> Approval:
         """Put a call on record that the policy lets run without a human: asked and approved in one.
 
         Granting twice for the same part of one interrupt gives the first.
+
+        Raises:
+            CeilingReached: it is over one of these ceilings; nothing is on record.
         """
+        among = tuple(ceilings)
 
         def work(connection: Connection) -> Approval:
             approval, new = self._request(connection, wanted)
             if not new:
                 return approval
+            _take_places(connection, among, wanted)
             granted = self._settle(
                 connection, approval.approval_id, "approved", BY_POLICY, BY_POLICY, wanted.because, None
             )
@@ -95,6 +101,15 @@ class ApprovalQueue(Found):
         log.info("approval_granted", approval_id=granted.approval_id, action=granted.action)
         self.tell(granted)
         return granted
+
+    async def check_ceilings(self, wanted: Request, ceilings: Iterable[Ceiling]) -> None:
+        """See that a call which was granted is still within the ceilings, which may be others by now.
+
+        Raises:
+            CeilingReached: it is over one of them.
+        """
+        among = tuple(ceilings)
+        await self._state.transact(lambda connection: _take_places(connection, among, wanted))
 
     async def forbid(self, wanted: Request) -> None:
         """Record that the policy keeps a call from ever being asked."""
@@ -393,6 +408,16 @@ def _record(
         event_id=event_id,
         fields=written["fields"],
         detail=detail | written["detail"],
+    )
+
+
+def _take_places(connection: Connection, ceilings: Iterable[Ceiling], wanted: Request) -> None:
+    take_places(
+        connection,
+        ceilings,
+        thread_id=wanted.thread_id,
+        tool_call_id=wanted.tool_call_id or wanted.interrupt_id,
+        facts={**wanted.args, **(wanted.facts or {})},
     )
 
 

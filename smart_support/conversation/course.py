@@ -405,7 +405,7 @@ class Course:
                 f"{FAILED_TURNS_TO_TELL} turns in a row have failed; the customer is left without an answer."
             )
             about = f"failing:{failed[-1].turn_id}"
-            delivered = await self._escalate(recorder.thread_id, reason, about)
+            delivered = await self._escalate(recorder.thread_id, reason, about, kind="failures")
             await recorder.emit(Escalation(reason=reason, delivered=delivered, kind="failures"))
 
     async def _drive(

@@ -2,6 +2,7 @@
 
 from typing import Any, Protocol
 
+from smart_support.events import EscalationKind
 from smart_support.tools.registry import Access, Args, Call, Tool
 
 ESCALATE = "escalate_to_human"
@@ -10,7 +11,9 @@ ESCALATE = "escalate_to_human"
 class Escalate(Protocol):
     """How a human is told that one is needed."""
 
-    async def __call__(self, thread_id: str, reason: str, about: str | None = None) -> bool:
+    async def __call__(
+        self, thread_id: str, reason: str, about: str | None = None, kind: EscalationKind | None = None
+    ) -> bool:
         """Whether they were reached. The same `about` is told once, however often it is asked."""
         ...
 
@@ -25,7 +28,8 @@ def handoff_tool(escalate: Escalate, words: str) -> Tool:
 
     async def run(args: Args, call: Call) -> dict[str, Any]:
         reason = str(args["reason"])
-        delivered = await escalate(call.thread_id, reason, f"{call.thread_id}:{call.tool_call_id}")
+        about = f"{call.thread_id}:{call.tool_call_id}"
+        delivered = await escalate(call.thread_id, reason, about, kind="asked")
         return {"message": words, "reason": reason, "delivered": delivered}
 
     return Tool(

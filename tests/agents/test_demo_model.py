@@ -72,7 +72,9 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Desk]:
     path: Path = tmp_path_factory.mktemp("desk") / "shop.sqlite"
     store = DemoStore(path, ROOT / "data" / "shop")
 
-    async def escalate(thread_id: str, reason: str) -> bool:
+    async def escalate(
+        thread_id: str, reason: str, about: str | None = None, kind: str | None = None
+    ) -> bool:
         return False
 
     yield _Desk(

@@ -200,7 +200,9 @@ def _script(said: list[AIMessage], routed: list[Any]) -> Callable[..., AIMessage
 
 
 def _graph(shop: DemoStore, state: StateDatabase, script: Callable[..., AIMessage], ran: _Ran) -> Any:
-    async def escalate(thread_id: str, reason: str, about: str | None = None) -> bool:
+    async def escalate(
+        thread_id: str, reason: str, about: str | None = None, kind: str | None = None
+    ) -> bool:
         return False
 
     tools = [*tools_of(CommerceTools(shop)), handoff_tool(escalate, "A colleague takes over.")]

@@ -148,7 +148,10 @@ def test_an_agent_makes_only_so_many_writes_an_hour(app_with: Callable[..., Loca
 def test_tools_show_their_rules(app_with: Callable[..., LocalApp]) -> None:
     with app_with(RULES) as app:
         tools = {tool["name"]: tool for tool in app.request("GET", "/tools").json()["data"]}
-        first = {"when": "percent <= 5", "then": "run", "because": "Small coupons are ours to give."}
+        first = {
+            **{"when": "percent <= 5", "then": "run", "because": "Small coupons are ours to give."},
+            "max_per_conversation": 3,
+        }
         assert tools["generate_coupon"]["rules"][0] == first
         assert len(tools["cancel_order"]["rules"]) == 1
         assert tools["get_order_status"]["rules"] == []
