@@ -5,9 +5,13 @@ import sys
 from smart_support import Settings
 from smart_support.errors import ConfigError
 from smart_support.log import get_logger
+from smart_support.redaction import hide_environment, redacted
 from smart_support.server import check_port, lasting, serve
 from smart_support.settings import unknown_variables
+from smart_support.storage.private_files import set_private_umask
 
+set_private_umask()
+hide_environment()
 try:
     settings = Settings()
     with lasting():
@@ -21,7 +25,7 @@ try:
     if __name__ == "__main__":
         check_port(settings)
 except ConfigError as error:
-    sys.exit(f"Smart Support can't start.\n{error.message}")
+    sys.exit(f"Smart Support can't start.\n{redacted(error.message)}")
 
 if __name__ == "__main__":
     serve(app, settings)

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from smart_support import audit
 from smart_support.commands import backup, demo_data, migrate, users
 from smart_support.errors import SmartSupportError
+from smart_support.redaction import hide_environment, redacted
+from smart_support.storage.private_files import set_private_umask
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -24,10 +26,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     auditing.add_argument("rest", nargs=argparse.REMAINDER)
     auditing.set_defaults(run=lambda given: audit.main(given.rest))
     given = parser.parse_args(arguments)
+    set_private_umask()
+    hide_environment()
     try:
         return int(given.run(given))
     except SmartSupportError as error:
-        print(error.message, file=sys.stderr)
+        print(redacted(error.message), file=sys.stderr)
     except OSError as error:
         print(f"{error.filename or given.command}: {error.strerror or error}", file=sys.stderr)
     return 2

@@ -36,6 +36,7 @@ from smart_support import clock
 from smart_support.account_names import LOCAL_USER, AccountNames
 from smart_support.confusables import look_alikes
 from smart_support.errors import ConfigError, Forbidden
+from smart_support.redaction import hide
 from smart_support.storage.database import StateDatabase
 
 LOGIN_SECONDS = 12 * 3600
@@ -141,7 +142,10 @@ class Accounts:
 
     def with_key(self, key: str) -> User | None:
         """Whose key it is."""
-        return self._keys.get(_digest(key))
+        user = self._keys.get(_digest(key))
+        if user:
+            hide(key)
+        return user
 
     @property
     def people_who_decide(self) -> list[str]:

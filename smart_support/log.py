@@ -5,15 +5,17 @@ Message content is logged at `debug` only.
 
 import logging
 import sys
+import threading
+import traceback
+from types import TracebackType
 from typing import Any
 
 import structlog
 
-from smart_support import tracing
+from smart_support import redaction, tracing
+from smart_support.redaction import hide
 
-_SHORTEST_SECRET = 8
-# Of this process. Providers repeat a key in their errors, and those belong in the log.
-_secrets: set[str] = set()
+__all__ = ["bind", "configure", "get_logger", "hide"]
 
 
 def configure(log_format: str, level: str) -> None:
@@ -23,6 +25,8 @@ def configure(log_format: str, level: str) -> None:
         log_format: `console` for people, `json` for machines.
         level: `debug`, `info`, `warning` or `error`.
     """
+    redaction.hide_environment()
+    _redact_crashes()
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         tracing.with_trace_id,
@@ -64,16 +68,23 @@ def configure(log_format: str, level: str) -> None:
         logging.getLogger(noisy).setLevel("WARNING")
 
 
-def hide(secret: str) -> None:
-    """Keep this text out of every later line; what is too short to be a secret stays readable."""
-    if len(secret) >= _SHORTEST_SECRET:
-        _secrets.add(secret)
-
-
 def _without_secrets(_logger: Any, _method: str, line: Any) -> Any:
-    for secret in _secrets:
-        line = line.replace(secret, "***")
-    return line
+    # The last processor: whatever field, exception or library a secret came from, it is in the line by now.
+    return redaction.redacted(line)
+
+
+def _redact_crashes() -> None:
+    """Have an error that nobody catches written without secrets, too."""
+
+    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        text = "".join(traceback.format_exception(kind, error, trace))
+        sys.stderr.write(redaction.redacted(text))
+
+    def thread_hook(args: threading.ExceptHookArgs) -> None:
+        if args.exc_type is not SystemExit and args.exc_value is not None:
+            hook(args.exc_type, args.exc_value, args.exc_traceback)
+
+    sys.excepthook, threading.excepthook = hook, thread_hook
 
 
 def bind(**ids: Any) -> None:

@@ -19,6 +19,7 @@ from uvicorn.lifespan.on import LifespanOn
 from smart_support.concurrency import end_tasks, run_together
 from smart_support.errors import ConfigError
 from smart_support.log import get_logger
+from smart_support.redaction import redacted
 from smart_support.sending import GatheringProtocol
 from smart_support.settings import Settings
 
@@ -34,7 +35,7 @@ class _Lifespan(LifespanOn):
         """Take what the app says of its start and its end."""
         error = sys.exc_info()[1]
         if message["type"] == "lifespan.startup.failed" and (told := _sentence(error)):
-            message = {**message, "message": f"Smart Support can't start.\n{told}"}
+            message = {**message, "message": redacted(f"Smart Support can't start.\n{told}")}
         await super().send(message)
 
 

@@ -4,6 +4,7 @@ import difflib
 import ipaddress
 import os
 import re
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +15,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from smart_support.errors import ConfigError
+from smart_support.redaction import hide, hide_address, redacted
 
 ROOT = Path(__file__).parent.parent
 TEMPLATES = ROOT / "data" / "templates"
@@ -22,6 +24,10 @@ PREFIX = "SMART_SUPPORT_"
 OTHERS = {"KEY"}
 # What a call of a tool is said to save people, in minutes; `*` for tools not named.
 MINUTES_SAVED = {"*": 3.0}
+# Written nowhere, and refused where they could not be sent as they are.
+SECRETS = frozenset(
+    {"api_keys", "database_url", "escalation_webhook_secret", "fallback_api_key", "secret_key"}
+)
 _ADDRESS = r"https?://[^\s/@]+(/\S*)?"
 
 
@@ -79,11 +85,26 @@ class Settings(BaseSettings):
         try:
             super().__init__(**values)
         except ValidationError as error:
-            raise ConfigError("\n".join(_explain(item) for item in error.errors())) from None
+            told = "\n".join(_explain(item) for item in error.errors())
+            raise ConfigError(redacted(told)) from None
         except SettingsError as error:
             named = re.search(r'field "(\w+)"', str(error))
             variable = PREFIX + (named[1].upper() if named else "...")
             raise ConfigError(f"{variable}: is no JSON; see docs/settings.md for how it is written") from None
+
+    def model_post_init(self, _context: Any, /) -> None:
+        """Have the log know what it may never show."""
+        for name in SECRETS - {"database_url"}:
+            hide(getattr(self, name))
+        for entry in self.api_keys.split(","):
+            hide(entry.rpartition(":")[2].strip())
+        hide_address(self.database_url)
+
+    @field_validator(*sorted(SECRETS), mode="before")
+    @classmethod
+    def _can_be_sent(cls, value: Any) -> Any:
+        _check_secret(value)
+        return value
 
     @field_validator("data_dir", mode="before")
     @classmethod
@@ -161,6 +182,15 @@ class Settings(BaseSettings):
         return value
 
     @model_validator(mode="after")
+    def _environment_can_be_sent(self) -> "Settings":
+        for name in ("OPENAI_API_KEY", "OPENAI_ADMIN_KEY"):
+            try:
+                _check_secret(os.environ.get(name, ""))
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from None
+        return self
+
+    @model_validator(mode="after")
     def _fallback_fits(self) -> "Settings":
         if self.fallback_model and self.model == "demo":
             raise ValueError(
@@ -227,6 +257,20 @@ def _is_address(text: str) -> bool:
         return False
 
 
+def _check_secret(value: Any) -> None:
+    """See that a secret is one line without white space around it: libraries repeat what they can't send.
+
+    Raises:
+        ValueError: it is not; the message does not hold it.
+    """
+    if not isinstance(value, str):
+        return
+    if value != value.strip():
+        raise ValueError("it begins or ends with white space (a line break, most likely); remove that")
+    if any(unicodedata.category(one) in ("Cc", "Cs", "Zl", "Zp") for one in value):
+        raise ValueError("it holds a control character, such as a line break; give it as one line of text")
+
+
 def _is_loopback(host: str) -> bool:
     if host == "localhost":
         return True
@@ -239,7 +283,9 @@ def _is_loopback(host: str) -> bool:
 def _explain(item: Any) -> str:
     """One line of a validation error: the variable, what is wrong with its value, and the value."""
     cause = item.get("ctx", {}).get("error")
-    text = str(cause) if cause else f"{item['msg']} (got {item['input']!r})"
+    is_secret = bool(item["loc"]) and item["loc"][0] in SECRETS
+    shown = "" if is_secret else f" (got {item['input']!r})"
+    text = str(cause) if cause else f"{item['msg']}{shown}"
     if not item["loc"]:
         return text
     return f"{PREFIX}{str(item['loc'][0]).upper()}: {text}"

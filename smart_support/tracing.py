@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 
 from smart_support.errors import ConfigError
+from smart_support.redaction import redacted
 
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 _PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
@@ -117,7 +118,9 @@ def _span(name: str, attributes: Mapping[str, str | float | bool | None]) -> Ite
 def _named(attributes: Mapping[str, Any]) -> dict[str, Any]:
     """Our own attributes, under our own prefix; those with a dot in their name follow a convention."""
     return {
-        name.replace("__", ".") if "__" in name else f"smart_support.{name}": value
+        name.replace("__", ".") if "__" in name else f"smart_support.{name}": redacted(value)
+        if isinstance(value, str)
+        else value
         for name, value in attributes.items()
         if value is not None
     }

@@ -9,6 +9,7 @@ import orjson
 from cryptography.fernet import Fernet, InvalidToken
 
 from smart_support.errors import ConfigError, ToolFailed
+from smart_support.log import hide
 from smart_support.openapi_import.credentials import Credential
 from smart_support.openapi_import.operation import SecurityScheme
 from smart_support.storage.database import StateDatabase
@@ -43,6 +44,7 @@ class Vault:
             InvalidRequest: a value is missing or could not be sent.
         """
         Credential(scheme, values)
+        _hide(values)
         kept = {"values": values, "home": home, "token_url": scheme.token_url}
         await self._state.execute(
             """INSERT INTO api_credentials (api, scheme, sealed) VALUES (:api, :scheme, :sealed)
@@ -73,8 +75,15 @@ class Vault:
             raise ToolFailed(
                 f"The credentials of {api} can't be opened; an admin has to enter them again in the API tab."
             ) from None
+        _hide(kept.get("values", {}))
         # Those of before places were kept are entered again.
         return kept if "home" in kept else {"values": {}, "home": "", "token_url": ""}
+
+
+def _hide(values: dict[str, str]) -> None:
+    """Have the log know what it may never show."""
+    for value in values.values():
+        hide(value)
 
 
 def _key(path: Path) -> bytes:
@@ -83,4 +92,6 @@ def _key(path: Path) -> bytes:
         made = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(made, "wb") as file:
             file.write(Fernet.generate_key())
-    return path.read_bytes().strip()
+    key = path.read_bytes().strip()
+    hide(key.decode("ascii", "replace"))
+    return key

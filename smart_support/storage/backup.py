@@ -26,6 +26,7 @@ from smart_support.storage.database import StateDatabase
 from smart_support.storage.embedded import EmbeddedDatabase
 from smart_support.storage.event_file import BACKUPS
 from smart_support.storage.event_log import EventLog, checked_out
+from smart_support.storage.private_files import make_private_folder
 
 log = get_logger()
 FOLDER = BACKUPS
@@ -117,7 +118,8 @@ def _sqlite(folder: Path) -> list[Path]:
 def _begun(folder: Path) -> Iterator[Path]:
     """A new folder, which is named as a backup only when it is one, and is gone if it never is."""
     partial = folder / FOLDER / f"{clock.now():%Y-%m-%dT%H-%M-%S-%f}Z.partial"
-    partial.mkdir(parents=True, mode=0o700)
+    make_private_folder(partial.parent)
+    partial.mkdir(mode=0o700)
     try:
         yield partial
     finally:

@@ -13,6 +13,7 @@ from typing import Any
 
 from smart_support.storage import database
 from smart_support.storage.database import Connection, Migration, Row, StateDatabase, T, apply, unapplied
+from smart_support.storage.private_files import make_private_folder
 
 
 class SqliteConnection:
@@ -34,7 +35,7 @@ class EmbeddedDatabase(StateDatabase):
     """For one process."""
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_private_folder(path.parent)
         self._path = path
         self._owner = ThreadPoolExecutor(1, thread_name_prefix="state")
         self._raw = sqlite3.connect(path, isolation_level=None, check_same_thread=False)

@@ -11,8 +11,10 @@ from pathlib import Path
 from smart_support.log import get_logger
 
 log = get_logger()
-_FOLDER, _FILE = 0o700, 0o600
+_FOLDER = 0o700
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
+# What the app keeps in its data folder.
+_OURS = ("*.sqlite*", "*.duckdb*", "secret.key*", "compaction.due", "backups", "replaced-*")
 
 
 def set_private_umask() -> None:
@@ -21,20 +23,29 @@ def set_private_umask() -> None:
 
 
 def make_private_folder(path: Path) -> None:
-    """Make a folder, with those above it as the system makes them; nobody else can enter it."""
-    path.mkdir(parents=True, exist_ok=True, mode=_FOLDER)
-    _tighten(path)
+    """Make a folder, or take from others what they may do in one that is there.
 
-
-def tighten_folder(path: Path) -> None:
-    """Take from others what they may do with a folder and all in it, at any depth; links are left alone.
-
-    A file of another account, which can't be changed, is logged and left: the folder above keeps others out.
+    A folder that is everybody's by design, such as `/tmp`, is left as it is, with a warning.
     """
-    _tighten(path)
-    for folder, folders, files in os.walk(path):
-        for name in (*folders, *files):
-            _tighten(Path(folder, name))
+    path.mkdir(parents=True, exist_ok=True, mode=_FOLDER)
+    if path.stat().st_mode & stat.S_ISVTX:
+        log.warning("data_folder_is_shared", path=str(path), why="give the app a folder of its own")
+    else:
+        _tighten(path)
+
+
+def tighten_files(folder: Path) -> None:
+    """Take from others what they may do with the files of a data folder, as an older version made them.
+
+    Only what is ours, in case the folder holds other things. A file of another account can't be changed; it
+    is logged and left, for the folder keeps others out.
+    """
+    for pattern in _OURS:
+        for path in folder.glob(pattern):
+            _tighten(path)
+            for inside, folders, files in os.walk(path):  # follows no link
+                for name in (*folders, *files):
+                    _tighten(Path(inside, name))
 
 
 def _tighten(path: Path) -> None:

@@ -14,6 +14,7 @@ from smart_support.errors import ConfigError
 from smart_support.storage.backup import EVENTS, FOLDER, MANIFEST, digests, synced
 from smart_support.storage.database import MIGRATIONS
 from smart_support.storage.event_file import check_free
+from smart_support.storage.private_files import make_private_folder, tighten_files
 
 REPLACED = "replaced-"
 
@@ -32,7 +33,7 @@ def restore(source: Path, folder: Path, *, force: bool = False) -> Path | None:
             Nothing was changed.
     """
     files = _checked(source)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_private_folder(folder)
     if (folder / EVENTS).exists():
         check_free(folder / EVENTS)
     before = [path for path in folder.iterdir() if path.name != FOLDER and not path.name.startswith(REPLACED)]
@@ -52,6 +53,7 @@ def restore(source: Path, folder: Path, *, force: bool = False) -> Path | None:
     for name in files:
         (coming / name).rename(folder / name)
     coming.rmdir()
+    tighten_files(folder)
     synced(folder)
     return aside
 

@@ -18,6 +18,7 @@ from smart_support.storage.database import StateDatabase
 from smart_support.storage.embedded import EmbeddedDatabase
 from smart_support.storage.event_log import EventLog
 from smart_support.storage.locks import Locks
+from smart_support.storage.private_files import make_private_folder, tighten_files
 from smart_support.storage.serializer import CleaningSerializer
 
 Seen = Callable[[Record], None]
@@ -41,9 +42,8 @@ class Stores:
     checkpoints: BaseCheckpointSaver[Any]
 
 
-def opened(
-    settings: Settings, seen: Seen = lambda record: None
-) -> contextlib.AbstractAsyncContextManager[Stores]:
+@contextlib.asynccontextmanager
+async def opened(settings: Settings, seen: Seen = lambda record: None) -> AsyncIterator[Stores]:
     """The stores, until the context ends.
 
     Args:
@@ -52,7 +52,12 @@ def opened(
     Raises:
         ConfigError: one of them can't be opened.
     """
-    return _shared(settings, seen) if settings.database_url else _embedded(settings.data_dir, seen)
+    make_private_folder(settings.data_dir)
+    tighten_files(settings.data_dir)
+    opening = _shared(settings, seen) if settings.database_url else _embedded(settings.data_dir, seen)
+    async with opening as stores:
+        tighten_files(settings.data_dir)
+        yield stores
 
 
 @contextlib.asynccontextmanager

@@ -18,6 +18,7 @@ from smart_support import clock
 from smart_support.errors import ConfigError, ToolRefused
 from smart_support.storage.database import MIGRATIONS, Row, apply, unapplied
 from smart_support.storage.embedded import SqliteConnection
+from smart_support.storage.private_files import make_private_folder
 from smart_support.tools.demo_changes import Tables
 from smart_support.tools.registry import Call
 
@@ -45,7 +46,7 @@ class DemoStore:
     """
 
     def __init__(self, path: Path, seed_dir: Path, business: str = "shop") -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_private_folder(path.parent)
         self.executor = ThreadPoolExecutor(1, thread_name_prefix="demo-store")
         self._raw = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self._raw.execute("PRAGMA journal_mode=WAL")
