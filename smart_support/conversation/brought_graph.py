@@ -128,6 +128,7 @@ class BroughtGraph:
                 summary=summary_of(action, args),
                 part=part,
                 tool_call_id=f"{pause_id}:{part}",
+                allowed=("approve", "reject"),  # the step runs with what is in its state
             )
             for part, (action, args) in enumerate(planned)
         ]

@@ -43,7 +43,7 @@ from smart_support.conversation.telling import (
     interrupt_of,
     unseen,
 )
-from smart_support.conversation.waiting import CONTINUE, Asked, answer, asked, can_answer, refusals_in
+from smart_support.conversation.waiting import Asked, answer, asked, can_answer, refusals_in
 from smart_support.errors import ToolFailed
 from smart_support.events import (
     Escalation,
@@ -281,9 +281,7 @@ class Course:
         try:
             if not all(entry.fresh for entry in entries):
                 raise ToolFailed("it was begun before, and what came of it is not on record")
-            # A graph that only asks whether to go on may ask again: no call of its was approved.
-            calls = [one for one in approved if one.action != CONTINUE]
-            await self._resume_once(recorder, spoken, ready, brought, bool(calls))
+            await self._resume_once(recorder, spoken, ready, brought, bool(approved))
         except Exception as error:
             log.error("brought_graph_broke", error=repr(error), exc_info=error)
             await self._give_up(recorder, entries, ASKED_TWICE if isinstance(error, _AskedTwice) else "")

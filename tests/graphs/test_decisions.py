@@ -246,22 +246,43 @@ async def test_an_interrupt_that_is_not_understood_can_be_read_and_decided(
     assert (got, execution) == ([True], "done") if decision == "approve" else (["42"], None)
 
 
-async def test_a_graph_that_asks_again_leaves_nothing_unknown(data_dir: Path) -> None:
+async def test_a_question_may_come_again_after_a_no(data_dir: Path) -> None:
     def ask(state: MessagesState) -> dict[str, Any]:
         while not interrupt("Sure?"):
             pass
-        return {"messages": [AIMessage(str(interrupt("Really?")))]}
+        return {"messages": [AIMessage("Sure.")]}
 
-    graph = StateGraph(MessagesState)
-    graph.add_node("ask", ask)
-    graph.add_edge(START, "ask")
-    with serving(graph.compile(), data_dir) as app:
+    with serving(_one_step(ask), data_dir) as app:
         async with _talking(app) as talk:
             events = await talk.say("go")
-            for decision in ("reject", "approve", "approve"):
+            for decision in ("reject", "approve"):
                 assert events[-1]["type"] == "interrupt"
-                events = await talk.decide(
-                    events[-1]["approval_id"], decision, "Not yet." if decision == "reject" else ""
-                )
-            assert [one["execution"] for one in talk.approvals()] == [None, "done", "done"]
-            assert messages_of(talk.steps()) == ["True"]
+                reason = "Not yet." if decision == "reject" else ""
+                events = await talk.decide(events[-1]["approval_id"], decision, reason)
+            assert [one["execution"] for one in talk.approvals()] == [None, "done"]
+            assert messages_of(talk.steps()) == ["Sure."]
+
+
+async def test_a_question_that_follows_a_yes_in_the_same_step_is_not_put(data_dir: Path) -> None:
+    deleted: list[str] = []
+
+    def ask(state: MessagesState) -> dict[str, Any]:
+        for account in ("A-1", "A-2"):
+            if interrupt(f"Delete {account}?"):
+                deleted.append(account)
+        return {"messages": [AIMessage("Done.")]}
+
+    with serving(_one_step(ask), data_dir) as app:
+        async with _talking(app) as talk:
+            events = await talk.say("go")
+            events = await talk.decide(events[-1]["approval_id"], "approve", "")
+            assert events[-1]["type"] == "error"
+            assert [one["execution"] for one in talk.approvals()] == ["outcome_unknown"]
+    assert deleted == ["A-1"]
+
+
+def _one_step(work: Any) -> Any:
+    graph = StateGraph(MessagesState)
+    graph.add_node("ask", work)
+    graph.add_edge(START, "ask")
+    return graph.compile()

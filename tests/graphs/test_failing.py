@@ -245,6 +245,8 @@ async def test_a_breakpoint_is_an_approval(name: str, saver: str, data_dir: Path
             assert waiting["type"] == "interrupt"
             if name != "breakpoint_inside":
                 assert (waiting["action"], waiting["args"]) == ("refund", {"order": "S-1", "cents": 100})
+            await client.send(type="interrupt_response", thread_id="t", approved=True, args={"order": "X-9"})
+            assert (await client.until("error"))[-1]["code"] == "decision_not_allowed"
             done = await _decide_all(client, "t", waiting)
             assert done[-1]["type"] == "message_complete"
             assert spoken(done) == "Refunded S-1."
