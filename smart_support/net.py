@@ -5,6 +5,7 @@ cookies, no proxies from the environment.
 """
 
 import asyncio
+import os
 import ssl
 import zlib
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
@@ -48,6 +49,8 @@ _FRAMING = {"host", "content-length", "transfer-encoding", "connection", "te", "
 # What may go to another origin: a header that is not here could be a credential.
 _HARMLESS = {"accept", "accept-encoding", "accept-language", "content-type", "user-agent"}
 _GZIP_WINDOW = zlib.MAX_WBITS | 16
+# OpenSSL reads its authorities from the files that these name.
+_TRUST = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 
 
 class ResponseTooLarge(SmartSupportError):
@@ -307,7 +310,7 @@ class GuardedClient:
 
 def _pool(allowed_hosts: Iterable[str], resolve: Resolve | None) -> httpcore.AsyncConnectionPool:
     return httpcore.AsyncConnectionPool(
-        ssl_context=_trusted(),
+        ssl_context=_trusted(*(os.environ.get(name) for name in _TRUST)),
         max_connections=100,
         max_keepalive_connections=20,
         keepalive_expiry=5.0,
@@ -316,7 +319,8 @@ def _pool(allowed_hosts: Iterable[str], resolve: Resolve | None) -> httpcore.Asy
 
 
 @cache
-def _trusted() -> ssl.SSLContext:
+def _trusted(*_: str | None) -> ssl.SSLContext:
+    """Whom to trust. Reading it takes a while, so it is kept as long as `_TRUST` names the same files."""
     trusted = httpx.create_ssl_context(trust_env=False)
     # The machine's own authorities too: internal hosts seldom have a public certificate.
     trusted.load_default_certs()

@@ -1,6 +1,7 @@
 """What the tests of foreign graphs share: an app around one, the interfaces to it, and what was shown."""
 
 import asyncio
+import functools
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,7 +39,6 @@ class Conversation:
         self.events: list[Event] = []
         self.replies: list[str] = []
         self.observer = observer
-        self._gradio: gradio_client.Client | None = None
 
     async def say(self, text: str) -> list[Event]:
         """Say something; the events of the turn."""
@@ -98,10 +98,15 @@ class Conversation:
 
     async def _call_gradio(self, *given: Any, api_name: str) -> Any:
         def call() -> Any:
-            self._gradio = self._gradio or gradio_client.Client(self.app.url, verbose=False)
-            return self._gradio.predict(*given, api_name=api_name)
+            return gradio_of(self.app.url).predict(*given, api_name=api_name)
 
         return await asyncio.to_thread(call)
+
+
+@functools.lru_cache(maxsize=1)
+def gradio_of(url: str) -> gradio_client.Client:
+    """The client of an app; making one costs more than a turn."""
+    return gradio_client.Client(url, verbose=False)
 
 
 def shown(events: Sequence[Event]) -> list[tuple[Any, ...]]:

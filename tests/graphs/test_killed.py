@@ -33,7 +33,7 @@ COURSES: dict[tuple[str, ...], str] = {
 }
 
 
-async def _one(folder: Path, shape: str, places: tuple[str, ...]) -> int:
+async def _killed_conversation(folder: Path, shape: str, places: tuple[str, ...]) -> int:
     """One conversation whose app is killed at each of these places; how often it was killed."""
     app = KilledApp(folder, shape)
     kills = 0
@@ -95,7 +95,7 @@ ALL = list(itertools.product(COURSES, BUILDS))
 
 @pytest.mark.parametrize(("places", "shape"), SOME)
 async def test_a_kill_at_each_place(places: tuple[str, ...], shape: str, tmp_path: Path) -> None:
-    await _one(tmp_path / "app", shape, places)
+    await _killed_conversation(tmp_path / "app", shape, places)
 
 
 @pytest.mark.nightly
@@ -103,5 +103,5 @@ async def test_every_shape_is_killed_at_every_place(tmp_path: Path) -> None:
     random.shuffle(ALL)
     kills = 0
     for number, (places, shape) in enumerate(ALL):
-        kills += await _one(tmp_path / str(number), shape, places)
+        kills += await _killed_conversation(tmp_path / str(number), shape, places)
     print(f"{kills} kills in {len(ALL)} conversations with {len(BUILDS)} shapes at {len(PLACES) + 2} places")
