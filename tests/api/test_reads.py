@@ -1,7 +1,7 @@
 """The routes that only read, over a real log and state database: shapes, pages, refusals, downloads."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -19,6 +19,7 @@ from smart_support.analytics.replay import Replay
 from smart_support.api import routes
 from smart_support.api.envelope import handle_errors
 from smart_support.api.guard import Guard
+from smart_support.audit import AuditTrail
 from smart_support.auth import Accounts
 from smart_support.conversation.sessions import SessionManager
 from smart_support.storage.database import StateDatabase
@@ -49,7 +50,9 @@ class Services:
     registry: Registry
     team: Team
     session_manager: SessionManager
+    audit_trail: AuditTrail
     accounts: Accounts = field(default_factory=lambda: Accounts(None, ""))
+    warnings: Callable[[], list[str]] = list
 
 
 @pytest.fixture
@@ -79,7 +82,7 @@ async def services(tmp_path: Path) -> AsyncIterator[Services]:
     team = Team("Shop", Personality(), agents, "rest", "agents.yaml")
     metrics, replay = Metrics(event_log, 1800), Replay(event_log)
     sessions = SessionManager(state, 1800)
-    yield Services(event_log, state, metrics, replay, Registry(tools), team, sessions)
+    yield Services(event_log, state, metrics, replay, Registry(tools), team, sessions, AuditTrail(state))
     event_log.close()
     state.close()
 
