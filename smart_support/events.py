@@ -47,8 +47,9 @@ class Token(Event):
     content: str
 
     def __post_init__(self) -> None:
-        if not self.agent.isascii():
-            object.__setattr__(self, "agent", clean_text(self.agent))
+        agent = clean_text(self.agent)
+        if agent is not self.agent:
+            object.__setattr__(self, "agent", agent)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
