@@ -80,7 +80,13 @@ def _covered(shown: list[Any]) -> list[int]:
 
 
 async def _turn(recorder: Recorder, said: list[Event]) -> None:
+    speaker: str | None = None
     for event in said:
+        is_spoken = isinstance(event, Token) or (isinstance(event, Message) and event.role == "agent")
+        if is_spoken and (event.agent or "") != speaker:
+            # Whoever emits gives the messages of a turn one after the other.
+            await recorder.close_messages()
+            speaker = event.agent or ""
         await recorder.emit(event)
         await asyncio.sleep(0)
     await recorder.close_messages()
