@@ -76,17 +76,12 @@ def _recorder(log: EventLog, broadcast: Broadcast, thread_id: str, customer_id: 
 
 
 def _covered(shown: list[Any]) -> list[int]:
-    return [seq for one in shown for seq in range(one.first_seq, one.seq + 1)]
+    """The numbers on record. Here events stand between the tokens of a message, so that it covers theirs."""
+    return sorted({seq for one in shown for seq in range(one.first_seq, one.seq + 1)})
 
 
 async def _turn(recorder: Recorder, said: list[Event]) -> None:
-    speaker: str | None = None
     for event in said:
-        is_spoken = isinstance(event, Token) or (isinstance(event, Message) and event.role == "agent")
-        if is_spoken and (event.agent or "") != speaker:
-            # Whoever emits gives the messages of a turn one after the other.
-            await recorder.close_messages()
-            speaker = event.agent or ""
         await recorder.emit(event)
         await asyncio.sleep(0)
     await recorder.close_messages()
