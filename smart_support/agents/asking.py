@@ -30,6 +30,8 @@ from smart_support.log import get_logger
 
 log = get_logger()
 TRIES = 2
+# A pause for each chunk would cost much of a turn: what can be sent in one go would be sent in many.
+SECONDS_BETWEEN_PAUSES = 0.005
 _ABOUT_THE_REQUEST = (400, 413, 422)
 NO_ANSWER = "The language model could not answer. Your message is kept; please send it again in a moment."
 CUT_OFF = (
@@ -144,6 +146,7 @@ class _Attempt:
     async def answer(self, asked: Runnable[Any, Any], messages: list[BaseMessage]) -> AIMessage:
         answer = StreamedAnswer()
         stream: Any = asked.astream(messages)
+        paused = time.monotonic()
         # To the first sign of life, however often the client tries; after it the client minds the gaps.
         async with asyncio.timeout(self.one.timeout_seconds) as limit, contextlib.aclosing(stream):
             async for part in stream:
@@ -155,7 +158,9 @@ class _Attempt:
                     log.warning("answer_cut", model=self.one.name)
                     break
                 # What has arrived already is read without waiting: let others go on in between.
-                await asyncio.sleep(0)
+                if time.monotonic() - paused > SECONDS_BETWEEN_PAUSES:
+                    await asyncio.sleep(0)
+                    paused = time.monotonic()
         whole = answer.message()
         if self.one.name and not (answer.is_cut or _ended(whole)):
             raise StreamCut("the stream ended without a finish_reason")

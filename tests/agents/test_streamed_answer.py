@@ -15,7 +15,7 @@ from langchain_core.messages import AIMessageChunk, HumanMessage
 from langchain_core.outputs import ChatGenerationChunk
 from langchain_core.utils.json import parse_partial_json
 
-from smart_support.agents import streamed_answer
+from smart_support.agents import asking, streamed_answer
 from smart_support.agents.asking import Models
 from smart_support.agents.budget import Budget
 from smart_support.agents.calls import MAX_ARGUMENT_BYTES
@@ -188,7 +188,10 @@ async def test_an_endless_text_is_said_to_be_too_long(tmp_path: Any) -> None:
     assert len(model.read) <= MAX_ANSWER_CHARS // 500 + 1
 
 
-async def test_endless_arguments_are_read_to_the_limit_while_others_go_on(tmp_path: Any) -> None:
+async def test_endless_arguments_are_read_to_the_limit_while_others_go_on(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asking, "SECONDS_BETWEEN_PAUSES", 0)
     model = _Endless(script=None, piece=_piece("x" * 400, 0, None), read=[])
     turns = 0
 
