@@ -4,9 +4,9 @@ import sys
 
 from smart_support import Settings
 from smart_support.errors import ConfigError
-from smart_support.log import get_logger
-from smart_support.redaction import hide_environment, redacted
-from smart_support.server import check_port, lasting, serve
+from smart_support.observability.log import get_logger
+from smart_support.observability.redaction import hide_environment, redacted
+from smart_support.server.run import check_port, lasting, serve
 from smart_support.settings import unknown_variables
 from smart_support.storage.private_files import set_private_umask
 

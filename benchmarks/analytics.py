@@ -21,12 +21,12 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from smart_support import clock
 from smart_support.analytics.metrics import Asked, Metrics
+from smart_support.analytics.query_files import FIGURES
 from smart_support.analytics.replay import Replay
-from smart_support.analytics.span import Span, naive, span
-from smart_support.analytics.statements import FIGURES
+from smart_support.analytics.time_range import Span, naive, span
 from smart_support.events import Message, MessageComplete, Record
-from smart_support.storage.event_file import connect
-from smart_support.storage.event_log import EventLog
+from smart_support.storage.events.duckdb_file import connect
+from smart_support.storage.events.embedded import EventLog
 
 DAYS = 90
 EVENTS_A_CONVERSATION = 10.8

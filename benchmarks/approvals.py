@@ -22,11 +22,11 @@ import websockets
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
-from smart_support import log  # noqa: E402
 from smart_support.approvals.approval import Request  # noqa: E402
 from smart_support.approvals.queue import ApprovalQueue  # noqa: E402
-from smart_support.storage.database import Connection, StateDatabase  # noqa: E402
-from smart_support.storage.embedded import EmbeddedDatabase  # noqa: E402
+from smart_support.observability import log  # noqa: E402
+from smart_support.storage.state.base import Connection, StateDatabase  # noqa: E402
+from smart_support.storage.state.sqlite import EmbeddedDatabase  # noqa: E402
 from tests.postgres import Postgres, is_installed  # noqa: E402
 
 DECISIONS, WINDOWS, SHOWN = 2_000, 50, 40
@@ -109,7 +109,7 @@ async def decisions(folder: Path, count: int, measured: int) -> None:
 
 def on_postgres(count: int, measured: int) -> None:
     """The same on a Postgres of its own, whose commits are as durable as an operator's."""
-    from smart_support.storage.shared.database import SharedDatabase
+    from smart_support.storage.state.postgres import SharedDatabase
 
     cluster = Postgres(durable=True).start()
     try:

@@ -58,9 +58,9 @@ def measured(what: str, path: Path) -> dict[str, Any]:
 
 def measure(what: str, path: Path) -> dict[str, Any]:
     """What one process measures of itself: seconds, peak megabytes, and how many operations there were."""
-    from smart_support.openapi_import.load import load
-    from smart_support.openapi_import.parse import parse
-    from smart_support.openapi_import.review import proposed
+    from smart_support.connectors.openapi.document.parse import parse
+    from smart_support.connectors.openapi.document.reader import load
+    from smart_support.connectors.review.review import proposed
 
     raw, operations = path.read_bytes(), 0
     started = _cpu_seconds()

@@ -64,8 +64,8 @@ def agents_file(folder: Path) -> Path:
 def serve(port: int, folder: Path) -> None:
     """The app as `app.py` runs it, with the model above."""
     from smart_support import Settings
-    from smart_support.server import lasting
-    from smart_support.server import serve as serve_app
+    from smart_support.server.run import lasting
+    from smart_support.server.run import serve as serve_app
 
     settings = Settings(
         data_dir=folder,
@@ -98,16 +98,16 @@ def bare(folder: Path, count: int) -> None:
     from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
     from smart_support import Settings
-    from smart_support.agents.asking import Models
     from smart_support.agents.budget import Budget
     from smart_support.agents.graph import build_graph
-    from smart_support.agents.guard import Gate, Gatekeeper
+    from smart_support.agents.model_client import Models
     from smart_support.agents.models import chat_models
-    from smart_support.agents.spec import load_team
+    from smart_support.agents.team import load_team
     from smart_support.approvals.ledger import Ledger
     from smart_support.approvals.queue import ApprovalQueue
     from smart_support.approvals.quota import Quota
-    from smart_support.storage.embedded import EmbeddedDatabase
+    from smart_support.gate.gate import Gate, Gatekeeper
+    from smart_support.storage.state.sqlite import EmbeddedDatabase
     from smart_support.tools.registry import Registry
 
     async def turns(count: int, graph: Any, name: str) -> None:

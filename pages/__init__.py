@@ -10,10 +10,11 @@ from fastapi.responses import Response
 from fastapi.staticfiles import StaticFiles
 from starlette.middleware import Middleware
 
-from pages import analytics, api_import, approvals, chat, replay, theme
-from pages.doors import GradioDoors
+from pages import api_import, approvals, chat, replay, theme
+from pages.analytics import tab
+from pages.gradio_allowlist import GradioDoors
 from pages.gradio_api import add_api
-from smart_support.auth import User
+from smart_support.identity.users import User
 
 if TYPE_CHECKING:
     from smart_support.services import Services
@@ -52,7 +53,7 @@ def build_console(services: "Services") -> gr.Blocks:
         with gr.Tabs(elem_id="ss-tabs"):
             _build_first_tab(services, console)
             with gr.Tab("Analytics", id="analytics", elem_id="ss-tab-analytics") as analytics_tab:
-                analytics.build(services, analytics_tab)
+                tab.build(services, analytics_tab)
             with gr.Tab("Replay", id="replay"):
                 replay.build()
             with gr.Tab("API", id="api", elem_id="ss-tab-api"):

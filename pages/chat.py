@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 import orjson
 
-from pages import plain
+from pages import sanitize
+from pages.current_user import asking
 from pages.transcript import Transcript
-from pages.who import asking
-from smart_support.auth import User
-from smart_support.conversation.steps import in_steps
+from smart_support.conversation.batching import in_steps
 from smart_support.errors import Forbidden, SmartSupportError
+from smart_support.identity.users import User
 
 if TYPE_CHECKING:
     from smart_support.services import Services
@@ -157,7 +157,7 @@ async def _say(services: "Services", thread_id: str, content: str, by: User) -> 
     try:
         await services.turns.say(thread_id, content, channel="console", by=by)
     except SmartSupportError as error:
-        return f'<div class="ss-note ss-note--red" role="alert">{plain.html(error.message)}</div>'
+        return f'<div class="ss-note ss-note--red" role="alert">{sanitize.html(error.message)}</div>'
     return ""
 
 
@@ -167,8 +167,8 @@ def _title(services: "Services", name: str) -> str:
 
 
 def _greeting(services: "Services") -> str:
-    company = plain.html(services.team.company)
-    greeting = plain.html(services.team.personality.greeting)
+    company = sanitize.html(services.team.company)
+    greeting = sanitize.html(services.team.personality.greeting)
     return f'<div class="ss-greeting"><strong>{company}</strong><span>{greeting}</span></div>'
 
 

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from pages.who import asking
+from pages.current_user import asking
 from smart_support import clock
 from smart_support.approvals.approval import checked_decision
-from smart_support.auth import Role, User
-from smart_support.conversation.reply import Reply
-from smart_support.conversation.steps import in_steps
+from smart_support.conversation.batching import in_steps
+from smart_support.conversation.response import Reply
 from smart_support.errors import SmartSupportError
+from smart_support.identity.users import Role, User
 
 if TYPE_CHECKING:
     from smart_support.services import Services

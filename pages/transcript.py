@@ -1,6 +1,6 @@
 """A conversation's events -> the messages that `gr.Chatbot` shows, and nothing else.
 
-All that comes from outside goes through `plain.py`. What is drawn with HTML here carries ids in classes,
+All that comes from outside goes through `sanitize.py`. What is drawn with HTML here carries ids in classes,
 as the Chatbot's sanitizer strips every other place for them.
 """
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from pages import plain
+from pages import sanitize
 from smart_support import clock
 from smart_support.events import (
     Clarification,
@@ -132,7 +132,7 @@ class Transcript:
             return
         self._drop_choices()
         self._speaker = None
-        self._put(lambda: {"role": "user", "content": plain.words(event.content)})
+        self._put(lambda: {"role": "user", "content": sanitize.words(event.content)})
 
     def _say(self, agent: str, text: str) -> None:
         if self._speech is None or self._speech[1].agent != agent:
@@ -149,7 +149,7 @@ class Transcript:
     def _introduce(self, agent: str) -> None:
         if agent and agent != self._speaker:
             self._speaker = agent
-            name = plain.html(self.title(agent))
+            name = sanitize.html(self.title(agent))
             self._put(lambda: _assistant(f'<span class="ss-agent">{name}</span>'))
 
     def _fact(self, event: Event) -> None:
@@ -175,7 +175,7 @@ class Transcript:
 
     def _route(self, event: Route) -> None:
         if len(event.targets) > 1:
-            names = [plain.html(self.title(target.get("agent", ""))) for target in event.targets]
+            names = [sanitize.html(self.title(target.get("agent", ""))) for target in event.targets]
             text = f"{len(names)} requests, in order: " + ", then ".join(f"<b>{name}</b>" for name in names)
             # One child: Gradio sets the parts of a message apart.
             self._put(lambda: _assistant(f'<div class="ss-line"><span>{text}</span></div>'))
@@ -207,8 +207,8 @@ class Transcript:
             wait.decision, item.drawn = event, None
 
     def _ask(self, event: Clarification) -> None:
-        options = [{"value": option, "label": plain.visible(option)} for option in event.options]
-        question = plain.markdown(event.question)
+        options = [{"value": option, "label": sanitize.visible(option)} for option in event.options]
+        question = sanitize.markdown(event.question)
         self._choices = self._put(lambda: _assistant(question) | {"options": options})
 
     def _drop_choices(self) -> None:
@@ -223,12 +223,12 @@ def _assistant(content: str) -> Drawn:
 
 
 def _spoken(text: str) -> str:
-    return plain.markdown(_shortened(text, MAX_SPEECH_CHARS))
+    return sanitize.markdown(_shortened(text, MAX_SPEECH_CHARS))
 
 
 def _draw_step(step: _Step) -> Drawn:
     result = step.result
-    name = f'<span class="ss-tool">{plain.html(step.tool)}</span>'
+    name = f'<span class="ss-tool">{sanitize.html(step.tool)}</span>'
     if result is None:
         title = f"Calling {name}"
         return _assistant(_details(step)) | {"metadata": {"title": title, "status": "pending"}}
@@ -242,9 +242,9 @@ def _draw_step(step: _Step) -> Drawn:
 def _details(step: _Step) -> str:
     parts = []
     if step.args is not None:
-        parts.append(f'<div class="ss-label">Arguments</div>{plain.block(_pretty(step.args))}')
+        parts.append(f'<div class="ss-label">Arguments</div>{sanitize.block(_pretty(step.args))}')
     if step.result is not None:
-        parts.append(f'<div class="ss-label">Result</div>{plain.block(_pretty(step.result.content))}')
+        parts.append(f'<div class="ss-label">Result</div>{sanitize.block(_pretty(step.result.content))}')
     return "".join(parts)
 
 
@@ -276,9 +276,9 @@ def _duration(milliseconds: float) -> str:
 def _draw_wait(wait: _Wait) -> str:
     asked, decision = wait.asked, wait.decision
     outcome = decision.outcome if decision else "pending"
-    title = plain.html(asked.action.replace("_", " ").capitalize())
+    title = sanitize.html(asked.action.replace("_", " ").capitalize())
     head = f'<div class="ss-wait-head"><strong>{title}</strong>{_wait_chip(asked, outcome)}</div>'
-    summary = f'<div class="ss-wait-summary">{plain.html(_cut(asked.summary))}</div>'
+    summary = f'<div class="ss-wait-summary">{sanitize.html(_cut(asked.summary))}</div>'
     foot = _decided_by(decision) if decision else _review(asked)
     return (
         f'<div class="ss-wait ss-wait--{outcome} ss-wait-of-{asked.approval_id}">{head}{summary}{foot}</div>'
@@ -315,8 +315,8 @@ def _decided_by(decision: Decision) -> str:
     else:
         verbs = {"rejected": "Rejected", "responded": "Answered", "withdrawn": "Withdrawn"}
         verb = verbs.get(decision.outcome, "Approved")
-        said = f"{verb} by {plain.html(decision.decided_by)}"
-    reason = f'<div class="ss-reason">{plain.html(decision.reason)}</div>' if decision.reason else ""
+        said = f"{verb} by {sanitize.html(decision.decided_by)}"
+    reason = f'<div class="ss-reason">{sanitize.html(decision.reason)}</div>' if decision.reason else ""
     return f'<div class="ss-wait-foot ss-muted">{said}</div>{reason}'
 
 
@@ -324,11 +324,11 @@ def _escalation(event: Escalation) -> str:
     told = "A colleague has been told." if event.delivered else "Noted for the team; nobody was notified yet."
     return (
         '<div class="ss-note ss-note--accent"><strong>Handed over to a human</strong>'
-        f'<div>{plain.html(event.reason)}</div><div class="ss-muted">{told}</div></div>'
+        f'<div>{sanitize.html(event.reason)}</div><div class="ss-muted">{told}</div></div>'
     )
 
 
 def _failure(event: Failure) -> str:
     title = "That did not work" if event.code in _CODES_OF_MODEL else "Something went wrong"
-    said = plain.html(event.message)
+    said = sanitize.html(event.message)
     return f'<div class="ss-note ss-note--red"><strong>{title}</strong><div>{said}</div></div>'

@@ -6,7 +6,7 @@ from smart_support.settings import Settings
 from smart_support.version import __version__
 
 if TYPE_CHECKING:
-    from smart_support.application import create_app
+    from smart_support.server.application import create_app
 
 __all__ = ["Settings", "__version__", "create_app"]
 
@@ -14,7 +14,7 @@ __all__ = ["Settings", "__version__", "create_app"]
 def __getattr__(name: str) -> Any:
     # `create_app` brings everything with it; who only wants a word of ours should not wait for that.
     if name == "create_app":
-        from smart_support.application import create_app
+        from smart_support.server.application import create_app
 
         return create_app
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from smart_support import audit
 from smart_support.commands import backup, demo_data, migrate, users
 from smart_support.errors import SmartSupportError
-from smart_support.redaction import hide_environment, redacted
+from smart_support.observability.redaction import hide_environment, redacted
 from smart_support.storage.private_files import set_private_umask
 
 

@@ -18,13 +18,13 @@ import orjson
 import rfc8785
 
 from smart_support import clock
-from smart_support.account_names import COMMAND_LINE
-from smart_support.audit_facts import differences
+from smart_support.audit_consistency import differences
 from smart_support.errors import ConfigError
+from smart_support.identity.account_names import COMMAND_LINE
 from smart_support.settings import Settings
-from smart_support.storage.database import Connection, Row, StateDatabase, listed
-from smart_support.storage.embedded import EmbeddedDatabase
-from smart_support.storage.reading import Read, reading
+from smart_support.storage.state.base import Connection, Row, StateDatabase, listed
+from smart_support.storage.state.read_only import Read, reading
+from smart_support.storage.state.sqlite import EmbeddedDatabase
 
 GENESIS = "0" * 64
 ERASED, RETIRED, SEALED = "erased", "retired", "sealed"
@@ -62,7 +62,7 @@ def record_command(settings: Settings, kind: str, **detail: Any) -> None:
         detail |= {"os_user": getpass.getuser()}
     state: StateDatabase
     if settings.database_url:
-        from smart_support.storage.shared.database import SharedDatabase
+        from smart_support.storage.state.postgres import SharedDatabase
 
         state = SharedDatabase(settings.database_url)
     else:

@@ -7,7 +7,7 @@ from typing import Any
 
 import anyio
 
-from smart_support.log import get_logger
+from smart_support.observability.log import get_logger
 
 log = get_logger()
 

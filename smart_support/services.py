@@ -13,16 +13,12 @@ from fastapi import FastAPI
 from langchain_core.language_models import BaseChatModel
 from langgraph.checkpoint.base import BaseCheckpointSaver
 
-from smart_support import log, tracing
-from smart_support.account_changes import record_account_changes
-from smart_support.agents.asking import Models
 from smart_support.agents.budget import Budget
-from smart_support.agents.calls import MAX_ARGUMENT_BYTES, storable
 from smart_support.agents.graph import build_graph
-from smart_support.agents.guard import Gate, Gatekeeper
+from smart_support.agents.model_client import Models
 from smart_support.agents.models import chat_models
 from smart_support.agents.prices import Prices
-from smart_support.agents.spec import (
+from smart_support.agents.team import (
     RESERVED,
     AgentSpec,
     Personality,
@@ -34,53 +30,57 @@ from smart_support.agents.spec import (
     warnings_of,
     with_tools,
 )
-from smart_support.analytics.demo_history import PREFIX
+from smart_support.analytics.ad_hoc_sql import SqlBox
 from smart_support.analytics.metrics import Metrics
 from smart_support.analytics.replay import Replay
-from smart_support.analytics.sql_box import SqlBox
 from smart_support.approvals.approval import Approval, Edit, summary_of
-from smart_support.approvals.desk import Desk
+from smart_support.approvals.claims import Desk
 from smart_support.approvals.ledger import Ledger
 from smart_support.approvals.queue import ApprovalQueue
 from smart_support.approvals.quota import Quota
 from smart_support.audit import AuditTrail
-from smart_support.auth import Accounts, Logins, Tries
 from smart_support.concurrency import in_background
-from smart_support.conversation.aside import Aside
+from smart_support.connectors.mcp import McpServers
+from smart_support.connectors.review.service import ImportedTool, ImportedTools, Imports, Unusable
+from smart_support.connectors.review.store import ImportStore, Job
+from smart_support.connectors.review.vault import Vault
 from smart_support.conversation.broadcast import Broadcast
-from smart_support.conversation.brought_graph import BroughtGraph, pregel_of
-from smart_support.conversation.course import Course
+from smart_support.conversation.cluster_relay import Relay
 from smart_support.conversation.erasure import Erasure
+from smart_support.conversation.graph_adapter.foreign_graph import BroughtGraph, pregel_of
 from smart_support.conversation.limits import Limits
-from smart_support.conversation.meters import Meters
-from smart_support.conversation.relay import Relay
+from smart_support.conversation.recovery import Unasked
 from smart_support.conversation.sessions import SessionManager
-from smart_support.conversation.turns import TurnRunner
-from smart_support.conversation.unasked import Unasked
-from smart_support.conversation.what_if import Changed, Rerun, around, what_if
+from smart_support.conversation.side_thread import Aside
+from smart_support.conversation.turn import Course
+from smart_support.conversation.turn_runner import TurnRunner
+from smart_support.demo.bank.tools import FintechTools
+from smart_support.demo.history import PREFIX
+from smart_support.demo.saas.tools import SaasTools
+from smart_support.demo.shop.tools import CommerceTools
+from smart_support.demo.store import DemoStore
+from smart_support.demo.toolset import DemoToolset
 from smart_support.errors import ConfigError, InvalidArguments, InvalidRequest
-from smart_support.escalation import Escalations
+from smart_support.escalations.escalations import Escalations
 from smart_support.events import EscalationKind
-from smart_support.failed_logins import FailedLogins
-from smart_support.net import GuardedClient, parse_allowed_hosts
-from smart_support.openapi_import.jobs import ImportedTool, ImportedTools, Imports, Unusable
-from smart_support.openapi_import.mcp_server import McpServers
-from smart_support.openapi_import.store import ImportStore, Job
-from smart_support.openapi_import.vault import Vault
-from smart_support.rehearsal import rehearsal
+from smart_support.gate.gate import Gate, Gatekeeper
+from smart_support.gate.planned_call import MAX_ARGUMENT_BYTES, storable
+from smart_support.identity.account_changes import record_account_changes
+from smart_support.identity.failed_logins import FailedLogins
+from smart_support.identity.users import Accounts, Logins, Tries
+from smart_support.observability import log, tracing
+from smart_support.observability.metrics import Meters
+from smart_support.outbound.client import GuardedClient, parse_allowed_hosts
+from smart_support.rehearsal.sandbox import rehearsal
+from smart_support.rehearsal.what_if import Changed, Rerun, around, what_if
 from smart_support.settings import ROOT, Settings
-from smart_support.storage.bus import Bus
-from smart_support.storage.database import StateDatabase
-from smart_support.storage.event_file import check_free
-from smart_support.storage.event_log import EventLog
+from smart_support.storage.coordination.bus import Bus
+from smart_support.storage.events.duckdb_file import check_free
+from smart_support.storage.events.embedded import EventLog
+from smart_support.storage.state.base import StateDatabase
 from smart_support.storage.stores import opened
-from smart_support.tools.commerce import CommerceTools
-from smart_support.tools.demo_store import DemoStore
-from smart_support.tools.demo_toolset import DemoToolset
-from smart_support.tools.fintech import FintechTools
 from smart_support.tools.handoff import handoff_tool
 from smart_support.tools.registry import NOTHING_REMOTE, Registry, Tool, closed, same_types, tools_of
-from smart_support.tools.saas import SaasTools
 from smart_support.version import __version__
 
 logger = log.get_logger()

@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from smart_support.errors import ConfigError
-from smart_support.redaction import hide, hide_address, redacted
+from smart_support.observability.redaction import hide, hide_address, redacted
 
 ROOT = Path(__file__).parent.parent
 TEMPLATES = ROOT / "data" / "templates"

@@ -13,8 +13,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from smart_support.net import GuardedClient
-from smart_support.outbound import Resolve
+from smart_support.outbound.address_policy import Resolve
+from smart_support.outbound.client import GuardedClient
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from smart_support.events import (
     ToolCall,
     ToolResult,
 )
-from smart_support.storage.event_log import EventLog
+from smart_support.storage.events.embedded import EventLog
 
 ASKED = {
     "order_lookup": ("get_tracking_info", "Where is my order {n}?", "Order {n} is on its way."),

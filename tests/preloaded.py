@@ -12,7 +12,7 @@ import langchain_openai  # noqa: F401  (after the environment, like what follows
 import uvicorn  # noqa: F401
 
 import pages  # noqa: F401
-import smart_support.application  # noqa: F401
+import smart_support.server.application  # noqa: F401
 
 
 def loaded(into: str, *prefixes: str) -> None:

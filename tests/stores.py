@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from smart_support.storage.database import StateDatabase
-from smart_support.storage.embedded import EmbeddedDatabase
+from smart_support.storage.state.base import StateDatabase
+from smart_support.storage.state.sqlite import EmbeddedDatabase
 
 POSTGRES = "SMART_SUPPORT_TEST_POSTGRES"
 # Backups, compaction and the like of the embedded files, which are not there on a shared database.
@@ -28,7 +28,7 @@ def state_of(folder: Path) -> StateDatabase:
     url = database_url(folder)
     if not url:
         return EmbeddedDatabase(folder / "state.sqlite")
-    from smart_support.storage.shared.database import SharedDatabase
+    from smart_support.storage.state.postgres import SharedDatabase
 
     return SharedDatabase(url)
 

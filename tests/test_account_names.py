@@ -9,10 +9,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smart_support.account_names import RESERVED_NAMES, AccountNames
-from smart_support.auth import Accounts, hashed
-from smart_support.confusables import look_alikes, skeleton
 from smart_support.errors import ConfigError
+from smart_support.identity.account_names import RESERVED_NAMES, AccountNames
+from smart_support.identity.confusables import look_alikes, skeleton
+from smart_support.identity.users import Accounts, hashed
 from tests.harness import ROOT, AppProcess
 
 HASH = hashed("correct horse")

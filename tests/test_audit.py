@@ -13,7 +13,7 @@ from smart_support import audit
 from smart_support.approvals.approval import Request
 from smart_support.approvals.ledger import Ledger
 from smart_support.approvals.queue import ApprovalQueue
-from smart_support.storage.embedded import EmbeddedDatabase
+from smart_support.storage.state.sqlite import EmbeddedDatabase
 from tests.harness import ROOT
 
 

@@ -21,14 +21,14 @@ from hypothesis import strategies as st
 
 from smart_support import audit, clock
 from smart_support.approvals.approval import Edit, Request
-from smart_support.approvals.desk import Desk
+from smart_support.approvals.claims import Desk
 from smart_support.approvals.ledger import Ledger
 from smart_support.approvals.queue import ApprovalQueue
-from smart_support.audit_facts import NOT_RECORDED
+from smart_support.audit_consistency import NOT_RECORDED
 from smart_support.conversation.erasure import _emptied
 from smart_support.errors import ToolRefused
-from smart_support.storage.database import Connection, StateDatabase
-from smart_support.storage.embedded import EmbeddedDatabase, SqliteConnection
+from smart_support.storage.state.base import Connection, StateDatabase
+from smart_support.storage.state.sqlite import EmbeddedDatabase, SqliteConnection
 
 WORDS = "my-private-words-4711"
 TABLES = ("audit", "approvals", "action_ledger")
@@ -474,14 +474,14 @@ def _old_rows() -> list[dict[str, Any]]:
 @pytest.fixture
 def old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A database of the version before this one, as it left it."""
-    from smart_support.storage import database
+    from smart_support.storage.state import base
 
     before = tmp_path / "migrations" / "state"
     before.mkdir(parents=True)
-    for path in sorted((database.MIGRATIONS / "state").glob("*.sql")):
+    for path in sorted((base.MIGRATIONS / "state").glob("*.sql")):
         if path.name < "0009":
             shutil.copy(path, before)
-    monkeypatch.setattr(database, "MIGRATIONS", tmp_path / "migrations")
+    monkeypatch.setattr(base, "MIGRATIONS", tmp_path / "migrations")
     folder = tmp_path / "var"
     state = EmbeddedDatabase(folder / "state.sqlite")
 

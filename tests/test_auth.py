@@ -3,7 +3,7 @@
 import time
 from pathlib import Path
 
-from smart_support.auth import Accounts, hashed
+from smart_support.identity.users import Accounts, hashed
 
 
 def _accounts(folder: Path) -> Accounts:

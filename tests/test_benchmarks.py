@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from smart_support.analytics.statements import FIGURES
+from smart_support.analytics.query_files import FIGURES
 from tests.harness import ROOT
 from tests.postgres import is_installed
 

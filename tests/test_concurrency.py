@@ -8,11 +8,11 @@ import anyio
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage
 
-from smart_support.agents.asking import _Attempt
+from smart_support.agents.model_client import _Attempt
 from smart_support.agents.models import NamedModel
-from smart_support.api.guard import _while_logged_in
+from smart_support.api.middleware.authentication import _while_logged_in
 from smart_support.concurrency import end_tasks, in_background, run_together
-from smart_support.conversation.steps import in_steps
+from smart_support.conversation.batching import in_steps
 from tests.harness import ScriptedModel
 
 STEPS = 12

@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from smart_support.conversation.meters import Meters
+from smart_support.observability.metrics import Meters
 from smart_support.settings import Settings
 from tests.harness import ROOT
 

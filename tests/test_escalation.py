@@ -11,11 +11,12 @@ from typing import Any
 import orjson
 import pytest
 
-from smart_support import Settings, clock, escalation
-from smart_support.escalation import ATTEMPTS, EscalationRecord, Escalations
+from smart_support import Settings, clock
+from smart_support.escalations import escalations as escalations_module
+from smart_support.escalations.escalations import ATTEMPTS, EscalationRecord, Escalations
 from smart_support.settings import ROOT
-from smart_support.storage.database import StateDatabase
-from smart_support.storage.locks import Locks
+from smart_support.storage.coordination.locks import Locks
+from smart_support.storage.state.base import StateDatabase
 from tests.stores import state_of
 from tests.webhook import Webhook
 
@@ -98,7 +99,7 @@ async def test_the_same_thing_is_told_once(state: StateDatabase, webhook: Webhoo
 async def test_nobody_waits_for_a_webhook_that_is_silent(
     state: StateDatabase, webhook: Webhook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(escalation, "PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(escalations_module, "PATIENCE_SECONDS", 0.05)
     escalations = _escalations(state, webhook.url)
     told: asyncio.Queue[EscalationRecord] = asyncio.Queue()
     escalations.watch(told.put_nowait)
@@ -115,7 +116,7 @@ async def test_nobody_waits_for_a_webhook_that_is_silent(
 async def test_what_is_being_sent_at_the_end_is_sent_at_the_next_start(
     state: StateDatabase, webhook: Webhook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(escalation, "PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(escalations_module, "PATIENCE_SECONDS", 0.05)
     escalations = _escalations(state, webhook.url)
     webhook.goes_on.clear()
     await escalations.escalate("t", "help")
@@ -134,7 +135,7 @@ async def test_what_a_crash_cut_off_is_sent_at_the_next_start(state: StateDataba
 async def test_what_another_process_leaves_behind_is_sent_while_this_one_runs(
     state: StateDatabase, webhook: Webhook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(escalation, "SECONDS_BETWEEN_LOOKS", 0.01)
+    monkeypatch.setattr(escalations_module, "SECONDS_BETWEEN_LOOKS", 0.01)
     escalations = _escalations(state, webhook.url)
     told: asyncio.Queue[EscalationRecord] = asyncio.Queue()
     escalations.watch(told.put_nowait)
@@ -184,7 +185,7 @@ async def test_an_open_escalation_that_nobody_sees_to_is_sent_anew_after_a_while
 ) -> None:
     escalations = _escalations(state, webhook.url)
     await escalations.escalate("t", "first", "1", "asked")
-    clock.advance(escalation.COUNTED_TOGETHER.total_seconds() - 5)
+    clock.advance(escalations.COUNTED_TOGETHER.total_seconds() - 5)
     await escalations.escalate("t", "second", "2", "asked")
     assert len(webhook.got) == 1
     clock.advance(10)

@@ -20,7 +20,7 @@ from smart_support.errors import (
     ToolNotReached,
     ToolUnavailable,
 )
-from smart_support.net import GuardedClient, ResponseTooLarge
+from smart_support.outbound.client import GuardedClient, ResponseTooLarge
 from tests.loopback import Asked, certificate, guarded, loopback, reply, tls_server
 
 SECRETS = {

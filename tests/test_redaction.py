@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from smart_support import Settings
 from smart_support.errors import ConfigError
-from smart_support.redaction import Redactor
+from smart_support.observability.redaction import Redactor
 
 SECRET = 'sk-Kanarie/+"Vogel\\é=77'
 secrets = st.text(

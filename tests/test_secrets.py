@@ -18,7 +18,7 @@ import httpx
 import pytest
 import websockets
 
-from smart_support.auth import hashed, new_key
+from smart_support.identity.users import hashed, new_key
 from smart_support.settings import ROOT
 from smart_support.storage.private_files import make_private_folder, tighten_files
 from tests.harness import AppProcess, Client

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smart_support.sending import GATHER_SECONDS, MOST_BYTES, GatheringTransport
+from smart_support.server.write_coalescing import GATHER_SECONDS, MOST_BYTES, GatheringTransport
 
 
 class _Spied:

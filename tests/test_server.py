@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from smart_support.server import lasting
+from smart_support.server.run import lasting
 from tests.harness import AppProcess
 
 

@@ -11,8 +11,8 @@ import httpx
 import pytest
 
 from smart_support import Settings
-from smart_support.auth import Accounts
 from smart_support.errors import ConfigError
+from smart_support.identity.users import Accounts
 from smart_support.settings import unknown_variables
 from tests.harness import ROOT, AppProcess, free_port
 

@@ -9,8 +9,8 @@ import httpx
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from smart_support import tracing
 from smart_support.errors import ConfigError
+from smart_support.observability import tracing
 from tests.harness import FORKING, AppProcess, Client
 from tests.loopback import Asked, loopback, reply
 from tests.preloaded import loaded

@@ -11,11 +11,11 @@ from typing import Any
 from langchain_core.messages import AIMessage, AnyMessage
 
 from smart_support import clock
-from smart_support.agents.calls import came_of
 from smart_support.agents.prices import Prices
-from smart_support.log import get_logger
+from smart_support.gate.planned_call import came_of
+from smart_support.observability.log import get_logger
 from smart_support.settings import PREFIX, Settings
-from smart_support.storage.database import Connection, StateDatabase, listed
+from smart_support.storage.state.base import Connection, StateDatabase, listed
 from smart_support.tools.handoff import Escalate
 
 log = get_logger()

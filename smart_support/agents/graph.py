@@ -19,17 +19,17 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.graph.message import add_messages
 from langgraph.types import interrupt
 
-from smart_support.agents.asking import Models
 from smart_support.agents.budget import BudgetSpent
-from smart_support.agents.calls import PlannedCall, pending_calls, refused, storable
-from smart_support.agents.guard import Gatekeeper
+from smart_support.agents.model_client import Models
 from smart_support.agents.prompts import agent_prompt
 from smart_support.agents.router import Router
-from smart_support.agents.shortlist import find_tool, shortlist
-from smart_support.agents.spec import RESERVED, AgentSpec, Team
+from smart_support.agents.team import RESERVED, AgentSpec, Team
+from smart_support.agents.tool_selection import find_tool, shortlist
 from smart_support.clock import new_id
 from smart_support.errors import ConfigError
-from smart_support.log import bind
+from smart_support.gate.gate import Gatekeeper
+from smart_support.gate.planned_call import PlannedCall, pending_calls, refused, storable
+from smart_support.observability.log import bind
 from smart_support.tools.registry import Registry
 
 # Of one request: calls beyond it are not made. Real tasks take up to 13 (the retail tasks of tau2-bench).

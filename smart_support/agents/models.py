@@ -13,8 +13,8 @@ from langchain_core.language_models import BaseChatModel
 from smart_support import clock
 from smart_support.agents.streamed_answer import limit_events
 from smart_support.errors import ConfigError
-from smart_support.log import hide
-from smart_support.net import limit_answer
+from smart_support.observability.log import hide
+from smart_support.outbound.client import limit_answer
 from smart_support.settings import Settings
 
 CONNECT_SECONDS = 5
@@ -51,7 +51,7 @@ def chat_models(settings: Settings, own: BaseChatModel | None = None) -> list[Na
     if own is not None:
         return [NamedModel(own)]
     if settings.model == "demo":
-        from smart_support.agents.demo_model import DemoChatModel
+        from smart_support.demo.model.chat_model import DemoChatModel
 
         return [NamedModel(DemoChatModel())]
     models = [_openai("MODEL", settings.model, settings)]

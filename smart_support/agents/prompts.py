@@ -1,6 +1,6 @@
 """What a model is told: one prompt for the router, one for each agent. The same words for every model."""
 
-from smart_support.agents.spec import AgentSpec, Team
+from smart_support.agents.team import AgentSpec, Team
 from smart_support.tools.registry import Registry
 
 RULES = """\

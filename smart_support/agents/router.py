@@ -6,9 +6,9 @@ from typing import Any
 
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage
 
-from smart_support.agents.asking import Models
+from smart_support.agents.model_client import Models
 from smart_support.agents.prompts import route_tool, router_prompt
-from smart_support.agents.spec import Team
+from smart_support.agents.team import Team
 from smart_support.tools.registry import Registry
 
 MAX_TARGETS = 6

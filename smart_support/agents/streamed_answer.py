@@ -16,7 +16,7 @@ from langchain_core.messages.base import merge_content
 from langchain_core.utils._merge import merge_dicts
 from langchain_core.utils.json import parse_partial_json
 
-from smart_support.agents.calls import MAX_ARGUMENT_BYTES
+from smart_support.gate.planned_call import MAX_ARGUMENT_BYTES
 from smart_support.text import clean_json, clean_text
 
 # Text and arguments together. The longest answers of today's models have about half of that.

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import BinaryIO, Literal
 
 from smart_support.analytics.filters import EVERYTHING, Filters
-from smart_support.analytics.span import Span
-from smart_support.analytics.statements import statement
-from smart_support.storage.event_file import TEXT_COLUMNS
-from smart_support.storage.event_log import EventLog
+from smart_support.analytics.query_files import statement
+from smart_support.analytics.time_range import Span
+from smart_support.storage.events.duckdb_file import TEXT_COLUMNS
+from smart_support.storage.events.embedded import EventLog
 
 Format = Literal["csv", "parquet"]
 _OPTIONS: dict[Format, str] = {

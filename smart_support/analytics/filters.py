@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from smart_support.analytics.span import naive
+from smart_support.analytics.time_range import naive
 from smart_support.errors import InvalidRequest
 
 CHANNELS = ("socket", "rest", "gradio", "console", "system")

@@ -12,17 +12,17 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from smart_support import clock
+from smart_support.analytics.cursor import Place, next_place, page_params
 from smart_support.analytics.filters import ANYTHING, EVERYTHING, About, Filters
-from smart_support.analytics.page import Place, next_place, page_params
+from smart_support.analytics.query_files import statement
 from smart_support.analytics.series import NOTHING, OUTCOMES, Then, series, whole_and_then, wire
-from smart_support.analytics.span import Span, naive, span
-from smart_support.analytics.statements import statement
+from smart_support.analytics.time_range import Span, naive, span
 from smart_support.concurrency import run_together
 from smart_support.errors import InvalidRequest
 from smart_support.settings import MINUTES_SAVED
-from smart_support.storage.database import Row
-from smart_support.storage.event_log import EventLog
-from smart_support.storage.moments import Asks
+from smart_support.storage.events.embedded import EventLog
+from smart_support.storage.events.snapshots import Asks
+from smart_support.storage.state.base import Row
 
 STATUSES = ("active", "waiting", "ended")
 MAX_LIMIT = 100

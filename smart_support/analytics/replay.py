@@ -6,11 +6,11 @@ from typing import Any
 import orjson
 
 from smart_support import clock
+from smart_support.analytics.query_files import statement
 from smart_support.analytics.series import wire
-from smart_support.analytics.statements import statement
 from smart_support.errors import InvalidRequest, NotFound
 from smart_support.events import Record, payload
-from smart_support.storage.event_log import EventLog
+from smart_support.storage.events.embedded import EventLog
 
 LAST_SEQ = 2**62
 PAGE = 50  # steps of a page of the outline

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from smart_support import clock
-from smart_support.storage.database import Row
+from smart_support.storage.state.base import Row
 
 OUTCOMES = ("resolved", "resolved_with_approval", "escalated", "rejected", "abandoned")
 COUNTS = ("conversations", "turns", "approvals", "escalations")

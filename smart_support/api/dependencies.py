@@ -4,7 +4,7 @@ from typing import Any
 
 from starlette.requests import HTTPConnection
 
-from smart_support.auth import Role, User
+from smart_support.identity.users import Role, User
 
 
 def services(connection: HTTPConnection) -> Any:

@@ -9,7 +9,7 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 from smart_support.errors import RateLimited, ShuttingDown, SmartSupportError
-from smart_support.log import get_logger
+from smart_support.observability.log import get_logger
 
 log = get_logger()
 PREFIX = "/api/v1"

@@ -11,9 +11,9 @@ from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from smart_support.api.dependencies import services
-from smart_support.api.guard import COOKIE, cookie
-from smart_support.auth import LOGIN_SECONDS
-from smart_support.log import get_logger
+from smart_support.api.middleware.authentication import COOKIE, cookie
+from smart_support.identity.users import LOGIN_SECONDS
+from smart_support.observability.log import get_logger
 
 log = get_logger()
 router = APIRouter(include_in_schema=False)

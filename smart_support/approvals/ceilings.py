@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 from smart_support import clock
-from smart_support.storage.database import Connection
+from smart_support.storage.state.base import Connection
 
 # Of a rule that says nothing of its own.
 MAX_PER_CONVERSATION = 3

@@ -14,10 +14,10 @@ import orjson
 from smart_support import audit, clock
 from smart_support.approvals.approval import Approval
 from smart_support.approvals.ceilings import give_places_back
-from smart_support.audit_facts import recorded
+from smart_support.audit_consistency import recorded
 from smart_support.errors import Forbidden, SmartSupportError
-from smart_support.log import get_logger
-from smart_support.storage.database import Connection, StateDatabase
+from smart_support.observability.log import get_logger
+from smart_support.storage.state.base import Connection, StateDatabase
 
 log = get_logger()
 _KEYS = uuid.UUID("5f0c3a52-6d0b-4f0e-9a3e-9d1f7c1b2a64")

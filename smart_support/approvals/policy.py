@@ -183,6 +183,6 @@ class Rules(BaseModel):
 
 
 if __name__ == "__main__":
-    from smart_support.approvals.dry_run import main
+    from smart_support.approvals.policy_dry_run import main
 
     sys.exit(main())

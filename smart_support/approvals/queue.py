@@ -13,7 +13,6 @@ from typing import Any
 import orjson
 
 from smart_support import audit, clock
-from smart_support.account_names import BOTH, LOCAL_USER
 from smart_support.approvals.approval import (
     OUTCOMES,
     Approval,
@@ -26,12 +25,13 @@ from smart_support.approvals.approval import (
 from smart_support.approvals.ceilings import Ceiling, take_places
 from smart_support.approvals.digest import digest
 from smart_support.approvals.policy import BY_POLICY
-from smart_support.approvals.search import Found, approval_of, load, load_row
-from smart_support.audit_facts import DECISION, recorded
-from smart_support.auth import Accounts
+from smart_support.approvals.reader import Found, approval_of, load, load_row
+from smart_support.audit_consistency import DECISION, recorded
 from smart_support.errors import AlreadyDecided, Forbidden, InvalidRequest
-from smart_support.log import get_logger
-from smart_support.storage.database import Connection, Row, StateDatabase
+from smart_support.identity.account_names import BOTH, LOCAL_USER
+from smart_support.identity.users import Accounts
+from smart_support.observability.log import get_logger
+from smart_support.storage.state.base import Connection, Row, StateDatabase
 
 log = get_logger()
 

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from smart_support import clock
-from smart_support.storage.database import Connection, StateDatabase
+from smart_support.storage.state.base import Connection, StateDatabase
 
 HOUR = timedelta(hours=1)
 

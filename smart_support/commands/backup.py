@@ -13,7 +13,7 @@ from smart_support import __version__, audit
 from smart_support.errors import ConfigError
 from smart_support.settings import Settings
 from smart_support.storage import backup
-from smart_support.storage.event_file import check_free
+from smart_support.storage.events.duckdb_file import check_free
 from smart_support.storage.restore import restore, waiting
 
 KEY = "SMART_SUPPORT_KEY"

@@ -4,7 +4,7 @@ import argparse
 import asyncio
 from typing import Any
 
-from smart_support.analytics import demo_history
+from smart_support.demo import history
 from smart_support.settings import ROOT, Settings
 from smart_support.storage.stores import opened
 
@@ -21,7 +21,7 @@ def _run(given: argparse.Namespace) -> int:
 
 async def _write(settings: Settings) -> int:
     async with opened(settings) as stores:
-        written = await demo_history.write(stores.event_log, ROOT / "data" / "shop")
+        written = await history.write(stores.event_log, ROOT / "data" / "shop")
     where = "the database" if settings.database_url else settings.data_dir
     print(f"{written} made-up conversations are in {where}; the console offers to clear them")
     return 0

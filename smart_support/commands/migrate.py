@@ -4,10 +4,10 @@ import argparse
 from typing import Any
 
 from smart_support.settings import ROOT, Settings
-from smart_support.storage.embedded import EmbeddedDatabase
-from smart_support.storage.event_file import check_free
-from smart_support.storage.event_log import EventLog
-from smart_support.storage.migrating import pending
+from smart_support.storage.events.duckdb_file import check_free
+from smart_support.storage.events.embedded import EventLog
+from smart_support.storage.migrations import pending
+from smart_support.storage.state.sqlite import EmbeddedDatabase
 
 DUE = 3
 
@@ -43,7 +43,7 @@ def _run(given: argparse.Namespace) -> int:
 
 
 def _shared(url: str, *, check: bool) -> int:
-    from smart_support.storage.shared.database import connected, due, migrate
+    from smart_support.storage.state.postgres import connected, due, migrate
 
     pool = connected(url)
     try:
@@ -60,7 +60,7 @@ def _shared(url: str, *, check: bool) -> int:
 def _apply(settings: Settings, found: dict[str, list[str]]) -> None:
     """Open each that lacks something, as the app would, and close it again."""
     # It brings LangChain along, which takes seconds.
-    from smart_support.tools.demo_store import DemoStore
+    from smart_support.demo.store import DemoStore
 
     for file in (file for file, names in found.items() if names):
         path = settings.data_dir / file

@@ -8,8 +8,8 @@ from typing import Any
 
 import yaml
 
-from smart_support import auth
 from smart_support.errors import ConfigError
+from smart_support.identity import users as identity
 from smart_support.settings import Settings
 
 
@@ -23,7 +23,7 @@ def add(commands: Any) -> None:
     ):
         command = users.add_parser(what, help=told)
         command.add_argument("name")
-        command.add_argument("--role", choices=list(auth.ROLES), required=True)
+        command.add_argument("--role", choices=list(identity.ROLES), required=True)
         if what == "add":
             command.add_argument("--file", type=Path, default=Path("users.yaml"))
         command.set_defaults(run=run)
@@ -32,11 +32,12 @@ def add(commands: Any) -> None:
 def _add(given: argparse.Namespace) -> int:
     path, name, role = given.file, given.name, given.role
     listed = yaml.safe_load(path.read_text(encoding="utf-8")) or [] if path.exists() else []
-    auth.Accounts(path if listed else None, _settings().api_keys).names.add(name, "users add")
+    identity.Accounts(path if listed else None, _settings().api_keys).names.add(name, "users add")
     password = getpass.getpass("Password: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
-    if len(password) < auth.MIN_KEY_CHARS:
-        raise ConfigError(f"the password has {len(password)} characters; give at least {auth.MIN_KEY_CHARS}")
-    listed.append({"name": name, "password_hash": auth.hashed(password), "role": role})
+    if len(password) < identity.MIN_KEY_CHARS:
+        least = identity.MIN_KEY_CHARS
+        raise ConfigError(f"the password has {len(password)} characters; give at least {least}")
+    listed.append({"name": name, "password_hash": identity.hashed(password), "role": role})
     path.write_text(yaml.safe_dump(listed, sort_keys=False), encoding="utf-8")
     path.chmod(0o600)
     print(f"{name} ({role}) is in {path}; start with SMART_SUPPORT_USERS_FILE={path}")
@@ -45,8 +46,8 @@ def _add(given: argparse.Namespace) -> int:
 
 def _key(given: argparse.Namespace) -> int:
     settings = _settings()
-    auth.Accounts(settings.users_file, settings.api_keys).names.add(given.name, "users key")
-    key, kept = auth.new_key()
+    identity.Accounts(settings.users_file, settings.api_keys).names.add(given.name, "users key")
+    key, kept = identity.new_key()
     print(f"The key, shown only now: {key}\nAdd to SMART_SUPPORT_API_KEYS: {given.name}:{given.role}:{kept}")
     return 0
 

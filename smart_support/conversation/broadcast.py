@@ -12,8 +12,8 @@ from typing import Protocol
 
 from smart_support.errors import EventRefused, StorageFailed
 from smart_support.events import Message, Record, Shown, Token, TokenRecord
-from smart_support.log import get_logger
-from smart_support.storage.event_log import EventLog
+from smart_support.observability.log import get_logger
+from smart_support.storage.events.embedded import EventLog
 
 log = get_logger()
 

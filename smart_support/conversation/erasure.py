@@ -16,12 +16,12 @@ from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
 from smart_support import audit, clock
 from smart_support.approvals.queue import ApprovalQueue
-from smart_support.audit_facts import ERASED_APPROVAL, ERASED_LEDGER, without_reasons
-from smart_support.conversation.turns import TurnRunner
+from smart_support.audit_consistency import ERASED_APPROVAL, ERASED_LEDGER, without_reasons
+from smart_support.conversation.turn_runner import TurnRunner
 from smart_support.errors import NotFound, SmartSupportError
-from smart_support.log import get_logger
-from smart_support.storage.database import Connection, StateDatabase, listed
-from smart_support.storage.event_log import EventLog
+from smart_support.observability.log import get_logger
+from smart_support.storage.events.embedded import EventLog
+from smart_support.storage.state.base import Connection, StateDatabase, listed
 
 log = get_logger()
 Compaction = Literal["none", "running", "done", "failed"]

@@ -3,12 +3,13 @@
 import time
 from dataclasses import replace
 
-from smart_support import clock, tracing
+from smart_support import clock
 from smart_support.conversation.broadcast import Broadcast, Durable
 from smart_support.conversation.sessions import NUMBERS_AT_ONCE, Session, SessionManager
 from smart_support.errors import EventRefused
 from smart_support.events import Event, Failure, Message, Record, Token, TokenRecord
-from smart_support.storage.event_log import EventLog
+from smart_support.observability import tracing
+from smart_support.storage.events.embedded import EventLog
 from smart_support.text import TextStream
 
 NOT_RECORDED = (

@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from smart_support import clock
-from smart_support.auth import Role, User
 from smart_support.errors import Forbidden, SessionExpired, StorageFailed
-from smart_support.storage.database import Connection, Row, StateDatabase
+from smart_support.identity.users import Role, User
+from smart_support.storage.state.base import Connection, Row, StateDatabase
 
 NUMBERS_AT_ONCE = 1000
 OWNED_AT_MOST = 10_000

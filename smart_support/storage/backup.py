@@ -21,12 +21,12 @@ import orjson
 
 from smart_support import clock
 from smart_support.errors import ConfigError, Conflict
-from smart_support.log import get_logger
-from smart_support.storage.database import StateDatabase
-from smart_support.storage.embedded import EmbeddedDatabase
-from smart_support.storage.event_file import BACKUPS
-from smart_support.storage.event_log import EventLog, checked_out
+from smart_support.observability.log import get_logger
+from smart_support.storage.events.duckdb_file import BACKUPS
+from smart_support.storage.events.embedded import EventLog, checked_out
 from smart_support.storage.private_files import make_private_folder
+from smart_support.storage.state.base import StateDatabase
+from smart_support.storage.state.sqlite import EmbeddedDatabase
 
 log = get_logger()
 FOLDER = BACKUPS

@@ -8,7 +8,7 @@ import os
 import stat
 from pathlib import Path
 
-from smart_support.log import get_logger
+from smart_support.observability.log import get_logger
 
 log = get_logger()
 _FOLDER = 0o700

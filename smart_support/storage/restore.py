@@ -12,9 +12,9 @@ import orjson
 from smart_support import clock
 from smart_support.errors import ConfigError
 from smart_support.storage.backup import EVENTS, FOLDER, MANIFEST, digests, synced
-from smart_support.storage.database import MIGRATIONS
-from smart_support.storage.event_file import check_free
+from smart_support.storage.events.duckdb_file import check_free
 from smart_support.storage.private_files import make_private_folder, tighten_files
+from smart_support.storage.state.base import MIGRATIONS
 
 REPLACED = "replaced-"
 

@@ -13,13 +13,13 @@ from limits.storage import MemoryStorage, Storage
 
 from smart_support.events import Record
 from smart_support.settings import Settings
-from smart_support.storage.bus import Bus
-from smart_support.storage.database import StateDatabase
-from smart_support.storage.embedded import EmbeddedDatabase
-from smart_support.storage.event_log import EventLog
-from smart_support.storage.locks import Locks
+from smart_support.storage.checkpoint_serializer import CleaningSerializer
+from smart_support.storage.coordination.bus import Bus
+from smart_support.storage.coordination.locks import Locks
+from smart_support.storage.events.embedded import EventLog
 from smart_support.storage.private_files import make_private_folder, tighten_files
-from smart_support.storage.serializer import CleaningSerializer
+from smart_support.storage.state.base import StateDatabase
+from smart_support.storage.state.sqlite import EmbeddedDatabase
 
 Seen = Callable[[Record], None]
 
@@ -85,7 +85,7 @@ async def _embedded(folder: Path, seen: Seen) -> AsyncIterator[Stores]:
 @contextlib.asynccontextmanager
 async def _shared(settings: Settings, seen: Seen) -> AsyncIterator[Stores]:
     # Imported where it is used: whoever runs one process need not wait for it.
-    from smart_support.storage.shared.stores import shared_stores
+    from smart_support.storage.postgres_stores import shared_stores
 
     async with shared_stores(settings, seen) as stores:
         yield stores

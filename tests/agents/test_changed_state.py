@@ -9,8 +9,8 @@ import pytest
 from langchain_core.messages import AIMessage, HumanMessage
 
 from smart_support import Settings, create_app
-from smart_support.agents.guard import Gatekeeper
 from smart_support.errors import ToolFailed
+from smart_support.gate.gate import Gatekeeper
 from smart_support.tools.registry import Call
 from tests.harness import Client, LocalApp, ScriptedModel, of_type, spoken
 

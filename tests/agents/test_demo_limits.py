@@ -8,14 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from langchain_core.messages import HumanMessage, SystemMessage
 
-from smart_support.agents import demo_language as language
-from smart_support.agents.demo_model import answer
 from smart_support.agents.graph import _function
 from smart_support.agents.prompts import agent_prompt, route_tool, router_prompt
-from smart_support.agents.spec import load_team
+from smart_support.agents.team import load_team
+from smart_support.demo.model import language
+from smart_support.demo.model.chat_model import answer
+from smart_support.demo.shop.tools import CommerceTools
+from smart_support.demo.store import DemoStore
 from smart_support.settings import ROOT, Settings
-from smart_support.tools.commerce import CommerceTools
-from smart_support.tools.demo_store import DemoStore
 from smart_support.tools.handoff import handoff_tool
 from smart_support.tools.registry import Registry, tools_of
 from tests.cost import cost

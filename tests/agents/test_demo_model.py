@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
 
-from smart_support.agents.demo_model import DemoChatModel
 from smart_support.agents.prompts import agent_prompt, route_tool, router_prompt
-from smart_support.agents.spec import Team, load_team
+from smart_support.agents.team import Team, load_team
+from smart_support.demo.model.chat_model import DemoChatModel
+from smart_support.demo.shop.tools import CommerceTools
+from smart_support.demo.store import DemoStore
 from smart_support.settings import ROOT, Settings
-from smart_support.tools.commerce import CommerceTools
-from smart_support.tools.demo_store import DemoStore
 from smart_support.tools.handoff import handoff_tool
 from smart_support.tools.registry import Registry, Tool, tools_of
 

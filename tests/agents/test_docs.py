@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from smart_support.agents.spec import AgentSpec, Personality, check_policy, load_team, warnings_of
+from smart_support.agents.team import AgentSpec, Personality, check_policy, load_team, warnings_of
+from smart_support.demo.bank.tools import FintechTools
+from smart_support.demo.saas.tools import SaasTools
+from smart_support.demo.store import DemoStore
 from smart_support.settings import ROOT
-from smart_support.tools.demo_store import DemoStore
-from smart_support.tools.fintech import FintechTools
 from smart_support.tools.handoff import handoff_tool
 from smart_support.tools.registry import Registry, tools_of
-from smart_support.tools.saas import SaasTools
 
 PAGE = (ROOT / "docs" / "agents.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"^```yaml\n(.*?)^```", PAGE, re.M | re.S)

@@ -7,17 +7,17 @@ from typing import Any
 import pytest
 from langchain_core.messages import HumanMessage, SystemMessage
 
-from smart_support.agents.demo_model import DemoChatModel
 from smart_support.agents.prompts import agent_prompt, route_tool, router_prompt
-from smart_support.agents.spec import Team, check_policy, load_team, warnings_of
+from smart_support.agents.team import Team, check_policy, load_team, warnings_of
+from smart_support.demo.bank.tools import FintechTools
+from smart_support.demo.model.chat_model import DemoChatModel
+from smart_support.demo.saas.tools import SaasTools
+from smart_support.demo.shop.tools import CommerceTools
+from smart_support.demo.store import DemoStore
+from smart_support.demo.toolset import DemoToolset
 from smart_support.settings import ROOT, TEMPLATES
-from smart_support.tools.commerce import CommerceTools
-from smart_support.tools.demo_store import DemoStore
-from smart_support.tools.demo_toolset import DemoToolset
-from smart_support.tools.fintech import FintechTools
 from smart_support.tools.handoff import handoff_tool
 from smart_support.tools.registry import Registry, tools_of
-from smart_support.tools.saas import SaasTools
 
 TOOLSETS: dict[str, type[DemoToolset]] = {
     "e-commerce": CommerceTools,

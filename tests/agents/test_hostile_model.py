@@ -16,22 +16,22 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
 
 from smart_support import clock
-from smart_support.agents.asking import Models
 from smart_support.agents.budget import Budget
 from smart_support.agents.graph import build_graph
-from smart_support.agents.guard import Gate, Gatekeeper
+from smart_support.agents.model_client import Models
 from smart_support.agents.models import NamedModel
-from smart_support.agents.spec import load_team
+from smart_support.agents.team import load_team
 from smart_support.approvals.approval import Approval, Edit
 from smart_support.approvals.ledger import Ledger
 from smart_support.approvals.queue import ApprovalQueue
 from smart_support.approvals.quota import Quota
-from smart_support.conversation.waiting import answer, asked
+from smart_support.conversation.graph_adapter.interrupts import answer, asked
+from smart_support.demo.shop.tools import CommerceTools
+from smart_support.demo.store import DemoStore
 from smart_support.errors import SmartSupportError
+from smart_support.gate.gate import Gate, Gatekeeper
 from smart_support.settings import ROOT, Settings
-from smart_support.storage.database import StateDatabase
-from smart_support.tools.commerce import CommerceTools
-from smart_support.tools.demo_store import DemoStore
+from smart_support.storage.state.base import StateDatabase
 from smart_support.tools.handoff import handoff_tool
 from smart_support.tools.registry import Access, Call, Registry, Tool, tools_of
 from tests.harness import ScriptedModel

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from smart_support import Settings, create_app
-from smart_support.agents.spec import load_team
+from smart_support.agents.team import load_team
 from smart_support.errors import ConfigError
 from tests.harness import Client, LocalApp, of_type, spoken
 

@@ -8,7 +8,7 @@ import pytest
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 
 from smart_support import Settings, create_app
-from smart_support.agents.shortlist import FIND, SHOWN, ranked, shortlist
+from smart_support.agents.tool_selection import FIND, SHOWN, ranked, shortlist
 from smart_support.tools.registry import Access, Call, Tool
 from tests.harness import Client, LocalApp, ScriptedModel, of_type
 

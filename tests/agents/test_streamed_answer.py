@@ -14,10 +14,9 @@ from langchain_core.messages import AIMessageChunk, HumanMessage
 from langchain_core.outputs import ChatGenerationChunk
 from langchain_core.utils.json import parse_partial_json
 
-from smart_support.agents import asking, streamed_answer
-from smart_support.agents.asking import Models
+from smart_support.agents import model_client, streamed_answer
 from smart_support.agents.budget import Budget
-from smart_support.agents.calls import MAX_ARGUMENT_BYTES
+from smart_support.agents.model_client import Models
 from smart_support.agents.models import NamedModel
 from smart_support.agents.streamed_answer import (
     MAX_ANSWER_CHARS,
@@ -32,6 +31,7 @@ from smart_support.agents.streamed_answer import (
     parse_within_limit,
 )
 from smart_support.errors import ModelFailed
+from smart_support.gate.planned_call import MAX_ARGUMENT_BYTES
 from smart_support.settings import Settings
 from tests.cost import cost
 from tests.harness import ScriptedModel
@@ -192,7 +192,7 @@ async def test_an_endless_text_is_said_to_be_too_long(tmp_path: Any) -> None:
 async def test_endless_arguments_are_read_to_the_limit_while_others_go_on(
     tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(asking, "SECONDS_BETWEEN_PAUSES", 0)
+    monkeypatch.setattr(model_client, "SECONDS_BETWEEN_PAUSES", 0)
     model = _Endless(script=None, piece=_piece("x" * 400, 0, None), read=[])
     turns = 0
 

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, InvalidToolCall, ToolMessage
 from langchain_core.messages.utils import count_tokens_approximately
 
-from smart_support.agents.calls import paired
-from smart_support.agents.trimming import MODEL_CHARS, as_text, fitting, trimmed
+from smart_support.agents.context_window import MODEL_CHARS, as_text, fitting, trimmed
+from smart_support.gate.planned_call import paired
 
 
 def test_what_fits_is_left_alone() -> None:

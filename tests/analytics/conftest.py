@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from smart_support.analytics.metrics import Metrics
-from smart_support.storage.event_log import EventLog
+from smart_support.storage.events.embedded import EventLog
 
 SESSION_TTL_SECONDS = 1800
 

@@ -19,7 +19,7 @@ from smart_support.events import (
     ToolCall,
     ToolResult,
 )
-from smart_support.storage.event_log import EventLog
+from smart_support.storage.events.embedded import EventLog
 
 
 class Story:

@@ -8,11 +8,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from smart_support import clock
+from smart_support.analytics.cursor import Place
 from smart_support.analytics.filters import About, Counted
 from smart_support.analytics.metrics import Metrics
-from smart_support.analytics.page import Place
 from smart_support.errors import InvalidRequest
-from smart_support.storage.event_log import EventLog
+from smart_support.storage.events.embedded import EventLog
 from tests.analytics.story import Story, carried_out, record, resolved, waiting
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from smart_support.analytics import export as export_module
 from smart_support.analytics.export import Format, exported
 from smart_support.analytics.filters import Filters
-from smart_support.analytics.span import span
+from smart_support.analytics.time_range import span
 from smart_support.events import payload
-from smart_support.storage.event_log import EventLog
+from smart_support.storage.events.embedded import EventLog
 from tests.analytics.story import Story, carried_out, record
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -8,10 +8,10 @@ import pytest
 from smart_support import clock
 from smart_support.analytics.filters import Filters
 from smart_support.analytics.metrics import Asked, Metrics
-from smart_support.analytics.span import span
-from smart_support.analytics.statements import FIGURES
+from smart_support.analytics.query_files import FIGURES
+from smart_support.analytics.time_range import span
 from smart_support.errors import InvalidRequest
-from smart_support.storage.event_log import EventLog
+from smart_support.storage.events.embedded import EventLog
 from tests.analytics.story import Story, carried_out, record, resolved, waiting
 
 COUNTS = ("conversations", "turns", "approvals", "escalations")

@@ -7,7 +7,7 @@ import pytest
 
 from smart_support import clock
 from smart_support.analytics.metrics import Metrics
-from smart_support.storage.event_log import EventLog
+from smart_support.storage.events.embedded import EventLog
 from tests.analytics.story import Story, carried_out, record, resolved, waiting
 
 Tale = Callable[[datetime], Story]

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from smart_support import clock
 from smart_support.analytics.filters import About, Counted, Filters
 from smart_support.analytics.metrics import Metrics
-from smart_support.storage.event_log import EventLog
+from smart_support.storage.events.embedded import EventLog
 from tests.analytics import by_pandas
 from tests.analytics.story import Story, record
 

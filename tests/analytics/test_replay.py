@@ -7,7 +7,7 @@ import pytest
 
 from smart_support.analytics.replay import PAGE, Replay
 from smart_support.errors import InvalidRequest, NotFound
-from smart_support.storage.event_log import EventLog
+from smart_support.storage.events.embedded import EventLog
 from tests.analytics.story import Story, carried_out, record, resolved
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -21,11 +21,11 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from smart_support import clock
-from smart_support.analytics import sql_box, sql_process
-from smart_support.analytics.sql_box import SqlBox
+from smart_support.analytics import ad_hoc_sql, ad_hoc_sql_process
+from smart_support.analytics.ad_hoc_sql import SqlBox
 from smart_support.errors import InvalidRequest
-from smart_support.storage.event_file import connect
-from smart_support.storage.event_log import EventLog
+from smart_support.storage.events.duckdb_file import connect
+from smart_support.storage.events.embedded import EventLog
 from tests.analytics.story import record, resolved
 
 CANARY = "kanarienvogel"
@@ -247,12 +247,12 @@ def test_without_the_check_of_names_the_lock_of_duckdb_holds(tmp_path: Path) -> 
 SEALED = """
 import socket, sys
 sys.path.insert(0, sys.argv[1])
-import sql_process
+import ad_hoc_sql_process
 from pathlib import Path
-question = sql_process.Question(sys.argv[2], "", 5, 1, 1, 1_000_000_000)
-sql_process._copy_file(question.source, Path("events.duckdb"))
-database = sql_process._opened(Path("events.duckdb"), 1_000_000_000)
-sql_process._seal(question)
+question = ad_hoc_sql_process.Question(sys.argv[2], "", 5, 1, 1, 1_000_000_000)
+ad_hoc_sql_process._copy_file(question.source, Path("events.duckdb"))
+database = ad_hoc_sql_process._opened(Path("events.duckdb"), 1_000_000_000)
+ad_hoc_sql_process._seal(question)
 told = [database.execute("SELECT count(*) FROM events").fetchall()[0][0]]
 for reach in (lambda: open(sys.argv[3]), lambda: open("new", "w"), lambda: socket.socket(),
               lambda: database.execute("SET threads = 4"),
@@ -274,7 +274,7 @@ def test_the_process_that_answers_can_open_nothing(tmp_path: Path, event_log: Ev
     database = connect(place / "source.duckdb")
     database.execute("CREATE TABLE events AS SELECT 1")
     database.close()
-    program = Path(sql_process.__file__).parent
+    program = Path(ad_hoc_sql_process.__file__).parent
     command = [sys.executable, "-c", SEALED, str(program), str(place / "source.duckdb"), str(canary)]
     ended = subprocess.run(command, cwd=place, capture_output=True, text=True, timeout=60, check=False)
     told = ended.stdout.strip()
@@ -292,7 +292,7 @@ async def test_the_process_that_answers_has_none_of_our_environment(
     program.write_text(
         f"import os, sys\nopen({str(told)!r}, 'w').write(repr((dict(os.environ), sys.flags.isolated)))\n"
     )
-    monkeypatch.setattr("smart_support.analytics.sql_box._PROGRAM", program)
+    monkeypatch.setattr("smart_support.analytics.ad_hoc_sql._PROGRAM", program)
     with pytest.raises(Exception, match="could not be copied"):
         await SqlBox(event_log).ask("SELECT 1")
     assert CANARY not in told.read_text()
@@ -362,8 +362,8 @@ def test_what_passes_the_check_of_names_reads_no_file_even_where_nothing_else_ke
     sql = sql.replace("D/", f"{folder}/")
     serialized = database.execute("SELECT json_serialize_sql($sql)", {"sql": sql}).fetchall()[0][0]
     try:
-        sql_process.check(serialized)
-    except sql_process.Refused:
+        ad_hoc_sql_process.check(serialized)
+    except ad_hoc_sql_process.Refused:
         return
     try:
         told = str(database.execute(f"SELECT * FROM ({sql}) LIMIT 50").fetchall())
@@ -396,7 +396,9 @@ def test_what_asks_for_events_alone_passes(
     reachable: tuple[duckdb.DuckDBPyConnection, Path], sql: str
 ) -> None:
     database, _ = reachable
-    sql_process.check(database.execute("SELECT json_serialize_sql($sql)", {"sql": sql}).fetchall()[0][0])
+    ad_hoc_sql_process.check(
+        database.execute("SELECT json_serialize_sql($sql)", {"sql": sql}).fetchall()[0][0]
+    )
     database.execute(f"SELECT * FROM ({sql})").fetchall()
 
 
@@ -405,8 +407,8 @@ def test_a_name_with_a_path_in_it_is_never_one_of_a_common_table_expression(name
     part = {"type": "SELECT_NODE", "cte_map": {"map": [{"key": name, "value": {}}]}}
     tree = orjson.dumps({"error": False, "statements": [{"node": part}]}).decode()
     if any(one in name for one in "./\\*?[]:'\"") or not name.strip():
-        with pytest.raises(sql_process.Refused):
-            sql_process.check(tree)
+        with pytest.raises(ad_hoc_sql_process.Refused):
+            ad_hoc_sql_process.check(tree)
 
 
 def test_the_list_of_functions_has_none_that_tells_of_the_machine_or_runs_sql() -> None:
@@ -417,12 +419,12 @@ def test_the_list_of_functions_has_none_that_tells_of_the_machine_or_runs_sql() 
         ).fetchall()
     kinds = {name: set(types) for name, _, types in rows}
     effects = {name for name, effect, _ in rows if effect}
-    assert kinds.keys() >= sql_process.FUNCTIONS
-    assert not effects & sql_process.FUNCTIONS
+    assert kinds.keys() >= ad_hoc_sql_process.FUNCTIONS
+    assert not effects & ad_hoc_sql_process.FUNCTIONS
     plain = {"scalar", "aggregate", "macro", "window"}
-    assert all(kinds[name] & plain for name in sql_process.FUNCTIONS)
+    assert all(kinds[name] & plain for name in ad_hoc_sql_process.FUNCTIONS)
     suspicious = ("current_setting", "getenv", "json_serialize", "json_execute", "pg_", "duckdb_", "pragma")
-    assert not [name for name in sql_process.FUNCTIONS if name.startswith(suspicious)]
+    assert not [name for name in ad_hoc_sql_process.FUNCTIONS if name.startswith(suspicious)]
 
 
 # One that is long in its text, one that is long as a list, one told to make much of little.
@@ -443,7 +445,7 @@ async def _check_ends_in_time(event_log: EventLog, names: Iterable[str]) -> None
             with contextlib.suppress(InvalidRequest):
                 await box.ask(sql)
             # Its time begins when its process has started and has its copy, each within a limit of its own.
-            most = 1 + 2 * sql_box.SECONDS_TO_START + sql_box.SECONDS_TO_COPY
+            most = 1 + 2 * ad_hoc_sql.SECONDS_TO_START + ad_hoc_sql.SECONDS_TO_COPY
             assert time.monotonic() - began < most + 1, sql
 
 
@@ -453,4 +455,4 @@ async def test_a_function_does_not_outlive_its_time_whatever_it_is_given(event_l
 
 @pytest.mark.nightly
 async def test_no_function_outlives_its_time_whatever_it_is_given(event_log: EventLog) -> None:
-    await _check_ends_in_time(event_log, sorted(filter(str.isidentifier, sql_process.FUNCTIONS)))
+    await _check_ends_in_time(event_log, sorted(filter(str.isidentifier, ad_hoc_sql_process.FUNCTIONS)))

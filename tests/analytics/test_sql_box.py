@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from smart_support import clock
-from smart_support.analytics import sql_box as sql_box_module
-from smart_support.analytics.sql_box import SqlBox
+from smart_support.analytics import ad_hoc_sql as sql_box_module
+from smart_support.analytics.ad_hoc_sql import SqlBox
 from smart_support.errors import InvalidRequest, StorageFailed
-from smart_support.storage.event_log import EventLog
+from smart_support.storage.events.embedded import EventLog
 from tests.analytics.story import record, resolved
 
 

@@ -8,9 +8,9 @@ import pytest
 from smart_support import clock
 from smart_support.analytics.filters import About, Filters
 from smart_support.analytics.metrics import Metrics
-from smart_support.analytics.statements import FIGURES, definition
+from smart_support.analytics.query_files import FIGURES, definition
 from smart_support.errors import InvalidRequest
-from smart_support.storage.event_log import EventLog
+from smart_support.storage.events.embedded import EventLog
 from tests.analytics.story import Story, record, resolved, waiting
 
 AGO = timedelta(days=2)

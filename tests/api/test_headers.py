@@ -4,8 +4,8 @@ import httpx
 import pytest
 from fastapi.responses import HTMLResponse
 
-from smart_support.api.body_limit import MAX_BODY_BYTES
-from smart_support.api.headers import SecuredApp
+from smart_support.api.middleware.body_limit import MAX_BODY_BYTES
+from smart_support.api.middleware.security_headers import SecuredApp
 from tests.harness import AppProcess
 
 ALWAYS = {

@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from smart_support import __version__
 from smart_support.events import Message, Record
-from smart_support.storage.event_log import EventLog
+from smart_support.storage.events.embedded import EventLog
 from tests.harness import AppProcess, free_port
 
 

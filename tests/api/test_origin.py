@@ -6,7 +6,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from smart_support.api.origin import SameOrigin
+from smart_support.api.middleware.same_origin import SameOrigin
 
 
 @pytest.fixture

@@ -13,18 +13,18 @@ import pytest
 from fastapi import FastAPI
 
 from smart_support import clock
-from smart_support.agents.spec import AgentSpec, Personality, Team
+from smart_support.agents.team import AgentSpec, Personality, Team
 from smart_support.analytics.metrics import Metrics
 from smart_support.analytics.replay import Replay
 from smart_support.api import routes
 from smart_support.api.envelope import handle_errors
-from smart_support.api.guard import Guard
+from smart_support.api.middleware.authentication import Guard
 from smart_support.audit import AuditTrail
-from smart_support.auth import Accounts
 from smart_support.conversation.sessions import SessionManager
-from smart_support.storage.database import StateDatabase
-from smart_support.storage.embedded import EmbeddedDatabase
-from smart_support.storage.event_log import EventLog
+from smart_support.identity.users import Accounts
+from smart_support.storage.events.embedded import EventLog
+from smart_support.storage.state.base import StateDatabase
+from smart_support.storage.state.sqlite import EmbeddedDatabase
 from smart_support.tools.registry import Access, Registry, Tool
 from tests.analytics.story import carried_out, record, resolved, waiting
 

@@ -9,7 +9,7 @@ from smart_support import clock
 from smart_support.approvals.approval import Request
 from smart_support.approvals.ledger import Ledger
 from smart_support.approvals.queue import ApprovalQueue
-from smart_support.storage.database import StateDatabase
+from smart_support.storage.state.base import StateDatabase
 from tests.stores import state_of
 
 

@@ -11,15 +11,15 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from smart_support import clock
-from smart_support.agents.spec import Personality, Team, check_ceilings
+from smart_support.agents.team import Personality, Team, check_ceilings
 from smart_support.approvals.approval import Request
 from smart_support.approvals.ceilings import CeilingReached, Tally
-from smart_support.approvals.dry_run import differences
 from smart_support.approvals.ledger import Ledger
 from smart_support.approvals.policy import Policy, Rule
+from smart_support.approvals.policy_dry_run import differences
 from smart_support.approvals.queue import ApprovalQueue
 from smart_support.errors import ConfigError
-from smart_support.storage.database import StateDatabase
+from smart_support.storage.state.base import StateDatabase
 from smart_support.tools.registry import Access, Registry, Tool
 from tests.stores import state_of
 

@@ -8,11 +8,11 @@ import yaml
 
 from smart_support import clock
 from smart_support.approvals.approval import Approval, Edit
-from smart_support.approvals.desk import CLAIM, Desk
+from smart_support.approvals.claims import CLAIM, Desk
 from smart_support.approvals.queue import ApprovalQueue
-from smart_support.auth import Accounts, hashed
 from smart_support.errors import AlreadyClaimed, AlreadyDecided, Forbidden, InvalidRequest, NotFound
-from smart_support.storage.database import StateDatabase
+from smart_support.identity.users import Accounts, hashed
+from smart_support.storage.state.base import StateDatabase
 from tests.approvals.test_queue import Make
 
 HASH = hashed("correct horse")

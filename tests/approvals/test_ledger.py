@@ -19,8 +19,8 @@ from smart_support.errors import (
     ToolRefused,
     ToolUnavailable,
 )
-from smart_support.net import ResponseTooLarge
-from smart_support.storage.database import StateDatabase
+from smart_support.outbound.client import ResponseTooLarge
+from smart_support.storage.state.base import StateDatabase
 
 Wanted = Callable[..., Request]
 

@@ -17,15 +17,15 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from smart_support import audit, clock, log
+from smart_support import audit, clock
 from smart_support.approvals.approval import Approval, Edit, Request
-from smart_support.approvals.desk import CLAIM, Desk
+from smart_support.approvals.claims import CLAIM, Desk
 from smart_support.approvals.digest import digest
 from smart_support.approvals.ledger import Entry, Ledger
 from smart_support.approvals.policy import Policy, Rule
 from smart_support.approvals.queue import ApprovalQueue
 from smart_support.approvals.quota import HOUR, Quota
-from smart_support.audit_facts import differences
+from smart_support.audit_consistency import differences
 from smart_support.errors import (
     AlreadyClaimed,
     AlreadyDecided,
@@ -34,6 +34,7 @@ from smart_support.errors import (
     InvalidRequest,
     ToolRefused,
 )
+from smart_support.observability import log
 from tests.stores import state_of
 
 TTL = 2 * CLAIM.total_seconds()

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from smart_support.approvals.dry_run import differences, load_policy, main, misspelt
 from smart_support.approvals.policy import NEEDS, Policy, Rule
+from smart_support.approvals.policy_dry_run import differences, load_policy, main, misspelt
 from smart_support.errors import ConfigError
-from smart_support.storage.embedded import EmbeddedDatabase
+from smart_support.storage.state.sqlite import EmbeddedDatabase
 
 KNOWN = {"amount_cents", "account"}
 POLICY = Policy(

@@ -8,9 +8,9 @@ import pytest
 from smart_support import audit, clock
 from smart_support.approvals.approval import Approval, Edit, Request
 from smart_support.approvals.queue import ApprovalQueue
-from smart_support.approvals.search import Wanted
+from smart_support.approvals.reader import Wanted
 from smart_support.errors import AlreadyDecided, ApprovalExpired, InvalidRequest, NotFound
-from smart_support.storage.database import StateDatabase
+from smart_support.storage.state.base import StateDatabase
 
 Make = Callable[..., Request]
 NONE = Edit(args={}, summary="")

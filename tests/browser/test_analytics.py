@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from pages.plots import OUTCOMES
+from pages.analytics.plots import OUTCOMES
 from tests.browser.conftest import PHONE, Save, Window
 from tests.harness import ROOT, AppProcess
 

@@ -7,7 +7,7 @@ import pytest
 import yaml
 from playwright.sync_api import Page, expect
 
-from smart_support.auth import hashed
+from smart_support.identity.users import hashed
 from tests.browser.conftest import Window
 from tests.browser.console import chat, press, say, waiting
 from tests.harness import AppProcess

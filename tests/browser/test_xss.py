@@ -15,7 +15,7 @@ from langchain_core.messages import AIMessage, BaseMessage
 from playwright.sync_api import Page, expect
 
 from smart_support import Settings, create_app
-from smart_support.auth import hashed
+from smart_support.identity.users import hashed
 from tests.browser.conftest import Save, Window
 from tests.harness import LocalApp, ScriptedModel
 from tests.openapi_import.shop_api import ShopApi, description, shop_api

@@ -22,8 +22,8 @@ from smart_support.conversation.broadcast import Broadcast, Listener
 from smart_support.conversation.recorder import Recorder
 from smart_support.conversation.sessions import SessionManager
 from smart_support.events import _TYPES, Event, Failure, Message, MessageComplete, Record, Token
-from smart_support.storage import event_log as event_log_module
-from smart_support.storage.event_log import EventLog, as_row
+from smart_support.storage.events import embedded as event_log_module
+from smart_support.storage.events.embedded import EventLog, as_row
 from tests.harness import Client, LocalApp, ScriptedModel, of_type, spoken
 from tests.test_text import any_text, any_value
 

@@ -9,7 +9,7 @@ import pytest
 from smart_support.conversation.broadcast import Broadcast, Listener
 from smart_support.errors import StorageFailed
 from smart_support.events import Message, Record, Shown, Token, TokenRecord
-from smart_support.storage.event_log import EventLog
+from smart_support.storage.events.embedded import EventLog
 
 
 @pytest.fixture

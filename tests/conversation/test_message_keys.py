@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 
-from smart_support.conversation.message_keys import MessageKeys
+from smart_support.conversation.graph_adapter.message_keys import MessageKeys
 
 _MESSAGES = st.one_of(
     st.builds(AIMessage, st.sampled_from(["OK.", "Done."])),

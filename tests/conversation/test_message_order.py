@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smart_support.conversation.message_order import MessageOrder
+from smart_support.conversation.graph_adapter.message_order import MessageOrder
 from smart_support.events import Escalation, Event, Message, Token
 
 Item = tuple[str | None, Event | None]

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from smart_support import Settings, clock, create_app
-from smart_support.conversation.course import Course
 from smart_support.conversation.limits import UNASKED_AT_ONCE
-from smart_support.storage.embedded import EmbeddedDatabase
+from smart_support.conversation.turn import Course
+from smart_support.storage.state.sqlite import EmbeddedDatabase
 from tests.harness import Client, LocalApp, spoken
 
 THREADS = 4 * UNASKED_AT_ONCE

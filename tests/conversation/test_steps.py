@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from smart_support.conversation.steps import in_steps
+from smart_support.conversation.batching import in_steps
 
 
 async def _numbers(count: int, closed: list[bool] | None = None) -> AsyncIterator[int]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 import yaml
 
-from smart_support.auth import hashed
+from smart_support.identity.users import hashed
 from tests.harness import ROOT, AppProcess
 
 PASSWORD = "correct horse"

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from smart_support.__main__ import main
-from smart_support.auth import hashed
+from smart_support.identity.users import hashed
 from tests.harness import AppProcess
 from tests.openapi_import.shop_api import description
 from tests.stores import named, of_files, state_of

@@ -13,7 +13,7 @@ import websockets
 
 from smart_support import Settings, create_app
 from smart_support.api.routes import METHODS
-from smart_support.auth import Role
+from smart_support.identity.users import Role
 from tests import doors
 from tests.harness import Client, LocalApp
 

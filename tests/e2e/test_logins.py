@@ -9,9 +9,9 @@ import websockets
 import yaml
 from gradio_client import Client as GradioClient
 
-from smart_support.auth import Accounts, Logins, hashed
 from smart_support.errors import ConfigError
-from smart_support.storage.embedded import EmbeddedDatabase
+from smart_support.identity.users import Accounts, Logins, hashed
+from smart_support.storage.state.sqlite import EmbeddedDatabase
 from tests.e2e.conftest import KEYS, PASSWORD
 from tests.harness import AppProcess, Client
 

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from smart_support import Settings, clock, create_app
-from smart_support.agents.spec import load_team
+from smart_support.agents.team import load_team
 from smart_support.settings import TEMPLATES
 from tests.harness import AppProcess, Client, LocalApp, spoken
 

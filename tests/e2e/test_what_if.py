@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, ToolMessage
 
 from smart_support import Settings, clock, create_app
-from smart_support.conversation.what_if import MOST_STEPS, around
+from smart_support.rehearsal.what_if import MOST_STEPS, around
 from tests.harness import AppProcess, LocalApp, ScriptedModel
 
 

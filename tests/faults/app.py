@@ -20,7 +20,7 @@ import pages  # noqa: F401  (imported here, so that a fork need not)
 from smart_support import Settings, create_app
 from smart_support.approvals.ledger import Ledger
 from smart_support.approvals.queue import ApprovalQueue
-from smart_support.escalation import Escalations
+from smart_support.escalations.escalations import Escalations
 from smart_support.tools.registry import Access, Args, Call, Tool
 
 AGENTS = """\

@@ -20,7 +20,7 @@ import httpx
 import pytest
 
 from smart_support.__main__ import main
-from smart_support.storage.embedded import EmbeddedDatabase
+from smart_support.storage.state.sqlite import EmbeddedDatabase
 from tests.faults.app import serve
 from tests.harness import FORKING, ROOT, AppProcess, free_port
 from tests.stores import of_files

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from smart_support import audit, clock
-from smart_support.storage.event_log import EventLog
+from smart_support.storage.events.embedded import EventLog
 from tests.analytics.story import record, resolved
 from tests.harness import AppProcess
 from tests.stores import of_files

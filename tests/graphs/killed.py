@@ -19,7 +19,7 @@ from smart_support import Settings, create_app
 from smart_support.approvals.ledger import Ledger
 from smart_support.approvals.queue import ApprovalQueue
 from smart_support.conversation.sessions import SessionManager
-from smart_support.escalation import Escalations
+from smart_support.escalations.escalations import Escalations
 from tests.graphs import breaking
 from tests.graphs.shapes import SHAPES, Write
 from tests.harness import FORKING, Client, free_port

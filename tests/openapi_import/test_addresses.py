@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
+from smart_support.connectors.openapi.document.operation import Document, Operation, Server
+from smart_support.connectors.review.addresses import address, api_name, home, kept_address, moved, same_api
+from smart_support.connectors.review.store import Job
 from smart_support.errors import InvalidRequest
-from smart_support.openapi_import.addresses import address, api_name, home, kept_address, moved, same_api
-from smart_support.openapi_import.operation import Document, Operation, Server
-from smart_support.openapi_import.store import Job
 
 FILE = "desk.yaml"
 SOURCE = "https://desk.example/docs/openapi.json"

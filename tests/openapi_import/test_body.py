@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from python_multipart.multipart import FormParser, parse_options_header
 
+from smart_support.connectors.openapi.document.operation import Body
+from smart_support.connectors.openapi.request.request import prepare
 from smart_support.errors import InvalidArguments, InvalidRequest
-from smart_support.openapi_import.operation import Body
-from smart_support.openapi_import.request import prepare
 from tests.openapi_import.wire import Received, Wire, an_operation
 
 JSON, FORM, MULTIPART = "application/json", "application/x-www-form-urlencoded", "multipart/form-data"

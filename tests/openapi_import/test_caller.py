@@ -7,13 +7,13 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from smart_support.connectors.openapi.document.operation import Operation
+from smart_support.connectors.openapi.document.parse import parse
+from smart_support.connectors.openapi.request.caller import Api, Caller
+from smart_support.connectors.review.vault import Vault
 from smart_support.errors import SmartSupportError, ToolFailed
-from smart_support.net import GuardedClient
-from smart_support.openapi_import.caller import Api, Caller
-from smart_support.openapi_import.operation import Operation
-from smart_support.openapi_import.parse import parse
-from smart_support.openapi_import.vault import Vault
-from smart_support.storage.embedded import EmbeddedDatabase
+from smart_support.outbound.client import GuardedClient
+from smart_support.storage.state.sqlite import EmbeddedDatabase
 from tests.harness import free_port
 from tests.openapi_import.shop_api import ShopApi, description, shop_api
 

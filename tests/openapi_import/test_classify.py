@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smart_support.openapi_import.classify import classify
-from smart_support.openapi_import.operation import Finding, Operation
+from smart_support.connectors.openapi.document.operation import Finding, Operation
+from smart_support.connectors.review.classify import classify
 
 # Each: method and path, operationId, then what it is: R a read, W a write, P a write proposed as a read.
 LABELLED = [

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
+from smart_support.connectors.openapi.document.operation import Parameter, SecurityScheme
+from smart_support.connectors.openapi.request.credentials import Credential, apply, choose
+from smart_support.connectors.openapi.request.request import prepare
 from smart_support.errors import InvalidRequest, ToolFailed
-from smart_support.openapi_import.credentials import Credential, apply, choose
-from smart_support.openapi_import.operation import Parameter, SecurityScheme
-from smart_support.openapi_import.request import prepare
 from tests.openapi_import.wire import Received, Wire, an_operation
 
 SECRET = "hunter2-Tk9/+="

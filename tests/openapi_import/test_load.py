@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from smart_support.openapi_import.load import InvalidSpec, load
+from smart_support.connectors.openapi.document.reader import InvalidSpec, load
 from tests.cost import cost
 
 BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from smart_support.connectors import mcp
+from smart_support.connectors.mcp import McpServers, mcp_document
+from smart_support.connectors.review.classify import classify
 from smart_support.errors import ToolFailed, ToolRefused, ToolUnavailable
-from smart_support.openapi_import import mcp_server
-from smart_support.openapi_import.classify import classify
-from smart_support.openapi_import.mcp_server import McpServers, mcp_document
 from tests.openapi_import.paged_mcp import PAGES
 
 PAGED = [sys.executable, str(Path(__file__).with_name("paged_mcp.py"))]
@@ -25,7 +25,7 @@ async def test_tools_are_listed_to_the_last_page() -> None:
 
 
 async def test_a_server_that_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mcp_server, "LIST_SECONDS", 0.5)
+    monkeypatch.setattr(mcp, "LIST_SECONDS", 0.5)
     with pytest.raises(ToolUnavailable, match=r"did not answer within 0\.5 s"):
         await McpServers({"silent": SILENT}, frozenset()).listed("silent")
 

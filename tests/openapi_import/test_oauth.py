@@ -11,11 +11,11 @@ import orjson
 import pytest
 
 from smart_support import clock
+from smart_support.connectors.openapi.document.operation import SecurityScheme
+from smart_support.connectors.openapi.request.credentials import Credential
+from smart_support.connectors.openapi.request.oauth import TokenSource
 from smart_support.errors import ToolFailed
-from smart_support.net import GuardedClient
-from smart_support.openapi_import.credentials import Credential
-from smart_support.openapi_import.oauth import TokenSource
-from smart_support.openapi_import.operation import SecurityScheme
+from smart_support.outbound.client import GuardedClient
 
 CLIENT, SECRET = "us:ers", "hunter2 &+é"
 

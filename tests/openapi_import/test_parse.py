@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from smart_support.openapi_import.load import InvalidSpec, load
-from smart_support.openapi_import.operation import Document, Operation, Parameter, Server
-from smart_support.openapi_import.parse import MAX_OPERATIONS, parse
-from smart_support.openapi_import.request import prepare
+from smart_support.connectors.openapi.document.operation import Document, Operation, Parameter, Server
+from smart_support.connectors.openapi.document.parse import MAX_OPERATIONS, parse
+from smart_support.connectors.openapi.document.reader import InvalidSpec, load
+from smart_support.connectors.openapi.request.request import prepare
 
 FIXTURES = Path(__file__).parent / "fixtures"
 BOOKSHOP = load((FIXTURES / "bookshop.yaml").read_bytes())

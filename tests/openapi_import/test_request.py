@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from smart_support.connectors.openapi.document.operation import Body, Operation, Parameter
+from smart_support.connectors.openapi.request.request import Prepared, prepare
 from smart_support.errors import InvalidArguments, InvalidRequest
-from smart_support.openapi_import.operation import Body, Operation, Parameter
-from smart_support.openapi_import.request import Prepared, prepare
 from tests.openapi_import.wire import Wire, an_operation
 
 BASE = "https://api.test/v1"

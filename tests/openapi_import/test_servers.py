@@ -2,9 +2,9 @@
 
 import pytest
 
+from smart_support.connectors.openapi.document.operation import Server
+from smart_support.connectors.openapi.request.servers import base_url
 from smart_support.errors import InvalidRequest
-from smart_support.openapi_import.operation import Server
-from smart_support.openapi_import.servers import base_url
 
 REGIONS = {"region": {"default": "eu", "enum": ["eu", "us"]}, "version": {"default": "v1"}}
 VARIED = Server(url="https://{region}.api.test/{version}", variables=REGIONS)

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from smart_support.connectors.openapi.document.operation import Parameter
+from smart_support.connectors.openapi.request.request import prepare
 from smart_support.errors import InvalidArguments
-from smart_support.openapi_import.operation import Parameter
-from smart_support.openapi_import.request import prepare
 from tests.openapi_import.wire import Received, Wire, an_operation
 
 DELIMITERS = {"spaceDelimited": "%20", "pipeDelimited": "%7C", "tabDelimited": "%09"}

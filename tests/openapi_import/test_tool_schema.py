@@ -9,9 +9,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from smart_support.openapi_import import patterns
-from smart_support.openapi_import.references import References
-from smart_support.openapi_import.tool_schema import MAX_BYTES, self_contained
+from smart_support.connectors.openapi.document.references import References
+from smart_support.connectors.openapi.schema import patterns
+from smart_support.connectors.openapi.schema.tool_schema import MAX_BYTES, self_contained
 from tests.cost import cost
 
 SCALARS = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text(max_size=8))

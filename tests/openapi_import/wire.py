@@ -9,9 +9,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
 
-from smart_support.net import GuardedClient
-from smart_support.openapi_import.operation import Body, Operation, Parameter
-from smart_support.openapi_import.request import Prepared, prepare
+from smart_support.connectors.openapi.document.operation import Body, Operation, Parameter
+from smart_support.connectors.openapi.request.request import Prepared, prepare
+from smart_support.outbound.client import GuardedClient
 
 
 @dataclass(frozen=True)

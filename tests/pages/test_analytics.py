@@ -9,10 +9,10 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from pages import behind, figures, numbers, plots
+from pages.analytics import cards, format, plots, tables
 from smart_support.analytics.metrics import Metrics
-from smart_support.analytics.statements import FIGURES, definition
-from smart_support.storage.event_log import EventLog
+from smart_support.analytics.query_files import FIGURES, definition
+from smart_support.storage.events.embedded import EventLog
 
 MEANING = {figure: definition(figure) for figure in FIGURES}
 
@@ -26,8 +26,8 @@ async def empty(tmp_path: Path) -> AsyncIterator[dict[str, Any]]:
 
 
 async def test_where_nothing_happened_no_rate_is_made_up(empty: dict[str, Any]) -> None:
-    shown = (behind.bars(empty, {}, MEANING), behind.tables(empty, MEANING))
-    html = figures.cards(empty, MEANING) + "".join(shown)
+    shown = (tables.bars(empty, {}, MEANING), tables.tables(empty, MEANING))
+    html = cards.cards(empty, MEANING) + "".join(shown)
     assert html.count("<b>–</b>") == 7
     assert html.count("None in this range") == 7
     assert "None" not in html.replace("None in this range", "")
@@ -45,7 +45,7 @@ async def test_figures_are_put_in_units_people_read(empty: dict[str, Any]) -> No
         "cost_usd": 30.418,
         "cost_per_conversation_usd": 0.0148,
     }
-    html = figures.cards(found, MEANING)
+    html = cards.cards(found, MEANING)
     for words in ("2,054", "86%", "1,200", "2.5 min", "15 ms", "2.4 s", "4.1 M", "$30.42", "$0.0148"):
         assert words in html
 
@@ -53,24 +53,24 @@ async def test_figures_are_put_in_units_people_read(empty: dict[str, Any]) -> No
 async def test_a_change_says_whether_it_is_welcome(empty: dict[str, Any]) -> None:
     before = empty | {"conversations": 100, "resolution_rate": 0.5, "escalation_rate": 0.1}
     now = {"conversations": 150, "resolution_rate": 0.6, "escalation_rate": 0.2, "previous": before}
-    html = figures.cards(empty | now, MEANING)
+    html = cards.cards(empty | now, MEANING)
     assert 'ss-change" title="Against the time before, as long">▲ 50%<' in html
     assert "ss-good" in html.split("Resolved")[1].split("To a person")[0]
     assert "ss-bad" in html.split("To a person")[1].split("Came back")[0]
     much = empty | {"conversations": 5000, "previous": before}
-    assert "▲ ×50" in figures.cards(much, MEANING)
+    assert "▲ ×50" in cards.cards(much, MEANING)
 
 
 async def test_where_nothing_is_compared_it_says_why(empty: dict[str, Any]) -> None:
     note = "the record does not reach back"
-    assert note in figures.cards(empty | {"previous": None}, MEANING)
-    assert note not in figures.cards(empty | {"previous": empty}, MEANING)
-    assert note not in figures.cards(empty | {"previous": None, "range": "all"}, MEANING)
+    assert note in cards.cards(empty | {"previous": None}, MEANING)
+    assert note not in cards.cards(empty | {"previous": empty}, MEANING)
+    assert note not in cards.cards(empty | {"previous": None, "range": "all"}, MEANING)
 
 
 async def test_a_figure_leads_to_all_that_it_counts(empty: dict[str, Any]) -> None:
     found = empty | {"filters": {"agent": None, "tool": "cancel_order", "channel": None}}
-    html = figures.cards(found, MEANING)
+    html = cards.cards(found, MEANING)
 
     def leads(label: str) -> dict[str, list[str]]:
         card = html.split(f">{label} <button")[1]
@@ -109,8 +109,8 @@ async def test_every_day_has_its_bar_and_what_is_open_is_in_it(empty: dict[str, 
 
 
 def test_a_trend_has_a_gap_where_nothing_is_known() -> None:
-    assert numbers.trend([1.0, None, 2.0, 4.0]).count("<polyline") == 2
-    assert "<polyline" not in numbers.trend([0, 0, None])
+    assert format.trend([1.0, None, 2.0, 4.0]).count("<polyline") == 2
+    assert "<polyline" not in format.trend([0, 0, None])
 
 
 async def test_haste_is_told_apart(empty: dict[str, Any]) -> None:
@@ -124,7 +124,7 @@ async def test_haste_is_told_apart(empty: dict[str, Any]) -> None:
     }
     quick = lead | {"decided_by": "sam", "hasty": 6, "hasty_share": 0.6}
     slow = lead | {"decided_by": "dana", "hasty": 1, "hasty_share": 0.1}
-    html = behind.tables(empty | {"leads": [quick, slow]}, MEANING)
+    html = tables.tables(empty | {"leads": [quick, slow]}, MEANING)
     assert html.count("ss-chip--red") == 1
     assert "figure=leads&amp;line=sam&amp;counted_since=" in html
 
@@ -140,7 +140,7 @@ def test_text_from_outside_is_text() -> None:
         "outcome": None,
         "last_at": "2026-11-23T10:00:00Z",
     }
-    html = behind.latest([item], {})
+    html = tables.latest([item], {})
     assert "<img" not in html
     assert html.count("&lt;img") == 3
     assert "\u202e" not in html

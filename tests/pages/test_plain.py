@@ -7,42 +7,42 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pages import plain
+from pages import sanitize
 
 HOSTILE = st.text(alphabet=st.sampled_from("<>!?[]()`~&;#/\\\"'=: \nabimgsrcx1") | st.characters())
 
 
 def test_what_can_not_be_seen_is_shown() -> None:
-    assert plain.visible("a\x00b\u202ec\u200bd\x7f") == "a␀b⟨U+202E⟩c⟨U+200B⟩d⟨U+007F⟩"
+    assert sanitize.visible("a\x00b\u202ec\u200bd\x7f") == "a␀b⟨U+202E⟩c⟨U+200B⟩d⟨U+007F⟩"
 
 
 def test_what_text_is_made_of_stays() -> None:
     text = "Zoë 👩\u200d🚀 one\ttwo\nthree"
-    assert plain.visible(text) == text
-    assert plain.visible("a\r\nb") == "a\nb"
+    assert sanitize.visible(text) == text
+    assert sanitize.visible("a\r\nb") == "a\nb"
 
 
 @given(HOSTILE)
 def test_no_tag_and_no_picture_is_left_in_markdown(text: str) -> None:
-    shown = plain.markdown(text)
+    shown = sanitize.markdown(text)
     assert not re.search(r"<[A-Za-z/!?]", shown)
     assert "![" not in shown
 
 
 @given(HOSTILE)
 def test_html_is_one_line_of_text_and_says_the_same(text: str) -> None:
-    shown = plain.html(text)
+    shown = sanitize.html(text)
     assert not re.search(r"[<>\"'`*_\[\]\n]", shown)
-    assert unescape(shown) == " ".join(plain.visible(text).split())
+    assert unescape(shown) == " ".join(sanitize.visible(text).split())
 
 
 @given(HOSTILE)
 def test_words_say_letter_for_letter_what_was_typed(text: str) -> None:
-    shown = plain.words(text)
+    shown = sanitize.words(text)
     assert not re.search(r"(?<!\\)(?:\\\\)*[<!\[`*_~]", re.sub(r"\\[!-/:-@\[-`{-~]", "", shown))
     unescaped = re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", shown).replace("\u00a0", " ")
     assert unescaped == re.sub(
-        r"(?m)^[ \t]+", lambda blanks: " " * len(blanks[0]), plain.visible(text)
+        r"(?m)^[ \t]+", lambda blanks: " " * len(blanks[0]), sanitize.visible(text)
     ).replace("\u00a0", " ")
 
 
@@ -56,8 +56,8 @@ def test_words_say_letter_for_letter_what_was_typed(text: str) -> None:
     ],
 )
 def test_markdown_keeps_what_is_harmless(text: str, shown: str) -> None:
-    assert plain.markdown(text) == shown
+    assert sanitize.markdown(text) == shown
 
 
 def test_a_block_keeps_lines_and_escapes_all_else() -> None:
-    assert plain.block("a\n<b>\x00") == '<pre class="ss-pre">a\n&lt;b&gt;␀</pre>'
+    assert sanitize.block("a\n<b>\x00") == '<pre class="ss-pre">a\n&lt;b&gt;␀</pre>'

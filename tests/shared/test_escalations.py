@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from smart_support import Settings
-from smart_support.escalation import Escalations
+from smart_support.escalations.escalations import Escalations
 from smart_support.storage.stores import opened
 from tests.harness import AppProcess
 from tests.stores import database_url

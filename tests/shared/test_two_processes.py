@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from smart_support.auth import hashed
+from smart_support.identity.users import hashed
 from tests.harness import AppProcess, Client, of_type, spoken
 
 Machine = Callable[..., AppProcess]

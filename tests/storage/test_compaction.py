@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from smart_support import clock
-from smart_support.storage import compaction, event_file
-from smart_support.storage.compaction import file_for
-from smart_support.storage.event_log import EventLog
+from smart_support.storage.events import compaction, duckdb_file
+from smart_support.storage.events.compaction import file_for
+from smart_support.storage.events.embedded import EventLog
 from tests.analytics.story import record, resolved
 
 SECRET = "a-word-nobody-else-says"
@@ -110,7 +110,7 @@ async def test_what_is_erased_during_a_compaction_does_not_come_back(
         go_on.wait(10)
         compaction.fill(cursor)
 
-    monkeypatch.setattr(event_file, "fill", held)
+    monkeypatch.setattr(duckdb_file, "fill", held)
     running = asyncio.create_task(log.compact())
     await asyncio.to_thread(copying.wait, 10)
     await record(log, resolved("brief", clock.now()))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from smart_support.errors import StorageFailed
 from smart_support.events import Message, Record
-from smart_support.storage.event_log import EventLog
+from smart_support.storage.events.embedded import EventLog
 from tests.harness import FORKING
 
 # So that a checkpoint meets it, and not the journal, whose file stays smaller.

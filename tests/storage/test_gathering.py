@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from smart_support import clock
-from smart_support.storage import event_log
-from smart_support.storage.event_log import EventLog
-from smart_support.storage.gathering import Gathering
+from smart_support.storage.events import embedded
+from smart_support.storage.events.embedded import EventLog
+from smart_support.storage.events.group_commit import Gathering
 from tests.analytics.story import resolved
 
 FOR_EVER = 60.0
@@ -17,7 +17,7 @@ FOR_EVER = 60.0
 async def test_the_end_of_a_turn_is_durable_at_once_with_all_before_it(
     data_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(event_log, "SECONDS_TO_GATHER", FOR_EVER)
+    monkeypatch.setattr(embedded, "SECONDS_TO_GATHER", FOR_EVER)
     log = EventLog(data_dir / "events.duckdb")
     handed_in = [log.append(record) for record in resolved("t", clock.now()).records]
     # Without the end of a turn they would share a commit with what is said in the next minute.

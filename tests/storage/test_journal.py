@@ -16,10 +16,10 @@ from smart_support import clock
 from smart_support.analytics.metrics import Metrics
 from smart_support.errors import ConfigError
 from smart_support.events import Message, MessageComplete, Record
-from smart_support.storage import event_file, event_log
-from smart_support.storage.database import Row
-from smart_support.storage.event_log import EventLog
-from smart_support.storage.journal import NAME
+from smart_support.storage.events import duckdb_file, embedded
+from smart_support.storage.events.embedded import EventLog
+from smart_support.storage.events.journal import NAME
+from smart_support.storage.state.base import Row
 from tests.analytics.story import record, resolved
 
 COUNT = "SELECT count(*) AS n, count(DISTINCT event_id) AS ids FROM events"
@@ -63,7 +63,7 @@ class Held:
 @pytest.fixture
 def seldom(monkeypatch: pytest.MonkeyPatch) -> None:
     """Once something was asked of the file, events come into it only when something is asked again."""
-    monkeypatch.setattr(event_file, "SECONDS_BETWEEN_COMMITS", 3600.0)
+    monkeypatch.setattr(duckdb_file, "SECONDS_BETWEEN_COMMITS", 3600.0)
 
 
 async def test_who_appends_or_reads_a_thread_waits_for_no_work_on_the_file(tmp_path: Path) -> None:
@@ -157,7 +157,7 @@ async def test_what_the_file_refuses_is_kept_and_brought_in_later(
 ) -> None:
     log = EventLog(tmp_path / "events.duckdb")
     with monkeypatch.context() as broken:
-        broken.setattr(event_file, "_INSERT", "INSERT INTO nowhere{} SELECT ? -- {}")
+        broken.setattr(duckdb_file, "_INSERT", "INSERT INTO nowhere{} SELECT ? -- {}")
         await log.append(_said("t", 1))
         with pytest.raises(Exception, match="could not be written"):
             await log.query(COUNT)
@@ -207,11 +207,11 @@ async def test_what_failed_and_is_there_all_the_same_is_not_brought_in_again(
 async def test_while_the_file_refuses_no_more_is_taken_than_fits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(event_log, "MOST_WAITING", 20)
-    monkeypatch.setattr(event_log, "AT_ONCE", 3)
+    monkeypatch.setattr(embedded, "MOST_WAITING", 20)
+    monkeypatch.setattr(embedded, "AT_ONCE", 3)
     log = EventLog(tmp_path / "events.duckdb")
     with monkeypatch.context() as broken:
-        broken.setattr(event_file, "_INSERT", "INSERT INTO nowhere{} SELECT ? -- {}")
+        broken.setattr(duckdb_file, "_INSERT", "INSERT INTO nowhere{} SELECT ? -- {}")
         for seq in range(1, 21):
             await log.append(_said("t", seq))
         with pytest.raises(Exception, match="could not be written"):

@@ -10,22 +10,22 @@ from typing import Any
 import pytest
 
 from smart_support.events import Message, MessageComplete, Record
-from smart_support.storage import event_file, event_log
-from smart_support.storage.event_file import EventFile
-from smart_support.storage.event_log import EventLog
-from smart_support.storage.journal import Journal
+from smart_support.storage.events import duckdb_file, embedded
+from smart_support.storage.events.duckdb_file import EventFile
+from smart_support.storage.events.embedded import EventLog
+from smart_support.storage.events.journal import Journal
 from tests.harness import FORKING
 
 THREADS = ("stays", "goes")
 # Where to die: before or after one of these, when it comes to it for the nth time.
 STEPS: dict[str, tuple[Any, str]] = {
     "add": (Journal, "add"),
-    "insert": (event_file, "insert"),
+    "insert": (duckdb_file, "insert"),
     "done": (Journal, "done"),
     "forget": (Journal, "forget"),
     "clean": (Journal, "clean"),
     "erase": (EventFile, "erase"),
-    "copy": (event_file, "fill"),
+    "copy": (duckdb_file, "fill"),
     "change places": (EventFile, "_open_anew"),
     "rename": (os, "replace"),
     "close": (Journal, "close"),
@@ -89,7 +89,7 @@ def _run(folder: Path, told: Any, step: str, nth: int, before: bool) -> None:
     trapped = _trapped(getattr(owner, name), nth, before=before)
     setattr(owner, name, trapped)
     if step == "insert":
-        event_log.insert = trapped  # type: ignore[attr-defined]
+        embedded.insert = trapped  # type: ignore[attr-defined]
     asyncio.run(_work(folder, told.fileno()))
 
 

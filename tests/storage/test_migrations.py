@@ -11,11 +11,12 @@ from smart_support import clock
 from smart_support.__main__ import main
 from smart_support.approvals.queue import ApprovalQueue
 from smart_support.errors import DecisionNotAllowed
-from smart_support.storage import database, event_file
-from smart_support.storage.embedded import EmbeddedDatabase
-from smart_support.storage.event_log import EventLog
+from smart_support.storage.events import duckdb_file
+from smart_support.storage.events.embedded import EventLog
+from smart_support.storage.state import base
+from smart_support.storage.state.sqlite import EmbeddedDatabase
 
-MIGRATIONS = database.MIGRATIONS
+MIGRATIONS = base.MIGRATIONS
 
 
 @pytest.fixture
@@ -25,8 +26,8 @@ def first_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pytest.Monkey
         folder = tmp_path / "migrations" / kind
         folder.mkdir(parents=True)
         shutil.copy(sorted((MIGRATIONS / kind).glob("*.sql"))[0], folder)
-    monkeypatch.setattr(database, "MIGRATIONS", tmp_path / "migrations")
-    monkeypatch.setattr(event_file, "MIGRATIONS", tmp_path / "migrations")
+    monkeypatch.setattr(base, "MIGRATIONS", tmp_path / "migrations")
+    monkeypatch.setattr(duckdb_file, "MIGRATIONS", tmp_path / "migrations")
     return monkeypatch
 
 
@@ -64,7 +65,7 @@ async def test_an_approval_of_before_may_be_decided_as_it_could_be_then(
         if each.name < "0007":
             shutil.copy(each, tmp_path / "migrations" / "state")
     with monkeypatch.context() as before:
-        before.setattr(database, "MIGRATIONS", tmp_path / "migrations")
+        before.setattr(base, "MIGRATIONS", tmp_path / "migrations")
         old = EmbeddedDatabase(tmp_path / "state.sqlite")
         values = {"id": "a1", "now": clock.rfc3339(clock.now()), "later": "2099-01-01T00:00:00.000000Z"}
         old.execute_now(

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from smart_support import clock
-from smart_support.storage.event_log import EventLog
-from smart_support.storage.moments import MOMENTS
+from smart_support.storage.events.embedded import EventLog
+from smart_support.storage.events.snapshots import MOMENTS
 from tests.analytics.story import record, resolved
 
 ENDLESS = "SELECT count(*) AS n FROM range(10000000000000)"

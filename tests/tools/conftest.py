@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from smart_support import clock
+from smart_support.demo.shop.tools import CommerceTools
+from smart_support.demo.store import DemoStore
+from smart_support.demo.toolset import DemoToolset
 from smart_support.settings import ROOT
-from smart_support.tools.commerce import CommerceTools
-from smart_support.tools.demo_store import DemoStore
-from smart_support.tools.demo_toolset import DemoToolset
 from smart_support.tools.registry import Call, Registry, tools_of
 
 SEED = ROOT / "data" / "shop"

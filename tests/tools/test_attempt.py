@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from smart_support.errors import ToolFailed, ToolNotReached, ToolRefused, ToolUnavailable
-from smart_support.tools.attempt import ATTEMPTS, attempted
+from smart_support.gate.retry import ATTEMPTS, attempted
 from smart_support.tools.registry import Access, Args, Call, Tool
 
 

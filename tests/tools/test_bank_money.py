@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from smart_support import clock
+from smart_support.demo.bank.tools import FintechTools
+from smart_support.demo.store import DemoStore
 from smart_support.errors import SmartSupportError
-from smart_support.tools.demo_store import DemoStore
-from smart_support.tools.fintech import FintechTools
 from smart_support.tools.registry import Call, Registry, tools_of
 from tests.tools.conftest import seed_of
 

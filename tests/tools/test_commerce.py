@@ -6,8 +6,8 @@ from typing import Any
 import orjson
 import pytest
 
+from smart_support.demo.store import DemoStore
 from smart_support.errors import InvalidArguments, ToolFailed, ToolRefused
-from smart_support.tools.demo_store import DemoStore
 from smart_support.tools.registry import Access, Registry
 from tests.tools.conftest import SEED, Use
 

@@ -12,13 +12,13 @@ import orjson
 import pytest
 
 from smart_support import clock
+from smart_support.demo.bank.tools import FintechTools
+from smart_support.demo.saas.tools import SaasTools
+from smart_support.demo.shop.tools import CommerceTools
+from smart_support.demo.store import DemoStore
+from smart_support.demo.toolset import DemoToolset
 from smart_support.errors import ConfigError, ToolRefused
-from smart_support.tools.commerce import CommerceTools
-from smart_support.tools.demo_store import DemoStore
-from smart_support.tools.demo_toolset import DemoToolset
-from smart_support.tools.fintech import FintechTools
 from smart_support.tools.registry import Call
-from smart_support.tools.saas import SaasTools
 from tests.tools.conftest import SEED, seed_of
 
 CALL = Call("thread", "call", "key")

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from smart_support import clock
+from smart_support.demo.bank.tools import FintechTools
+from smart_support.demo.store import DemoStore
 from smart_support.errors import InvalidArguments, ToolRefused
-from smart_support.tools.demo_store import DemoStore
-from smart_support.tools.fintech import FintechTools
 from smart_support.tools.registry import Access, Registry
 from tests.tools.conftest import Use
 

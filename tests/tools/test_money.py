@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smart_support.tools.money import exact, readable
+from smart_support.demo.money import exact, readable
 
 
 def test_money_is_written_for_a_customer_and_for_a_lead() -> None:

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from smart_support import clock
+from smart_support.demo.saas.tools import SaasTools
+from smart_support.demo.store import DemoStore
 from smart_support.errors import InvalidArguments, ToolRefused
-from smart_support.tools.demo_store import DemoStore
 from smart_support.tools.registry import Access, Registry
-from smart_support.tools.saas import SaasTools
 from tests.tools.conftest import Use
 
 TOOLSET = SaasTools

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from smart_support import clock
+from smart_support.demo.shop.changes import EFFECT
+from smart_support.demo.shop.tools import CommerceTools
+from smart_support.demo.store import DemoStore
 from smart_support.errors import SmartSupportError
-from smart_support.tools.commerce import CommerceTools
-from smart_support.tools.commerce_changes import EFFECT
-from smart_support.tools.demo_store import DemoStore
 from smart_support.tools.registry import Call, Registry, tools_of
 from tests.tools.conftest import SEED
 

@@ -15,7 +15,7 @@ from smart_support.api.routes.health import router as health_routes
 from smart_support.api.routes.metrics import router as metrics_routes
 from smart_support.api.routes.openapi import router as openapi_routes
 from smart_support.api.routes.replay import router as replay_routes
-from smart_support.api.shapes import REFUSALS
+from smart_support.api.schemas import REFUSALS
 
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY"]
 router = APIRouter(prefix="/api/v1", responses=REFUSALS)

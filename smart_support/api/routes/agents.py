@@ -5,10 +5,10 @@ from typing import Any
 from fastapi import APIRouter, Depends
 from fastapi.responses import Response
 
-from smart_support.api import shapes
+from smart_support.api import schemas
 from smart_support.api.dependencies import services, user
 from smart_support.api.envelope import answer
-from smart_support.auth import ANYONE, User
+from smart_support.identity.users import ANYONE, User
 from smart_support.tools.registry import Access
 
 router = APIRouter(tags=["agents"])
@@ -16,13 +16,13 @@ router = APIRouter(tags=["agents"])
 POLICY = {Access.READ: "run", Access.WRITE: "ask"}
 
 
-@router.get("/me", response_model=shapes.Answer[shapes.Me])
+@router.get("/me", response_model=schemas.Answer[schemas.Me])
 async def me(user: User = Depends(user)) -> Response:
     """Who is asking, and their role; `login` tells whether they can log out."""
     return answer({"name": user.name, "role": user.role.name.lower(), "login": user is not ANYONE})
 
 
-@router.get("/agents", response_model=shapes.Configured[shapes.Agent])
+@router.get("/agents", response_model=schemas.Configured[schemas.Agent])
 async def list_agents(services: Any = Depends(services)) -> Response:
     """The agents, as agents.yaml has them; `fallback` takes what fits no other."""
     team = services.team
@@ -43,7 +43,7 @@ async def list_agents(services: Any = Depends(services)) -> Response:
     )
 
 
-@router.get("/tools", response_model=shapes.Configured[shapes.Tool])
+@router.get("/tools", response_model=schemas.Configured[schemas.Tool])
 async def list_tools(services: Any = Depends(services)) -> Response:
     """Every tool with its access, what the gate does with a call, and who may call it."""
     agents = services.team.agents

@@ -8,16 +8,16 @@ from fastapi import APIRouter, Depends, Query
 from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel, Field
 
+from smart_support.analytics.ad_hoc_sql import MAX_SQL_CHARS
+from smart_support.analytics.ad_hoc_sql_shape import sql_shape
 from smart_support.analytics.export import exported
 from smart_support.analytics.filters import Filters
-from smart_support.analytics.span import span
-from smart_support.analytics.sql_box import MAX_SQL_CHARS
-from smart_support.analytics.sql_shape import sql_shape
-from smart_support.analytics.statements import FIGURES, definition
-from smart_support.api import request_shapes, shapes
+from smart_support.analytics.query_files import FIGURES, definition
+from smart_support.analytics.time_range import span
+from smart_support.api import request_shapes, schemas
 from smart_support.api.dependencies import admin, door, lead, services
 from smart_support.api.envelope import answer
-from smart_support.auth import User
+from smart_support.identity.users import User
 
 router = APIRouter(prefix="/analytics", tags=["analytics"], dependencies=[Depends(lead)])
 CHUNK_BYTES = 256 * 1024
@@ -50,7 +50,7 @@ def _filters(
     return Filters(agent, tool, channel)
 
 
-@router.get("", response_model=shapes.Answer[shapes.Figures])
+@router.get("", response_model=schemas.Answer[schemas.Figures])
 async def analytics(
     range_: str | None = RANGE,
     since: str | None = SINCE,
@@ -64,7 +64,7 @@ async def analytics(
     return answer(found)
 
 
-@router.get("/definitions", response_model=shapes.Answer[dict[str, str]])
+@router.get("/definitions", response_model=schemas.Answer[dict[str, str]])
 async def definitions() -> Response:
     """What each figure counts, in words."""
     return answer({figure: definition(figure) for figure in FIGURES})
@@ -72,7 +72,7 @@ async def definitions() -> Response:
 
 @router.get(
     "/export",
-    responses=shapes.file_of("text/csv", "application/vnd.apache.parquet"),
+    responses=schemas.file_of("text/csv", "application/vnd.apache.parquet"),
 )
 async def export(
     format_: Literal["csv", "parquet"] = Query("csv", alias="format"),
@@ -100,7 +100,7 @@ class Question(BaseModel):
     sql: str = Field(max_length=MAX_SQL_CHARS, json_schema_extra=request_shapes.text(MAX_SQL_CHARS))
 
 
-@router.post("/sql", response_model=shapes.Answer[shapes.Rows])
+@router.post("/sql", response_model=schemas.Answer[schemas.Rows])
 async def sql(
     question: Question,
     user: User = Depends(admin),

@@ -7,13 +7,13 @@ from fastapi import APIRouter, Depends, Query
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
-from smart_support.api import request_shapes, shapes
+from smart_support.api import request_shapes, schemas
 from smart_support.api.dependencies import door, lead, services
 from smart_support.api.envelope import answer
 from smart_support.approvals.approval import Status, decision_text
-from smart_support.approvals.search import Wanted
-from smart_support.auth import User
+from smart_support.approvals.reader import Wanted
 from smart_support.errors import SmartSupportError
+from smart_support.identity.users import User
 
 router = APIRouter(prefix="/approvals", tags=["approvals"], dependencies=[Depends(lead)])
 MAX_BATCH = 100
@@ -64,14 +64,14 @@ class Filters(BaseModel):
     cursor: str | None = Field(None, max_length=80, pattern=r"^([012]\.)?[^.]*$")
 
 
-@router.get("", response_model=shapes.Page[shapes.Approval])
+@router.get("", response_model=schemas.Page[schemas.Approval])
 async def list_approvals(filters: Annotated[Filters, Query()], services: Any = Depends(services)) -> Response:
     """Approvals: the newest first, the oldest first, or the riskiest and of those the oldest first."""
     found, cursor = await services.approvals.find(Wanted(**filters.model_dump()))
     return answer([approval.wire() for approval in found], meta={"next_cursor": cursor})
 
 
-@router.post("/batch", response_model=shapes.Page[shapes.DecidedOne])
+@router.post("/batch", response_model=schemas.Page[schemas.DecidedOne])
 async def decide_several(
     body: BatchRequest,
     user: User = Depends(lead),
@@ -91,19 +91,19 @@ async def decide_several(
     return answer(outcomes)
 
 
-@router.get("/{approval_id}", response_model=shapes.Answer[shapes.Approval])
+@router.get("/{approval_id}", response_model=schemas.Answer[schemas.Approval])
 async def get_approval(approval_id: str, services: Any = Depends(services)) -> Response:
     """One approval."""
     return answer((await services.approvals.get(approval_id)).wire())
 
 
-@router.get("/{approval_id}/history", response_model=shapes.Page[shapes.Happened])
+@router.get("/{approval_id}/history", response_model=schemas.Page[schemas.Happened])
 async def get_history(approval_id: str, services: Any = Depends(services)) -> Response:
     """All that happened to one approval: asked, claimed, noted, decided, executed; the oldest first."""
     return answer(await services.approvals.history(approval_id))
 
 
-@router.post("/{approval_id}/decision", response_model=shapes.Answer[shapes.Approval])
+@router.post("/{approval_id}/decision", response_model=schemas.Answer[schemas.Approval])
 async def decide(
     approval_id: str,
     body: DecisionRequest,
@@ -123,13 +123,13 @@ async def decide(
     return answer(decided.wire())
 
 
-@router.post("/{approval_id}/preview", response_model=shapes.Answer[shapes.Edit])
+@router.post("/{approval_id}/preview", response_model=schemas.Answer[schemas.Edit])
 async def preview(approval_id: str, body: EditRequest, services: Any = Depends(services)) -> Response:
     """What its card would say with other arguments. Nothing is decided; refused as that edit would be."""
     return answer(asdict(await services.turns.tried_edit(approval_id, body.args)))
 
 
-@router.post("/{approval_id}/claim", response_model=shapes.Answer[shapes.Approval])
+@router.post("/{approval_id}/claim", response_model=schemas.Answer[schemas.Approval])
 async def claim(
     approval_id: str,
     user: User = Depends(lead),
@@ -140,7 +140,7 @@ async def claim(
     return answer((await services.desk.claim(approval_id, by=user.name, via=via)).wire())
 
 
-@router.delete("/{approval_id}/claim", response_model=shapes.Answer[shapes.Approval])
+@router.delete("/{approval_id}/claim", response_model=schemas.Answer[schemas.Approval])
 async def release(
     approval_id: str,
     user: User = Depends(lead),
@@ -151,7 +151,7 @@ async def release(
     return answer((await services.desk.release(approval_id, by=user.name, via=via)).wire())
 
 
-@router.post("/{approval_id}/notes", response_model=shapes.Answer[shapes.Approval])
+@router.post("/{approval_id}/notes", response_model=schemas.Answer[schemas.Approval])
 async def note(
     approval_id: str,
     body: NoteRequest,

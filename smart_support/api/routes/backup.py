@@ -6,18 +6,18 @@ from typing import Any
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
-from smart_support.api import shapes
+from smart_support.api import schemas
 from smart_support.api.dependencies import admin, door, services
 from smart_support.api.envelope import answer
-from smart_support.auth import User
-from smart_support.log import get_logger
+from smart_support.identity.users import User
+from smart_support.observability.log import get_logger
 from smart_support.storage.backup import take
 
 log = get_logger()
 router = APIRouter(tags=["operations"])
 
 
-@router.post("/backup", status_code=201, response_model=shapes.Answer[shapes.Backup])
+@router.post("/backup", status_code=201, response_model=schemas.Answer[schemas.Backup])
 async def backup(
     request: Request, user: User = Depends(admin), services: Any = Depends(services)
 ) -> Response:

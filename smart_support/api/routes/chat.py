@@ -9,14 +9,14 @@ from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel, Field
 
 from smart_support import clock
-from smart_support.api import request_shapes, shapes
+from smart_support.api import request_shapes, schemas
 from smart_support.api.dependencies import services, user
 from smart_support.api.envelope import answer, failure
-from smart_support.auth import User
 from smart_support.conversation.limits import checked_thread_id
-from smart_support.conversation.reply import Reply
+from smart_support.conversation.response import Reply
 from smart_support.errors import SmartSupportError
 from smart_support.events import Shown
+from smart_support.identity.users import User
 
 router = APIRouter(tags=["chat"])
 
@@ -36,7 +36,7 @@ class ChatRequest(BaseModel):
 
 
 @router.post(
-    "/chat", response_model=shapes.Answer[shapes.Reply], responses=shapes.file_of("text/event-stream")
+    "/chat", response_model=schemas.Answer[schemas.Reply], responses=schemas.file_of("text/event-stream")
 )
 async def chat(
     body: ChatRequest,

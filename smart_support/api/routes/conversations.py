@@ -6,17 +6,17 @@ from fastapi import APIRouter, Depends, Query
 from fastapi.responses import Response
 
 from smart_support.analytics.filters import COUNTED, About, Counted
-from smart_support.analytics.span import span
-from smart_support.api import request_shapes, shapes
+from smart_support.analytics.time_range import span
+from smart_support.api import request_shapes, schemas
 from smart_support.api.dependencies import services, user
 from smart_support.api.envelope import answer
-from smart_support.auth import Role, User
 from smart_support.events import EscalationKind, Outcome
+from smart_support.identity.users import Role, User
 
 router = APIRouter(tags=["conversations"])
 
 
-@router.get("/conversations", response_model=shapes.Page[shapes.Conversation])
+@router.get("/conversations", response_model=schemas.Page[schemas.Conversation])
 async def list_conversations(
     status: Literal["active", "waiting", "ended"] | None = None,
     agent: str | None = Query(None, max_length=128, description="only those this agent took part in"),

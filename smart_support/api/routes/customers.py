@@ -6,35 +6,35 @@ from typing import Any
 from fastapi import APIRouter, Depends
 from fastapi.responses import Response
 
-from smart_support.analytics import demo_history as history
-from smart_support.api import shapes
+from smart_support.api import schemas
 from smart_support.api.dependencies import admin, lead, services
 from smart_support.api.envelope import answer
-from smart_support.auth import User
+from smart_support.demo import history
+from smart_support.identity.users import User
 
 router = APIRouter(tags=["customers"])
 
 
-@router.delete("/customers/{customer_id}", response_model=shapes.Answer[shapes.Erased])
+@router.delete("/customers/{customer_id}", response_model=schemas.Answer[schemas.Erased])
 async def erase(customer_id: str, user: User = Depends(admin), services: Any = Depends(services)) -> Response:
     """Erase every conversation of a customer. Their bytes leave the files soon after; see `GET /erasure`."""
     return answer(asdict(await services.erasure.customer(customer_id, by=user.name, via="rest")))
 
 
-@router.get("/demo-history", dependencies=[Depends(lead)], response_model=shapes.Answer[shapes.MadeUp])
+@router.get("/demo-history", dependencies=[Depends(lead)], response_model=schemas.Answer[schemas.MadeUp])
 async def demo_history(services: Any = Depends(services)) -> Response:
     """How many of the recorded conversations are made up (`make demo-data`)."""
     return answer({"conversations": len(await history.threads(services.event_log))})
 
 
-@router.delete("/demo-history", response_model=shapes.Answer[shapes.Erased])
+@router.delete("/demo-history", response_model=schemas.Answer[schemas.Erased])
 async def clear_demo_history(user: User = Depends(admin), services: Any = Depends(services)) -> Response:
     """Erase the made-up conversations, and nothing else."""
     made_up = await history.threads(services.event_log)
     return answer(asdict(await services.erasure.threads(made_up, by=user.name, via="rest")))
 
 
-@router.get("/erasure", dependencies=[Depends(admin)], response_model=shapes.Answer[shapes.Compaction])
+@router.get("/erasure", dependencies=[Depends(admin)], response_model=schemas.Answer[schemas.Compaction])
 async def erasure(services: Any = Depends(services)) -> Response:
     """Whether what was erased has left the files, too: `none`, `running`, `done` or `failed`."""
     return answer({"compaction": services.erasure.compaction})

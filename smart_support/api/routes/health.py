@@ -8,10 +8,10 @@ import orjson
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 
-from smart_support.api import shapes
+from smart_support.api import schemas
 from smart_support.api.dependencies import services
 from smart_support.concurrency import run_together
-from smart_support.log import get_logger
+from smart_support.observability.log import get_logger
 
 log = get_logger()
 router = APIRouter(tags=["health"])
@@ -19,7 +19,7 @@ SECONDS_TO_ANSWER = 5.0
 
 
 @router.head("/health", include_in_schema=False)
-@router.get("/health", response_model=shapes.Health, responses={503: {"model": shapes.Health}})
+@router.get("/health", response_model=schemas.Health, responses={503: {"model": schemas.Health}})
 async def health(
     request: Request,
     ready: bool = Query(False, description="also ask whether new conversations should be sent here"),

@@ -5,14 +5,14 @@ from typing import Any
 from fastapi import APIRouter, Depends
 from fastapi.responses import Response
 
-from smart_support.api import shapes
+from smart_support.api import schemas
 from smart_support.api.dependencies import lead, services
-from smart_support.conversation.meters import CONTENT_TYPE_LATEST
+from smart_support.observability.metrics import CONTENT_TYPE_LATEST
 
 router = APIRouter(tags=["health"], dependencies=[Depends(lead)])
 
 
-@router.get("/metrics", responses=shapes.file_of("text/plain"))
+@router.get("/metrics", responses=schemas.file_of("text/plain"))
 async def metrics(services: Any = Depends(services)) -> Response:
     """Turns, tokens, times, decisions and failures since this process began, and what waits now."""
     text = await services.meters.text(

@@ -11,16 +11,16 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.datastructures import UploadFile
 
-from smart_support.api import request_shapes, shapes
+from smart_support.api import request_shapes, schemas
 from smart_support.api.dependencies import admin, door, services
 from smart_support.api.envelope import answer
-from smart_support.auth import User
+from smart_support.connectors.openapi.document.operation import Operation
+from smart_support.connectors.openapi.document.reader import check_keys
+from smart_support.connectors.review.addresses import moved
+from smart_support.connectors.review.review import Reviewed
+from smart_support.connectors.review.store import Job
 from smart_support.errors import Conflict, InvalidJson, InvalidRequest, TooLarge
-from smart_support.openapi_import.addresses import moved
-from smart_support.openapi_import.load import check_keys
-from smart_support.openapi_import.operation import Operation
-from smart_support.openapi_import.review import Reviewed
-from smart_support.openapi_import.store import Job
+from smart_support.identity.users import User
 
 
 def has_imports(services: Any = Depends(services)) -> None:
@@ -91,7 +91,7 @@ class Trial(BaseModel):
 @router.post(
     "/import",
     status_code=202,
-    response_model=shapes.Answer[shapes.ImportJob],
+    response_model=schemas.Answer[schemas.ImportJob],
     openapi_extra={"requestBody": request_shapes.IMPORT_BODY},
 )
 async def begin(request: Request, user: User = Depends(admin), services: Any = Depends(services)) -> Response:
@@ -104,33 +104,33 @@ async def begin(request: Request, user: User = Depends(admin), services: Any = D
     return answer(_job(job), status=202)
 
 
-@router.get("/jobs", response_model=shapes.Page[shapes.ImportJob])
+@router.get("/jobs", response_model=schemas.Page[schemas.ImportJob])
 async def list_jobs(services: Any = Depends(services)) -> Response:
     """Imports, the newest first."""
     return answer([_job(job) for job in await services.imports.store.jobs()])
 
 
-@router.get("/jobs/{job_id}", response_model=shapes.Answer[shapes.ImportJob])
+@router.get("/jobs/{job_id}", response_model=schemas.Answer[schemas.ImportJob])
 async def get_job(job_id: str, services: Any = Depends(services)) -> Response:
     """An import's status, progress, findings, servers, and which credentials were entered."""
     job = await services.imports.store.job(job_id)
     return answer(_job(job) | await _details(services, job) | await _warnings(services, job))
 
 
-@router.get("/jobs/{job_id}/operations", response_model=shapes.Page[shapes.ImportOperation])
+@router.get("/jobs/{job_id}/operations", response_model=schemas.Page[schemas.ImportOperation])
 async def list_operations(job_id: str, services: Any = Depends(services)) -> Response:
     """Every operation of an import as it stands in the review."""
     return answer([_operation(*pair) for pair in await services.imports.operations(job_id)])
 
 
-@router.patch("/jobs/{job_id}/operations", response_model=shapes.Answer[shapes.Changed])
+@router.patch("/jobs/{job_id}/operations", response_model=schemas.Answer[schemas.Changed])
 async def change_several(job_id: str, body: BulkChanges, services: Any = Depends(services)) -> Response:
     """Change several operations at once, all or none."""
     await services.imports.change(job_id, body.keys, body.changes.wanted())
     return answer({"changed": len(body.keys)})
 
 
-@router.patch("/jobs/{job_id}/operations/{key:path}", response_model=shapes.Answer[shapes.ImportOperation])
+@router.patch("/jobs/{job_id}/operations/{key:path}", response_model=schemas.Answer[schemas.ImportOperation])
 async def change_one(job_id: str, key: str, body: Changes, services: Any = Depends(services)) -> Response:
     """Change one operation."""
     done = await services.imports.change(job_id, [key], body.wanted())
@@ -138,7 +138,7 @@ async def change_one(job_id: str, key: str, body: Changes, services: Any = Depen
     return answer(_operation(done[0], operations[done[0].key]))
 
 
-@router.post("/jobs/{job_id}/words", response_model=shapes.Answer[shapes.Worded])
+@router.post("/jobs/{job_id}/words", response_model=schemas.Answer[schemas.Worded])
 async def word(job_id: str, services: Any = Depends(services)) -> Response:
     """Have the language model propose names, words and groups for what is new; never another access."""
     await services.imports.store.job(job_id)  # one that there is not needs no model
@@ -148,14 +148,14 @@ async def word(job_id: str, services: Any = Depends(services)) -> Response:
     return answer({"changed": [one.key for one in await services.imports.word(job_id, model)]})
 
 
-@router.put("/jobs/{job_id}/place", response_model=shapes.Answer[shapes.ImportJob])
+@router.put("/jobs/{job_id}/place", response_model=schemas.Answer[schemas.ImportJob])
 async def set_place(job_id: str, body: Place, services: Any = Depends(services)) -> Response:
     """Set where the API's paths begin, and its server's variables."""
     job = await services.imports.configure(job_id, base=body.base_url, variables=body.variables)
     return answer(_job(job) | await _details(services, job) | await _warnings(services, job))
 
 
-@router.put("/jobs/{job_id}/credentials", response_model=shapes.Answer[shapes.Credentials])
+@router.put("/jobs/{job_id}/credentials", response_model=schemas.Answer[schemas.Credentials])
 async def set_credentials(
     job_id: str,
     body: Secret,
@@ -170,20 +170,20 @@ async def set_credentials(
     return answer({"credentials": kept})
 
 
-@router.post("/jobs/{job_id}/try/{key:path}", response_model=shapes.Answer[shapes.Tried])
+@router.post("/jobs/{job_id}/try/{key:path}", response_model=schemas.Answer[schemas.Tried])
 async def try_out(job_id: str, key: str, body: Trial, services: Any = Depends(services)) -> Response:
     """Call a read now; what the API gave."""
     return answer({"result": await services.imports.try_out(job_id, key, body.args)})
 
 
-@router.post("/jobs/{job_id}/approve", response_model=shapes.Answer[shapes.ImportJob])
+@router.post("/jobs/{job_id}/approve", response_model=schemas.Answer[schemas.ImportJob])
 async def approve(job_id: str, user: User = Depends(admin), services: Any = Depends(services)) -> Response:
     """Make the enabled operations tools, at once."""
     job = await services.imports.approve(job_id, by=user.name)
     return answer(_job(job) | await _warnings(services, job))
 
 
-@router.post("/jobs/{job_id}/remove", response_model=shapes.Answer[shapes.ImportJob])
+@router.post("/jobs/{job_id}/remove", response_model=schemas.Answer[schemas.ImportJob])
 async def remove(job_id: str, user: User = Depends(admin), services: Any = Depends(services)) -> Response:
     """Take an API's tools out of use, or put aside an import that is in review or failed."""
     job = await services.imports.remove(job_id, by=user.name)

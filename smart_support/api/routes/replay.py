@@ -10,19 +10,19 @@ from fastapi import APIRouter, Depends, Query
 from fastapi.responses import PlainTextResponse, Response, StreamingResponse
 from pydantic import BaseModel, Field
 
+from smart_support.analytics.regression_export import as_test
 from smart_support.analytics.replay import LAST_SEQ
-from smart_support.analytics.test_case import as_test
-from smart_support.api import shapes
+from smart_support.api import schemas
 from smart_support.api.dependencies import door, lead, services, user
 from smart_support.api.envelope import answer
-from smart_support.auth import User
-from smart_support.conversation.what_if import Changed
+from smart_support.identity.users import User
+from smart_support.rehearsal.what_if import Changed
 
 router = APIRouter(tags=["replay"])
 Steps = list[dict[str, Any]]
 
 
-@router.get("/replay/{thread_id}", response_model=shapes.Page[shapes.Step])
+@router.get("/replay/{thread_id}", response_model=schemas.Page[schemas.Step])
 async def replay(
     thread_id: str,
     after: int = Query(0, ge=0, le=LAST_SEQ, description="`seq` of the last step seen; `next_cursor` is one"),
@@ -37,7 +37,7 @@ async def replay(
     return answer(steps[:limit], meta={"next_cursor": following})
 
 
-@router.get("/replay/{thread_id}/outline", response_model=shapes.Answer[shapes.Outline])
+@router.get("/replay/{thread_id}/outline", response_model=schemas.Answer[schemas.Outline])
 async def outline(
     thread_id: str,
     q: str | None = Query(None, max_length=200, description="also where this text stands: `found`"),
@@ -49,7 +49,7 @@ async def outline(
     return answer(await services.replay.outline(thread_id, q))
 
 
-@router.get("/replay/{thread_id}/all", response_model=shapes.Page[shapes.Step])
+@router.get("/replay/{thread_id}/all", response_model=schemas.Page[schemas.Step])
 async def whole(thread_id: str, user: User = Depends(user), services: Any = Depends(services)) -> Response:
     """All steps of the conversation in one answer, however long it is."""
     await services.session_manager.check_theirs(thread_id, user, begun=True)
@@ -66,7 +66,7 @@ async def _as_one_answer(first: Steps, rest: AsyncIterator[Steps]) -> AsyncItera
     yield b'],"error":null,"meta":{"next_cursor":null}}'
 
 
-@router.get("/replay/{thread_id}/test", responses=shapes.file_of("text/x-python"))
+@router.get("/replay/{thread_id}/test", responses=schemas.file_of("text/x-python"))
 async def as_test_file(
     thread_id: str,
     user: User = Depends(user),
@@ -95,7 +95,7 @@ class AnotherDecision(BaseModel):
 @router.post(
     "/replay/{thread_id}/what-if",
     dependencies=[Depends(lead)],
-    response_model=shapes.Page[shapes.Object],
+    response_model=schemas.Page[schemas.Object],
 )
 async def what_if(thread_id: str, other: AnotherDecision, services: Any = Depends(services)) -> Response:
     """How it would have gone: the steps, each `same`, only `then` or only `now`. Nothing real is touched.

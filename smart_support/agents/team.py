@@ -1,0 +1,301 @@
+"""Who the agents are: agents.yaml read into `Team` and `AgentSpec`. Errors name file, line and the fix.
+
+What an agent does with its tools is the graph's business; what a tool is, the registry's.
+"""
+
+from collections.abc import Collection, Container, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from smart_support.agents.tool_selection import FIND
+from smart_support.approvals.policy import Policy, Rule
+from smart_support.errors import ConfigError
+from smart_support.tools.registry import Access, Registry, Tool
+
+_NAMED = "The file is named by SMART_SUPPORT_AGENTS_FILE; docs/agents.md explains every key."
+# Names of the graph's own steps, and of what its state holds: LangGraph takes neither for a further step.
+RESERVED = frozenset({"route", "gate", "approve", "act", "messages", "targets", "stopped", "steps", "call"})
+MAX_TOLD = 12
+MAX_DESCRIPTION = 600
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Personality(_Part):
+    """How the company speaks."""
+
+    tone: Text = "friendly, brief and exact"
+    greeting: Text = "Hello! How can I help?"
+    escalation_message: Text = "A colleague will take over from here."
+
+
+class AgentSpec(_Part):
+    """One agent.
+
+    Attributes:
+        name: what the record calls it; a node of the graph has the same name.
+        title: what people read.
+        description: what it is for, one line; the router chooses by it.
+        instructions: more for its own prompt.
+        tools: what it may call, and nothing else.
+        examples: prompts that a newcomer can try.
+        writes_per_hour: how many writes it may make in any hour; beyond them none is asked or run.
+    """
+
+    name: Name
+    title: Text
+    description: Text
+    instructions: str = ""
+    tools: tuple[Name, ...] = ()
+    examples: tuple[Text, ...] = ()
+    writes_per_hour: Annotated[int, Field(ge=0)] | None = None
+
+
+class _File(_Part):
+    company: Text
+    personality: Personality = Personality()
+    fallback: Name
+    agents: tuple[AgentSpec, ...] = Field(min_length=1)
+    policy: tuple[Rule, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Team:
+    """A company's agents.
+
+    Attributes:
+        fallback: the agent that takes what fits no other.
+        source: the file it came from, for messages.
+        policy: which write needs whom.
+    """
+
+    company: str
+    personality: Personality
+    agents: tuple[AgentSpec, ...]
+    fallback: str
+    source: str
+    policy: Policy = field(default_factory=Policy)
+
+    def agent(self, name: str) -> AgentSpec | None:
+        """The agent of that name, or None."""
+        return next((spec for spec in self.agents if spec.name == name), None)
+
+
+def load_team(path: Path) -> Team:
+    """Read an agents file.
+
+    Raises:
+        ConfigError: it can't be read or something in it is wrong: file, line, value and what to do.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        content = yaml.safe_load(text)
+    except OSError as error:
+        raise ConfigError(
+            f"{path}: can't be read: {error.strerror}; check SMART_SUPPORT_AGENTS_FILE"
+        ) from None
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
+        raise ConfigError(f"{path}: is not YAML: {error}\n{_NAMED}") from None
+    try:
+        if not isinstance(content, dict):
+            raise ConfigError(
+                f"{path}: is empty or no mapping; it begins with company, fallback and agents, as "
+                "docs/agents.md shows; check SMART_SUPPORT_AGENTS_FILE"
+            )
+        file = _File.model_validate(content)
+    except ValidationError as error:
+        problems = [_explain(path, root, item["loc"], item["msg"]) for item in error.errors()]
+        raise ConfigError("\n".join([*problems, _NAMED])) from None
+    _check_names(path, root, file)
+    policy = Policy(file.policy)
+    return Team(file.company, file.personality, file.agents, file.fallback, str(path), policy)
+
+
+def with_tools(team: Team, given: Sequence[tuple[str, str, Tool]], registry: Registry) -> Team:
+    """The team with imported tools, for agents it has or for new ones, and without tools that do not exist.
+
+    Args:
+        given: an agent's name, what the tool's API is called, and the tool.
+        registry: all tools that there are, those `given` among them.
+    """
+    more: dict[str, list[tuple[str, Tool]]] = {}
+    for agent, api, tool in given:
+        more.setdefault(f"{agent}_api" if agent in RESERVED else agent, []).append((api, tool))
+    agents = []
+    for spec in team.agents:
+        names = dict.fromkeys([*spec.tools, *(tool.name for _, tool in more.pop(spec.name, ()))])
+        tools = tuple(name for name in names if name in registry)
+        agents.append(spec.model_copy(update={"tools": tools}))
+    agents += [_made_for(name, tools) for name, tools in more.items()]
+    return replace(team, agents=tuple(agents))
+
+
+def _made_for(name: str, tools: Sequence[tuple[str, Tool]]) -> AgentSpec:
+    apis = ", ".join(dict.fromkeys(api for api, _ in tools))
+    does = "; ".join(tool.description.partition(" (")[0].rstrip(".") for _, tool in tools[:MAX_TOLD])
+    return AgentSpec(
+        name=name,
+        title=name.replace("_", " ").capitalize(),
+        description=f"{name.replace('_', ' ').capitalize()} ({apis}): {does}."[:MAX_DESCRIPTION],
+        tools=tuple(tool.name for _, tool in tools),
+    )
+
+
+def check_policy(team: Team, registry: Registry) -> None:
+    """See that the rules that speak of the business's own tools fit them.
+
+    A rule for a tool that does not exist is no mistake here: the tool may be imported, or imported again.
+    See `warnings_of`.
+
+    Args:
+        registry: the business's own tools, without imported ones, so that no import can make a start fail.
+
+    Raises:
+        ConfigError: a rule names a read, or asks for what no tool that it speaks of has; says what there is.
+    """
+    writes = _writes(registry)
+    for place, rule in enumerate(team.policy.rules, start=1):
+        if rule.tool in registry and rule.tool not in writes:
+            raise ConfigError(
+                f"{team.source}: policy rule {place}: {rule.tool!r} is not a write; there are: "
+                + ", ".join(sorted(writes))
+            )
+        matching = [name for name in writes if fnmatchcase(name, rule.tool)]
+        unknown = team.policy.unknown_names(rule, writes)
+        if matching and unknown:
+            known = sorted({name for tool in matching for name in writes[tool]})
+            raise ConfigError(
+                f"{team.source}: policy rule {place}: {rule.when!r} asks for {', '.join(sorted(unknown))}, "
+                f"which {rule.tool} does not have; it has: {', '.join(known)}"
+            )
+
+
+def misfit(team: Team, tool: Tool, taken: Container[str]) -> str | None:
+    """Why an imported tool can't be used beside those that there are, or None.
+
+    A rule that names the tool and can't be judged for it might be the one that forbids a call.
+
+    Args:
+        taken: the names of the other tools.
+    """
+    if tool.name in taken or tool.name == FIND:
+        return f"tool name {tool.name!r} is taken; choose another"
+    if tool.access is Access.READ:
+        return None
+    for place, rule in enumerate(team.policy.rules, start=1):
+        has = tool.known_names()
+        unknown = team.policy.unknown_names(rule, {tool.name: has}) if rule.tool == tool.name else ()
+        if unknown:
+            return (
+                f"{team.source}: policy rule {place}: {rule.when!r} asks for {', '.join(sorted(unknown))}, "
+                f"which {tool.name} does not have; it has: {', '.join(sorted(has)) or 'nothing'}"
+            )
+    return None
+
+
+def warnings_of(team: Team, registry: Registry) -> list[str]:
+    """What in an agents file speaks of tools that do not exist now; each a sentence.
+
+    Args:
+        team: as its file has it.
+        registry: all tools that there are, imported ones among them.
+    """
+    writes = _writes(registry)
+    told = []
+    for spec in team.agents:
+        told += [
+            f"{team.source}: agent {spec.name!r} is given {name!r}, which is not a tool now; the agent has "
+            "it as soon as it is one"
+            for name in spec.tools
+            if name not in registry
+        ]
+    for place, rule in enumerate(team.policy.rules, start=1):
+        where = f"{team.source}: policy rule {place}:"
+        if not any(fnmatchcase(name, rule.tool) for name in writes):
+            is_read = rule.tool in registry
+            why = "is a read, which runs without asking" if is_read else "is not a write that there is now"
+            told.append(f"{where} {rule.tool!r} {why}; the rule applies as soon as it is one")
+        elif unknown := team.policy.unknown_names(rule, writes):
+            told.append(
+                f"{where} {rule.when!r} asks for {', '.join(sorted(unknown))}, which no tool that it speaks "
+                "of has now"
+            )
+    return told
+
+
+def _writes(registry: Registry) -> dict[str, Collection[str]]:
+    """Of each write, by name, every name that a rule may ask for."""
+    return {tool.name: tool.known_names() for tool in registry if tool.access is Access.WRITE}
+
+
+def check_ceilings(team: Team, registry: Registry) -> None:
+    """A daily limit must be on a number that the tools of its rule have.
+
+    Raises:
+        ConfigError: it is not; says which rule, which field, and what there is.
+    """
+    writes = [tool for tool in registry if tool.access is Access.WRITE]
+    for place, rule in enumerate(team.policy.rules, start=1):
+        spoken_of = [tool for tool in writes if fnmatchcase(tool.name, rule.tool)]
+        if rule.max_per_day is None or not spoken_of:
+            continue
+        name = rule.max_per_day.field
+        where = f"{team.source}: policy rule {place}: max_per_day.field {name!r}"
+        having = [tool for tool in spoken_of if name in tool.known_names()]
+        if not having:
+            known = sorted({name for tool in spoken_of for name in tool.known_names()})
+            raise ConfigError(f"{where} is nothing that {rule.tool} has; it has: {', '.join(known)}")
+        for tool in having:
+            kind = tool.schema.get("properties", {}).get(name, {}).get("type", "number")
+            kinds = {kind} if isinstance(kind, str) else {*kind}
+            if not kinds & {"integer", "number"}:
+                raise ConfigError(
+                    f"{where} is no number of {tool.name} but {' or '.join(sorted(kinds))}; name a number, "
+                    "for example amount_cents"
+                )
+
+
+def _check_names(path: Path, root: yaml.Node | None, file: _File) -> None:
+    seen: set[str] = set()
+    for place, spec in enumerate(file.agents):
+        if spec.name in seen:
+            problem = f"agent {spec.name!r} is there twice; rename one of the two"
+            raise ConfigError(_explain(path, root, ("agents", place, "name"), problem))
+        seen.add(spec.name)
+    if file.fallback not in seen:
+        problem = f"{file.fallback!r} is not one of the agents: {', '.join(sorted(seen))}"
+        raise ConfigError(_explain(path, root, ("fallback",), problem))
+
+
+def _explain(path: Path, root: yaml.Node | None, place: Sequence[int | str], problem: str) -> str:
+    where = ".".join(str(part) for part in place)
+    return f"{path}:{_line(root, place)}: {where or 'the file'}: {problem}"
+
+
+def _line(node: yaml.Node | None, place: Sequence[int | str]) -> int:
+    """The line (from 1) of the deepest part of `place` that the file has."""
+    for part in place:
+        inner = _child(node, part)
+        if inner is None:
+            break
+        node = inner
+    return int(node.start_mark.line) + 1 if node else 1
+
+
+def _child(node: Any, part: int | str) -> yaml.Node | None:
+    if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+        return node.value[part]  # type: ignore[no-any-return]
+    if isinstance(node, yaml.MappingNode):
+        children: Mapping[str, yaml.Node] = {key.value: value for key, value in node.value}
+        return children.get(str(part))
+    return None

@@ -1,0 +1,124 @@
+"""Who is at the door: asked once for every request, whatever it is for, before any route sees it.
+
+A program shows `X-API-Key` (a socket also `?token=`), a browser the cookie of its login. What each may do
+is checked where it is done; the console's own routes pass here like all others.
+"""
+
+from collections.abc import Awaitable, Mapping
+from http.cookies import CookieError, SimpleCookie
+from typing import Any
+from urllib.parse import parse_qs
+
+import anyio
+from fastapi.responses import RedirectResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from smart_support.api.envelope import PREFIX, failure
+from smart_support.identity.users import ANYONE, User
+
+COOKIE = "smart_support_login"
+_OPEN = ("/api/v1/health", "/login", "/logout", "/console/base.css", "/console/favicon.svg")
+_FOR_PROGRAMS = (PREFIX, "/gradio_api")
+# Answers that go on for as long as a page is open.
+_LASTING = ("/gradio_api/queue/data", "/gradio_api/heartbeat/")
+_WHO = "Say who you are: log in, or send an API key as X-API-Key."
+
+
+class Guard:
+    """ASGI middleware that puts the `User` into `scope["state"]["user"]`, or answers 401."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on what comes from somebody, or is open to all."""
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        services = scope["app"].state.services
+        user, token = await _user(services, scope) if services.accounts.asked_for else (ANYONE, None)
+        if user is not None:
+            scope.setdefault("state", {})["user"] = user
+            lasting = scope["type"] == "websocket" or scope["path"].startswith(_LASTING)
+            if token and lasting:
+                await _while_logged_in(self._app(scope, receive, send), services.logins, token, scope, send)
+            else:
+                await self._app(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await _refuse_socket(receive, send)
+        elif scope["path"] in _OPEN:
+            await self._app(scope, receive, send)
+        elif _wants_page(scope):
+            await RedirectResponse("/login", 303)(scope, receive, send)
+        else:
+            await failure("unauthorized", _WHO, 401)(scope, receive, send)
+
+
+async def _user(services: Any, scope: Scope) -> tuple[User | None, str | None]:
+    """Who it is, and the token of the login where a browser said so."""
+    headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
+    key = headers.get(b"x-api-key")
+    if key is None and scope["type"] == "websocket":
+        key = _query(scope).get("token")
+    if key is not None:
+        return services.accounts.with_key(key), None
+    token = cookie(headers)
+    name = await services.logins.name(token) if token else None
+    return (services.accounts.named(name), token) if name else (None, None)
+
+
+async def _while_logged_in(
+    serving: Awaitable[None], logins: Any, token: str, scope: Scope, send: Send
+) -> None:
+    """Serve what lasts, and end it with the login."""
+    failure: Exception | None = None
+    is_over = True
+
+    async def end_with_login() -> None:
+        await logins.until_over(token)
+        tasks.cancel_scope.cancel()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(end_with_login)
+        try:
+            await serving
+        except Exception as error:
+            failure = error  # raised below: the group would wrap it
+        is_over = False
+        tasks.cancel_scope.cancel()
+    if failure:
+        raise failure
+    if not is_over:
+        return
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.close", "code": 1008, "reason": "unauthorized"})
+    else:
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def cookie(headers: Mapping[bytes, str]) -> str | None:
+    """The login's token, if the browser sent one."""
+    try:
+        morsel = SimpleCookie(headers.get(b"cookie", "")).get(COOKIE)
+    except CookieError:
+        return None
+    return morsel.value if morsel else None
+
+
+def _query(scope: Scope) -> dict[str, str]:
+    found = parse_qs(scope["query_string"].decode("latin-1"))
+    return {name: values[-1] for name, values in found.items()}
+
+
+def _wants_page(scope: Scope) -> bool:
+    accept = dict(scope["headers"]).get(b"accept", b"").decode("latin-1")
+    return scope["method"] == "GET" and "text/html" in accept and not scope["path"].startswith(_FOR_PROGRAMS)
+
+
+async def _refuse_socket(receive: Receive, send: Send) -> None:
+    """Told in the socket's own words, since a browser can't read the status of a refused handshake."""
+    await receive()
+    await send({"type": "websocket.accept"})
+    told = f'{{"type":"error","code":"unauthorized","message":"{_WHO}"}}'
+    await send({"type": "websocket.send", "text": told})
+    await send({"type": "websocket.close", "code": 1008, "reason": "unauthorized"})

@@ -1,0 +1,296 @@
+"""`/ws`: frames in, events out. Every rule is behind the turn runner; a bad frame never closes the socket."""
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import orjson
+from anyio.abc import TaskGroup
+from fastapi import APIRouter, WebSocket, WebSocketDisconnect
+
+from smart_support.approvals.approval import Approval, checked_decision, decision_text
+from smart_support.approvals.reader import Wanted
+from smart_support.conversation.limits import checked_thread_id
+from smart_support.errors import InvalidJson, InvalidRequest, SmartSupportError, TooLarge, UnknownType
+from smart_support.escalations.escalations import EscalationRecord
+from smart_support.events import Shown
+from smart_support.identity.users import Role, User
+from smart_support.observability.log import get_logger
+
+if TYPE_CHECKING:
+    from smart_support.services import Services
+
+log = get_logger()
+router = APIRouter()
+MAX_UNSENT = 50_000
+RECENTLY_DECIDED = 10
+MOST_SHOWN = 1000
+TRY_AGAIN_LATER = 1013
+SERVICE_RESTART = 1012
+SECONDS_TO_SEND = 3
+BROKEN = "Something broke on our side; nothing was lost. Please try again."
+
+
+@router.websocket("/ws")
+async def socket(websocket: WebSocket) -> None:
+    """One client, any number of threads."""
+    await websocket.accept()
+    await _Connection(websocket, websocket.app.state.services, websocket.state.user).serve()
+
+
+class _Ear:
+    """Sends what a thread shows straight to the socket's outbox."""
+
+    def __init__(self, send: Callable[[str], None]) -> None:
+        self._send = send
+
+    def put(self, shown: Shown | None) -> None:
+        if shown is not None:
+            self._send(shown.wire())
+
+
+class _Connection:
+    def __init__(self, websocket: WebSocket, services: "Services", user: User) -> None:
+        self._socket = websocket
+        self._user = user
+        self._services = services
+        self._outbox: deque[str] = deque()
+        self._filled = asyncio.Event()
+        self._all_sent = asyncio.Event()
+        self._ears: dict[str, _Ear] = {}
+        # What runs for this socket, besides reading frames.
+        self._tasks: TaskGroup | None = None
+        self._overflowed = asyncio.Event()
+        self._resumed: dict[str, anyio.CancelScope] = {}
+        self._watching: tuple[Callable[[], None], ...] = ()
+        self._frames: dict[Any, Callable[[dict[str, Any]], Awaitable[None]]] = {
+            "message": self._message,
+            "interrupt_response": self._interrupt_response,
+            "resume": self._resume,
+            "ping": self._ping,
+            "watch_approvals": self._watch_approvals,
+        }
+
+    async def serve(self) -> None:
+        """Read frames and send events until the client is gone."""
+        self._services.sockets.add(self)
+        try:
+            async with anyio.create_task_group() as self._tasks:
+                self._tasks.start_soon(self._write)
+                self._tasks.start_soon(self._close_when_overflowed)
+                await self._read()
+                self._tasks.cancel_scope.cancel()
+        finally:
+            self._services.sockets.discard(self)
+            self._detach()
+
+    async def send_away(self) -> None:
+        """Send what is still to be sent, then close: the process is about to end, another one comes."""
+        with contextlib.suppress(TimeoutError, WebSocketDisconnect, RuntimeError):
+            async with asyncio.timeout(SECONDS_TO_SEND):
+                await self._all_sent.wait()
+                await self._socket.close(SERVICE_RESTART, "restarting")
+
+    async def _read(self) -> None:
+        while True:
+            try:
+                received = await self._socket.receive()
+            except RuntimeError:  # it was closed from here, and its end was read already
+                return
+            if received["type"] == "websocket.disconnect":
+                return
+            raw = received.get("text")
+            await self._take(raw if raw is not None else received.get("bytes") or b"")
+
+    async def _write(self) -> None:
+        assert self._tasks
+        with contextlib.suppress(WebSocketDisconnect, RuntimeError):
+            while True:
+                while self._outbox:
+                    await self._socket.send({"type": "websocket.send", "text": self._outbox.popleft()})
+                self._filled.clear()
+                self._all_sent.set()
+                await self._filled.wait()
+        self._tasks.cancel_scope.cancel()
+
+    async def _close_when_overflowed(self) -> None:
+        """Close the socket of a client that does not read: it can come back and resume where it was."""
+        assert self._tasks
+        await self._overflowed.wait()
+        with anyio.move_on_after(SECONDS_TO_SEND), contextlib.suppress(WebSocketDisconnect, RuntimeError):
+            await self._socket.close(TRY_AGAIN_LATER)
+        self._tasks.cancel_scope.cancel()
+
+    def _send(self, text: str) -> None:
+        if len(self._outbox) >= MAX_UNSENT:
+            self._detach()
+            self._outbox.clear()
+            self._overflowed.set()
+            return
+        self._outbox.append(text)
+        self._all_sent.clear()
+        self._filled.set()
+
+    def _send_object(self, value: dict[str, Any]) -> None:
+        self._send(orjson.dumps(value).decode())
+
+    async def _take(self, raw: str | bytes) -> None:
+        frame: dict[str, Any] = {}
+        try:
+            frame = self._parsed(raw)
+            await self._handler(frame)(frame)
+        except SmartSupportError as error:
+            self._send_object(_error(frame, error.code, error.message))
+        except Exception as error:
+            log.error("frame_failed", error=repr(error), exc_info=error)
+            self._send_object(_error(frame, "internal_error", BROKEN))
+
+    def _parsed(self, raw: str | bytes) -> dict[str, Any]:
+        encoded = raw.encode("utf-8", "surrogatepass") if isinstance(raw, str) else raw
+        limit = self._services.settings.max_frame_bytes
+        if len(encoded) > limit:
+            raise TooLarge(f"Frame too large: {len(encoded)} bytes; at most {limit}.")
+        try:
+            frame = orjson.loads(encoded)
+        except orjson.JSONDecodeError as error:
+            raise InvalidJson(f"Invalid JSON: {error}") from None
+        if not isinstance(frame, dict):
+            raise InvalidJson('Invalid JSON: a frame is one object, such as {"type": "ping"}.')
+        return frame
+
+    def _handler(self, frame: dict[str, Any]) -> Callable[[dict[str, Any]], Awaitable[None]]:
+        type_ = frame.get("type")
+        if not isinstance(type_, str) or type_ not in self._frames:
+            known = ", ".join(self._frames)
+            raise UnknownType(f"Unknown type {str(type_)[:100]!r}; send one of {known}.")
+        return self._frames[type_]
+
+    async def _ping(self, frame: dict[str, Any]) -> None:
+        self._send_object({"type": "pong"})
+
+    async def _message(self, frame: dict[str, Any]) -> None:
+        thread_id = checked_thread_id(frame.get("thread_id"))
+        content: Any = frame.get("content")
+        await self._services.turns.say(thread_id, content, channel="socket", by=self._user)
+        # Only now: before it was taken, the thread may have been, or have become, somebody else's.
+        self._attach(thread_id)
+
+    async def _interrupt_response(self, frame: dict[str, Any]) -> None:
+        self._user.must_be(Role.LEAD)
+        thread_id = checked_thread_id(frame.get("thread_id"))
+        args, interrupt_id = frame.get("args"), frame.get("interrupt_id")
+        if interrupt_id is not None and not isinstance(interrupt_id, str):
+            raise InvalidRequest("interrupt_id: give text")
+        decision = _decision_in(frame)
+        reason = decision_text(decision, frame.get("reason"), frame.get("message"))
+        checked_decision(decision, reason, args)
+        approval = await self._services.turns.pending(thread_id, interrupt_id)
+        self._attach(thread_id)
+        decided = await self._services.turns.decide(
+            approval.approval_id, decision, decided_by=self._user.name, via="socket", reason=reason, args=args
+        )
+        if decided.status == "pending":
+            # A second lead has to approve too; no event of the thread says so.
+            self._approval_changed(decided)
+
+    async def _resume(self, frame: dict[str, Any]) -> None:
+        thread_id = checked_thread_id(frame.get("thread_id"))
+        after = frame.get("after", 0)
+        if not isinstance(after, int) or isinstance(after, bool) or not 0 <= after < 2**53:
+            raise InvalidRequest("after: give the last seq you saw, a whole number from 0")
+        await self._services.session_manager.check_theirs(thread_id, self._user)
+        self._detach_thread(thread_id)
+        scope = self._resumed[thread_id] = anyio.CancelScope()
+        assert self._tasks
+        self._tasks.start_soon(self._catch_up, thread_id, after, scope)
+
+    async def _catch_up(self, thread_id: str, after: int, scope: anyio.CancelScope) -> None:
+        with scope:
+            try:
+                await self._show_from(thread_id, after)
+            except SmartSupportError as error:
+                self._send_object(_error({"thread_id": thread_id}, error.code, error.message))
+            except Exception as error:
+                log.error("resume_failed", thread_id=thread_id, error=repr(error), exc_info=error)
+                self._send_object(_error({"thread_id": thread_id}, "internal_error", BROKEN))
+
+    async def _show_from(self, thread_id: str, after: int) -> None:
+        broadcast = self._services.broadcast
+        listener = broadcast.listen(thread_id)
+        theirs = False
+        try:
+            async for shown in broadcast.caught_up(thread_id, after, listener):
+                if shown is None:
+                    continue
+                if not theirs:
+                    # Nobody's when it was asked for, it may have become somebody's since.
+                    await self._services.session_manager.check_theirs(thread_id, self._user)
+                    theirs = True
+                self._send(shown.wire())
+        finally:
+            broadcast.leave(thread_id, listener)
+
+    async def _watch_approvals(self, frame: dict[str, Any]) -> None:
+        self._user.must_be(Role.LEAD)
+        if not self._watching:
+            self._watching = (
+                self._services.approvals.watch(self._approval_changed),
+                self._services.escalations.watch(self._escalation_changed),
+            )
+        # The oldest first: where there are more than a window takes, those are the ones about to expire.
+        wanted = Wanted(status="pending", sort="oldest", limit=MOST_SHOWN)
+        pending, more = await self._services.approvals.find(wanted)
+        recent = await self._services.approvals.recently_decided(RECENTLY_DECIDED)
+        items = [approval.wire() for approval in (*pending, *recent)]
+        self._send_object({"type": "approvals", "items": items, "more": more is not None})
+        escalations = [one.wire() for one in await self._services.escalations.list(open_only=True)]
+        self._send_object({"type": "escalations", "items": escalations})
+
+    def _escalation_changed(self, recorded: EscalationRecord) -> None:
+        self._send_object({"type": "escalation_record", "escalation": recorded.wire()})
+
+    def _approval_changed(self, approval: Approval) -> None:
+        self._send_object({"type": "approval", "approval": approval.wire()})
+
+    def _attach(self, thread_id: str) -> None:
+        """Listen to a thread from now on."""
+        if thread_id not in self._ears and thread_id not in self._resumed:
+            self._ears[thread_id] = _Ear(self._send)
+            self._services.broadcast.attach(thread_id, self._ears[thread_id])
+
+    def _detach_thread(self, thread_id: str) -> None:
+        if ear := self._ears.pop(thread_id, None):
+            self._services.broadcast.leave(thread_id, ear)
+        if scope := self._resumed.pop(thread_id, None):
+            scope.cancel()
+
+    def _detach(self) -> None:
+        for thread_id in [*self._ears, *self._resumed]:
+            self._detach_thread(thread_id)
+        for stop in self._watching:
+            stop()
+        self._watching = ()
+
+
+def _decision_in(frame: dict[str, Any]) -> str:
+    """The decision of an `interrupt_response`: by its name, or by `approved` and whether there are `args`."""
+    approved, decision = frame.get("approved"), frame.get("decision")
+    if decision is None:
+        if not isinstance(approved, bool):
+            raise InvalidRequest("approved: give true or false")
+        return "reject" if not approved else "approve" if frame.get("args") is None else "edit"
+    agrees = decision == "respond" or approved is (decision in ("approve", "edit"))
+    if approved is not None and not agrees:
+        raise InvalidRequest("approved: does not agree with 'decision'; give one of them")
+    return str(decision)
+
+
+def _error(frame: dict[str, Any], code: str, message: str) -> dict[str, Any]:
+    answer = {"type": "error", "code": code, "message": message}
+    thread_id = frame.get("thread_id")
+    with contextlib.suppress(SmartSupportError):
+        answer["thread_id"] = checked_thread_id(thread_id)
+    return answer

@@ -1,0 +1,196 @@
+"""What a changed policy would have done: recorded writes judged again, and where it differs from what was.
+
+Nothing is written. What each write was judged on was recorded with it, so the systems are not asked again.
+"""
+
+import argparse
+import re
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import orjson
+import yaml
+from pydantic import ValidationError
+
+from smart_support import clock
+from smart_support.approvals.ceilings import Tally
+from smart_support.approvals.policy import Policy, Rules, Verdict
+from smart_support.errors import ConfigError
+from smart_support.settings import Settings
+from smart_support.storage.state.base import Row
+from smart_support.storage.state.read_only import Read, reading
+
+MOST_CHARS = 200
+_UNITS = {"h": "hours", "d": "days", "w": "weeks"}
+_WORDS = {
+    "run": "runs without asking",
+    "ask": "asks",
+    "two_leads": "asks two leads",
+    "never": "is not allowed",
+}
+_ASKED = """
+    SELECT requested_at AS at, thread_id, action, args, facts, need, status, decided_by, approval_id
+    FROM approvals WHERE requested_at >= :since AND tool_version IS NOT NULL
+"""
+_FORBIDDEN = "SELECT at, thread_id, detail, actor FROM audit WHERE kind = 'forbidden' AND at >= :since"
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A recorded write that the policy would now treat otherwise.
+
+    Attributes:
+        need: what was asked for then; `status` and `decided_by`: what came of it.
+    """
+
+    at: str
+    action: str
+    args: dict[str, Any]
+    need: str
+    status: str
+    decided_by: str | None
+    verdict: Verdict
+
+    @property
+    def grave(self) -> bool:
+        """Whether a write that nobody approved would have run without anybody being asked."""
+        return self.verdict.need == "run" and self.status not in ("approved",)
+
+    def line(self) -> str:
+        """One line to read."""
+        by = f" by {self.decided_by}" if self.decided_by else ""
+        args = _printable(" ".join(f"{name}={value}" for name, value in self.args.items()))
+        args = args if len(args) <= MOST_CHARS else f"{args[:MOST_CHARS]}…"
+        return (
+            f"{self.at[:16].replace('T', ' ')}  {self.action} {args}: {_WORDS[self.need]} -> "
+            f"{_WORDS[self.verdict.need]}  ({self.status}{by})"
+            + (f"  {self.verdict.because}" if self.verdict.need == "ask" and self.verdict.because else "")
+        )
+
+
+def differences(rows: Sequence[Mapping[str, Any]], policy: Policy) -> Iterator[Difference]:
+    """The recorded writes whose verdict is now another one, in their order, which is that of time.
+
+    Ceilings count what the policy itself would have let run, from the first of the rows on.
+    """
+    tally = Tally()
+    for row in rows:
+        args = orjson.loads(row["args"] or "{}")
+        facts = args | orjson.loads(row["facts"] or "{}")
+        verdict = policy.judge(row["action"], facts, facts.keys())
+        if verdict.need == "run":
+            why = tally.reason_to_ask(verdict.ceilings, str(row.get("thread_id")), row["at"], facts)
+            verdict = Verdict("ask", why) if why else verdict
+        if verdict.need != row["need"]:
+            then = (row["at"], row["action"], args, row["need"], row["status"], row["decided_by"])
+            yield Difference(*then, verdict)
+
+
+def misspelt(rows: Sequence[Mapping[str, Any]], policy: Policy) -> Iterator[str]:
+    """Rules that ask for what no recorded write of their tools had, so that they speak of none of them."""
+    had: dict[str, set[str]] = defaultdict(set)
+    for row in rows:
+        had[row["action"]] |= {*orjson.loads(row["args"] or "{}"), *orjson.loads(row["facts"] or "{}")}
+    for place, rule in enumerate(policy.rules, start=1):
+        spoken_of = sorted(tool for tool in had if fnmatchcase(tool, rule.tool))
+        if spoken_of and (names := policy.unknown_names(rule, had)):
+            known = ", ".join(sorted({name for tool in spoken_of for name in had[tool]}))
+            yield (
+                f"policy rule {place}: {rule.when!r} asks for {', '.join(sorted(names))}, which no recorded "
+                f"write of {rule.tool} had; they had: {known}"
+            )
+
+
+def load_policy(path: Path) -> Policy:
+    """The rules of an agents file.
+
+    Raises:
+        ConfigError: it can't be read, or a rule in it is wrong.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return Policy(Rules.model_validate(content or {}).policy)
+    except OSError as error:
+        raise ConfigError(f"{path}: can't be read: {error.strerror}; give --agents FILE") from None
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
+        told = error.errors()[0] if isinstance(error, ValidationError) else None
+        where = ".".join(str(part) for part in told["loc"]) + ": " + told["msg"] if told else str(error)
+        raise ConfigError(f"{path}: {where}") from None
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """`python -m smart_support.approvals.policy --since 30d`: what the policy would have done otherwise.
+
+    Returns:
+        0 where nothing that was not approved would have run; 1 where something would; 2 where it can't say.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m smart_support.approvals.policy", description=main.__doc__
+    )
+    parser.add_argument("--since", default="30d", help="how far back: 12h, 30d, 4w, or a date")
+    parser.add_argument("--agents", type=Path, help="the agents file with the rules to try")
+    given = parser.parse_args(arguments)
+    try:
+        settings = Settings()
+        since = _since(given.since)
+        policy = load_policy(given.agents or settings.agents_path)
+        with reading(settings) as read:
+            rows = _recorded(read, since)
+    except ConfigError as error:
+        print(error.message, file=sys.stderr)
+        return 2
+    for line in misspelt(rows, policy):
+        print(line, file=sys.stderr)
+    return _tell(rows, list(differences(rows, policy)), given.since)
+
+
+def _recorded(read: Read, since: str) -> list[Row]:
+    """What was asked for, and what was never let come to that, in the order of time."""
+    rows = list(read(_ASKED, {"since": since}))
+    for row in read(_FORBIDDEN, {"since": since}):
+        detail = orjson.loads(row["detail"])
+        told = {name: orjson.dumps(detail.get(name)).decode() for name in ("args", "facts")}
+        told |= {
+            "at": row["at"],
+            "thread_id": row["thread_id"],
+            "action": detail.get("action"),
+            "need": "never",
+            "status": "forbidden",
+        }
+        rows.append(told | {"decided_by": row["actor"], "approval_id": None})
+    return sorted(rows, key=lambda row: str(row["at"]))
+
+
+def _tell(rows: Sequence[Mapping[str, Any]], found: Sequence[Difference], since: str) -> int:
+    print(f"{len(rows)} writes since {since}; {len(found)} would have been treated differently.")
+    turns = Counter((one.action, one.need, one.verdict.need) for one in found)
+    for (action, need, now), number in turns.most_common():
+        print(f"{number:6}  {action}: {_WORDS[need]} -> {_WORDS[now]}")
+    for one in found:
+        print(one.line())
+    grave = sum(one.grave for one in found)
+    if grave:
+        print(f"{grave} that nobody approved as they were asked would have run without anybody being asked.")
+    return 1 if grave else 0
+
+
+def _since(text: str) -> str:
+    if match := re.fullmatch(r"([1-9]\d{0,4})([hdw])", text):
+        return clock.rfc3339(clock.now() - timedelta(**{_UNITS[match[2]]: int(match[1])}))
+    try:
+        return clock.rfc3339(clock.parse(text))
+    except ValueError:
+        raise ConfigError(
+            f"--since {text}: give a span like 12h, 30d, 4w, or a date like 2026-11-01"
+        ) from None
+
+
+def _printable(text: str) -> str:
+    """What a terminal shows as it is; all else escaped, for it may move what stands beside it."""
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)

@@ -1,0 +1,1 @@
+"""Connectors: an API description or an MCP server becomes reviewed tools."""

@@ -1,0 +1,1 @@
+"""Reads and parses an API description."""

@@ -1,0 +1,1 @@
+"""Builds and sends the request of an operation."""

@@ -1,0 +1,180 @@
+"""A request's body from a tool's arguments: JSON, form, multipart, text or bytes. The rest: request.py."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from smart_support.connectors.openapi.document.operation import Body, Parameter
+from smart_support.connectors.openapi.request import multipart
+from smart_support.connectors.openapi.request.encoding import (
+    Unwritable,
+    as_bytes,
+    as_json,
+    as_text,
+    essence,
+    is_json,
+    naming,
+    percent,
+)
+from smart_support.connectors.openapi.request.styles import pairs
+from smart_support.errors import InvalidRequest
+
+__all__ = ["missing", "write_body"]
+
+FORM = "application/x-www-form-urlencoded"
+
+_MEDIA_TYPE = re.compile(r"[\w!#$&^.+*-]+/[\w!#$&^.+*-]+( *;[ -~]*)?", re.ASCII)
+_BINARY = re.compile(r"(image|audio|video|font)/.*|application/(octet-stream|pdf|zip|gzip)")
+_MAX_HOPS = 8  # through references and alternatives of a schema that may be recursive
+
+
+def missing(body: Body, args: Mapping[str, Any]) -> list[str]:
+    """The arguments without which the body can't be written: those that are required and absent."""
+    if body.argument:
+        absent = args.get(body.argument) is None and not (body.argument in args and is_json(body.media_type))
+        return [body.argument] if body.required and absent else []
+    if not body.required and not any(argument in args for argument in body.properties):
+        return []
+    required = body.schema.get("required", [])
+    return [
+        argument for argument, name in body.properties.items() if name in required and argument not in args
+    ]
+
+
+def write_body(body: Body, args: Mapping[str, Any]) -> tuple[str, bytes] | None:
+    """The content type and the bytes, or None where the body is optional and none of it was given.
+
+    An argument that is absent is absent from the body; a null one is a null in JSON and left out of forms.
+
+    Raises:
+        InvalidArguments: a value can't be written in this form; names the argument.
+        InvalidRequest: the document names a media type that is none.
+    """
+    if not _MEDIA_TYPE.fullmatch(body.media_type):
+        raise InvalidRequest(f"{body.media_type[:60]!r} is no media type; correct the API's description.")
+    if body.argument:
+        return _whole(body, args[body.argument]) if body.argument in args else None
+    given = {argument: args[argument] for argument in body.properties if argument in args}
+    if not given and not body.required:
+        return None
+    return _object(body, body.properties, given)
+
+
+def _whole(body: Body, value: Any) -> tuple[str, bytes] | None:
+    kind = essence(body.media_type)
+    if value is None and not is_json(kind):
+        return None
+    with naming(body.argument):
+        if is_json(kind):
+            return _json_type(body.media_type), as_json(value).encode()
+        if kind == FORM or kind.startswith("multipart/"):
+            if not isinstance(value, dict):
+                raise Unwritable("the API takes a form here; give an object")
+            names = {f"{body.argument}.{name}": name for name in value}
+            return _object(body, names, {argument: value[name] for argument, name in names.items()})
+        if _BINARY.fullmatch(kind) or _is_file(body.schema, body.schema):
+            return body.media_type, as_bytes(value)
+        return _text_type(body.media_type), _text(value, kind)
+
+
+def _object(body: Body, properties: Mapping[str, str], given: Mapping[str, Any]) -> tuple[str, bytes]:
+    kind = essence(body.media_type)
+    if kind == FORM:
+        return body.media_type, _form(body, properties, given)
+    if kind.startswith("multipart/"):
+        parts = [
+            part for argument, value in given.items() for part in _parts(body, argument, properties, value)
+        ]
+        boundary, content = multipart.joined(parts)
+        return f"{kind}; boundary={boundary}", content
+    if not is_json(kind):
+        raise InvalidRequest(f"A {kind} body can't be made of properties; correct the API's description.")
+    return _json_type(body.media_type), _json_object(properties, given).encode()
+
+
+def _json_object(properties: Mapping[str, str], given: Mapping[str, Any]) -> str:
+    members = []
+    for argument, value in given.items():
+        with naming(argument):
+            members.append(f"{as_json(properties[argument])}:{as_json(value)}")
+    return "{" + ",".join(members) + "}"
+
+
+def _form(body: Body, properties: Mapping[str, str], given: Mapping[str, Any]) -> bytes:
+    fields = [
+        _field(argument, properties[argument], body.encodings.get(properties[argument], {}), value)
+        for argument, value in given.items()
+    ]
+    others = [percent(name) for argument, name in properties.items() if argument not in given]
+    return "&".join(f"{name}={text}" for name, text in pairs(fields, given, others)).encode()
+
+
+def _field(argument: str, name: str, encoding: Mapping[str, Any], value: Any) -> Parameter:
+    """A form's property as the parameter it is written like (OpenAPI 3.1, Encoding Object)."""
+    if encoding.keys() & {"style", "explode"}:
+        style = encoding.get("style", "form")
+        explode = encoding.get("explode", style == "form")
+        return Parameter(name=name, where="query", argument=argument, style=style, explode=explode)
+    # Without a style, an object is a JSON document and an array its items under one name.
+    document = isinstance(value, dict) or is_json(encoding.get("contentType", FORM))
+    return Parameter(
+        name=name,
+        where="query",
+        argument=argument,
+        style="form",
+        explode=True,
+        media_type="application/json" if document else None,
+    )
+
+
+def _parts(body: Body, argument: str, properties: Mapping[str, str], value: Any) -> Iterator[multipart.Part]:
+    name = properties[argument]
+    schema = body.schema.get("properties", {}).get(name, {})
+    # Several types may be named, the first is as good as any; a range of types is none that can be sent.
+    chosen = body.encodings.get(name, {}).get("contentType", "").partition(",")[0].strip()
+    media_type = chosen if _MEDIA_TYPE.fullmatch(chosen) and "*" not in chosen else ""
+    several = isinstance(value, list) and not (media_type and is_json(media_type))
+    for item in value if several else [value]:
+        if item is not None:
+            with naming(argument):
+                yield _part(name, item, media_type, file=_is_file(schema, body.schema))
+
+
+def _part(name: str, value: Any, media_type: str, *, file: bool) -> multipart.Part:
+    percent(name)  # refuses a name that is not Unicode
+    if file:
+        media_type = media_type or "application/octet-stream"
+        return multipart.Part(name=name, content=as_bytes(value), media_type=media_type, filename=name)
+    if isinstance(value, list | dict) or (media_type and is_json(media_type)):
+        content = as_json(value).encode()
+        return multipart.Part(name=name, content=content, media_type=media_type or "application/json")
+    return multipart.Part(name=name, content=_text(value, media_type), media_type=media_type)
+
+
+def _is_file(schema: Any, root: Mapping[str, Any], hops: int = 0) -> bool:
+    """Whether a property's values, or their items, are files: base64 in the arguments, bytes in the body."""
+    if not isinstance(schema, dict) or hops > _MAX_HOPS:
+        return False
+    if schema.get("contentEncoding") == "base64" or schema.get("format") == "binary":
+        return True
+    further = [schema.get("items"), *(schema.get("anyOf") or ()), *(schema.get("oneOf") or ())]
+    if str(reference := schema.get("$ref", "")).startswith("#/$defs/"):
+        further.append(root.get("$defs", {}).get(reference.removeprefix("#/$defs/")))
+    return any(_is_file(each, root, hops + 1) for each in further)
+
+
+def _text(value: Any, kind: str) -> bytes:
+    if isinstance(value, list | dict):
+        raise Unwritable(f"the API takes {kind or 'text'} here; give it as text")
+    try:
+        return as_text(value).encode()
+    except UnicodeEncodeError:
+        raise Unwritable("it holds half of a surrogate pair, which is no character") from None
+
+
+def _json_type(media_type: str) -> str:
+    return "application/json" if "*" in media_type else media_type
+
+
+def _text_type(media_type: str) -> str:
+    return media_type if "charset" in media_type.lower() else f"{media_type}; charset=utf-8"

@@ -1,0 +1,1 @@
+"""Builds the JSON Schema of a tool's arguments."""

@@ -1,0 +1,1 @@
+"""Imported operations: classified, reviewed and stored."""

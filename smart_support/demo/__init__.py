@@ -1,0 +1,1 @@
+"""Everything that exists for the demo: its businesses, its chat model, its history."""

@@ -1,0 +1,1 @@
+"""The demo chat model: rules, no language model, no network."""

@@ -1,0 +1,325 @@
+"""The demo shop's tools: one typed method each, its docstring the schema, read or write declared beside it.
+
+The shop's rules stand in `commerce_rules.py`; how rows are kept, in `demo_store.py`.
+"""
+
+import hashlib
+from datetime import timedelta
+from typing import Any
+
+from smart_support import clock
+from smart_support.demo.money import readable
+from smart_support.demo.shop import rules
+from smart_support.demo.shop.changes import EFFECT
+from smart_support.demo.toolset import DemoToolset
+from smart_support.errors import ToolRefused
+from smart_support.tools.registry import Args, Call, read, write
+
+Row = dict[str, Any]
+ORDERS_SHOWN = 5
+
+
+class CommerceTools(DemoToolset):
+    """What an agent can look up and do in the demo shop."""
+
+    business = "shop"
+    effect = EFFECT
+    fact_names = (*rules.SHOWN_TO_A_LEAD, "account", "country", "amount_cents")
+
+    @read
+    def get_order_status(self, order_id: str) -> Row:
+        """Current status of an order: what was ordered, paid and what happens next.
+
+        Args:
+            order_id: The order's number, for example 1042.
+        """
+        order = self._order(order_id)
+        items = self.store.read(
+            "SELECT name, quantity FROM order_items WHERE order_id = :id ORDER BY line", id=order["order_id"]
+        )
+        return {
+            "message": rules.status_sentence(order),
+            "order_id": order["order_id"],
+            "status": order["status"],
+            "items": [f"{item['quantity']} x {item['name']}" for item in items],
+            "total_cents": order["total_cents"],
+            "refunded_cents": order["refunded_cents"],
+            "currency": order["currency"],
+            "placed_at": order["placed_at"],
+        }
+
+    @read
+    def get_tracking_info(self, order_id: str) -> Row:
+        """Where an order's parcel is: carrier, tracking number, last stop and expected delivery.
+
+        Args:
+            order_id: The order's number, for example 1042.
+        """
+        order = self._order(order_id)
+        stops = self.store.read(
+            "SELECT happened_at, place, status FROM tracking_events WHERE order_id = :id ORDER BY step",
+            id=order["order_id"],
+        )
+        return {
+            "message": rules.tracking_sentence(order, stops),
+            "order_id": order["order_id"],
+            "status": order["status"],
+            "carrier": order["carrier"],
+            "tracking_number": order["tracking_number"],
+            "expected_at": order["expected_at"],
+            "stops": stops,
+        }
+
+    @read
+    def find_orders(self, email: str) -> Row:
+        """A customer's latest orders, found by e-mail address.
+
+        Args:
+            email: The customer's e-mail address.
+        """
+        customer = self._customer(email)
+        found = self.store.read(
+            """SELECT order_id, status, total_cents, currency, placed_at FROM orders
+               WHERE customer_id = :id ORDER BY placed_at DESC LIMIT :limit""",
+            id=customer["customer_id"],
+            limit=ORDERS_SHOWN,
+        )
+        listed = "; ".join(
+            f"order {row['order_id']} ({row['status']}, {readable(row['total_cents'], row['currency'])})"
+            for row in found
+        )
+        words = (
+            f"The latest orders of {customer['email']}: {listed}." if found else "There are no orders yet."
+        )
+        return {"message": words, "orders": found}
+
+    @write(risk="high", idempotent=True, summary="Cancel order {order_id} and pay back what was paid for it")
+    def cancel_order(self, order_id: str, call: Call, reason: str = "") -> Row:
+        """Cancel an order that has not been shipped, and pay back what was paid for it.
+
+        Args:
+            order_id: The order's number, for example 1042.
+            reason: Why, in the customer's words.
+        """
+
+        def work() -> Row:
+            order = self._order(order_id)
+            rules.check_cancel(order, self._holder(order))
+            refund = order["paid_cents"] - order["refunded_cents"]
+            self.store.execute(
+                """UPDATE orders SET status = 'cancelled', cancelled_at = :now, cancel_reason = :reason
+                   WHERE order_id = :id""",
+                now=clock.rfc3339(clock.now()),
+                reason=reason or None,
+                id=order["order_id"],
+            )
+            if refund:
+                self._refund(order, refund, "order cancelled", call)
+            return {
+                "message": rules.cancelled_sentence(order, refund),
+                "order_id": order["order_id"],
+                "status": "cancelled",
+                "refund_cents": refund,
+                "currency": order["currency"],
+            }
+
+        return self.store.once(call, f"cancel_order {order_id!r} {reason!r}", work)
+
+    @write(idempotent=True, summary="Send order {order_id} to another address: {new_address}")
+    def update_shipping_address(self, order_id: str, new_address: str, call: Call) -> Row:
+        """Change where an order that has not been shipped is sent to.
+
+        Args:
+            order_id: The order's number, for example 1042.
+            new_address: The whole new address: street and number, postcode, city, country.
+        """
+
+        def work() -> Row:
+            order = self._order(order_id)
+            address = rules.check_address(order, self._holder(order), new_address)
+            self.store.execute(
+                "UPDATE orders SET shipping_address = :address WHERE order_id = :id",
+                address=address,
+                id=order["order_id"],
+            )
+            return {
+                "message": f"Order {order['order_id']} will be sent to {address}.",
+                "order_id": order["order_id"],
+                "shipping_address": address,
+            }
+
+        return self.store.once(call, f"update_shipping_address {order_id!r} {new_address!r}", work)
+
+    @write(risk="high", idempotent=True, summary=rules.refund_summary)
+    def refund_order(
+        self, order_id: str, call: Call, amount_cents: int | None = None, reason: str = ""
+    ) -> Row:
+        """Pay money back for an order: an amount, or all that was paid where no amount is given.
+
+        Args:
+            order_id: The order's number, for example 1042.
+            amount_cents: How much, in cents of the order's currency; left out for all that was paid.
+            reason: Why, in the customer's words.
+        """
+
+        def work() -> Row:
+            order = self._order(order_id)
+            amount = rules.check_refund(order, self._holder(order), amount_cents)
+            self._refund(order, amount, reason or "customer request", call)
+            left = order["paid_cents"] - order["refunded_cents"] - amount
+            if left == 0 and order["status"] == "delivered":
+                self.store.execute(
+                    "UPDATE orders SET status = 'refunded' WHERE order_id = :id", id=order["order_id"]
+                )
+            money = readable(amount, order["currency"])
+            return {
+                "message": f"{money} for order {order['order_id']} go back to the {rules.card(order)} "
+                "within 5 working days.",
+                "order_id": order["order_id"],
+                "refund_cents": amount,
+                "currency": order["currency"],
+            }
+
+        return self.store.once(call, f"refund_order {order_id!r} {amount_cents} {reason!r}", work)
+
+    @write(idempotent=True, summary="Give {percent}% off order {order_id}")
+    def apply_discount(self, order_id: str, percent: int, call: Call) -> Row:
+        """Give a discount on an order that exists and has not been shipped; what was overpaid goes back.
+
+        Args:
+            order_id: The order's number, for example 1042.
+            percent: The discount in percent of the goods' price, 1 to 100.
+        """
+
+        def work() -> Row:
+            order = self._order(order_id)
+            off = rules.check_discount(order, self._holder(order), percent)
+            total = order["subtotal_cents"] - off + order["shipping_cents"]
+            self.store.execute(
+                """UPDATE orders SET discount_percent = :percent, discount_cents = :off, total_cents = :total
+                   WHERE order_id = :id""",
+                percent=percent,
+                off=off,
+                total=total,
+                id=order["order_id"],
+            )
+            overpaid = max(0, order["paid_cents"] - order["refunded_cents"] - total)
+            if overpaid:
+                self._refund(order, overpaid, f"discount of {percent}%", call)
+            return {
+                "message": rules.discounted_sentence(order, percent, total, overpaid),
+                "order_id": order["order_id"],
+                "percent": percent,
+                "total_cents": total,
+                "refund_cents": overpaid,
+                "currency": order["currency"],
+            }
+
+        return self.store.once(call, f"apply_discount {order_id!r} {percent}", work)
+
+    @write(idempotent=True, summary="Make a coupon of {percent}% for a later order")
+    def generate_coupon(self, percent: int, call: Call, valid_days: int = 30, email: str = "") -> Row:
+        """Make a discount coupon for a later, next order.
+
+        Args:
+            percent: The discount in percent, 1 to 100.
+            valid_days: For how many days it can be used, 1 to 365.
+            email: The e-mail address of the customer it is for; empty for whoever has the code.
+        """
+
+        def work() -> Row:
+            rules.check_coupon(percent, valid_days)
+            holder = self._customer(email) if email else None
+            if holder:
+                rules.check_account(holder)
+            code, now = _coupon_code(call, percent), clock.now()
+            self.store.execute(
+                """INSERT INTO coupons (code, percent, customer_id, valid_days, created_at, expires_at)
+                   VALUES (:code, :percent, :customer, :days, :now, :until)""",
+                code=code,
+                percent=percent,
+                customer=holder["customer_id"] if holder else None,
+                days=valid_days,
+                now=clock.rfc3339(now),
+                until=clock.rfc3339(now + timedelta(days=valid_days)),
+            )
+            return {
+                "message": f"Here is a coupon for {percent}% off a later order: {code}. "
+                f"It is valid for {valid_days} days.",
+                "code": code,
+                "percent": percent,
+                "valid_days": valid_days,
+            }
+
+        return self.store.once(call, f"generate_coupon {percent} {valid_days} {email!r}", work)
+
+    def state_of(self, args: Args) -> dict[str, Any] | None:
+        """What a lead knows of the order when they decide: status, money, address, and its account."""
+        if not args.get("order_id"):
+            return None
+        order = self._order(str(args["order_id"]))
+        shown = {name: order[name] for name in rules.SHOWN_TO_A_LEAD}
+        return shown | {"account": self._holder(order)["status"]}
+
+    def facts_of(self, method: str, args: Args) -> dict[str, Any]:
+        """What a lead knows of the order, whose account it is, and the money that would go out."""
+        if args.get("order_id"):
+            order = self._order(str(args["order_id"]))
+            holder = self._holder(order)
+            shown = {name: order[name] for name in rules.SHOWN_TO_A_LEAD}
+            whose = {"account": holder["status"], "country": holder["country"]}
+            return shown | whose | {"amount_cents": rules.money_out(method, order, args)}
+        if args.get("email"):
+            customer = self._customer(str(args["email"]))
+            return {"account": customer["status"], "country": customer["country"], "amount_cents": 0}
+        return {"account": "none", "amount_cents": 0}
+
+    def customer_of(self, args: Args) -> str | None:
+        """The customer whose order or e-mail address the arguments name."""
+        try:
+            if args.get("order_id"):
+                return str(self._order(str(args["order_id"]))["customer_id"])
+            return str(self._customer(str(args["email"]))["customer_id"]) if args.get("email") else None
+        except ToolRefused:
+            return None
+
+    def _order(self, order_id: str) -> Row:
+        wanted = order_id.strip().removeprefix("#").strip()
+        found = self.store.read("SELECT * FROM orders WHERE order_id = :id", id=wanted)
+        if not found:
+            raise ToolRefused(
+                f"There is no order {wanted[:40]!r}. Please check the number, for example 1042."
+            )
+        return found[0]
+
+    def _customer(self, email: str) -> Row:
+        found = self.store.read("SELECT * FROM customers WHERE email = :email", email=email.strip().lower())
+        if not found:
+            raise ToolRefused(f"No customer has the address {email.strip()[:80]!r}. Please check it.")
+        return found[0]
+
+    def _holder(self, order: Row) -> Row:
+        sql = "SELECT * FROM customers WHERE customer_id = :id"
+        return self.store.read(sql, id=order["customer_id"])[0]
+
+    def _refund(self, order: Row, amount: int, reason: str, call: Call) -> None:
+        self.store.execute(
+            """INSERT INTO refunds (refund_id, order_id, amount_cents, reason, created_at)
+               VALUES (:id, :order_id, :amount, :reason, :now)""",
+            id=f"R-{clock.new_id()}",
+            order_id=order["order_id"],
+            amount=amount,
+            reason=reason,
+            now=clock.rfc3339(clock.now()),
+        )
+        self.store.execute(
+            "UPDATE orders SET refunded_cents = refunded_cents + :amount WHERE order_id = :id",
+            amount=amount,
+            id=order["order_id"],
+        )
+
+
+def _coupon_code(call: Call, percent: int) -> str:
+    """The same code for the same call, and one that nobody guesses."""
+    key = call.idempotency_key or clock.new_id()
+    return f"HP{percent}-{hashlib.sha256(key.encode()).hexdigest()[:8].upper()}"

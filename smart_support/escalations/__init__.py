@@ -1,0 +1,1 @@
+"""Escalations: a conversation that needs a person, recorded and sent to a webhook."""

@@ -1,0 +1,1 @@
+"""The gate: authorises and executes tool calls."""

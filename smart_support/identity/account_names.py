@@ -1,0 +1,78 @@
+"""Which names people and keys may have: none that is the system's own, and no two that look alike.
+
+The record of decisions names people by these names alone, so one name must never pass for another.
+"""
+
+from itertools import product
+
+from smart_support.errors import ConfigError
+from smart_support.identity.confusables import look_alikes
+
+LOCAL_USER = "local user"
+COMMAND_LINE = "command line"
+ANONYMOUS = "anyone"
+# The actors of the audit record that are nobody's account.
+RESERVED_NAMES = (LOCAL_USER, COMMAND_LINE, ANONYMOUS, "policy", "system", "customer", "someone", "nobody")
+RESERVED_PREFIXES = ("agent:", "caller:")
+# How the record joins the names of two leads.
+BOTH = " and "
+
+
+class AccountNames:
+    """The names of an installation, with where each was found."""
+
+    def __init__(self) -> None:
+        self._owner_of_key: dict[str, tuple[str, str]] = {}
+
+    def add(self, name: str, where: str) -> None:
+        """Take a name in.
+
+        Raises:
+            ConfigError: it is reserved, or it is or looks like one that is there. Says which, and where.
+        """
+        keys = look_alikes(name)
+        if reserved := _reserved(keys):
+            raise ConfigError(f"{where}: the name {_shown(name)} is reserved ({reserved!r}); choose another")
+        for key in sorted(keys & self._owner_of_key.keys()):
+            other, there = self._owner_of_key[key]
+            how = "is taken" if other == name else f"looks like {_shown(other)}"
+            raise ConfigError(f"{where}: the name {_shown(name)} {how} (see {there}); rename one of the two")
+        self._owner_of_key |= dict.fromkeys(keys, (name, where))
+
+    def check_pairs(self) -> None:
+        """See that no single name reads as two others do together, in the record of a decision of two leads.
+
+        Raises:
+            ConfigError: one does.
+        """
+        for name, where in dict(self._owner_of_key.values()).items():
+            words = name.split(BOTH)
+            for place in range(1, len(words)):
+                first, second = (BOTH.join(part) for part in (words[:place], words[place:]))
+                if self._is_there(first) and self._is_there(second):
+                    raise ConfigError(
+                        f"{where}: the name {name!r} reads as two others, {first!r} and {second!r}; rename it"
+                    )
+
+    def _is_there(self, name: str) -> bool:
+        return not look_alikes(name).isdisjoint(self._owner_of_key)
+
+
+def _reserved(keys: frozenset[str]) -> str | None:
+    """The reserved name that a name with these keys can be mistaken for; spelling with `-` or `_` counts."""
+    for key, reserved in product(keys, RESERVED_NAMES):
+        if _letters(key) in {_letters(other) for other in look_alikes(reserved)}:
+            return reserved
+    for key, prefix in product(keys, RESERVED_PREFIXES):
+        if "".join(key.split()).startswith(tuple(look_alikes(prefix))):
+            return f"{prefix}..."
+    return None
+
+
+def _letters(text: str) -> str:
+    return "".join(character for character in text if character.isalnum())
+
+
+def _shown(name: str) -> str:
+    """A name as it is written, and where it has other letters than those of ASCII, which they are."""
+    return repr(name) if name.isascii() else f"{name!r} ({name!a})"

@@ -1,0 +1,95 @@
+"""Structured logging for everything: structlog, one line an event, ids from context variables.
+
+Message content is logged at `debug` only.
+"""
+
+import logging
+import sys
+import threading
+import traceback
+from types import TracebackType
+from typing import Any
+
+import structlog
+
+from smart_support.observability import redaction, tracing
+from smart_support.observability.redaction import hide
+
+__all__ = ["bind", "configure", "get_logger", "hide"]
+
+
+def configure(log_format: str, level: str) -> None:
+    """Set up structlog and the standard library's logging alike.
+
+    Args:
+        log_format: `console` for people, `json` for machines.
+        level: `debug`, `info`, `warning` or `error`.
+    """
+    redaction.hide_environment()
+    _redact_crashes()
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        tracing.with_trace_id,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    renderer: Any = (
+        structlog.processors.JSONRenderer()
+        if log_format == "json"
+        # Never rich tracebacks: they print local variables, and so what customers write.
+        else structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
+    )
+    structlog.configure(
+        processors=[*shared, structlog.processors.format_exc_info, renderer, _without_secrets]
+        if log_format == "json"
+        else [*shared, renderer, _without_secrets],
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*shared, structlog.processors.format_exc_info],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                renderer,
+                _without_secrets,
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    # Uvicorn's own lines hold whole addresses, and with them the `?token=` of a socket.
+    for noisy in ("httpx", "httpx2", "uvicorn.access", "uvicorn.error"):
+        logging.getLogger(noisy).setLevel("WARNING")
+
+
+def _without_secrets(_logger: Any, _method: str, line: Any) -> Any:
+    # The last processor: whatever field, exception or library a secret came from, it is in the line by now.
+    return redaction.redacted(line)
+
+
+def _redact_crashes() -> None:
+    """Have an error that nobody catches written without secrets, too."""
+
+    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        text = "".join(traceback.format_exception(kind, error, trace))
+        sys.stderr.write(redaction.redacted(text))
+
+    def thread_hook(args: threading.ExceptHookArgs) -> None:
+        if args.exc_type is not SystemExit and args.exc_value is not None:
+            hook(args.exc_type, args.exc_value, args.exc_traceback)
+
+    sys.excepthook, threading.excepthook = hook, thread_hook
+
+
+def bind(**ids: Any) -> None:
+    """Put ids (`request_id`, `thread_id`, `turn_id`, `agent`) on every later line of this task."""
+    structlog.contextvars.bind_contextvars(**ids)
+
+
+get_logger = structlog.get_logger

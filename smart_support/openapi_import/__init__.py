@@ -1,1 +1,0 @@
-"""An API's own description, read, reviewed and turned into tools."""

@@ -1,0 +1,1 @@
+"""Guarded HTTP requests to other systems."""

@@ -1,0 +1,140 @@
+"""Where a request may go: public addresses and the hosts an operator allows. Requests themselves: net.py."""
+
+import asyncio
+import ipaddress
+import re
+import socket
+from collections.abc import Awaitable, Callable, Iterable
+
+import httpcore
+import httpx
+
+from smart_support.errors import SmartSupportError, ToolNotReached
+from smart_support.observability.log import get_logger
+
+__all__ = ["CheckedNetwork", "OutboundRefused", "Resolve", "is_public", "one_spelling", "parse_allowed_hosts"]
+
+log = get_logger()
+
+Resolve = Callable[[str, int], Awaitable[list[str]]]
+
+# Of the special-purpose registries (RFC 6890, IANA), what Python 3.11 takes for global: protocol assignments,
+# 6to4 relays, Teredo (2001::/32) and its neighbours, documentation, 6to4.
+_SPECIAL = tuple(
+    ipaddress.ip_network(text)
+    for text in ("192.0.0.0/24", "192.88.99.0/24", "2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20")
+)
+# All that IANA gives out for global unicast. Outside are the forms that carry an IPv4 address inside: mapped
+# (::ffff:0:0/96), compatible (::/96) and NAT64 (64:ff9b::/96, 64:ff9b:1::/48).
+_GLOBAL_V6 = ipaddress.IPv6Network("2000::/3")
+
+_ALLOWED = re.compile(r"(?P<host>\[[0-9a-f:.]+\]|\w[\w.-]*)(?::(?P<port>\d{1,5}))?", re.IGNORECASE)
+_CONNECT_SECONDS = 5.0
+
+
+class OutboundRefused(SmartSupportError):
+    """A request would go where none may go; nothing was sent there. Raised by `net.GuardedClient`."""
+
+    code = "outbound_refused"
+    status = 422
+
+
+def parse_allowed_hosts(text: str) -> frozenset[str]:
+    """The entries of `SMART_SUPPORT_ALLOWED_HOSTS`, in one spelling.
+
+    Args:
+        text: `host` (every port) or `host:port` (that port only), separated by commas or spaces. IPv6
+            stands in brackets; case and a trailing dot make no difference.
+
+    Raises:
+        ValueError: names the entry that is neither.
+    """
+    return frozenset(_allowed_entry(entry) for entry in re.split(r"[,\s]+", text) if entry)
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address belongs to the public internet (IANA's special-purpose registries, RFC 6890)."""
+    ip = ipaddress.ip_address(address)
+    if not ip.is_global or ip.is_multicast or ip.is_reserved:
+        return False
+    if isinstance(ip, ipaddress.IPv6Address) and ip not in _GLOBAL_V6:
+        return False
+    return not any(ip in network for network in _SPECIAL)
+
+
+class CheckedNetwork(httpcore.AsyncNetworkBackend):
+    """Looks a name up once, checks every address, and connects to one of those very addresses.
+
+    httpcore goes on to use the name for `Host`, for TLS and for telling pooled connections apart.
+    """
+
+    def __init__(self, allowed_hosts: Iterable[str], resolve: Resolve | None) -> None:
+        """Args and errors as of `net.GuardedClient`."""
+        self._allowed = frozenset(map(_allowed_entry, allowed_hosts))
+        self._resolve = resolve or _look_up
+        self._network = httpcore.AnyIOBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109 (httpcore's signature)
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        addresses = await self._checked(host, port)
+        for address in addresses[:-1]:
+            try:
+                # A silent address must leave time for the next.
+                return await self._network.connect_tcp(
+                    address, port, _CONNECT_SECONDS, local_address, socket_options
+                )
+            except (httpcore.ConnectError, httpcore.ConnectTimeout):
+                continue
+        return await self._network.connect_tcp(addresses[-1], port, timeout, local_address, socket_options)
+
+    async def _checked(self, host: str, port: int) -> list[str]:
+        try:
+            addresses = list(dict.fromkeys(await self._resolve(host, port)))
+        except (OSError, UnicodeError) as error:
+            log.info("outbound_not_found", host=host, error=repr(error))
+            addresses = []
+        if not addresses:
+            raise ToolNotReached(f"{host} can't be found: its name has no address just now.")
+        name = one_spelling(host)
+        if name in self._allowed or f"{name}:{port}" in self._allowed:
+            return addresses
+        if not all(map(is_public, addresses)):
+            log.warning("outbound_refused", host=host, port=port)
+            raise OutboundRefused(
+                f"{host} is not on the public internet, so nothing was sent. If it is meant to be reached, "
+                f"add {name}:{port} to SMART_SUPPORT_ALLOWED_HOSTS."
+            )
+        return addresses
+
+
+async def _look_up(host: str, port: int) -> list[str]:
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [str(address[0]) for *_, address in found]
+
+
+def _allowed_entry(entry: str) -> str:
+    wrong = ValueError(f"{entry!r} is neither host nor host:port, for example api.internal:8080")
+    match = _ALLOWED.fullmatch(entry)
+    if not match or not 0 < int(match["port"] or 1) < 65536:
+        raise wrong
+    try:
+        host = one_spelling(httpx.URL(scheme="http", host=match["host"]).raw_host.decode())
+    except httpx.InvalidURL:
+        raise wrong from None
+    return f"{host}:{int(match['port'])}" if match["port"] else host
+
+
+def one_spelling(host: str) -> str:
+    """A host as it is compared: lower case, without a trailing dot, IPv6 at its shortest and in brackets."""
+    host = host.lower().removesuffix(".")
+    try:
+        ip = ipaddress.ip_address(host)
+    except ValueError:
+        return host
+    return f"[{ip}]" if ip.version == 6 else host

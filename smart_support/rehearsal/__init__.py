@@ -1,0 +1,1 @@
+"""Recorded conversations run again on a copy of the system."""

@@ -1,0 +1,1 @@
+"""Builds the app and serves it."""

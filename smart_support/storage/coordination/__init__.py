@@ -1,0 +1,1 @@
+"""Messages, locks and rate counters shared by processes."""
