@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 import gradio as gr
 
-from pages.analytics import cards, plots
+from pages.analytics import cards, plots, tables
 from pages.current_user import asking
 from smart_support.analytics.filters import CHANNELS, About, Filters
 from smart_support.analytics.query_files import FIGURES, definition
@@ -52,7 +52,7 @@ def build(services: "Services", tab: gr.Tab) -> None:
     with gr.Column(visible=False) as below:
         drawn = plots.placed()
         bars = gr.HTML(apply_default_css=False, elem_classes="ss-raw")
-        tables = gr.HTML(apply_default_css=False, elem_classes="ss-raw")
+        shown_tables = gr.HTML(apply_default_css=False, elem_classes="ss-raw")
         latest = gr.HTML(apply_default_css=False, elem_classes="ss-raw")
     gr.HTML(_ASK, js_on_load=_ON_LOAD, apply_default_css=False, elem_classes="ss-raw", min_height=0)
     meaning = {figure: definition(figure) for figure in FIGURES}
@@ -82,7 +82,7 @@ def build(services: "Services", tab: gr.Tab) -> None:
             gr.Dropdown(choices=[("Any tool", ""), *sorted(one.name for one in services.registry)]),
         )
 
-    shown = [shown_cards, below, *drawn, bars, tables, latest, export, agent, tool]
+    shown = [shown_cards, below, *drawn, bars, shown_tables, latest, export, agent, tool]
     for listener in (tab.select, chosen.input, refresh.click, agent.input, tool.input, channel.input):
         listener(
             show,
