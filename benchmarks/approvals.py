@@ -23,6 +23,7 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
 from smart_support.approvals.approval import Request  # noqa: E402
+from smart_support.approvals.decision import DecisionInput  # noqa: E402
 from smart_support.approvals.queue import ApprovalQueue  # noqa: E402
 from smart_support.observability import log  # noqa: E402
 from smart_support.storage.state.base import Connection, StateDatabase  # noqa: E402
@@ -86,7 +87,7 @@ async def _decided(state: StateDatabase, count: int, measured: int) -> list[floa
     ids, queue, spent = await _filled(state, count, measured), ApprovalQueue(state, 3600), []
     for approval_id in ids:
         started = time.perf_counter()
-        await queue.decide(approval_id, "approve", decided_by="dana", via="rest")
+        await queue.decide(approval_id, DecisionInput("approve", decided_by="dana", via="rest"))
         spent.append(time.perf_counter() - started)
     return spent
 

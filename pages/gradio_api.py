@@ -11,7 +11,7 @@ import gradio as gr
 
 from pages.current_user import asking
 from smart_support import clock
-from smart_support.approvals.approval import checked_decision
+from smart_support.approvals.decision import DecisionInput
 from smart_support.conversation.batching import in_steps
 from smart_support.conversation.response import Reply
 from smart_support.errors import SmartSupportError
@@ -67,10 +67,11 @@ def add_api(services: "Services") -> None:
         """Approve, reject, edit (args run instead) or respond (reason is the answer); waits for the turn."""
         with _told():
             who = lead(request)
-            checked_decision(decision, reason, args)
-            how = {"decided_by": who.name, "via": "gradio", "reason": reason or None, "args": args}
+            made = DecisionInput(
+                decision, decided_by=who.name, via="gradio", reason=reason or None, args=args
+            )
             reply = Reply((await services.approvals.get(approval_id)).thread_id)
-            async for shown in services.turns.carry_out(approval_id, decision, **how):
+            async for shown in services.turns.carry_out(approval_id, made):
                 reply.add(shown)
             approval = await services.approvals.get(approval_id)
             return {"approval": approval.wire(), "reply": reply.text}

@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from smart_support import audit, clock
 from smart_support.approvals.approval import Edit, Request
 from smart_support.approvals.claims import Desk
+from smart_support.approvals.decision import DecisionInput
 from smart_support.approvals.ledger import Ledger
 from smart_support.approvals.queue import ApprovalQueue
 from smart_support.audit_consistency import NOT_RECORDED
@@ -60,8 +61,8 @@ async def _live(state: StateDatabase) -> None:
     async def decided(number: int, decision: str = "approve", **fields: Any) -> Any:
         approval = await queue.request(_request(number, **fields))
         edit = Edit(args={"order_id": "9"}, summary=f"Edited {WORDS}", customer_id="C-9")
-        how = {"reason": f"Because {WORDS}", "edit": edit if decision == "edit" else None}
-        return await queue.decide(approval.approval_id, decision, decided_by="dana", via="console", **how)
+        made = DecisionInput(decision, decided_by="dana", via="console", reason=f"Because {WORDS}")
+        return await queue.decide(approval.approval_id, made, edit if decision == "edit" else None)
 
     async def run(approval: Any, error: Exception | None = None) -> None:
         async def tool(_: str) -> dict[str, str]:
@@ -85,7 +86,9 @@ async def _live(state: StateDatabase) -> None:
     first = await decided(10, need="two_leads")
     claimed = await desk.claim(first.approval_id, by="kim", via="console")
     await desk.note(claimed.approval_id, f"They called: {WORDS}", by="kim", via="console")
-    await run(await queue.decide(first.approval_id, "approve", decided_by="kim", via="console"))
+    await run(
+        await queue.decide(first.approval_id, DecisionInput("approve", decided_by="kim", via="console"))
+    )
     await decided(11, need="two_leads")
     expiring = ApprovalQueue(state, 0)
     await expiring.request(_request(12))

@@ -11,7 +11,8 @@ import orjson
 from anyio.abc import TaskGroup
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
-from smart_support.approvals.approval import Approval, checked_decision, decision_text
+from smart_support.approvals.approval import Approval
+from smart_support.approvals.decision import DecisionInput, reason_or_answer
 from smart_support.approvals.reader import Wanted
 from smart_support.conversation.limits import checked_thread_id
 from smart_support.errors import InvalidJson, InvalidRequest, SmartSupportError, TooLarge, UnknownType
@@ -181,17 +182,17 @@ class _Connection:
     async def _interrupt_response(self, frame: dict[str, Any]) -> None:
         self._user.must_be(Role.LEAD)
         thread_id = checked_thread_id(frame.get("thread_id"))
-        args, interrupt_id = frame.get("args"), frame.get("interrupt_id")
+        interrupt_id = frame.get("interrupt_id")
         if interrupt_id is not None and not isinstance(interrupt_id, str):
             raise InvalidRequest("interrupt_id: give text")
-        decision = _decision_in(frame)
-        reason = decision_text(decision, frame.get("reason"), frame.get("message"))
-        checked_decision(decision, reason, args)
+        name = _decision_in(frame)
+        reason = reason_or_answer(name, frame.get("reason"), frame.get("message"))
+        decision = DecisionInput(
+            name, decided_by=self._user.name, via="socket", reason=reason, args=frame.get("args")
+        )
         approval = await self._services.turns.pending(thread_id, interrupt_id)
         self._attach(thread_id)
-        decided = await self._services.turns.decide(
-            approval.approval_id, decision, decided_by=self._user.name, via="socket", reason=reason, args=args
-        )
+        decided = await self._services.turns.decide(approval.approval_id, decision)
         if decided.status == "pending":
             # A second lead has to approve too; no event of the thread says so.
             self._approval_changed(decided)

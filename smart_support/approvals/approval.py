@@ -17,7 +17,6 @@ OUTCOMES: dict[str, Status] = {
 }
 # What a person may decide where the agent that asks does not say.
 USUAL_DECISIONS = ("approve", "edit", "reject")
-MAX_REASON_CHARS = 2000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,48 +164,6 @@ class Approval:
             return ApprovalExpired(self.approval_id, clock.parse(self.expires_at))
         moment = clock.parse(self.decided_at or self.requested_at)
         return AlreadyDecided(self.approval_id, self.status, self.decided_by or "someone", moment)
-
-
-def checked_decision(decision: str, reason: Any, args: Any) -> None:
-    """See that a decision can be understood; what it is on is looked at after that.
-
-    Raises:
-        InvalidRequest: it can't.
-    """
-    if not isinstance(decision, str) or decision not in OUTCOMES:
-        raise InvalidRequest(f"decision {str(decision)[:100]!r} is not one of {', '.join(OUTCOMES)}")
-    if reason is not None and not isinstance(reason, str):
-        raise InvalidRequest("reason: give text")
-    if decision == "respond" and not (reason or "").strip():
-        raise InvalidRequest("respond: give the answer as text; it stands for what the tool would have given")
-    whole_text("reason", reason or "", MAX_REASON_CHARS)
-    if args is not None and not isinstance(args, dict):
-        raise InvalidRequest("args: give an object")
-
-
-def decision_text(decision: str, reason: Any, message: Any) -> Any:
-    """The text of a decision: the answer of one that responds, else why it was decided so.
-
-    Raises:
-        InvalidRequest: there is a message beside another decision, or a reason beside an answer.
-    """
-    if decision == "respond" and message is not None:
-        if reason is not None:
-            raise InvalidRequest("respond: give 'message' alone; the answer is on record as the reason")
-        return message
-    if message is not None:
-        raise InvalidRequest("'message' goes with decision 'respond'")
-    return reason
-
-
-def check_goes_with(is_edit: bool, edit: object) -> None:
-    """See that an edit, and only an edit, comes with what was edited.
-
-    Raises:
-        InvalidRequest: it does not.
-    """
-    if is_edit != (edit is not None):
-        raise InvalidRequest("'args' goes with decision 'edit' (approved: true), and 'edit' needs 'args'")
 
 
 def whole_text(name: str, text: str, most: int) -> str:

@@ -13,16 +13,9 @@ from typing import Any
 import orjson
 
 from smart_support import audit, clock
-from smart_support.approvals.approval import (
-    OUTCOMES,
-    Approval,
-    Edit,
-    Request,
-    Status,
-    check_goes_with,
-    checked_decision,
-)
+from smart_support.approvals.approval import Approval, Edit, Request, Status
 from smart_support.approvals.ceilings import Ceiling, take_places
+from smart_support.approvals.decision import DecisionInput, check_edit_given
 from smart_support.approvals.digest import digest
 from smart_support.approvals.policy import BY_POLICY
 from smart_support.approvals.reader import Found, approval_of, load, load_row
@@ -126,37 +119,26 @@ class ApprovalQueue(Found):
             )
         )
 
-    async def decide(
-        self,
-        approval_id: str,
-        decision: str,
-        *,
-        decided_by: str,
-        via: str,
-        reason: str | None = None,
-        edit: Edit | None = None,
-    ) -> Approval:
+    async def decide(self, approval_id: str, decision: DecisionInput, edit: Edit | None = None) -> Approval:
         """Decide once: the first caller wins, and it is durable when this returns.
 
         Where two leads are needed, the first to approve is recorded and the approval stays pending.
 
         Args:
-            decision: `approve`, `reject`, `edit` with what was edited, checked by the caller, or `respond`
-                with the answer as `reason`.
+            edit: with decision `edit`, the edited call, checked by the caller.
 
         Raises:
             AlreadyDecided, ApprovalExpired: someone or the clock was first; nothing was changed.
             NotFound: there is no such approval.
-            InvalidRequest: the decision is none of the four, or comes without what it needs.
+            InvalidRequest: an edit comes without what was edited, or another decision with it.
             DecisionNotAllowed: the agent that asked does not take it.
             Forbidden: nobody approves what they asked for themselves.
         """
-        checked_decision(decision, reason, None)
-        decided = await self._state.transact(
-            lambda c: self._decide(c, approval_id, decision, decided_by, via, reason, edit)
-        )
+        decided = await self._state.transact(lambda c: self._decide(c, approval_id, decision, edit))
         ids = {"thread_id": decided.thread_id, "approval_id": approval_id, "agent": decided.agent}
-        log.info("approval_decided", **ids, outcome=decided.status, via=via, votes=len(decided.votes))
+        log.info(
+            "approval_decided", **ids, outcome=decided.status, via=decision.via, votes=len(decided.votes)
+        )
         self.tell(decided)
         return decided
 
@@ -281,18 +263,11 @@ class ApprovalQueue(Found):
         return approval_of(row), True
 
     def _decide(
-        self,
-        connection: Connection,
-        approval_id: str,
-        decision: str,
-        by: str,
-        via: str,
-        reason: str | None,
-        edit: Edit | None,
+        self, connection: Connection, approval_id: str, decision: DecisionInput, edit: Edit | None
     ) -> Approval:
-        current, status = _undecided(connection, approval_id), OUTCOMES[decision]
-        check_goes_with(status == "edited", edit)
-        current.check_allows(decision)
+        current, status, by = _undecided(connection, approval_id), decision.status, decision.decided_by
+        check_edit_given(status == "edited", edit)
+        current.check_allows(decision.decision)
         if status != "rejected" and self._asked_for(current, by):
             raise Forbidden(
                 f"approval {approval_id}: you asked for this yourself; another lead has to decide it"
@@ -311,20 +286,19 @@ class ApprovalQueue(Found):
             # Counted again now: somebody may have been removed, or be no lead any more.
             first = next((vote for vote in current.votes if self._accounts.may_vote(vote["by"])), None)
             if first is None:
-                return self._vote(connection, current, by, via, reason)
+                return self._vote(connection, current, decision)
             if self._accounts.is_same_person(first["by"], by):
                 raise AlreadyDecided(approval_id, "approved once", first["by"], clock.parse(first["at"]))
             by = f"{first['by']}{BOTH}{by}"
-        return self._settle(connection, approval_id, status, by, via, reason, edit)
+        return self._settle(connection, approval_id, status, by, decision.via, decision.reason, edit)
 
     def _asked_for(self, approval: Approval, by: str) -> bool:
         """Whether somebody decides what they asked for themselves; known only where people log in."""
         asked_by = approval.asked_by
         return asked_by is not None and by != LOCAL_USER and self._accounts.is_same_person(asked_by, by)
 
-    def _vote(
-        self, connection: Connection, current: Approval, by: str, via: str, reason: str | None
-    ) -> Approval:
+    def _vote(self, connection: Connection, current: Approval, decision: DecisionInput) -> Approval:
+        by, via, reason = decision.decided_by, decision.via, decision.reason
         vote = {"by": by, "via": via, "at": clock.rfc3339(clock.now()), "reason": reason}
         connection.execute(_VOTE, {"id": current.approval_id, "votes": _json([vote])})
         row = load_row(connection, current.approval_id)

@@ -15,6 +15,7 @@ from typing import Any, Literal, Protocol
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
 from smart_support import audit, clock
+from smart_support.approvals.decision import DecisionInput
 from smart_support.approvals.queue import ApprovalQueue
 from smart_support.audit_consistency import ERASED_APPROVAL, ERASED_LEDGER, without_reasons
 from smart_support.conversation.turn_runner import TurnRunner
@@ -170,9 +171,8 @@ class Erasure:
             if approval.status == "pending":
                 try:
                     why = "The conversation is erased."
-                    await self._turns.decide(
-                        approval.approval_id, "reject", decided_by=by, via=via, reason=why
-                    )
+                    decision = DecisionInput("reject", decided_by=by, via=via, reason=why)
+                    await self._turns.decide(approval.approval_id, decision)
                 except SmartSupportError as error:
                     log.info("decided_meanwhile", approval_id=approval.approval_id, error=error.message)
         async for _ in self._turns.follow(thread_id):

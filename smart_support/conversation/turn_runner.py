@@ -13,7 +13,8 @@ from typing import Any
 import structlog
 
 from smart_support import clock
-from smart_support.approvals.approval import Approval, Edit, check_goes_with
+from smart_support.approvals.approval import Approval, Edit
+from smart_support.approvals.decision import DecisionInput, check_edit_given
 from smart_support.approvals.queue import ApprovalQueue
 from smart_support.concurrency import end_tasks
 from smart_support.conversation.broadcast import Broadcast, Listener
@@ -122,28 +123,14 @@ class TurnRunner:
             thread_id, channel, lambda recorder: self._course.answer(recorder, message), spoken_by=by.name
         )
 
-    async def decide(
-        self,
-        approval_id: str,
-        decision: str,
-        *,
-        decided_by: str,
-        via: str,
-        reason: str | None = None,
-        args: Mapping[str, Any] | None = None,
-    ) -> Approval:
+    async def decide(self, approval_id: str, decision: DecisionInput) -> Approval:
         """Decide an approval; returns once that is durable, while the conversation goes on by itself.
-
-        Args:
-            decision: `approve`, `reject`, `edit` with the arguments to run instead, or `respond` with the
-                answer as `reason`.
 
         Raises:
             AlreadyDecided, ApprovalExpired, NotFound, InvalidRequest, DecisionNotAllowed, InvalidArguments,
                 ShuttingDown: nothing was changed.
         """
-        how: dict[str, Any] = {"decided_by": decided_by, "via": via, "reason": reason, "args": args}
-        decided, _ = await self._decide(approval_id, decision, **how)
+        decided, _ = await self._decide(approval_id, decision)
         return decided
 
     async def tried_edit(self, approval_id: str, args: Mapping[str, Any]) -> Edit:
@@ -181,7 +168,7 @@ class TurnRunner:
         finally:
             self._broadcast.leave(thread_id, listener)
 
-    async def carry_out(self, approval_id: str, decision: str, **how: Any) -> AsyncIterator[Shown]:
+    async def carry_out(self, approval_id: str, decision: DecisionInput) -> AsyncIterator[Shown]:
         """Decide, and yield the events of the turn that follows. Takes and raises what `decide` does.
 
         Where a second lead has to approve too, no turn follows yet and there is nothing to yield.
@@ -189,7 +176,7 @@ class TurnRunner:
         thread_id = (await self._approvals.get(approval_id)).thread_id
         listener = self._broadcast.listen(thread_id)
         try:
-            _, turn_id = await self._decide(approval_id, decision, **how)
+            _, turn_id = await self._decide(approval_id, decision)
             if turn_id is None:
                 return
             async for shown in self._heard(listener, thread_id, turn_id):
@@ -236,22 +223,20 @@ class TurnRunner:
 
     # One turn
 
-    async def _decide(
-        self, approval_id: str, decision: str, *, args: Mapping[str, Any] | None = None, **how: Any
-    ) -> tuple[Approval, str | None]:
+    async def _decide(self, approval_id: str, decision: DecisionInput) -> tuple[Approval, str | None]:
         self._check_open()
         edit = None
-        if args is not None or decision == "edit":
-            edit = await self._checked_edit(approval_id, decision, args)
-        decided = await self._approvals.decide(approval_id, decision, edit=edit, **how)
+        if decision.args is not None or decision.decision == "edit":
+            edit = await self._checked_edit(approval_id, decision.decision, decision.args)
+        decided = await self._approvals.decide(approval_id, decision, edit)
         if decided.status == "pending":
             return decided, None
-        return decided, self._take_up(decided, how["via"])
+        return decided, self._take_up(decided, decision.via)
 
     async def _checked_edit(self, approval_id: str, decision: str, args: Mapping[str, Any] | None) -> Edit:
         # First whether it can be decided at all: where it can't, the arguments don't matter.
         approval = await self._approvals.undecided(approval_id)
-        check_goes_with(decision == "edit", args)
+        check_edit_given(decision == "edit", args)
         if approval.need != "two_leads":
             approval.check_allows(decision)
         return await self._edit(approval, args or {})

@@ -20,6 +20,7 @@ from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 
 from smart_support.analytics.replay import Replay
+from smart_support.approvals.decision import DecisionInput
 from smart_support.conversation.turn_runner import TurnRunner
 from smart_support.errors import (
     AlreadyDecided,
@@ -206,14 +207,15 @@ async def _again(steps: Sequence[Step], changed: Changed, turns: TurnRunner) -> 
                 continue  # what was decided then is not asked for now
             if waiting.action != asked.get(step["approval_id"]):
                 continue  # something else waits now, which nobody has decided on
-            how = {
-                "reason": made.reason,
-                "args": made.args,
-                "decided_by": step["decided_by"],
-                "via": "system",
-            }
             try:
-                async for _ in turns.carry_out(waiting.approval_id, made.decision, **how):
+                decision = DecisionInput(
+                    made.decision,
+                    decided_by=step["decided_by"],
+                    via="system",
+                    reason=made.reason,
+                    args=made.args,
+                )
+                async for _ in turns.carry_out(waiting.approval_id, decision):
                     pass
             except SmartSupportError as error:
                 raise InvalidRequest(f"that decision can't be made: {error.message}") from None

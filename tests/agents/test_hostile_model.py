@@ -22,6 +22,7 @@ from smart_support.agents.model_client import Models
 from smart_support.agents.models import NamedModel
 from smart_support.agents.team import load_team
 from smart_support.approvals.approval import Approval, Edit
+from smart_support.approvals.decision import DecisionInput
 from smart_support.approvals.ledger import Ledger
 from smart_support.approvals.queue import ApprovalQueue
 from smart_support.approvals.quota import Quota
@@ -175,9 +176,13 @@ async def _decide(queue: ApprovalQueue, approval: Approval, decision: str) -> Ap
     same = Edit(args=args, summary=approval.summary, customer_id=approval.customer_id)
     edit = same if decision == "edit" else None
     try:
-        return await queue.decide(approval.approval_id, decision, decided_by="dana", via="rest", edit=edit)
+        return await queue.decide(
+            approval.approval_id, DecisionInput(decision, decided_by="dana", via="rest"), edit=edit
+        )
     except SmartSupportError:
-        return await queue.decide(approval.approval_id, "reject", decided_by="dana", via="rest")
+        return await queue.decide(
+            approval.approval_id, DecisionInput("reject", decided_by="dana", via="rest")
+        )
 
 
 def _only_what_was_approved(ran: _Ran, approvals: list[Approval]) -> None:

@@ -9,6 +9,7 @@ import yaml
 from smart_support import clock
 from smart_support.approvals.approval import Approval, Edit
 from smart_support.approvals.claims import CLAIM, Desk
+from smart_support.approvals.decision import DecisionInput
 from smart_support.approvals.queue import ApprovalQueue
 from smart_support.errors import AlreadyClaimed, AlreadyDecided, Forbidden, InvalidRequest, NotFound
 from smart_support.identity.users import Accounts, hashed
@@ -46,7 +47,7 @@ async def test_a_claim_keeps_nobody_from_deciding_and_ends_with_it(
 ) -> None:
     approval = await queue.request(wanted())
     await desk.claim(approval.approval_id, by="dana", via="rest")
-    decided = await queue.decide(approval.approval_id, "approve", decided_by="kim", via="rest")
+    decided = await queue.decide(approval.approval_id, DecisionInput("approve", decided_by="kim", via="rest"))
     assert (decided.status, decided.decided_by, decided.holder) == ("approved", "kim", None)
     with pytest.raises(AlreadyDecided):
         await desk.claim(approval.approval_id, by="dana", via="rest")
@@ -59,7 +60,9 @@ async def test_the_history_tells_everything_in_its_order(
     await desk.claim(approval.approval_id, by="dana", via="console")
     noted = await desk.note(approval.approval_id, " called the customer ", by="dana", via="console")
     assert noted.notes == 1
-    await queue.decide(approval.approval_id, "reject", decided_by="dana", via="rest", reason="no")
+    await queue.decide(
+        approval.approval_id, DecisionInput("reject", decided_by="dana", via="rest", reason="no")
+    )
     history = await queue.history(approval.approval_id)
     assert [row["kind"] for row in history] == ["requested", "claimed", "noted", "decided"]
     assert history[2]["detail"] == {"text": "called the customer"}
@@ -81,13 +84,13 @@ async def test_bad_notes_and_unknown_approvals_are_refused(
 
 async def test_two_leads_are_two_people(queue: ApprovalQueue, wanted: Make) -> None:
     approval_id = (await queue.request(wanted(need="two_leads"))).approval_id
-    first = await queue.decide(approval_id, "approve", decided_by="dana", via="rest")
+    first = await queue.decide(approval_id, DecisionInput("approve", decided_by="dana", via="rest"))
     assert (first.status, first.execution) == ("pending", None)
     with pytest.raises(AlreadyDecided, match="already approved once by dana"):
-        await queue.decide(approval_id, "approve", decided_by="dana", via="socket")
+        await queue.decide(approval_id, DecisionInput("approve", decided_by="dana", via="socket"))
     with pytest.raises(InvalidRequest, match="needs two leads"):
-        await queue.decide(approval_id, "edit", decided_by="kim", via="rest", edit=EDIT)
-    second = await queue.decide(approval_id, "approve", decided_by="kim", via="rest")
+        await queue.decide(approval_id, DecisionInput("edit", decided_by="kim", via="rest"), edit=EDIT)
+    second = await queue.decide(approval_id, DecisionInput("approve", decided_by="kim", via="rest"))
     assert (second.status, second.decided_by, second.execution) == ("approved", "dana and kim", "not_started")
     kinds = [row["kind"] for row in await queue.history(approval_id)]
     assert kinds == ["requested", "approved_once", "decided"]
@@ -114,13 +117,13 @@ async def test_an_api_key_is_no_second_person_nor_a_first(
     approval_id = (await queue.request(wanted(need="two_leads"))).approval_id
     for key in ("nightly", "lena/laptop"):
         with pytest.raises(Forbidden, match=f"the API key '{key}' counts as neither"):
-            await queue.decide(approval_id, "approve", decided_by=key, via="rest")
-    first = await queue.decide(approval_id, "approve", decided_by="lena", via="console")
+            await queue.decide(approval_id, DecisionInput("approve", decided_by=key, via="rest"))
+    first = await queue.decide(approval_id, DecisionInput("approve", decided_by="lena", via="console"))
     assert [vote["by"] for vote in first.votes] == ["lena"]
     for key in ("nightly", "lena/laptop"):
         with pytest.raises(Forbidden, match="counts as neither"):
-            await queue.decide(approval_id, "approve", decided_by=key, via="rest")
-    decided = await queue.decide(approval_id, "approve", decided_by="omar", via="console")
+            await queue.decide(approval_id, DecisionInput("approve", decided_by=key, via="rest"))
+    decided = await queue.decide(approval_id, DecisionInput("approve", decided_by="omar", via="console"))
     assert (decided.status, decided.decided_by) == ("approved", "lena and omar")
 
 
@@ -131,9 +134,11 @@ async def test_keys_alone_can_not_meet_a_rule_of_two_leads_but_can_reject(
     approval_id = (await queue.request(wanted(need="two_leads"))).approval_id
     for key in ("one", "two"):
         with pytest.raises(Forbidden, match="two people, each a lead who logs in"):
-            await queue.decide(approval_id, "approve", decided_by=key, via="rest")
+            await queue.decide(approval_id, DecisionInput("approve", decided_by=key, via="rest"))
     assert (await queue.get(approval_id)).votes == []
-    assert (await queue.decide(approval_id, "reject", decided_by="one", via="rest")).status == "rejected"
+    assert (
+        await queue.decide(approval_id, DecisionInput("reject", decided_by="one", via="rest"))
+    ).status == "rejected"
 
 
 @pytest.mark.parametrize("now", [{}, {"lena": "operator"}])
@@ -142,11 +147,11 @@ async def test_the_vote_of_a_lead_who_is_none_any_more_does_not_count(
 ) -> None:
     before = ApprovalQueue(state, 60, accounts(lena="lead", omar="lead"))
     approval_id = (await before.request(wanted(need="two_leads"))).approval_id
-    await before.decide(approval_id, "approve", decided_by="lena", via="console")
+    await before.decide(approval_id, DecisionInput("approve", decided_by="lena", via="console"))
     after = ApprovalQueue(state, 60, accounts(omar="lead", mia="lead", **now))
-    counted = await after.decide(approval_id, "approve", decided_by="omar", via="console")
+    counted = await after.decide(approval_id, DecisionInput("approve", decided_by="omar", via="console"))
     assert (counted.status, [vote["by"] for vote in counted.votes]) == ("pending", ["omar"])
-    decided = await after.decide(approval_id, "approve", decided_by="mia", via="console")
+    decided = await after.decide(approval_id, DecisionInput("approve", decided_by="mia", via="console"))
     assert (decided.status, decided.decided_by) == ("approved", "omar and mia")
     told = [row["actor"] for row in await after.history(approval_id) if row["kind"] == "approved_once"]
     assert told == ["lena", "omar"]
@@ -162,14 +167,16 @@ async def test_nobody_approves_what_their_own_key_asked_for(
     queue = ApprovalQueue(state, 60, accounts("lena/laptop:lead:laptop-key-1", lena="lead", omar="lead"))
     approval_id = (await queue.request(wanted(asked_by=asker))).approval_id
     with pytest.raises(Forbidden, match="you asked for this yourself"):
-        await queue.decide(approval_id, "approve", decided_by=decider, via="rest")
-    assert (await queue.decide(approval_id, "approve", decided_by="omar", via="rest")).status == "approved"
+        await queue.decide(approval_id, DecisionInput("approve", decided_by=decider, via="rest"))
+    assert (
+        await queue.decide(approval_id, DecisionInput("approve", decided_by="omar", via="rest"))
+    ).status == "approved"
 
 
 async def test_one_no_is_enough_where_two_leads_are_needed(queue: ApprovalQueue, wanted: Make) -> None:
     approval_id = (await queue.request(wanted(need="two_leads"))).approval_id
-    await queue.decide(approval_id, "approve", decided_by="dana", via="rest")
-    decided = await queue.decide(approval_id, "reject", decided_by="dana", via="rest")
+    await queue.decide(approval_id, DecisionInput("approve", decided_by="dana", via="rest"))
+    decided = await queue.decide(approval_id, DecisionInput("reject", decided_by="dana", via="rest"))
     assert (decided.status, decided.decided_by) == ("rejected", "dana")
 
 
@@ -177,7 +184,11 @@ async def test_nobody_approves_what_they_asked_for(queue: ApprovalQueue, wanted:
     approval_id = (await queue.request(wanted(asked_by="dana"))).approval_id
     for decision, edit in (("approve", None), ("edit", EDIT)):
         with pytest.raises(Forbidden, match="you asked for this yourself"):
-            await queue.decide(approval_id, decision, decided_by="dana", via="rest", edit=edit)
-    assert (await queue.decide(approval_id, "approve", decided_by="kim", via="rest")).status == "approved"
+            await queue.decide(approval_id, DecisionInput(decision, decided_by="dana", via="rest"), edit=edit)
+    assert (
+        await queue.decide(approval_id, DecisionInput("approve", decided_by="kim", via="rest"))
+    ).status == "approved"
     own = (await queue.request(wanted(asked_by="dana"))).approval_id
-    assert (await queue.decide(own, "reject", decided_by="dana", via="rest")).status == "rejected"
+    assert (
+        await queue.decide(own, DecisionInput("reject", decided_by="dana", via="rest"))
+    ).status == "rejected"

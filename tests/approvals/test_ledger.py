@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from smart_support.approvals.approval import Approval, Edit, Request
+from smart_support.approvals.decision import DecisionInput
 from smart_support.approvals.digest import digest
 from smart_support.approvals.ledger import Entry, Ledger
 from smart_support.approvals.queue import ApprovalQueue
@@ -40,9 +41,13 @@ class _Effects:
         return {"message": "done"}
 
 
-async def _approved(queue: ApprovalQueue, wanted: Wanted, decision: str = "approve", **more: Any) -> Approval:
+async def _approved(
+    queue: ApprovalQueue, wanted: Wanted, decision: str = "approve", edit: Edit | None = None
+) -> Approval:
     approval = await queue.request(wanted())
-    return await queue.decide(approval.approval_id, decision, decided_by="dana", via="rest", **more)
+    return await queue.decide(
+        approval.approval_id, DecisionInput(decision, decided_by="dana", via="rest"), edit
+    )
 
 
 async def _execute(

@@ -20,6 +20,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 from smart_support import audit, clock
 from smart_support.approvals.approval import Approval, Edit, Request
 from smart_support.approvals.claims import CLAIM, Desk
+from smart_support.approvals.decision import DecisionInput
 from smart_support.approvals.digest import digest
 from smart_support.approvals.ledger import Entry, Ledger
 from smart_support.approvals.policy import Policy, Rule
@@ -127,9 +128,9 @@ class Approvals(RuleBasedStateMachine):
     )
     def decide(self, approval_id: str, word: str, who: str) -> None:
         edit = Edit(args={"order_id": "edited"}, summary="Edited", customer_id="C-2")
-        how = {"decided_by": who, "via": "rest", "edit": edit if word == "edit" else None}
+        made = DecisionInput(word, decided_by=who, via="rest")
         try:
-            decided = self._run(self.queue.decide(approval_id, word, **how))
+            decided = self._run(self.queue.decide(approval_id, made, edit if word == "edit" else None))
         except AlreadyDecided:
             voted_before = self.votes.get(approval_id) == who and word == "approve"
             assert voted_before or self.outcomes[approval_id] != "expired"

@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from smart_support import audit, clock
 from smart_support.approvals.approval import Approval, Edit, Request
+from smart_support.approvals.decision import DecisionInput
 from smart_support.approvals.queue import ApprovalQueue
 from smart_support.approvals.reader import Wanted
 from smart_support.errors import AlreadyDecided, ApprovalExpired, InvalidRequest, NotFound
@@ -16,8 +18,12 @@ Make = Callable[..., Request]
 NONE = Edit(args={}, summary="")
 
 
-async def _decide(queue: ApprovalQueue, approval_id: str, decision: str, **more: object) -> Approval:
-    return await queue.decide(approval_id, decision, decided_by="dana", via="rest", **more)  # type: ignore[arg-type]
+async def _decide(
+    queue: ApprovalQueue, approval_id: str, decision: str, edit: Edit | None = None, reason: str | None = None
+) -> Approval:
+    return await queue.decide(
+        approval_id, DecisionInput(decision, decided_by="dana", via="rest", reason=reason), edit
+    )
 
 
 async def test_asking_twice_for_one_part_gives_the_first(queue: ApprovalQueue, wanted: Make) -> None:
@@ -69,7 +75,7 @@ async def test_an_edit_has_its_own_digest_and_keeps_what_was_asked(
     ],
 )
 async def test_a_decision_that_is_none_changes_nothing(
-    queue: ApprovalQueue, wanted: Make, decision: str, more: dict[str, object]
+    queue: ApprovalQueue, wanted: Make, decision: str, more: dict[str, Any]
 ) -> None:
     approval = await queue.request(wanted())
     with pytest.raises(InvalidRequest):

@@ -9,6 +9,7 @@ import pytest
 
 from smart_support import clock
 from smart_support.__main__ import main
+from smart_support.approvals.decision import DecisionInput
 from smart_support.approvals.queue import ApprovalQueue
 from smart_support.errors import DecisionNotAllowed
 from smart_support.storage.events import duckdb_file
@@ -80,9 +81,11 @@ async def test_an_approval_of_before_may_be_decided_as_it_could_be_then(
     queue = ApprovalQueue(EmbeddedDatabase(tmp_path / "state.sqlite"), ttl_seconds=60)
     assert (await queue.get("a1")).allowed == ["approve", "edit", "reject"]
     with pytest.raises(DecisionNotAllowed):
-        await queue.decide("a1", "respond", decided_by="kim", via="rest", reason="by hand")
+        await queue.decide("a1", DecisionInput("respond", decided_by="kim", via="rest", reason="by hand"))
     assert (await queue.get("a1")).status == "pending"
-    assert (await queue.decide("a1", "approve", decided_by="kim", via="rest")).status == "approved"
+    assert (
+        await queue.decide("a1", DecisionInput("approve", decided_by="kim", via="rest"))
+    ).status == "approved"
 
 
 def test_the_event_log_is_copied_before_each_migration_and_kept(

@@ -10,7 +10,8 @@ from pydantic import BaseModel, Field
 from smart_support.api import request_shapes, schemas
 from smart_support.api.dependencies import door, lead, services
 from smart_support.api.envelope import answer
-from smart_support.approvals.approval import Status, decision_text
+from smart_support.approvals.approval import Status
+from smart_support.approvals.decision import DecisionInput, reason_or_answer
 from smart_support.approvals.reader import Wanted
 from smart_support.errors import SmartSupportError
 from smart_support.identity.users import User
@@ -79,11 +80,11 @@ async def decide_several(
     services: Any = Depends(services),
 ) -> Response:
     """Decide several at once. Each is decided by itself: the answer tells for each what came of it."""
+    decision = DecisionInput(body.decision, decided_by=user.name, via=via, reason=body.reason)
     outcomes = []
     for approval_id in dict.fromkeys(body.approval_ids):
-        how = {"decided_by": user.name, "via": via, "reason": body.reason}
         try:
-            decided = await services.turns.decide(approval_id, body.decision, **how)
+            decided = await services.turns.decide(approval_id, decision)
             outcomes.append({"approval_id": approval_id, "approval": decided.wire(), "error": None})
         except SmartSupportError as error:
             told = {"code": error.code, "message": error.message}
@@ -116,11 +117,9 @@ async def decide(
     Where two leads are needed, the first approval leaves it pending, with a vote. A decision that is not in
     the approval's `allowed` is refused as `decision_not_allowed`, and it stays pending.
     """
-    reason = decision_text(body.decision, body.reason, body.message)
-    decided = await services.turns.decide(
-        approval_id, body.decision, decided_by=user.name, via=via, reason=reason, args=body.args
-    )
-    return answer(decided.wire())
+    reason = reason_or_answer(body.decision, body.reason, body.message)
+    decision = DecisionInput(body.decision, decided_by=user.name, via=via, reason=reason, args=body.args)
+    return answer((await services.turns.decide(approval_id, decision)).wire())
 
 
 @router.post("/{approval_id}/preview", response_model=schemas.Answer[schemas.Edit])
