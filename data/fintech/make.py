@@ -1,7 +1,7 @@
-"""Makes the demo bank's rows, `<table>.json` beside this file, the same ones each time it is run.
+"""Generates the rows of the demo bank: `<table>.json` in this folder. The output is the same on every run.
 
-A key that ends in `_days_ago` becomes a moment (`booked_days_ago` -> `booked_at`) when a store is seeded,
-so that the bank always looks like today's. Every balance is the sum of the account's transactions.
+When a store is seeded, a key that ends in `_days_ago` becomes a time (`booked_days_ago` -> `booked_at`), so
+that the dates are always recent. Every balance is the sum of the account's transactions.
 """
 
 import json
@@ -45,7 +45,7 @@ FROZEN = {
     "Isidor Lang": "the identity document has expired",
     "Noemi Varga": "the account holder reported a stolen phone",
 }
-# The customers that demos lean on: opening balances of checking and savings.
+# Customers that demos use: opening balances of checking and savings.
 SHOWN = {
     1001: (640_000, 1_250_000),
     1002: (182_000, 90_000),
@@ -55,7 +55,7 @@ SHOWN = {
     1006: (500_000, 800_000),
 }
 CARDS_OF = {1001: ["4242", "7310"], 1002: ["1881"], 1003: ["5454"], 1006: ["6006"]}
-# Whose last four digits are somebody else's as well.
+# Two customers whose cards have the same last four digits.
 SHARED = {1020: "9090", 1021: "9090"}
 
 
@@ -127,7 +127,7 @@ class Bank:
         return made
 
     def spend(self, account: Row, cards: list[str], age: int) -> None:
-        """Two months of an account: a salary, and card payments that it can bear."""
+        """Two months of an account: a salary, and card payments that it covers."""
         self.book(account, "salary", random.randint(2_100, 4_800) * 100, "Employer payroll", 21)
         for day in sorted(random.sample(range(1, 56), 7), reverse=True):
             shop, low, high = random.choice(SHOPS)

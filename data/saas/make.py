@@ -1,7 +1,7 @@
-"""Makes the demo software company's rows, `<table>.json` beside this file, the same ones each time it is run.
+"""Generates the demo software company: `<table>.json` in this folder. The output is the same on every run.
 
-A key that ends in `_days_ago` or `_in_days` becomes a moment (`started_days_ago` -> `started_at`) when a
-store is seeded, so that the company always looks like today's.
+When a store is seeded, a key that ends in `_days_ago` or `_in_days` becomes a time (`started_days_ago` ->
+`started_at`), so that the dates are always recent.
 """
 
 import json
@@ -31,7 +31,7 @@ PLACES = [
     ("Netherlands", "EUR"),
     ("United Kingdom", "GBP"),
 ]
-# plan -> price of a seat for a month, in cents, and what is in it
+# plan -> price per seat and month in cents, and what it includes
 PLANS = {
     "starter": (900, "up to 3 projects"),
     "team": (1900, "unlimited projects, shared calendars"),
@@ -45,7 +45,7 @@ SUSPENDED = {
 }
 REASONS = ["too expensive", "the project ended", "moved to another tool"]
 
-# The accounts that demos lean on: status, plan, seats, days until the next renewal or the trial's end.
+# Accounts that demos use: status, plan, seats, days until the next renewal or the end of the trial.
 SHOWN = {
     1001: ("active", "team", 8, 18.5),
     1002: ("active", "business", 25, 6.5),
@@ -75,7 +75,7 @@ class Company:
         country, currency = PLACES[0] if number in SHOWN else random.choice(PLACES)
         mailbox = re.sub(r"[^a-z]+", "-", name.lower()).strip("-")
         status, plan, seats, days = SHOWN.get(number) or self.any_subscription()
-        # A trial has not lasted long; everything else has.
+        # Only a trial is recent.
         age = 11 if status == "trialing" else random.randint(70, 900)
         self.customers.append(
             {
@@ -120,7 +120,7 @@ class Company:
         return {"renews_in_days": days}
 
     def bill(self, row: Row, days: float) -> None:
-        """The last three months of a subscription that is no trial."""
+        """The invoices of the last three months; a trial has none."""
         if row["status"] == "trialing":
             return
         for month in range(3):

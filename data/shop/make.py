@@ -1,7 +1,7 @@
-"""Makes the demo shop's rows, `<table>.json` beside this file, the same ones each time it is run.
+"""Generates the rows of the demo shop: `<table>.json` in this folder. The output is the same on every run.
 
-A key that ends in `_days_ago` or `_in_days` becomes a moment (`placed_days_ago` -> `placed_at`) when a
-store is seeded, so that the shop always looks like today's.
+When a store is seeded, a key that ends in `_days_ago` or `_in_days` becomes a time (`placed_days_ago` ->
+`placed_at`), so that the dates are always recent.
 """
 
 import json
@@ -25,7 +25,7 @@ Nora Lund|Julien Mercier|Alice Thornton|Piotr Wójcik|Carla Esposito|Max Brandt|
 Adam Sterling|Mila Jovanović|Henrik Olsen|Beatriz Torres|Finn Gallagher|Clara Hoffmann|Tariq Aziz|Ella Brooks
 Matteo Conti|Wanda Mazur""".replace("\n", "|").split("|")
 
-# place, postcode, country, currency, streets; a house number goes before a street in English and French ones
+# place, postcode, country, currency, streets; English and French addresses put the house number first
 PLACES = [
     ("Berlin", "10437", "Germany", "EUR", ["Kastanienallee", "Pappelallee", "Schliemannstraße"]),
     ("Hamburg", "22765", "Germany", "EUR", ["Bahrenfelder Straße", "Große Brunnenstraße"]),
@@ -73,7 +73,7 @@ PRODUCTS = [
     ("HP-1809", "Hammock, cotton, two-person", 9900),
 ]
 
-# carrier -> how its tracking numbers look; `#` is a digit
+# carrier -> format of its tracking numbers; `#` is a digit
 CARRIERS = {
     "DHL": "JJD0################",
     "DPD": "0998##########",
@@ -83,7 +83,7 @@ CARRIERS = {
     "PostNL": "3SHPNE#########",
 }
 
-# status -> (share of the orders, oldest and newest days ago that such an order was placed)
+# status -> (share of the orders, maximum and minimum age of such an order in days)
 STATUSES = {
     "pending": (18, 0.1, 2),
     "processing": (46, 0.3, 3),
@@ -108,7 +108,7 @@ CANCEL_REASONS = [
 ]
 RETURN_REASONS = ["wrong size", "arrived damaged", "not as expected", "duplicate gift"]
 
-# The orders that demos lean on: status, customer and days since they were placed.
+# Orders that demos use: status, customer and age in days.
 SHOWN = {
     1042: ("processing", "Maya Chen", 1.2),
     1043: ("shipped", "Jonas Weber", 4.0),
@@ -203,7 +203,7 @@ class Shop:
         shipping = 0 if subtotal >= 6000 else 490
         total = subtotal - discount + shipping
         paid = 0 if status == "pending" or (status == "cancelled" and number % 4 == 0) else total
-        # Some returns have come back and wait for their refund.
+        # Some returned orders are not refunded yet.
         waits = status == "returned" and number not in SHOWN and number % 3 == 0
         given_back = paid if status in ("cancelled", "returned", "refunded") and not waits else 0
         row = {
@@ -279,7 +279,7 @@ class Shop:
         )
 
     def coupons(self, by_name: dict[str, Row]) -> None:
-        # code, percent, whose (or everybody's), days it is valid, days since it was made
+        # code, percent, customer (or all customers), validity in days, age in days
         made = [
             ("WELCOME10", 10, None, 3650, 800),
             ("WELCOME15", 15, None, 3650, 420),

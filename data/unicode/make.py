@@ -1,7 +1,7 @@
-"""Makes `confusables.txt` from the `data.json` of npm's unhomoglyph 1.0.6: `python make.py data.json`.
+"""Generates `confusables.txt` from the `data.json` of npm's unhomoglyph 1.0.6: `python make.py data.json`.
 
-That file is Unicode's own confusables.txt (version 13.0.0) as JSON; here each line is a character and what it
-looks like, as code points in hexadecimal, as in Unicode's file.
+`data.json` is Unicode's confusables.txt (version 13.0.0) as JSON. Each line of the output is a character and
+what it looks like, as hexadecimal code points, as in Unicode's file.
 """
 
 import json

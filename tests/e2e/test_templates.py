@@ -137,7 +137,7 @@ def test_a_frozen_accounts_money_stays_and_a_human_hears_of_it(fintech: AppProce
     told = _ask(fintech, "Transfer 20.00 from checking to savings of CU-1006", "frozen")
     assert told["status"] == "complete"
     assert _rows(fintech, "fintech.sqlite", "SELECT 1 FROM transfers WHERE customer_id = 'CU-1006'") == []
-    assert "an adviser has to look at it first" in told["reply"]
+    assert "An adviser must review it first" in told["reply"]
     assert "I have referred your case to an adviser" in told["reply"]
     assert any(row["thread_id"] == "frozen" for row in fintech.get("/escalations"))
 
