@@ -1,7 +1,7 @@
 """The console: the shell around its tabs, and how it is mounted. Each tab is a file with a `build`."""
 
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gradio as gr
 import orjson
@@ -15,9 +15,7 @@ from pages.analytics import tab
 from pages.gradio_allowlist import GradioDoors
 from pages.gradio_api import add_api
 from smart_support.identity.users import User
-
-if TYPE_CHECKING:
-    from smart_support.services import Services
+from smart_support.services import Services
 
 NAME = "Smart Support"
 # How long at most a call waits until Gradio sees it.
@@ -41,7 +39,7 @@ _SHELL = """
 _ON_LOAD = "(window.ssMounts ??= []).push(['shell', element]);"
 
 
-def build_console(services: "Services") -> gr.Blocks:
+def build_console(services: Services) -> gr.Blocks:
     """The whole page."""
     with gr.Blocks(title=NAME, fill_width=True, analytics_enabled=False) as console:
         gr.HTML(
@@ -62,7 +60,7 @@ def build_console(services: "Services") -> gr.Blocks:
     return console
 
 
-def _build_first_tab(services: "Services", console: gr.Blocks) -> None:
+def _build_first_tab(services: Services, console: gr.Blocks) -> None:
     with gr.Tab("Console", id="console"), gr.Row(elem_id="ss-console"):
         with gr.Column(scale=7, min_width=320, elem_id="ss-chat-side"):
             chat.build(services, console)
@@ -70,7 +68,7 @@ def _build_first_tab(services: "Services", console: gr.Blocks) -> None:
             approvals.build()
 
 
-def mount(app: FastAPI, services: "Services") -> None:
+def mount(app: FastAPI, services: Services) -> None:
     """Put the console on the app. Call it after every other route: the console takes what is left."""
     app.mount(theme.STATIC_PATH, _Fresh(directory=theme.STATIC), name="console-static")
     console = build_console(services)
@@ -106,7 +104,7 @@ class _Fresh(StaticFiles):
         return response
 
 
-def _config(services: "Services") -> str:
+def _config(services: Services) -> str:
     """What the page's scripts know from the start."""
     known = {"agents": {agent.name: agent.title for agent in services.team.agents}}
     # A script ends at the first "</", wherever it stands.
@@ -115,7 +113,7 @@ def _config(services: "Services") -> str:
     return f"<script>window.ssConfig = {encoded}; {waiting}</script>"
 
 
-def _company(services: "Services") -> str:
+def _company(services: Services) -> str:
     """For whom the agents speak; empty for a graph of someone else's, which has our own name."""
     return services.team.company if services.team.company != NAME else ""
 

@@ -6,7 +6,7 @@ the thread later (a decision, another door's message) is seen by the page's sock
 
 import contextlib
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gradio as gr
 import orjson
@@ -17,9 +17,7 @@ from pages.transcript import Transcript
 from smart_support.conversation.batching import in_steps
 from smart_support.errors import Forbidden, SmartSupportError
 from smart_support.identity.users import User
-
-if TYPE_CHECKING:
-    from smart_support.services import Services
+from smart_support.services import Services
 
 SECONDS_BETWEEN_STEPS = 0.1
 # How far back a long conversation is read, in numbered events; what is older is in the Replay tab.
@@ -36,7 +34,7 @@ _OURS: dict[str, Any] = {
 }
 
 
-def build(services: "Services", console: gr.Blocks) -> None:
+def build(services: Services, console: gr.Blocks) -> None:
     """Place the chat and its composer in `console`, whose loading starts the first follower."""
     chatbot = gr.Chatbot(
         elem_id="ss-chat",
@@ -70,7 +68,7 @@ def build(services: "Services", console: gr.Blocks) -> None:
 
 
 def _connect(
-    services: "Services",
+    services: Services,
     console: gr.Blocks,
     chatbot: gr.Chatbot,
     notice: gr.HTML,
@@ -122,7 +120,7 @@ def _connect(
     )
 
 
-async def followed(services: "Services", thread_id: str) -> AsyncIterator[tuple[Any, Any]]:
+async def followed(services: Services, thread_id: str) -> AsyncIterator[tuple[Any, Any]]:
     """A thread's messages and where it stands: all so far at once, then as it goes on, to its rest."""
     transcript = Transcript(title=lambda name: _title(services, name))
     session = await services.session_manager.load(thread_id)
@@ -150,7 +148,7 @@ def _state(thread_id: str, transcript: Transcript, *, rest: bool) -> str:
     return orjson.dumps({"thread_id": thread_id, "seq": transcript.seq, "rest": rest}).decode()
 
 
-async def _say(services: "Services", thread_id: str, content: str, by: User) -> str:
+async def _say(services: Services, thread_id: str, content: str, by: User) -> str:
     """Take a message; what to tell where it was not taken."""
     if not content.strip():
         return ""
@@ -161,18 +159,18 @@ async def _say(services: "Services", thread_id: str, content: str, by: User) -> 
     return ""
 
 
-def _title(services: "Services", name: str) -> str:
+def _title(services: Services, name: str) -> str:
     spec = services.team.agent(name)
     return spec.title if spec else name.replace("_", " ").capitalize()
 
 
-def _greeting(services: "Services") -> str:
+def _greeting(services: Services) -> str:
     company = sanitize.html(services.team.company)
     greeting = sanitize.html(services.team.personality.greeting)
     return f'<div class="ss-greeting"><strong>{company}</strong><span>{greeting}</span></div>'
 
 
-def _examples(services: "Services") -> list[str]:
+def _examples(services: Services) -> list[str]:
     """One prompt of each agent, then their second ones: something of everything."""
     agents = services.team.agents
     rounds = max((len(agent.examples) for agent in agents), default=0)

@@ -1,18 +1,14 @@
 """Who calls a function of the console. Gradio hides functions from its docs, but keeps nobody from them."""
 
-from typing import TYPE_CHECKING
-
 import gradio as gr
 
 from smart_support.errors import Unauthorized
 from smart_support.identity.users import User
 from smart_support.observability import log, tracing
-
-if TYPE_CHECKING:
-    from smart_support.services import Services
+from smart_support.services import Services
 
 
-def asking(services: "Services", request: gr.Request | None) -> User:
+def asking(services: Services, request: gr.Request | None) -> User:
     """Who calls one of the console's functions: whom the guard let in, by the name Gradio was told.
 
     Raises:

@@ -5,7 +5,7 @@ They are doors on the same services as REST. A streamed answer goes out in a few
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gradio as gr
 
@@ -16,16 +16,14 @@ from smart_support.conversation.batching import in_steps
 from smart_support.conversation.response import Reply
 from smart_support.errors import SmartSupportError
 from smart_support.identity.users import Role, User
-
-if TYPE_CHECKING:
-    from smart_support.services import Services
+from smart_support.services import Services
 
 SECONDS_BETWEEN_STEPS = 0.1
 # Gradio gives each call its request; the default only keeps the parameter out of the public signature.
 _OF_GRADIO: Any = None
 
 
-def add_api(services: "Services") -> None:
+def add_api(services: Services) -> None:
     """Register the functions; call it inside the console's Blocks."""
 
     def lead(request: gr.Request) -> User:

@@ -1,15 +1,14 @@
-"""Every service, built once and opened together: what the doors call. Wiring them is application.py's."""
+"""Every service of the application, built once and connected; the interfaces call these."""
 
 import asyncio
 import contextlib
 import sqlite3
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
-from functools import partial
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol, Self
 
 import jsonschema
-from fastapi import FastAPI
 from langchain_core.language_models import BaseChatModel
 from langgraph.checkpoint.base import BaseCheckpointSaver
 
@@ -54,8 +53,9 @@ from smart_support.conversation.sessions import SessionManager
 from smart_support.conversation.side_thread import Aside
 from smart_support.conversation.turn import Course
 from smart_support.conversation.turn_runner import TurnRunner
+from smart_support.demo import history
 from smart_support.demo.bank.tools import FintechTools
-from smart_support.demo.history import PREFIX
+from smart_support.demo.model.chat_model import DemoChatModel
 from smart_support.demo.saas.tools import SaasTools
 from smart_support.demo.shop.tools import CommerceTools
 from smart_support.demo.store import DemoStore
@@ -71,8 +71,6 @@ from smart_support.identity.users import Accounts, Logins, Tries
 from smart_support.observability import log, tracing
 from smart_support.observability.metrics import Meters
 from smart_support.outbound.client import GuardedClient, parse_allowed_hosts
-from smart_support.rehearsal.sandbox import rehearsal
-from smart_support.rehearsal.what_if import Changed, Rerun, around, what_if
 from smart_support.settings import ROOT, Settings
 from smart_support.storage.coordination.bus import Bus
 from smart_support.storage.events.duckdb_file import check_free
@@ -100,6 +98,13 @@ _NOT_OURS = Team(
 )
 
 
+class ClosableSocket(Protocol):
+    """An open socket of a client."""
+
+    async def send_away(self) -> None:
+        """Send what is still to be sent, then close."""
+
+
 class Services:
     """All that the doors call. Made when the app is made, opened when it starts.
 
@@ -113,7 +118,8 @@ class Services:
         meters: what a monitor reads of this process; `sockets`: the open ones.
         metrics, replay, sql_box: figures, recorded conversations, and an admin's own questions to them.
         team, registry: who the agents are, and the tools there are; tools added before the start stay.
-        own_team, own_tools, toolset, demo, chat_models, as_tool: what those are made of; see `rehearsal.py`.
+        own_team, own_tools, toolset, demo, chat_models: what those are made of.
+        demo_model: the embedded model, where that one is in use.
         wording_model: the one that proposes words for what is imported, where one can.
     """
 
@@ -137,9 +143,21 @@ class Services:
     sql_box: SqlBox
 
     def __init__(
-        self, settings: Settings, *, graph: Any = None, chat_model: BaseChatModel | None = None
+        self,
+        settings: Settings,
+        *,
+        graph: Any = None,
+        chat_model: BaseChatModel | None = None,
+        team: Team | None = None,
+        wrap_tool: Callable[[Tool], Tool] | None = None,
     ) -> None:
         """
+        Args:
+            graph: a LangGraph graph, in place of the configured agents.
+            chat_model: a LangChain chat model, in place of the one that the settings name.
+            team: the agents, in place of those in the agents file.
+            wrap_tool: applied to each tool of the demo business, for a rehearsal.
+
         Raises:
             ConfigError: the settings name a model or agents that can't be used.
         """
@@ -149,24 +167,69 @@ class Services:
         except ValueError as error:
             raise ConfigError(f"SMART_SUPPORT_ALLOWED_HOSTS: {error}") from None
         self.accounts = Accounts(settings.users_file, settings.api_keys)
-        self.own_team: Team = _NOT_OURS if graph is not None else load_team(settings.agents_path)
+        self.own_team = team or (_NOT_OURS if graph is not None else load_team(settings.agents_path))
         self.team, self.registry = self.own_team, Registry()
         self.toolset = _TOOLSETS[settings.template]
-        self._graph = graph
-        self.chat_models = [] if graph is not None else chat_models(settings, chat_model)
-        # The embedded one knows no words of its own.
-        asked = self.chat_models if chat_model or settings.model != "demo" else []
-        self.wording_model = asked[0].model if asked else None
+        self._graph, self._wrap_tool = graph, wrap_tool
+        uses_demo_model = graph is chat_model is None and settings.model == "demo"
+        self.demo_model = DemoChatModel() if uses_demo_model else None
+        self.chat_models = [] if graph is not None else chat_models(settings, chat_model or self.demo_model)
+        # The demo model can't propose names or descriptions.
+        self.wording_model = self.chat_models[0].model if self.chat_models and not self.demo_model else None
         self.demo: DemoStore | None = None
         # Those that we keep; None where a graph of somebody else's keeps its own.
         self._checkpoints: BaseCheckpointSaver[Any] | None = None
-        self.as_tool: Callable[[Tool], Tool] = lambda tool: tool
         self._opened = AsyncExitStack()
         self._relay: Relay | None = None
         self._warnings: list[str] = []
         self._unusable: list[Unusable] = []
-        self.sockets: set[Any] = set()
+        self.sockets: set[ClosableSocket] = set()
         self.meters = Meters(__version__)
+
+    def sandbox(
+        self,
+        folder: Path,
+        *,
+        model: BaseChatModel,
+        wrap_own: Callable[[Tool], Tool],
+        wrap_imported: Callable[[Tool], Tool],
+    ) -> Self:
+        """Make services for a rehearsal, not opened yet: the same agents, with no way to other systems.
+
+        They differ in their empty stores in `folder`, a copy of the demo business, the `model`, and the
+        wrapped tools. They have no users (decisions count as recorded), no webhook, no rate limit.
+
+        Raises:
+            InvalidRequest: the agents are a graph that this project did not build.
+        """
+        if self.demo is None:
+            raise InvalidRequest("a graph of your own can't be run again on a copy")
+        self.demo.copy_to(folder / f"{self.toolset.business}.sqlite")
+        changes = {
+            "data_dir": folder,
+            "database_url": "",
+            "users_file": None,
+            "api_keys": "",
+            "escalation_webhook_url": "",
+            "allowed_hosts": "",
+            "mcp_servers": {},
+            "keep_days": 0,
+            "rate_limit": "100000/1s",
+            "session_ttl_seconds": 3600,
+        }
+        settings = self.settings.model_copy(update=changes)
+        inner = type(self)(settings, chat_model=model, team=self.team, wrap_tool=wrap_own)
+        own = {tool.name for tool in self.own_tools}
+        inner.registry.add(*(wrap_imported(tool) for tool in self.registry if tool.name not in own))
+        return inner
+
+    def is_demo_history(self, thread_id: str) -> bool:
+        """Whether a conversation was generated by `demo-data`."""
+        return thread_id.startswith(history.PREFIX)
+
+    async def demo_history(self) -> list[str]:
+        """The ids of the conversations that `demo-data` generated."""
+        return await history.threads(self.event_log)
 
     def check(self) -> None:
         """See, before a server starts, that the data folder can be used and the agents fit the tools.
@@ -188,7 +251,7 @@ class Services:
                 f"SMART_SUPPORT_DATA_DIR={self.settings.data_dir}: {told}; choose another folder"
             ) from None
 
-    async def open(self, app: FastAPI) -> None:
+    async def open(self) -> None:
         """Open the stores, put the parts together, finish what a crash cut off.
 
         Raises:
@@ -200,7 +263,6 @@ class Services:
         self.escalations = Escalations(self.state, settings, stores.locks)
         self._opened.push_async_callback(self.escalations.close)
         self.session_manager = SessionManager(self.state, settings.session_ttl_seconds, stores.bus.name)
-        app.state.session_manager = self.session_manager
         self.broadcast = Broadcast(self.event_log)
         self.approvals = ApprovalQueue(self.state, settings.approval_ttl_seconds, self.accounts)
         self.logins, self.tries = Logins(self.state, self.accounts), Tries(stores.rates)
@@ -286,19 +348,6 @@ class Services:
         await self._opened.enter_async_context(in_background(self.unasked.take_over_forever()))
         await self._opened.enter_async_context(in_background(self.escalations.take_over_forever()))
 
-    async def what_if(self, thread_id: str, changed: Changed) -> Rerun:
-        """How a recorded conversation would have gone with another decision; see `conversation/what_if.py`.
-
-        Raises:
-            InvalidRequest: there is no such decision, or the agents are not ours to rehearse with.
-        """
-        if self._graph is not None:
-            raise InvalidRequest("a graph of your own can't be run again on a copy")
-        steps = [step async for page in self.replay.whole(thread_id) for step in page]
-        first, last = around(steps, changed.approval_id)
-        again = partial(rehearsal, self, made_up=thread_id.startswith(PREFIX))
-        return Rerun(await what_if(steps[first:last], changed, again), first + 1, last)
-
     async def close(self) -> None:
         """Let turns end, then close the stores, the last opened first."""
         await self._opened.aclose()
@@ -308,7 +357,7 @@ class Services:
         """The demo business, the imports and the agents of a team of our own."""
         self.demo = store = self._store()
         self._opened.callback(store.close)
-        self.own_tools = [*self.registry, *(self.as_tool(tool) for tool in self._tools(store))]
+        self.own_tools = [*self.registry, *self._tools(store)]
         client = GuardedClient(parse_allowed_hosts(self.settings.allowed_hosts))
         self._opened.push_async_callback(client.aclose)
         self.imports = Imports(
@@ -424,7 +473,8 @@ class Services:
 
     def _tools(self, store: DemoStore) -> list[Tool]:
         words = self.team.personality.escalation_message
-        return [*tools_of(self.toolset(store)), handoff_tool(self._escalate, words)]
+        tools = [*tools_of(self.toolset(store)), handoff_tool(self._escalate, words)]
+        return [*map(self._wrap_tool, tools)] if self._wrap_tool else tools
 
     async def _escalate(
         self,

@@ -1,7 +1,7 @@
 """The Analytics tab: its bar of range and filters, and what is shown for them. No figure is made here."""
 
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlencode
 
 import gradio as gr
@@ -12,9 +12,7 @@ from smart_support.analytics.filters import CHANNELS, About, Filters
 from smart_support.analytics.query_files import FIGURES, definition
 from smart_support.errors import SmartSupportError
 from smart_support.identity.users import Role
-
-if TYPE_CHECKING:
-    from smart_support.services import Services
+from smart_support.services import Services
 
 RANGES = [("24 hours", "24h"), ("7 days", "7d"), ("30 days", "30d"), ("90 days", "90d"), ("All", "all")]
 LATEST = 8
@@ -35,7 +33,7 @@ FROM events WHERE type = 'tool_result' GROUP BY ALL ORDER BY results DESC</texta
 _ON_LOAD = "(window.ssMounts ??= []).push(['analytics', element], ['demo_note', element]);"
 
 
-def build(services: "Services", tab: gr.Tab) -> None:
+def build(services: Services, tab: gr.Tab) -> None:
     """The tab's parts; they are filled each time it is opened, its bar is changed, or it is refreshed."""
     gr.HTML(_DEMO_NOTE, apply_default_css=False, elem_classes="ss-raw", min_height=0)
     with gr.Row(elem_id="ss-analytics-bar"):

@@ -1,4 +1,4 @@
-"""The chat models by their names in the settings: the embedded one, or some behind an OpenAI-compatible API.
+"""The chat models that the settings name, behind an OpenAI-compatible API.
 
 How they are asked, in which order and until when is in `asking.py`.
 """
@@ -40,20 +40,16 @@ class NamedModel:
 
 
 def chat_models(settings: Settings, own: BaseChatModel | None = None) -> list[NamedModel]:
-    """The model and, where one is set, the fallback: `demo`, or `openai:NAME` with a key and a base URL.
+    """The model and, where one is set, the fallback: `openai:NAME` with a key and a base URL.
 
     Args:
-        own: a model of a customer's own, in place of those.
+        own: a model in place of those: a customer's, or the demo model.
 
     Raises:
         ConfigError: one can't be made; says which variable to set.
     """
     if own is not None:
         return [NamedModel(own)]
-    if settings.model == "demo":
-        from smart_support.demo.model.chat_model import DemoChatModel
-
-        return [NamedModel(DemoChatModel())]
     models = [_openai("MODEL", settings.model, settings)]
     if settings.fallback_model:
         where = {"base_url": settings.fallback_base_url, "api_key": settings.fallback_api_key}

@@ -1,15 +1,15 @@
 """What a route is given: the services of its application, and who is asking."""
 
-from typing import Any
-
 from starlette.requests import HTTPConnection
 
 from smart_support.identity.users import Role, User
+from smart_support.services import Services
 
 
-def services(connection: HTTPConnection) -> Any:
-    """The `Services` of this application. (`Any`: the composition root lies a floor above.)"""
-    return connection.app.state.services
+def services(connection: HTTPConnection) -> Services:
+    """The services of this application."""
+    services: Services = connection.app.state.services
+    return services
 
 
 def user(connection: HTTPConnection) -> User:

@@ -5,7 +5,6 @@
 
 from html import escape
 from pathlib import Path
-from typing import Any
 
 from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
@@ -14,6 +13,7 @@ from smart_support.api.dependencies import services
 from smart_support.api.middleware.authentication import COOKIE, cookie
 from smart_support.identity.users import LOGIN_SECONDS
 from smart_support.observability.log import get_logger
+from smart_support.services import Services
 
 log = get_logger()
 router = APIRouter(include_in_schema=False)
@@ -32,7 +32,7 @@ async def log_in(
     name: str = Form("", max_length=200),
     username: str = Form("", max_length=200),
     password: str = Form(max_length=1000),
-    services: Any = Depends(services),
+    services: Services = Depends(services),
 ) -> Response:
     """Take a name and a password; five tries a minute for a name, thirty for an address."""
     name = name or username
@@ -80,7 +80,7 @@ def _reached_by_https(request: Request) -> bool:
 
 
 @router.post("/logout")
-async def log_out(request: Request, services: Any = Depends(services)) -> Response:
+async def log_out(request: Request, services: Services = Depends(services)) -> Response:
     """Forget the login."""
     name = await _end(request, services)
     if name:
@@ -90,7 +90,7 @@ async def log_out(request: Request, services: Any = Depends(services)) -> Respon
     return answer
 
 
-async def _end(request: Request, services: Any) -> str | None:
+async def _end(request: Request, services: Services) -> str | None:
     """End the login that the request came with, so that no token outlives its use; whose it was."""
     token = cookie({name: value.decode("latin-1") for name, value in request.headers.raw})
     if not token:

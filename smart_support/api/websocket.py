@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import anyio
 import orjson
@@ -20,9 +20,7 @@ from smart_support.escalations.escalations import EscalationRecord
 from smart_support.events import Shown
 from smart_support.identity.users import Role, User
 from smart_support.observability.log import get_logger
-
-if TYPE_CHECKING:
-    from smart_support.services import Services
+from smart_support.services import Services
 
 log = get_logger()
 router = APIRouter()
@@ -54,7 +52,7 @@ class _Ear:
 
 
 class _Connection:
-    def __init__(self, websocket: WebSocket, services: "Services", user: User) -> None:
+    def __init__(self, websocket: WebSocket, services: Services, user: User) -> None:
         self._socket = websocket
         self._user = user
         self._services = services

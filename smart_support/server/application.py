@@ -42,7 +42,8 @@ def create_app(
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         try:
-            await services.open(app)
+            await services.open()
+            app.state.session_manager = services.session_manager
             yield
         finally:
             await services.close()

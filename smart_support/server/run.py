@@ -21,6 +21,7 @@ from smart_support.errors import ConfigError
 from smart_support.observability.log import get_logger
 from smart_support.observability.redaction import redacted
 from smart_support.server.write_coalescing import GatheringProtocol
+from smart_support.services import Services
 from smart_support.settings import Settings
 
 log = get_logger()
@@ -61,7 +62,7 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-async def _drain(services: Any) -> None:
+async def _drain(services: Services) -> None:
     """Take no more turns, let those that run end or park them, then send every socket away."""
     log.info("shutting_down", turns=services.turns.running, sockets=len(services.sockets))
     await services.turns.close(services.settings.shutdown_seconds)

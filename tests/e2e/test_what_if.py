@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, ToolMessage
 
 from smart_support import Settings, clock, create_app
-from smart_support.rehearsal.what_if import MOST_STEPS, around
+from smart_support.rehearsal.what_if import MAX_STEPS, rerun_range
 from tests.harness import AppProcess, LocalApp, ScriptedModel
 
 
@@ -104,10 +104,10 @@ def test_of_a_long_conversation_whole_turns_around_the_decision_are_run_again(
         steps += [{"type": "message", "role": "customer"}, *[{"type": "route"}] * length]
     at = data.draw(st.sampled_from([place for place, step in enumerate(steps) if step["type"] == "route"]))
     steps[at] = {"type": "decision", "approval_id": "it"}
-    first, last = around(steps, "it")
+    first, last = rerun_range(steps, "it")
     assert first <= at < last
-    assert last - first <= MOST_STEPS
-    if len(steps) <= MOST_STEPS:
+    assert last - first <= MAX_STEPS
+    if len(steps) <= MAX_STEPS:
         assert (first, last) == (0, len(steps))
     assert steps[first].get("role") == "customer"
     assert last == len(steps) or steps[last].get("role") == "customer"
@@ -157,5 +157,5 @@ def test_a_language_model_is_not_asked_again(data_dir: Path, asked: list[str]) -
         answer = app.request("POST", "/replay/t/what-if", json=body).json()
         assert len(asked) == times
     now = [step for step in answer["data"] if step["mark"] == "now"]
-    assert any("would have to be asked" in str(step.get("content")) for step in now)
+    assert any("Only a language model could continue" in str(step.get("content")) for step in now)
     assert ("message", "One moment.") in _marked(answer["data"], "same")

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from smart_support.api.envelope import PREFIX, failure
 from smart_support.identity.users import ANYONE, User
+from smart_support.services import Services
 
 COOKIE = "smart_support_login"
 _OPEN = ("/api/v1/health", "/login", "/logout", "/console/base.css", "/console/favicon.svg")
@@ -54,7 +55,7 @@ class Guard:
             await failure("unauthorized", _WHO, 401)(scope, receive, send)
 
 
-async def _user(services: Any, scope: Scope) -> tuple[User | None, str | None]:
+async def _user(services: Services, scope: Scope) -> tuple[User | None, str | None]:
     """Who it is, and the token of the login where a browser said so."""
     headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
     key = headers.get(b"x-api-key")

@@ -9,6 +9,7 @@ from smart_support.api import schemas
 from smart_support.api.dependencies import services, user
 from smart_support.api.envelope import answer
 from smart_support.identity.users import ANYONE, User
+from smart_support.services import Services
 from smart_support.tools.registry import Access
 
 router = APIRouter(tags=["agents"])
@@ -23,7 +24,7 @@ async def me(user: User = Depends(user)) -> Response:
 
 
 @router.get("/agents", response_model=schemas.Configured[schemas.Agent])
-async def list_agents(services: Any = Depends(services)) -> Response:
+async def list_agents(services: Services = Depends(services)) -> Response:
     """The agents, as agents.yaml has them; `fallback` takes what fits no other."""
     team = services.team
     return answer(
@@ -44,7 +45,7 @@ async def list_agents(services: Any = Depends(services)) -> Response:
 
 
 @router.get("/tools", response_model=schemas.Configured[schemas.Tool])
-async def list_tools(services: Any = Depends(services)) -> Response:
+async def list_tools(services: Services = Depends(services)) -> Response:
     """Every tool with its access, what the gate does with a call, and who may call it."""
     agents = services.team.agents
     return answer(
@@ -67,6 +68,6 @@ async def list_tools(services: Any = Depends(services)) -> Response:
     )
 
 
-def _meta(services: Any) -> dict[str, Any]:
+def _meta(services: Services) -> dict[str, Any]:
     """Both lists come whole; the warnings say which tools are missing and which are out of use."""
     return {"next_cursor": None, "warnings": services.warnings()}

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import asdict
-from typing import Any, BinaryIO, Literal
+from typing import BinaryIO, Literal
 
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import Response, StreamingResponse
@@ -18,6 +18,7 @@ from smart_support.api import request_shapes, schemas
 from smart_support.api.dependencies import admin, door, lead, services
 from smart_support.api.envelope import answer
 from smart_support.identity.users import User
+from smart_support.services import Services
 
 router = APIRouter(prefix="/analytics", tags=["analytics"], dependencies=[Depends(lead)])
 CHUNK_BYTES = 256 * 1024
@@ -57,7 +58,7 @@ async def analytics(
     until: str | None = UNTIL,
     filters: Filters = Depends(_filters),
     compare: bool = Query(False, description="add `previous`: the same figures of the time just before"),
-    services: Any = Depends(services),
+    services: Services = Depends(services),
 ) -> Response:
     """Every figure of the range."""
     found = await services.metrics.analytics(range_, since, until, filters=filters, compare=compare)
@@ -82,7 +83,7 @@ async def export(
     filters: Filters = Depends(_filters),
     user: User = Depends(lead),
     via: str = Depends(door),
-    services: Any = Depends(services),
+    services: Services = Depends(services),
 ) -> Response:
     """The range's events as a download."""
     asked = span(range_, since, until)
@@ -105,7 +106,7 @@ async def sql(
     question: Question,
     user: User = Depends(admin),
     via: str = Depends(door),
-    services: Any = Depends(services),
+    services: Services = Depends(services),
 ) -> Response:
     """An admin's own question to the event log: read-only, without files or network, at most 5 seconds."""
     await services.audit_trail.record("sql_asked", by=user.name, via=via, sql=sql_shape(question.sql))

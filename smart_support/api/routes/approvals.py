@@ -15,6 +15,7 @@ from smart_support.approvals.decision import DecisionInput, reason_or_answer
 from smart_support.approvals.reader import Wanted
 from smart_support.errors import SmartSupportError
 from smart_support.identity.users import User
+from smart_support.services import Services
 
 router = APIRouter(prefix="/approvals", tags=["approvals"], dependencies=[Depends(lead)])
 MAX_BATCH = 100
@@ -66,7 +67,9 @@ class Filters(BaseModel):
 
 
 @router.get("", response_model=schemas.Page[schemas.Approval])
-async def list_approvals(filters: Annotated[Filters, Query()], services: Any = Depends(services)) -> Response:
+async def list_approvals(
+    filters: Annotated[Filters, Query()], services: Services = Depends(services)
+) -> Response:
     """Approvals: the newest first, the oldest first, or the riskiest and of those the oldest first."""
     found, cursor = await services.approvals.find(Wanted(**filters.model_dump()))
     return answer([approval.wire() for approval in found], meta={"next_cursor": cursor})
@@ -77,7 +80,7 @@ async def decide_several(
     body: BatchRequest,
     user: User = Depends(lead),
     via: str = Depends(door),
-    services: Any = Depends(services),
+    services: Services = Depends(services),
 ) -> Response:
     """Decide several at once. Each is decided by itself: the answer tells for each what came of it."""
     decision = DecisionInput(body.decision, decided_by=user.name, via=via, reason=body.reason)
@@ -93,13 +96,13 @@ async def decide_several(
 
 
 @router.get("/{approval_id}", response_model=schemas.Answer[schemas.Approval])
-async def get_approval(approval_id: str, services: Any = Depends(services)) -> Response:
+async def get_approval(approval_id: str, services: Services = Depends(services)) -> Response:
     """One approval."""
     return answer((await services.approvals.get(approval_id)).wire())
 
 
 @router.get("/{approval_id}/history", response_model=schemas.Page[schemas.Happened])
-async def get_history(approval_id: str, services: Any = Depends(services)) -> Response:
+async def get_history(approval_id: str, services: Services = Depends(services)) -> Response:
     """All that happened to one approval: asked, claimed, noted, decided, executed; the oldest first."""
     return answer(await services.approvals.history(approval_id))
 
@@ -110,7 +113,7 @@ async def decide(
     body: DecisionRequest,
     user: User = Depends(lead),
     via: str = Depends(door),
-    services: Any = Depends(services),
+    services: Services = Depends(services),
 ) -> Response:
     """Decide. Answers as soon as the decision is durable; the conversation goes on by itself.
 
@@ -123,7 +126,7 @@ async def decide(
 
 
 @router.post("/{approval_id}/preview", response_model=schemas.Answer[schemas.Edit])
-async def preview(approval_id: str, body: EditRequest, services: Any = Depends(services)) -> Response:
+async def preview(approval_id: str, body: EditRequest, services: Services = Depends(services)) -> Response:
     """What its card would say with other arguments. Nothing is decided; refused as that edit would be."""
     return answer(asdict(await services.turns.tried_edit(approval_id, body.args)))
 
@@ -133,7 +136,7 @@ async def claim(
     approval_id: str,
     user: User = Depends(lead),
     via: str = Depends(door),
-    services: Any = Depends(services),
+    services: Services = Depends(services),
 ) -> Response:
     """Say that one is at work on it; the claim lapses after five minutes."""
     return answer((await services.desk.claim(approval_id, by=user.name, via=via)).wire())
@@ -144,7 +147,7 @@ async def release(
     approval_id: str,
     user: User = Depends(lead),
     via: str = Depends(door),
-    services: Any = Depends(services),
+    services: Services = Depends(services),
 ) -> Response:
     """Give the claim back."""
     return answer((await services.desk.release(approval_id, by=user.name, via=via)).wire())
@@ -156,7 +159,7 @@ async def note(
     body: NoteRequest,
     user: User = Depends(lead),
     via: str = Depends(door),
-    services: Any = Depends(services),
+    services: Services = Depends(services),
 ) -> Response:
     """Leave a note; it is in the approval's history."""
     return answer((await services.desk.note(approval_id, body.text, by=user.name, via=via)).wire())

@@ -1,7 +1,6 @@
 """`POST /backup`: a copy of all data, taken by the running app: no other process can open its event log."""
 
 from dataclasses import asdict
-from typing import Any
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
@@ -11,6 +10,7 @@ from smart_support.api.dependencies import admin, door, services
 from smart_support.api.envelope import answer
 from smart_support.identity.users import User
 from smart_support.observability.log import get_logger
+from smart_support.services import Services
 from smart_support.storage.backup import take
 
 log = get_logger()
@@ -19,7 +19,7 @@ router = APIRouter(tags=["operations"])
 
 @router.post("/backup", status_code=201, response_model=schemas.Answer[schemas.Backup])
 async def backup(
-    request: Request, user: User = Depends(admin), services: Any = Depends(services)
+    request: Request, user: User = Depends(admin), services: Services = Depends(services)
 ) -> Response:
     """Copy all data, as it is at one moment, into a new folder in the data folder; work goes on meanwhile.
 

@@ -1,7 +1,6 @@
 """`POST /chat`: a whole turn as one answer, or its events as they come."""
 
 from collections.abc import AsyncIterator
-from typing import Any
 
 import orjson
 from fastapi import APIRouter, Depends, Header
@@ -17,6 +16,7 @@ from smart_support.conversation.response import Reply
 from smart_support.errors import SmartSupportError
 from smart_support.events import Shown
 from smart_support.identity.users import User
+from smart_support.services import Services
 
 router = APIRouter(tags=["chat"])
 
@@ -42,7 +42,7 @@ async def chat(
     body: ChatRequest,
     accept: str = Header(""),
     user: User = Depends(user),
-    services: Any = Depends(services),
+    services: Services = Depends(services),
 ) -> Response:
     """Say something in a conversation.
 

@@ -1,6 +1,6 @@
 """`/conversations`: the list of recorded conversations."""
 
-from typing import Any, Literal
+from typing import Literal
 
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import Response
@@ -12,6 +12,7 @@ from smart_support.api.dependencies import services, user
 from smart_support.api.envelope import answer
 from smart_support.events import EscalationKind, Outcome
 from smart_support.identity.users import Role, User
+from smart_support.services import Services
 
 router = APIRouter(tags=["conversations"])
 
@@ -69,7 +70,7 @@ async def list_conversations(
         None, max_length=512, pattern="^[A-Za-z0-9_-]+$", description="`next_cursor` of the page before"
     ),
     user: User = Depends(user),
-    services: Any = Depends(services),
+    services: Services = Depends(services),
 ) -> Response:
     """Conversations, the one that started last first; an operator's own, all for a lead."""
     asked = (

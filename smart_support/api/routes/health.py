@@ -12,6 +12,7 @@ from smart_support.api import schemas
 from smart_support.api.dependencies import services
 from smart_support.concurrency import run_together
 from smart_support.observability.log import get_logger
+from smart_support.services import Services
 
 log = get_logger()
 router = APIRouter(tags=["health"])
@@ -23,7 +24,7 @@ SECONDS_TO_ANSWER = 5.0
 async def health(
     request: Request,
     ready: bool = Query(False, description="also ask whether new conversations should be sent here"),
-    services: Any = Depends(services),
+    services: Services = Depends(services),
 ) -> Response:
     """`ok`, or 503 and `degraded` where a store does not answer.
 
@@ -42,7 +43,7 @@ async def health(
     return Response(orjson.dumps(body), 200 if well else 503, media_type="application/json")
 
 
-def _of_turns(services: Any) -> dict[str, str]:
+def _of_turns(services: Services) -> dict[str, str]:
     left = services.unasked.recovering
     return {
         "recovery": f"{left} conversations that were cut off are being finished" if left else "ok",

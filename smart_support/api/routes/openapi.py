@@ -21,9 +21,10 @@ from smart_support.connectors.review.review import Reviewed
 from smart_support.connectors.review.store import Job
 from smart_support.errors import Conflict, InvalidJson, InvalidRequest, TooLarge
 from smart_support.identity.users import User
+from smart_support.services import Services
 
 
-def has_imports(services: Any = Depends(services)) -> None:
+def has_imports(services: Services = Depends(services)) -> None:
     """See that this app has agents that can be given tools.
 
     Raises:
@@ -94,7 +95,9 @@ class Trial(BaseModel):
     response_model=schemas.Answer[schemas.ImportJob],
     openapi_extra={"requestBody": request_shapes.IMPORT_BODY},
 )
-async def begin(request: Request, user: User = Depends(admin), services: Any = Depends(services)) -> Response:
+async def begin(
+    request: Request, user: User = Depends(admin), services: Services = Depends(services)
+) -> Response:
     """Begin an import of `{"url"}`, `{"spec"}` or `{"mcp"}`, or of a file (multipart or the bare body)."""
     given = await _given(request, services.settings.max_spec_bytes)
     job = await services.imports.begin(**given, by=user.name)
@@ -105,33 +108,35 @@ async def begin(request: Request, user: User = Depends(admin), services: Any = D
 
 
 @router.get("/jobs", response_model=schemas.Page[schemas.ImportJob])
-async def list_jobs(services: Any = Depends(services)) -> Response:
+async def list_jobs(services: Services = Depends(services)) -> Response:
     """Imports, the newest first."""
     return answer([_job(job) for job in await services.imports.store.jobs()])
 
 
 @router.get("/jobs/{job_id}", response_model=schemas.Answer[schemas.ImportJob])
-async def get_job(job_id: str, services: Any = Depends(services)) -> Response:
+async def get_job(job_id: str, services: Services = Depends(services)) -> Response:
     """An import's status, progress, findings, servers, and which credentials were entered."""
     job = await services.imports.store.job(job_id)
     return answer(_job(job) | await _details(services, job) | await _warnings(services, job))
 
 
 @router.get("/jobs/{job_id}/operations", response_model=schemas.Page[schemas.ImportOperation])
-async def list_operations(job_id: str, services: Any = Depends(services)) -> Response:
+async def list_operations(job_id: str, services: Services = Depends(services)) -> Response:
     """Every operation of an import as it stands in the review."""
     return answer([_operation(*pair) for pair in await services.imports.operations(job_id)])
 
 
 @router.patch("/jobs/{job_id}/operations", response_model=schemas.Answer[schemas.Changed])
-async def change_several(job_id: str, body: BulkChanges, services: Any = Depends(services)) -> Response:
+async def change_several(job_id: str, body: BulkChanges, services: Services = Depends(services)) -> Response:
     """Change several operations at once, all or none."""
     await services.imports.change(job_id, body.keys, body.changes.wanted())
     return answer({"changed": len(body.keys)})
 
 
 @router.patch("/jobs/{job_id}/operations/{key:path}", response_model=schemas.Answer[schemas.ImportOperation])
-async def change_one(job_id: str, key: str, body: Changes, services: Any = Depends(services)) -> Response:
+async def change_one(
+    job_id: str, key: str, body: Changes, services: Services = Depends(services)
+) -> Response:
     """Change one operation."""
     done = await services.imports.change(job_id, [key], body.wanted())
     operations = {one.key: operation for one, operation in await services.imports.operations(job_id)}
@@ -139,7 +144,7 @@ async def change_one(job_id: str, key: str, body: Changes, services: Any = Depen
 
 
 @router.post("/jobs/{job_id}/words", response_model=schemas.Answer[schemas.Worded])
-async def word(job_id: str, services: Any = Depends(services)) -> Response:
+async def word(job_id: str, services: Services = Depends(services)) -> Response:
     """Have the language model propose names, words and groups for what is new; never another access."""
     await services.imports.store.job(job_id)  # one that there is not needs no model
     model = services.wording_model
@@ -149,7 +154,7 @@ async def word(job_id: str, services: Any = Depends(services)) -> Response:
 
 
 @router.put("/jobs/{job_id}/place", response_model=schemas.Answer[schemas.ImportJob])
-async def set_place(job_id: str, body: Place, services: Any = Depends(services)) -> Response:
+async def set_place(job_id: str, body: Place, services: Services = Depends(services)) -> Response:
     """Set where the API's paths begin, and its server's variables."""
     job = await services.imports.configure(job_id, base=body.base_url, variables=body.variables)
     return answer(_job(job) | await _details(services, job) | await _warnings(services, job))
@@ -161,7 +166,7 @@ async def set_credentials(
     body: Secret,
     user: User = Depends(admin),
     via: str = Depends(door),
-    services: Any = Depends(services),
+    services: Services = Depends(services),
 ) -> Response:
     """Enter credentials; the answer names the schemes that have some, and shows none."""
     kept = await services.imports.enter_credentials(job_id, body.scheme, body.values)
@@ -171,20 +176,24 @@ async def set_credentials(
 
 
 @router.post("/jobs/{job_id}/try/{key:path}", response_model=schemas.Answer[schemas.Tried])
-async def try_out(job_id: str, key: str, body: Trial, services: Any = Depends(services)) -> Response:
+async def try_out(job_id: str, key: str, body: Trial, services: Services = Depends(services)) -> Response:
     """Call a read now; what the API gave."""
     return answer({"result": await services.imports.try_out(job_id, key, body.args)})
 
 
 @router.post("/jobs/{job_id}/approve", response_model=schemas.Answer[schemas.ImportJob])
-async def approve(job_id: str, user: User = Depends(admin), services: Any = Depends(services)) -> Response:
+async def approve(
+    job_id: str, user: User = Depends(admin), services: Services = Depends(services)
+) -> Response:
     """Make the enabled operations tools, at once."""
     job = await services.imports.approve(job_id, by=user.name)
     return answer(_job(job) | await _warnings(services, job))
 
 
 @router.post("/jobs/{job_id}/remove", response_model=schemas.Answer[schemas.ImportJob])
-async def remove(job_id: str, user: User = Depends(admin), services: Any = Depends(services)) -> Response:
+async def remove(
+    job_id: str, user: User = Depends(admin), services: Services = Depends(services)
+) -> Response:
     """Take an API's tools out of use, or put aside an import that is in review or failed."""
     job = await services.imports.remove(job_id, by=user.name)
     return answer(_job(job) | await _warnings(services, job))
@@ -251,12 +260,12 @@ def _job(job: Job) -> dict[str, Any]:
     return {name: getattr(job, name) for name in Job.__slots__}
 
 
-async def _warnings(services: Any, job: Job) -> dict[str, Any]:
+async def _warnings(services: Services, job: Job) -> dict[str, Any]:
     """What is amiss with the agents file and this import together, in sentences."""
     return {"warnings": [] if job.status in ("loading", "failed") else await services.import_warnings(job)}
 
 
-async def _details(services: Any, job: Job) -> dict[str, Any]:
+async def _details(services: Services, job: Job) -> dict[str, Any]:
     if job.status in ("loading", "failed"):
         return {"findings": []}
     document = await services.imports.document(job)

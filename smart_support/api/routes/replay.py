@@ -16,7 +16,8 @@ from smart_support.api import schemas
 from smart_support.api.dependencies import door, lead, services, user
 from smart_support.api.envelope import answer
 from smart_support.identity.users import User
-from smart_support.rehearsal.what_if import Changed
+from smart_support.rehearsal import what_if as rehearsal
+from smart_support.services import Services
 
 router = APIRouter(tags=["replay"])
 Steps = list[dict[str, Any]]
@@ -28,7 +29,7 @@ async def replay(
     after: int = Query(0, ge=0, le=LAST_SEQ, description="`seq` of the last step seen; `next_cursor` is one"),
     limit: int = Query(200, ge=1, le=200),
     user: User = Depends(user),
-    services: Any = Depends(services),
+    services: Services = Depends(services),
 ) -> Response:
     """The conversation's steps, numbered as its events on the socket."""
     await services.session_manager.check_theirs(thread_id, user, begun=True)
@@ -42,7 +43,7 @@ async def outline(
     thread_id: str,
     q: str | None = Query(None, max_length=200, description="also where this text stands: `found`"),
     user: User = Depends(user),
-    services: Any = Depends(services),
+    services: Services = Depends(services),
 ) -> Response:
     """The conversation without its content: how long it is, where its pages begin, where to look."""
     await services.session_manager.check_theirs(thread_id, user, begun=True)
@@ -50,7 +51,9 @@ async def outline(
 
 
 @router.get("/replay/{thread_id}/all", response_model=schemas.Page[schemas.Step])
-async def whole(thread_id: str, user: User = Depends(user), services: Any = Depends(services)) -> Response:
+async def whole(
+    thread_id: str, user: User = Depends(user), services: Services = Depends(services)
+) -> Response:
     """All steps of the conversation in one answer, however long it is."""
     await services.session_manager.check_theirs(thread_id, user, begun=True)
     pages = services.replay.whole(thread_id)
@@ -71,7 +74,7 @@ async def as_test_file(
     thread_id: str,
     user: User = Depends(user),
     via: str = Depends(door),
-    services: Any = Depends(services),
+    services: Services = Depends(services),
 ) -> Response:
     """The conversation as a test of the project's own suite: a Python file to download."""
     await services.session_manager.check_theirs(thread_id, user, begun=True)
@@ -97,11 +100,11 @@ class AnotherDecision(BaseModel):
     dependencies=[Depends(lead)],
     response_model=schemas.Page[schemas.Object],
 )
-async def what_if(thread_id: str, other: AnotherDecision, services: Any = Depends(services)) -> Response:
+async def what_if(thread_id: str, other: AnotherDecision, services: Services = Depends(services)) -> Response:
     """How it would have gone: the steps, each `same`, only `then` or only `now`. Nothing real is touched.
 
     Of a long conversation only turns around the decision are run again: `first` to `last` in `meta`.
     """
-    changed = Changed(other.approval_id, other.decision, other.reason, other.args)
-    again = await services.what_if(thread_id, changed)
-    return answer(again.steps, meta={"next_cursor": None, "first": again.first, "last": again.last})
+    changed = rehearsal.ChangedDecision(other.approval_id, other.decision, other.reason, other.args)
+    result = await rehearsal.what_if(services, thread_id, changed)
+    return answer(result.steps, meta={"next_cursor": None, "first": result.first, "last": result.last})
