@@ -27,7 +27,7 @@ from smart_support.approvals.decision import DecisionInput  # noqa: E402
 from smart_support.approvals.queue import ApprovalQueue  # noqa: E402
 from smart_support.observability import log  # noqa: E402
 from smart_support.storage.state.base import Connection, StateDatabase  # noqa: E402
-from smart_support.storage.state.sqlite import EmbeddedDatabase  # noqa: E402
+from smart_support.storage.state.sqlite import SqliteStateDatabase  # noqa: E402
 from tests.postgres import Postgres, is_installed  # noqa: E402
 
 DECISIONS, WINDOWS, SHOWN = 2_000, 50, 40
@@ -100,7 +100,7 @@ def _tell(spent: list[float], floor_name: str, bare: list[float]) -> None:
 
 
 async def decisions(folder: Path, count: int, measured: int) -> None:
-    state = EmbeddedDatabase(folder / "state.sqlite")
+    state = SqliteStateDatabase(folder / "state.sqlite")
     spent = await _decided(state, count, measured)
     bare = await _bare(state, measured)
     state.close()
@@ -110,12 +110,12 @@ async def decisions(folder: Path, count: int, measured: int) -> None:
 
 def on_postgres(count: int, measured: int) -> None:
     """The same on a Postgres of its own, whose commits are as durable as an operator's."""
-    from smart_support.storage.state.postgres import SharedDatabase
+    from smart_support.storage.state.postgres import PostgresStateDatabase
 
     cluster = Postgres(durable=True).start()
     try:
         url = f"{cluster.url}/postgres"
-        state = SharedDatabase(url)
+        state = PostgresStateDatabase(url)
         spent = asyncio.run(_decided(state, count, measured))
         bare = _bare_updates(url, measured)
         state.close()

@@ -107,7 +107,7 @@ def bare(folder: Path, count: int) -> None:
     from smart_support.approvals.queue import ApprovalQueue
     from smart_support.approvals.quota import Quota
     from smart_support.gate.gate import Gate, Gatekeeper
-    from smart_support.storage.state.sqlite import EmbeddedDatabase
+    from smart_support.storage.state.sqlite import SqliteStateDatabase
     from smart_support.tools.registry import Registry
 
     async def turns(count: int, graph: Any, name: str) -> None:
@@ -120,7 +120,7 @@ def bare(folder: Path, count: int) -> None:
             assert tokens >= TOKENS
 
     async def main() -> None:
-        state = EmbeddedDatabase(folder / "state.sqlite")
+        state = SqliteStateDatabase(folder / "state.sqlite")
         async with aiosqlite.connect(folder / "checkpoints.sqlite") as connection:
             saver = AsyncSqliteSaver(connection)
             await saver.setup()

@@ -24,7 +24,7 @@ from smart_support.identity.account_names import COMMAND_LINE
 from smart_support.settings import Settings
 from smart_support.storage.state.base import Connection, Row, StateDatabase, listed
 from smart_support.storage.state.read_only import Read, reading
-from smart_support.storage.state.sqlite import EmbeddedDatabase
+from smart_support.storage.state.sqlite import SqliteStateDatabase
 
 GENESIS = "0" * 64
 ERASED, RETIRED, SEALED = "erased", "retired", "sealed"
@@ -62,11 +62,11 @@ def record_command(settings: Settings, kind: str, **detail: Any) -> None:
         detail |= {"os_user": getpass.getuser()}
     state: StateDatabase
     if settings.database_url:
-        from smart_support.storage.state.postgres import SharedDatabase
+        from smart_support.storage.state.postgres import PostgresStateDatabase
 
-        state = SharedDatabase(settings.database_url)
+        state = PostgresStateDatabase(settings.database_url)
     else:
-        state = EmbeddedDatabase(settings.data_dir / "state.sqlite")
+        state = SqliteStateDatabase(settings.data_dir / "state.sqlite")
     with contextlib.closing(state):
         state.transact_now(lambda c: append(c, kind, actor=COMMAND_LINE, via="command", detail=detail))
 

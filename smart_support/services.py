@@ -72,7 +72,7 @@ from smart_support.observability import log, tracing
 from smart_support.observability.metrics import Meters
 from smart_support.outbound.client import GuardedClient, parse_allowed_hosts
 from smart_support.settings import ROOT, Settings
-from smart_support.storage.coordination.bus import Bus
+from smart_support.storage.coordination.base import Bus
 from smart_support.storage.events.duckdb_file import check_free
 from smart_support.storage.events.embedded import EventLog
 from smart_support.storage.state.base import StateDatabase
@@ -297,7 +297,7 @@ class Services:
             broadcast=self.broadcast,
             limits=Limits(settings, stores.rates),
             locks=stores.locks,
-            alone=stores.bus.alone,
+            alone=stores.bus.is_single_process,
         )
         self._opened.push_async_callback(self.turns.close, settings.shutdown_seconds)
         self.unasked = Unasked(
@@ -318,7 +318,7 @@ class Services:
         )
         self.erasure.go_on()
         self._opened.push_async_callback(self.erasure.close)
-        if not stores.bus.alone:
+        if not stores.bus.is_single_process:
             await self._meet_the_others(stores.bus)
         await self.unasked.recover()
         await self._opened.enter_async_context(in_background(self.unasked.expire_forever()))

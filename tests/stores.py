@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from smart_support.storage.state.base import StateDatabase
-from smart_support.storage.state.sqlite import EmbeddedDatabase
+from smart_support.storage.state.sqlite import SqliteStateDatabase
 
 POSTGRES = "SMART_SUPPORT_TEST_POSTGRES"
 # Backups, compaction and the like of the embedded files, which are not there on a shared database.
@@ -27,10 +27,10 @@ def state_of(folder: Path) -> StateDatabase:
     """The state database of a data folder."""
     url = database_url(folder)
     if not url:
-        return EmbeddedDatabase(folder / "state.sqlite")
-    from smart_support.storage.state.postgres import SharedDatabase
+        return SqliteStateDatabase(folder / "state.sqlite")
+    from smart_support.storage.state.postgres import PostgresStateDatabase
 
-    return SharedDatabase(url)
+    return PostgresStateDatabase(url)
 
 
 def named(folder: Path) -> dict[str, str]:

@@ -14,7 +14,7 @@ from smart_support.approvals.approval import Request
 from smart_support.approvals.decision import DecisionInput
 from smart_support.approvals.ledger import Ledger
 from smart_support.approvals.queue import ApprovalQueue
-from smart_support.storage.state.sqlite import EmbeddedDatabase
+from smart_support.storage.state.sqlite import SqliteStateDatabase
 from tests.harness import ROOT
 
 
@@ -30,7 +30,7 @@ def _run(data_dir: Path, *command: str) -> subprocess.CompletedProcess[str]:
 
 
 async def _record(data_dir: Path, rows: int) -> None:
-    state = EmbeddedDatabase(data_dir / "state.sqlite")
+    state = SqliteStateDatabase(data_dir / "state.sqlite")
     for number in range(rows):
         await state.transact(
             lambda c, n=number: audit.append(c, "decided", actor="dana", via="rest", detail={"n": n})
@@ -77,7 +77,7 @@ async def test_rows_cut_off_the_end_are_missed_by_who_kept_the_head(data_dir: Pa
 
 @pytest.mark.parametrize("kept", [0, 1, 2, 3])
 async def test_rows_cut_off_the_end_are_missed_by_the_facts_they_tell_of(data_dir: Path, kept: int) -> None:
-    state = EmbeddedDatabase(data_dir / "state.sqlite")
+    state = SqliteStateDatabase(data_dir / "state.sqlite")
     queue, ledger = ApprovalQueue(state, 60), Ledger(state)
     call = {"thread_id": "t", "tool_call_id": "c"}
     wanted = Request(interrupt_id="i", action="cancel", args={}, agent="a", summary="Cancel", **call)

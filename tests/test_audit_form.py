@@ -29,7 +29,7 @@ from smart_support.audit_consistency import NOT_RECORDED
 from smart_support.conversation.erasure import _emptied
 from smart_support.errors import ToolRefused
 from smart_support.storage.state.base import Connection, StateDatabase
-from smart_support.storage.state.sqlite import EmbeddedDatabase, SqliteConnection
+from smart_support.storage.state.sqlite import SqliteConnection, SqliteStateDatabase
 
 WORDS = "my-private-words-4711"
 TABLES = ("audit", "approvals", "action_ledger")
@@ -107,7 +107,7 @@ def _erase(state: StateDatabase, *threads: str) -> None:
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A state database with that day in it, two of its conversations erased."""
     path = tmp_path_factory.mktemp("recorded") / "state.sqlite"
-    state = EmbeddedDatabase(path)
+    state = SqliteStateDatabase(path)
     asyncio.run(_live(state))
     _erase(state, "thread-4", "thread-10")
     state.close()
@@ -218,7 +218,7 @@ def test_a_verifier_written_from_the_documentation_agrees(folder: Path) -> None:
 
 
 def test_an_erased_detail_can_not_be_guessed_from_what_is_left(tmp_path: Path) -> None:
-    state = EmbeddedDatabase(tmp_path / "state.sqlite")
+    state = SqliteStateDatabase(tmp_path / "state.sqlite")
     state.transact_now(
         lambda c: audit.append(c, "noted", actor="a", via="b", thread_id="t", detail={"yes": True})
     )
@@ -370,7 +370,7 @@ def test_rows_cut_off_with_the_data_they_tell_of_show_against_a_noted_head(folde
 def test_an_old_database_put_back_shows_against_a_noted_head(folder: Path, tmp_path: Path) -> None:
     old = tmp_path / "old.sqlite"
     shutil.copy(folder / "state.sqlite", old)
-    state = EmbeddedDatabase(folder / "state.sqlite")
+    state = SqliteStateDatabase(folder / "state.sqlite")
     state.transact_now(lambda c: audit.append(c, "logged_in", actor="kim", via="login"))
     state.close()
     head = _head(folder)
@@ -486,7 +486,7 @@ def old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             shutil.copy(path, before)
     monkeypatch.setattr(base, "MIGRATIONS", tmp_path / "migrations")
     folder = tmp_path / "var"
-    state = EmbeddedDatabase(folder / "state.sqlite")
+    state = SqliteStateDatabase(folder / "state.sqlite")
 
     def write(connection: Connection, rows: Iterable[dict[str, Any]] = _old_rows()) -> None:
         for row in rows:
@@ -502,7 +502,7 @@ def old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_an_old_database_verifies_before_it_is_opened_and_after(old: Path) -> None:
     assert _verify(old) == 0
     head = _head(old)
-    state = EmbeddedDatabase(old / "state.sqlite")
+    state = SqliteStateDatabase(old / "state.sqlite")
     assert _verify(old, "--head", head) == 0
     state.transact_now(lambda c: audit.append(c, "logged_in", actor="dana", via="login"))
     rows = state.execute_now("SELECT * FROM audit ORDER BY number")
@@ -521,7 +521,7 @@ def test_an_old_database_verifies_before_it_is_opened_and_after(old: Path) -> No
 @pytest.mark.parametrize("number", [1, 2, 3, 6])
 @pytest.mark.parametrize("excuse", [[], {}])
 def test_an_old_row_can_not_be_changed_after_the_seal(old: Path, number: int, excuse: Any) -> None:
-    state = EmbeddedDatabase(old / "state.sqlite")
+    state = SqliteStateDatabase(old / "state.sqlite")
     state.transact_now(lambda c: audit.append(c, "logged_in", actor="dana", via="login"))
     _erase(state, "t-3")
     state.close()
@@ -543,7 +543,7 @@ def test_an_old_row_can_not_be_changed_after_the_seal(old: Path, number: int, ex
 
 
 def test_a_seal_that_is_left_out_shows(old: Path) -> None:
-    state = EmbeddedDatabase(old / "state.sqlite")
+    state = SqliteStateDatabase(old / "state.sqlite")
     state.transact_now(lambda c: audit.append(c, "logged_in", actor="dana", via="login"))
     state.close()
 

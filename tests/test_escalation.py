@@ -15,7 +15,7 @@ from smart_support import Settings, clock
 from smart_support.escalations import escalations as escalations_module
 from smart_support.escalations.escalations import ATTEMPTS, EscalationRecord, Escalations
 from smart_support.settings import ROOT
-from smart_support.storage.coordination.locks import Locks
+from smart_support.storage.coordination.local import LocalLocks
 from smart_support.storage.state.base import StateDatabase
 from tests.stores import state_of
 from tests.webhook import Webhook
@@ -41,7 +41,7 @@ def state(tmp_path: Path) -> Iterator[StateDatabase]:
 
 def _escalations(state: StateDatabase, url: str = "") -> Escalations:
     settings = Settings(escalation_webhook_url=url, escalation_webhook_secret="s3cret")
-    return Escalations(state, settings, Locks())
+    return Escalations(state, settings, LocalLocks())
 
 
 async def test_it_is_signed_over_time_and_body(state: StateDatabase, webhook: Webhook) -> None:

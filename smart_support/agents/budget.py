@@ -74,7 +74,7 @@ class Budget:
             return
         shares = _shares(thread_id)
         among, given = listed("share", shares)
-        rows = await self._state.execute(f"SELECT * FROM model_use WHERE share IN {among}", given)
+        rows = await self._state.read(f"SELECT * FROM model_use WHERE share IN {among}", given)
         used = {row["share"]: row for row in rows}
         for name, share in zip(shares, (self._conversation, self._day), strict=True):
             if name in used and (spent := share.spent(used[name])):

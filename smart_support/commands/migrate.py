@@ -7,7 +7,7 @@ from smart_support.settings import ROOT, Settings
 from smart_support.storage.events.duckdb_file import check_free
 from smart_support.storage.events.embedded import EventLog
 from smart_support.storage.migrations import pending
-from smart_support.storage.state.sqlite import EmbeddedDatabase
+from smart_support.storage.state.sqlite import SqliteStateDatabase
 
 DUE = 3
 
@@ -65,7 +65,7 @@ def _apply(settings: Settings, found: dict[str, list[str]]) -> None:
     for file in (file for file, names in found.items() if names):
         path = settings.data_dir / file
         if file == "state.sqlite":
-            EmbeddedDatabase(path).close()
+            SqliteStateDatabase(path).close()
         elif file == "events.duckdb":
             EventLog(path).close()
         else:

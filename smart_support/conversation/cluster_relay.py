@@ -19,7 +19,7 @@ from smart_support.errors import SmartSupportError
 from smart_support.escalations.escalations import Escalations
 from smart_support.events import Message, Record, Shown, Token, TokenRecord
 from smart_support.observability.log import get_logger
-from smart_support.storage.coordination.bus import MISSED, Bus, Heard
+from smart_support.storage.coordination.base import MISSED, Bus, Handler
 from smart_support.storage.events.embedded import EventLog
 
 log = get_logger()
@@ -77,7 +77,7 @@ class Relay:
 
     def open(self) -> None:
         """Begin."""
-        heard: dict[str, Heard] = {
+        heard: dict[str, Handler] = {
             NEWS: self._news,
             TOKEN: self._token,
             REST: self._rest,
@@ -89,11 +89,11 @@ class Relay:
             TOOLS: self._tools,
         }
         for topic, hear in heard.items():
-            self._bus.on(topic, hear)
+            self._bus.subscribe(topic, hear)
         self._broadcast.neighbours = self
         self._approvals.watch(lambda one: self._say(APPROVAL, id=one.approval_id))
         self._escalations.watch(lambda one: self._say(ESCALATION, id=one.escalation_id))
-        self._bus.say(WHO)
+        self._bus.publish(WHO)
 
     async def close(self) -> None:
         """Show nothing more of what happens elsewhere."""
@@ -110,7 +110,7 @@ class Relay:
     def rested(self, thread_id: str) -> None:
         """As `Neighbours` has it."""
         if thread_id in self._elsewhere:
-            self._bus.say(REST, thread=thread_id)
+            self._bus.publish(REST, thread=thread_id)
 
     def listening(self, thread_id: str, *, on: bool) -> None:
         """As `Neighbours` has it."""
@@ -118,14 +118,14 @@ class Relay:
             self._following.setdefault(thread_id, _Following(thread_id))
         else:
             self._following.pop(thread_id, None)
-        self._bus.say(LISTENING, threads=[thread_id], who=self._bus.name, on=on)
+        self._bus.publish(LISTENING, threads=[thread_id], who=self._bus.name, on=on)
 
     def tools_changed(self) -> None:
         """Imported tools were put to use here, or taken out of use."""
-        self._bus.say(TOOLS)
+        self._bus.publish(TOOLS)
 
     def _pass_on(self, token: TokenRecord, now: bool) -> None:
-        self._bus.say(
+        self._bus.publish(
             TOKEN,
             now=now,
             thread=token.thread_id,
@@ -138,13 +138,13 @@ class Relay:
 
     def _say(self, topic: str, **what: Any) -> None:
         if not self._repeating:
-            self._bus.say(topic, **what)
+            self._bus.publish(topic, **what)
 
     def _say_what_is_listened(self) -> None:
         threads = self._broadcast.listened
         for start in range(0, len(threads), _AT_ONCE):
             some = threads[start : start + _AT_ONCE]
-            self._bus.say(LISTENING, threads=some, who=self._bus.name, on=True)
+            self._bus.publish(LISTENING, threads=some, who=self._bus.name, on=True)
 
     # What happens elsewhere
 
@@ -182,7 +182,7 @@ class Relay:
     def _missed(self, _: dict[str, Any]) -> None:
         """Nobody knows what was said: look again at all that is looked at here."""
         self._say_what_is_listened()
-        self._bus.say(WHO)
+        self._bus.publish(WHO)
         for following in self._following.values():
             if following.shown:
                 self._then(following.thread_id, lambda of: self._read(of, of.shown + 1))

@@ -145,7 +145,7 @@ class Erasure:
             await asyncio.wait([self._compacting])
 
     async def _threads_of(self, customer_id: str) -> list[str]:
-        rows = await self._state.execute(_OF_CUSTOMER, {"customer": customer_id})
+        rows = await self._state.read(_OF_CUSTOMER, {"customer": customer_id})
         rows += await self._log.query(
             "SELECT DISTINCT thread_id FROM events WHERE customer_id = $customer", {"customer": customer_id}
         )
@@ -154,7 +154,7 @@ class Erasure:
     async def _erase(self, threads: Sequence[str], by: str, via: str, told: dict[str, Any]) -> Erased:
         for thread_id in threads:
             await self._come_to_rest(thread_id, by, via)
-        asides = await self._state.execute("SELECT thread_id, aside FROM sessions WHERE aside IS NOT NULL")
+        asides = await self._state.read("SELECT thread_id, aside FROM sessions WHERE aside IS NOT NULL")
         beside = [row["aside"] for row in asides if row["thread_id"] in set(threads)]
         if self._checkpoints:
             for thread_id in (*threads, *beside):

@@ -17,7 +17,7 @@ from smart_support.conversation.sessions import Session, SessionManager
 from smart_support.conversation.turn import Course
 from smart_support.conversation.turn_runner import TurnRunner
 from smart_support.observability import log
-from smart_support.storage.coordination.locks import Locks
+from smart_support.storage.coordination.base import Locks
 
 logger = log.get_logger()
 SECONDS_BETWEEN_LOOKS = 1.0

@@ -63,17 +63,17 @@ class SessionManager:
 
     def get_state(self, thread_id: str) -> Session | None:
         """The session of a thread, or None where it never spoke."""
-        rows = self._state.execute_now("SELECT * FROM sessions WHERE thread_id = :id", {"id": thread_id})
+        rows = self._state.read_now("SELECT * FROM sessions WHERE thread_id = :id", {"id": thread_id})
         return _session(rows[0]) if rows else None
 
     async def load(self, thread_id: str) -> Session | None:
         """As `get_state`, for callers that are async."""
-        rows = await self._state.execute("SELECT * FROM sessions WHERE thread_id = :id", {"id": thread_id})
+        rows = await self._state.read("SELECT * FROM sessions WHERE thread_id = :id", {"id": thread_id})
         return _session(rows[0]) if rows else None
 
     async def left_behind(self) -> list[Session]:
         """Sessions in the middle of a turn. At start-up: those that a crash cut off."""
-        rows = await self._state.execute("SELECT * FROM sessions WHERE turn_id IS NOT NULL")
+        rows = await self._state.read("SELECT * FROM sessions WHERE turn_id IS NOT NULL")
         return [_session(row) for row in rows]
 
     async def check_theirs(self, thread_id: str, user: User, *, begun: bool = False) -> None:
@@ -105,7 +105,7 @@ class SessionManager:
 
     async def owned(self, user: User) -> list[str]:
         """The conversations that somebody began, the newest first; of very many the newest."""
-        rows = await self._state.execute(
+        rows = await self._state.read(
             "SELECT thread_id FROM sessions WHERE owner = :name ORDER BY created_at DESC LIMIT :most",
             {"name": user.name, "most": OWNED_AT_MOST},
         )
@@ -116,7 +116,7 @@ class SessionManager:
         session = await self.load(thread_id)
         if session is None or session.turn_id or clock.now() < session.last_active_at + self._ttl:
             return
-        waiting = await self._state.execute(
+        waiting = await self._state.read(
             "SELECT 1 FROM approvals WHERE thread_id = :id AND status = 'pending' LIMIT 1", {"id": thread_id}
         )
         if not waiting:

@@ -26,7 +26,7 @@ from smart_support.errors import NoPendingApproval, ShuttingDown, SmartSupportEr
 from smart_support.events import Failure, Message, Record, Shown
 from smart_support.identity.users import ANYONE, User
 from smart_support.observability import log, tracing
-from smart_support.storage.coordination.locks import Locks
+from smart_support.storage.coordination.base import Locks
 from smart_support.storage.events.embedded import EventLog
 
 logger = log.get_logger()

@@ -30,7 +30,7 @@ from smart_support.events import EscalationKind
 from smart_support.observability.log import get_logger
 from smart_support.outbound.client import GuardedClient
 from smart_support.settings import Settings
-from smart_support.storage.coordination.locks import Locks
+from smart_support.storage.coordination.base import Locks
 from smart_support.storage.state.base import Connection, StateDatabase
 
 log = get_logger()
@@ -172,7 +172,7 @@ class Escalations:
 
     async def resend_left_behind(self) -> None:
         """Send what nobody is sending any more. Its id is the same: a receiver can tell it had it before."""
-        for row in await self._state.execute("SELECT * FROM escalations WHERE status = 'sending'"):
+        for row in await self._state.read("SELECT * FROM escalations WHERE status = 'sending'"):
             if not await self._locks.held({_lock(row["escalation_id"])}):
                 await self.resend(row["escalation_id"])
 
@@ -202,7 +202,7 @@ class Escalations:
 
     async def list(self, *, open_only: bool = False, limit: int = 100) -> list[EscalationRecord]:
         """Escalations, the newest first; `open_only`: those that nobody has seen to yet."""
-        rows = await self._state.execute(
+        rows = await self._state.read(
             """SELECT * FROM escalations WHERE (:open_only = 0 OR handled_by IS NULL)
                ORDER BY requested_at DESC LIMIT :limit""",
             {"open_only": int(open_only), "limit": limit},
@@ -226,7 +226,7 @@ class Escalations:
             NotFound: there is none.
         """
         sql = "SELECT * FROM escalations WHERE escalation_id = :id"
-        rows = await self._state.execute(sql, {"id": escalation_id})
+        rows = await self._state.read(sql, {"id": escalation_id})
         if not rows:
             raise NotFound(f"escalation {escalation_id[:64]!r}: there is none; see GET /api/v1/escalations")
         return EscalationRecord(**rows[0])

@@ -262,7 +262,7 @@ class Logins:
 
     async def name(self, token: str) -> str | None:
         """Whose token it is, or None where it is nobody's any more."""
-        rows = await self._state.execute(
+        rows = await self._state.read(
             "SELECT name FROM logins WHERE token_hash = :hash AND expires_at > :now",
             {"hash": self._kept(token), "now": clock.now().timestamp()},
         )

@@ -93,13 +93,13 @@ class Meters:
             waiting: events that the log has not written yet, and `lag_seconds`: for how long the oldest.
             running: turns; sockets: open ones.
         """
-        found = (await state.execute(_PENDING))[0]
+        found = (await state.read(_PENDING))[0]
         oldest = found["oldest"]
         self._pending.set(found["pending"])
         self._oldest.set((clock.now() - clock.parse(oldest)).total_seconds() if oldest else 0)
-        self._undelivered.set((await state.execute(_UNDELIVERED))[0]["n"])
-        self._on_record.set((await state.execute(_ON_RECORD))[0]["n"])
-        self._unhandled.set((await state.execute(_UNHANDLED))[0]["n"])
+        self._undelivered.set((await state.read(_UNDELIVERED))[0]["n"])
+        self._on_record.set((await state.read(_ON_RECORD))[0]["n"])
+        self._unhandled.set((await state.read(_UNHANDLED))[0]["n"])
         self._waiting.set(waiting)
         self._lag.set(lag_seconds)
         self._running.set(running)

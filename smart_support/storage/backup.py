@@ -26,7 +26,7 @@ from smart_support.storage.events.duckdb_file import BACKUPS
 from smart_support.storage.events.embedded import EventLog, checked_out
 from smart_support.storage.private_files import make_private_folder
 from smart_support.storage.state.base import StateDatabase
-from smart_support.storage.state.sqlite import EmbeddedDatabase
+from smart_support.storage.state.sqlite import SqliteStateDatabase
 
 log = get_logger()
 FOLDER = BACKUPS
@@ -55,7 +55,7 @@ async def take(state: StateDatabase, event_log: EventLog, folder: Path, version:
     Raises:
         Conflict: the state is not in files.
     """
-    if not isinstance(state, EmbeddedDatabase):
+    if not isinstance(state, SqliteStateDatabase):
         raise Conflict(ELSEWHERE)
     async with event_log.copying:
         with _begun(folder) as partial, ExitStack() as opened:

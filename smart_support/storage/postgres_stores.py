@@ -16,9 +16,9 @@ from smart_support.settings import Settings
 from smart_support.storage.checkpoint_serializer import CleaningSerializer
 from smart_support.storage.coordination.postgres_bus import PostgresBus
 from smart_support.storage.coordination.postgres_locks import PostgresLocks
-from smart_support.storage.coordination.postgres_rates import SharedRates
+from smart_support.storage.coordination.postgres_rates import PostgresRateStorage
 from smart_support.storage.events.postgres import SharedEventLog
-from smart_support.storage.state.postgres import MIGRATION_LOCK, SharedDatabase, keeping_alive
+from smart_support.storage.state.postgres import MIGRATION_LOCK, PostgresStateDatabase, keeping_alive
 from smart_support.storage.stores import Stores
 
 
@@ -27,7 +27,7 @@ async def shared_stores(settings: Settings, seen: Callable[[Record], None]) -> A
     """As `stores.opened`, where the settings name a database."""
     url = keeping_alive(settings.database_url)
     async with contextlib.AsyncExitStack() as stack:
-        state = await asyncio.to_thread(SharedDatabase, url)
+        state = await asyncio.to_thread(PostgresStateDatabase, url)
         stack.callback(state.close)
         bus = await PostgresBus(url).open()
         stack.push_async_callback(bus.close)
@@ -42,7 +42,7 @@ async def shared_stores(settings: Settings, seen: Callable[[Record], None]) -> A
             event_log=event_log,
             bus=bus,
             locks=locks,
-            rates=SharedRates(state.pool),
+            rates=PostgresRateStorage(state.pool),
             checkpoints=await _checkpoints(url, stack),
         )
 

@@ -14,12 +14,12 @@ from limits.storage import MemoryStorage, Storage
 from smart_support.events import Record
 from smart_support.settings import Settings
 from smart_support.storage.checkpoint_serializer import CleaningSerializer
-from smart_support.storage.coordination.bus import Bus
-from smart_support.storage.coordination.locks import Locks
+from smart_support.storage.coordination.base import Bus, Locks
+from smart_support.storage.coordination.local import LocalBus, LocalLocks
 from smart_support.storage.events.embedded import EventLog
 from smart_support.storage.private_files import make_private_folder, tighten_files
 from smart_support.storage.state.base import StateDatabase
-from smart_support.storage.state.sqlite import EmbeddedDatabase
+from smart_support.storage.state.sqlite import SqliteStateDatabase
 
 Seen = Callable[[Record], None]
 
@@ -63,7 +63,7 @@ async def opened(settings: Settings, seen: Seen = lambda record: None) -> AsyncI
 @contextlib.asynccontextmanager
 async def _embedded(folder: Path, seen: Seen) -> AsyncIterator[Stores]:
     async with contextlib.AsyncExitStack() as stack:
-        state = EmbeddedDatabase(folder / "state.sqlite")
+        state = SqliteStateDatabase(folder / "state.sqlite")
         stack.callback(state.close)
         event_log = EventLog(folder / "events.duckdb", seen)
         stack.callback(event_log.close)
@@ -75,8 +75,8 @@ async def _embedded(folder: Path, seen: Seen) -> AsyncIterator[Stores]:
         yield Stores(
             state=state,
             event_log=event_log,
-            bus=Bus(),
-            locks=Locks(),
+            bus=LocalBus(),
+            locks=LocalLocks(),
             rates=MemoryStorage(),
             checkpoints=checkpoints,
         )

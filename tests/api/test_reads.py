@@ -24,7 +24,7 @@ from smart_support.conversation.sessions import SessionManager
 from smart_support.identity.users import Accounts
 from smart_support.storage.events.embedded import EventLog
 from smart_support.storage.state.base import StateDatabase
-from smart_support.storage.state.sqlite import EmbeddedDatabase
+from smart_support.storage.state.sqlite import SqliteStateDatabase
 from smart_support.tools.registry import Access, Registry, Tool
 from tests.analytics.story import carried_out, record, resolved, waiting
 
@@ -58,7 +58,7 @@ class Services:
 @pytest.fixture
 async def services(tmp_path: Path) -> AsyncIterator[Services]:
     event_log = EventLog(tmp_path / "events.duckdb")
-    state = EmbeddedDatabase(tmp_path / "state.sqlite")
+    state = SqliteStateDatabase(tmp_path / "state.sqlite")
     tools = [
         Tool("refund", "Pay back.", SCHEMA, Access.WRITE, _run, risk="high", idempotent=True, version="2"),
         Tool("look_up", "Look it up.", SCHEMA, Access.READ, _run),
@@ -119,7 +119,7 @@ async def test_health_names_the_store_that_fails(
 ) -> None:
     broken = tmp_path / "broken"
     if store == "state":
-        services.state = EmbeddedDatabase(broken)
+        services.state = SqliteStateDatabase(broken)
         services.state.close()
     else:
         services.event_log = EventLog(broken)

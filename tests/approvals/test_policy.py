@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from smart_support.approvals.policy import NEEDS, Policy, Rule
 from smart_support.approvals.policy_dry_run import differences, load_policy, main, misspelt
 from smart_support.errors import ConfigError
-from smart_support.storage.state.sqlite import EmbeddedDatabase
+from smart_support.storage.state.sqlite import SqliteStateDatabase
 
 KNOWN = {"amount_cents", "account"}
 POLICY = Policy(
@@ -150,7 +150,7 @@ def test_an_empty_or_broken_record_is_said_to_be_none(
     assert "there is no record here" in told
     assert "can't be read as a record" in told
     (tmp_path / "state.sqlite").unlink()
-    EmbeddedDatabase(tmp_path / "state.sqlite").close()
+    SqliteStateDatabase(tmp_path / "state.sqlite").close()
     assert main(["--since", "30d"]) == 0
     assert capsys.readouterr().out == "0 writes since 30d; 0 would have been treated differently.\n"
     for text in ("policy: 5", "- a list", "policy: [{tool: x, then: perhaps}]", "policy: [", "\x00"):

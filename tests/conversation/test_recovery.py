@@ -10,7 +10,7 @@ import pytest
 from smart_support import Settings, clock, create_app
 from smart_support.conversation.limits import UNASKED_AT_ONCE
 from smart_support.conversation.turn import Course
-from smart_support.storage.state.sqlite import EmbeddedDatabase
+from smart_support.storage.state.sqlite import SqliteStateDatabase
 from tests.harness import Client, LocalApp, spoken
 
 THREADS = 4 * UNASKED_AT_ONCE
@@ -19,7 +19,7 @@ THREADS = 4 * UNASKED_AT_ONCE
 async def test_many_turns_that_a_crash_cut_off_are_finished_a_few_at_a_time(
     data_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    state = EmbeddedDatabase(data_dir / "state.sqlite")
+    state = SqliteStateDatabase(data_dir / "state.sqlite")
     for number in range(THREADS):
         await state.execute(
             """INSERT INTO sessions (thread_id, created_at, last_active_at, last_message_at, turn_id)

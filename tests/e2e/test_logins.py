@@ -11,7 +11,7 @@ from gradio_client import Client as GradioClient
 
 from smart_support.errors import ConfigError
 from smart_support.identity.users import Accounts, Logins, hashed
-from smart_support.storage.state.sqlite import EmbeddedDatabase
+from smart_support.storage.state.sqlite import SqliteStateDatabase
 from tests.e2e.conftest import KEYS, PASSWORD
 from tests.harness import AppProcess, Client
 
@@ -148,7 +148,7 @@ async def test_no_key_is_in_a_log_line(app: AppProcess) -> None:
 
 
 async def test_a_new_password_ends_the_logins_of_the_old(tmp_path: Path) -> None:
-    path, state = tmp_path / "users.yaml", EmbeddedDatabase(tmp_path / "state.sqlite")
+    path, state = tmp_path / "users.yaml", SqliteStateDatabase(tmp_path / "state.sqlite")
 
     def accounts(password: str, name: str = "Zoë, 1") -> Accounts:
         entry = {"name": name, "role": "lead", "password_hash": hashed(password)}

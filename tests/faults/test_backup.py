@@ -20,7 +20,7 @@ import httpx
 import pytest
 
 from smart_support.__main__ import main
-from smart_support.storage.state.sqlite import EmbeddedDatabase
+from smart_support.storage.state.sqlite import SqliteStateDatabase
 from tests.faults.app import serve
 from tests.harness import FORKING, ROOT, AppProcess, free_port
 from tests.stores import of_files
@@ -303,6 +303,6 @@ async def test_a_running_app_takes_a_backup_for_admins_only(data_dir: Path, run:
 
 
 def test_the_audit_is_a_command_among_the_others(tmp_path: Path, run: Any) -> None:
-    EmbeddedDatabase(tmp_path / "state.sqlite").close()
+    SqliteStateDatabase(tmp_path / "state.sqlite").close()
     code, told = run(tmp_path, "audit", "verify")
     assert (code, told.splitlines()[0]) == (0, "0 rows, each follows from the one before it")

@@ -13,7 +13,7 @@ from smart_support.connectors.openapi.request.caller import Api, Caller
 from smart_support.connectors.review.vault import Vault
 from smart_support.errors import SmartSupportError, ToolFailed
 from smart_support.outbound.client import GuardedClient
-from smart_support.storage.state.sqlite import EmbeddedDatabase
+from smart_support.storage.state.sqlite import SqliteStateDatabase
 from tests.harness import free_port
 from tests.openapi_import.shop_api import ShopApi, description, shop_api
 
@@ -34,7 +34,7 @@ async def desk(api: ShopApi, tmp_path: Path) -> AsyncIterator[tuple[Caller, Api,
     flow = {"clientCredentials": {"tokenUrl": f"{api.url}/token", "scopes": {}}}
     document["components"]["securitySchemes"]["key"] = {"type": "oauth2", "flows": flow}
     parsed = parse(document)
-    state, client = EmbeddedDatabase(tmp_path / "state.sqlite"), GuardedClient([urlsplit(api.url).netloc])
+    state, client = SqliteStateDatabase(tmp_path / "state.sqlite"), GuardedClient([urlsplit(api.url).netloc])
     vault = Vault(state, tmp_path / "secret.key")
     await vault.keep("desk", parsed.schemes["key"], {"client_id": "desk", "client_secret": SECRET}, "home")
     operation = next(one for one in parsed.operations if one.operation_id == "createTicket")

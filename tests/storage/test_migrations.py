@@ -15,7 +15,7 @@ from smart_support.errors import DecisionNotAllowed
 from smart_support.storage.events import duckdb_file
 from smart_support.storage.events.embedded import EventLog
 from smart_support.storage.state import base
-from smart_support.storage.state.sqlite import EmbeddedDatabase
+from smart_support.storage.state.sqlite import SqliteStateDatabase
 
 MIGRATIONS = base.MIGRATIONS
 
@@ -36,7 +36,7 @@ def test_the_state_is_copied_before_each_migration_and_kept(
     tmp_path: Path, first_only: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "state.sqlite"
-    old = EmbeddedDatabase(path)
+    old = SqliteStateDatabase(path)
     old.execute_now(
         "INSERT INTO sessions (thread_id, created_at, last_active_at, last_message_at) "
         "VALUES ('t', '', '', '')"
@@ -45,7 +45,7 @@ def test_the_state_is_copied_before_each_migration_and_kept(
     assert not list(tmp_path.glob("*.before-*"))
     first_only.undo()
     for _ in range(2):
-        new = EmbeddedDatabase(path)
+        new = SqliteStateDatabase(path)
         assert new.execute_now("SELECT thread_id FROM sessions") == [{"thread_id": "t"}]
         new.close()
     later = [one.stem for one in sorted((MIGRATIONS / "state").glob("*.sql"))[1:]]
@@ -67,7 +67,7 @@ async def test_an_approval_of_before_may_be_decided_as_it_could_be_then(
             shutil.copy(each, tmp_path / "migrations" / "state")
     with monkeypatch.context() as before:
         before.setattr(base, "MIGRATIONS", tmp_path / "migrations")
-        old = EmbeddedDatabase(tmp_path / "state.sqlite")
+        old = SqliteStateDatabase(tmp_path / "state.sqlite")
         values = {"id": "a1", "now": clock.rfc3339(clock.now()), "later": "2099-01-01T00:00:00.000000Z"}
         old.execute_now(
             """INSERT INTO approvals (approval_id, thread_id, interrupt_id, part, agent, action, args,
@@ -78,7 +78,7 @@ async def test_an_approval_of_before_may_be_decided_as_it_could_be_then(
             values,
         )
         old.close()
-    queue = ApprovalQueue(EmbeddedDatabase(tmp_path / "state.sqlite"), ttl_seconds=60)
+    queue = ApprovalQueue(SqliteStateDatabase(tmp_path / "state.sqlite"), ttl_seconds=60)
     assert (await queue.get("a1")).allowed == ["approve", "edit", "reject"]
     with pytest.raises(DecisionNotAllowed):
         await queue.decide("a1", DecisionInput("respond", decided_by="kim", via="rest", reason="by hand"))
@@ -118,7 +118,7 @@ def test_the_command_tells_what_is_due_and_applies_it(
 
     first_only.setenv("SMART_SUPPORT_DATA_DIR", str(tmp_path))
     assert "no databases yet" in migrate("--check")[1][0]
-    EmbeddedDatabase(tmp_path / "state.sqlite").close()
+    SqliteStateDatabase(tmp_path / "state.sqlite").close()
     EventLog(tmp_path / "events.duckdb").close()
     first_only.undo()
     first_only.setenv("SMART_SUPPORT_DATA_DIR", str(tmp_path))

@@ -28,7 +28,7 @@ from smart_support.connectors.review.worker import Loading
 from smart_support.errors import Conflict, InvalidRequest, NotFound, SmartSupportError, ToolFailed
 from smart_support.observability.log import get_logger
 from smart_support.outbound.client import GuardedClient
-from smart_support.storage.coordination.locks import Locks
+from smart_support.storage.coordination.base import Locks
 from smart_support.tools.registry import Args, Tool
 
 log = get_logger()

@@ -118,9 +118,7 @@ class ImportStore:
 
     async def document(self, job_id: str) -> bytes:
         """What was loaded, as it was kept."""
-        rows = await self._state.execute(
-            "SELECT document FROM import_jobs WHERE job_id = :id", {"id": job_id}
-        )
+        rows = await self._state.read("SELECT document FROM import_jobs WHERE job_id = :id", {"id": job_id})
         return bytes(rows[0]["document"] or b"null") if rows else b"null"
 
     async def update(self, job_id: str, **values: Any) -> None:
@@ -163,7 +161,7 @@ class ImportStore:
 
     async def operations(self, job_id: str) -> dict[str, Reviewed]:
         """A job's operations by key, in the document's order."""
-        rows = await self._state.execute(
+        rows = await self._state.read(
             f"SELECT {', '.join(_COLUMNS)} FROM operations WHERE job_id = :id ORDER BY place", {"id": job_id}
         )
         return {row["key"]: one for row in rows if (one := _reviewed(row))}
@@ -174,7 +172,7 @@ class ImportStore:
         Raises:
             ToolRefused: they are not; nothing was called.
         """
-        rows = await self._state.execute("SELECT status FROM import_jobs WHERE job_id = :id", {"id": job_id})
+        rows = await self._state.read("SELECT status FROM import_jobs WHERE job_id = :id", {"id": job_id})
         if not rows or rows[0]["status"] != "live":
             raise ToolRefused(
                 "This was taken out of use a moment ago, so nothing was done; please ask again."
@@ -182,7 +180,7 @@ class ImportStore:
 
     async def former_agents(self) -> list[str]:
         """The agents of all imports that were ever in use: a conversation may still be with one of them."""
-        rows = await self._state.execute(
+        rows = await self._state.read(
             """SELECT DISTINCT agent FROM operations JOIN import_jobs
                    ON import_jobs.job_id = operations.job_id
                WHERE import_jobs.approved_at IS NOT NULL ORDER BY agent"""
@@ -237,7 +235,7 @@ class ImportStore:
 
     async def _jobs(self, where: str, params: dict[str, Any]) -> list[Job]:
         names = ", ".join(Job.__slots__)
-        rows = await self._state.execute(f"SELECT {names} FROM import_jobs {where}", params)
+        rows = await self._state.read(f"SELECT {names} FROM import_jobs {where}", params)
         loaded = ("progress", "variables")
         return [Job(**row | {name: orjson.loads(row[name]) for name in loaded}) for row in rows]
 

@@ -58,7 +58,7 @@ class Vault:
         Raises:
             ToolFailed: what was kept can't be opened with the key that is there.
         """
-        rows = await self._state.execute(
+        rows = await self._state.read(
             "SELECT scheme, sealed FROM api_credentials WHERE api = :api ORDER BY scheme", {"api": api}
         )
         opened = {row["scheme"]: self._opened(api, row["sealed"]) for row in rows if row["scheme"] in schemes}

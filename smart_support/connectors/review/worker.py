@@ -24,7 +24,7 @@ from smart_support.connectors.review.store import ImportStore, Job
 from smart_support.connectors.review.vault import Vault
 from smart_support.errors import InvalidRequest, NotFound, SmartSupportError
 from smart_support.observability.log import get_logger
-from smart_support.storage.coordination.locks import Locks
+from smart_support.storage.coordination.base import Locks
 
 log = get_logger()
 

@@ -1,4 +1,4 @@
-"""The bus of processes that share a Postgres: LISTEN and NOTIFY."""
+"""The message bus between processes that share a PostgreSQL database: LISTEN and NOTIFY."""
 
 import asyncio
 from typing import Any
@@ -8,85 +8,84 @@ import psycopg
 
 from smart_support.concurrency import end_tasks
 from smart_support.observability.log import get_logger
-from smart_support.storage.coordination.bus import MISSED, Bus
+from smart_support.storage.coordination.base import MISSED, Bus
 
 log = get_logger()
 
 CHANNEL = "smart_support"
-# Postgres takes payloads below 8,000 bytes.
+# PostgreSQL accepts payloads below 8,000 bytes.
 MAX_BYTES = 7_900
-SECONDS_BEFORE_AGAIN = 0.5
+RECONNECT_SECONDS = 0.5
 _NOTIFY = "SELECT pg_notify(%s, payload) FROM unnest(%s::text[]) AS payload"
 
 
 class PostgresBus(Bus):
-    """Two connections of its own: one listens, one speaks."""
+    """Uses two connections of its own: one listens, one sends."""
+
+    is_single_process = False
 
     def __init__(self, url: str) -> None:
         super().__init__()
         self._url = url
-        self._unsaid: asyncio.Queue[str | None] = asyncio.Queue()
+        # `None` ends the sender.
+        self._outbox: asyncio.Queue[str | None] = asyncio.Queue()
         self._listening = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
-    @property
-    def alone(self) -> bool:
-        return False
-
     async def open(self) -> "PostgresBus":
-        """Return once it listens."""
-        self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._speak())]
+        """Connect. Returns once messages are received."""
+        self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._send())]
         await self._listening.wait()
         return self
 
-    def say(self, topic: str, **what: Any) -> None:
-        payload = self.worded(topic, what)
+    def publish(self, topic: str, **fields: Any) -> None:
+        payload = self.payload(topic, fields)
         if len(payload.encode()) <= MAX_BYTES:
-            self._unsaid.put_nowait(payload)
+            self._outbox.put_nowait(payload)
 
-    def worded(self, topic: str, what: dict[str, Any]) -> str:
-        """The payload by which this process says it; for statements that say it as they commit."""
-        return orjson.dumps({"topic": topic, "by": self.name, **what}).decode()
+    def payload(self, topic: str, fields: dict[str, Any]) -> str:
+        """A message in the form in which it is sent, for SQL statements that send it as they commit."""
+        return orjson.dumps({"topic": topic, "by": self.name, **fields}).decode()
 
     async def close(self) -> None:
-        self._unsaid.put_nowait(None)
-        listening, speaking = self._tasks
-        await asyncio.wait([speaking], timeout=5)
-        await end_tasks(listening, speaking)
+        self._outbox.put_nowait(None)
+        listener, sender = self._tasks
+        await asyncio.wait([sender], timeout=5)
+        await end_tasks(listener, sender)
 
     async def _listen(self) -> None:
         while True:
             try:
-                async with await self._connected() as connection:
+                async with await self._connect() as connection:
                     await connection.execute(f"LISTEN {CHANNEL}")
                     if self._listening.is_set():
-                        self._tell(MISSED, {})
+                        self._deliver(MISSED, {})
                     self._listening.set()
                     async for notify in connection.notifies():
-                        self._hear(notify.payload)
+                        self._receive(notify.payload)
             except (psycopg.Error, OSError) as error:
                 log.error("bus_lost", error=repr(error))
-                await asyncio.sleep(SECONDS_BEFORE_AGAIN)
+                await asyncio.sleep(RECONNECT_SECONDS)
 
-    async def _speak(self) -> None:
-        unsaid: list[str | None] = []
-        while None not in unsaid:
+    async def _send(self) -> None:
+        batch: list[str | None] = []
+        while None not in batch:
             try:
-                async with await self._connected() as connection:
-                    while None not in unsaid:
-                        unsaid += [await self._unsaid.get()]
-                        # What was said while the last was on its way goes together.
-                        unsaid += [self._unsaid.get_nowait() for _ in range(self._unsaid.qsize())]
-                        await connection.execute(_NOTIFY, [CHANNEL, [one for one in unsaid if one]])
-                        unsaid = [None] if None in unsaid else []
+                async with await self._connect() as connection:
+                    while None not in batch:
+                        batch += [await self._outbox.get()]
+                        # Messages that were queued while the last batch was sent go together.
+                        batch += [self._outbox.get_nowait() for _ in range(self._outbox.qsize())]
+                        await connection.execute(_NOTIFY, [CHANNEL, [one for one in batch if one]])
+                        batch = [None] if None in batch else []
             except (psycopg.Error, OSError) as error:
                 log.error("bus_lost", error=repr(error))
-                await asyncio.sleep(SECONDS_BEFORE_AGAIN)
+                await asyncio.sleep(RECONNECT_SECONDS)
 
-    async def _connected(self) -> "psycopg.AsyncConnection[Any]":
+    async def _connect(self) -> "psycopg.AsyncConnection[Any]":
         return await psycopg.AsyncConnection.connect(self._url, autocommit=True)
 
-    def _hear(self, payload: str) -> None:
-        what = orjson.loads(payload)
-        if what.pop("by") != self.name:
-            self._tell(what.pop("topic"), what)
+    def _receive(self, payload: str) -> None:
+        fields = orjson.loads(payload)
+        if fields.pop("by") != self.name:
+            self._deliver(fields.pop("topic"), fields)

@@ -1,8 +1,9 @@
-"""Locks among processes that share a Postgres, held by a connection: the moment it is gone, they are free."""
+"""Locks between processes that share PostgreSQL: advisory locks, freed when their connection ends."""
 
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Collection
+from typing import Any
 
 import anyio
 import psycopg
@@ -10,13 +11,12 @@ import psycopg
 from smart_support.concurrency import end_tasks
 from smart_support.errors import StorageFailed
 from smart_support.observability.log import get_logger
-from smart_support.storage.coordination.bus import Bus
-from smart_support.storage.coordination.locks import Locks
+from smart_support.storage.coordination.base import Bus, Locks
 
 log = get_logger()
 
-SECONDS_BETWEEN_TRIES = 0.25
-SECONDS_BETWEEN_LOOKS = 1.0
+RETRY_SECONDS = 0.25
+CHECK_SECONDS = 1.0
 FREED = "freed"
 NO_ANSWER = "The database does not answer; nothing was lost. Please try again."
 _HELD = """
@@ -30,27 +30,22 @@ _KEYS = "SELECT name, hashtextextended(name, 0) FROM unnest(%s::text[]) AS name"
 
 
 class PostgresLocks(Locks):
-    """Advisory locks of a connection of its own."""
+    """Advisory locks, held by one connection of their own."""
 
     def __init__(self, url: str, bus: Bus) -> None:
         self._url = url
         self._bus = bus
-        self._mine: set[str] = set()
+        self._held: set[str] = set()
         self._freed: dict[str, asyncio.Event] = {}
-        self._lost: list[Callable[[], None]] = []
+        self._on_lost: list[Callable[[], None]] = []
         self._connection: psycopg.AsyncConnection[tuple[object, ...]] | None = None
-        # Protects the connecting: two at once would leave one of them with locks that nobody knows of.
+        # Held while connecting: a second connection would hold locks that nothing releases.
         self._connecting = asyncio.Lock()
-        bus.on(FREED, lambda what: self._freed[what["name"]].set() if what["name"] in self._freed else None)
-        self._watch = asyncio.create_task(self._watching())
+        bus.subscribe(FREED, self._wake_up)
+        self._monitor = asyncio.create_task(self._check_connection())
 
     @contextlib.asynccontextmanager
     async def hold(self, name: str) -> AsyncIterator[None]:
-        """Be the only process with this lock; waits until it is free.
-
-        Raises:
-            StorageFailed: Postgres does not answer.
-        """
         await self._take(name)
         try:
             yield
@@ -60,15 +55,15 @@ class PostgresLocks(Locks):
     async def held(self, names: Collection[str]) -> set[str]:
         if not names:
             return set()
-        taken = {row[0] for row in await self._ask(_HELD)}
-        keys = await self._ask(_KEYS, list(names))
-        return {str(name) for name, key in keys if key in taken and name not in self._mine}
+        taken = {row[0] for row in await self._query(_HELD)}
+        keys = await self._query(_KEYS, list(names))
+        return {str(name) for name, key in keys if key in taken and name not in self._held}
 
-    def when_lost(self, lost: Callable[[], None]) -> None:
-        self._lost.append(lost)
+    def when_lost(self, callback: Callable[[], None]) -> None:
+        self._on_lost.append(callback)
 
     async def close(self) -> None:
-        await end_tasks(self._watch)
+        await end_tasks(self._monitor)
         if self._connection:
             await self._connection.close()
 
@@ -78,64 +73,66 @@ class PostgresLocks(Locks):
             while not await self._try(name):
                 freed.clear()
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(SECONDS_BETWEEN_TRIES):
+                    async with asyncio.timeout(RETRY_SECONDS):
                         await freed.wait()
         finally:
             self._freed.pop(name, None)
 
     async def _try(self, name: str) -> bool:
-        trying = asyncio.ensure_future(self._ask(_TRY, name))
+        trying = asyncio.ensure_future(self._query(_TRY, name))
         try:
-            got = (await asyncio.shield(trying))[0][0]
+            is_acquired = (await asyncio.shield(trying))[0][0]
         except asyncio.CancelledError:
-            # Nobody would free what was got just now.
+            # Nothing else would release a lock that was acquired just now.
             with anyio.CancelScope(shield=True), contextlib.suppress(StorageFailed):
                 if (await trying)[0][0]:
-                    await self._ask(_UNLOCK, name)
+                    await self._query(_UNLOCK, name)
             raise
-        if got:
-            self._mine.add(name)
-        return bool(got)
+        if is_acquired:
+            self._held.add(name)
+        return bool(is_acquired)
 
     async def _free(self, name: str) -> None:
-        if name not in self._mine:
-            return  # lost with its connection
-        self._mine.discard(name)
+        if name not in self._held:
+            return  # it was lost with its connection
+        self._held.discard(name)
         with contextlib.suppress(StorageFailed):
-            await self._ask(_UNLOCK, name)
-        self._bus.say(FREED, name=name)
+            await self._query(_UNLOCK, name)
+        self._bus.publish(FREED, name=name)
 
-    async def _ask(self, sql: str, *params: object) -> list[tuple[object, ...]]:
+    def _wake_up(self, fields: dict[str, Any]) -> None:
+        if freed := self._freed.get(fields["name"]):
+            freed.set()
+
+    async def _query(self, sql: str, *params: object) -> list[tuple[object, ...]]:
         try:
-            # A statement that is broken off could cost the connection, and with it every lock.
+            # A cancelled statement could close the connection, and that would free every lock.
             with anyio.CancelScope(shield=True):
-                connection = await self._connected()
+                connection = await self._connect()
                 rows = await (await connection.execute(sql, params)).fetchall()
         except (psycopg.Error, OSError) as error:
-            raise StorageFailed(
-                "The database does not answer; nothing was lost. Please try again."
-            ) from error
+            raise StorageFailed(NO_ANSWER) from error
         return rows
 
-    async def _connected(self) -> "psycopg.AsyncConnection[tuple[object, ...]]":
+    async def _connect(self) -> "psycopg.AsyncConnection[tuple[object, ...]]":
         async with self._connecting:
             if self._connection is None or self._connection.closed:
-                self._give_up()
+                self._report_lost()
                 self._connection = await psycopg.AsyncConnection.connect(
                     self._url, autocommit=True, prepare_threshold=1
                 )
             return self._connection
 
-    def _give_up(self) -> None:
-        if self._mine:
-            log.error("locks_lost", count=len(self._mine))
-            self._mine.clear()
-            for lost in self._lost:
-                lost()
+    def _report_lost(self) -> None:
+        if self._held:
+            log.error("locks_lost", count=len(self._held))
+            self._held.clear()
+            for callback in self._on_lost:
+                callback()
 
-    async def _watching(self) -> None:
-        """A connection that is gone is noticed soon, also while nothing is asked of it."""
+    async def _check_connection(self) -> None:
+        """Notice a lost connection soon, even while no lock is used."""
         while True:
-            await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
+            await asyncio.sleep(CHECK_SECONDS)
             with contextlib.suppress(StorageFailed):
-                await self._ask("SELECT 1")
+                await self._query("SELECT 1")

@@ -1,6 +1,6 @@
-"""Where the rates that are limited are counted, if many processes count together. The limits are others'.
+"""A storage for the `limits` library in PostgreSQL, for which it has none of its own.
 
-A storage for the `limits` library, which has none for Postgres: of its strategies, the moving window only.
+It supports one strategy of that library, the moving window.
 """
 
 from typing import Any
@@ -12,7 +12,7 @@ from psycopg_pool import ConnectionPool
 from smart_support.storage.state.base import Row
 
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 1))"
-_FORGET = "DELETE FROM rate_hits WHERE key = %s AND at <= extract(epoch FROM clock_timestamp()) - %s"
+_DELETE_EXPIRED = "DELETE FROM rate_hits WHERE key = %s AND at <= extract(epoch FROM clock_timestamp()) - %s"
 _COUNT = "SELECT count(*) AS hits, min(at) AS first FROM rate_hits WHERE key = %s"
 _HIT = """
     INSERT INTO rate_hits SELECT %s, extract(epoch FROM clock_timestamp()) FROM generate_series(1, %s)
@@ -23,8 +23,8 @@ _WINDOW = """
 """
 
 
-class SharedRates(Storage, MovingWindowSupport):
-    """Hits in a table, by the database's clock, which is the same for all."""
+class PostgresRateStorage(Storage, MovingWindowSupport):
+    """Counts hits in a table, by the clock of the database: the processes share it."""
 
     STORAGE_SCHEME: Any = None
 
@@ -34,21 +34,21 @@ class SharedRates(Storage, MovingWindowSupport):
 
     @property
     def base_exceptions(self) -> type[Exception]:
-        """What a broken database raises."""
+        """What is raised where the database fails."""
         return psycopg.Error
 
     def acquire_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
-        """Count a hit, where that leaves at most `limit` in `expiry` seconds."""
+        """Count a hit unless that makes more than `limit` in `expiry` seconds; whether it was counted."""
         with self._pool.connection() as connection, connection.transaction():
             connection.execute(_LOCK, [key])
-            connection.execute(_FORGET, [key, expiry])
+            connection.execute(_DELETE_EXPIRED, [key, expiry])
             if connection.execute(_COUNT, [key]).fetchall()[0]["hits"] + amount > limit:
                 return False
             connection.execute(_HIT, [key, amount])
             return True
 
     def get_moving_window(self, key: str, limit: int, expiry: int) -> tuple[float, int]:
-        """When the oldest hit that counts was, and how many count."""
+        """The time of the oldest hit in the window, and the number of hits."""
         with self._pool.connection() as connection:
             row = connection.execute(_WINDOW, [key, expiry]).fetchall()[0]
         return float(row["first"]), int(row["hits"])
@@ -69,13 +69,13 @@ class SharedRates(Storage, MovingWindowSupport):
             return bool(connection.execute("SELECT 1").fetchall())
 
     def incr(self, key: str, expiry: int, amount: int = 1) -> int:
-        """Not of the moving window."""
+        """Not needed for the moving window."""
         raise NotImplementedError
 
     def get(self, key: str) -> int:
-        """Not of the moving window."""
+        """Not needed for the moving window."""
         raise NotImplementedError
 
     def get_expiry(self, key: str) -> float:
-        """Not of the moving window."""
+        """Not needed for the moving window."""
         raise NotImplementedError

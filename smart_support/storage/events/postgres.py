@@ -152,7 +152,7 @@ class SharedEventLog(EventLog):
             connection.execute(_APPEND, [*columns, [record.event_id for record in records], texts])
             for start in range(0, len(news), _THREADS_TOLD_AT_ONCE):
                 some = dict([*news.items()][start : start + _THREADS_TOLD_AT_ONCE])
-                told = self._bus.worded(NEWS, {"threads": some})
+                told = self._bus.payload(NEWS, {"threads": some})
                 connection.execute("SELECT pg_notify(%s, %s)", [CHANNEL, told])
 
     def _erase_for_all(self, thread_ids: list[str]) -> None:

@@ -1,8 +1,6 @@
-"""The state database as everyone above knows it: decisions, ledger, audit, sessions; and its migrations.
+"""The state database's interface (approvals, ledger, audit, sessions), and its migrations.
 
-Work is handed in as a function over a connection and runs as one transaction, one at a time for all who share
-the database, so that a rule which needs three statements is judged on what no one else changes meanwhile.
-Embedded in one process: embedded.py. Shared by many: shared.py. No tables' rules are known here.
+Implementations: `sqlite.py` for one process, `postgres.py` for any number of processes.
 """
 
 from abc import ABC, abstractmethod
@@ -13,45 +11,58 @@ from typing import Any, Protocol, TypeVar
 
 T = TypeVar("T")
 Row = dict[str, Any]
+Params = Mapping[str, Any]
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
 
 
 class Connection(Protocol):
-    """What a transaction may do."""
+    """Runs statements inside a transaction."""
 
-    def execute(self, sql: str, params: Mapping[str, Any] | None = None) -> list[Row]:
+    def execute(self, sql: str, params: Params | None = None) -> list[Row]:
         """Run one statement with named parameters (`:name`); its rows as dicts, or an empty list."""
 
 
 class StateDatabase(ABC):
-    """Where the truth about decisions is. What has returned is on disk."""
+    """The system's record of approvals, writes and sessions. A write is on disk when its method returns.
+
+    `read` never waits for a transaction. `transact` runs one transaction at a time for all processes, so that
+    a rule which needs several statements sees no change in between. `execute` is for a single write.
+    """
+
+    @abstractmethod
+    async def read(self, sql: str, params: Params | None = None) -> list[Row]:
+        """The rows of one SELECT, as they are committed now."""
+
+    @abstractmethod
+    def read_now(self, sql: str, params: Params | None = None) -> list[Row]:
+        """As `read`, for callers that are not async; blocks."""
+
+    @abstractmethod
+    async def execute(self, sql: str, params: Params | None = None) -> list[Row]:
+        """Run one statement that writes, as a transaction of its own. Returns its rows (`RETURNING`)."""
+
+    @abstractmethod
+    def execute_now(self, sql: str, params: Params | None = None) -> list[Row]:
+        """As `execute`, for callers that are not async; blocks."""
 
     @abstractmethod
     async def transact(self, work: Callable[[Connection], T]) -> T:
-        """Run `work` as one transaction; durable when this returns.
+        """Run `work` as one exclusive transaction and return its result.
 
-        An exception from `work` rolls everything back and is raised here.
+        An exception of `work` rolls everything back and is raised here.
         """
 
     @abstractmethod
-    async def execute(self, sql: str, params: Mapping[str, Any] | None = None) -> list[Row]:
-        """One statement as one transaction."""
-
-    @abstractmethod
-    def execute_now(self, sql: str, params: Mapping[str, Any] | None = None) -> list[Row]:
-        """One statement from a caller that is not async; the caller waits."""
-
-    @abstractmethod
     def transact_now(self, work: Callable[[Connection], T]) -> T:
-        """As `transact`, from a caller that is not async; the caller waits."""
+        """As `transact`, for callers that are not async; blocks."""
 
     @abstractmethod
     async def compact(self) -> None:
-        """Have the bytes of what was erased leave the database's files."""
+        """Remove what was erased from the bytes of the database's files."""
 
     @abstractmethod
     def close(self) -> None:
-        """Finish what was handed in, then close."""
+        """Finish the work that was submitted, then close."""
 
 
 def listed(name: str, values: Iterable[Any]) -> tuple[str, dict[str, Any]]:
@@ -66,13 +77,13 @@ def listed(name: str, values: Iterable[Any]) -> tuple[str, dict[str, Any]]:
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """One numbered `.sql` file. `first`: there is nothing yet that it could harm."""
+    """One numbered `.sql` file. `first`: the database is new, so that no data needs a backup."""
 
     path: Path
     first: bool
 
     def backup_of(self, database: Path) -> Path:
-        """Where the database is copied to before: `state.sqlite.before-0003_identity`."""
+        """The file for the copy made before this migration: `state.sqlite.before-0003_identity`."""
         return database.with_name(f"{database.name}.before-{self.path.stem}")
 
 
@@ -84,18 +95,18 @@ def unapplied(connection: Any, folder: Path) -> list[Migration]:
     """
     connection.execute("CREATE TABLE IF NOT EXISTS applied_migrations (name VARCHAR PRIMARY KEY)")
     applied = {row["name"] for row in connection.execute("SELECT name FROM applied_migrations")}
-    wanted = [path for path in sorted(folder.glob("*.sql")) if path.name not in applied]
-    return [Migration(path, first=not applied) for path in wanted]
+    missing = [path for path in sorted(folder.glob("*.sql")) if path.name not in applied]
+    return [Migration(path, first=not applied) for path in missing]
 
 
 def apply(connection: Any, migration: Migration) -> None:
-    """Apply one migration; the caller holds the transaction."""
+    """Apply one migration, within the caller's transaction."""
     for statement in _statements(migration.path.read_text(encoding="utf-8")):
         connection.execute(statement)
     connection.execute("INSERT INTO applied_migrations VALUES (:name)", {"name": migration.path.name})
 
 
 def _statements(script: str) -> list[str]:
-    """The statements of a migration: SQL without strings that hold `;`, comments dropped."""
+    """The statements of a migration: SQL without `;` in its strings. Comments are dropped."""
     code = "\n".join(line.split("--")[0] for line in script.splitlines())
     return [part.strip() for part in code.split(";") if part.strip()]

@@ -1,8 +1,8 @@
-"""The state database in Postgres, shared by any number of processes.
+"""The state database in PostgreSQL, shared by any number of processes.
 
-A transaction holds one lock that all processes ask for first, so that it sees and changes the state as the
-only one, just as the embedded database's transactions do; no rule needs a second version. Postgres drops the
-lock with the connection, so that a killed process keeps nobody waiting. Single statements go without it.
+A transaction first takes one advisory lock that all processes share. It sees and changes the state alone, as
+with the embedded database, so that no rule needs a second version. PostgreSQL frees the lock when the
+connection ends: a killed process blocks nobody. Reads and single statements do not take the lock.
 """
 
 import asyncio
@@ -24,67 +24,78 @@ from smart_support.storage.state.base import (
     MIGRATIONS,
     Connection,
     Migration,
+    Params,
     Row,
     StateDatabase,
     T,
     apply,
     unapplied,
 )
+from smart_support.text import NUL_SYMBOL
 
 CONNECTIONS = 6
 SECONDS_TO_CONNECT = 10.0
-# Keys of Postgres' advisory locks; threads have keys of their own, hashed (see locks.py beside this).
+# Keys of advisory locks. The locks of `coordination/postgres_locks.py` have other, hashed keys.
 STATE_LOCK, EVENTS_LOCK, MIGRATION_LOCK = 0x55501, 0x55502, 0x55503
 _PARAMETER = re.compile(r"(?<![:\w]):([a-z_]\w*)")
-# What the migrations call by SQLite's names.
+# Types that the migrations name as SQLite does.
 _TYPES = ((re.compile(r"\bBLOB\b"), "BYTEA"), (re.compile(r"\bREAL\b"), "DOUBLE PRECISION"))
 
 
 class PostgresConnection:
-    """Statements on a Postgres connection; a `Connection` as database.py means it."""
+    """A `Connection` on a PostgreSQL connection."""
 
     def __init__(self, raw: "psycopg.Connection[Row]") -> None:
         self._raw = raw
 
-    def execute(self, sql: str, params: Mapping[str, Any] | None = None) -> list[Row]:
+    def execute(self, sql: str, params: Params | None = None) -> list[Row]:
         """Run one statement; its rows, or an empty list."""
-        cursor = self._raw.execute(_translated(sql), _plain(params))
+        cursor = self._raw.execute(_translated(sql), _converted(params))
         return cursor.fetchall() if cursor.description else []
 
 
-class SharedDatabase(StateDatabase):
+class PostgresStateDatabase(StateDatabase):
     """For any number of processes.
 
     Attributes:
-        pool: connections for statements of one's own.
+        pool: connections for the other stores that keep their data here.
     """
 
     def __init__(self, url: str) -> None:
         """
         Raises:
-            ConfigError: there is no such database, or it does not let us in.
+            ConfigError: the database does not exist, or refuses the connection.
         """
         self.pool = connected(url)
         self._workers = ThreadPoolExecutor(CONNECTIONS, thread_name_prefix="state")
         migrate(self.pool)
 
-    async def transact(self, work: Callable[[Connection], T]) -> T:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._workers, self._transaction, work)
+    # A single statement is one transaction either way; marking it read-only would take two more round trips.
+    async def read(self, sql: str, params: Params | None = None) -> list[Row]:
+        return await self.execute(sql, params)
 
-    async def execute(self, sql: str, params: Mapping[str, Any] | None = None) -> list[Row]:
+    def read_now(self, sql: str, params: Params | None = None) -> list[Row]:
+        return self.execute_now(sql, params)
+
+    async def execute(self, sql: str, params: Params | None = None) -> list[Row]:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._workers, self.execute_now, sql, params)
 
-    def execute_now(self, sql: str, params: Mapping[str, Any] | None = None) -> list[Row]:
+    def execute_now(self, sql: str, params: Params | None = None) -> list[Row]:
         with self.pool.connection() as raw:
             return PostgresConnection(raw).execute(sql, params)
 
+    async def transact(self, work: Callable[[Connection], T]) -> T:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._workers, self.transact_now, work)
+
     def transact_now(self, work: Callable[[Connection], T]) -> T:
-        return self._transaction(work)
+        with self.pool.connection() as raw, raw.transaction():
+            raw.execute("SELECT pg_advisory_xact_lock(%s)", [STATE_LOCK])
+            return work(PostgresConnection(raw))
 
     async def compact(self) -> None:
-        """Postgres frees what was deleted by itself; this has it done now, for the tables that hold words."""
+        """Vacuum the tables that hold text now, instead of when PostgreSQL would."""
 
         def vacuum() -> None:
             with self.pool.connection() as raw:
@@ -97,17 +108,12 @@ class SharedDatabase(StateDatabase):
         self._workers.shutdown(wait=True)
         self.pool.close()
 
-    def _transaction(self, work: Callable[[Connection], T]) -> T:
-        with self.pool.connection() as raw, raw.transaction():
-            raw.execute("SELECT pg_advisory_xact_lock(%s)", [STATE_LOCK])
-            return work(PostgresConnection(raw))
-
 
 def keeping_alive(url: str) -> str:
-    """The address, with what lets a connection be given up ten seconds after its other end is gone unseen.
+    """The address with TCP keepalive settings: a connection to an unreachable host fails after 10 seconds.
 
     Raises:
-        ConfigError: it is no address of a database.
+        ConfigError: it is not the address of a database.
     """
     try:
         return make_conninfo(
@@ -118,26 +124,26 @@ def keeping_alive(url: str) -> str:
 
 
 def connected(url: str) -> "ConnectionPool[psycopg.Connection[Row]]":
-    """A pool of connections to the database that the operator named.
+    """A pool of connections to the operator's database.
 
     Raises:
-        ConfigError: there is no such database, or it does not let us in.
+        ConfigError: the database does not exist, or refuses the connection.
     """
     pool: ConnectionPool[psycopg.Connection[Row]] = ConnectionPool(
         url,
         min_size=1,
-        max_size=CONNECTIONS + 4,  # the workers', and those of the event log
+        max_size=CONNECTIONS + 4,  # for the workers and the event store
         kwargs={
             "autocommit": True,
             "row_factory": dict_row,
-            # It writes parameters into the statement (quoted), so that NULL needs no type.
+            # Parameters are quoted into the statement, so that NULL needs no type.
             "cursor_factory": psycopg.ClientCursor,
         },
         check=ConnectionPool.check_connection,
         open=False,
     )
     try:
-        # Once by hand: the pool would only say that it took too long.
+        # The pool would report a timeout only; a plain connection raises the reason.
         psycopg.connect(url, connect_timeout=int(SECONDS_TO_CONNECT)).close()
         pool.open(wait=True, timeout=SECONDS_TO_CONNECT)
     except (psycopg.Error, PoolTimeout) as error:
@@ -153,11 +159,11 @@ def _no_connection(error: Exception) -> str:
 
 
 @contextlib.contextmanager
-def reading_shared(url: str) -> Iterator[Callable[[str, Mapping[str, Any]], Iterator[Row]]]:
-    """As `reading.reading`, of a shared database.
+def reading_postgres(url: str) -> Iterator[Callable[[str, Mapping[str, Any]], Iterator[Row]]]:
+    """As `read_only.reading`, for a PostgreSQL database.
 
     Raises:
-        ConfigError: there is no such database, or it does not let us in.
+        ConfigError: the database does not exist, or refuses the connection.
     """
     try:
         connection = psycopg.connect(url, row_factory=dict_row, connect_timeout=int(SECONDS_TO_CONNECT))
@@ -165,31 +171,31 @@ def reading_shared(url: str) -> Iterator[Callable[[str, Mapping[str, Any]], Iter
         raise ConfigError(_no_connection(error)) from None
 
     def read(sql: str, params: Mapping[str, Any]) -> Iterator[Row]:
-        # With a name, so that the rows stay with the server until they are asked for.
-        with psycopg.ServerCursor(connection, f"rows_{next(numbers)}") as cursor:
-            yield from cursor.execute(_translated(sql), _plain(params))
+        # A named cursor: the rows stay on the server until they are fetched.
+        with psycopg.ServerCursor(connection, f"rows_{next(counter)}") as cursor:
+            yield from cursor.execute(_translated(sql), _converted(params))
 
-    numbers = itertools.count()
+    counter = itertools.count()
     with connection:
         connection.read_only = True
-        # All that is read is of one moment.
+        # All statements read the same snapshot.
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         yield read
 
 
 def migrate(pool: "ConnectionPool[psycopg.Connection[Row]]") -> list[str]:
-    """Apply the migrations that the database has not had; one process does, the others wait.
+    """Apply the missing migrations; where several processes start, one does and the others wait.
 
     Returns:
-        The names of those applied. A copy beforehand is the operator's: `pg_dump`.
+        The names of those applied. Operators back up beforehand with `pg_dump`.
     """
     with pool.connection() as raw, raw.transaction():
         raw.execute("SELECT pg_advisory_xact_lock(%s)", [MIGRATION_LOCK])
         connection = _Migrating(raw)
-        wanted = _unapplied(connection)
-        for migration in wanted:
+        missing = _unapplied(connection)
+        for migration in missing:
             apply(connection, migration)
-        return [migration.path.name for migration in wanted]
+        return [migration.path.name for migration in missing]
 
 
 def due(pool: "ConnectionPool[psycopg.Connection[Row]]") -> list[str]:
@@ -203,9 +209,9 @@ def _unapplied(connection: Connection) -> list[Migration]:
 
 
 class _Migrating(PostgresConnection):
-    def execute(self, sql: str, params: Mapping[str, Any] | None = None) -> list[Row]:
-        for theirs, ours in _TYPES:
-            sql = theirs.sub(ours, sql)
+    def execute(self, sql: str, params: Params | None = None) -> list[Row]:
+        for sqlite_type, postgres_type in _TYPES:
+            sql = sqlite_type.sub(postgres_type, sql)
         return super().execute(sql, params)
 
 
@@ -214,12 +220,12 @@ def _translated(sql: str) -> Any:
     return _PARAMETER.sub(r"%(\1)s", sql.replace("%", "%%"))
 
 
-def _plain(params: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Flags as the integers that the tables hold; a NUL, which Postgres' text can't hold, as its picture."""
-    return {name: _plain_value(value) for name, value in (params or {}).items()}
+def _converted(params: Params | None) -> dict[str, Any]:
+    """Booleans as integers, as the tables hold them; NUL, which PostgreSQL refuses in text, as its symbol."""
+    return {name: _converted_value(value) for name, value in (params or {}).items()}
 
 
-def _plain_value(value: Any) -> Any:
+def _converted_value(value: Any) -> Any:
     if isinstance(value, bool):
         return int(value)
-    return value.replace("\x00", "␀") if isinstance(value, str) else value
+    return value.replace("\x00", NUL_SYMBOL) if isinstance(value, str) else value

@@ -1,4 +1,4 @@
-"""The state as commands read it that run beside the app, or without it: nothing can be changed this way."""
+"""Read-only access to the state database, for commands that run beside the app or without it."""
 
 import contextlib
 import sqlite3
@@ -14,15 +14,15 @@ Read = Callable[[str, Mapping[str, Any]], Iterator[Row]]
 
 @contextlib.contextmanager
 def reading(settings: Settings) -> Iterator[Read]:
-    """Gives a function from a statement with named parameters (`:name`) to its rows, one after the other.
+    """Yields a function that runs a SELECT with named parameters (`:name`) and iterates over its rows.
 
     Raises:
-        ConfigError: there is no record where the settings say, or it can't be read.
+        ConfigError: the database does not exist, or can't be read.
     """
     if settings.database_url:
-        from smart_support.storage.state.postgres import reading_shared
+        from smart_support.storage.state.postgres import reading_postgres
 
-        with reading_shared(settings.database_url) as read:
+        with reading_postgres(settings.database_url) as read:
             yield read
         return
     path = settings.data_dir / "state.sqlite"
@@ -31,7 +31,7 @@ def reading(settings: Settings) -> Iterator[Read]:
     try:
         with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
             database.row_factory = sqlite3.Row
-            database.execute("BEGIN")  # all that is read is of one moment
+            database.execute("BEGIN")  # all statements read the same snapshot
             yield lambda sql, params: (dict(row) for row in database.execute(sql, dict(params)))
     except sqlite3.DatabaseError as error:
         raise ConfigError(f"{path}: can't be read as a record: {error}") from None
