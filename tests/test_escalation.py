@@ -13,7 +13,7 @@ import pytest
 
 from smart_support import Settings, clock
 from smart_support.escalations import escalations as escalations_module
-from smart_support.escalations.escalations import ATTEMPTS, EscalationRecord, Escalations
+from smart_support.escalations.escalations import ATTEMPTS, COUNTED_TOGETHER, EscalationRecord, Escalations
 from smart_support.settings import ROOT
 from smart_support.storage.coordination.local import LocalLocks
 from smart_support.storage.state.base import StateDatabase
@@ -185,7 +185,7 @@ async def test_an_open_escalation_that_nobody_sees_to_is_sent_anew_after_a_while
 ) -> None:
     escalations = _escalations(state, webhook.url)
     await escalations.escalate("t", "first", "1", "asked")
-    clock.advance(escalations.COUNTED_TOGETHER.total_seconds() - 5)
+    clock.advance(COUNTED_TOGETHER.total_seconds() - 5)
     await escalations.escalate("t", "second", "2", "asked")
     assert len(webhook.got) == 1
     clock.advance(10)
