@@ -1,15 +1,14 @@
-"""What a write to a demo business changed, in words: two snapshots in, `Change`s out. No database here.
+"""Describes what a write to a demo business changes, from its tables before and after.
 
-Only what a person deciding would look at is told; the moment of a change, new ids and sums that follow
-from other lines are not, so that a preview says exactly what running it later does. What that is for each
-business stands beside its tools, in `*_changes.py`.
+Timestamps, new ids and derived sums are left out, so that a preview equals what the write does later. Each
+business says in its own `changes.py` which tables and columns count.
 """
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from smart_support.demo.money import exact
+from smart_support.demo.money import format_money
 from smart_support.tools.registry import Change
 
 Row = dict[str, Any]
@@ -19,25 +18,25 @@ NONE = "none"
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """How a business tells what a write changed.
+    """How a business describes what a write changed.
 
     Attributes:
-        tables: what is compared.
-        told: the lines, from those tables before and after.
+        tables: the tables that are compared.
+        describe: the lines of the effect, from those tables before and after.
     """
 
     tables: tuple[str, ...]
-    told: Callable[[Tables, Tables], list[Change]]
+    describe: Callable[[Tables, Tables], list[Change]]
 
 
 @dataclass(frozen=True, slots=True)
-class Watched:
-    """A table whose rows change.
+class TrackedTable:
+    """A table with rows that writes change.
 
     Attributes:
-        key: the column that names a row.
-        noun: what a row is called on a card: `order`, which makes `order 1042`.
-        fields: what is told, a label for each column.
+        key: the column that identifies a row.
+        noun: how a card names a row: `order` makes `order 1042`.
+        fields: the columns that count, each with its label.
     """
 
     table: str
@@ -46,7 +45,7 @@ class Watched:
     fields: Mapping[str, str]
 
     def changed(self, before: Tables, after: Tables) -> Iterator[Change]:
-        """A line for each told column of each row that is another one now."""
+        """A line for each column of each row that has another value after than before."""
         was = {row[self.key]: row for row in before[self.table]}
         for row in after[self.table]:
             old = was[row[self.key]]
@@ -64,12 +63,12 @@ def added(before: Tables, after: Tables, table: str, key: str) -> Iterator[Row]:
 
 
 def shown(row: Row, column: str) -> str:
-    """A value as a person who decides reads it; money in the row's currency."""
+    """A value as a card shows it; money in the row's currency."""
     value = row[column]
     if value is None:
         return NONE
     if column.endswith("_cents"):
-        return exact(value, row["currency"])
+        return format_money(value, row["currency"])
     if column.endswith("_percent"):
         return f"{value}%" if value else NONE
     if column.endswith("_at"):

@@ -1,12 +1,10 @@
-"""Integer cents as text. No arithmetic, no currency conversion."""
+"""Amounts of money as text."""
+
+_SYMBOLS = {"EUR": "€", "GBP": "£", "USD": "$"}
 
 
-def readable(cents: int, currency: str) -> str:
-    """`124.00 EUR`, as a customer reads it."""
+def format_money(cents: int, currency: str = "") -> str:
+    """Return an amount as text: `€124.00`, `-£0.05`, `CHF 1,250.00`; `124.00` without a currency."""
+    symbol = _SYMBOLS.get(currency, f"{currency} " if currency else "")
     sign = "-" if cents < 0 else ""
-    return f"{sign}{abs(cents) // 100:,}.{abs(cents) % 100:02} {currency}"
-
-
-def exact(cents: int, currency: str) -> str:
-    """`124.00 EUR (12,400 cents)`, as a person who decides on it reads it."""
-    return f"{readable(cents, currency)} ({cents:,} cents)"
+    return f"{sign}{symbol}{abs(cents) // 100:,}.{abs(cents) % 100:02}"

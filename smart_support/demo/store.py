@@ -1,8 +1,4 @@
-"""A demo business's rows in one SQLite file: opened, seeded, written once a key, tried out on a copy.
-
-All work is done in the one thread that `executor` is. Which business it is, and what it allows, is not
-known here.
-"""
+"""Stores the rows of a demo business in a SQLite file."""
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -22,7 +18,7 @@ from smart_support.storage.state.base import MIGRATIONS, Row, apply, unapplied
 from smart_support.storage.state.sqlite import SqliteConnection
 from smart_support.tools.registry import Call
 
-# How a transaction begins, is kept and is undone.
+# The statements that begin, keep and undo a transaction.
 _OUTERMOST = ("BEGIN IMMEDIATE", "COMMIT", "ROLLBACK")
 _NESTED = ("SAVEPOINT step", "RELEASE step", "ROLLBACK TO step")
 _TABLES = """
@@ -32,10 +28,10 @@ _TABLES = """
 
 
 class DemoStore:
-    """A transactional store that has its demo rows from the first opening on.
+    """A transactional store of demo rows; a new file gets them from `seed_dir`.
 
-    `read`, `once` and `try_out` are for the owning thread, that is for functions handed to `executor`;
-    `dump` and `close` are for everybody else.
+    Only the thread of `executor` uses the database. Call `read`, `execute`, `once` and `try_out` from
+    functions that you submit to it, and `dump`, `copy_to` and `close` from any other thread.
 
     Args:
         seed_dir: a JSON file of rows for each table, `<table>.json`; `customers` is one of them.
@@ -60,33 +56,32 @@ class DemoStore:
             raise
 
     def read(self, sql: str, **params: Any) -> list[Row]:
-        """The rows of one statement; inside a write it sees what the write has done so far."""
+        """Return the rows of a statement; within a write, with the changes so far."""
         return self._db.execute(sql, params)
 
     def execute(self, sql: str, **params: Any) -> None:
-        """One statement of a write, inside the function given to `once`."""
+        """Run a statement of a write, within the function given to `once`."""
         if not self._raw.in_transaction:
             raise RuntimeError("a write outside of DemoStore.once")
         self._db.execute(sql, params)
 
     def once(self, call: Call | None, description: str, work: Callable[[], Row]) -> Row:
-        """Run `work` as one transaction, or return what it gave when this call's key was first seen.
+        """Run `work` in a transaction, or return the result that is stored under the call's idempotency key.
 
         Args:
-            call: its idempotency key is remembered with the result, in the same transaction; what it must
-                not find changed is looked at in it, too.
-            description: the tool and its arguments; a key stands for these alone.
+            call: its key is stored with the result, and its `unless_changed` is called, in the transaction.
+            description: the tool and its arguments. A key is valid for one description only.
 
         Raises:
-            ToolRefused: the key was used for something else; nothing was done.
+            ToolRefused: the key was used for another call; nothing was changed.
         """
         key = call.idempotency_key if call else None
         with self._transaction():
             if key is None:
                 return work()
-            found = self.read("SELECT call, result FROM write_journal WHERE idempotency_key = :key", key=key)
-            if found:
-                return _first_result(found[0], description)
+            sql = "SELECT call, result FROM write_journal WHERE idempotency_key = :key"
+            if recorded := self.read(sql, key=key):
+                return _recorded_result(recorded[0], description)
             if call and call.unless_changed:
                 call.unless_changed()
             result = work()
@@ -100,7 +95,7 @@ class DemoStore:
             return result
 
     def try_out(self, work: Callable[[], Any], tables: Iterable[str]) -> tuple[Tables, Tables]:
-        """The rows of `tables` before and after `work`, done in a transaction that is always rolled back.
+        """Return the rows of `tables` before and after `work`, in a transaction that is always rolled back.
 
         Raises whatever `work` raises.
         """
@@ -110,15 +105,15 @@ class DemoStore:
             return before, self._tables(tables)
 
     def dump(self) -> Tables:
-        """Every row of every table, in the order of the primary keys. Not for the owning thread."""
+        """Return all rows of all tables, ordered by primary key. Not for the owning thread."""
         return self.executor.submit(self._dump).result()
 
     def copy_to(self, path: Path) -> None:
-        """A copy of all there is, as another store can open it. Not for the owning thread."""
+        """Write a copy of the database to `path`. Not for the owning thread."""
         self.executor.submit(self._raw.execute, "VACUUM INTO ?", (str(path),)).result()
 
     def close(self) -> None:
-        """Finish what was handed in, then close the file."""
+        """Finish submitted work, then close the file."""
         self.executor.shutdown(wait=True)
         self._raw.close()
 
@@ -131,7 +126,7 @@ class DemoStore:
 
     @contextmanager
     def _transaction(self, *, keep: bool = True) -> Iterator[None]:
-        """One transaction, or a savepoint within the one that runs; `keep` says how it ends."""
+        """A transaction, or a savepoint in the running one; rolled back at the end unless `keep`."""
         begin, commit, rollback = _NESTED if self._raw.in_transaction else _OUTERMOST
         self._raw.execute(begin)
         kept = False
@@ -141,7 +136,7 @@ class DemoStore:
                 self._raw.execute(commit)
                 kept = True
         finally:
-            # A failed commit may have rolled back by itself; an open one would swallow all later writes.
+            # A failed commit may have rolled back. A transaction left open would contain all later writes.
             if not kept and self._raw.in_transaction:
                 self._raw.execute(rollback)
 
@@ -151,11 +146,11 @@ class DemoStore:
                 apply(self._db, migration)
             if self.read("SELECT 1 FROM customers LIMIT 1"):
                 return
-            # Files come in the order of their names, rows refer to each other: checked at the commit.
+            # Rows refer to rows of files that come later, so foreign keys are checked at the commit.
             self._db.execute("PRAGMA defer_foreign_keys=ON")
             files = sorted(seed_dir.glob("*.json"))
             if not files:
-                raise ConfigError(f"{seed_dir}: no demo data here; it should hold customers.json and others")
+                raise ConfigError(f"{seed_dir}: has no demo data; expected customers.json and other files")
             for file in files:
                 self._seed(file)
 
@@ -168,11 +163,11 @@ class DemoStore:
                 columns, marks = ", ".join(values), ", ".join(f":{name}" for name in values)
                 self._db.execute(f"INSERT INTO {file.stem} ({columns}) VALUES ({marks})", values)
         except (orjson.JSONDecodeError, AttributeError, TypeError, sqlite3.Error) as error:
-            raise ConfigError(f"{file}: is not what the demo store can be seeded from: {error}") from error
+            raise ConfigError(f"{file}: can't be loaded into the demo store: {error}") from error
 
 
 def _dated(row: Mapping[str, Any], now: Any) -> Iterator[tuple[str, Any]]:
-    """Columns of a seed row: `placed_days_ago: 2` is `placed_at`, two days before `now`."""
+    """The columns of a seed row: `placed_days_ago: 2` becomes `placed_at`, two days before `now`."""
     for name, value in row.items():
         if name.endswith("_days_ago"):
             yield name.removesuffix("days_ago") + "at", clock.rfc3339(now - timedelta(days=value))
@@ -182,8 +177,8 @@ def _dated(row: Mapping[str, Any], now: Any) -> Iterator[tuple[str, Any]]:
             yield name, value
 
 
-def _first_result(journal: Row, description: str) -> Row:
+def _recorded_result(journal: Row, description: str) -> Row:
     if journal["call"] != description:
-        raise ToolRefused("This idempotency key was used for another call before; nothing was changed.")
+        raise ToolRefused("This idempotency key was already used for another call; nothing was changed.")
     result: Row = orjson.loads(journal["result"])
     return result

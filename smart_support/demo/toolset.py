@@ -1,4 +1,4 @@
-"""What the toolsets over a demo business share: their store, and previews found on a copy."""
+"""The base class of the demo businesses' tools."""
 
 from typing import ClassVar
 
@@ -12,8 +12,8 @@ class DemoToolset(Toolset):
     """Tools over one demo business.
 
     Attributes:
-        business: the name of its demo rows' folder in `data/`, of its migrations, and of its file.
-        effect: what a preview compares, and how it puts that.
+        business: the name of its folder in `data/`, of its migrations, and of its database file.
+        effect: which tables a preview compares, and how it describes the difference.
     """
 
     business: ClassVar[str]
@@ -24,9 +24,9 @@ class DemoToolset(Toolset):
         self.executor = store.executor
 
     def preview(self, method: str, args: Args) -> list[Change]:
-        """What calling `method` would change, found in a transaction that is always rolled back."""
+        """What calling `method` would change. Runs it in a transaction that is always rolled back."""
         trial = Call(thread_id="preview", tool_call_id=clock.new_id())
         before, after = self.store.try_out(
             lambda: getattr(self, method)(**args, call=trial), self.effect.tables
         )
-        return self.effect.told(before, after)
+        return self.effect.describe(before, after)

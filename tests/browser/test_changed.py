@@ -27,4 +27,4 @@ def test_a_card_that_is_out_of_date_comes_back_with_what_changed(
         expect(page.locator(".ss-leaving")).to_have_count(0)
         save(page, "console-changed-light")
         again.get_by_role("button", name="Approve").click()
-        expect(page.locator("#ss-chat-side")).to_contain_text("10% off and costs 111.60 EUR")
+        expect(page.locator("#ss-chat-side")).to_contain_text("10% off and costs €111.60")

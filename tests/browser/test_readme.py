@@ -25,7 +25,7 @@ def test_what_the_readme_says_to_try_first(data_dir: Path, open_window: Window, 
         expect(_answer(customer, "Order 1043 is shipped")).to_be_visible()
         _say(customer, "Cancel 1042 and give me 10% off the next one")
         card = lead.locator(".ss-approval")
-        expect(card).to_contain_text("124.00 EUR (12,400 cents)")
+        expect(card).to_contain_text("€124.00")
         expect(card).to_contain_text("card ending 4242")
         expect(customer.locator(".ss-approval")).to_be_visible()
         save(customer, "readme")

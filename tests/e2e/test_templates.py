@@ -75,7 +75,7 @@ async def test_an_upgrade_waits_and_is_done_once(saas: AppProcess) -> None:
     assert card["summary"] == "Upgrade acct-1001 to the business plan"
     assert {"field": "plan", "before": "team", "after": "business"}.items() <= card["effect"][0].items()
     assert card["customer_id"] == "ACCT-1001"
-    assert said.startswith("Sure thing! Subscription SUB-1001 is on the business plan now")
+    assert said.startswith("Sure thing! Subscription SUB-1001 is now on the business plan")
     assert _rows(saas, "saas.sqlite", sql) == [("business", 31_200)]
     assert _rows(saas, "saas.sqlite", invoices) == [(1,)]
 
@@ -106,7 +106,7 @@ async def test_a_transfer_waits_and_is_done_once(fintech: AppProcess) -> None:
     assert dict(_rows(fintech, "fintech.sqlite", sql)) == before
     card, said = await _decided(fintech, message, approved=True)
     assert (card["need"], card["customer_id"]) == ("ask", "CU-1001")
-    assert said == "Certainly. 250.00 EUR went from checking to savings of CU-1001."
+    assert said == "Certainly. €250.00 was transferred from checking to savings of CU-1001."
     assert dict(_rows(fintech, "fintech.sqlite", sql)) == {
         "checking": before["checking"] - 25_000,
         "savings": before["savings"] + 25_000,

@@ -105,7 +105,7 @@ class Bank(RuleBasedStateMachine):
         assert self.store.dump() == before
         result = self._run(tool.run(args, call))
         after = self.store.dump()
-        assert FintechTools.effect.told(before, after) == shown
+        assert FintechTools.effect.describe(before, after) == shown
         if twice:
             assert self._run(tool.run(args, call)) == result
             assert self.store.dump() == after

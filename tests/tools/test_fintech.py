@@ -6,6 +6,7 @@ import pytest
 
 from smart_support import clock
 from smart_support.demo.bank.tools import FintechTools
+from smart_support.demo.money import format_money
 from smart_support.demo.store import DemoStore
 from smart_support.errors import InvalidArguments, ToolRefused
 from smart_support.tools.registry import Access, Registry
@@ -41,9 +42,9 @@ async def test_money_goes_from_one_own_account_to_the_other(
         ("checking of CU-1001", "balance"),
         ("savings of CU-1001", "balance"),
     ]
-    assert f"({savings + 25_000:,} cents)" in effect[1][3]
+    assert effect[1][3] == format_money(savings + 25_000, "EUR")
     done = await use("transfer_between_accounts", **OWN, amount_cents=25_000)
-    assert done["message"] == "250.00 EUR went from checking to savings of CU-1001."
+    assert done["message"] == "€250.00 was transferred from checking to savings of CU-1001."
     assert _balance(store, "CU-1001", "checking") == checking - 25_000
     assert _balance(store, "CU-1001", "savings") == savings + 25_000
     listed = await use("list_transactions", customer_id="CU-1001", account="savings")
@@ -56,7 +57,7 @@ async def test_a_payee_is_paid_and_the_card_says_who_that_is(
     before = _balance(store, "CU-1001", "checking")
     effect = await _effect(registry, "transfer_to_payee", payee_id="PAY-4001", amount_cents=8_000)
     iban = next(row["iban"] for row in store.dump()["payees"] if row["payee_id"] == "PAY-4001")
-    assert (f"Stadtwerke Energie, {iban}", "payment", "none", "80.00 EUR (8,000 cents)") in effect
+    assert (f"Stadtwerke Energie, {iban}", "payment", "none", "€80.00") in effect
     await use("transfer_to_payee", payee_id="pay-4001", amount_cents=8_000)
     assert _balance(store, "CU-1001", "checking") == before - 8_000
 
@@ -64,8 +65,8 @@ async def test_a_payee_is_paid_and_the_card_says_who_that_is(
 async def test_a_day_has_a_limit_over_all_transfers(use: Use) -> None:
     await use("transfer_between_accounts", **OWN, amount_cents=500_000)
     await use("transfer_to_payee", payee_id="PAY-4001", amount_cents=200_000, from_account="savings")
-    assert "1,000.00 EUR can be transferred" in (await use("get_balance", customer_id="CU-1001"))["message"]
-    with pytest.raises(ToolRefused, match=r"limit of 24 hours, 8,000\.00 EUR; 1,000\.00 EUR are left"):
+    assert "€1,000.00 can be transferred" in (await use("get_balance", customer_id="CU-1001"))["message"]
+    with pytest.raises(ToolRefused, match=r"limit of 24 hours: €1,000\.00 of €8,000\.00 is left"):
         await use("transfer_to_payee", payee_id="PAY-4001", amount_cents=100_001, from_account="savings")
     await use("transfer_to_payee", payee_id="PAY-4001", amount_cents=100_000, from_account="savings")
     clock.advance(24 * 3600 + 1)
@@ -95,11 +96,11 @@ async def test_a_card_payment_is_disputed_once(use: Use, registry: Registry, sto
     balance = _balance(store, "CU-1001", "checking")
     args = {"transaction_id": CARD_PAYMENT, "reason": "I never stayed there"}
     [line] = await _effect(registry, "dispute_transaction", **args)
-    assert line[1:] == ("dispute", "none", "230.14 EUR (23,014 cents)")
+    assert line[1:] == ("dispute", "none", "€230.14")
     done = await use("dispute_transaction", **args)
-    assert "230.14 EUR at Grand Plaza Hotel" in done["message"]
+    assert "€230.14 at Grand Plaza Hotel" in done["message"]
     assert _balance(store, "CU-1001", "checking") == balance
-    with pytest.raises(ToolRefused, match="disputed already"):
+    with pytest.raises(ToolRefused, match="already been disputed"):
         await use("dispute_transaction", **args)
 
 
@@ -117,7 +118,7 @@ async def test_a_payment_can_be_disputed_for_120_days(use: Use, store: DemoStore
 @pytest.mark.parametrize(
     ("tool", "args", "words"),
     [
-        ("transfer_between_accounts", OWN | {"amount_cents": 500_001}, "5,000.00 EUR at most"),
+        ("transfer_between_accounts", OWN | {"amount_cents": 500_001}, "€5,000.00 at most"),
         ("transfer_between_accounts", OWN | {"amount_cents": 0}, "more than zero"),
         ("transfer_between_accounts", OWN | {"amount_cents": -500}, "more than zero"),
         ("transfer_between_accounts", OWN | {"to_account": "checking", "amount_cents": 1}, "two accounts"),
@@ -125,10 +126,10 @@ async def test_a_payment_can_be_disputed_for_120_days(use: Use, store: DemoStore
         ("transfer_between_accounts", FROZEN | {"amount_cents": 100}, "frozen"),
         ("transfer_between_accounts", OWN | {"customer_id": "CU-9999", "amount_cents": 1}, "CU-9999"),
         ("transfer_to_payee", {"payee_id": "PAY-9999", "amount_cents": 100}, "saved payee 'PAY-9999'"),
-        ("transfer_to_payee", {"payee_id": "PAY-4001", "amount_cents": 500_001}, "5,000.00 EUR at most"),
+        ("transfer_to_payee", {"payee_id": "PAY-4001", "amount_cents": 500_001}, "€5,000.00 at most"),
         ("block_card", {"card_number": "0000"}, "0000"),
-        ("block_card", {"card_number": "1881"}, "blocked already"),
-        ("dispute_transaction", {"transaction_id": SALARY, "reason": "x"}, "no card payment"),
+        ("block_card", {"card_number": "1881"}, "already blocked"),
+        ("dispute_transaction", {"transaction_id": SALARY, "reason": "x"}, "not a card payment"),
         ("dispute_transaction", {"transaction_id": "TX-1", "reason": "x"}, "TX-1"),
         ("get_balance", {"customer_id": "CU-9999"}, "CU-9999"),
     ],

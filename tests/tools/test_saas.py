@@ -35,13 +35,13 @@ async def test_an_upgrade_is_charged_for_the_days_left(
     effect = await _effect(registry, "upgrade_plan", subscription_id="ACCT-1001", new_plan="business")
     assert effect == [
         ("plan", "team", "business"),
-        ("monthly price", "152.00 EUR (15,200 cents)", "312.00 EUR (31,200 cents)"),
-        ("new invoice", "none", "96.00 EUR (9,600 cents)"),
+        ("monthly price", "€152.00", "€312.00"),
+        ("new invoice", "none", "€96.00"),
     ]
     done = await use("upgrade_plan", subscription_id=" acct-1001 ", new_plan="business")
     assert (done["plan"], done["monthly_cents"], done["invoiced_cents"]) == ("business", 31_200, 9_600)
     assert _row(store, ACTIVE)["plan"] == "business"
-    assert "96.00 EUR (open)" in (await use("list_invoices", subscription_id=ACTIVE))["message"]
+    assert "€96.00 (open)" in (await use("list_invoices", subscription_id=ACTIVE))["message"]
 
 
 async def test_what_an_upgrade_costs_is_what_the_policy_is_told(registry: Registry) -> None:
@@ -95,7 +95,7 @@ async def test_a_trial_ends_later_by_as_many_days(use: Use, registry: Registry, 
     await use("extend_trial", subscription_id=TRIAL, days=7)
     assert clock.parse(_row(store, TRIAL)["trial_ends_at"]) == before + timedelta(days=7)
     await use("extend_trial", subscription_id=TRIAL, days=7)
-    with pytest.raises(ToolRefused, match="14 days in all, of which 14"):
+    with pytest.raises(ToolRefused, match="14 days in total, and 14"):
         await use("extend_trial", subscription_id=TRIAL, days=1)
 
 
@@ -110,16 +110,16 @@ async def test_a_trial_that_is_over_stays_over(use: Use) -> None:
     [
         ("upgrade_plan", {"subscription_id": BUSINESS, "new_plan": "business"}, "already"),
         ("upgrade_plan", {"subscription_id": BUSINESS, "new_plan": "starter"}, "smaller"),
-        ("upgrade_plan", {"subscription_id": PAST_DUE, "new_plan": "team"}, "27.00 EUR to pay"),
+        ("upgrade_plan", {"subscription_id": PAST_DUE, "new_plan": "team"}, "€27.00 to pay"),
         ("upgrade_plan", {"subscription_id": SUSPENDED, "new_plan": "business"}, "suspended"),
         ("upgrade_plan", {"subscription_id": CANCELLED, "new_plan": "business"}, "is cancelled"),
         ("upgrade_plan", {"subscription_id": ENDING, "new_plan": "enterprise"}, "is cancelled"),
-        ("cancel_subscription", {"subscription_id": CANCELLED}, "cancelled already"),
-        ("cancel_subscription", {"subscription_id": ENDING}, "cancelled already"),
+        ("cancel_subscription", {"subscription_id": CANCELLED}, "already cancelled"),
+        ("cancel_subscription", {"subscription_id": ENDING}, "already cancelled"),
         ("cancel_subscription", {"subscription_id": SUSPENDED}, "suspended"),
         ("cancel_subscription", {"subscription_id": CONTRACT}, "under contract until"),
         ("extend_trial", {"subscription_id": ACTIVE, "days": 3}, "not on trial"),
-        ("extend_trial", {"subscription_id": TRIAL, "days": 15}, "14 days in all"),
+        ("extend_trial", {"subscription_id": TRIAL, "days": 15}, "14 days in total"),
         ("extend_trial", {"subscription_id": TRIAL, "days": 0}, "at least 1 day"),
         ("extend_trial", {"subscription_id": TRIAL, "days": -4}, "at least 1 day"),
         ("get_subscription", {"subscription_id": "SUB-9999"}, "SUB-9999"),
@@ -158,13 +158,12 @@ async def test_the_same_key_has_the_effect_of_once(use: Use, store: DemoStore) -
 
 async def test_what_a_customer_asks_is_answered_in_a_sentence(use: Use) -> None:
     assert (
-        "on the team plan with 8 seats, for 152.00 EUR a month"
+        "on the team plan with 8 seats, for €152.00 a month"
         in (await use("get_subscription", subscription_id="ACCT-1001"))["message"]
     )
     assert "on trial until" in (await use("get_subscription", subscription_id=TRIAL))["message"]
     assert (
-        "27.00 EUR are still to be paid"
-        in (await use("get_subscription", subscription_id=PAST_DUE))["message"]
+        "€27.00 is still to be paid" in (await use("get_subscription", subscription_id=PAST_DUE))["message"]
     )
     found = await use("find_account", email=" Billing@harbour-finch.example ")
     assert found["subscription_id"] == ACTIVE

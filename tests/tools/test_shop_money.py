@@ -108,7 +108,7 @@ class Shop(RuleBasedStateMachine):
         assert self.store.dump() == before
         result = self._run(tool.run(args, call))
         after = self.store.dump()
-        assert EFFECT.told(before, after) == shown
+        assert EFFECT.describe(before, after) == shown
         if twice:
             assert self._run(tool.run(args, call)) == result
             assert self.store.dump() == after

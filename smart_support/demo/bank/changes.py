@@ -1,13 +1,13 @@
-"""What a write to the demo bank changed, as a card tells it."""
+"""What an approval card shows of a write to the demo bank."""
 
 from collections.abc import Iterator
 
 from smart_support.demo.changes import NONE, Effect, Tables, added
-from smart_support.demo.money import exact
+from smart_support.demo.money import format_money
 from smart_support.tools.registry import Change
 
 
-def _told(before: Tables, after: Tables) -> list[Change]:
+def _describe(before: Tables, after: Tables) -> list[Change]:
     return [
         *_changed_cards(before, after),
         *_moved_balances(before, after),
@@ -30,7 +30,7 @@ def _moved_balances(before: Tables, after: Tables) -> Iterator[Change]:
         old = was[row["account_id"]]
         if row["balance_cents"] != old:
             subject = f"{row['kind']} of {row['customer_id']}"
-            balances = exact(old, row["currency"]), exact(row["balance_cents"], row["currency"])
+            balances = format_money(old, row["currency"]), format_money(row["balance_cents"], row["currency"])
             yield Change(subject, "balance", *balances)
 
 
@@ -40,7 +40,7 @@ def _new_payments(before: Tables, after: Tables) -> Iterator[Change]:
         if row["payee_id"]:
             payee = payees[row["payee_id"]]
             subject = f"{payee['name']}, {payee['iban']}"
-            yield Change(subject, "payment", NONE, exact(row["amount_cents"], row["currency"]))
+            yield Change(subject, "payment", NONE, format_money(row["amount_cents"], row["currency"]))
 
 
 def _new_disputes(before: Tables, after: Tables) -> Iterator[Change]:
@@ -48,7 +48,7 @@ def _new_disputes(before: Tables, after: Tables) -> Iterator[Change]:
     for row in added(before, after, "disputes", "dispute_id"):
         paid = transactions[row["transaction_id"]]
         subject = f"transaction {paid['transaction_id']} at {paid['counterparty']}"
-        yield Change(subject, "dispute", NONE, exact(-paid["amount_cents"], paid["currency"]))
+        yield Change(subject, "dispute", NONE, format_money(-paid["amount_cents"], paid["currency"]))
 
 
-EFFECT = Effect(("cards", "accounts", "payees", "transfers", "transactions", "disputes"), _told)
+EFFECT = Effect(("cards", "accounts", "payees", "transfers", "transactions", "disputes"), _describe)

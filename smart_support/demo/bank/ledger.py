@@ -1,7 +1,4 @@
-"""The demo bank's accounts: found by what people call them, and money booked between them. No rules here.
-
-A balance is kept as the sum of its account's transactions: `move` is the only place that changes one.
-"""
+"""Finds accounts, cards and payees of the demo bank, and books transfers. The rules are in `rules.py`."""
 
 from datetime import timedelta
 from typing import Any
@@ -16,17 +13,19 @@ Row = dict[str, Any]
 
 
 class AccountBook:
-    """Who has which account, card and payee. Methods run in the store's thread; `move` inside a write.
+    """Accounts, cards, payees and transactions. Methods run in the store's thread; `move` inside a write.
+
+    A balance is always the sum of its account's transactions; only `move` changes one.
 
     Raises:
-        ToolRefused: there is nothing of that number; says what one looks like.
+        ToolRefused: the number does not exist; gives an example of one.
     """
 
     def __init__(self, store: DemoStore) -> None:
         self._store = store
 
     def customer(self, customer_id: str) -> Row:
-        """The customer of that number."""
+        """The customer with this number."""
         sql = "SELECT * FROM customers WHERE customer_id = :id"
         return self._one(sql, customer_id, "customer", "CU-1001")
 
@@ -37,35 +36,34 @@ class AccountBook:
         )
 
     def account(self, customer: Row, kind: str) -> Row:
-        """A customer's account of that kind."""
-        found = next((row for row in self.accounts(customer) if row["kind"] == kind), None)
-        if found is None:
+        """A customer's account of this kind."""
+        account = next((row for row in self.accounts(customer) if row["kind"] == kind), None)
+        if account is None:
             raise ToolRefused(f"{customer['customer_id']} has no {kind} account.")
-        return found
+        return account
 
     def card(self, number: str) -> Row:
-        """The card with that id, or the only one that ends in those four digits."""
-        wanted = number.strip().upper()
-        found = self._store.read(
-            "SELECT * FROM cards WHERE card_id = :id OR last4 = :id ORDER BY card_id", id=wanted
-        )
-        if not found:
+        """The card with this id, or the only one that ends in these four digits."""
+        number = number.strip().upper()
+        sql = "SELECT * FROM cards WHERE card_id = :id OR last4 = :id ORDER BY card_id"
+        cards = self._store.read(sql, id=number)
+        if not cards:
             raise ToolRefused(
-                f"There is no card {wanted[-40:]!r}. Please give its last four digits, for example 4242."
+                f"There is no card {number[-40:]!r}. Please give its last four digits, for example 4242."
             )
-        if len(found) > 1:
+        if len(cards) > 1:
             raise ToolRefused(
-                f"More than one card ends in {wanted}, so it has to be named by its id, which looks like "
-                "CARD-3001; the list of a customer's cards shows it."
+                f"More than one card ends in {number}. Please give the card's id, for example CARD-3001; "
+                "the list of the customer's cards shows it."
             )
-        return found[0]
+        return cards[0]
 
     def payee(self, payee_id: str) -> Row:
-        """The saved payee of that number."""
+        """The saved payee with this number."""
         return self._one("SELECT * FROM payees WHERE payee_id = :id", payee_id, "saved payee", "PAY-4001")
 
     def transaction(self, transaction_id: str) -> Row:
-        """The transaction of that number."""
+        """The transaction with this number."""
         sql = "SELECT * FROM transactions WHERE transaction_id = :id"
         return self._one(sql, transaction_id, "transaction", "TX-50005")
 
@@ -76,8 +74,8 @@ class AccountBook:
             id=owned["account_id"],
         )[0]
 
-    def whose(self, args: Args) -> Row | None:
-        """The customer that a call's arguments speak of; None where they name nobody."""
+    def customer_in(self, args: Args) -> Row | None:
+        """The customer that a call's arguments name, directly or by a card, payee or transaction."""
         if args.get("customer_id"):
             return self.customer(str(args["customer_id"]))
         if args.get("payee_id"):
@@ -89,26 +87,26 @@ class AccountBook:
         return None
 
     def amount_cents(self, args: Args) -> int:
-        """The money a call is about: what would move, or what is disputed."""
+        """The cents that a call would move or dispute."""
         if args.get("transaction_id"):
             return abs(int(self.transaction(str(args["transaction_id"]))["amount_cents"]))
         return int(args.get("amount_cents") or 0)
 
     def sent_cents(self, customer: Row) -> int:
-        """What a customer has transferred within the last 24 hours, to whomever."""
+        """The cents that a customer has transferred within the last 24 hours."""
         since = clock.now() - timedelta(hours=LIMIT_HOURS)
-        found = self._store.read(
+        rows = self._store.read(
             """SELECT coalesce(sum(amount_cents), 0) AS cents FROM transfers
                WHERE customer_id = :id AND made_at > :since""",
             id=customer["customer_id"],
             since=clock.rfc3339(since),
         )
-        return int(found[0]["cents"])
+        return int(rows[0]["cents"])
 
     def move(
         self, source: Row, amount_cents: int, *, to_account: Row | None = None, to_payee: Row | None = None
     ) -> str:
-        """Book a transfer out of `source`, and into `to_account` where it is one of ours; its id."""
+        """Book a transfer from `source` to an account of the bank or to a payee, and return its id."""
         transfer_id, now = f"TR-{clock.new_id()}", clock.rfc3339(clock.now())
         self._store.execute(
             """INSERT INTO transfers (transfer_id, customer_id, from_account_id, to_account_id, payee_id,
@@ -149,10 +147,10 @@ class AccountBook:
         )
 
     def _one(self, sql: str, number: str, noun: str, example: str) -> Row:
-        wanted = number.strip().removeprefix("#").strip().upper()
-        found = self._store.read(sql, id=wanted)
-        if not found:
+        number = number.strip().removeprefix("#").strip().upper()
+        rows = self._store.read(sql, id=number)
+        if not rows:
             raise ToolRefused(
-                f"There is no {noun} {wanted[:40]!r}. Please check the number, for example {example}."
+                f"There is no {noun} {number[:40]!r}. Please check the number, for example {example}."
             )
-        return found[0]
+        return rows[0]

@@ -1,21 +1,21 @@
-"""What the demo bank allows, and how it says so: rows in, a checked value or `ToolRefused` out. No store."""
+"""The rules of the demo bank and its sentences for customers. Rows come in; nothing is stored here."""
 
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
 from smart_support import clock
-from smart_support.demo.money import readable
+from smart_support.demo.money import format_money
 from smart_support.errors import ToolRefused
 
 Row = dict[str, Any]
-# How long after its booking a card payment can be disputed: what Visa's and Mastercard's rules give.
+# A card payment can be disputed for so long after its booking, as in the rules of Visa and Mastercard.
 DISPUTE_DAYS = 120
 LIMIT_HOURS = 24
 
 
 def check_customer(customer: Row) -> None:
-    """No money moves for a frozen customer."""
+    """Refuse to move money of a frozen customer."""
     if customer["status"] == "frozen":
         raise ToolRefused(
             f"The accounts of {customer['customer_id']} are frozen, so no money can be moved. "
@@ -24,7 +24,7 @@ def check_customer(customer: Row) -> None:
 
 
 def check_transfer(customer: Row, source: Row, amount_cents: int, sent_cents: int) -> None:
-    """An amount that the account holds, within the limit of one transfer and of 24 hours.
+    """Refuse an amount above the balance, the limit of a transfer, or the limit of 24 hours.
 
     Args:
         sent_cents: what the customer has transferred in the 24 hours before.
@@ -33,29 +33,29 @@ def check_transfer(customer: Row, source: Row, amount_cents: int, sent_cents: in
     currency = source["currency"]
     if amount_cents <= 0:
         raise ToolRefused("The amount to transfer must be more than zero.")
-    amount = readable(amount_cents, currency)
+    amount = format_money(amount_cents, currency)
     if amount_cents > customer["transfer_limit_cents"]:
-        most = readable(customer["transfer_limit_cents"], currency)
-        raise ToolRefused(f"{amount} is more than one transfer may be: {most} at most.")
+        most = format_money(customer["transfer_limit_cents"], currency)
+        raise ToolRefused(f"{amount} is over the limit of a transfer: {most} at most.")
     left = left_today(customer, sent_cents)
     if amount_cents > left:
         raise ToolRefused(
-            f"{amount} is over the limit of {LIMIT_HOURS} hours, "
-            f"{readable(customer['daily_limit_cents'], currency)}; {readable(left, currency)} are left of it."
+            f"{amount} is over the limit of {LIMIT_HOURS} hours: {format_money(left, currency)} of "
+            f"{format_money(customer['daily_limit_cents'], currency)} is left."
         )
     if amount_cents > source["balance_cents"]:
-        held = readable(source["balance_cents"], currency)
+        held = format_money(source["balance_cents"], currency)
         raise ToolRefused(f"The {source['kind']} account holds {held}, which is less than {amount}.")
 
 
 def check_between(source: Row, target: Row) -> None:
-    """From one account to another one."""
+    """Refuse a transfer from an account to itself."""
     if source["account_id"] == target["account_id"]:
         raise ToolRefused(f"The money would go from {source['kind']} to {source['kind']}; name two accounts.")
 
 
 def check_same_currency(source: Row, payee: Row) -> None:
-    """Nothing is converted here."""
+    """Refuse a transfer that would need a currency conversion."""
     if source["currency"] != payee["currency"]:
         raise ToolRefused(
             f"{payee['name']} takes {payee['currency']} and the {source['kind']} account holds "
@@ -64,18 +64,20 @@ def check_same_currency(source: Row, payee: Row) -> None:
 
 
 def check_block(card: Row) -> None:
-    """A card that is not blocked yet; a frozen customer's too, for blocking protects."""
+    """Refuse to block a card twice. A frozen customer's card can be blocked."""
     if card["status"] == "blocked":
-        raise ToolRefused(f"The card ending {card['last4']} is blocked already.")
+        raise ToolRefused(f"The card ending {card['last4']} is already blocked.")
 
 
 def check_dispute(transaction: Row, customer: Row, disputed: bool) -> None:
-    """A card payment of the last 120 days, once."""
+    """Refuse to dispute anything but a card payment of the last 120 days, or to dispute it twice."""
     number = transaction["transaction_id"]
     if transaction["kind"] != "card" or transaction["amount_cents"] > 0:
-        raise ToolRefused(f"Transaction {number} is no card payment; only those can be disputed here.")
+        raise ToolRefused(
+            f"Transaction {number} is not a card payment; only card payments can be disputed here."
+        )
     if disputed:
-        raise ToolRefused(f"Transaction {number} has been disputed already.")
+        raise ToolRefused(f"Transaction {number} has already been disputed.")
     if customer["status"] == "frozen":
         raise ToolRefused(
             f"The accounts of {customer['customer_id']} are frozen; a human colleague takes disputes on them."
@@ -89,14 +91,16 @@ def check_dispute(transaction: Row, customer: Row, disputed: bool) -> None:
 
 
 def left_today(customer: Row, sent_cents: int) -> int:
-    """The cents that may still be transferred, of the limit of 24 hours."""
+    """The cents of the 24-hour limit that are left."""
     return max(0, int(customer["daily_limit_cents"]) - sent_cents)
 
 
 def balance_sentence(customer: Row, accounts: Sequence[Row], sent_cents: int) -> str:
-    """All accounts, and what may be transferred."""
-    held = "; ".join(f"{row['kind']} {readable(row['balance_cents'], row['currency'])}" for row in accounts)
-    left = readable(left_today(customer, sent_cents), accounts[0]["currency"])
+    """The balances of all accounts, and how much can be transferred."""
+    held = "; ".join(
+        f"{row['kind']} {format_money(row['balance_cents'], row['currency'])}" for row in accounts
+    )
+    left = format_money(left_today(customer, sent_cents), accounts[0]["currency"])
     words = f"Balances of {customer['name']} ({customer['customer_id']}): {held}."
     if customer["status"] == "frozen":
         return f"{words} The accounts are frozen."
@@ -104,12 +108,12 @@ def balance_sentence(customer: Row, accounts: Sequence[Row], sent_cents: int) ->
 
 
 def transactions_sentence(account: Row, transactions: Sequence[Row]) -> str:
-    """The latest transactions, the newest first."""
+    """The latest transactions, newest first."""
     if not transactions:
         return f"There are no transactions on the {account['kind']} account."
     listed = "; ".join(
         f"{row['transaction_id']} of {clock.parse(row['booked_at']):%d %B %Y}, {row['counterparty']}, "
-        f"{readable(row['amount_cents'], row['currency'])}"
+        f"{format_money(row['amount_cents'], row['currency'])}"
         for row in transactions
     )
     return f"The latest transactions of {account['kind']} of {account['customer_id']}: {listed}."

@@ -1,7 +1,6 @@
-"""The demo bank's tools: one typed method each, its docstring the schema, read or write declared beside it.
+"""The tools of the demo bank. A method's type hints and docstring are the tool's schema.
 
-Money goes to a customer's own accounts or to payees they have saved, and nowhere else. The bank's rules
-stand in `fintech_rules.py`; how money is booked, in `fintech_book.py`.
+Money can go only to a customer's own accounts and saved payees.
 """
 
 from collections.abc import Mapping
@@ -11,7 +10,7 @@ from smart_support import clock
 from smart_support.demo.bank import rules
 from smart_support.demo.bank.changes import EFFECT
 from smart_support.demo.bank.ledger import AccountBook
-from smart_support.demo.money import readable
+from smart_support.demo.money import format_money
 from smart_support.demo.store import DemoStore
 from smart_support.demo.toolset import DemoToolset
 from smart_support.errors import ToolRefused
@@ -23,7 +22,7 @@ TRANSACTIONS_SHOWN = 8
 
 
 def _between(args: Mapping[str, Any]) -> str:
-    money = readable(args["amount_cents"], "").strip()
+    money = format_money(args["amount_cents"])
     return (
         f"Transfer {money} (in its currency) from {args.get('from_account')} to {args.get('to_account')} "
         f"of {args.get('customer_id')}"
@@ -31,13 +30,13 @@ def _between(args: Mapping[str, Any]) -> str:
 
 
 def _to_payee(args: Mapping[str, Any]) -> str:
-    money = readable(args["amount_cents"], "").strip()
+    money = format_money(args["amount_cents"])
     source = args.get("from_account", "checking")
     return f"Transfer {money} (in its currency) from {source} to payee {args.get('payee_id')}"
 
 
 class FintechTools(DemoToolset):
-    """What an agent can look up and do for the demo bank's customers."""
+    """Looks up accounts of the demo bank, blocks cards, disputes payments and transfers money."""
 
     business = "fintech"
     effect = EFFECT
@@ -73,14 +72,14 @@ class FintechTools(DemoToolset):
             account: Which of the customer's accounts.
         """
         chosen = self.book.account(self.book.customer(customer_id), account)
-        found = self.store.read(
+        transactions = self.store.read(
             """SELECT transaction_id, kind, amount_cents, currency, counterparty, booked_at
                FROM transactions WHERE account_id = :id
                ORDER BY booked_at DESC, transaction_id DESC LIMIT :limit""",
             id=chosen["account_id"],
             limit=TRANSACTIONS_SHOWN,
         )
-        return {"message": rules.transactions_sentence(chosen, found), "transactions": found}
+        return {"message": rules.transactions_sentence(chosen, transactions), "transactions": transactions}
 
     @read
     def list_cards(self, customer_id: str) -> Row:
@@ -89,12 +88,12 @@ class FintechTools(DemoToolset):
         Args:
             customer_id: The customer's number, for example CU-1001.
         """
-        found = self.store.read(
+        cards = self.store.read(
             """SELECT card_id, brand, last4, cards.status FROM cards JOIN accounts USING (account_id)
                WHERE customer_id = :id ORDER BY card_id""",
             id=self.book.customer(customer_id)["customer_id"],
         )
-        return {"message": rules.cards_sentence(found), "cards": found}
+        return {"message": rules.cards_sentence(cards), "cards": cards}
 
     @read
     def list_payees(self, customer_id: str) -> Row:
@@ -103,11 +102,11 @@ class FintechTools(DemoToolset):
         Args:
             customer_id: The customer's number, for example CU-1001.
         """
-        found = self.store.read(
+        payees = self.store.read(
             "SELECT payee_id, name, iban, currency FROM payees WHERE customer_id = :id ORDER BY payee_id",
             id=self.book.customer(customer_id)["customer_id"],
         )
-        return {"message": rules.payees_sentence(found), "payees": found}
+        return {"message": rules.payees_sentence(payees), "payees": payees}
 
     @write(risk="high", idempotent=True, summary="Block card {card_number} permanently")
     def block_card(self, card_number: str, call: Call, reason: str = "") -> Row:
@@ -130,7 +129,7 @@ class FintechTools(DemoToolset):
             )
             return {
                 "message": f"The {card['brand']} card ending {card['last4']} is blocked and can't be used "
-                "any more.",
+                "anymore.",
                 "card_id": card["card_id"],
                 "status": "blocked",
             }
@@ -160,7 +159,7 @@ class FintechTools(DemoToolset):
                 reason=reason,
                 now=clock.rfc3339(clock.now()),
             )
-            money = readable(-transaction["amount_cents"], transaction["currency"])
+            money = format_money(-transaction["amount_cents"], transaction["currency"])
             return {
                 "message": f"A dispute over {money} at {transaction['counterparty']} ({number}) is open. "
                 "The bank answers within 10 working days.",
@@ -181,7 +180,7 @@ class FintechTools(DemoToolset):
             customer_id: The customer's number, for example CU-1001.
             from_account: The account that the money leaves.
             to_account: The account that it goes to.
-            amount_cents: How much, in cents of the accounts' currency.
+            amount_cents: The amount in cents of the accounts' currency.
         """
 
         def work() -> Row:
@@ -193,9 +192,10 @@ class FintechTools(DemoToolset):
             rules.check_between(source, target)
             rules.check_transfer(customer, source, amount_cents, self.book.sent_cents(customer))
             transfer_id = self.book.move(source, amount_cents, to_account=target)
-            money = readable(amount_cents, source["currency"])
+            money = format_money(amount_cents, source["currency"])
             return {
-                "message": f"{money} went from {from_account} to {to_account} of {customer['customer_id']}.",
+                "message": f"{money} was transferred from {from_account} to {to_account} of "
+                f"{customer['customer_id']}.",
                 "transfer_id": transfer_id,
                 "amount_cents": amount_cents,
                 "currency": source["currency"],
@@ -212,7 +212,7 @@ class FintechTools(DemoToolset):
 
         Args:
             payee_id: The saved payee's number, for example PAY-4001.
-            amount_cents: How much, in cents of the account's currency.
+            amount_cents: The amount in cents of the account's currency.
             from_account: The account that the money leaves.
         """
 
@@ -223,9 +223,9 @@ class FintechTools(DemoToolset):
             rules.check_same_currency(source, payee)
             rules.check_transfer(customer, source, amount_cents, self.book.sent_cents(customer))
             transfer_id = self.book.move(source, amount_cents, to_payee=payee)
-            money = readable(amount_cents, source["currency"])
+            money = format_money(amount_cents, source["currency"])
             return {
-                "message": f"{money} went from {from_account} of {customer['customer_id']} to "
+                "message": f"{money} was transferred from {from_account} of {customer['customer_id']} to "
                 f"{payee['name']}, {payee['iban']}.",
                 "transfer_id": transfer_id,
                 "amount_cents": amount_cents,
@@ -235,8 +235,8 @@ class FintechTools(DemoToolset):
         return self.store.once(call, f"transfer_to_payee {payee_id!r} {amount_cents} {from_account}", work)
 
     def state_of(self, args: Args) -> dict[str, Any] | None:
-        """What a lead knows when they decide: the balances of a transfer, or a card's status."""
-        customer = self.book.whose(args)
+        """What a card shows: the balances of a transfer, or a card's status."""
+        customer = self.book.customer_in(args)
         if customer is None:
             return None
         balances = {f"{row['kind']}_cents": row["balance_cents"] for row in self.book.accounts(customer)}
@@ -249,8 +249,8 @@ class FintechTools(DemoToolset):
         return {"account": customer["status"]} if args.get("transaction_id") else known
 
     def facts_of(self, method: str, args: Args) -> dict[str, Any]:
-        """Whose money it is, how much goes, what the account holds, and for how long a payee is known."""
-        customer = self.book.whose(args)
+        """The account, the amount and the balance, and for how many days a payee has been saved."""
+        customer = self.book.customer_in(args)
         if customer is None:
             return {}
         facts = {
@@ -270,7 +270,7 @@ class FintechTools(DemoToolset):
     def customer_of(self, args: Args) -> str | None:
         """The customer whose number, card, payment or payee the arguments name."""
         try:
-            customer = self.book.whose(args)
+            customer = self.book.customer_in(args)
         except ToolRefused:
             return None
         return str(customer["customer_id"]) if customer else None

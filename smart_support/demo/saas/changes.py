@@ -1,12 +1,12 @@
-"""What a write to the demo software company changed, as a card tells it."""
+"""What an approval card shows of a write to the demo software company."""
 
 from collections.abc import Iterator
 
-from smart_support.demo.changes import NONE, Effect, Tables, Watched, added
-from smart_support.demo.money import exact
+from smart_support.demo.changes import NONE, Effect, Tables, TrackedTable, added
+from smart_support.demo.money import format_money
 from smart_support.tools.registry import Change
 
-_SUBSCRIPTIONS = Watched(
+_SUBSCRIPTIONS = TrackedTable(
     "subscriptions",
     "subscription_id",
     "subscription",
@@ -20,14 +20,14 @@ _SUBSCRIPTIONS = Watched(
 )
 
 
-def _told(before: Tables, after: Tables) -> list[Change]:
+def _describe(before: Tables, after: Tables) -> list[Change]:
     return [*_SUBSCRIPTIONS.changed(before, after), *_new_invoices(before, after)]
 
 
 def _new_invoices(before: Tables, after: Tables) -> Iterator[Change]:
     for row in added(before, after, "invoices", "invoice_id"):
-        amount = exact(row["amount_cents"], row["currency"])
+        amount = format_money(row["amount_cents"], row["currency"])
         yield Change(f"subscription {row['subscription_id']}", "new invoice", NONE, amount)
 
 
-EFFECT = Effect(("subscriptions", "invoices"), _told)
+EFFECT = Effect(("subscriptions", "invoices"), _describe)

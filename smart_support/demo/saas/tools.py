@@ -1,7 +1,4 @@
-"""The demo software company's tools: one typed method each, its docstring the schema, access beside it.
-
-The company's rules stand in `saas_rules.py`; how rows are kept, in `demo_store.py`.
-"""
+"""The tools of the demo software company. A method's type hints and docstring are the tool's schema."""
 
 from typing import Any, Literal
 
@@ -18,7 +15,7 @@ INVOICES_SHOWN = 6
 
 
 class SaasTools(DemoToolset):
-    """What an agent can look up and do for the demo software company's customers."""
+    """Looks up, upgrades and cancels subscriptions, and extends trials."""
 
     business = "saas"
     effect = EFFECT
@@ -55,11 +52,11 @@ class SaasTools(DemoToolset):
         Args:
             email: The account's e-mail address.
         """
-        wanted = email.strip().lower()
-        found = self.store.read("SELECT customer_id FROM customers WHERE email = :email", email=wanted)
-        if not found:
-            raise ToolRefused(f"No account has the address {wanted[:80]!r}. Please check it.")
-        return self.get_subscription(found[0]["customer_id"])
+        email = email.strip().lower()
+        rows = self.store.read("SELECT customer_id FROM customers WHERE email = :email", email=email)
+        if not rows:
+            raise ToolRefused(f"No account has the address {email[:80]!r}. Please check it.")
+        return self.get_subscription(rows[0]["customer_id"])
 
     @read
     def list_plans(self) -> Row:
@@ -75,17 +72,17 @@ class SaasTools(DemoToolset):
             subscription_id: The subscription's or account's number, for example SUB-1003 or ACCT-1001.
         """
         subscription = self._subscription(subscription_id)
-        found = self.store.read(
+        invoices = self.store.read(
             """SELECT invoice_id, status, amount_cents, currency, description, issued_at FROM invoices
                WHERE subscription_id = :id ORDER BY issued_at DESC, invoice_id DESC LIMIT :limit""",
             id=subscription["subscription_id"],
             limit=INVOICES_SHOWN,
         )
-        return {"message": rules.invoices_sentence(subscription, found), "invoices": found}
+        return {"message": rules.invoices_sentence(subscription, invoices), "invoices": invoices}
 
     @write(risk="high", idempotent=True, summary="Upgrade {subscription_id} to the {new_plan} plan")
     def upgrade_plan(self, subscription_id: str, new_plan: Plan, call: Call) -> Row:
-        """Move a subscription up to a larger plan at once; the difference for the days left is invoiced.
+        """Upgrade a subscription to a larger plan at once; the difference for the days left is invoiced.
 
         Args:
             subscription_id: The subscription's or account's number, for example SUB-1003 or ACCT-1001.
@@ -119,7 +116,7 @@ class SaasTools(DemoToolset):
 
     @write(risk="high", idempotent=True, summary="Cancel subscription {subscription_id}")
     def cancel_subscription(self, subscription_id: str, call: Call, reason: str = "") -> Row:
-        """Cancel a subscription: at the end of the period that is paid, a trial or an unpaid one at once.
+        """Cancel a subscription: at the end of the paid period; a trial or an unpaid one at once.
 
         Args:
             subscription_id: The subscription's or account's number, for example SUB-1003 or ACCT-1001.
@@ -152,11 +149,11 @@ class SaasTools(DemoToolset):
 
     @write(idempotent=True, summary="Extend the trial of {subscription_id} by {days} days")
     def extend_trial(self, subscription_id: str, days: int, call: Call) -> Row:
-        """Extend a trial that still runs, so that it ends some days later.
+        """Extend a running trial, so that it ends some days later.
 
         Args:
             subscription_id: The subscription's or account's number, for example SUB-1003 or ACCT-1001.
-            days: By how many days, 1 to 14 in all.
+            days: The number of days to add, 1 to 14 in total.
         """
 
         def work() -> Row:
@@ -178,15 +175,15 @@ class SaasTools(DemoToolset):
         return self.store.once(call, f"extend_trial {subscription_id!r} {days}", work)
 
     def state_of(self, args: Args) -> dict[str, Any] | None:
-        """What a lead knows of the subscription when they decide, with the days an upgrade is charged for."""
+        """The subscription as a card shows it, with the days that an upgrade is charged for."""
         subscription = self._subscription(str(args["subscription_id"]))
-        shown = {name: subscription[name] for name in (*rules.SHOWN_TO_A_LEAD, *rules.MOMENTS)}
+        shown = {name: subscription[name] for name in (*rules.SHOWN_TO_A_LEAD, *rules.TIMES)}
         whose = {"account": self._holder(subscription)["status"]}
         owed = {"open_cents": self._open_cents(subscription), "days_left": rules.days_left(subscription)}
         return shown | whose | owed
 
     def facts_of(self, method: str, args: Args) -> dict[str, Any]:
-        """What a lead knows of the subscription, whose it is, and what would be invoiced at once."""
+        """The subscription, its account, and the cents that would be invoiced immediately."""
         subscription = self._subscription(str(args["subscription_id"]))
         holder = self._holder(subscription)
         shown = {name: subscription[name] for name in rules.SHOWN_TO_A_LEAD}
@@ -199,25 +196,24 @@ class SaasTools(DemoToolset):
         """The account whose subscription or e-mail address the arguments name."""
         if email := args.get("email"):
             sql = "SELECT customer_id FROM customers WHERE email = :email"
-            found = self.store.read(sql, email=str(email).strip().lower())
-            return str(found[0]["customer_id"]) if found else None
+            rows = self.store.read(sql, email=str(email).strip().lower())
+            return str(rows[0]["customer_id"]) if rows else None
         try:
-            wanted = args.get("subscription_id")
-            return str(self._subscription(str(wanted))["customer_id"]) if wanted else None
+            number = args.get("subscription_id")
+            return str(self._subscription(str(number))["customer_id"]) if number else None
         except ToolRefused:
             return None
 
     def _subscription(self, number: str) -> Row:
-        wanted = number.strip().removeprefix("#").strip().upper()
-        found = self.store.read(
-            "SELECT * FROM subscriptions WHERE subscription_id = :id OR customer_id = :id", id=wanted
-        )
-        if not found:
+        number = number.strip().removeprefix("#").strip().upper()
+        sql = "SELECT * FROM subscriptions WHERE subscription_id = :id OR customer_id = :id"
+        rows = self.store.read(sql, id=number)
+        if not rows:
             raise ToolRefused(
-                f"There is no subscription or account {wanted[:40]!r}. Please check the number, for example "
+                f"There is no subscription or account {number[:40]!r}. Please check the number, for example "
                 "SUB-1003 or ACCT-1001."
             )
-        return found[0]
+        return rows[0]
 
     def _holder(self, subscription: Row) -> Row:
         sql = "SELECT * FROM customers WHERE customer_id = :id"

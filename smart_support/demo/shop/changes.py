@@ -1,12 +1,12 @@
-"""What a write to the demo shop changed, as a card tells it."""
+"""What an approval card shows of a write to the demo shop."""
 
 from collections.abc import Iterator
 
-from smart_support.demo.changes import NONE, Effect, Tables, Watched, added
-from smart_support.demo.money import exact
+from smart_support.demo.changes import NONE, Effect, Tables, TrackedTable, added
+from smart_support.demo.money import format_money
 from smart_support.tools.registry import Change
 
-_ORDERS = Watched(
+_ORDERS = TrackedTable(
     "orders",
     "order_id",
     "order",
@@ -19,8 +19,7 @@ _ORDERS = Watched(
 )
 
 
-def _told(before: Tables, after: Tables) -> list[Change]:
-    """The lines of an effect, orders first."""
+def _describe(before: Tables, after: Tables) -> list[Change]:
     return [
         *_ORDERS.changed(before, after),
         *_new_refunds(before, after),
@@ -33,7 +32,9 @@ def _new_refunds(before: Tables, after: Tables) -> Iterator[Change]:
     for row in added(before, after, "refunds", "refund_id"):
         order = orders[row["order_id"]]
         card = f"refund to {order['card_brand']} card ending {order['card_last4']}"
-        yield Change(f"order {row['order_id']}", card, NONE, exact(row["amount_cents"], order["currency"]))
+        yield Change(
+            f"order {row['order_id']}", card, NONE, format_money(row["amount_cents"], order["currency"])
+        )
 
 
 def _new_coupons(before: Tables, after: Tables) -> Iterator[Change]:
@@ -45,4 +46,4 @@ def _new_coupons(before: Tables, after: Tables) -> Iterator[Change]:
         yield Change(subject, "valid", NONE, f"{row['valid_days']} days")
 
 
-EFFECT = Effect(("customers", "orders", "refunds", "coupons"), _told)
+EFFECT = Effect(("customers", "orders", "refunds", "coupons"), _describe)

@@ -1,11 +1,11 @@
-"""What the demo shop allows, and how it says so: rows in, a checked value or `ToolRefused` out. No store."""
+"""The rules of the demo shop and its sentences for customers. Rows come in; nothing is stored here."""
 
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from smart_support import clock
-from smart_support.demo.money import readable
+from smart_support.demo.money import format_money
 from smart_support.errors import ToolRefused
 
 Row = dict[str, Any]
@@ -15,7 +15,7 @@ SHOWN_TO_A_LEAD = (
     *("card_brand", "card_last4"),
 )
 PAID_STATES = ("processing", "shipped", "delivered", "returned")
-# Scripts without spaces: two signs of theirs say as much as a word.
+# In scripts without spaces, two characters count as a word.
 _WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]{2}|[^\W\d_]{2,}")
 
 
@@ -25,10 +25,10 @@ def card(order: Row) -> str:
 
 
 def check_account(customer: Row) -> None:
-    """Nothing is changed on a frozen account."""
+    """Refuse any change on a frozen account."""
     if customer["status"] == "frozen":
         raise ToolRefused(
-            "This customer's account is frozen, so nothing can be changed on it here. "
+            "This customer's account is frozen and can't be changed here. "
             "A human colleague has to look at it first."
         )
 
@@ -38,96 +38,96 @@ def check_cancel(order: Row, customer: Row) -> None:
     number, status = order["order_id"], order["status"]
     if status == "shipped":
         raise ToolRefused(
-            f"Order {number} has been shipped and can't be cancelled any more. "
+            f"Order {number} has been shipped and can't be cancelled anymore. "
             "You can return it when it arrives; I can tell you where the parcel is."
         )
     if status == "delivered":
         raise ToolRefused(
-            f"Order {number} has been delivered and can't be cancelled. You can return it, or I can ask for "
+            f"Order {number} has been delivered and can't be cancelled. You can return it, or I can request "
             "a refund."
         )
     if status not in NOT_SENT:
-        raise ToolRefused(f"Order {number} is {status} already; there is nothing left to cancel.")
+        raise ToolRefused(f"Order {number} is already {status}, so there is nothing to cancel.")
     check_account(customer)
 
 
 def check_address(order: Row, customer: Row, new_address: str) -> str:
-    """The address as it will be kept: until shipping, one with a street, a number and a place."""
+    """Return the cleaned address; refuse one without street, number and city, or of a shipped order."""
     number = order["order_id"]
     if order["status"] not in NOT_SENT:
         raise ToolRefused(
-            f"Order {number} is {order['status']}, so its address can't be changed any more."
+            f"Order {number} is {order['status']}, so its address can't be changed anymore."
             + (" The carrier may redirect the parcel." if order["status"] == "shipped" else "")
         )
     check_account(customer)
     address = " ".join(new_address.split())
     if not (10 <= len(address) <= 200 and len(_WORD.findall(address)) >= 2 and re.search(r"\d", address)):
         raise ToolRefused(
-            f"{address[:60]!r} does not look like a whole address. Please give street and number, postcode, "
-            "city and country."
+            f"{address[:60]!r} does not look like a complete address. Please give street and number, "
+            "postcode, city and country."
         )
     if address == order["shipping_address"]:
-        raise ToolRefused(f"Order {number} is going to that address already.")
+        raise ToolRefused(f"Order {number} is already being sent to that address.")
     return address
 
 
 def refund_summary(args: Mapping[str, Any]) -> str:
     """The card's sentence of a refund; the order's currency is in the lines of its effect."""
     amount = args.get("amount_cents")
-    what = "all that was paid" if amount is None else f"{readable(amount, '').strip()} (in its currency)"
+    what = "all that was paid" if amount is None else f"{format_money(amount)} (in its currency)"
     return f"Pay back {what} for order {args.get('order_id')}"
 
 
 def check_refund(order: Row, customer: Row, amount_cents: int | None) -> int:
-    """The amount that goes back: at most what was paid and has not gone back yet."""
+    """Return the cents to refund: `amount_cents`, or all that was paid and not refunded yet."""
     number, currency = order["order_id"], order["currency"]
     left = order["paid_cents"] - order["refunded_cents"]
     if not order["paid_cents"]:
-        raise ToolRefused(f"Order {number} has not been paid, so there is nothing to pay back.")
+        raise ToolRefused(f"Order {number} has not been paid, so there is nothing to refund.")
     if left == 0:
-        raise ToolRefused(f"All that was paid for order {number} has gone back already.")
+        raise ToolRefused(f"Order {number} has already been refunded in full.")
     if order["status"] not in PAID_STATES:
-        raise ToolRefused(f"Order {number} is {order['status']}; nothing more can be paid back on it here.")
+        raise ToolRefused(f"Order {number} is {order['status']} and can't be refunded here.")
     if amount_cents is not None and amount_cents <= 0:
-        raise ToolRefused("The amount to pay back must be more than zero.")
+        raise ToolRefused("The refund must be more than zero.")
     amount = left if amount_cents is None else amount_cents
     if amount > left:
         raise ToolRefused(
-            f"{readable(amount, currency)} is more than can go back for order {number}: "
-            f"{readable(left, currency)} at most."
+            f"{format_money(amount, currency)} is more than can be refunded for order {number}: "
+            f"{format_money(left, currency)} at most."
         )
     if amount == left and order["status"] in NOT_SENT:
         raise ToolRefused(
-            f"Order {number} has not been shipped yet, so instead of paying all of it back it should be "
-            "cancelled; that pays everything back."
+            f"Order {number} has not been shipped yet. Cancel it instead of refunding it in full; a "
+            "cancelled order is refunded in full."
         )
     check_account(customer)
     return amount
 
 
 def check_discount(order: Row, customer: Row, percent: int) -> int:
-    """The cents that come off: once an order, before it is shipped, at most all of it."""
+    """Return the cents of the discount; an order gets one discount, before it is shipped."""
     number = order["order_id"]
     _check_percent(percent)
     if order["status"] not in NOT_SENT:
         raise ToolRefused(
-            f"Order {number} is {order['status']}; a discount is only possible before shipping. "
+            f"Order {number} is {order['status']}; a discount is possible only before shipping. "
             "I can make a coupon for the next order instead."
         )
     if order["refunded_cents"]:
         raise ToolRefused(
-            f"Part of order {number} has been paid back already, so no discount can be worked out on it. "
+            f"Order {number} has already been refunded in part, so it can't get a discount. "
             "I can make a coupon for the next order instead."
         )
     if order["discount_percent"]:
-        raise ToolRefused(f"Order {number} has a discount of {order['discount_percent']}% already.")
+        raise ToolRefused(f"Order {number} already has a discount of {order['discount_percent']}%.")
     check_account(customer)
     off: int = order["subtotal_cents"] * percent // 100
     return off
 
 
 def money_out(method: str, order: Row, args: Mapping[str, Any]) -> int:
-    """The cents that a write would pay back on an order, whether it is allowed or not."""
+    """Return the cents that a write would refund, whether it is allowed or not."""
     left = int(order["paid_cents"] - order["refunded_cents"])
     if method == "cancel_order":
         return left
@@ -141,7 +141,7 @@ def money_out(method: str, order: Row, args: Mapping[str, Any]) -> int:
 
 
 def check_coupon(percent: int, valid_days: int) -> None:
-    """1 to 100%, for a day to a year."""
+    """Refuse a coupon that is not for 1 to 100%, or not for 1 to 365 days."""
     _check_percent(percent)
     if not 1 <= valid_days <= 365:
         raise ToolRefused(f"A coupon is valid for 1 to 365 days, not {valid_days}.")
@@ -149,40 +149,40 @@ def check_coupon(percent: int, valid_days: int) -> None:
 
 def _check_percent(percent: int) -> None:
     if percent > 100:
-        raise ToolRefused(f"A discount of {percent}% is more than the price; 100% is the most there is.")
+        raise ToolRefused(f"A discount of {percent}% is more than the price; the maximum is 100%.")
     if percent < 1:
         raise ToolRefused(f"A discount must be at least 1%, not {percent}%.")
 
 
 def status_sentence(order: Row) -> str:
-    """What a customer wants to know first."""
+    """The status of an order, and what happens next."""
     number, status, currency = order["order_id"], order["status"], order["currency"]
-    total = readable(order["total_cents"], currency)
-    back = readable(order["refunded_cents"], currency)
-    since = f" {back} of what was paid went back." if order["refunded_cents"] else ""
+    total = format_money(order["total_cents"], currency)
+    back = format_money(order["refunded_cents"], currency)
+    refunded = f" {back} has been refunded." if order["refunded_cents"] else ""
     more = {
-        "pending": f"It waits for the payment of {total}.",
-        "processing": f"It is paid ({total}) and being packed; it can still be changed or cancelled." + since,
+        "pending": f"We are waiting for the payment of {total}.",
+        "processing": f"It is paid ({total}) and being packed. It can still be changed or cancelled."
+        + refunded,
         "shipped": f"It was shipped with {order['carrier']} on {_day(order['shipped_at'])} "
-        f"and is expected on {_day(order['expected_at'])}." + since,
-        "delivered": f"It was delivered on {_day(order['delivered_at'])}." + since,
-        "cancelled": f"It was cancelled on {_day(order['cancelled_at'])}; {back} went back."
-        if order["refunded_cents"]
-        else f"It was cancelled on {_day(order['cancelled_at'])} before anything was paid.",
-        "returned": f"It came back to us; {back} of {total} went back to the {card(order)}.",
-        "refunded": f"{back} of {total} went back to the {card(order)}.",
+        f"and is expected on {_day(order['expected_at'])}." + refunded,
+        "delivered": f"It was delivered on {_day(order['delivered_at'])}." + refunded,
+        "cancelled": f"It was cancelled on {_day(order['cancelled_at'])}."
+        + (refunded or " Nothing had been paid."),
+        "returned": f"You returned it. {back} of {total} has been refunded to the {card(order)}.",
+        "refunded": f"{back} of {total} has been refunded to the {card(order)}.",
     }[status]
     return f"Order {number} is {status}. {more}"
 
 
 def tracking_sentence(order: Row, stops: Sequence[Row]) -> str:
-    """Where the parcel is, or why there is none."""
+    """Where the parcel is, or why there is no parcel."""
     number = order["order_id"]
     if not order["tracking_number"]:
         return f"Order {number} is {order['status']}, so there is no parcel to track" + (
             " yet." if order["status"] in NOT_SENT else "."
         )
-    words = f"Order {number} is {order['status']}, with {order['carrier']} under {order['tracking_number']}."
+    words = f"Order {number} is {order['status']} with {order['carrier']} ({order['tracking_number']})."
     if stops:
         last = stops[-1]
         words += f" Last seen: {last['status']}, {last['place']}, {_day(last['happened_at'])}."
@@ -191,24 +191,23 @@ def tracking_sentence(order: Row, stops: Sequence[Row]) -> str:
 
 def cancelled_sentence(order: Row, refund: int) -> str:
     """After a cancellation."""
+    words = f"Order {order['order_id']} is cancelled."
     if not refund:
-        why = "All that was paid had gone back before" if order["paid_cents"] else "Nothing was paid"
-        return f"Order {order['order_id']} is cancelled. {why}, so nothing goes back."
-    money, before = readable(refund, order["currency"]), readable(order["refunded_cents"], order["currency"])
-    words = f"Order {order['order_id']} is cancelled. {money} go back to the {card(order)}"
-    return f"{words} within 5 working days" + (
-        f"; {before} went back before." if order["refunded_cents"] else "."
-    )
+        why = "It was already refunded in full" if order["paid_cents"] else "Nothing was paid"
+        return f"{words} {why}, so there is nothing to refund."
+    money, before = (format_money(cents, order["currency"]) for cents in (refund, order["refunded_cents"]))
+    words += f" {money} will be refunded to the {card(order)} within 5 working days"
+    return f"{words}; {before} was refunded before." if order["refunded_cents"] else f"{words}."
 
 
 def discounted_sentence(order: Row, percent: int, total: int, overpaid: int) -> str:
     """After a discount."""
-    money = readable(total, order["currency"])
+    money = format_money(total, order["currency"])
     words = f"Order {order['order_id']} now has {percent}% off and costs {money}."
     if overpaid:
-        words += f" {readable(overpaid, order['currency'])} go back to the {card(order)}."
+        words += f" {format_money(overpaid, order['currency'])} will be refunded to the {card(order)}."
     return words
 
 
-def _day(moment: str | None) -> str:
-    return f"{clock.parse(moment):%d %B %Y}" if moment else "a day not known yet"
+def _day(at: str | None) -> str:
+    return f"{clock.parse(at):%d %B %Y}" if at else "a date not known yet"

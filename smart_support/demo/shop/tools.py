@@ -1,14 +1,11 @@
-"""The demo shop's tools: one typed method each, its docstring the schema, read or write declared beside it.
-
-The shop's rules stand in `commerce_rules.py`; how rows are kept, in `demo_store.py`.
-"""
+"""The tools of the demo shop. A method's type hints and docstring are the tool's schema."""
 
 import hashlib
 from datetime import timedelta
 from typing import Any
 
 from smart_support import clock
-from smart_support.demo.money import readable
+from smart_support.demo.money import format_money
 from smart_support.demo.shop import rules
 from smart_support.demo.shop.changes import EFFECT
 from smart_support.demo.toolset import DemoToolset
@@ -20,7 +17,7 @@ ORDERS_SHOWN = 5
 
 
 class CommerceTools(DemoToolset):
-    """What an agent can look up and do in the demo shop."""
+    """Looks up and changes orders of the demo shop."""
 
     business = "shop"
     effect = EFFECT
@@ -78,24 +75,24 @@ class CommerceTools(DemoToolset):
             email: The customer's e-mail address.
         """
         customer = self._customer(email)
-        found = self.store.read(
+        orders = self.store.read(
             """SELECT order_id, status, total_cents, currency, placed_at FROM orders
                WHERE customer_id = :id ORDER BY placed_at DESC LIMIT :limit""",
             id=customer["customer_id"],
             limit=ORDERS_SHOWN,
         )
         listed = "; ".join(
-            f"order {row['order_id']} ({row['status']}, {readable(row['total_cents'], row['currency'])})"
-            for row in found
+            f"order {row['order_id']} ({row['status']}, {format_money(row['total_cents'], row['currency'])})"
+            for row in orders
         )
         words = (
-            f"The latest orders of {customer['email']}: {listed}." if found else "There are no orders yet."
+            f"The latest orders of {customer['email']}: {listed}." if orders else "There are no orders yet."
         )
-        return {"message": words, "orders": found}
+        return {"message": words, "orders": orders}
 
     @write(risk="high", idempotent=True, summary="Cancel order {order_id} and pay back what was paid for it")
     def cancel_order(self, order_id: str, call: Call, reason: str = "") -> Row:
-        """Cancel an order that has not been shipped, and pay back what was paid for it.
+        """Cancel an order that has not been shipped, and refund what was paid for it.
 
         Args:
             order_id: The order's number, for example 1042.
@@ -127,7 +124,7 @@ class CommerceTools(DemoToolset):
 
     @write(idempotent=True, summary="Send order {order_id} to another address: {new_address}")
     def update_shipping_address(self, order_id: str, new_address: str, call: Call) -> Row:
-        """Change where an order that has not been shipped is sent to.
+        """Change the address of an order that has not been shipped.
 
         Args:
             order_id: The order's number, for example 1042.
@@ -154,11 +151,11 @@ class CommerceTools(DemoToolset):
     def refund_order(
         self, order_id: str, call: Call, amount_cents: int | None = None, reason: str = ""
     ) -> Row:
-        """Pay money back for an order: an amount, or all that was paid where no amount is given.
+        """Refund money for an order: an amount, or all that was paid if no amount is given.
 
         Args:
             order_id: The order's number, for example 1042.
-            amount_cents: How much, in cents of the order's currency; left out for all that was paid.
+            amount_cents: The amount in cents of the order's currency; leave it out for all that was paid.
             reason: Why, in the customer's words.
         """
 
@@ -171,10 +168,10 @@ class CommerceTools(DemoToolset):
                 self.store.execute(
                     "UPDATE orders SET status = 'refunded' WHERE order_id = :id", id=order["order_id"]
                 )
-            money = readable(amount, order["currency"])
+            money = format_money(amount, order["currency"])
             return {
-                "message": f"{money} for order {order['order_id']} go back to the {rules.card(order)} "
-                "within 5 working days.",
+                "message": f"{money} for order {order['order_id']} will be refunded to the "
+                f"{rules.card(order)} within 5 working days.",
                 "order_id": order["order_id"],
                 "refund_cents": amount,
                 "currency": order["currency"],
@@ -184,7 +181,7 @@ class CommerceTools(DemoToolset):
 
     @write(idempotent=True, summary="Give {percent}% off order {order_id}")
     def apply_discount(self, order_id: str, percent: int, call: Call) -> Row:
-        """Give a discount on an order that exists and has not been shipped; what was overpaid goes back.
+        """Give a discount on an order that exists and has not been shipped; refunds what was overpaid.
 
         Args:
             order_id: The order's number, for example 1042.
@@ -223,8 +220,8 @@ class CommerceTools(DemoToolset):
 
         Args:
             percent: The discount in percent, 1 to 100.
-            valid_days: For how many days it can be used, 1 to 365.
-            email: The e-mail address of the customer it is for; empty for whoever has the code.
+            valid_days: The number of days it can be used, 1 to 365.
+            email: The e-mail address of the customer it is for; empty for anybody with the code.
         """
 
         def work() -> Row:
@@ -254,7 +251,7 @@ class CommerceTools(DemoToolset):
         return self.store.once(call, f"generate_coupon {percent} {valid_days} {email!r}", work)
 
     def state_of(self, args: Args) -> dict[str, Any] | None:
-        """What a lead knows of the order when they decide: status, money, address, and its account."""
+        """The order as a card shows it: status, money, address, and the status of its account."""
         if not args.get("order_id"):
             return None
         order = self._order(str(args["order_id"]))
@@ -262,7 +259,7 @@ class CommerceTools(DemoToolset):
         return shown | {"account": self._holder(order)["status"]}
 
     def facts_of(self, method: str, args: Args) -> dict[str, Any]:
-        """What a lead knows of the order, whose account it is, and the money that would go out."""
+        """The order, its account, and the cents that would be refunded."""
         if args.get("order_id"):
             order = self._order(str(args["order_id"]))
             holder = self._holder(order)
@@ -284,19 +281,19 @@ class CommerceTools(DemoToolset):
             return None
 
     def _order(self, order_id: str) -> Row:
-        wanted = order_id.strip().removeprefix("#").strip()
-        found = self.store.read("SELECT * FROM orders WHERE order_id = :id", id=wanted)
-        if not found:
+        number = order_id.strip().removeprefix("#").strip()
+        rows = self.store.read("SELECT * FROM orders WHERE order_id = :id", id=number)
+        if not rows:
             raise ToolRefused(
-                f"There is no order {wanted[:40]!r}. Please check the number, for example 1042."
+                f"There is no order {number[:40]!r}. Please check the number, for example 1042."
             )
-        return found[0]
+        return rows[0]
 
     def _customer(self, email: str) -> Row:
-        found = self.store.read("SELECT * FROM customers WHERE email = :email", email=email.strip().lower())
-        if not found:
+        rows = self.store.read("SELECT * FROM customers WHERE email = :email", email=email.strip().lower())
+        if not rows:
             raise ToolRefused(f"No customer has the address {email.strip()[:80]!r}. Please check it.")
-        return found[0]
+        return rows[0]
 
     def _holder(self, order: Row) -> Row:
         sql = "SELECT * FROM customers WHERE customer_id = :id"
@@ -320,6 +317,6 @@ class CommerceTools(DemoToolset):
 
 
 def _coupon_code(call: Call, percent: int) -> str:
-    """The same code for the same call, and one that nobody guesses."""
+    """The same code for the same call, and hard to guess."""
     key = call.idempotency_key or clock.new_id()
     return f"HP{percent}-{hashlib.sha256(key.encode()).hexdigest()[:8].upper()}"
