@@ -343,16 +343,16 @@ def test_a_reason_ends_where_the_next_wish_begins(desk: _Desk) -> None:
 def test_a_direction_that_is_not_said_is_asked_for() -> None:
     answer = DemoChatModel().bind_tools(MOVES).invoke([HumanMessage("Move 20 EUR to holiday for CU-1001")])
     assert answer.tool_calls == []
-    assert answer.text == "Which from pot should it be: daily, holiday?"
+    assert answer.text == "From which pot: daily, holiday?"
 
 
 @pytest.mark.parametrize(
     ("tone", "thanks", "rejected"),
     [
-        ("friendly and brief", "You're welcome.", "I'm sorry: a colleague has rejected"),
+        ("friendly and brief", "You're welcome.", "I'm sorry, a colleague rejected"),
         ("formal, never casual", "It was a pleasure", "I regret to inform you"),
         ("informal", "Anytime!", "Ah, no luck"),
-        ("like a sea captain", "You're welcome.", "I'm sorry: a colleague has rejected"),
+        ("like a sea captain", "You're welcome.", "I'm sorry, a colleague rejected"),
     ],
 )
 def test_the_tone_chooses_the_phrases(tone: str, thanks: str, rejected: str) -> None:

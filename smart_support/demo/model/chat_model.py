@@ -1,7 +1,6 @@
-"""The embedded chat model: rules, no language model, no network. Deterministic: same messages, same answer.
+"""The embedded chat model: deterministic rules instead of a language model, without network.
 
-It drives whatever tools are bound to it, by their names, descriptions and schemas (`demo_tools.py`). Here is
-its LangChain face and the choice of what to do next; words are found and put elsewhere in `demo_*.py`.
+It calls any bound tools, by their names, descriptions and schemas (see `tool_choice`).
 """
 
 import hashlib
@@ -25,11 +24,17 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 
 from smart_support.demo.model import language, replies
 from smart_support.demo.model.routing import route
-from smart_support.demo.model.tone import Manner, manner_of
-from smart_support.demo.model.tool_choice import Known, Vocabulary, calls, wishes
+from smart_support.demo.model.tone import Phrases, phrases_for
+from smart_support.demo.model.tool_choice import (
+    ToolDescription,
+    Vocabulary,
+    kind_of,
+    plan_calls,
+    split_requests,
+)
 
 MODEL_NAME = "demo"
-NO_MORE = frozenset({"rejected", "expired", "skipped"})
+_STOPPING = frozenset({"rejected", "expired", "skipped"})
 _REQUEST = re.compile(r"^Your part of the request: (.*)\Z", re.M | re.S)
 _TONE = re.compile(r"^Tone: (.*)$", re.M)
 _GREETING = re.compile(r"^Greeting: (.*)$", re.M)
@@ -37,7 +42,7 @@ DEFAULT_GREETING = "Hello! How can I help?"
 
 
 class DemoChatModel(BaseChatModel):
-    """A rule-based stand-in for a language model, so that everything can be tried without a key.
+    """Replaces a language model by rules, so that everything can be tried without an API key.
 
     Token counts in its usage are an estimate: 4 characters a token.
     """
@@ -47,7 +52,7 @@ class DemoChatModel(BaseChatModel):
         return "smart-support-demo"
 
     def bind_tools(self, tools: Sequence[Any], **_: Any) -> Any:
-        """Keep the tools, in OpenAI's format, for the next call."""
+        """Bind tools in OpenAI's format."""
         return self.bind(tools=list(tools))
 
     def _generate(
@@ -82,17 +87,17 @@ class DemoChatModel(BaseChatModel):
 
 
 def answer(messages: Sequence[BaseMessage], tools: Sequence[Mapping[str, Any]]) -> AIMessage:
-    """What the rules say next, given the conversation and the tools that are bound."""
+    """Return the next message of the conversation, given the bound tools."""
     messages = [_within_limits(message) for message in messages]
-    known = [Known.of(tool) for tool in tools]
+    known = [ToolDescription.from_function(tool) for tool in tools]
     if [tool.name for tool in known] == ["route"]:
-        manner = manner_of(_found(_TONE, _system(messages)))
-        return _message(messages, "", ("route", route(messages, tools[0], manner)))
+        phrases = phrases_for(_first_group(_TONE, _system(messages)))
+        return _message(messages, "", ("route", route(messages, tools[0], phrases)))
     return _message(messages, *_speak_or_act(messages, known))
 
 
 def _within_limits(message: BaseMessage) -> BaseMessage:
-    """The message with no word or gap so long that a rule could take quadratic time over it."""
+    """Shorten long words and gaps, on which the rules would need quadratic time."""
     if isinstance(message, ToolMessage):
         return message
     text = str(message.text)
@@ -113,24 +118,24 @@ def _message(
 
 
 def _speak_or_act(
-    messages: Sequence[BaseMessage], tools: Sequence[Known]
+    messages: Sequence[BaseMessage], tools: Sequence[ToolDescription]
 ) -> tuple[str, tuple[str, dict[str, Any]] | None]:
-    """An agent's next step: the next call its part of the request asks for, or what came of them."""
+    """An agent's next step: the next call of its plan, or a message about the results."""
     system = _system(messages)
-    manner = manner_of(_found(_TONE, system))
+    phrases = phrases_for(_first_group(_TONE, system))
     history = [message for message in messages if not isinstance(message, SystemMessage)]
     request = _request(system, history)
     made, results = _so_far(history)
-    if any(_status(result) in NO_MORE for result in results):
-        return replies.of_results(results, manner), None
-    planned, missing = _plan(request, tools, history, manner)
+    if any(_status(result) in _STOPPING for result in results):
+        return replies.describe_results(results, phrases), None
+    planned, missing = _plan(request, tools, history, phrases)
     if len(made) < len(planned):
         return "", planned[len(made)]
-    said = replies.of_results(results, manner)
+    said = replies.describe_results(results, phrases)
     if missing:
         return f"{said} {missing}".strip(), None
-    greeting = _found(_GREETING, system) or DEFAULT_GREETING
-    return said or replies.small_talk(request, greeting, manner), None
+    greeting = _first_group(_GREETING, system) or DEFAULT_GREETING
+    return said or replies.reply_without_tools(request, greeting, phrases), None
 
 
 def _system(messages: Sequence[BaseMessage]) -> str:
@@ -138,25 +143,26 @@ def _system(messages: Sequence[BaseMessage]) -> str:
 
 
 def _plan(
-    request: str, tools: Sequence[Known], history: Sequence[BaseMessage], manner: Manner
+    request: str, tools: Sequence[ToolDescription], history: Sequence[BaseMessage], phrases: Phrases
 ) -> tuple[list[tuple[str, dict[str, Any]]], str | None]:
-    """All calls that a request asks for, in order, and a question where something is missing."""
+    """All calls that a request needs, in order, and a question if an argument is missing."""
     vocabulary = Vocabulary(tools)
     planned: list[tuple[str, dict[str, Any]]] = []
     before = _before_this_turn(history)
-    for wish in wishes(request, vocabulary):
-        tool, _ = vocabulary.best(wish, ids=True)
+    for part in split_requests(request, vocabulary):
+        tool, _ = vocabulary.best(part, ids=True)
         if tool is None:
             continue
-        arguments, missing = calls(tool, wish, [*before, HumanMessage(request)])
+        arguments, missing = plan_calls(tool, part, [*before, HumanMessage(request)])
         if missing:
-            return planned, replies.question(missing, tool.words, tool.properties[missing], manner)
+            schema = tool.properties[missing]
+            return planned, replies.ask_for(missing, kind_of(missing, schema), schema, phrases)
         planned += [(tool.name, args) for args in arguments if (tool.name, args) not in planned]
     return planned, None
 
 
 def _so_far(history: Sequence[BaseMessage]) -> tuple[list[dict[str, Any]], list[ToolMessage]]:
-    """The calls made for this request and their results: all since the customer or an agent last spoke."""
+    """The calls of this request and their results: all since the last message of customer or agent."""
     made: list[dict[str, Any]] = []
     results: list[ToolMessage] = []
     for message in reversed(history):
@@ -174,7 +180,7 @@ def _is_call(message: AIMessage) -> bool:
 
 
 def _before_this_turn(history: Sequence[BaseMessage]) -> Sequence[BaseMessage]:
-    """The conversation up to the customer's last message, so that a plan stays the same while it runs."""
+    """The conversation up to the customer's last message; a plan must not change while it runs."""
     last = max(
         (place for place, message in enumerate(history) if isinstance(message, HumanMessage)), default=0
     )
@@ -182,11 +188,11 @@ def _before_this_turn(history: Sequence[BaseMessage]) -> Sequence[BaseMessage]:
 
 
 def _request(system: str, history: Sequence[BaseMessage]) -> str:
-    told = _found(_REQUEST, system)
-    return told or next((str(m.text) for m in reversed(history) if isinstance(m, HumanMessage)), "")
+    part = _first_group(_REQUEST, system)
+    return part or next((str(m.text) for m in reversed(history) if isinstance(m, HumanMessage)), "")
 
 
-def _found(pattern: re.Pattern[str], text: str) -> str:
+def _first_group(pattern: re.Pattern[str], text: str) -> str:
     match = pattern.search(text)
     return match.group(1).strip() if match else ""
 
@@ -197,15 +203,15 @@ def _status(result: ToolMessage) -> str:
 
 
 def _call_id(messages: Sequence[BaseMessage], call: tuple[str, dict[str, Any]]) -> str:
-    """An id of its own for each call of a conversation, the same whenever it is thought up again."""
+    """A unique id for a call of a conversation, the same each time it is computed."""
     seed = orjson.dumps([len(messages), [str(message.id) for message in messages[-3:]], call], default=str)
     return f"call_{hashlib.sha256(seed).hexdigest()[:24]}"
 
 
 def _usage(messages: Sequence[BaseMessage], said: str) -> UsageMetadata:
-    heard = sum(len(str(message.text)) for message in messages) // 4 + 1
-    spoken = len(said) // 4 + 1
-    return UsageMetadata(input_tokens=heard, output_tokens=spoken, total_tokens=heard + spoken)
+    read = sum(len(str(message.text)) for message in messages) // 4 + 1
+    written = len(said) // 4 + 1
+    return UsageMetadata(input_tokens=read, output_tokens=written, total_tokens=read + written)
 
 
 def _chunks(message: AIMessage) -> Iterator[AIMessageChunk]:

@@ -1,14 +1,11 @@
-"""What the demo model finds in a text: words in one form, ids, amounts, percentages, e-mails, dates, parts.
-
-Rules for English only. Which tool fits, and what is said, is decided elsewhere.
-"""
+"""Reads words, ids, amounts, percentages, e-mail addresses and dates from a text. English only."""
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-# Other words for the same thing, each to the one the rules count with.
+# Synonyms: each key stands for all words of its value.
 _SAME = {
     "cancel": "cancel cancels cancelled canceled cancelling canceling cancellation abort void revoke undo",
     "refund": "refund refunds refunded refunding reimburse reimbursement repay repaid moneyback",
@@ -57,7 +54,7 @@ NUMBER_WORDS |= {"fifteen": 15, "twenty": 20, "thirty": 30, "forty": 40, "fifty"
 EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 PERCENT = re.compile(r"(?<![\d.])(-?\d{1,4}(?:\.\d+)?|[a-z]+)\s*(?:%|percent\b|per\s+cent\b|procent\b)", re.I)
 _CURRENCY = r"(?:€|\$|£|eur|euros?|usd|dollars?|bucks|gbp|pounds?|chf|francs?)"
-# `1,250.00`, `1250`, `12,5`; and what is money without a currency beside it: two decimals, no percentage.
+# `1,250.00`, `1250`, `12,5`. Without a currency, a number with two decimals that is no percentage is money.
 _MONEY = r"(?:\d{1,3}(?:,\d{3})+(?:\.\d{1,2})?|\d+(?:[.,]\d{1,2})?)(?![\d])"
 _BARE = r"(?<![\w.,-])(?:\d{1,3}(?:,\d{3})+|\d+)\.\d{2}(?![\w.%]|,\d|\s*(?:%|percent|per cent))"
 AMOUNT = re.compile(
@@ -72,16 +69,16 @@ IDENTIFIER = re.compile(
 SHORT_NUMBER = re.compile(
     r"\b(?P<noun>[A-Za-z]{3,}) #?(?P<number>\d{1,2})(?![\w@%]|[.,:/-]\w)(?= ?(?P<next>[A-Za-z']*))"
 )
-_WISH = "give|cancel|refund|make|tell|send|apply|create|change|track|transfer|block|dispute|upgrade|extend"
+_VERBS = "give|cancel|refund|make|tell|send|apply|create|change|track|transfer|block|dispute|upgrade|extend"
 _REASON = re.compile(
-    rf"\b(?:because|since)\b(?:(?!\s+(?:and|then|also)\s+(?:please\s+)?(?:{_WISH})\b)[^.!?;])*|"
+    rf"\b(?:because|since)\b(?:(?!\s+(?:and|then|also)\s+(?:please\s+)?(?:{_VERBS})\b)[^.!?;])*|"
     r",\s*(?:it|they|that|which)\s+"
     r"(?:is|was|were|are|has|had|does|did|arrived|came|broke|looks|never|got|got|won't|doesn't|didn't)\b[^.!?;]*",
     re.I,
 )
-_NEXT_WISH = re.compile(
+_NEXT_REQUEST = re.compile(
     r"[,.;]?\s+(?:and|then|also)\s+(?:also\s+|then\s+|please\s+)*"
-    rf"(?:{_WISH}|where|what|i|can|could)\b",
+    rf"(?:{_VERBS}|where|what|i|can|could)\b",
     re.I,
 )
 _TRAILING = re.compile(r"[\s,.!]*\b(?:instead|please|thanks|thank you)?[\s.!,]*$", re.I)
@@ -92,25 +89,25 @@ _BREAK = re.compile(
 )
 
 
-# The rules look for words, numbers and addresses. What is longer is none, and each of the patterns above
-# takes time that grows with the square of a word's length, or of a gap's between two.
+# Each pattern above takes time that grows with the square of the length of a word or gap, and no word, number
+# or address that the rules look for is longer than this.
 MAX_WORD_CHARS = 80
 _LONG = re.compile(rf"(\S{{{MAX_WORD_CHARS}}})\S+|(\s{{2}})\s+")
 
 
 def shortened(text: str) -> str:
-    """The text with long words cut, and long gaps between words."""
+    """Cut long words, and long gaps between words."""
     return _LONG.sub(lambda match: match.group(1) or match.group(2), text)
 
 
 @lru_cache(maxsize=2048)
 def terms(text: str) -> tuple[str, ...]:
-    """The words that count, each in its one form, in order."""
+    """The significant words in order, each replaced by its canonical synonym."""
     spaced = re.sub(r"([a-z])([A-Z])", r"\1 \2", text).replace("_", " ").lower()
     spaced = re.sub(r"\bmoney\s+back\b|\bpaid\s+back\b|\bpay\w*\s+(?:\w+\s+){0,3}back\b", "refund", spaced)
     spaced = re.sub(r"\bcall(?:ed)?\s+off\b", "cancel", spaced).replace("%", " percent ")
-    found = re.findall(r"[a-z][a-z']+", spaced)
-    return tuple(_base(word) for word in found if word not in STOP)
+    words = re.findall(r"[a-z][a-z']+", spaced)
+    return tuple(_base(word) for word in words if word not in STOP)
 
 
 def _base(word: str) -> str:
@@ -125,7 +122,7 @@ def _base(word: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Mention:
-    """An id in a text: itself, and the word before it (`order`, `invoice`), which says of what kind."""
+    """An id in a text, with its kind: the word before it, such as `order` or `invoice`."""
 
     value: str
     kind: str
@@ -133,13 +130,13 @@ class Mention:
 
 @lru_cache(maxsize=256)
 def identifiers(text: str) -> tuple[Mention, ...]:
-    """Ids in order; percentages, amounts, dates, days, e-mails and postal addresses are none."""
+    """Ids in order, without percentages, amounts, dates, days, e-mail and postal addresses."""
     hidden = [DATE, EMAIL, PERCENT, AMOUNT, DAYS]
     for pattern in hidden:
         text = pattern.sub(lambda match: " " * len(match.group()), text)
     if "address" in terms(text) and (address := _address_span(text)):
         text = text[: address[0]] + " " * (address[1] - address[0]) + text[address[1] :]
-    found = {
+    ids = {
         match.start(1): match.group(1)
         for match in IDENTIFIER.finditer(text)
         if any(character.isdigit() for character in match.group(1))
@@ -147,8 +144,8 @@ def identifiers(text: str) -> tuple[Mention, ...]:
     # A short number is an id only as the name of the thing before it: "ticket 12", not "2 tickets".
     for match in SHORT_NUMBER.finditer(text):
         if _base(match["noun"].lower()) not in STOP and match["next"].lower() in ("", *STOP, "and"):
-            found.setdefault(match.start("number"), match["number"])
-    return tuple(Mention(value, _word_before(text, place)) for place, value in sorted(found.items()))
+            ids.setdefault(match.start("number"), match["number"])
+    return tuple(Mention(value, _word_before(text, place)) for place, value in sorted(ids.items()))
 
 
 def _word_before(text: str, place: int) -> str:
@@ -163,33 +160,33 @@ def percents(text: str) -> list[float]:
 
 def cents(text: str) -> list[int]:
     """Amounts of money in order, in cents."""
-    found = []
+    amounts = []
     for match in AMOUNT.finditer(text):
         before, after, in_cents, bare = match.groups()
-        found.append(int(in_cents) if in_cents else _in_cents(before or after or bare))
-    return found
+        amounts.append(int(in_cents) if in_cents else _in_cents(before or after or bare))
+    return amounts
 
 
 def _in_cents(amount: str) -> int:
     """`1,250.00` and `1,250` have a comma for thousands, `12,50` and `12,5` for decimals."""
-    plain = re.sub(r",(?=\d{3})", "", amount).replace(",", ".")
-    return round(float(plain) * 100)
+    normalized = re.sub(r",(?=\d{3})", "", amount).replace(",", ".")
+    return round(float(normalized) * 100)
 
 
-def numbers(text: str) -> list[float]:
-    """Plain numbers in order, digits or words."""
-    found = re.findall(r"(?<![\w.])-?\d+(?:\.\d+)?(?![\w.]*\w)|[a-z]+", text.lower())
-    return [value for word in found if (value := _number(word)) is not None]
+def quantities(text: str) -> list[float]:
+    """Numbers without a unit in order, as digits or words."""
+    words = re.findall(r"(?<![\w.])-?\d+(?:\.\d+)?(?![\w.]*\w)|[a-z]+", text.lower())
+    return [value for word in words if (value := _number(word)) is not None]
 
 
 def days(text: str) -> list[int]:
     """Numbers of days in order."""
-    return [int(found) for found in DAYS.findall(text)]
+    return [int(days) for days in DAYS.findall(text)]
 
 
 def emails(text: str) -> list[str]:
     """E-mail addresses in order."""
-    return [found.rstrip(".") for found in EMAIL.findall(text)]
+    return [email.rstrip(".") for email in EMAIL.findall(text)]
 
 
 def dates(text: str) -> list[str]:
@@ -198,14 +195,14 @@ def dates(text: str) -> list[str]:
 
 
 def reason(text: str) -> str | None:
-    """What follows `because`, `since`, `as` or a comma before `it`."""
-    found = re.search(r"\b(?:because(?:\s+of)?|since|reason:?)\s+(.{3,300}?)\s*[.!?]?$", text, re.I | re.S)
-    found = found or re.search(r",\s*((?:it|they|i|the)\s.{3,200}?)\s*[.!?]?$", text, re.I | re.S)
-    return found.group(1).strip() if found else None
+    """The text after `because`, `since`, `reason:`, or a comma and `it`, `they`, `I` or `the`."""
+    match = re.search(r"\b(?:because(?:\s+of)?|since|reason:?)\s+(.{3,300}?)\s*[.!?]?$", text, re.I | re.S)
+    match = match or re.search(r",\s*((?:it|they|i|the)\s.{3,200}?)\s*[.!?]?$", text, re.I | re.S)
+    return match.group(1).strip() if match else None
 
 
 def address(text: str) -> str | None:
-    """A postal address: what follows `to` to the end, with a letter and a digit in it."""
+    """A postal address: the text after `to`, with letters and a digit."""
     span = _address_span(text)
     return _TRAILING.sub("", text[span[0] : span[1]]).strip() if span else None
 
@@ -220,13 +217,13 @@ def _address_span(text: str) -> tuple[int, int] | None:
             and re.search(r"[^\W\d]{3}", rest)
             and not re.match(r"(?:order|#)", rest, re.I)
         ):
-            return match.end(), match.end() + len(_NEXT_WISH.split(rest)[0])
+            return match.end(), match.end() + len(_NEXT_REQUEST.split(rest)[0])
     looks = re.match(r"\s*((?:\d+\w?\s+[^\W\d]|[^\W\d][\w .'-]+\s\d+\w?\s*,).{4,200})$", text, re.S)
     return (looks.start(1), len(text)) if looks else None
 
 
 def clauses(text: str) -> Iterator[str]:
-    """The text in pieces that may be wishes of their own; an address and a reason stay whole."""
+    """Split a text into parts that may be separate requests; addresses and reasons stay whole."""
     held: dict[str, str] = {}
 
     def hold(match: re.Match[str]) -> str:

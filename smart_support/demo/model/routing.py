@@ -1,6 +1,6 @@
-"""The demo model's routing: which agent takes which part of a message, or a question where that is unclear.
+"""The demo model's routing: assigns the parts of a message to agents, or asks back if it is unclear.
 
-It reads the agents and their tools from the description of the `route` tool, as any model has to.
+It reads the agents and their tools from the description of the `route` tool, as any model does.
 """
 
 import re
@@ -11,8 +11,8 @@ from typing import Any
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
 from smart_support.demo.model import language, replies
-from smart_support.demo.model.tone import Manner
-from smart_support.demo.model.tool_choice import ENOUGH, Known, Vocabulary, wishes
+from smart_support.demo.model.tone import Phrases
+from smart_support.demo.model.tool_choice import ENOUGH, ToolDescription, Vocabulary, split_requests
 
 OPTIONS = 4
 _LINE = re.compile(r"^- (\w+): (.*?)(?: Tools: (.*))?$", re.M)
@@ -21,6 +21,8 @@ _YES = re.compile(r"^\W*(yes|yeah|yep|ok|okay|sure|do it|go ahead|please do|yes 
 _OFFER = re.compile(
     r"(?:I can|You can|Shall I|Should I|Would you like(?: me)? to|Do you want(?: me)? to)\s+([^.?!;]+)", re.I
 )
+# After these verbs the noun is not the thing that an id names: "Apply discount for 1042".
+_GIVES = re.compile(r"(apply|give|generate|create|make|add|send|offer)\b", re.I)
 _ORDINALS = {"first": 0, "second": 1, "third": 2, "fourth": 3, "1": 0, "2": 1, "3": 2, "4": 3}
 
 
@@ -28,11 +30,11 @@ _ORDINALS = {"first": 0, "second": 1, "third": 2, "fourth": 3, "1": 0, "2": 1, "
 class _Agent:
     name: str
     description: str
-    tools: tuple[Known, ...]
+    tools: tuple[ToolDescription, ...]
 
 
-def route(messages: Sequence[BaseMessage], tool: Mapping[str, Any], manner: Manner) -> dict[str, Any]:
-    """The arguments of the `route` call for the last thing a customer said."""
+def route(messages: Sequence[BaseMessage], tool: Mapping[str, Any], phrases: Phrases) -> dict[str, Any]:
+    """Return the arguments of the `route` call for the customer's last message."""
     agents = _agents(tool)
     history = [message for message in messages if isinstance(message, (HumanMessage, AIMessage))]
     last = max((place for place, m in enumerate(history) if isinstance(m, HumanMessage)), default=-1)
@@ -48,7 +50,7 @@ def route(messages: Sequence[BaseMessage], tool: Mapping[str, Any], manner: Mann
             "reason": "It answers that agent's question.",
         }
     if _unclear(text, vocabulary):
-        return _question(text, vocabulary, manner)
+        return _question(text, vocabulary, phrases)
     fallback = _fallback(agents)
     return {"targets": [{"agent": fallback, "request": text or "hello"}], "reason": "No other agent fits."}
 
@@ -57,27 +59,27 @@ def _agents(tool: Mapping[str, Any]) -> list[_Agent]:
     parameters = tool.get("function", tool).get("parameters", {})
     agent = parameters["properties"]["targets"]["items"]["properties"]["agent"]
     described = {
-        name: (description, tuple(Known(*found) for found in _TOOL.findall(tools or "")))
+        name: (description, tuple(ToolDescription(*match) for match in _TOOL.findall(tools or "")))
         for name, description, tools in _LINE.findall(str(agent.get("description", "")))
     }
     return [_Agent(name, *described.get(name, ("", ()))) for name in agent.get("enum", [])]
 
 
 def _in_context(text: str, before: Sequence[BaseMessage], vocabulary: Vocabulary) -> tuple[str, str | None]:
-    """The request with what it answers, and the agent that asked."""
-    spoken = next((m for m in reversed(before) if isinstance(m, AIMessage) and str(m.text).strip()), None)
-    if spoken is None or vocabulary.fits(text):
+    """The request together with the one it continues, and the agent whose question it answers."""
+    reply = next((m for m in reversed(before) if isinstance(m, AIMessage) and str(m.text).strip()), None)
+    if reply is None or vocabulary.fits(text):
         return text, None
-    question = str(spoken.text)
+    question = str(reply.text)
     options = re.findall(r"^- (.+)$", question, re.M)
     if chosen := _chosen(text, options):
         return chosen, None
-    asked = next((str(m.text) for m in reversed(before) if isinstance(m, HumanMessage)), "")
+    request = next((str(m.text) for m in reversed(before) if isinstance(m, HumanMessage)), "")
     if "?" in question and not replies.GREETING.search(text) and not replies.THANKS.search(text):
-        return f"{asked.rstrip(' .!?')} {text}".strip(), spoken.name
+        return f"{request.rstrip(' .!?')} {text}".strip(), reply.name
     if _YES.search(text) and (offer := _OFFER.search(question)):
         ids = [mention.value for mention in language.identifiers(question)]
-        return f"{offer.group(1)} {' '.join(ids[:1])}".strip(), spoken.name
+        return f"{offer.group(1)} {' '.join(ids[:1])}".strip(), reply.name
     return text, None
 
 
@@ -94,39 +96,45 @@ def _chosen(text: str, options: Sequence[str]) -> str | None:
 
 
 def _targets(request: str, agents: Sequence[_Agent], vocabulary: Vocabulary) -> list[dict[str, str]]:
-    """One target for each wish, neighbours of one agent together."""
+    """One target for each part of the request; consecutive parts of one agent are joined."""
     targets: list[dict[str, str]] = []
-    for wish in wishes(request, vocabulary):
-        tool, score = vocabulary.best(wish)
+    for part in split_requests(request, vocabulary):
+        tool, score = vocabulary.best(part)
         if tool is None or score < ENOUGH:
             continue
         agent = next(one.name for one in agents if tool in one.tools)
         if targets and targets[-1]["agent"] == agent:
-            targets[-1]["request"] += f" and {wish}"
+            targets[-1]["request"] += f" and {part}"
         else:
-            targets.append({"agent": agent, "request": wish})
+            targets.append({"agent": agent, "request": part})
     return targets
 
 
 def _unclear(text: str, vocabulary: Vocabulary) -> bool:
-    """Whether a message is about something the tools deal in, without saying what is wanted of it."""
+    """Whether a message names something the tools know, but not what to do with it."""
     return bool(language.identifiers(text)) or vocabulary.best(text)[1] > 0
 
 
-def _question(text: str, vocabulary: Vocabulary, manner: Manner) -> dict[str, Any]:
+def _question(text: str, vocabulary: Vocabulary, phrases: Phrases) -> dict[str, Any]:
     mentioned = [mention.value for mention in language.identifiers(text)]
     scored = sorted(vocabulary.tools, key=lambda tool: -vocabulary.score(tool, text or "order"))
-    about = f" {mentioned[0]}" if mentioned else ""
     if mentioned:
         scored = [tool for tool in scored if "find" not in language.terms(tool.name)]
-    options = list(dict.fromkeys(f"{tool.words}{about}" for tool in scored))[:OPTIONS]
+    options = list(dict.fromkeys(_option(tool, mentioned[:1]) for tool in scored))[:OPTIONS]
     what = f"about {mentioned[0]}" if mentioned else "for you"
     return {
         "targets": [],
-        "question": manner.wish.format(about=what),
+        "question": phrases.wish.format(about=what),
         "options": options,
-        "reason": "The request does not say what is wanted.",
+        "reason": "The request does not say what to do.",
     }
+
+
+def _option(tool: ToolDescription, ids: Sequence[str]) -> str:
+    """`Cancel order 1042`, `Check order status for 1042`; without the id if there is none."""
+    words = re.sub(r"^Get\b", "Check", tool.words)
+    is_object_last = len(words.split()) == 2 and not _GIVES.match(words)
+    return f"{words}{' ' if is_object_last else ' for '}{ids[0]}" if ids else words
 
 
 def _fallback(agents: Sequence[_Agent]) -> str:

@@ -1,6 +1,6 @@
-"""Which tool fits which words, and what its arguments are: from names, descriptions and schemas alone.
+"""Chooses a tool for a request, and its arguments, from names, descriptions and schemas alone.
 
-No tool is known here beforehand, so the same rules drive tools that were imported a minute ago.
+No tool is special here, so that imported tools work the same way.
 """
 
 import re
@@ -16,11 +16,11 @@ from smart_support.demo.model.language import Mention, terms
 
 NAME_WEIGHT, DESCRIPTION_WEIGHT = 3.0, 1.0
 ENOUGH = 1.0
-MISSING_ID, FOUND_ID = -2.5, 1.0
+MISSING_ID_PENALTY, ID_BONUS = -2.5, 1.0
 MAX_CALLS = 8
-# Pieces of a text that may be wishes of their own; what comes after them belongs to the last one.
+# At most so many parts of a text are separate requests; the rest belongs to the last one.
 MAX_CLAUSES = 40
-# Which word stands before a value, by how its name begins: `from_account`, `to_account`, `new_plan`.
+# The word before a value, by the first part of its name: `from_account`, `to_account`, `new_plan`.
 _LEADS = {"from": "from", "source": "from", "to": "to", "target": "to", "new": "to"}
 _EXAMPLE = re.compile(r"\b([A-Z]{2,6})-\d+\b")
 ID_NAME = re.compile(r"(?:^|_)(?:id|number|no|ref|reference|code|key|sku)$|Id$|Number$")
@@ -42,8 +42,8 @@ FREE_TEXT = frozenset(
 
 
 @dataclass(frozen=True)
-class Known:
-    """A tool as its words tell it."""
+class ToolDescription:
+    """A tool's name, description and argument schemas."""
 
     name: str
     description: str = ""
@@ -51,12 +51,12 @@ class Known:
     required: Sequence[str] = ()
 
     @classmethod
-    def of(cls, function: Mapping[str, Any]) -> "Known":
-        """From a bound tool in OpenAI's format."""
+    def from_function(cls, function: Mapping[str, Any]) -> "ToolDescription":
+        """Read a bound tool in OpenAI's format."""
         inner = function.get("function", function)
         schema = inner.get("parameters") or {}
         properties = {
-            str(name): _plain(part, schema)
+            str(name): _resolved(part, schema)
             for name, part in (schema.get("properties") or {}).items()
             if isinstance(part, Mapping)
         }
@@ -69,18 +69,18 @@ class Known:
         return re.sub(r"([a-z])([A-Z])", r"\1 \2", self.name).replace("_", " ").capitalize()
 
 
-def _plain(part: Mapping[str, Any], schema: Mapping[str, Any], depth: int = 0) -> Mapping[str, Any]:
-    """A property without references and without null as one of its types."""
+def _resolved(part: Mapping[str, Any], schema: Mapping[str, Any], depth: int = 0) -> Mapping[str, Any]:
+    """The schema of a property with references resolved, and without null as a type."""
     if depth > 4:
         return {}
     reference = part.get("$ref")
     if isinstance(reference, str):
         target: Any = schema.get("$defs") or schema.get("definitions") or {}
         target = target.get(reference.rsplit("/", 1)[-1]) if isinstance(target, Mapping) else None
-        return _plain(target, schema, depth + 1) if isinstance(target, Mapping) else {}
+        return _resolved(target, schema, depth + 1) if isinstance(target, Mapping) else {}
     for option in (*(part.get("anyOf") or ()), *(part.get("oneOf") or ())):
         if isinstance(option, Mapping) and option.get("type") != "null":
-            return {**_plain(option, schema, depth + 1), "description": part.get("description", "")}
+            return {**_resolved(option, schema, depth + 1), "description": part.get("description", "")}
     if isinstance(part.get("type"), list):
         kinds = [kind for kind in part["type"] if kind != "null"]
         return {**part, "type": kinds[0] if kinds else "string"}
@@ -88,17 +88,17 @@ def _plain(part: Mapping[str, Any], schema: Mapping[str, Any], depth: int = 0) -
 
 
 class Vocabulary:
-    """How telling each word is among a set of tools: one that all share tells nothing."""
+    """Weighs the words of a set of tools: a word that many tools share counts less."""
 
-    def __init__(self, tools: Iterable[Known]) -> None:
-        # One that several agents have is still one: its words tell no less for it.
+    def __init__(self, tools: Iterable[ToolDescription]) -> None:
+        # A tool of several agents counts once.
         self.tools = list({tool.name: tool for tool in tools}.values())
         self._in_names = Counter(term for tool in self.tools for term in set(terms(tool.name)))
         self._anywhere = Counter(
             term for tool in self.tools for term in {*terms(tool.name), *terms(tool.description)}
         )
 
-    def score(self, tool: Known, text: str) -> float:
+    def score(self, tool: ToolDescription, text: str) -> float:
         """How well a text's words fit a tool."""
         name, description = set(terms(tool.name)), set(terms(tool.description))
         score = 0.0
@@ -109,8 +109,8 @@ class Vocabulary:
                 score += DESCRIPTION_WEIGHT / self._anywhere[term]
         return score
 
-    def best(self, text: str, *, ids: bool = False) -> tuple[Known | None, float]:
-        """The tool that fits best, and how well; with `ids`, one whose id is at hand is favoured."""
+    def best(self, text: str, *, ids: bool = False) -> tuple[ToolDescription | None, float]:
+        """The tool that fits best, and its score; with `ids`, a tool whose id is in the text is preferred."""
         scored = [
             (self.score(tool, text) + (_id_bonus(tool, text) if ids else 0), tool) for tool in self.tools
         ]
@@ -120,30 +120,28 @@ class Vocabulary:
         return (tool, score) if score > 0 else (None, 0.0)
 
     def fits(self, text: str) -> bool:
-        """Whether some tool fits a text well enough to act on it."""
+        """Whether a tool fits a text well enough to act on it."""
         return self.best(text)[1] >= ENOUGH
 
 
-def _id_bonus(tool: Known, text: str) -> float:
+def _id_bonus(tool: ToolDescription, text: str) -> float:
     needed = [name for name in tool.required if kind_of(name, tool.properties[name]) == "id"]
-    found = bool(language.identifiers(text))
+    has_id = bool(language.identifiers(text))
     if needed:
-        return FOUND_ID if found else MISSING_ID
+        return ID_BONUS if has_id else MISSING_ID_PENALTY
     takes_id = any(kind_of(name, part) == "id" for name, part in tool.properties.items())
-    return MISSING_ID / 2 if found and not takes_id else 0.0
+    return MISSING_ID_PENALTY / 2 if has_id and not takes_id else 0.0
 
 
-def wishes(text: str, vocabulary: Vocabulary) -> list[str]:
-    """The text's pieces, each holding one thing that some tool can do; what is none joins its neighbour."""
-    found: list[str] = []
+def split_requests(text: str, vocabulary: Vocabulary) -> list[str]:
+    """Split a text into parts, each for one tool; a clause without a tool joins the part before it."""
+    parts: list[str] = []
     for clause in _first_clauses(text):
-        if not found or _apart(found[-1], clause, vocabulary):
-            found.append(clause)
+        if not parts or _are_separate(parts[-1], clause, vocabulary):
+            parts.append(clause)
         else:
-            found[-1] = (
-                f"{found[-1]} and {clause}" if language.identifiers(clause) else f"{found[-1]}, {clause}"
-            )
-    return found
+            parts[-1] += f" and {clause}" if language.identifiers(clause) else f", {clause}"
+    return parts
 
 
 def _first_clauses(text: str) -> list[str]:
@@ -152,8 +150,8 @@ def _first_clauses(text: str) -> list[str]:
     return [*first, ", ".join(others)] if others else first
 
 
-def _apart(one: str, two: str, vocabulary: Vocabulary) -> bool:
-    """Whether two pieces are two wishes: each fits a tool, and not the same one about nothing new."""
+def _are_separate(one: str, two: str, vocabulary: Vocabulary) -> bool:
+    """Whether two clauses are two requests: both fit a tool, not the same one unless there is a new value."""
     if not (vocabulary.fits(one) and vocabulary.fits(two)):
         return False
     new = language.identifiers(two) or language.percents(two) or language.emails(two)
@@ -161,7 +159,7 @@ def _apart(one: str, two: str, vocabulary: Vocabulary) -> bool:
 
 
 def kind_of(name: str, part: Mapping[str, Any]) -> str:
-    """What sort of value a property takes: `id`, `email`, `percent`, `cents`, `date` and so on."""
+    """The kind of value that a property takes: `id`, `email`, `percent`, `cents`, `date` and so on."""
     lowered, described = name.lower(), str(part.get("description") or "").lower()
     type_ = part.get("type", "string")
     if part.get("enum"):
@@ -187,13 +185,15 @@ def kind_of(name: str, part: Mapping[str, Any]) -> str:
     return str(type_) if isinstance(type_, str) else "string"
 
 
-def calls(tool: Known, wish: str, history: Sequence[BaseMessage]) -> tuple[list[dict[str, Any]], str | None]:
-    """The arguments of each call a wish asks of a tool, or the name of what is missing."""
+def plan_calls(
+    tool: ToolDescription, request: str, history: Sequence[BaseMessage]
+) -> tuple[list[dict[str, Any]], str | None]:
+    """The arguments of each call that a request needs, or the name of a missing required argument."""
     args: dict[str, Any] = {}
     several: tuple[str, list[Any]] | None = None
     for name, part in tool.properties.items():
         needed = name in tool.required
-        values = _values(name, part, wish, history, needed=needed)
+        values = _values(name, part, request, history, needed=needed)
         if not values and needed:
             return [], name
         if values:
@@ -207,63 +207,63 @@ def calls(tool: Known, wish: str, history: Sequence[BaseMessage]) -> tuple[list[
 
 
 def _values(
-    name: str, part: Mapping[str, Any], wish: str, history: Sequence[BaseMessage], *, needed: bool
+    name: str, part: Mapping[str, Any], request: str, history: Sequence[BaseMessage], *, needed: bool
 ) -> list[Any]:
     kind = kind_of(name, part)
     if kind == "enum":
-        return _enum(name, part["enum"], wish)
+        return _enum(name, part["enum"], request)
     if kind == "id":
-        return _ids(name, part, wish, history, needed=needed)
+        return _ids(name, part, request, history, needed=needed)
     if kind == "email":
-        return language.emails(wish) or (_said_before(name, history, language.emails) if needed else [])
+        return language.emails(request) or (_said_before(name, history, language.emails) if needed else [])
     if kind in ("percent", "days", "cents", "amount"):
-        return _quantities(kind, part, wish)
+        return _quantities(kind, part, request)
     if kind == "date":
-        return language.dates(wish)
+        return language.dates(request)
     if kind == "address":
-        return [found] if (found := language.address(wish)) else []
+        return [address] if (address := language.address(request)) else []
     if kind == "reason":
-        found = language.reason(wish)
-        return [found] if found else [wish] if needed else []
+        reason = language.reason(request)
+        return [reason] if reason else [request] if needed else []
     if kind in ("integer", "number"):
-        numbers = language.numbers(wish) if needed else []
-        return [int(value) if kind == "integer" else value for value in numbers]
+        values = language.quantities(request) if needed else []
+        return [int(value) if kind == "integer" else value for value in values]
     if kind == "boolean":
         return [True] if needed else []
     if kind == "array":
         inner = part.get("items")
         return (
             [values]
-            if isinstance(inner, Mapping) and (values := _ids(name, inner, wish, history, needed=needed))
+            if isinstance(inner, Mapping) and (values := _ids(name, inner, request, history, needed=needed))
             else []
         )
     if kind == "string" and needed:
-        quoted = re.findall(r"[\"“']([^\"”']{1,200})[\"”']", wish)
-        return quoted or [wish]
+        quoted = re.findall(r"[\"“']([^\"”']{1,200})[\"”']", request)
+        return quoted or [request]
     return []
 
 
-def _quantities(kind: str, part: Mapping[str, Any], wish: str) -> list[Any]:
+def _quantities(kind: str, part: Mapping[str, Any], request: str) -> list[Any]:
     if kind == "percent":
-        found: Sequence[float] = language.percents(wish)
+        values: Sequence[float] = language.percents(request)
     elif kind == "days":
-        found = language.days(wish)
+        values = language.days(request)
     elif kind == "cents":
-        found = language.cents(wish)
+        values = language.cents(request)
     else:
-        found = [value / 100 for value in language.cents(wish)]
-    whole = part.get("type") == "integer"
-    return [int(value) if whole or value == int(value) else value for value in found]
+        values = [value / 100 for value in language.cents(request)]
+    is_whole = part.get("type") == "integer"
+    return [int(value) if is_whole or value == int(value) else value for value in values]
 
 
-def _enum(name: str, options: Sequence[Any], wish: str) -> list[Any]:
-    """The option that is named; of several, for `from_account` the one that comes after `from`."""
-    lowered = wish.lower()
+def _enum(name: str, options: Sequence[Any], request: str) -> list[Any]:
+    """The option that the text names; for `from_account`, the one after the word `from`."""
+    lowered = request.lower()
     words = {option: str(option).lower().replace("_", " ") for option in options if _hashable(option)}
     named = sorted((option for option in words if words[option] in lowered), key=lambda one: -len(words[one]))
     lead = _LEADS.get(name.partition("_")[0])
     led = [one for one in named if lead and re.search(rf"\b{lead} (?:\w+ )?{re.escape(words[one])}", lowered)]
-    # What comes after the other's word is the other's: "to savings" names no source.
+    # An option after the opposite word belongs to the other argument: "to savings" names no source.
     other = lead and next(word for word in ("from", "to") if word != lead)
     free = [one for one in named if not re.search(rf"\b{other} (?:\w+ )?{re.escape(words[one])}", lowered)]
     return (led or free if lead else named)[:1]
@@ -274,7 +274,7 @@ def _hashable(option: Any) -> bool:
 
 
 def _ids(
-    name: str, part: Mapping[str, Any], wish: str, history: Sequence[BaseMessage], *, needed: bool
+    name: str, part: Mapping[str, Any], request: str, history: Sequence[BaseMessage], *, needed: bool
 ) -> list[Any]:
     def of_kind(text: str) -> list[Any]:
         mentions: Sequence[Mention] = language.identifiers(text)
@@ -283,14 +283,14 @@ def _ids(
         mentions = named if named and len(named) < len(mentions) else mentions
         return [_typed(one, part) for one in _like_the_examples(mentions, part)]
 
-    found = [value for value in of_kind(wish) if value is not None]
-    if not found and needed:
-        found = _said_before(name, history, of_kind)[:1]
-    return list(dict.fromkeys(found))
+    ids = [value for value in of_kind(request) if value is not None]
+    if not ids and needed:
+        ids = _said_before(name, history, of_kind)[:1]
+    return list(dict.fromkeys(ids))
 
 
 def _like_the_examples(mentions: Sequence[Mention], part: Mapping[str, Any]) -> Sequence[Mention]:
-    """Those that look like the ids a description gives as examples, `CU-1001`; all, where none does."""
+    """The mentions that look like an example in the description, such as `CU-1001`; all if none does."""
     examples = set(_EXAMPLE.findall(str(part.get("description") or "")))
     alike = [one for one in mentions if one.value.upper().partition("-")[0] in examples]
     return alike or mentions
@@ -303,12 +303,12 @@ def _typed(mention: Mention, part: Mapping[str, Any]) -> Any:
 
 
 def _said_before(name: str, history: Sequence[BaseMessage], find: Any) -> list[Any]:
-    """The last value of that name in the conversation: in a tool call's arguments or a customer's words."""
+    """The last value of this name in the conversation: in a tool call's arguments or a customer's message."""
     for message in reversed(history):
         if isinstance(message, AIMessage):
             for call in reversed(message.tool_calls):
                 if call["args"].get(name):
                     return [call["args"][name]]
-        elif isinstance(message, HumanMessage) and (found := find(str(message.text))):
-            return [found[-1]]
+        elif isinstance(message, HumanMessage) and (values := find(str(message.text))):
+            return [values[-1]]
     return []
