@@ -6,7 +6,7 @@ from smart_support import Settings
 from smart_support.errors import ConfigError
 from smart_support.observability.log import get_logger
 from smart_support.observability.redaction import hide_environment, redacted
-from smart_support.server.run import check_port, lasting, serve
+from smart_support.server.run import check_port, serve, without_garbage_collection
 from smart_support.settings import unknown_variables
 from smart_support.storage.private_files import set_private_umask
 
@@ -14,7 +14,7 @@ set_private_umask()
 hide_environment()
 try:
     settings = Settings()
-    with lasting():
+    with without_garbage_collection():
         # Only here, because it brings everything with it.
         from smart_support import create_app
 

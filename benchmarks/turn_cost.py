@@ -64,8 +64,8 @@ def agents_file(folder: Path) -> Path:
 def serve(port: int, folder: Path) -> None:
     """The app as `app.py` runs it, with the model above."""
     from smart_support import Settings
-    from smart_support.server.run import lasting
     from smart_support.server.run import serve as serve_app
+    from smart_support.server.run import without_garbage_collection
 
     settings = Settings(
         data_dir=folder,
@@ -74,7 +74,7 @@ def serve(port: int, folder: Path) -> None:
         rate_limit="1000/1s",
         log_level="warning",
     )
-    with lasting():
+    with without_garbage_collection():
         from smart_support import create_app
 
         app = create_app(settings, chat_model=model())

@@ -12,7 +12,7 @@ __all__ = ["Settings", "__version__", "create_app"]
 
 
 def __getattr__(name: str) -> Any:
-    # `create_app` brings everything with it; who only wants a word of ours should not wait for that.
+    # Importing `create_app` imports the whole application, which commands need not wait for.
     if name == "create_app":
         from smart_support.server.application import create_app
 

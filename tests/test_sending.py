@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smart_support.server.write_coalescing import GATHER_SECONDS, MOST_BYTES, GatheringTransport
+from smart_support.server.write_coalescing import MAX_BUFFER_BYTES, MAX_DELAY_SECONDS, CoalescingTransport
 
 
 class _Spied:
@@ -28,8 +28,8 @@ class _Spied:
 
 
 @asynccontextmanager
-async def _connected() -> AsyncIterator[tuple[GatheringTransport, _Spied, asyncio.StreamReader]]:
-    """A gathering transport, what it writes to, and its client's end of a real socket."""
+async def _connected() -> AsyncIterator[tuple[CoalescingTransport, _Spied, asyncio.StreamReader]]:
+    """A coalescing transport, what it writes to, and its client's end of a real socket."""
     made: asyncio.Future[asyncio.Transport] = asyncio.get_running_loop().create_future()
 
     class Taken(asyncio.Protocol):
@@ -39,12 +39,12 @@ async def _connected() -> AsyncIterator[tuple[GatheringTransport, _Spied, asynci
     server = await asyncio.get_running_loop().create_server(Taken, "127.0.0.1", 0)
     reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
     spied = _Spied(await made)
-    gathering = GatheringTransport(spied)
+    coalescing = CoalescingTransport(spied)
     try:
-        yield gathering, spied, reader
+        yield coalescing, spied, reader
     finally:
         writer.close()
-        gathering.close()
+        coalescing.close()
         server.close()
 
 
@@ -78,7 +78,7 @@ async def test_frames_round_after_round_leave_in_few_writes_and_in_time() -> Non
             await asyncio.sleep(0)
             rounds += 1
         # The next one is due only once the time is up.
-        assert len(spied.written) <= (time.monotonic() - began) / GATHER_SECONDS + 1
+        assert len(spied.written) <= (time.monotonic() - began) / MAX_DELAY_SECONDS + 1
         assert len(spied.written) < rounds / 2
         await reader.readexactly(rounds * len(b"token"))
 
@@ -95,7 +95,7 @@ async def test_a_frame_alone_waits_for_no_time() -> None:
 async def test_a_client_that_does_not_read_is_noticed_at_once() -> None:
     async with _connected() as (transport, spied, _):
         while transport.get_write_buffer_size() == 0:
-            transport.write(b"x" * (MOST_BYTES // 4))
+            transport.write(b"x" * (MAX_BUFFER_BYTES // 4))
         assert sum(map(len, spied.written)) >= transport.get_write_buffer_size() > 0
 
 
@@ -108,7 +108,7 @@ async def test_what_is_sent_to_who_is_gone_is_dropped() -> None:
         assert not spied.written
 
 
-@pytest.mark.parametrize("size", [1, MOST_BYTES, 3 * MOST_BYTES])
+@pytest.mark.parametrize("size", [1, MAX_BUFFER_BYTES, 3 * MAX_BUFFER_BYTES])
 async def test_an_end_leaves_nothing_behind(size: int) -> None:
     async with _connected() as (transport, _, reader):
         transport.write(b"x" * size)

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from smart_support.server.run import lasting
+from smart_support.server.run import without_garbage_collection
 from tests.harness import AppProcess
 
 
 def test_what_is_made_to_last_is_looked_through_neither_now_nor_later() -> None:
     try:
-        with lasting():
+        with without_garbage_collection():
             assert not gc.isenabled()
             made = [[] for _ in range(1000)]
         assert gc.isenabled()
@@ -24,7 +24,7 @@ def test_what_is_made_to_last_is_looked_through_neither_now_nor_later() -> None:
 
 def test_after_a_start_that_failed_garbage_is_looked_for_again() -> None:
     try:
-        with pytest.raises(OSError, match="no room"), lasting():
+        with pytest.raises(OSError, match="no room"), without_garbage_collection():
             raise OSError("no room")
         assert gc.isenabled()
     finally:

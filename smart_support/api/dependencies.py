@@ -32,7 +32,7 @@ def admin(connection: HTTPConnection) -> User:
     return found
 
 
-def door(connection: HTTPConnection) -> str:
+def channel(connection: HTTPConnection) -> str:
     """Through which door a decision comes: the console says so of itself, and is not believed with a key."""
     headers = connection.headers
     by_hand = headers.get("x-smart-support-door") == "console" and "x-api-key" not in headers

@@ -36,7 +36,7 @@ def failure(code: str, message: str, status: int, headers: dict[str, str] | None
     return _json(body, status, headers)
 
 
-def handle_errors(app: FastAPI) -> None:
+def add_error_handlers(app: FastAPI) -> None:
     """Have every error under `/api/v1` answered with the envelope, never with a stack trace."""
     app.add_exception_handler(SmartSupportError, _ours)
     app.add_exception_handler(RequestValidationError, _invalid)

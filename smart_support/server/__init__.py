@@ -1,1 +1,1 @@
-"""Builds the app and serves it."""
+"""Builds the application and serves it."""

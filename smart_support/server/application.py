@@ -1,4 +1,4 @@
-"""The composition root: one app over one set of services, with its doors; it owns start-up and shutdown."""
+"""Builds the application: services, interfaces and middleware, with start-up and shutdown."""
 
 import contextlib
 import os
@@ -7,32 +7,41 @@ from typing import Any
 
 from fastapi import FastAPI
 from langchain_core.language_models import BaseChatModel
+from starlette.types import ASGIApp
 
 from smart_support import __version__
 from smart_support.api import login, routes, websocket
-from smart_support.api.envelope import handle_errors
-from smart_support.api.middleware.authentication import Guard
-from smart_support.api.middleware.body_limit import BodyLimit
-from smart_support.api.middleware.request_context import unobserved
-from smart_support.api.middleware.same_origin import SameOrigin
-from smart_support.api.middleware.security_headers import SecuredApp
+from smart_support.api.envelope import add_error_handlers
+from smart_support.api.middleware.authentication import AuthenticationMiddleware
+from smart_support.api.middleware.body_limit import BodyLimitMiddleware
+from smart_support.api.middleware.request_context import RequestContextMiddleware, is_unobserved
+from smart_support.api.middleware.same_origin import SameOriginMiddleware
+from smart_support.api.middleware.security_headers import SecurityHeadersMiddleware
 from smart_support.observability import log, tracing
 from smart_support.services import Services
 from smart_support.settings import Settings
 
 
+class Application(FastAPI):
+    """FastAPI with two middlewares around everything, error pages included."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Build FastAPI's middlewares and put ours around them."""
+        return RequestContextMiddleware(SecurityHeadersMiddleware(super().build_middleware_stack()))
+
+
 def create_app(
     settings: Settings | None = None, *, graph: Any = None, chat_model: BaseChatModel | None = None
 ) -> FastAPI:
-    """The whole application: console, socket and REST over one set of services.
+    """Create the application: console, WebSocket and REST API over one set of services.
 
     Args:
-        settings: from the environment where left out.
-        graph: a LangGraph graph of your own, in place of the configured agents.
-        chat_model: a LangChain chat model of your own, in place of the one the settings name.
+        settings: read from the environment if not given.
+        graph: a LangGraph graph of your own, instead of the configured agents.
+        chat_model: a LangChain chat model of your own, instead of the one that the settings name.
 
     Raises:
-        ConfigError: a setting or the agents file is wrong; says which and what to do.
+        ConfigError: a setting or the agents file is invalid; the message says what to change.
     """
     settings = settings or Settings()
     log.configure(settings.log_format, settings.log_level)
@@ -48,20 +57,20 @@ def create_app(
         finally:
             await services.close()
 
-    app = SecuredApp(
+    app = Application(
         title="Smart Support",
         version=__version__,
         openapi_url="/api/v1/openapi.json",
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
-        telemetry={"metrics": False, "logs": False, "operation_spans": False, "exclude": unobserved},
+        telemetry={"metrics": False, "logs": False, "operation_spans": False, "exclude": is_unobserved},
     )
     app.state.services = services
-    app.add_middleware(BodyLimit, import_bytes=settings.max_spec_bytes)
-    app.add_middleware(Guard)
-    app.add_middleware(SameOrigin, named=services.accounts.asked_for)
-    handle_errors(app)
+    app.add_middleware(BodyLimitMiddleware, import_bytes=settings.max_spec_bytes)
+    app.add_middleware(AuthenticationMiddleware)
+    app.add_middleware(SameOriginMiddleware, has_public_name=services.accounts.asked_for)
+    add_error_handlers(app)
     app.include_router(routes.router)
     app.include_router(websocket.router)
     app.include_router(login.router)
@@ -70,7 +79,7 @@ def create_app(
 
 
 def _mount_console(app: FastAPI, services: Services) -> None:
-    # Gradio asks its makers' servers unless told otherwise, and reads this when it is imported.
+    # Read when Gradio is imported: it must not contact its makers' servers.
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     import pages

@@ -1,7 +1,4 @@
-"""Serving on a port: what is made for it stays to the end, and the end takes its time.
-
-Turns finish or are parked before the sockets close.
-"""
+"""Serves the application with uvicorn, and shuts it down: turns end or are parked before sockets close."""
 
 import asyncio
 import contextlib
@@ -20,27 +17,27 @@ from smart_support.concurrency import end_tasks, run_together
 from smart_support.errors import ConfigError
 from smart_support.observability.log import get_logger
 from smart_support.observability.redaction import redacted
-from smart_support.server.write_coalescing import GatheringProtocol
+from smart_support.server.write_coalescing import CoalescingProtocol
 from smart_support.services import Services
 from smart_support.settings import Settings
 
 log = get_logger()
-# For requests that are still being answered once every turn is at rest.
-SECONDS_FOR_REQUESTS = 5
+# How long requests may still run after all turns have ended.
+REQUEST_SECONDS = 5
 
 
 class _Lifespan(LifespanOn):
-    """Uvicorn's, which tells why the app can't start in a sentence where there is one, and not as a trace."""
+    """Uvicorn's lifespan, which reports a failed start in a sentence instead of a stack trace if it can."""
 
     async def send(self, message: Any) -> None:
-        """Take what the app says of its start and its end."""
+        """Handle a message about start-up or shutdown."""
         error = sys.exc_info()[1]
-        if message["type"] == "lifespan.startup.failed" and (told := _sentence(error)):
-            message = {**message, "message": redacted(f"Smart Support can't start.\n{told}")}
+        if message["type"] == "lifespan.startup.failed" and (reason := _reason(error)):
+            message = {**message, "message": redacted(f"Smart Support can't start.\n{reason}")}
         await super().send(message)
 
 
-def _sentence(error: BaseException | None) -> str | None:
+def _reason(error: BaseException | None) -> str | None:
     if isinstance(error, ConfigError):
         return error.message
     if isinstance(error, (OSError, sqlite3.Error, duckdb.Error)):
@@ -50,10 +47,10 @@ def _sentence(error: BaseException | None) -> str | None:
 
 
 class Server(uvicorn.Server):
-    """Uvicorn, which by itself would close the sockets first and then wait for what runs."""
+    """Uvicorn, with turns ended before sockets are closed; by itself it closes sockets first."""
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Let the app come to rest while it still answers, then stop. A second Ctrl-C skips that."""
+        """End turns while the app still answers, then stop. A second Ctrl-C skips the wait."""
         app: Any = self.config.app
         draining = asyncio.create_task(_drain(app.state.services))
         while not (draining.done() or self.force_exit):
@@ -63,40 +60,40 @@ class Server(uvicorn.Server):
 
 
 async def _drain(services: Services) -> None:
-    """Take no more turns, let those that run end or park them, then send every socket away."""
+    """Refuse new turns, let the running ones end or park them, then close all sockets."""
     log.info("shutting_down", turns=services.turns.running, sockets=len(services.sockets))
     await services.turns.close(services.settings.shutdown_seconds)
     await run_together(*(socket.send_away() for socket in tuple(services.sockets)))
 
 
 def check_port(settings: Settings) -> None:
-    """See, before anything is opened, that the address can be listened on.
+    """Check, before anything is opened, that the address is free.
 
     Raises:
-        ConfigError: it can't; says what to do.
+        ConfigError: it is not; the message says what to do.
     """
     where = f"SMART_SUPPORT_HOST={settings.host}"
     try:
-        found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)
-        for family, kind, protocol, _, address in found:
+        addresses = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)
+        for family, kind, protocol, _, address in addresses:
             where = f"SMART_SUPPORT_PORT={settings.port} on {settings.host}"
             with contextlib.closing(socket.socket(family, kind, protocol)) as probe:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 probe.bind(address)
     except OSError as error:
-        told = (error.strerror or str(error)).lower()
+        reason = (error.strerror or str(error)).lower()
         raise ConfigError(
-            f"{where}: can't be listened on: {told}; stop what uses it, or set another SMART_SUPPORT_PORT or "
-            "SMART_SUPPORT_HOST"
+            f"{where}: can't listen there: {reason}; stop the program that uses it, or set another "
+            "SMART_SUPPORT_PORT or SMART_SUPPORT_HOST"
         ) from None
 
 
 @contextlib.contextmanager
-def lasting() -> Iterator[None]:
-    """Look for no garbage while that is made which stays to the end, and later never among it.
+def without_garbage_collection() -> Iterator[None]:
+    """Disable garbage collection during start-up, and exclude the objects made meanwhile from later ones.
 
-    Of the app's 300,000 objects next to none is garbage. Looking for it takes a sixth of the start, and later
-    stops all turns for a fifth of a second at a time.
+    The app has 300,000 objects that live as long as the process. Collections take a sixth of the start, and
+    later stop all turns for a fifth of a second each.
     """
     gc.disable()
     try:
@@ -114,16 +111,16 @@ def serve(app: Any, settings: Settings) -> None:
         host=settings.host,
         port=settings.port,
         loop="uvloop",
-        http=GatheringProtocol,
+        http=CoalescingProtocol,
         ws="websockets-sansio",
-        # Events are small and many: compressing each would cost more than all else a token needs.
+        # Events are small and many; compressing each would cost more CPU than everything else per token.
         ws_per_message_deflate=False,
-        # Else anybody could claim an address; only these proxies may say for whom they ask.
+        # Only these proxies may set the client's address; otherwise any client could.
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=settings.trusted_proxies,
         log_config=None,
         access_log=False,
-        timeout_graceful_shutdown=SECONDS_FOR_REQUESTS,
+        timeout_graceful_shutdown=REQUEST_SECONDS,
     )
     config.load()
     config.lifespan_class = _Lifespan

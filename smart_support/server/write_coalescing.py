@@ -1,6 +1,6 @@
-"""What is sent in one moment leaves in one write; each frame and each event stays one of its own.
+"""Joins writes to a socket that follow each other closely into one system call.
 
-Writing to a socket costs more CPU than all else that we do for a token, however little is written.
+A system call costs more CPU than everything else that is done for a token. Frames and events stay separate.
 """
 
 import asyncio
@@ -8,56 +8,56 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-# How long at most what is sent without a pause waits for what follows.
-GATHER_SECONDS = 0.002
-MOST_BYTES = 32_768
+# The longest delay of data that is sent without a pause.
+MAX_DELAY_SECONDS = 0.002
+MAX_BUFFER_BYTES = 32_768
 
 
-class GatheringTransport:
-    """A transport that writes when a round of the event loop has brought nothing more."""
+class CoalescingTransport:
+    """A transport that writes once an iteration of the event loop adds no more data."""
 
     def __init__(self, transport: Any) -> None:
         self._transport = transport
         self._loop = asyncio.get_running_loop()
-        self._kept: list[bytes] = []
+        self._buffer: list[bytes] = []
         self._bytes = 0
-        self._until = 0.0
+        self._deadline = 0.0
 
     def __getattr__(self, name: str) -> Any:
-        """All but what is here is the transport's own."""
+        """Delegate to the transport."""
         return getattr(self._transport, name)
 
     def write(self, data: bytes) -> None:
-        """Send `data`, soon."""
-        if not self._kept:
-            self._until = self._loop.time() + GATHER_SECONDS
-            self._loop.call_soon(self._look, 0)
-        self._kept.append(data)
+        """Buffer `data` and send it soon."""
+        if not self._buffer:
+            self._deadline = self._loop.time() + MAX_DELAY_SECONDS
+            self._loop.call_soon(self._flush_if_idle, 0)
+        self._buffer.append(data)
         self._bytes += len(data)
-        if self._bytes >= MOST_BYTES:
-            # Now, so that the transport can say that its client does not keep up.
-            self._write_kept()
+        if self._bytes >= MAX_BUFFER_BYTES:
+            # At once, so that the transport can signal back-pressure.
+            self._flush()
 
     def close(self) -> None:
-        """Close once all is sent."""
-        self._write_kept()
+        """Send the buffer, then close."""
+        self._flush()
         self._transport.close()
 
-    def _look(self, before: int) -> None:
-        if len(self._kept) > before and self._loop.time() < self._until:
-            self._loop.call_soon(self._look, len(self._kept))
+    def _flush_if_idle(self, before: int) -> None:
+        if len(self._buffer) > before and self._loop.time() < self._deadline:
+            self._loop.call_soon(self._flush_if_idle, len(self._buffer))
         else:
-            self._write_kept()
+            self._flush()
 
-    def _write_kept(self) -> None:
-        kept, self._kept, self._bytes = self._kept, [], 0
-        if kept and not self._transport.is_closing():
-            self._transport.write(b"".join(kept))
+    def _flush(self) -> None:
+        data, self._buffer, self._bytes = self._buffer, [], 0
+        if data and not self._transport.is_closing():
+            self._transport.write(b"".join(data))
 
 
-class GatheringProtocol(HttpToolsProtocol):
-    """Uvicorn's HTTP, and the sockets that it hands its transport on to."""
+class CoalescingProtocol(HttpToolsProtocol):
+    """Uvicorn's HTTP protocol over a coalescing transport; WebSockets take it over from there."""
 
     def connection_made(self, transport: Any) -> None:
-        """Take a connection."""
-        super().connection_made(GatheringTransport(transport))  # type: ignore[arg-type]
+        """Wrap the transport of a new connection."""
+        super().connection_made(CoalescingTransport(transport))  # type: ignore[arg-type]

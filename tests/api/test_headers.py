@@ -5,7 +5,7 @@ import pytest
 from fastapi.responses import HTMLResponse
 
 from smart_support.api.middleware.body_limit import MAX_BODY_BYTES
-from smart_support.api.middleware.security_headers import SecuredApp
+from smart_support.server.application import Application
 from tests.harness import AppProcess
 
 ALWAYS = {
@@ -43,7 +43,7 @@ def test_a_monitor_may_ask_for_the_head_alone(server: AppProcess) -> None:
 
 
 async def test_so_has_a_page_that_broke() -> None:
-    app = SecuredApp()
+    app = Application()
 
     @app.get("/")
     async def broken() -> HTMLResponse:

@@ -6,7 +6,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from smart_support.api.middleware.same_origin import SameOrigin
+from smart_support.api.middleware.same_origin import SameOriginMiddleware
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
     async def here() -> str:
         return "here"
 
-    transport = httpx.ASGITransport(app=SameOrigin(app))
+    transport = httpx.ASGITransport(app=SameOriginMiddleware(app))
     async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
         yield client
 

@@ -17,8 +17,8 @@ from smart_support.agents.team import AgentSpec, Personality, Team
 from smart_support.analytics.metrics import Metrics
 from smart_support.analytics.replay import Replay
 from smart_support.api import routes
-from smart_support.api.envelope import handle_errors
-from smart_support.api.middleware.authentication import Guard
+from smart_support.api.envelope import add_error_handlers
+from smart_support.api.middleware.authentication import AuthenticationMiddleware
 from smart_support.audit import AuditTrail
 from smart_support.conversation.sessions import SessionManager
 from smart_support.identity.users import Accounts
@@ -92,8 +92,8 @@ async def client(services: Services) -> AsyncIterator[httpx.AsyncClient]:
     app = FastAPI(version="1.2.3")
     app.state.services = services
     app.include_router(routes.router)
-    handle_errors(app)
-    app.add_middleware(Guard)
+    add_error_handlers(app)
+    app.add_middleware(AuthenticationMiddleware)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://test/api/v1") as client:
         yield client

@@ -1,7 +1,6 @@
-"""Who is at the door: asked once for every request, whatever it is for, before any route sees it.
+"""Authenticates every request and socket, those of the console included. Authorisation happens elsewhere.
 
-A program shows `X-API-Key` (a socket also `?token=`), a browser the cookie of its login. What each may do
-is checked where it is done; the console's own routes pass here like all others.
+A program sends `X-API-Key` (a socket may send `?token=`), a browser the cookie of its login.
 """
 
 from collections.abc import Awaitable, Mapping
@@ -20,19 +19,19 @@ from smart_support.services import Services
 COOKIE = "smart_support_login"
 _OPEN = ("/api/v1/health", "/login", "/logout", "/console/base.css", "/console/favicon.svg")
 _FOR_PROGRAMS = (PREFIX, "/gradio_api")
-# Answers that go on for as long as a page is open.
-_LASTING = ("/gradio_api/queue/data", "/gradio_api/heartbeat/")
-_WHO = "Say who you are: log in, or send an API key as X-API-Key."
+# Streams that last as long as a page is open.
+_STREAMS = ("/gradio_api/queue/data", "/gradio_api/heartbeat/")
+_UNAUTHORIZED = "Log in, or send an API key as X-API-Key."
 
 
-class Guard:
+class AuthenticationMiddleware:
     """ASGI middleware that puts the `User` into `scope["state"]["user"]`, or answers 401."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on what comes from somebody, or is open to all."""
+        """Pass a request on if it has a user or its path is public."""
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
@@ -40,8 +39,8 @@ class Guard:
         user, token = await _user(services, scope) if services.accounts.asked_for else (ANYONE, None)
         if user is not None:
             scope.setdefault("state", {})["user"] = user
-            lasting = scope["type"] == "websocket" or scope["path"].startswith(_LASTING)
-            if token and lasting:
+            is_stream = scope["type"] == "websocket" or scope["path"].startswith(_STREAMS)
+            if token and is_stream:
                 await _while_logged_in(self._app(scope, receive, send), services.logins, token, scope, send)
             else:
                 await self._app(scope, receive, send)
@@ -52,11 +51,11 @@ class Guard:
         elif _wants_page(scope):
             await RedirectResponse("/login", 303)(scope, receive, send)
         else:
-            await failure("unauthorized", _WHO, 401)(scope, receive, send)
+            await failure("unauthorized", _UNAUTHORIZED, 401)(scope, receive, send)
 
 
 async def _user(services: Services, scope: Scope) -> tuple[User | None, str | None]:
-    """Who it is, and the token of the login where a browser said so."""
+    """Return the user, and the login's token if the request came from a browser."""
     headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
     key = headers.get(b"x-api-key")
     if key is None and scope["type"] == "websocket":
@@ -71,7 +70,7 @@ async def _user(services: Services, scope: Scope) -> tuple[User | None, str | No
 async def _while_logged_in(
     serving: Awaitable[None], logins: Any, token: str, scope: Scope, send: Send
 ) -> None:
-    """Serve what lasts, and end it with the login."""
+    """Serve a socket or stream, and end it when the login ends."""
     failure: Exception | None = None
     is_over = True
 
@@ -84,7 +83,7 @@ async def _while_logged_in(
         try:
             await serving
         except Exception as error:
-            failure = error  # raised below: the group would wrap it
+            failure = error  # raised below, because the task group would wrap it
         is_over = False
         tasks.cancel_scope.cancel()
     if failure:
@@ -98,7 +97,7 @@ async def _while_logged_in(
 
 
 def cookie(headers: Mapping[bytes, str]) -> str | None:
-    """The login's token, if the browser sent one."""
+    """Return the login's token from the cookie, or None."""
     try:
         morsel = SimpleCookie(headers.get(b"cookie", "")).get(COOKIE)
     except CookieError:
@@ -107,8 +106,8 @@ def cookie(headers: Mapping[bytes, str]) -> str | None:
 
 
 def _query(scope: Scope) -> dict[str, str]:
-    found = parse_qs(scope["query_string"].decode("latin-1"))
-    return {name: values[-1] for name, values in found.items()}
+    query = parse_qs(scope["query_string"].decode("latin-1"))
+    return {name: values[-1] for name, values in query.items()}
 
 
 def _wants_page(scope: Scope) -> bool:
@@ -117,9 +116,9 @@ def _wants_page(scope: Scope) -> bool:
 
 
 async def _refuse_socket(receive: Receive, send: Send) -> None:
-    """Told in the socket's own words, since a browser can't read the status of a refused handshake."""
+    """Accept the socket and send the error as a frame: a browser can't read a refused handshake's status."""
     await receive()
     await send({"type": "websocket.accept"})
-    told = f'{{"type":"error","code":"unauthorized","message":"{_WHO}"}}'
-    await send({"type": "websocket.send", "text": told})
+    frame = f'{{"type":"error","code":"unauthorized","message":"{_UNAUTHORIZED}"}}'
+    await send({"type": "websocket.send", "text": frame})
     await send({"type": "websocket.close", "code": 1008, "reason": "unauthorized"})

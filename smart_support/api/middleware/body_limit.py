@@ -1,4 +1,4 @@
-"""How large a request's body may be, for every route alike; what is in it is read further in."""
+"""Limits the size of request bodies."""
 
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -7,29 +7,29 @@ MAX_BODY_BYTES = 1_000_000
 _IMPORT = "/api/v1/openapi/import"
 
 
-class BodyLimit:
-    """ASGI middleware that stops reading a body that is too large, and has it answered with 413."""
+class BodyLimitMiddleware:
+    """ASGI middleware that stops reading a body that is too large and answers 413."""
 
     def __init__(self, app: ASGIApp, *, import_bytes: int) -> None:
-        """`import_bytes`: what an imported description may have, which is more than all else needs."""
+        """`import_bytes`: the maximum size of an imported API description."""
         self._app = app
         self._import_bytes = import_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Count what comes in."""
+        """Count the bytes of the body."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        # The import tells by itself, with better words; what a form wraps around a file comes on top.
-        most = 2 * self._import_bytes if scope["path"] == _IMPORT else MAX_BODY_BYTES
+        # The import has its own check with a better message; a form adds some bytes to its file.
+        limit = 2 * self._import_bytes if scope["path"] == _IMPORT else MAX_BODY_BYTES
         seen = 0
 
         async def limited() -> Message:
             nonlocal seen
             message = await receive()
             seen += len(message.get("body", b""))
-            if seen > most:
-                raise HTTPException(413, f"The body is too large: more than {most} bytes.")
+            if seen > limit:
+                raise HTTPException(413, f"The body is too large: more than {limit} bytes.")
             return message
 
         await self._app(scope, limited, send)

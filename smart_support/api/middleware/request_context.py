@@ -1,7 +1,8 @@
-"""Every request and socket has an id: taken from `X-Request-ID`, else made, answered in the same header.
+"""Gives every request and socket an id and logs its end.
 
-It stands on every line that is logged meanwhile, those of a turn that the request begins among them. Each
-request of a program is a line, without ids of anybody in its path; the console's files and probes are none.
+The id comes from `X-Request-ID` or is new, is answered in the same header, and is in every log line of the
+request and of the turn that it starts. A logged path contains no ids of customers or conversations. The
+console's files and probes are not logged.
 """
 
 import re
@@ -19,24 +20,24 @@ logger = log.get_logger()
 HEADER = "x-request-id"
 _HEADER = HEADER.encode()
 _SANE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@/+=-]{0,127}")
-# What asks every few seconds, and says nothing by it.
+# Monitors request these every few seconds.
 PROBES = frozenset({"/api/v1/health", "/api/v1/metrics"})
 _METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "WS"})
-_TOLD = ("/api/", "/ws", "/login", "/logout")
+_LOGGED = ("/api/", "/ws", "/login", "/logout")
 
 
-class Requests:
-    """ASGI middleware, the outermost: what a request is called, and what came of it."""
+class RequestContextMiddleware:
+    """ASGI middleware, the outermost: binds the request id and logs the outcome."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Name it, pass it on, and log its end."""
+        """Bind the request id, pass the request on, and log its end."""
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        request_id = _named(scope)
+        request_id = _set_request_id(scope)
         structlog.contextvars.clear_contextvars()
         log.bind(request_id=request_id)
         tracing.note(request_id=request_id)
@@ -54,27 +55,27 @@ class Requests:
         try:
             await self._app(scope, receive, sending)
         finally:
-            _tell(scope, status or 500, time.perf_counter() - started)
+            _log_end(scope, status or 500, time.perf_counter() - started)
 
 
-def unobserved(scope: MutableMapping[str, Any]) -> bool:
-    """Whether a request is no span of its own: the console's files, Gradio's polling, probes."""
+def is_unobserved(scope: MutableMapping[str, Any]) -> bool:
+    """Whether a request gets no trace span: files of the console, Gradio's polling, probes."""
     return scope["path"] in PROBES or not scope["path"].startswith(("/api/", "/ws"))
 
 
 def template(scope: MutableMapping[str, Any]) -> str:
-    """The path as its route has it, `/api/v1/customers/{customer_id}`: whose it was is nobody's business."""
+    """Return the path of the route, such as `/api/v1/customers/{customer_id}`, so that no id is logged."""
     if "route" not in scope:
         return "(none)"
     path = str(scope["path"])
     for name, value in reversed(scope.get("path_params", {}).items()):
-        before, found, after = path.rpartition(f"/{value}")
-        path = f"{before}/{{{name}}}{after}" if found else path
+        before, separator, after = path.rpartition(f"/{value}")
+        path = f"{before}/{{{name}}}{after}" if separator else path
     return path
 
 
-def _named(scope: Scope) -> str:
-    """The request's id, put in the place of whatever it came with, so that all who look read the same."""
+def _set_request_id(scope: Scope) -> str:
+    """Return the request id, and put it into the request's headers for everything that reads it there."""
     headers = scope["headers"]
     given = next((value.decode("latin-1") for name, value in headers if name == _HEADER), "")
     request_id = given if _SANE.fullmatch(given) else clock.new_id()
@@ -83,12 +84,12 @@ def _named(scope: Scope) -> str:
     return request_id
 
 
-def _tell(scope: Scope, status: int, seconds: float) -> None:
+def _log_end(scope: Scope, status: int, seconds: float) -> None:
     path, method = scope["path"], scope.get("method", "WS")
     method = method if method in _METHODS else "OTHER"
     if path.startswith("/api/"):
         scope["app"].state.services.meters.answered(method, template(scope), status, seconds)
-    if path in PROBES or not path.startswith(_TOLD):
+    if path in PROBES or not path.startswith(_LOGGED):
         return
     thread_id = scope.get("path_params", {}).get("thread_id")
     ids = {"thread_id": thread_id} if thread_id else {}

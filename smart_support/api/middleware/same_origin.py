@@ -1,10 +1,9 @@
-"""Keeps other sites' pages out: what a browser sends from elsewhere neither changes anything nor opens `/ws`.
+"""Refuses requests that a page of another site makes a browser send.
 
-Browsers send `Origin` (RFC 6454) with both, and most `Sec-Fetch-Site`; programs send neither and pass. Where
-neither came but a login's cookie did, only what no page of another site can send without being asked about it
-first (JSON) passes. A public name in `Host` means that somebody's domain was pointed at this machine (DNS
-rebinding), and is refused altogether: without a login the app has no public name. Who the user is, is not
-asked here.
+Browsers send `Origin` (RFC 6454) with writes and sockets, and most send `Sec-Fetch-Site`. Programs send
+neither and pass. A request with a login's cookie but without both headers passes only if it is JSON, which a
+page of another site can't send without a preflight. Without logins the app has no public name, so a public
+name in `Host` means DNS rebinding and is refused.
 """
 
 import ipaddress
@@ -17,22 +16,22 @@ from smart_support.api.middleware.authentication import cookie
 
 _HARMLESS = frozenset({"GET", "HEAD", "OPTIONS"})
 _OURS = frozenset({"same-origin", "none"})
-_FOREIGN = "This request comes from a page of another site; open the console itself."
-_FROM_NOWHERE = "A request with a login's cookie has to say where it comes from; send Origin, or JSON."
-_NAMED = "The app answers to localhost and to addresses only; open it as http://127.0.0.1 with its port."
+_FOREIGN = "This request comes from a page of another site. Open the console itself."
+_FROM_NOWHERE = "A request with a login's cookie must have an Origin header, or be JSON."
+_NAMED = "The app answers only at localhost and IP addresses. Open it as http://127.0.0.1 with its port."
 
 
-class SameOrigin:
+class SameOriginMiddleware:
     """ASGI middleware that refuses a foreign `Origin` or a public `Host` with 403 (sockets unaccepted)."""
 
-    def __init__(self, app: ASGIApp, *, named: bool = False) -> None:
-        """`named`: the app may have a public name, because everybody has to log in."""
+    def __init__(self, app: ASGIApp, *, has_public_name: bool = False) -> None:
+        """`has_public_name`: the app may be reached by a public name, because everybody has to log in."""
         self._app = app
-        self._named = named
+        self._has_public_name = has_public_name
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on what is for this host, and comes from it or from no page at all."""
-        why = _refusal(scope, self._named) if scope["type"] in ("http", "websocket") else None
+        """Pass on a request for this host that comes from its own pages or from a program."""
+        why = _refusal(scope, self._has_public_name) if scope["type"] in ("http", "websocket") else None
         if why is None:
             await self._app(scope, receive, send)
         elif scope["type"] == "http":
@@ -43,10 +42,10 @@ class SameOrigin:
             await send(refused)
 
 
-def _refusal(scope: Scope, named: bool) -> str | None:
+def _refusal(scope: Scope, has_public_name: bool) -> str | None:
     headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
     host, origin = headers.get(b"host", "").lower(), headers.get(b"origin")
-    if not named and not _is_local(urlsplit(f"//{host}").hostname or ""):
+    if not has_public_name and not _is_local(urlsplit(f"//{host}").hostname or ""):
         return _NAMED
     if scope["type"] == "http" and scope["method"] in _HARMLESS:
         return None
@@ -62,7 +61,7 @@ def _refusal(scope: Scope, named: bool) -> str | None:
 
 
 def _is_local(name: str) -> bool:
-    """Whether no stranger can own a host's name: an address, or a name that the public DNS can't have."""
+    """Whether a host is an IP address, or a name that nobody can register in the public DNS."""
     if "." not in name or name.endswith(".localhost"):
         return True
     try:

@@ -1,11 +1,8 @@
-"""What browsers may do with our answers, as headers on every one of them. Who may ask is not known here."""
+"""Adds security headers to every answer."""
 
-from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from smart_support.api.middleware.request_context import Requests
-
-# Gradio's page has inline scripts and compiles templates, and draws with inline styles.
+# Gradio's page has inline scripts and styles, and compiles templates.
 _PAGE = "; ".join(
     (
         "default-src 'self'",
@@ -22,12 +19,12 @@ _PAGE = "; ".join(
         "base-uri 'self'",
     )
 )
-# What is no page and no script, opened by itself (an SVG, an export), may do nothing at all.
-_NO_PAGE = "default-src 'none'; style-src 'unsafe-inline'; form-action 'none'; frame-ancestors 'none'"
+# A file that is opened by itself (an SVG, an export) may do nothing.
+_FILE = "default-src 'none'; style-src 'unsafe-inline'; form-action 'none'; frame-ancestors 'none'"
 _ON_ALL = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
-    # The address names the conversation; no other site shall read it.
+    # The address contains the conversation's id, which no other site may read.
     "Referrer-Policy": "same-origin",
     "Permissions-Policy": "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()",
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -38,28 +35,14 @@ _PRIVATE = (b"cache-control", b"no-store")
 _PAGES = (b"text/html", b"text/javascript", b"application/javascript")
 
 
-class SecuredApp(FastAPI):
-    """FastAPI with names for requests and the headers around everything.
-
-    Around error pages too, which no added middleware reaches.
-    """
-
-    def build_middleware_stack(self) -> ASGIApp:
-        """As FastAPI's, and two around it."""
-        return Requests(SecurityHeaders(super().build_middleware_stack()))
-
-
-class SecurityHeaders:
-    """ASGI middleware that adds the headers.
-
-    Gradio's permissions for other origins are taken off: nothing of ours is for another site's page.
-    """
+class SecurityHeadersMiddleware:
+    """ASGI middleware that adds the headers, and removes the CORS headers that Gradio adds."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Add the headers as the answer begins."""
+        """Add the headers when the answer begins."""
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -72,7 +55,7 @@ class SecurityHeaders:
 def _with_ours(given: list[tuple[bytes, bytes]], path: str) -> list[tuple[bytes, bytes]]:
     kept = [(name, value) for name, value in given if not name.lower().startswith(b"access-control-")]
     names = {name.lower(): value for name, value in kept}
-    policy = _PAGE if names.get(b"content-type", b"").startswith(_PAGES) else _NO_PAGE
+    policy = _PAGE if names.get(b"content-type", b"").startswith(_PAGES) else _FILE
     kept += [*_ENCODED, (b"content-security-policy", policy.encode())]
     if path.startswith("/api/") and b"cache-control" not in names:
         kept.append(_PRIVATE)

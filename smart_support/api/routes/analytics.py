@@ -15,7 +15,7 @@ from smart_support.analytics.filters import Filters
 from smart_support.analytics.query_files import FIGURES, definition
 from smart_support.analytics.time_range import span
 from smart_support.api import request_shapes, schemas
-from smart_support.api.dependencies import admin, door, lead, services
+from smart_support.api.dependencies import admin, channel, lead, services
 from smart_support.api.envelope import answer
 from smart_support.identity.users import User
 from smart_support.services import Services
@@ -82,7 +82,7 @@ async def export(
     until: str | None = UNTIL,
     filters: Filters = Depends(_filters),
     user: User = Depends(lead),
-    via: str = Depends(door),
+    via: str = Depends(channel),
     services: Services = Depends(services),
 ) -> Response:
     """The range's events as a download."""
@@ -105,7 +105,7 @@ class Question(BaseModel):
 async def sql(
     question: Question,
     user: User = Depends(admin),
-    via: str = Depends(door),
+    via: str = Depends(channel),
     services: Services = Depends(services),
 ) -> Response:
     """An admin's own question to the event log: read-only, without files or network, at most 5 seconds."""

@@ -8,7 +8,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
 from smart_support.api import request_shapes, schemas
-from smart_support.api.dependencies import door, lead, services
+from smart_support.api.dependencies import channel, lead, services
 from smart_support.api.envelope import answer
 from smart_support.approvals.approval import Status
 from smart_support.approvals.decision import DecisionInput, reason_or_answer
@@ -79,7 +79,7 @@ async def list_approvals(
 async def decide_several(
     body: BatchRequest,
     user: User = Depends(lead),
-    via: str = Depends(door),
+    via: str = Depends(channel),
     services: Services = Depends(services),
 ) -> Response:
     """Decide several at once. Each is decided by itself: the answer tells for each what came of it."""
@@ -112,7 +112,7 @@ async def decide(
     approval_id: str,
     body: DecisionRequest,
     user: User = Depends(lead),
-    via: str = Depends(door),
+    via: str = Depends(channel),
     services: Services = Depends(services),
 ) -> Response:
     """Decide. Answers as soon as the decision is durable; the conversation goes on by itself.
@@ -135,7 +135,7 @@ async def preview(approval_id: str, body: EditRequest, services: Services = Depe
 async def claim(
     approval_id: str,
     user: User = Depends(lead),
-    via: str = Depends(door),
+    via: str = Depends(channel),
     services: Services = Depends(services),
 ) -> Response:
     """Say that one is at work on it; the claim lapses after five minutes."""
@@ -146,7 +146,7 @@ async def claim(
 async def release(
     approval_id: str,
     user: User = Depends(lead),
-    via: str = Depends(door),
+    via: str = Depends(channel),
     services: Services = Depends(services),
 ) -> Response:
     """Give the claim back."""
@@ -158,7 +158,7 @@ async def note(
     approval_id: str,
     body: NoteRequest,
     user: User = Depends(lead),
-    via: str = Depends(door),
+    via: str = Depends(channel),
     services: Services = Depends(services),
 ) -> Response:
     """Leave a note; it is in the approval's history."""

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
 from smart_support.api import schemas
-from smart_support.api.dependencies import admin, door, services
+from smart_support.api.dependencies import admin, channel, services
 from smart_support.api.envelope import answer
 from smart_support.identity.users import User
 from smart_support.observability.log import get_logger
@@ -27,7 +27,7 @@ async def backup(
     """
     log.info("backup_asked", by=user.name)
     # Before it is taken, so that it is in the copy, too.
-    await services.audit_trail.record("backup_begun", by=user.name, via=door(request))
+    await services.audit_trail.record("backup_begun", by=user.name, via=channel(request))
     folder = services.settings.data_dir
     taken = await take(services.state, services.event_log, folder, request.app.version)
     return answer(asdict(taken), status=201)

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.datastructures import UploadFile
 
 from smart_support.api import request_shapes, schemas
-from smart_support.api.dependencies import admin, door, services
+from smart_support.api.dependencies import admin, channel, services
 from smart_support.api.envelope import answer
 from smart_support.connectors.openapi.document.operation import Operation
 from smart_support.connectors.openapi.document.reader import check_keys
@@ -103,7 +103,7 @@ async def begin(
     job = await services.imports.begin(**given, by=user.name)
     if given.get("token"):
         what = {"job_id": job.job_id, "scheme": "token"}
-        await services.audit_trail.record("credentials_entered", by=user.name, via=door(request), **what)
+        await services.audit_trail.record("credentials_entered", by=user.name, via=channel(request), **what)
     return answer(_job(job), status=202)
 
 
@@ -165,7 +165,7 @@ async def set_credentials(
     job_id: str,
     body: Secret,
     user: User = Depends(admin),
-    via: str = Depends(door),
+    via: str = Depends(channel),
     services: Services = Depends(services),
 ) -> Response:
     """Enter credentials; the answer names the schemes that have some, and shows none."""

@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 from smart_support.analytics.regression_export import as_test
 from smart_support.analytics.replay import LAST_SEQ
 from smart_support.api import schemas
-from smart_support.api.dependencies import door, lead, services, user
+from smart_support.api.dependencies import channel, lead, services, user
 from smart_support.api.envelope import answer
 from smart_support.identity.users import User
 from smart_support.rehearsal import what_if as rehearsal
@@ -73,7 +73,7 @@ async def _as_one_answer(first: Steps, rest: AsyncIterator[Steps]) -> AsyncItera
 async def as_test_file(
     thread_id: str,
     user: User = Depends(user),
-    via: str = Depends(door),
+    via: str = Depends(channel),
     services: Services = Depends(services),
 ) -> Response:
     """The conversation as a test of the project's own suite: a Python file to download."""
