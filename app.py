@@ -15,7 +15,7 @@ hide_environment()
 try:
     settings = Settings()
     with without_garbage_collection():
-        # Only here, because it brings everything with it.
+        # Imported here, because it imports the whole application.
         from smart_support import create_app
 
         app = create_app(settings)

@@ -1,4 +1,4 @@
-"""`python -m smart_support`: what an operator does beside running the app."""
+"""The commands of `python -m smart_support`."""
 
 import argparse
 import sys
@@ -12,19 +12,19 @@ from smart_support.storage.private_files import set_private_umask
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Users and keys, backup and restore, migrations, the audit record, and made-up conversations.
+    """Run a command: users and keys, backup and restore, migrations, the audit record, demo data.
 
     Returns:
-        0, or 2 where it could not be done; why is on standard error. `migrate --check` and `audit` tell more.
+        The exit code: 0, or 2 if the command failed, with the reason on standard error. `migrate --check`
+        and `audit` have other codes.
     """
     parser = argparse.ArgumentParser(prog="python -m smart_support", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     for family in (users, backup, migrate, demo_data):
         family.add(commands)
-    told = "check the record of decisions, or print it"
-    auditing = commands.add_parser("audit", help=told, add_help=False)
-    auditing.add_argument("rest", nargs=argparse.REMAINDER)
-    auditing.set_defaults(run=lambda given: audit.main(given.rest))
+    audit_command = commands.add_parser("audit", help="check or print the audit record", add_help=False)
+    audit_command.add_argument("rest", nargs=argparse.REMAINDER)
+    audit_command.set_defaults(run=lambda given: audit.main(given.rest))
     given = parser.parse_args(arguments)
     set_private_umask()
     hide_environment()

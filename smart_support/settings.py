@@ -20,11 +20,11 @@ from smart_support.observability.redaction import hide, hide_address, redacted
 ROOT = Path(__file__).parent.parent
 TEMPLATES = ROOT / "data" / "templates"
 PREFIX = "SMART_SUPPORT_"
-# Read by the commands, not by the app.
+# Variables that commands read and the app does not.
 OTHERS = {"KEY"}
-# What a call of a tool is said to save people, in minutes; `*` for tools not named.
+# Estimated minutes that a tool call saves a person; `*` is for tools that are not named.
 MINUTES_SAVED = {"*": 3.0}
-# Written nowhere, and refused where they could not be sent as they are.
+# Never logged or stored, and checked for characters that can't be sent in a header.
 SECRETS = frozenset(
     {"api_keys", "database_url", "escalation_webhook_secret", "fallback_api_key", "secret_key"}
 )
@@ -32,7 +32,7 @@ _ADDRESS = r"https?://[^\s/@]+(/\S*)?"
 
 
 class Settings(BaseSettings):
-    """Everything an operator can set. `Settings(...)` in code takes the same names in lower case.
+    """All settings. In code, `Settings(...)` takes the variables' names in lower case, without the prefix.
 
     Raises:
         ConfigError: a value is out of range or two settings contradict each other.
@@ -85,15 +85,15 @@ class Settings(BaseSettings):
         try:
             super().__init__(**values)
         except ValidationError as error:
-            told = "\n".join(_explain(item) for item in error.errors())
-            raise ConfigError(redacted(told)) from None
+            problems = "\n".join(_explain(item) for item in error.errors())
+            raise ConfigError(redacted(problems)) from None
         except SettingsError as error:
             named = re.search(r'field "(\w+)"', str(error))
             variable = PREFIX + (named[1].upper() if named else "...")
-            raise ConfigError(f"{variable}: is no JSON; see docs/settings.md for how it is written") from None
+            raise ConfigError(f"{variable}: is not JSON; see docs/settings.md for its format") from None
 
     def model_post_init(self, _context: Any, /) -> None:
-        """Have the log know what it may never show."""
+        """Register secrets with the log, which hides them."""
         for name in SECRETS - {"database_url"}:
             hide(getattr(self, name))
         for entry in self.api_keys.split(","):
@@ -110,7 +110,7 @@ class Settings(BaseSettings):
     @classmethod
     def _some_folder(cls, value: Any) -> Any:
         if value == "":
-            raise ValueError("is empty; name a folder, or leave the variable out")
+            raise ValueError("is empty; set a folder, or remove the variable")
         return value
 
     @field_validator("rate_limit")
@@ -153,7 +153,7 @@ class Settings(BaseSettings):
     def _key(cls, value: str) -> str:
         if value and not re.fullmatch(r"[\w-]{43}=", value):
             raise ValueError(
-                "it is not 32 bytes in URL-safe base64; make it with openssl rand -base64 32 | tr '+/' '-_'"
+                "not 32 bytes in URL-safe base64; create one with openssl rand -base64 32 | tr '+/' '-_'"
             )
         return value
 
@@ -163,7 +163,7 @@ class Settings(BaseSettings):
         for name, command in value.items():
             if not command or not re.fullmatch(r"[\w.-]{1,60}", name):
                 raise ValueError(
-                    f'{name!r}: write a name and its command, for example {{"desk": ["desk-mcp"]}}'
+                    f'{name!r}: give a name and its command, for example {{"desk": ["desk-mcp"]}}'
                 )
         return value
 
@@ -194,11 +194,11 @@ class Settings(BaseSettings):
     def _fallback_fits(self) -> "Settings":
         if self.fallback_model and self.model == "demo":
             raise ValueError(
-                f"{PREFIX}FALLBACK_MODEL stands in for a language model; set {PREFIX}MODEL=openai:NAME too"
+                f"{PREFIX}FALLBACK_MODEL needs a language model; set {PREFIX}MODEL=openai:NAME too"
             )
         if self.fallback_base_url and not self.fallback_api_key:
             raise ValueError(
-                f"{PREFIX}FALLBACK_BASE_URL would be sent the key of another provider; set "
+                f"{PREFIX}FALLBACK_BASE_URL would get the key of another provider; set "
                 f"{PREFIX}FALLBACK_API_KEY (any text for a local server)"
             )
         return self
@@ -207,13 +207,13 @@ class Settings(BaseSettings):
     def _budgets_can_be_counted(self) -> "Settings":
         limits = {"CONVERSATION": self.budget_usd_per_conversation, "DAY": self.budget_usd_per_day}
         per = next((per for per, limit in limits.items() if limit), None)
-        asked = [model for model in (self.model, self.fallback_model) if model.startswith("openai:")]
-        names = [model.removeprefix("openai:") for model in asked]
+        models = [model for model in (self.model, self.fallback_model) if model.startswith("openai:")]
+        names = [model.removeprefix("openai:") for model in models]
         unpriced = [name for name in names if not name.startswith(tuple(self.model_prices))]
         if per and unpriced:
             raise ValueError(
-                f"{PREFIX}BUDGET_USD_PER_{per} can't be counted, because {unpriced[0]} has no price; set "
-                f"{PREFIX}MODEL_PRICES='{{\"{unpriced[0]}\": [IN, OUT]}}' in dollars for a million tokens, "
+                f"{PREFIX}BUDGET_USD_PER_{per} can't be enforced, because {unpriced[0]} has no price; set "
+                f"{PREFIX}MODEL_PRICES='{{\"{unpriced[0]}\": [IN, OUT]}}' in dollars per million tokens, "
                 f"or {PREFIX}BUDGET_TOKENS_PER_{per}"
             )
         return self
@@ -229,7 +229,7 @@ class Settings(BaseSettings):
 
     @property
     def agents_path(self) -> Path:
-        """The agents file in use: `AGENTS_FILE`, or that of the bundled `TEMPLATE`."""
+        """The agents file: `AGENTS_FILE`, or that of the bundled `TEMPLATE`."""
         return self.agents_file or TEMPLATES / f"{self.template}.yaml"
 
     @property
@@ -240,7 +240,7 @@ class Settings(BaseSettings):
 
 
 def unknown_variables() -> Iterator[tuple[str, str | None]]:
-    """Variables with our prefix that mean nothing, each with the one that may have been meant."""
+    """Unknown variables with our prefix, each with the setting that may have been meant."""
     known = {name.upper() for name in Settings.model_fields} | OTHERS
     for variable in sorted({*os.environ, *dotenv_values(".env")}):
         name = variable.upper().removeprefix(PREFIX)
@@ -250,7 +250,7 @@ def unknown_variables() -> Iterator[tuple[str, str | None]]:
 
 
 def _is_address(text: str) -> bool:
-    """Whether it is an http address that has a host, and a port that can be one."""
+    """Whether a text is an HTTP URL with a host and a valid port."""
     try:
         return bool(re.fullmatch(_ADDRESS, text)) and urlsplit(text).port != 0
     except ValueError:
@@ -258,17 +258,17 @@ def _is_address(text: str) -> bool:
 
 
 def _check_secret(value: Any) -> None:
-    """See that a secret is one line without white space around it: libraries repeat what they can't send.
+    """Check that a secret is one line without white space around it; libraries log what they can't send.
 
     Raises:
-        ValueError: it is not; the message does not hold it.
+        ValueError: it is not. The message does not contain the secret.
     """
     if not isinstance(value, str):
         return
     if value != value.strip():
-        raise ValueError("it begins or ends with white space (a line break, most likely); remove that")
+        raise ValueError("it begins or ends with white space, probably a line break; remove it")
     if any(unicodedata.category(one) in ("Cc", "Cs", "Zl", "Zp") for one in value):
-        raise ValueError("it holds a control character, such as a line break; give it as one line of text")
+        raise ValueError("it contains a control character, such as a line break; give it as one line of text")
 
 
 def _is_loopback(host: str) -> bool:
@@ -281,7 +281,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _explain(item: Any) -> str:
-    """One line of a validation error: the variable, what is wrong with its value, and the value."""
+    """One line of a validation error: the variable, the problem, and the value."""
     cause = item.get("ctx", {}).get("error")
     is_secret = bool(item["loc"]) and item["loc"][0] in SECRETS
     shown = "" if is_secret else f" (got {item['input']!r})"

@@ -94,7 +94,7 @@ def test_a_wrong_users_file_says_what_it_should_be(tmp_path: Path, text: str, wo
 
 def test_json_that_is_none_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SMART_SUPPORT_MCP_SERVERS", "{not json")
-    with pytest.raises(ConfigError, match="SMART_SUPPORT_MCP_SERVERS: is no JSON"):
+    with pytest.raises(ConfigError, match="SMART_SUPPORT_MCP_SERVERS: is not JSON"):
         Settings()
 
 

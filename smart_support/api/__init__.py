@@ -1,1 +1,1 @@
-"""The doors for programs: the socket and REST. They translate; no rule lives here."""
+"""The WebSocket and the REST API: translate between wire formats and services."""

@@ -1,4 +1,4 @@
-"""What a route is given: the services of its application, and who is asking."""
+"""Dependencies of routes: the services, the user and the channel."""
 
 from starlette.requests import HTTPConnection
 
@@ -13,27 +13,27 @@ def services(connection: HTTPConnection) -> Services:
 
 
 def user(connection: HTTPConnection) -> User:
-    """Who is asking, as the guard at the door has found."""
-    found: User = connection.state.user
-    return found
+    """The authenticated user."""
+    user: User = connection.state.user
+    return user
 
 
 def lead(connection: HTTPConnection) -> User:
-    """Who is asking; raises `Forbidden` unless they are a lead or more."""
-    found = user(connection)
-    found.must_be(Role.LEAD)
-    return found
+    """The authenticated user; raises `Forbidden` unless they are at least a lead."""
+    current = user(connection)
+    current.must_be(Role.LEAD)
+    return current
 
 
 def admin(connection: HTTPConnection) -> User:
-    """Who is asking; raises `Forbidden` unless they are an admin."""
-    found = user(connection)
-    found.must_be(Role.ADMIN)
-    return found
+    """The authenticated user; raises `Forbidden` unless they are an admin."""
+    current = user(connection)
+    current.must_be(Role.ADMIN)
+    return current
 
 
 def channel(connection: HTTPConnection) -> str:
-    """Through which door a decision comes: the console says so of itself, and is not believed with a key."""
+    """The channel of a request: `console` if its header says so and it has no API key, else `rest`."""
     headers = connection.headers
-    by_hand = headers.get("x-smart-support-door") == "console" and "x-api-key" not in headers
-    return "console" if by_hand else "rest"
+    is_console = headers.get("x-smart-support-door") == "console" and "x-api-key" not in headers
+    return "console" if is_console else "rest"

@@ -1,4 +1,4 @@
-"""The one shape of every REST answer, and every error turned into it. No route is known here."""
+"""The envelope of REST answers, and the handlers that turn errors into it."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ _CODES = {
 
 
 def answer(data: Any, *, meta: dict[str, Any] | None = None, status: int = 200) -> Response:
-    """`{"success": true, "data": ..., "error": null}`; a list has `meta`, too."""
+    """Return `{"success": true, "data": ..., "error": null}`, with `meta` for a list."""
     body = {"success": True, "data": data, "error": None}
     if isinstance(data, list):
         meta = meta or {"next_cursor": None}
@@ -31,13 +31,13 @@ def answer(data: Any, *, meta: dict[str, Any] | None = None, status: int = 200) 
 
 
 def failure(code: str, message: str, status: int, headers: dict[str, str] | None = None) -> Response:
-    """`{"success": false, "data": null, "error": {"code", "message"}}`."""
+    """Return `{"success": false, "data": null, "error": {"code", "message"}}`."""
     body = {"success": False, "data": None, "error": {"code": code, "message": message}}
     return _json(body, status, headers)
 
 
 def add_error_handlers(app: FastAPI) -> None:
-    """Have every error under `/api/v1` answered with the envelope, never with a stack trace."""
+    """Answer every error under `/api/v1` with the envelope, never with a stack trace."""
     app.add_exception_handler(SmartSupportError, _ours)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
@@ -74,12 +74,12 @@ async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if request.url.path.startswith(PREFIX):
         code = _CODES.get(error.status_code, "invalid_request")
-        hint = "; see /api/v1/openapi.json for what there is" if error.status_code == 404 else ""
+        hint = "; see /api/v1/openapi.json for all routes" if error.status_code == 404 else ""
         return failure(code, f"{error.detail}{hint}", error.status_code, dict(error.headers or {}))
     return Response(str(error.detail), error.status_code, error.headers)
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:
     log.error("request_failed", path=request.url.path, error=repr(error))
-    message = "Something broke on our side; nothing was changed. Try again, or look at the server's log."
+    message = "Internal error; nothing was changed. Try again, or see the server's log."
     return failure("internal_error", message, 500)

@@ -1,6 +1,6 @@
-"""`/login` and `/logout`: a page for browsers, throttled. Programs use a key instead.
+"""`/login` and `/logout` for browsers. Attempts are throttled; programs use an API key.
 
-`gradio_client` logs in here, too, with `auth=(name, password)`: it says `username`, and takes no redirect.
+`gradio_client` logs in here with `auth=(name, password)`. It sends `username` and follows no redirect.
 """
 
 from html import escape
@@ -34,19 +34,19 @@ async def log_in(
     password: str = Form(max_length=1000),
     services: Services = Depends(services),
 ) -> Response:
-    """Take a name and a password; five tries a minute for a name, thirty for an address."""
+    """Log in with a name and a password; five attempts per minute and name, thirty per address."""
     name = name or username
     address = request.client.host if request.client else ""
     if not await services.tries.one_more(name, address):
         log.warning("login_throttled", name=name[:100])
         await services.failed_logins.add(name, address, throttled=True)
-        return _refused("Too many tries; wait a minute.", 429)
+        return _refused("Too many attempts. Wait a minute.", 429)
     user = await services.accounts.with_password(name, password)
     if user is None:
         log.warning("login_refused", name=name[:100])
         await services.failed_logins.add(name, address)
-        return _refused("This name and password do not belong together.", 401)
-    # Only the name's tries: whoever has one password may not go on guessing others.
+        return _refused("Wrong name or password.", 401)
+    # The address's attempts stay counted, so that one known password does not allow guessing others.
     await services.tries.forget(name)
     services.failed_logins.forget(name)
     log.info("logged_in", name=user.name)
@@ -70,18 +70,18 @@ def _let_in(request: Request, token: str) -> Response:
 
 
 def _reached_by_https(request: Request) -> bool:
-    """Whether the browser speaks TLS, with us or with a proxy; a lie only hurts the one who tells it."""
-    said = (
+    """Whether the browser uses TLS, with the app or a proxy. A false header only harms its sender."""
+    schemes = (
         request.url.scheme,
         request.headers.get("origin", "").partition(":")[0],
         request.headers.get("x-forwarded-proto", "").partition(",")[0].strip(),
     )
-    return "https" in said
+    return "https" in schemes
 
 
 @router.post("/logout")
 async def log_out(request: Request, services: Services = Depends(services)) -> Response:
-    """Forget the login."""
+    """End the login."""
     name = await _end(request, services)
     if name:
         await services.audit_trail.record("logged_out", by=name, via="login")
@@ -91,7 +91,7 @@ async def log_out(request: Request, services: Services = Depends(services)) -> R
 
 
 async def _end(request: Request, services: Services) -> str | None:
-    """End the login that the request came with, so that no token outlives its use; whose it was."""
+    """End the login whose cookie the request has, and return the user's name."""
     token = cookie({name: value.decode("latin-1") for name, value in request.headers.raw})
     if not token:
         return None

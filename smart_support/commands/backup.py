@@ -1,4 +1,4 @@
-"""`backup` and `restore`: a copy of all data, by the app where it runs, and its way back."""
+"""`backup` and `restore`: copy all data, and put a copy back."""
 
 import argparse
 import os
@@ -21,16 +21,18 @@ SECONDS = 3600
 
 
 def add(commands: Any) -> None:
-    """Name the arguments."""
-    told = "copy all data into a new folder, whether the app runs or not"
-    taking = commands.add_parser("backup", help=told, description=f"{told}; where it runs, with {KEY}")
-    taking.add_argument("to", type=Path, metavar="TO_FOLDER")
-    taking.add_argument("--url", help="where the app answers, if not at its HOST and PORT")
-    taking.set_defaults(run=_backup)
-    told = "put a backup into the data folder of an app that does not run"
-    restoring = commands.add_parser("restore", help=told, description=told)
+    """Add both commands to the parser."""
+    text = "copy all data into a new folder, whether the app runs or not"
+    backing_up = commands.add_parser("backup", help=text, description=f"{text}; set {KEY} if it runs")
+    backing_up.add_argument("to", type=Path, metavar="TO_FOLDER")
+    backing_up.add_argument("--url", help="the address of the running app, if not its HOST and PORT")
+    backing_up.set_defaults(run=_backup)
+    text = "put a backup into the data folder of an app that does not run"
+    restoring = commands.add_parser("restore", help=text, description=text)
     restoring.add_argument("source", type=Path, metavar="FROM_FOLDER")
-    restoring.add_argument("--force", action="store_true", help="move what is in the data folder aside")
+    restoring.add_argument(
+        "--force", action="store_true", help="move the present data to another folder first"
+    )
     restoring.set_defaults(run=_restore)
 
 
@@ -39,7 +41,7 @@ def _backup(given: argparse.Namespace) -> int:
     if settings.database_url:
         raise ConfigError(backup.ELSEWHERE)
     if given.to.exists() and (not given.to.is_dir() or any(given.to.iterdir())):
-        raise ConfigError(f"{given.to}: is there already and not an empty folder; name another one")
+        raise ConfigError(f"{given.to} exists and is not an empty folder; choose another one")
     if _runs(settings):
         taken = _by_the_app(settings, given.url)
     else:
@@ -52,7 +54,7 @@ def _backup(given: argparse.Namespace) -> int:
     shutil.move(taken, given.to)
     copied = sum(path.stat().st_size for path in given.to.iterdir())
     print(f"{copied / 1e6:.1f} MB are in {given.to}")
-    print(f"Put them back with: python -m smart_support restore {given.to}")
+    print(f"Restore it with: python -m smart_support restore {given.to}")
     return 0
 
 
@@ -67,41 +69,41 @@ def _runs(settings: Settings) -> bool:
 
 
 def _by_the_app(settings: Settings, url: str | None) -> Path:
-    """Have the running app take the copy; it is on this machine, for it holds the data folder's files."""
+    """Ask the running app for the copy. It runs on this machine, because it has the files open."""
     host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host
-    at = (url or f"http://{f'[{host}]' if ':' in host else host}:{settings.port}").rstrip("/")
+    address = (url or f"http://{f'[{host}]' if ':' in host else host}:{settings.port}").rstrip("/")
     key = os.environ.get(KEY)
     try:
         headers = {"X-API-Key": key} if key else {}
-        answer = httpx.post(f"{at}/api/v1/backup", headers=headers, timeout=SECONDS, trust_env=False)
-        told = answer.json()
+        answer = httpx.post(f"{address}/api/v1/backup", headers=headers, timeout=SECONDS, trust_env=False)
+        body = answer.json()
     except (httpx.HTTPError, ValueError) as error:
         raise ConfigError(
-            f"SMART_SUPPORT_DATA_DIR={settings.data_dir} is in use, and no app that could copy it answers at "
-            f"{at} ({error or type(error).__name__}); give the app's address with --url, or stop the app"
+            f"SMART_SUPPORT_DATA_DIR={settings.data_dir} is in use, but no app answers at {address} "
+            f"({error or type(error).__name__}); give the app's address with --url, or stop the app"
         ) from None
     if answer.status_code in (401, 403):
         raise ConfigError(
-            f"{KEY}: {told['error']['message']} Set it to an admin's key; one is made with "
+            f"{KEY}: {body['error']['message']} Set it to the key of an admin; create one with "
             "python -m smart_support users key backup --role admin"
         )
     if answer.status_code != 201:
-        raise ConfigError(f"{at} could not take a backup: {told['error']['message']}")
-    return Path(told["data"]["folder"])
+        raise ConfigError(f"{address} could not make a backup: {body['error']['message']}")
+    return Path(body["data"]["folder"])
 
 
 def _restore(given: argparse.Namespace) -> int:
     settings = Settings()
     if settings.database_url:
         raise ConfigError(backup.ELSEWHERE.replace("back it up with pg_dump", "restore it with pg_restore"))
-    aside = restore(given.source, settings.data_dir, force=given.force)
+    moved = restore(given.source, settings.data_dir, force=given.force)
     audit.record_command(settings, "backup_restored", backup=given.source.resolve().name)
-    if aside:
-        print(f"What was in {settings.data_dir} is in {aside} now; delete it when you need it no more")
+    if moved:
+        print(f"The old data is now in {moved}; delete it when you no longer need it")
     if left := waiting(settings.data_dir):
         print(
-            f"{left} approvals wait. Look at them before you decide: what was decided after the backup was "
-            "taken waits here again, though its action may have been carried out since",
+            f"{left} approvals are pending. Check them before you decide: an approval that was decided after "
+            "the backup is pending again, and its action may already have run",
             file=sys.stderr,
         )
     return audit.main(["verify"])

@@ -1,4 +1,4 @@
-"""`demo-data`: thirty days of made-up conversations, for a first look."""
+"""`demo-data`: writes thirty days of generated conversations."""
 
 import argparse
 import asyncio
@@ -10,9 +10,9 @@ from smart_support.storage.stores import opened
 
 
 def add(commands: Any) -> None:
-    """Name the arguments: there are none."""
-    told = "write 30 days of made-up conversations for the demo shop"
-    commands.add_parser("demo-data", help=told).set_defaults(run=_run)
+    """Add the command to the parser."""
+    description = "write 30 days of generated conversations of the demo shop"
+    commands.add_parser("demo-data", help=description).set_defaults(run=_run)
 
 
 def _run(given: argparse.Namespace) -> int:
@@ -23,5 +23,5 @@ async def _write(settings: Settings) -> int:
     async with opened(settings) as stores:
         written = await history.write(stores.event_log, ROOT / "data" / "shop")
     where = "the database" if settings.database_url else settings.data_dir
-    print(f"{written} made-up conversations are in {where}; the console offers to clear them")
+    print(f"{written} demo conversations are in {where}. You can delete them in the console")
     return 0

@@ -1,4 +1,4 @@
-"""`migrate`: bring the databases to this version, or with `--check` only say what that would do."""
+"""`migrate`: applies pending database migrations, or lists them with `--check`."""
 
 import argparse
 from typing import Any
@@ -9,15 +9,15 @@ from smart_support.storage.events.embedded import EventLog
 from smart_support.storage.migrations import pending
 from smart_support.storage.state.sqlite import SqliteStateDatabase
 
-DUE = 3
+EXIT_PENDING = 3
 
 
 def add(commands: Any) -> None:
-    """Name the arguments."""
-    told = "apply what the databases have not had; files are copied before; so does the app at its start"
-    command = commands.add_parser("migrate", help=told, description=told)
+    """Add the command to the parser."""
+    text = "apply pending database migrations, as the app does at its start; files are copied before"
+    command = commands.add_parser("migrate", help=text, description=text)
     command.add_argument(
-        "--check", action="store_true", help=f"only tell; the exit code is {DUE} where some is due"
+        "--check", action="store_true", help=f"only list them; exit code {EXIT_PENDING} if there are any"
     )
     command.set_defaults(run=_run)
 
@@ -28,18 +28,18 @@ def _run(given: argparse.Namespace) -> int:
         return _shared(settings.database_url, check=given.check)
     if (settings.data_dir / "events.duckdb").exists():
         check_free(settings.data_dir / "events.duckdb")
-    found = pending(settings.data_dir)
-    if not found:
-        print(f"{settings.data_dir}: there are no databases yet; they are made at the first start")
+    migrations = pending(settings.data_dir)
+    if not migrations:
+        print(f"{settings.data_dir}: there are no databases yet; the first start creates them")
         return 0
     if not given.check:
-        _apply(settings, found)
-    for file, names in found.items():
+        _apply(settings, migrations)
+    for file, names in migrations.items():
         for name in names:
-            print(f"{file}: {name} {'is due' if given.check else 'applied'}")
-    if not any(found.values()):
-        print("Every database is as this version wants it.")
-    return DUE if given.check and any(found.values()) else 0
+            print(f"{file}: {name} {'is pending' if given.check else 'applied'}")
+    if not any(migrations.values()):
+        print("Every database is up to date.")
+    return EXIT_PENDING if given.check and any(migrations.values()) else 0
 
 
 def _shared(url: str, *, check: bool) -> int:
@@ -51,18 +51,18 @@ def _shared(url: str, *, check: bool) -> int:
     finally:
         pool.close()
     for name in names:
-        print(f"{name} {'is due' if check else 'applied'}")
+        print(f"{name} {'is pending' if check else 'applied'}")
     if not names:
-        print("The database is as this version wants it.")
-    return DUE if check and names else 0
+        print("The database is up to date.")
+    return EXIT_PENDING if check and names else 0
 
 
-def _apply(settings: Settings, found: dict[str, list[str]]) -> None:
-    """Open each that lacks something, as the app would, and close it again."""
-    # It brings LangChain along, which takes seconds.
+def _apply(settings: Settings, migrations: dict[str, list[str]]) -> None:
+    """Open and close each database that has pending migrations, which applies them."""
+    # Importing this takes seconds, because it imports LangChain.
     from smart_support.demo.store import DemoStore
 
-    for file in (file for file, names in found.items() if names):
+    for file in (file for file, names in migrations.items() if names):
         path = settings.data_dir / file
         if file == "state.sqlite":
             SqliteStateDatabase(path).close()

@@ -1,4 +1,4 @@
-"""`users add`, `users key`: people of a users file, and keys for programs."""
+"""`users add` and `users key`: add people to the users file, and create keys for programs."""
 
 import argparse
 import getpass
@@ -14,14 +14,14 @@ from smart_support.settings import Settings
 
 
 def add(commands: Any) -> None:
-    """Name the arguments."""
-    told = "people and programs that may use it"
-    users = commands.add_parser("users", help=told).add_subparsers(dest="what", required=True)
-    for what, told, run in (
+    """Add the command to the parser."""
+    users = commands.add_parser("users", help="manage people and API keys")
+    subcommands = users.add_subparsers(dest="what", required=True)
+    for what, text, run in (
         ("add", "add a person to the users file", _add),
-        ("key", "make a key for a program", _key),
+        ("key", "create a key for a program", _key),
     ):
-        command = users.add_parser(what, help=told)
+        command = subcommands.add_parser(what, help=text)
         command.add_argument("name")
         command.add_argument("--role", choices=list(identity.ROLES), required=True)
         if what == "add":
@@ -48,10 +48,12 @@ def _key(given: argparse.Namespace) -> int:
     settings = _settings()
     identity.Accounts(settings.users_file, settings.api_keys).names.add(given.name, "users key")
     key, kept = identity.new_key()
-    print(f"The key, shown only now: {key}\nAdd to SMART_SUPPORT_API_KEYS: {given.name}:{given.role}:{kept}")
+    print(
+        f"The key (shown only once): {key}\nAdd to SMART_SUPPORT_API_KEYS: {given.name}:{given.role}:{kept}"
+    )
     return 0
 
 
 def _settings() -> Settings:
-    """The settings, with a host that is allowed before there are users."""
+    """Settings with a host that is allowed while there are no users."""
     return Settings(host="127.0.0.1")

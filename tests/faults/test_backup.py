@@ -202,7 +202,7 @@ async def test_a_backup_in_the_middle_of_traffic_is_whole_and_a_start_from_it_re
     told = await asyncio.to_thread(again.command, "restore", str(taken))
     assert told.returncode == 0, told.stderr
     assert "each follows from the one before it" in told.stdout
-    assert "approvals wait" in told.stderr
+    assert "approvals are pending" in told.stderr
     async with again:
         for approval_id, (decision, at) in decided.items():
             if at < began:

@@ -128,8 +128,8 @@ def test_the_command_tells_what_is_due_and_applies_it(
         for one in sorted((MIGRATIONS / kind).glob("*.sql"))[1:]
     ]
     assert len(later) > 2
-    assert migrate("--check") == (3, [f"{one} is due" for one in later])
+    assert migrate("--check") == (3, [f"{one} is pending" for one in later])
     assert not list(tmp_path.glob("*.before-*"))
     assert migrate() == (0, [f"{one} applied" for one in later])
-    assert migrate("--check") == (0, ["Every database is as this version wants it."])
+    assert migrate("--check") == (0, ["Every database is up to date."])
     assert len(list(tmp_path.glob("*.before-*"))) == len(later)
