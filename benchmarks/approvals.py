@@ -25,6 +25,7 @@ sys.path.insert(0, str(ROOT))
 from smart_support.approvals.approval import Request  # noqa: E402
 from smart_support.approvals.decision import DecisionInput  # noqa: E402
 from smart_support.approvals.queue import ApprovalQueue  # noqa: E402
+from smart_support.gate.planned_call import PlannedCall  # noqa: E402
 from smart_support.observability import log  # noqa: E402
 from smart_support.storage.state.base import Connection, StateDatabase  # noqa: E402
 from smart_support.storage.state.sqlite import SqliteStateDatabase  # noqa: E402
@@ -35,14 +36,17 @@ DECISIONS, WINDOWS, SHOWN = 2_000, 50, 40
 
 def _request(number: int) -> Request:
     return Request(
+        call=PlannedCall(
+            tool_call_id=f"c-{number}",
+            tool="cancel_order",
+            args={"order_id": str(number)},
+            agent="order_actions",
+            summary=f"Cancel order {number}",
+            tool_version="1",
+            need="ask",
+        ),
         thread_id=f"t-{number}",
         interrupt_id=f"i-{number}",
-        action="cancel_order",
-        args={"order_id": str(number)},
-        agent="order_actions",
-        summary=f"Cancel order {number}",
-        tool_call_id=f"c-{number}",
-        tool_version="1",
     )
 
 

@@ -32,7 +32,7 @@ from smart_support.agents.team import (
 from smart_support.analytics.ad_hoc_sql import SqlBox
 from smart_support.analytics.metrics import Metrics
 from smart_support.analytics.replay import Replay
-from smart_support.approvals.approval import Approval, Edit, summary_of
+from smart_support.approvals.approval import Approval
 from smart_support.approvals.claims import Desk
 from smart_support.approvals.ledger import Ledger
 from smart_support.approvals.queue import ApprovalQueue
@@ -64,7 +64,7 @@ from smart_support.errors import ConfigError, InvalidArguments, InvalidRequest
 from smart_support.escalations.escalations import Escalations
 from smart_support.events import EscalationKind
 from smart_support.gate.gate import Gate, Gatekeeper
-from smart_support.gate.planned_call import MAX_ARGUMENT_BYTES, storable
+from smart_support.gate.planned_call import MAX_ARGUMENT_BYTES, PlannedCall, is_storable
 from smart_support.identity.account_changes import record_account_changes
 from smart_support.identity.failed_logins import FailedLogins
 from smart_support.identity.users import Accounts, Logins, Tries
@@ -78,7 +78,15 @@ from smart_support.storage.events.embedded import EventLog
 from smart_support.storage.state.base import StateDatabase
 from smart_support.storage.stores import opened
 from smart_support.tools.handoff import handoff_tool
-from smart_support.tools.registry import NOTHING_REMOTE, Registry, Tool, closed, same_types, tools_of
+from smart_support.tools.registry import (
+    NOTHING_REMOTE,
+    Registry,
+    Tool,
+    closed,
+    same_types,
+    summary_of,
+    tools_of,
+)
 from smart_support.version import __version__
 
 logger = log.get_logger()
@@ -498,7 +506,7 @@ class Services:
             silence_seconds=self.settings.graph_timeout_seconds,
         )
 
-    async def _edit(self, approval: Approval, args: Mapping[str, Any]) -> Edit:
+    async def _edit(self, approval: Approval, args: Mapping[str, Any]) -> PlannedCall:
         """A human's arguments, which must fit the tool; for one that is not ours, what its agent says.
 
         Where the agent says nothing, they must be of the types it asked with.
@@ -507,20 +515,15 @@ class Services:
             InvalidArguments: they don't fit.
             Forbidden, ToolRefused: the policy or the business does not allow them.
         """
-        tool = self.registry.get(approval.action)
+        tool = self.registry.get(approval.call.tool)
         if tool is not None:
             return await self._gatekeeper.edit(tool, approval, args)
         schema = closed(approval.args_schema) or same_types(approval.requested_args)
         problems = [*jsonschema.Draft202012Validator(schema, registry=NOTHING_REMOTE).iter_errors(args)]
         if problems:
             told = "; ".join(item.message[:200] for item in problems)
-            raise InvalidArguments(f"{approval.action}: {told}")
-        if storable(approval.requested_args) and not storable(args):
-            raise InvalidArguments(f"{approval.action}: more than {MAX_ARGUMENT_BYTES:,} bytes of arguments")
-        return Edit(
-            args=args,
-            summary=summary_of(approval.action, args),
-            customer_id=approval.customer_id,
-            effect=None,
-            facts=approval.facts,
-        )
+            raise InvalidArguments(f"{approval.call.tool}: {told}")
+        name = approval.call.tool
+        if is_storable(approval.requested_args) and not is_storable(args):
+            raise InvalidArguments(f"{name}: more than {MAX_ARGUMENT_BYTES:,} bytes of arguments")
+        return approval.call.edited({"args": args, "summary": summary_of(name, args), "effect": None})

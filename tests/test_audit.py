@@ -10,12 +10,12 @@ import orjson
 import pytest
 
 from smart_support import audit
-from smart_support.approvals.approval import Request
 from smart_support.approvals.decision import DecisionInput
 from smart_support.approvals.ledger import Ledger
 from smart_support.approvals.queue import ApprovalQueue
 from smart_support.storage.state.sqlite import SqliteStateDatabase
 from tests.harness import ROOT
+from tests.planned import request
 
 
 def _run(data_dir: Path, *command: str) -> subprocess.CompletedProcess[str]:
@@ -80,7 +80,7 @@ async def test_rows_cut_off_the_end_are_missed_by_the_facts_they_tell_of(data_di
     state = SqliteStateDatabase(data_dir / "state.sqlite")
     queue, ledger = ApprovalQueue(state, 60), Ledger(state)
     call = {"thread_id": "t", "tool_call_id": "c"}
-    wanted = Request(interrupt_id="i", action="cancel", args={}, agent="a", summary="Cancel", **call)
+    wanted = request(interrupt_id="i", tool="cancel", args={}, agent="a", summary="Cancel", **call)
     asked = await queue.request(wanted)
     await queue.decide(asked.approval_id, DecisionInput("approve", decided_by="dana", via="rest"))
 

@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from smart_support import audit, clock
-from smart_support.approvals.approval import Edit, Request
+from smart_support.approvals.approval import Request
 from smart_support.approvals.claims import Desk
 from smart_support.approvals.decision import DecisionInput
 from smart_support.approvals.ledger import Ledger
@@ -30,6 +30,7 @@ from smart_support.conversation.erasure import _emptied
 from smart_support.errors import ToolRefused
 from smart_support.storage.state.base import Connection, StateDatabase
 from smart_support.storage.state.sqlite import SqliteConnection, SqliteStateDatabase
+from tests.planned import planned, request
 
 WORDS = "my-private-words-4711"
 TABLES = ("audit", "approvals", "action_ledger")
@@ -40,7 +41,7 @@ def _request(number: int, **fields: Any) -> Request:
         "thread_id": f"thread-{number}",
         "interrupt_id": f"interrupt-{number}",
         "tool_call_id": f"call-{number}",
-        "action": "cancel_order",
+        "tool": "cancel_order",
         "args": {"order_id": str(number), "note": WORDS},
         "agent": "order_actions",
         "summary": f"Cancel order {number}: {WORDS}",
@@ -50,7 +51,7 @@ def _request(number: int, **fields: Any) -> Request:
         "effect": [{"subject": WORDS, "field": "status", "before": "open", "after": "cancelled"}],
         "facts": {"amount_cents": number},
     }
-    return Request(**(usual | fields))
+    return request(**(usual | fields))
 
 
 async def _live(state: StateDatabase) -> None:
@@ -60,7 +61,7 @@ async def _live(state: StateDatabase) -> None:
 
     async def decided(number: int, decision: str = "approve", **fields: Any) -> Any:
         approval = await queue.request(_request(number, **fields))
-        edit = Edit(args={"order_id": "9"}, summary=f"Edited {WORDS}", customer_id="C-9")
+        edit = planned(args={"order_id": "9"}, summary=f"Edited {WORDS}", customer_id="C-9")
         made = DecisionInput(decision, decided_by="dana", via="console", reason=f"Because {WORDS}")
         return await queue.decide(approval.approval_id, made, edit if decision == "edit" else None)
 
@@ -70,8 +71,10 @@ async def _live(state: StateDatabase) -> None:
                 raise error
             return {"message": WORDS}
 
-        call = {"thread_id": approval.thread_id, "tool_call_id": approval.tool_call_id}
-        await ledger.execute(tool=approval.action, digest=approval.digest, idempotent=False, run=tool, **call)
+        call = {"thread_id": approval.thread_id, "tool_call_id": approval.call.tool_call_id}
+        await ledger.execute(
+            tool=approval.call.tool, digest=approval.digest, idempotent=False, run=tool, **call
+        )
 
     await queue.request(_request(1))
     await decided(2, "reject")
@@ -80,9 +83,10 @@ async def _live(state: StateDatabase) -> None:
     await run(await decided(5), ToolRefused("no"))
     await run(await decided(6), ConnectionError("gone"))
     refused = await decided(7)
-    await ledger.refuse(refused.thread_id, refused.tool_call_id, "it has changed")
-    await run(await queue.grant(_request(8, need="run", because="Small ones are ours to give.")))
-    await queue.forbid(_request(9, need="never"))
+    await ledger.refuse(refused.thread_id, refused.call.tool_call_id, "it has changed")
+    granted = _request(8, need="run", because="Small ones are ours to give.")
+    await run(await queue.grant(granted.call, granted.thread_id))
+    await queue.forbid(_request(9, need="never").call, "thread-9")
     first = await decided(10, need="two_leads")
     claimed = await desk.claim(first.approval_id, by="kim", via="console")
     await desk.note(claimed.approval_id, f"They called: {WORDS}", by="kim", via="console")

@@ -12,7 +12,7 @@ from langchain_core.messages import AIMessage, AnyMessage
 
 from smart_support import clock
 from smart_support.agents.prices import Prices
-from smart_support.gate.planned_call import came_of
+from smart_support.agents.tool_messages import outcomes_of_writes
 from smart_support.observability.log import get_logger
 from smart_support.settings import PREFIX, Settings
 from smart_support.storage.state.base import Connection, StateDatabase, listed
@@ -107,7 +107,7 @@ class Budget:
             f"go on from here. {self._words}"
         )
         return AIMessage(
-            "\n\n".join([*came_of(history), text]),
+            "\n\n".join([*outcomes_of_writes(history), text]),
             name=agent,
             id=clock.new_id(),
             additional_kwargs={

@@ -24,11 +24,12 @@ from smart_support.agents.model_client import Models
 from smart_support.agents.prompts import agent_prompt
 from smart_support.agents.router import Router
 from smart_support.agents.team import RESERVED, AgentSpec, Team
+from smart_support.agents.tool_messages import pending_calls, refused
 from smart_support.agents.tool_selection import find_tool, shortlist
 from smart_support.clock import new_id
 from smart_support.errors import ConfigError
 from smart_support.gate.gate import Gatekeeper
-from smart_support.gate.planned_call import PlannedCall, pending_calls, refused, storable
+from smart_support.gate.planned_call import PlannedCall, is_storable
 from smart_support.observability.log import bind
 from smart_support.tools.registry import Registry
 
@@ -183,7 +184,7 @@ def _own(answer: AIMessage, agent: str, history: list[AnyMessage]) -> AIMessage:
 
     The ledger counts on an id meaning one call, and a model may emit none, or one it has used before.
     """
-    calls = [call for call in answer.tool_calls if storable(call["args"])]
+    calls = [call for call in answer.tool_calls if is_storable(call["args"])]
     broken = [*answer.invalid_tool_calls, *(_broken(call) for call in answer.tool_calls if call not in calls)]
     seen = {message.tool_call_id for message in history if isinstance(message, ToolMessage)}
     for call in (*calls, *broken):
@@ -229,7 +230,7 @@ def _gate_node(gatekeeper: Gatekeeper, paths: "_Paths") -> Node:
 
 def _approve_node(state: State) -> State:
     answer = interrupt({"approval": state["call"]})
-    planned = PlannedCall.of(state["call"] or {})
+    planned = PlannedCall.from_state(state["call"] or {})
     outcome = (
         answer.get("outcome") if isinstance(answer, dict) else ("approved" if answer is True else "rejected")
     )
@@ -266,7 +267,7 @@ def _stopped(state: State, planned: PlannedCall, answer: dict[str, Any]) -> Stat
 
 def _act_node(gatekeeper: Gatekeeper) -> Node:
     async def act(state: State, config: RunnableConfig) -> State:
-        planned = PlannedCall.of(state["call"] or {})
+        planned = PlannedCall.from_state(state["call"] or {})
         bind(agent=planned.agent)
         thread_id = config["configurable"]["thread_id"]
         again = await gatekeeper.asks_again(planned, thread_id)
@@ -302,7 +303,7 @@ class _Paths:
     def after_gate(self, state: State) -> str:
         call = state.get("call")
         if call:
-            return "approve" if PlannedCall.of(call).asks else "act"
+            return "approve" if PlannedCall.from_state(call).needs_approval else "act"
         return self.after_act(state)
 
     def after_approve(self, state: State) -> str:

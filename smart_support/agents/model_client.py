@@ -24,8 +24,8 @@ from smart_support.agents.budget import Budget
 from smart_support.agents.context_window import fitting
 from smart_support.agents.models import NamedModel
 from smart_support.agents.streamed_answer import AnswerTooLong, StreamedAnswer, limit_partial_json
+from smart_support.agents.tool_messages import outcomes_of_writes, with_all_results
 from smart_support.errors import ModelFailed, SmartSupportError
-from smart_support.gate.planned_call import came_of, paired
 from smart_support.observability.log import get_logger
 
 log = get_logger()
@@ -83,11 +83,12 @@ class Models:
             ModelFailed: no model answered, or one broke off in the middle of what was already shown.
         """
         await self.budget.check(thread_id)
-        messages: list[BaseMessage] = [SystemMessage(prompt), *fitting(paired(history), self._context_tokens)]
+        fitted = fitting(with_all_results(history), self._context_tokens)
+        messages: list[BaseMessage] = [SystemMessage(prompt), *fitted]
         try:
             answer = await self._first_answer(messages, tools, [] if shown else [TAG_NOSTREAM])
         except ModelFailed as failed:
-            if done := came_of(history):
+            if done := outcomes_of_writes(history):
                 raise ModelFailed(" ".join([*done, NOT_TOLD])) from failed
             raise
         model = answer.response_metadata.get("model_name")

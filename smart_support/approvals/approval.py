@@ -1,11 +1,12 @@
-"""What an agent asks for, and the approval that a human decides: data, and how it reads. No storage here."""
+"""A request for approval, and the approval that a human decides, as data."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
 from smart_support import clock
 from smart_support.errors import AlreadyDecided, ApprovalExpired, DecisionNotAllowed, InvalidRequest
+from smart_support.gate.planned_call import PlannedCall
 
 Status = Literal["pending", "approved", "rejected", "edited", "expired", "responded", "withdrawn"]
 STATUSES: tuple[Status, ...] = get_args(Status)
@@ -15,93 +16,55 @@ OUTCOMES: dict[str, Status] = {
     "reject": "rejected",
     "respond": "responded",
 }
-# What a person may decide where the agent that asks does not say.
+# What a person may decide where the requesting agent does not say.
 USUAL_DECISIONS = ("approve", "edit", "reject")
+_CALL_ON_WIRE = (
+    *("customer_id", "agent", "args", "summary", "effect", "changed"),
+    *("risk", "need", "because", "facts"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What an agent wants to do, as it stands on the card.
+    """A planned call and where its decision is awaited.
 
     Attributes:
-        part: its place in one interrupt.
-        effect: what will change, found on a copy.
-        changed: what is different since it was approved before, where that is why it is asked again.
-        need: what the policy asks for: `run`, `ask` or `two_leads`; `because`: in its rule's words.
-        facts: what the policy judged it on.
-        asked_by: who said the message that led to it.
-        allowed: the decisions that the agent takes: `approve`, `edit`, `reject`, `respond`.
-        args_schema: JSON Schema of the arguments an edit may give, where the agent says so.
+        interrupt_id: what waits for the decision, and `part`: the call's place in it.
+        asked_by: the user whose message led to the call.
+        allowed: the decisions that are possible: `approve`, `edit`, `reject`, `respond`.
+        args_schema: JSON Schema of the arguments an edit may give, if known.
     """
 
+    call: PlannedCall
     thread_id: str
     interrupt_id: str
-    action: str
-    args: Mapping[str, Any]
-    agent: str
-    summary: str
-    risk: str = "medium"
     part: int = 0
-    tool_call_id: str | None = None
-    customer_id: str | None = None
-    tool_version: str | None = None
-    effect: list[dict[str, str]] | None = None
-    changed: list[dict[str, str]] | None = None
-    need: str = "ask"
-    because: str | None = None
-    facts: Mapping[str, Any] | None = None
     asked_by: str | None = None
     allowed: Sequence[str] = USUAL_DECISIONS
     args_schema: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Edit:
-    """A human's arguments in place of those asked for, and all that a card says of a call with them.
+class Approval(Request):
+    """A request that is on record, and its decision.
 
     Attributes:
-        args: as they will run.
-        customer_id: whose things they name; `effect`: what will change; `facts`: what the policy judged.
-    """
-
-    args: Mapping[str, Any]
-    summary: str
-    customer_id: str | None = None
-    effect: list[dict[str, str]] | None = None
-    facts: Mapping[str, Any] | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Approval:
-    """One call that a human decides.
-
-    Attributes:
-        args: what executes, and with it summary, effect, customer and facts; `requested_args`: what the
-            agent asked. What the card said before an edit is in its history.
-        execution_reason: why it was not carried out, where it was approved and was not.
-        votes: who has approved so far, where it needs two: `{"by", "via", "at", "reason"}`.
-        claimed_by: who is at work on it, until `claimed_until`; others see it.
+        call: what executes. After an edit its arguments, summary, effect, customer and facts are the edited
+            ones; the history has those from before.
+        requested_args: the arguments as the agent requested them.
+        execution: `not_started`, `done`, `failed` or `outcome_unknown`; None where the call never runs.
+        execution_reason: why an approved call was not carried out.
+        votes: who has approved so far, where two people have to: `{"by", "via", "at", "reason"}`.
+        claimed_by: who works on it, until `claimed_until`.
         notes: how many notes people have left on it.
         reason: why it was decided so; where the status is `responded`, the person's answer.
-        allowed, args_schema: as in `Request`.
+        event_id: the id of the event of its decision.
+        resumed: the conversation has taken up the decision.
     """
 
     approval_id: str
-    thread_id: str
-    interrupt_id: str
-    part: int
-    tool_call_id: str | None
-    customer_id: str | None
-    agent: str
-    action: str
-    args: dict[str, Any]
     requested_args: dict[str, Any]
-    tool_version: str | None
     digest: str
-    summary: str
-    effect: list[dict[str, str]] | None
-    changed: list[dict[str, str]] | None
-    risk: str
     status: Status
     execution: str | None
     execution_reason: str | None
@@ -113,20 +76,14 @@ class Approval:
     reason: str | None
     event_id: str | None
     resumed: bool
-    need: str
-    because: str | None
-    facts: dict[str, Any] | None
     votes: list[dict[str, Any]]
-    asked_by: str | None
     claimed_by: str | None
     claimed_until: str | None
     notes: int
-    allowed: list[str]
-    args_schema: dict[str, Any] | None
 
     @property
-    def approved(self) -> bool:
-        """Whether its action may run."""
+    def is_approved(self) -> bool:
+        """Whether its call may run."""
         return self.status in ("approved", "edited")
 
     @property
@@ -154,16 +111,20 @@ class Approval:
         return None if lapsed else self.claimed_by
 
     def wire(self) -> dict[str, Any]:
-        """The approval as programs see it."""
-        hidden = ("part", "tool_version", "resumed", "event_id")
-        return {name: getattr(self, name) for name in self.__slots__ if name not in hidden}
+        """The approval as interfaces show it: flat, with the tool as `action`."""
+        own = {item.name for item in fields(self)} - {"call", "part", "event_id", "resumed"}
+        return (
+            {name: getattr(self, name) for name in own}
+            | {name: getattr(self.call, name) for name in _CALL_ON_WIRE}
+            | {"action": self.call.tool, "tool_call_id": self.call.tool_call_id or None}
+        )
 
     def refusal(self) -> AlreadyDecided | ApprovalExpired:
         """Why it can't be decided again."""
         if self.status == "expired":
             return ApprovalExpired(self.approval_id, clock.parse(self.expires_at))
-        moment = clock.parse(self.decided_at or self.requested_at)
-        return AlreadyDecided(self.approval_id, self.status, self.decided_by or "someone", moment)
+        decided_at = clock.parse(self.decided_at or self.requested_at)
+        return AlreadyDecided(self.approval_id, self.status, self.decided_by or "someone", decided_at)
 
 
 def whole_text(name: str, text: str, most: int) -> str:
@@ -177,9 +138,3 @@ def whole_text(name: str, text: str, most: int) -> str:
     if any("\ud800" <= character <= "\udfff" for character in text):
         raise InvalidRequest(f"{name}: holds half a surrogate pair, which is no character; send valid text")
     return text
-
-
-def summary_of(action: str, args: Mapping[str, Any]) -> str:
-    """A card's sentence where whoever asks gives none: the action and its arguments, all of them."""
-    words = action.replace("_", " ").capitalize()
-    return f"{words}: " + ", ".join(f"{name} {item}" for name, item in args.items()) if args else words

@@ -108,9 +108,10 @@ class Ledger:
         def work(connection: Connection) -> list[Entry]:
             entries = []
             for one in approvals:
-                begun = self._begin(connection, one.thread_id, one.tool_call_id or "", one.action, one.digest)
+                call = one.call
+                begun = self._begin(connection, one.thread_id, call.tool_call_id, call.tool, one.digest)
                 if begun is None:
-                    raise Forbidden(f"{one.action}: no approved decision stands behind this call")
+                    raise Forbidden(f"{call.tool}: no approved decision stands behind this call")
                 entry, fresh, _ = begun
                 entries.append(replace(entry, fresh=fresh))
             return entries

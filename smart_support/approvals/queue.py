@@ -13,14 +13,14 @@ from typing import Any
 import orjson
 
 from smart_support import audit, clock
-from smart_support.approvals.approval import Approval, Edit, Request, Status
+from smart_support.approvals.approval import Approval, Request, Status
 from smart_support.approvals.ceilings import Ceiling, take_places
 from smart_support.approvals.decision import DecisionInput, check_edit_given
-from smart_support.approvals.digest import digest
 from smart_support.approvals.policy import BY_POLICY
 from smart_support.approvals.reader import Found, approval_of, load, load_row
 from smart_support.audit_consistency import DECISION, recorded
 from smart_support.errors import AlreadyDecided, Forbidden, InvalidRequest
+from smart_support.gate.planned_call import PlannedCall
 from smart_support.identity.account_names import BOTH, LOCAL_USER
 from smart_support.identity.users import Accounts
 from smart_support.observability.log import get_logger
@@ -57,32 +57,33 @@ class ApprovalQueue(Found):
         self._watchers: set[Callable[[Approval], None]] = set()
         self._changed = asyncio.Event()
 
-    async def request(self, wanted: Request) -> Approval:
-        """Put a call on the queue; asking twice for the same part of one interrupt gives the first."""
-        approval, new = await self._state.transact(lambda c: self._request(c, wanted))
+    async def request(self, request: Request) -> Approval:
+        """Put a call on the queue; a second request for the same part of one interrupt returns the first."""
+        approval, new = await self._state.transact(lambda c: self._request(c, request))
         if new:
-            ids = {"approval_id": approval.approval_id, "agent": approval.agent}
-            log.info("approval_requested", **ids, action=approval.action)
+            ids = {"approval_id": approval.approval_id, "agent": approval.call.agent}
+            log.info("approval_requested", **ids, action=approval.call.tool)
             self.tell(approval)
         return approval
 
-    async def grant(self, wanted: Request, ceilings: Iterable[Ceiling] = ()) -> Approval:
-        """Put a call on record that the policy lets run without a human: asked and approved in one.
+    async def grant(self, call: PlannedCall, thread_id: str, ceilings: Iterable[Ceiling] = ()) -> Approval:
+        """Record a call that the policy lets run without a human: requested and approved at once.
 
-        Granting twice for the same part of one interrupt gives the first.
+        Granting the same call twice returns the first approval.
 
         Raises:
             CeilingReached: it is over one of these ceilings; nothing is on record.
         """
         among = tuple(ceilings)
+        request = Request(call=call, thread_id=thread_id, interrupt_id=f"{BY_POLICY}:{call.tool_call_id}")
 
         def work(connection: Connection) -> Approval:
-            approval, new = self._request(connection, wanted)
+            approval, new = self._request(connection, request)
             if not new:
                 return approval
-            _take_places(connection, among, wanted)
+            _take_places(connection, among, call, thread_id)
             granted = self._settle(
-                connection, approval.approval_id, "approved", BY_POLICY, BY_POLICY, wanted.because, None
+                connection, approval.approval_id, "approved", BY_POLICY, BY_POLICY, call.because, None
             )
             # The turn that asks goes on with it by itself.
             connection.execute(
@@ -91,41 +92,43 @@ class ApprovalQueue(Found):
             return replace(granted, resumed=True)
 
         granted = await self._state.transact(work)
-        log.info("approval_granted", approval_id=granted.approval_id, action=granted.action)
+        log.info("approval_granted", approval_id=granted.approval_id, action=granted.call.tool)
         self.tell(granted)
         return granted
 
-    async def check_ceilings(self, wanted: Request, ceilings: Iterable[Ceiling]) -> None:
-        """See that a call which was granted is still within the ceilings, which may be others by now.
+    async def check_ceilings(self, call: PlannedCall, thread_id: str, ceilings: Iterable[Ceiling]) -> None:
+        """Check that a granted call is still within the ceilings, which may have changed.
 
         Raises:
             CeilingReached: it is over one of them.
         """
         among = tuple(ceilings)
-        await self._state.transact(lambda connection: _take_places(connection, among, wanted))
+        await self._state.transact(lambda connection: _take_places(connection, among, call, thread_id))
 
-    async def forbid(self, wanted: Request) -> None:
-        """Record that the policy keeps a call from ever being asked."""
-        detail = {"action": wanted.action, "args": dict(wanted.args), "because": wanted.because}
+    async def forbid(self, call: PlannedCall, thread_id: str) -> None:
+        """Record a call that the policy forbids."""
+        detail = {"action": call.tool, "args": dict(call.args), "because": call.because}
         await self._state.transact(
             lambda connection: audit.append(
                 connection,
                 "forbidden",
                 actor=BY_POLICY,
                 via=BY_POLICY,
-                thread_id=wanted.thread_id,
-                digest=_digest_of(wanted, wanted),
-                detail=detail | {"agent": wanted.agent, "facts": dict(wanted.facts or {})},
+                thread_id=thread_id,
+                digest=call.digest(thread_id),
+                detail=detail | {"agent": call.agent, "facts": dict(call.facts or {})},
             )
         )
 
-    async def decide(self, approval_id: str, decision: DecisionInput, edit: Edit | None = None) -> Approval:
+    async def decide(
+        self, approval_id: str, decision: DecisionInput, edit: PlannedCall | None = None
+    ) -> Approval:
         """Decide once: the first caller wins, and it is durable when this returns.
 
         Where two leads are needed, the first to approve is recorded and the approval stays pending.
 
         Args:
-            edit: with decision `edit`, the edited call, checked by the caller.
+            edit: with decision `edit`, the edited call, checked by the caller; its `EDITED_FIELDS` are taken.
 
         Raises:
             AlreadyDecided, ApprovalExpired: someone or the clock was first; nothing was changed.
@@ -135,7 +138,7 @@ class ApprovalQueue(Found):
             Forbidden: nobody approves what they asked for themselves.
         """
         decided = await self._state.transact(lambda c: self._decide(c, approval_id, decision, edit))
-        ids = {"thread_id": decided.thread_id, "approval_id": approval_id, "agent": decided.agent}
+        ids = {"thread_id": decided.thread_id, "approval_id": approval_id, "agent": decided.call.agent}
         log.info(
             "approval_decided", **ids, outcome=decided.status, via=decision.via, votes=len(decided.votes)
         )
@@ -167,7 +170,7 @@ class ApprovalQueue(Found):
         expired = await self._state.transact(work)
         for approval in expired:
             ids = {"thread_id": approval.thread_id, "approval_id": approval.approval_id}
-            log.info("approval_expired", **ids, agent=approval.agent, action=approval.action)
+            log.info("approval_expired", **ids, agent=approval.call.agent, action=approval.call.tool)
             self.tell(approval)
         return expired
 
@@ -212,58 +215,58 @@ class ApprovalQueue(Found):
         self._watchers.add(watcher)
         return lambda: self._watchers.discard(watcher)
 
-    def _request(self, connection: Connection, wanted: Request) -> tuple[Approval, bool]:
-        found = connection.execute(
+    def _request(self, connection: Connection, request: Request) -> tuple[Approval, bool]:
+        """The approval of a request, and whether it is new."""
+        rows = connection.execute(
             """SELECT * FROM approvals
                WHERE thread_id = :thread AND interrupt_id = :interrupt AND part = :part""",
-            {"thread": wanted.thread_id, "interrupt": wanted.interrupt_id, "part": wanted.part},
+            {"thread": request.thread_id, "interrupt": request.interrupt_id, "part": request.part},
         )
-        if found:
-            return approval_of(found[0]), False
-        approval_id, now = clock.new_id(), clock.now()
-        bound = _digest_of(wanted, wanted)
+        if rows:
+            return approval_of(rows[0]), False
+        approval_id, now, call = clock.new_id(), clock.now(), request.call
         connection.execute(
             _INSERT,
             {
                 "approval_id": approval_id,
-                "thread_id": wanted.thread_id,
-                "interrupt_id": wanted.interrupt_id,
-                "part": wanted.part,
-                "tool_call_id": wanted.tool_call_id,
-                "customer_id": wanted.customer_id,
-                "agent": wanted.agent,
-                "action": wanted.action,
-                "args": _json(wanted.args),
-                "tool_version": wanted.tool_version,
-                "digest": bound,
-                "summary": wanted.summary,
-                "effect": _json(wanted.effect) if wanted.effect is not None else None,
-                "changed": _json(wanted.changed) if wanted.changed is not None else None,
-                "risk": wanted.risk,
+                "thread_id": request.thread_id,
+                "interrupt_id": request.interrupt_id,
+                "part": request.part,
+                "tool_call_id": call.tool_call_id,
+                "customer_id": call.customer_id,
+                "agent": call.agent,
+                "action": call.tool,
+                "args": _json(call.args),
+                "tool_version": call.tool_version,
+                "digest": call.digest(request.thread_id),
+                "summary": call.summary,
+                "effect": _json_or_null(call.effect),
+                "changed": _json_or_null(call.changed),
+                "risk": call.risk,
                 "requested_at": clock.rfc3339(now),
                 "expires_at": clock.rfc3339(now + self._ttl),
-                "need": wanted.need,
-                "because": wanted.because,
-                "facts": _json(dict(wanted.facts)) if wanted.facts is not None else None,
-                "asked_by": wanted.asked_by,
-                "allowed": _json(list(wanted.allowed)),
-                "args_schema": _json(dict(wanted.args_schema)) if wanted.args_schema is not None else None,
+                "need": call.need or "ask",
+                "because": call.because,
+                "facts": _json_or_null(call.facts),
+                "asked_by": request.asked_by,
+                "allowed": _json(list(request.allowed)),
+                "args_schema": _json_or_null(request.args_schema),
             },
         )
         detail = {
-            "action": wanted.action,
-            "args": dict(wanted.args),
-            "effect": wanted.effect,
-            "need": wanted.need,
-            "asked_by": wanted.asked_by,
-            "allowed": list(wanted.allowed),
+            "action": call.tool,
+            "args": dict(call.args),
+            "effect": call.effect,
+            "need": call.need or "ask",
+            "asked_by": request.asked_by,
+            "allowed": list(request.allowed),
         }
         row = load_row(connection, approval_id)
-        _record(connection, "requested", row, actor=f"agent:{wanted.agent}", via="graph", detail=detail)
+        _record(connection, "requested", row, actor=f"agent:{call.agent}", via="graph", detail=detail)
         return approval_of(row), True
 
     def _decide(
-        self, connection: Connection, approval_id: str, decision: DecisionInput, edit: Edit | None
+        self, connection: Connection, approval_id: str, decision: DecisionInput, edit: PlannedCall | None
     ) -> Approval:
         current, status, by = _undecided(connection, approval_id), decision.status, decision.decided_by
         check_edit_given(status == "edited", edit)
@@ -272,7 +275,7 @@ class ApprovalQueue(Found):
             raise Forbidden(
                 f"approval {approval_id}: you asked for this yourself; another lead has to decide it"
             )
-        if status != "rejected" and current.need == "two_leads":
+        if status != "rejected" and current.call.need == "two_leads":
             if status == "edited":
                 raise InvalidRequest(
                     f"approval {approval_id}: it needs two leads, who must see the same call; "
@@ -315,15 +318,21 @@ class ApprovalQueue(Found):
         by: str,
         via: str,
         reason: str | None,
-        edit: Edit | None,
+        edit: PlannedCall | None,
     ) -> Approval:
         current = load(connection, approval_id)
-        final: Approval | Edit = edit or current
-        bound = _digest_of(current, final)
+        before = current.call
+        # The tool and its version are always those that were requested.
+        final = before.edited(edit.edited_fields()) if edit else before
         detail = {"outcome": status, "reason": reason, "args": dict(final.args), "effect": final.effect}
         if edit:
-            detail |= {f"{name}_before": getattr(current, name) for name in ("args", "digest", "effect")}
-            detail |= {"customer_id": edit.customer_id, "customer_id_before": current.customer_id}
+            detail |= {
+                "args_before": dict(before.args),
+                "digest_before": current.digest,
+                "effect_before": before.effect,
+                "customer_id": final.customer_id,
+                "customer_id_before": before.customer_id,
+            }
         event_id = clock.new_id()
         connection.execute(
             _DECIDE,
@@ -331,12 +340,12 @@ class ApprovalQueue(Found):
                 "id": approval_id,
                 "status": status,
                 "execution": "not_started" if status in ("approved", "edited") else None,
-                "args": _json(dict(final.args)),
-                "digest": bound,
+                "args": _json(final.args),
+                "digest": final.digest(current.thread_id),
                 "summary": final.summary,
                 "customer_id": final.customer_id,
-                "effect": _json(final.effect) if final.effect is not None else None,
-                "facts": _json(dict(final.facts)) if final.facts is not None else None,
+                "effect": _json_or_null(final.effect),
+                "facts": _json_or_null(final.facts),
                 "now": clock.rfc3339(clock.now()),
                 "by": by,
                 "via": via,
@@ -385,14 +394,11 @@ def _record(
     )
 
 
-def _take_places(connection: Connection, ceilings: Iterable[Ceiling], wanted: Request) -> None:
-    take_places(
-        connection,
-        ceilings,
-        thread_id=wanted.thread_id,
-        tool_call_id=wanted.tool_call_id or wanted.interrupt_id,
-        facts={**wanted.args, **(wanted.facts or {})},
-    )
+def _take_places(
+    connection: Connection, ceilings: Iterable[Ceiling], call: PlannedCall, thread_id: str
+) -> None:
+    facts = {**call.args, **(call.facts or {})}
+    take_places(connection, ceilings, thread_id=thread_id, tool_call_id=call.tool_call_id, facts=facts)
 
 
 def _undecided(connection: Connection, approval_id: str) -> Approval:
@@ -405,15 +411,9 @@ def _undecided(connection: Connection, approval_id: str) -> Approval:
     return current
 
 
-def _digest_of(asked: Request | Approval, final: Request | Approval | Edit) -> str:
-    return digest(
-        tool=asked.action,
-        version=asked.tool_version,
-        args=final.args,
-        thread_id=asked.thread_id,
-        customer_id=final.customer_id,
-    )
-
-
 def _json(value: Any) -> str:
     return orjson.dumps(value).decode()
+
+
+def _json_or_null(value: Any) -> str | None:
+    return None if value is None else _json(value)

@@ -8,6 +8,7 @@ import orjson
 
 from smart_support.approvals.approval import STATUSES, Approval
 from smart_support.errors import InvalidRequest, NotFound
+from smart_support.gate.planned_call import PlannedCall
 from smart_support.storage.state.base import Connection, Row, StateDatabase
 
 Sort = Literal["newest", "oldest", "risk"]
@@ -22,6 +23,12 @@ _ORDERS = {
     "oldest": ("approval_id", "approval_id > :after_id"),
     "risk": (f"{_RANK}, approval_id", f"({_RANK}, approval_id) > (:after_rank, :after_id)"),
 }
+_JSON_COLUMNS = ("args", "requested_args", "votes", "allowed", "effect", "changed", "facts", "args_schema")
+_CALL_COLUMNS = (
+    *("args", "agent", "summary", "risk", "tool_version", "need", "because", "facts", "customer_id"),
+    *("effect", "changed"),
+)
+_NOT_OWN = frozenset({*_CALL_COLUMNS, "action", "tool_call_id", "resumed"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,11 +160,18 @@ def load_row(connection: Connection, approval_id: str) -> Row:
 
 
 def approval_of(row: Row) -> Approval:
-    """A row as an approval."""
-    loaded = {name: orjson.loads(row[name]) for name in ("args", "requested_args", "votes", "allowed")}
-    optional = ("effect", "changed", "facts", "args_schema")
-    loaded |= {name: orjson.loads(row[name]) if row[name] else None for name in optional}
-    return Approval(**row | loaded | {"resumed": bool(row["resumed"])})
+    """The approval of a row."""
+    values = row | {name: orjson.loads(row[name]) if row[name] else None for name in _JSON_COLUMNS}
+    call = PlannedCall(
+        tool=values["action"],
+        tool_call_id=values["tool_call_id"] or "",
+        **{name: values[name] for name in _CALL_COLUMNS},
+    )
+    return Approval(
+        call=call,
+        resumed=bool(values["resumed"]),
+        **{name: value for name, value in values.items() if name not in _NOT_OWN},
+    )
 
 
 def _pattern(words: str | None) -> str | None:
@@ -168,9 +182,8 @@ def _pattern(words: str | None) -> str | None:
 
 
 def _cursor(last: Approval) -> str:
-    return (
-        f"{('high', 'medium').index(last.risk) if last.risk in ('high', 'medium') else 2}.{last.approval_id}"
-    )
+    rank = {"high": 0, "medium": 1}.get(last.call.risk, 2)
+    return f"{rank}.{last.approval_id}"
 
 
 def _after(cursor: str | None) -> dict[str, Any]:

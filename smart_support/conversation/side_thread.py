@@ -9,8 +9,8 @@ from typing import Any
 
 from langchain_core.messages import AnyMessage, HumanMessage
 
+from smart_support.agents.tool_messages import with_all_results
 from smart_support.conversation.sessions import SessionManager
-from smart_support.gate.planned_call import paired
 
 STILL_DECIDING = "A colleague is still deciding on this; nothing has been done yet."
 
@@ -39,7 +39,7 @@ class Aside:
         said = await self.messages(aside)
         if any(one.id == message.id for one in said):
             return None
-        return {"messages": [message] if said else [*paired(history, STILL_DECIDING), message]}
+        return {"messages": [message] if said else [*with_all_results(history, STILL_DECIDING), message]}
 
     async def messages(self, aside: str) -> list[AnyMessage]:
         """What a side thread holds so far."""
@@ -49,11 +49,11 @@ class Aside:
     async def taken_back(self, aside: str, history: Sequence[AnyMessage]) -> list[AnyMessage]:
         """What was said aside and is not in the conversation's own history."""
         known = {message.id for message in history}
-        known |= {getattr(message, "tool_call_id", None) for message in paired(history)}
+        known |= {getattr(message, "tool_call_id", None) for message in with_all_results(history)}
         said = await self.messages(aside)
         return [
             message
-            for message in paired(said)
+            for message in with_all_results(said)
             if message.id not in known and getattr(message, "tool_call_id", "") not in known
         ]
 

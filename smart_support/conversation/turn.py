@@ -15,6 +15,7 @@ from langgraph.types import Command
 
 from smart_support import clock
 from smart_support.agents.prices import Prices
+from smart_support.agents.tool_messages import refused as refusal
 from smart_support.approvals.approval import Approval, Request
 from smart_support.approvals.ledger import UNKNOWN, Entry, Ledger, what_to_check
 from smart_support.approvals.queue import ApprovalQueue
@@ -55,7 +56,6 @@ from smart_support.events import (
     MessageComplete,
     Record,
 )
-from smart_support.gate.planned_call import refused as refusal
 from smart_support.observability import tracing
 from smart_support.observability.log import get_logger
 from smart_support.observability.model_spans import callbacks
@@ -185,7 +185,7 @@ class Course:
     async def _take_up(self, recorder: Recorder, spoken: Spoken, approval: Approval) -> None:
         """Tell a decision once, and carry it out as far as the graph still waits for it."""
         recorder.spoken_by = approval.asked_by or recorder.spoken_by  # who asks for what comes next, too
-        recorder.customer_id = approval.customer_id or recorder.customer_id
+        recorder.customer_id = approval.call.customer_id or recorder.customer_id
         if not await self._log.has(recorder.thread_id, str(approval.event_id)):
             await recorder.emit(decision_of(approval), approval.event_id)
         waiting = await self._waiting(recorder.thread_id)
@@ -204,7 +204,7 @@ class Course:
         lost = await self._use_up_unrun(recorder.thread_id)
         if lost:
             raise ToolFailed(
-                f"{lost[0].action} was approved but can't be carried out any more; nothing was changed. "
+                f"{lost[0].call.tool} was approved but can't be carried out any more; nothing was changed. "
                 "Please ask again."
             )
 
@@ -215,12 +215,12 @@ class Course:
             Those that will not run; their approvals are used up.
         """
         approvals = await self._approvals.of_thread(thread_id)
-        left = [one for one in approvals if one.approved and one.execution == "not_started"]
+        left = [one for one in approvals if one.is_approved and one.execution == "not_started"]
         still = {item.interrupt_id for item in await self._waiting(thread_id)} if left else set()
         lost = [one for one in left if one.interrupt_id not in still]
         for approval in lost:
             why = "the conversation no longer waits for it"
-            await self._ledger.refuse(thread_id, approval.tool_call_id or "", why)
+            await self._ledger.refuse(thread_id, approval.call.tool_call_id, why)
         return lost
 
     async def _go_on(self, recorder: Recorder, spoken: Spoken, waiting: list[Asked]) -> None:
@@ -276,7 +276,7 @@ class Course:
             ToolFailed: what was approved may have run, or not.
         """
         decided = {one.approval_id: one for _, some in ready for one in some}
-        approved = [one for one in decided.values() if one.approved]
+        approved = [one for one in decided.values() if one.is_approved]
         if _is_breakpoint(ready) and len(approved) < len(decided):
             await self._stop_at_breakpoint(recorder, ready)
             return
@@ -332,19 +332,19 @@ class Course:
         """A no at a breakpoint: its steps never run, and the next message goes on past them."""
         await self._give_up(recorder, [])
         for item, decided in ready:
-            refused = next(one for one in decided if not one.approved)
+            refused = next(one for one in decided if not one.is_approved)
             for approval in decided:
-                if approval.approved:
-                    why = f"{refused.action} of the same step was {refused.status}"
-                    await self._ledger.refuse(recorder.thread_id, approval.tool_call_id or "", why)
+                if approval.is_approved:
+                    why = f"{refused.call.tool} of the same step was {refused.status}"
+                    await self._ledger.refuse(recorder.thread_id, approval.call.tool_call_id, why)
             outcome = {"outcome": refused.status, "decided_by": refused.decided_by, "reason": refused.reason}
-            calls = item.value.calls or ({"name": refused.action, "id": ""},)
-            results = [refusal(dict(call), outcome, refused.agent, []) for call in calls]
+            calls = item.value.calls or ({"name": refused.call.tool, "id": ""},)
+            results = [refusal(dict(call), outcome, refused.call.agent, []) for call in calls]
             for result in results if item.value.calls else ():
-                for event in Spoken().of_message(result, refused.agent):
+                for event in Spoken().of_message(result, refused.call.agent):
                     await recorder.emit(event)
             said = " ".join(str(result.text) for result in results)
-            await recorder.emit(Message(role="agent", content=said, agent=refused.agent))
+            await recorder.emit(Message(role="agent", content=said, agent=refused.call.agent))
 
     async def _send(self, recorder: Recorder, spoken: Spoken, message: Message) -> None:
         """Hand a customer's message to the graph."""
@@ -478,7 +478,7 @@ class Course:
             raise ToolFailed(AMBIGUOUS)
         approval = await self._ask_next(waiting, recorder.spoken_by)
         if approval is not None:
-            recorder.customer_id = approval.customer_id or recorder.customer_id
+            recorder.customer_id = approval.call.customer_id or recorder.customer_id
             tracing.note(approval_id=approval.approval_id)
             usage = self._prices.usage(spoken.used)
             await recorder.emit(replace(interrupt_of(approval), usage=usage, model=spoken.model))
@@ -536,13 +536,14 @@ class Course:
         if approval is None:
             raise ToolFailed(STUCK)
         until = clock.parse(approval.expires_at)
+        summary = approval.call.summary.rstrip(".")
         text = (
-            f"A colleague is deciding on this right now: {approval.summary.rstrip('.')}. They have until "
+            f"A colleague is deciding on this right now: {summary}. They have until "
             f"{until:%H:%M} UTC. Nothing is lost: as soon as it is decided I will tell you here."
         )
         if self._aside:
             text += " Until then I can look things up for you, and change nothing else."
-        await recorder.emit(Message(role="agent", content=text, agent=approval.agent))
+        await recorder.emit(Message(role="agent", content=text, agent=approval.call.agent))
 
     async def _ask_next(self, waiting: Iterable[Asked], asked_by: str | None) -> Approval | None:
         """The first approval still to be decided, put on the queue if it is not there yet."""

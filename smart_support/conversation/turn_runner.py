@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 
 from smart_support import clock
-from smart_support.approvals.approval import Approval, Edit
+from smart_support.approvals.approval import Approval
 from smart_support.approvals.decision import DecisionInput, check_edit_given
 from smart_support.approvals.queue import ApprovalQueue
 from smart_support.concurrency import end_tasks
@@ -24,6 +24,7 @@ from smart_support.conversation.sessions import Session, SessionManager
 from smart_support.conversation.turn import Course
 from smart_support.errors import NoPendingApproval, ShuttingDown, SmartSupportError, StorageFailed
 from smart_support.events import Failure, Message, Record, Shown
+from smart_support.gate.planned_call import PlannedCall
 from smart_support.identity.users import ANYONE, User
 from smart_support.observability import log, tracing
 from smart_support.storage.coordination.base import Locks
@@ -58,7 +59,7 @@ class TurnRunner:
         self,
         *,
         course: Course,
-        edit: Callable[[Approval, Mapping[str, Any]], Awaitable[Edit]],
+        edit: Callable[[Approval, Mapping[str, Any]], Awaitable[PlannedCall]],
         sessions: SessionManager,
         approvals: ApprovalQueue,
         event_log: EventLog,
@@ -133,7 +134,7 @@ class TurnRunner:
         decided, _ = await self._decide(approval_id, decision)
         return decided
 
-    async def tried_edit(self, approval_id: str, args: Mapping[str, Any]) -> Edit:
+    async def tried_edit(self, approval_id: str, args: Mapping[str, Any]) -> PlannedCall:
         """What an edit would make of an approval's card; nothing is changed. Raises as `decide` does."""
         return await self._checked_edit(approval_id, "edit", args)
 
@@ -233,11 +234,13 @@ class TurnRunner:
             return decided, None
         return decided, self._take_up(decided, decision.via)
 
-    async def _checked_edit(self, approval_id: str, decision: str, args: Mapping[str, Any] | None) -> Edit:
+    async def _checked_edit(
+        self, approval_id: str, decision: str, args: Mapping[str, Any] | None
+    ) -> PlannedCall:
         # First whether it can be decided at all: where it can't, the arguments don't matter.
         approval = await self._approvals.undecided(approval_id)
         check_edit_given(decision == "edit", args)
-        if approval.need != "two_leads":
+        if approval.call.need != "two_leads":
             approval.check_allows(decision)
         return await self._edit(approval, args or {})
 

@@ -15,10 +15,10 @@ from langchain_core.messages import AnyMessage, ToolMessage
 
 from smart_support.agents.context_window import KEPT_CHARS, MODEL_CHARS, as_text, trimmed
 from smart_support.agents.team import Team
+from smart_support.agents.tool_messages import failures_in_a_row, result
 from smart_support.agents.tool_selection import FIND, SHOWN, find_tool
-from smart_support.approvals.approval import Approval, Edit
+from smart_support.approvals.approval import Approval
 from smart_support.approvals.ceilings import CeilingReached
-from smart_support.approvals.digest import digest
 from smart_support.approvals.ledger import UNKNOWN, Ledger, what_to_check
 from smart_support.approvals.policy import Verdict
 from smart_support.approvals.queue import ApprovalQueue
@@ -32,21 +32,12 @@ from smart_support.errors import (
     ToolUnavailable,
 )
 from smart_support.events import EscalationKind
-from smart_support.gate.planned_call import (
-    MAX_ARGUMENT_BYTES,
-    PlannedCall,
-    digest_of,
-    failures_in_a_row,
-    result,
-    storable,
-    unasked,
-    words_of,
-)
+from smart_support.gate.planned_call import MAX_ARGUMENT_BYTES, PlannedCall, is_storable
 from smart_support.gate.retry import attempted
 from smart_support.observability.log import get_logger
 from smart_support.text import clean_json
 from smart_support.tools.handoff import ESCALATE, Escalate
-from smart_support.tools.registry import Access, Call, Registry, Tool
+from smart_support.tools.registry import Access, Call, Registry, Tool, title_of
 
 log = get_logger()
 FAILURES_TO_TELL = 3
@@ -100,7 +91,7 @@ class Gatekeeper:
             return result(call, text, agent, status="skipped")
         if self._looks_only and tool.access is Access.WRITE:
             text = (
-                f"{words_of(tool.name)} can't be asked for while a colleague is deciding on an earlier "
+                f"{title_of(tool.name)} can't be asked for while a colleague is deciding on an earlier "
                 "request; please ask again when that is decided."
             )
             return result(call, text, agent, status="skipped", as_it_stands=True)
@@ -112,7 +103,7 @@ class Gatekeeper:
                 return await self._over_limit(planned, thread_id)
             if planned.need == "run":
                 try:
-                    await self._gate.approvals.grant(unasked(planned, thread_id), verdict.ceilings)
+                    await self._gate.approvals.grant(planned, thread_id, verdict.ceilings)
                 except CeilingReached as reached:
                     log.info("over_ceiling", tool=tool.name, why=reached.why)
                     return replace(planned, need="ask", because=reached.why)
@@ -171,7 +162,7 @@ class Gatekeeper:
     async def _over_ceiling(self, planned: PlannedCall, verdict: Verdict, thread_id: str) -> str | None:
         """Why a call that was granted has to be asked after all, where a ceiling is lower by now."""
         try:
-            await self._gate.approvals.check_ceilings(unasked(planned, thread_id), verdict.ceilings)
+            await self._gate.approvals.check_ceilings(planned, thread_id, verdict.ceilings)
         except CeilingReached as reached:
             return reached.why
         return None
@@ -201,7 +192,7 @@ class Gatekeeper:
         call = {"id": planned.tool_call_id, "name": planned.tool}
         tool = self._tool(planned.tool, planned.agent)
         if planned.need and await self._gone(tool, planned, thread_id):
-            name = words_of(planned.tool)
+            name = title_of(planned.tool)
             text = f"{name} was not carried out, because it is no longer available; nothing was changed."
             log.warning("approved_call_gone", tool=planned.tool)
             return result(call, text, planned.agent, status="error", as_it_stands=True)
@@ -263,7 +254,7 @@ class Gatekeeper:
         )
         if tool.access is Access.READ:
             return planned, Verdict()
-        digest_of(planned, thread_id)
+        planned.digest(thread_id)
         verdict, facts = await self._verdict(tool, args)
         because = verdict.because or None
         planned = replace(planned, need=verdict.need, because=because, escalate=verdict.escalate, facts=facts)
@@ -272,17 +263,17 @@ class Gatekeeper:
         seen = await tool.state(args) if tool.state else None
         return replace(planned, effect=await _effect(tool, args), seen=seen), verdict
 
-    async def _verdict(self, tool: Tool, args: dict[str, Any]) -> tuple[Verdict, dict[str, Any]]:
+    async def _verdict(self, tool: Tool, args: Mapping[str, Any]) -> tuple[Verdict, dict[str, Any]]:
         """What the policy says of a write, and on which facts: the system's own before the model's.
 
         A name that a rule could ask for and that has no value is among them as null, so that a dry run can
         judge as it was judged.
         """
         known = tool.known_names()
-        facts = dict.fromkeys(sorted(known)) | args | (await tool.facts(args) if tool.facts else {})
+        facts = dict.fromkeys(sorted(known)) | dict(args) | (await tool.facts(args) if tool.facts else {})
         return self._policy.judge(tool.name, facts, known), facts
 
-    async def edit(self, tool: Tool, approval: Approval, args: Mapping[str, Any]) -> Edit:
+    async def edit(self, tool: Tool, approval: Approval, args: Mapping[str, Any]) -> PlannedCall:
         """A human's arguments for a call that waits, and what its card says with them, as things are now.
 
         Raises:
@@ -290,29 +281,29 @@ class Gatekeeper:
             ToolRefused: a rule of the business says no to them.
             Forbidden: the policy asks for more with them than the approval can give.
         """
-        exact = _checked_args(tool, dict(args))
-        digest(
-            tool=tool.name, version=tool.version, args=exact, thread_id=approval.thread_id, customer_id=None
-        )
+        call, exact = approval.call, _checked_args(tool, dict(args))
+        replace(call, args=exact).digest(approval.thread_id)
         verdict, facts = await self._verdict(tool, exact)
-        if verdict.stricter_than(approval.need):
+        if verdict.stricter_than(call.need or "ask"):
             needs = {"two_leads": "needs two leads"}.get(verdict.need, "is not allowed")
             raise Forbidden(
-                f"{approval.action}: with these arguments it {needs}; reject it and have it asked anew. "
+                f"{call.tool}: with these arguments it {needs}; reject it and have it asked anew. "
                 f"{verdict.because}".strip()
             )
-        return Edit(
-            args=exact,
-            summary=tool.summary(exact),
-            customer_id=await tool.customer(exact) if tool.customer else None,
-            effect=await _effect(tool, exact),
-            facts=facts,
+        return call.edited(
+            {
+                "args": exact,
+                "summary": tool.summary(exact),
+                "customer_id": await tool.customer(exact) if tool.customer else None,
+                "effect": await _effect(tool, exact),
+                "facts": facts,
+            }
         )
 
     async def _forbidden(self, planned: PlannedCall, thread_id: str) -> ToolMessage:
-        await self._gate.approvals.forbid(unasked(planned, thread_id))
+        await self._gate.approvals.forbid(planned, thread_id)
         log.warning("forbidden_by_policy", tool=planned.tool)
-        text = f"{words_of(planned.tool)} can't be done here, so nobody was asked."
+        text = f"{title_of(planned.tool)} can't be done here, so nobody was asked."
         text += f" {planned.because}" if planned.because else ""
         text += f" {self._handing_over}" if planned.escalate else ""
         return await self._told(planned, thread_id, text, kind="policy" if planned.escalate else None)
@@ -326,9 +317,9 @@ class Gatekeeper:
     async def _over_limit(self, planned: PlannedCall, thread_id: str) -> ToolMessage:
         limit = self._limits[planned.agent]
         because = f"{planned.agent} has made its {limit} writes of this hour"
-        await self._gate.approvals.forbid(replace(unasked(planned, thread_id), because=because))
+        await self._gate.approvals.forbid(replace(planned, because=because), thread_id)
         text = (
-            f"{words_of(planned.tool)} can't be asked for now: {because}. A colleague has been told; please "
+            f"{title_of(planned.tool)} can't be asked for now: {because}. A colleague has been told; please "
             "try again later."
         )
         return await self._told(planned, thread_id, text, kind="limit")
@@ -370,7 +361,7 @@ class Gatekeeper:
             thread_id=thread_id,
             tool_call_id=planned.tool_call_id,
             tool=tool.name,
-            digest=digest_of(await _as_it_is(tool, planned), thread_id),
+            digest=(await _as_it_is(tool, planned)).digest(thread_id),
             idempotent=tool.idempotent,
             run=run,
         )
@@ -410,7 +401,7 @@ def _error(error: Exception) -> dict[str, Any]:
 def _checked_args(tool: Tool, args: Any) -> dict[str, Any]:
     if not isinstance(args, dict):
         raise InvalidArguments(f"{tool.name}: the arguments were not a JSON object of a fair size.")
-    if not storable(args):
+    if not is_storable(args):
         raise InvalidArguments(
             f"{tool.name}: the arguments are no JSON of at most {MAX_ARGUMENT_BYTES} bytes."
         )

@@ -94,7 +94,7 @@ async def _decide(turns: TurnRunner, decision: ChangedDecision, action: str | No
         pending = await turns.pending(THREAD_ID)
     except (NoPendingApproval, AlreadyDecided, ApprovalExpired):
         return  # the rehearsal never came to this approval
-    if pending.action != action:
+    if pending.call.tool != action:
         return  # the rehearsal stopped at an approval that was not recorded
     try:
         made = DecisionInput(

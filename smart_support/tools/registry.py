@@ -125,8 +125,18 @@ class Tool:
         """One sentence saying what the call would do."""
         if self.summarise:
             return self.summarise(args)
-        words = self.name.replace("_", " ").capitalize()
-        return f"{words}: " + ", ".join(f"{key} {value}" for key, value in args.items()) if args else words
+        return summary_of(self.name, args)
+
+
+def title_of(tool: str) -> str:
+    """A tool's name as people read it."""
+    return tool.replace("_", " ").capitalize()
+
+
+def summary_of(tool: str, args: Args) -> str:
+    """A sentence for a call's approval card where its tool gives none: the name and all arguments."""
+    title = title_of(tool)
+    return f"{title}: " + ", ".join(f"{name} {value}" for name, value in args.items()) if args else title
 
 
 def _exact(value: Any, schema: Any) -> Any:

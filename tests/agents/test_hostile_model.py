@@ -21,7 +21,7 @@ from smart_support.agents.graph import build_graph
 from smart_support.agents.model_client import Models
 from smart_support.agents.models import NamedModel
 from smart_support.agents.team import load_team
-from smart_support.approvals.approval import Approval, Edit
+from smart_support.approvals.approval import Approval
 from smart_support.approvals.decision import DecisionInput
 from smart_support.approvals.ledger import Ledger
 from smart_support.approvals.queue import ApprovalQueue
@@ -164,7 +164,7 @@ async def _conversation(
             break
         approval = await queue.request(waiting[0].requests[0])
         # Waiting changes nothing, and neither does a resume that no decision stands behind.
-        assert all(tool_call_id != approval.tool_call_id for tool_call_id, _, _ in ran.writes)
+        assert all(tool_call_id != approval.call.tool_call_id for tool_call_id, _, _ in ran.writes)
         approval = await _decide(queue, approval, decision)
         approvals.append(approval)
         graph_input = Command(resume=answer(waiting[0], [approval]))
@@ -172,8 +172,8 @@ async def _conversation(
 
 
 async def _decide(queue: ApprovalQueue, approval: Approval, decision: str) -> Approval:
-    args = {name: value for name, value in approval.args.items() if name != "reason"}
-    same = Edit(args=args, summary=approval.summary, customer_id=approval.customer_id)
+    args = {name: value for name, value in approval.call.args.items() if name != "reason"}
+    same = dataclasses.replace(approval.call, args=args)
     edit = same if decision == "edit" else None
     try:
         return await queue.decide(
@@ -186,7 +186,7 @@ async def _decide(queue: ApprovalQueue, approval: Approval, decision: str) -> Ap
 
 
 def _only_what_was_approved(ran: _Ran, approvals: list[Approval]) -> None:
-    allowed = [(one.tool_call_id, one.action, one.args) for one in approvals if one.approved]
+    allowed = [(one.call.tool_call_id, one.call.tool, one.call.args) for one in approvals if one.is_approved]
     for write in ran.writes:
         assert write in allowed
         allowed.remove(write)

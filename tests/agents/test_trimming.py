@@ -7,7 +7,7 @@ from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, Invalid
 from langchain_core.messages.utils import count_tokens_approximately
 
 from smart_support.agents.context_window import MODEL_CHARS, as_text, fitting, trimmed
-from smart_support.gate.planned_call import paired
+from smart_support.agents.tool_messages import with_all_results
 
 
 def test_what_fits_is_left_alone() -> None:
@@ -60,7 +60,7 @@ def _conversations(draw: st.DrawFn) -> list[AnyMessage]:
 
 @given(_conversations(), st.integers(0, 3000))
 def test_whatever_the_limit_no_call_and_no_result_is_alone(said: list[AnyMessage], limit: int) -> None:
-    whole = paired(said)
+    whole = with_all_results(said)
     kept = fitting(whole, limit)
     waiting: list[str] = []
     for message in kept:

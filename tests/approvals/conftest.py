@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from smart_support import clock
 from smart_support.approvals.approval import Request
 from smart_support.approvals.ledger import Ledger
 from smart_support.approvals.queue import ApprovalQueue
 from smart_support.storage.state.base import StateDatabase
+from tests.planned import request
 from tests.stores import state_of
 
 
@@ -32,20 +32,5 @@ def ledger(state: StateDatabase) -> Ledger:
 
 @pytest.fixture
 def wanted() -> Callable[..., Request]:
-    """A request, each one its own unless told otherwise."""
-
-    def make(**fields: object) -> Request:
-        usual = {
-            "thread_id": "t",
-            "interrupt_id": clock.new_id(),
-            "action": "cancel_order",
-            "args": {"order_id": "1042"},
-            "agent": "order_actions",
-            "summary": "Cancel order 1042",
-            "tool_call_id": clock.new_id(),
-            "tool_version": "1",
-            "customer_id": "C-2001",
-        }
-        return Request(**(usual | fields))
-
-    return make
+    """Makes requests, each of its own call, with the given fields."""
+    return lambda **fields: request(**({"customer_id": "C-2001"} | fields))

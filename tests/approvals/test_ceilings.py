@@ -21,6 +21,7 @@ from smart_support.approvals.queue import ApprovalQueue
 from smart_support.errors import ConfigError
 from smart_support.storage.state.base import StateDatabase
 from smart_support.tools.registry import Access, Registry, Tool
+from tests.planned import request
 from tests.stores import state_of
 
 DAY_LIMIT = {"field": "amount_cents", "limit": 5000}
@@ -32,10 +33,9 @@ def _policy(*rules: dict[str, Any]) -> Policy:
 
 
 def _request(number: int, amount: Any = 100, thread_id: str = "t") -> Request:
-    return Request(
+    return request(
         thread_id=thread_id,
-        interrupt_id=f"policy:{number}",
-        action="refund_order",
+        tool="refund_order",
         args={"amount_cents": amount},
         agent="order_actions",
         summary="Refund",
@@ -48,10 +48,10 @@ def _request(number: int, amount: Any = 100, thread_id: str = "t") -> Request:
 
 async def _granted(queue: ApprovalQueue, policy: Policy, request: Request) -> str:
     """`run`, or why it has to be asked."""
-    verdict = policy.judge(request.action, request.args, KNOWN)
+    verdict = policy.judge(request.call.tool, request.call.args, KNOWN)
     assert verdict.need == "run"
     try:
-        await queue.grant(request, verdict.ceilings)
+        await queue.grant(request.call, request.thread_id, verdict.ceilings)
     except CeilingReached as reached:
         return reached.why
     return "run"
@@ -92,7 +92,7 @@ async def test_money_is_summed_over_all_conversations_of_the_last_24_hours(queue
 async def test_an_amount_that_is_not_known_is_asked(queue: ApprovalQueue, amount: Any) -> None:
     policy = _policy({"max_per_day": DAY_LIMIT})
     request = _request(1, 5)
-    object.__setattr__(request, "facts", {"amount_cents": amount})  # the system's word counts
+    object.__setattr__(request.call, "facts", {"amount_cents": amount})  # the system's word counts
     assert "is not known" in await _granted(queue, policy, request)
 
 
@@ -150,9 +150,9 @@ async def test_a_lower_ceiling_holds_for_what_was_granted_and_has_not_run(queue:
         assert await _granted(queue, _policy({}), _request(number)) == "run"
     lower = _policy({"max_per_conversation": 2}).judge("refund_order", {"amount_cents": 100}, KNOWN)
     with pytest.raises(CeilingReached, match="More than 2"):
-        await queue.check_ceilings(_request(0), lower.ceilings)
+        await queue.check_ceilings(_request(0).call, "t", lower.ceilings)
     same = _policy({}).judge("refund_order", {"amount_cents": 100}, KNOWN)
-    await queue.check_ceilings(_request(0), same.ceilings)
+    await queue.check_ceilings(_request(0).call, "t", same.ceilings)
 
 
 async def test_many_at_once_take_no_more_places_than_there_are(state: StateDatabase, tmp_path: Path) -> None:
@@ -208,7 +208,7 @@ def test_no_ceiling_is_ever_exceeded_and_a_dry_run_judges_alike(
             )
             request = _request(number, amount, f"{name}-{thread}")
             try:
-                await queue.grant(request, verdict.ceilings)
+                await queue.grant(request.call, request.thread_id, verdict.ceilings)
                 ran.append((amount, thread, now))
                 assert imagined is None
             except CeilingReached as reached:

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from smart_support import clock
-from smart_support.approvals.approval import Approval, Edit
+from smart_support.approvals.approval import Approval
 from smart_support.approvals.claims import CLAIM, Desk
 from smart_support.approvals.decision import DecisionInput
 from smart_support.approvals.queue import ApprovalQueue
@@ -15,9 +15,10 @@ from smart_support.errors import AlreadyClaimed, AlreadyDecided, Forbidden, Inva
 from smart_support.identity.users import Accounts, hashed
 from smart_support.storage.state.base import StateDatabase
 from tests.approvals.test_queue import Make
+from tests.planned import planned
 
 HASH = hashed("correct horse")
-EDIT = Edit(args={"order_id": "2"}, summary="Cancel order 2")
+EDIT = planned(args={"order_id": "2"}, summary="Cancel order 2")
 
 
 @pytest.fixture

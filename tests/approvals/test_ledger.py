@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from smart_support.approvals.approval import Approval, Edit, Request
+from smart_support.approvals.approval import Approval, Request
 from smart_support.approvals.decision import DecisionInput
 from smart_support.approvals.digest import digest
 from smart_support.approvals.ledger import Entry, Ledger
@@ -20,8 +20,10 @@ from smart_support.errors import (
     ToolRefused,
     ToolUnavailable,
 )
+from smart_support.gate.planned_call import PlannedCall
 from smart_support.outbound.client import ResponseTooLarge
 from smart_support.storage.state.base import StateDatabase
+from tests.planned import planned
 
 Wanted = Callable[..., Request]
 
@@ -42,7 +44,7 @@ class _Effects:
 
 
 async def _approved(
-    queue: ApprovalQueue, wanted: Wanted, decision: str = "approve", edit: Edit | None = None
+    queue: ApprovalQueue, wanted: Wanted, decision: str = "approve", edit: PlannedCall | None = None
 ) -> Approval:
     approval = await queue.request(wanted())
     return await queue.decide(
@@ -53,18 +55,18 @@ async def _approved(
 async def _execute(
     ledger: Ledger, approval: Approval, effects: _Effects, *, idempotent: bool = False, **changed: Any
 ) -> Entry:
-    args = changed.pop("args", approval.args)
+    args = changed.pop("args", approval.call.args)
     call = {
         "thread_id": approval.thread_id,
-        "tool_call_id": approval.tool_call_id or "",
-        "tool": approval.action,
+        "tool_call_id": approval.call.tool_call_id,
+        "tool": approval.call.tool,
     } | changed
     bound = digest(
         tool=call["tool"],
-        version=approval.tool_version,
+        version=approval.call.tool_version,
         args=args,
         thread_id=call["thread_id"],
-        customer_id=approval.customer_id,
+        customer_id=approval.call.customer_id,
     )
     return await ledger.execute(**call, digest=bound, idempotent=idempotent, run=effects.run)
 
@@ -112,7 +114,7 @@ async def test_an_approval_is_for_exactly_its_call(
 async def test_after_an_edit_only_the_edited_arguments_run(
     queue: ApprovalQueue, ledger: Ledger, wanted: Wanted
 ) -> None:
-    edit = Edit(args={"order_id": "1046"}, summary="Cancel order 1046", customer_id="C-2001")
+    edit = planned(args={"order_id": "1046"}, summary="Cancel order 1046", customer_id="C-2001")
     approval = await _approved(queue, wanted, "edit", edit=edit)
     effects = _Effects()
     with pytest.raises(Forbidden):
@@ -190,7 +192,7 @@ async def test_what_was_begun_can_not_be_said_to_have_been_refused(
 ) -> None:
     approval = await _approved(queue, wanted)
     await _left_begun(ledger, approval)
-    await ledger.refuse(approval.thread_id, approval.tool_call_id or "", "its tool is gone")
+    await ledger.refuse(approval.thread_id, approval.call.tool_call_id, "its tool is gone")
     assert (await queue.get(approval.approval_id)).execution == "not_started"
     told: list[tuple[str, str]] = []
 

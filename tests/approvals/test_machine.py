@@ -18,10 +18,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from smart_support import audit, clock
-from smart_support.approvals.approval import Approval, Edit, Request
+from smart_support.approvals.approval import Approval, Request
 from smart_support.approvals.claims import CLAIM, Desk
 from smart_support.approvals.decision import DecisionInput
-from smart_support.approvals.digest import digest
 from smart_support.approvals.ledger import Entry, Ledger
 from smart_support.approvals.policy import Policy, Rule
 from smart_support.approvals.queue import ApprovalQueue
@@ -36,6 +35,8 @@ from smart_support.errors import (
     ToolRefused,
 )
 from smart_support.observability import log
+from tests.planned import planned
+from tests.planned import request as request_of
 from tests.stores import state_of
 
 TTL = 2 * CLAIM.total_seconds()
@@ -100,8 +101,9 @@ class Approvals(RuleBasedStateMachine):
         """As the gate does: judged first, then asked or let run."""
         need = POLICY.judge("cancel_order", {"amount": amount}, {"amount"}).need
         request = _request(number, need)
-        put = self.queue.grant if need == "run" else self.queue.request
-        approval_id = str(self._run(put(request)).approval_id)
+        grants = need == "run"
+        put = self.queue.grant(request.call, request.thread_id) if grants else self.queue.request(request)
+        approval_id = str(self._run(put).approval_id)
         self.calls[approval_id] = request
         if need == "run":
             self.outcomes[approval_id] = "approved"
@@ -113,7 +115,7 @@ class Approvals(RuleBasedStateMachine):
         """What is never allowed leaves a record and nothing that could run."""
         assert POLICY.judge("cancel_order", {"amount": 5000}, {"amount"}).need == "never"
         request = _request(number, "never")
-        self._run(self.queue.forbid(request))
+        self._run(self.queue.forbid(request.call, request.thread_id))
         self.forbidden += 1
         try:
             self._run(self._execution("forbidden", request, "works"))
@@ -127,7 +129,7 @@ class Approvals(RuleBasedStateMachine):
         who=st.sampled_from("ab"),
     )
     def decide(self, approval_id: str, word: str, who: str) -> None:
-        edit = Edit(args={"order_id": "edited"}, summary="Edited", customer_id="C-2")
+        edit = planned(args={"order_id": "edited"}, summary="Edited", customer_id="C-2")
         made = DecisionInput(word, decided_by=who, via="rest")
         try:
             decided = self._run(self.queue.decide(approval_id, made, edit if word == "edit" else None))
@@ -140,25 +142,25 @@ class Approvals(RuleBasedStateMachine):
             assert self.outcomes[approval_id] in ("expired", "overdue")
             return
         except InvalidRequest:
-            assert (word, self.calls[approval_id].need) == ("edit", "two_leads")
+            assert (word, self.calls[approval_id].call.need) == ("edit", "two_leads")
             return
         except Forbidden:
             assert (word != "reject", who) == (True, self.calls[approval_id].asked_by)
             return
         self.claims.pop(approval_id, None)
         if decided.status == "pending":
-            assert self.calls[approval_id].need == "two_leads"
+            assert self.calls[approval_id].call.need == "two_leads"
             assert approval_id not in self.votes
             self.votes[approval_id] = who
             return
-        if decided.approved and self.calls[approval_id].need == "two_leads":
+        if decided.is_approved and self.calls[approval_id].call.need == "two_leads":
             assert {self.votes[approval_id], who} == {"a", "b"}
         assert approval_id not in self.outcomes
         self.outcomes[approval_id] = decided.status
-        if decided.approved:
+        if decided.is_approved:
             self.approved[approval_id] = self.calls[approval_id]
             if word == "edit":
-                self.approved[approval_id] = dataclasses.replace(
+                self.approved[approval_id] = _with(
                     self.calls[approval_id], args=edit.args, customer_id=edit.customer_id
                 )
 
@@ -206,7 +208,7 @@ class Approvals(RuleBasedStateMachine):
     def execute(self, approval_id: str, end: str, changed: bool) -> None:
         request = self.approved.get(approval_id, self.calls[approval_id])
         if changed:
-            request = dataclasses.replace(request, args={"order_id": "another"})
+            request = _with(request, args={"order_id": "another"})
         allowed = approval_id in self.approved and not changed
         known = approval_id in self.begun
         try:
@@ -262,7 +264,7 @@ class Approvals(RuleBasedStateMachine):
             assert [vote["by"] for vote in kept.votes] == [*filter(None, [self.votes.get(approval_id)])]
             assert kept.holder in (None, self._holder(approval_id))
             bound = self.approved.get(approval_id, self.calls[approval_id])
-            assert (kept.digest, kept.customer_id) == (_digest(bound), bound.customer_id)
+            assert (kept.digest, kept.call.customer_id) == (_digest(bound), bound.call.customer_id)
             if kept.execution == "done":
                 assert self.effects[approval_id] == 1
             elif kept.execution == "failed":
@@ -302,8 +304,8 @@ class Approvals(RuleBasedStateMachine):
 
         return await self.ledger.execute(
             thread_id=request.thread_id,
-            tool_call_id=str(request.tool_call_id),
-            tool=request.action,
+            tool_call_id=request.call.tool_call_id,
+            tool=request.call.tool,
             digest=_digest(request),
             idempotent=idempotent,
             run=run,
@@ -329,13 +331,11 @@ class Approvals(RuleBasedStateMachine):
 
 
 def _digest(request: Request) -> str:
-    return digest(
-        tool=request.action,
-        version=request.tool_version,
-        args=request.args,
-        thread_id=request.thread_id,
-        customer_id=request.customer_id,
-    )
+    return request.call.digest(request.thread_id)
+
+
+def _with(request: Request, **fields: Any) -> Request:
+    return dataclasses.replace(request, call=dataclasses.replace(request.call, **fields))
 
 
 def _idempotent(request: Request) -> bool:
@@ -344,10 +344,10 @@ def _idempotent(request: Request) -> bool:
 
 
 def _request(number: int, need: str) -> Request:
-    return Request(
+    return request_of(
         thread_id=f"thread-{number}",
         interrupt_id=clock.new_id(),
-        action="cancel_order",
+        tool="cancel_order",
         args={"order_id": str(number)},
         agent="order_actions",
         summary="Cancel",

@@ -7,19 +7,25 @@ from typing import Any
 import pytest
 
 from smart_support import audit, clock
-from smart_support.approvals.approval import Approval, Edit, Request
+from smart_support.approvals.approval import Approval, Request
 from smart_support.approvals.decision import DecisionInput
 from smart_support.approvals.queue import ApprovalQueue
 from smart_support.approvals.reader import Wanted
 from smart_support.errors import AlreadyDecided, ApprovalExpired, InvalidRequest, NotFound
+from smart_support.gate.planned_call import PlannedCall
 from smart_support.storage.state.base import StateDatabase
+from tests.planned import planned
 
 Make = Callable[..., Request]
-NONE = Edit(args={}, summary="")
+NONE = planned(args={}, summary="")
 
 
 async def _decide(
-    queue: ApprovalQueue, approval_id: str, decision: str, edit: Edit | None = None, reason: str | None = None
+    queue: ApprovalQueue,
+    approval_id: str,
+    decision: str,
+    edit: PlannedCall | None = None,
+    reason: str | None = None,
 ) -> Approval:
     return await queue.decide(
         approval_id, DecisionInput(decision, decided_by="dana", via="rest", reason=reason), edit
@@ -51,15 +57,15 @@ async def test_an_edit_has_its_own_digest_and_keeps_what_was_asked(
 ) -> None:
     asked = await queue.request(wanted())
     lines = [{"subject": "order 1046", "field": "status", "before": "processing", "after": "cancelled"}]
-    edit = Edit(args={"order_id": "1046"}, summary="Cancel 1046", customer_id="C-9", effect=lines)
+    edit = planned(args={"order_id": "1046"}, summary="Cancel 1046", customer_id="C-9", effect=lines)
     edited = await _decide(queue, asked.approval_id, "edit", edit=edit)
-    assert (edited.status, edited.approved) == ("edited", True)
-    assert (edited.args, edited.requested_args) == ({"order_id": "1046"}, {"order_id": "1042"})
-    assert (edited.summary, edited.customer_id, edited.effect) == ("Cancel 1046", "C-9", lines)
+    assert (edited.status, edited.is_approved) == ("edited", True)
+    assert (edited.call.args, edited.requested_args) == ({"order_id": "1046"}, {"order_id": "1042"})
+    assert (edited.call.summary, edited.call.customer_id, edited.call.effect) == ("Cancel 1046", "C-9", lines)
     assert edited.digest != asked.digest
     recorded = (await queue.history(asked.approval_id))[-1]["detail"]
-    assert (recorded["args"], recorded["args_before"]) == (edited.args, asked.args)
-    assert (recorded["effect"], recorded["effect_before"]) == (lines, asked.effect)
+    assert (recorded["args"], recorded["args_before"]) == (edited.call.args, asked.call.args)
+    assert (recorded["effect"], recorded["effect_before"]) == (lines, asked.call.effect)
     assert (recorded["customer_id"], recorded["customer_id_before"]) == ("C-9", "C-2001")
     assert recorded["digest_before"] == asked.digest
 
@@ -121,7 +127,7 @@ async def test_watchers_hear_of_each_change(queue: ApprovalQueue, wanted: Make) 
 
 async def test_pages_follow_each_other_without_gap_or_repeat(queue: ApprovalQueue, wanted: Make) -> None:
     asked = [await queue.request(wanted(risk=risk)) for risk in ("low", "high", "medium", "low", "high") * 2]
-    made, risks = [one.approval_id for one in asked], {one.approval_id: one.risk for one in asked}
+    made, risks = [one.approval_id for one in asked], {one.approval_id: one.call.risk for one in asked}
     by_risk = {"high": 0, "medium": 1, "low": 2}
     expected = {
         "newest": made[::-1],
@@ -153,7 +159,7 @@ async def test_pages_follow_each_other_without_gap_or_repeat(queue: ApprovalQueu
 async def test_filters_and_words_find_what_they_say(
     queue: ApprovalQueue, wanted: Make, filters: dict[str, str], expected: set[str]
 ) -> None:
-    coupon = {"agent": "discount", "action": "generate_coupon", "summary": "Make a coupon of 10"}
+    coupon = {"agent": "discount", "tool": "generate_coupon", "summary": "Make a coupon of 10"}
     asked = {
         "a": wanted(customer_id="C-1"),
         "b": wanted(risk="high", args={"order_id": "1043"}, customer_id=None),

@@ -1,6 +1,5 @@
 """`/approvals`: what waits or waited for a human, deciding it, and working on it together."""
 
-from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query
@@ -128,7 +127,7 @@ async def decide(
 @router.post("/{approval_id}/preview", response_model=schemas.Answer[schemas.Edit])
 async def preview(approval_id: str, body: EditRequest, services: Services = Depends(services)) -> Response:
     """What its card would say with other arguments. Nothing is decided; refused as that edit would be."""
-    return answer(asdict(await services.turns.tried_edit(approval_id, body.args)))
+    return answer((await services.turns.tried_edit(approval_id, body.args)).edited_fields())
 
 
 @router.post("/{approval_id}/claim", response_model=schemas.Answer[schemas.Approval])

@@ -69,7 +69,7 @@ def decision_of(approval: Approval) -> Decision:
         outcome="approved" if approval.status == "pending" else approval.status,
         decided_by=approval.decided_by or "system",
         reason=approval.reason,
-        args=approval.args if approval.status == "edited" else None,
+        args=dict(approval.call.args) if approval.status == "edited" else None,
     )
 
 
@@ -78,9 +78,9 @@ def interrupt_of(approval: Approval) -> Interrupt:
     return Interrupt(
         interrupt_id=approval.interrupt_id,
         approval_id=approval.approval_id,
-        action=approval.action,
-        args=approval.args,
-        agent=approval.agent,
+        action=approval.call.tool,
+        args=dict(approval.call.args),
+        agent=approval.call.agent,
         expires_at=approval.expires_at,
-        summary=approval.summary,
+        summary=approval.call.summary,
     )

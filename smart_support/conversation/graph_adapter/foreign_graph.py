@@ -16,11 +16,13 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.pregel import Pregel
 from langgraph.types import StateSnapshot
 
-from smart_support.approvals.approval import Request, summary_of
+from smart_support.approvals.approval import Request
 from smart_support.conversation.graph_adapter.interrupts import Asked
 from smart_support.conversation.graph_adapter.parallel_calls import ambiguous_step
 from smart_support.conversation.sessions import ANY_CHECKPOINT
 from smart_support.errors import ToolFailed
+from smart_support.gate.planned_call import PlannedCall
+from smart_support.tools.registry import summary_of
 
 T = TypeVar("T")
 _INTERRUPT = "__interrupt__"
@@ -120,14 +122,17 @@ class BroughtGraph:
         planned = planned or [(" and ".join(steps), {})]
         requests = [
             Request(
+                call=PlannedCall(
+                    tool_call_id=f"{pause_id}:{part}",
+                    tool=action,
+                    args=args,
+                    agent=agent,
+                    summary=summary_of(action, args),
+                    need="ask",
+                ),
                 thread_id=thread_id,
                 interrupt_id=pause_id,
-                action=action,
-                args=args,
-                agent=agent,
-                summary=summary_of(action, args),
                 part=part,
-                tool_call_id=f"{pause_id}:{part}",
                 allowed=("approve", "reject"),  # the step runs with what is in its state
             )
             for part, (action, args) in enumerate(planned)

@@ -14,9 +14,10 @@ import jsonschema
 import orjson
 from referencing.exceptions import Unresolvable
 
-from smart_support.approvals.approval import OUTCOMES, USUAL_DECISIONS, Approval, Request, summary_of
+from smart_support.approvals.approval import OUTCOMES, USUAL_DECISIONS, Approval, Request
+from smart_support.gate.planned_call import PlannedCall
 from smart_support.text import clean_json
-from smart_support.tools.registry import NOTHING_REMOTE
+from smart_support.tools.registry import NOTHING_REMOTE, summary_of
 
 Interrupts = Sequence[Any]
 # The action where it is not understood what an interrupt wants to do.
@@ -90,21 +91,21 @@ def refusals_in(value: Any) -> set[str]:
 def _own_answer(approval: Approval) -> dict[str, Any]:
     answer = {
         "outcome": approval.status,
-        "args": approval.args,
+        "args": approval.call.args,
         "reason": approval.reason,
         "decided_by": approval.decided_by,
     }
     if approval.status == "edited":
-        answer |= {name: getattr(approval, name) for name in ("summary", "customer_id", "effect", "facts")}
+        answer |= approval.call.edited_fields()
     return answer
 
 
 def _plain_answer(approval: Approval) -> Any:
     if approval.status == "edited":
-        return {"approved": True, "args": approval.args}
+        return {"approved": True, "args": approval.call.args}
     if approval.status == "responded":
         return approval.reason
-    return approval.approved
+    return approval.is_approved
 
 
 def _stands_for(request: Request, approval: Approval) -> str | None:
@@ -120,8 +121,8 @@ def _middleware_decision(request: Request, approval: Approval) -> dict[str, Any]
     if decision == "approve":
         return {"type": "approve"}
     if decision == "edit":
-        return {"type": "edit", "edited_action": {"name": approval.action, "args": approval.args}}
-    message = approval.reason or f"{request.action} was {approval.status}."
+        return {"type": "edit", "edited_action": {"name": approval.call.tool, "args": approval.call.args}}
+    message = approval.reason or f"{request.call.tool} was {approval.status}."
     if decision == "respond" and approval.is_refused:
         message = f"It was not carried out: {message}"
     return {"type": decision, "message": message}
@@ -165,25 +166,13 @@ def _requests(
 
 
 def _own_request(thread_id: str, interrupt_id: str, call: Mapping[str, Any]) -> Request:
-    need = call.get("need") or "ask"
+    planned = PlannedCall.from_state(call)
     return Request(
+        call=planned,
         thread_id=thread_id,
         interrupt_id=interrupt_id,
-        action=call["tool"],
-        args=call["args"],
-        agent=call["agent"],
-        summary=call["summary"],
-        risk=call["risk"],
-        tool_call_id=call["tool_call_id"],
-        customer_id=call["customer_id"],
-        tool_version=call["tool_version"],
-        effect=call["effect"],
-        changed=call["changed"],
-        need=need,
-        because=call.get("because"),
-        facts=call.get("facts"),
         # Two leads have to see the same call.
-        allowed=("approve", "reject") if need == "two_leads" else USUAL_DECISIONS,
+        allowed=("approve", "reject") if planned.need == "two_leads" else USUAL_DECISIONS,
     )
 
 
@@ -208,14 +197,17 @@ class _RequestsOf:
         """The request of one part; `allowed` is what is usual where nothing is said."""
         exact = _as_json(args if isinstance(args, Mapping) else {})
         return Request(
+            call=PlannedCall(
+                tool_call_id=f"{self.interrupt_id}:{part}",
+                tool=str(action),
+                args=exact,
+                agent=self.agent,
+                summary=summary or summary_of(str(action), exact),
+                need="ask",
+            ),
             thread_id=self.thread_id,
             interrupt_id=self.interrupt_id,
-            action=str(action),
-            args=exact,
-            agent=self.agent,
-            summary=summary or summary_of(str(action), exact),
             part=part,
-            tool_call_id=f"{self.interrupt_id}:{part}",
             allowed=USUAL_DECISIONS if allowed is None else allowed,
             args_schema=args_schema,
         )

@@ -1,0 +1,99 @@
+"""Tool calls and their results as LangChain messages."""
+
+from collections.abc import Sequence
+from itertools import takewhile
+from typing import Any
+
+from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
+
+from smart_support.text import clean_text
+from smart_support.tools.registry import title_of
+
+CUT_OFF = "This was interrupted; it is not known what came of it."
+
+
+def pending_calls(messages: Sequence[AnyMessage]) -> list[dict[str, Any]]:
+    """The tool calls of the last AI message that have no result yet, in the model's order.
+
+    A call whose arguments were not JSON is among them, with `args` null.
+    """
+    results: set[str] = set()
+    for message in reversed(messages):
+        if isinstance(message, ToolMessage):
+            results.add(message.tool_call_id)
+        elif isinstance(message, AIMessage):
+            broken = [{**call, "args": None} for call in message.invalid_tool_calls]
+            return [dict(call) for call in (*message.tool_calls, *broken) if call["id"] not in results]
+        else:
+            break
+    return []
+
+
+def failures_in_a_row(messages: Sequence[AnyMessage]) -> int:
+    """How many of the last tool calls broke, one after the other; a refusal by a rule is no failure."""
+    results = [message for message in reversed(messages) if isinstance(message, ToolMessage)]
+    artifacts = [message.artifact if isinstance(message.artifact, dict) else {} for message in results]
+    return next((n for n, artifact in enumerate(artifacts) if not artifact.get("broke")), len(results))
+
+
+def outcomes_of_writes(messages: Sequence[AnyMessage]) -> list[str]:
+    """A sentence for each write since the customer's last message, for use where no model can answer."""
+    sentences = []
+    for message in takewhile(lambda one: not isinstance(one, HumanMessage), reversed(messages)):
+        if isinstance(message, ToolMessage) and (message.artifact or {}).get("approval_id"):
+            done = "done" if message.artifact.get("status") == "ok" else "not done"
+            sentences.append(f"{title_of(message.name or '')}: {done}.")
+    return sentences[::-1]
+
+
+def refused(call: dict[str, Any], answer: dict[str, Any], agent: str, skipped: list[str]) -> ToolMessage:
+    """The result of a call that a person rejected, that expired, or that was skipped after such a one.
+
+    Args:
+        answer: `outcome` (`rejected`, `expired` or `skipped`), and as far as known `decided_by`, `reason` and
+            `after`, the name of the call that was not approved.
+        skipped: what is skipped because of it.
+    """
+    outcome, by, reason = answer.get("outcome", "rejected"), answer.get("decided_by"), answer.get("reason")
+    text = {
+        "rejected": f"{call['name']} was rejected"
+        + (f" by {by}" if by else "")
+        + " and was not carried out.",
+        "expired": f"Nobody decided on {call['name']} in time, so it was not carried out. "
+        "The customer may ask again; that makes a new request.",
+        "skipped": f"{call['name']} was skipped, because {answer.get('after')} before it was not approved.",
+    }[outcome]
+    if reason:
+        text += f" Reason: {reason}"
+    if skipped:
+        text += " Skipped with it, and not carried out either: " + "; ".join(skipped) + "."
+    return result(call, text, agent, status=outcome, reason=reason, skipped=skipped)
+
+
+def with_all_results(messages: Sequence[AnyMessage], missing: str = CUT_OFF) -> list[AnyMessage]:
+    """A history in which every tool call has a result: model providers reject one without.
+
+    Args:
+        missing: the text of a result that is added.
+    """
+    answered = {message.tool_call_id for message in messages if isinstance(message, ToolMessage)}
+    complete: list[AnyMessage] = []
+    for message in messages:
+        complete.append(message)
+        if isinstance(message, AIMessage):
+            calls: list[Any] = [*message.tool_calls, *message.invalid_tool_calls]
+            complete += [
+                result(call, missing, "", status="error") for call in calls if call["id"] not in answered
+            ]
+    return complete
+
+
+def result(call: dict[str, Any], text: str, agent: str, *, status: str, **more: Any) -> ToolMessage:
+    """The message that answers a call; `more` is for the record and is not sent to the model."""
+    return ToolMessage(
+        content=clean_text(text),
+        name=str(call["name"])[:100],
+        tool_call_id=call["id"],
+        status="success" if status == "ok" else "error",
+        artifact={"status": status, "agent": agent, **more},
+    )
