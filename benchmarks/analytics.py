@@ -25,8 +25,9 @@ from smart_support.analytics.query_files import FIGURES
 from smart_support.analytics.replay import Replay
 from smart_support.analytics.time_range import Span, naive, span
 from smart_support.events import Message, MessageComplete, Record
+from smart_support.storage.events.base import EventStore
 from smart_support.storage.events.duckdb_file import connect
-from smart_support.storage.events.embedded import EventLog
+from smart_support.storage.events.embedded import EmbeddedEventStore
 
 DAYS = 90
 EVENTS_A_CONVERSATION = 10.8
@@ -109,7 +110,7 @@ ORDER BY moment
 
 def fill(path: Path, events: int) -> None:
     """Make up a log of about `events` events that ends now."""
-    EventLog(path).close()
+    EmbeddedEventStore(path).close()
     conversations = round(events / EVENTS_A_CONVERSATION)
     start = naive(clock.now() - timedelta(days=DAYS))
     with connect(path) as database:
@@ -133,7 +134,7 @@ async def least(work: Callable[[], Awaitable[Any]]) -> float:
     return min(times)
 
 
-async def measure(log: EventLog, asked: Span) -> None:
+async def measure(log: EventStore, asked: Span) -> None:
     """Print a line for each figure of a range."""
     metrics, replay = Metrics(log, 1800), Replay(log)
     page, _ = await metrics.conversations(limit=1)
@@ -157,7 +158,7 @@ async def measure(log: EventLog, asked: Span) -> None:
         print(f"{name:24}{taken:9.1f}{taken / bare:9.1f}")
 
 
-async def long_thread(log: EventLog) -> None:
+async def long_thread(log: EventStore) -> None:
     """A conversation of 10,000 steps, the last of which are the newest events there are."""
     await asyncio.gather(*(log.append(_said(LONG_THREAD, seq)) for seq in range(1, LONG_STEPS + 1)))
 
@@ -171,7 +172,7 @@ def _ended(thread_id: str, seq: int) -> Record:
     return Record(thread_id, seq, MessageComplete(usage=usage, duration_ms=1200.0))
 
 
-async def writing(log: EventLog, seconds: int, waits: list[float]) -> None:
+async def writing(log: EventStore, seconds: int, waits: list[float]) -> None:
     """Write as many events a second as a busy team does, and keep how long each turn waited for its end."""
     burst, began = A_SECOND // 100, time.perf_counter()
     for number in range(seconds * 100):
@@ -184,7 +185,7 @@ async def writing(log: EventLog, seconds: int, waits: list[float]) -> None:
     await last
 
 
-async def under_writing(log: EventLog, seconds: int) -> None:
+async def under_writing(log: EventStore, seconds: int) -> None:
     """Print what reading costs while others write, and what that costs them."""
     metrics, replay, waits = Metrics(log, 1800), Replay(log), []
     task = asyncio.create_task(writing(log, seconds, waits))
@@ -213,7 +214,7 @@ async def main(events: int, seconds: int) -> None:
     with tempfile.TemporaryDirectory(prefix="smart-support-benchmark-") as folder:
         path = Path(folder) / "events.duckdb"
         fill(path, events)
-        log = EventLog(path)
+        log = EmbeddedEventStore(path)
         await long_thread(log)
         for name in ("7d", "all"):
             await measure(log, span(name))

@@ -73,8 +73,8 @@ from smart_support.observability.metrics import Meters
 from smart_support.outbound.client import GuardedClient, parse_allowed_hosts
 from smart_support.settings import ROOT, Settings
 from smart_support.storage.coordination.base import Bus
+from smart_support.storage.events.base import EventStore
 from smart_support.storage.events.duckdb_file import check_free
-from smart_support.storage.events.embedded import EventLog
 from smart_support.storage.state.base import StateDatabase
 from smart_support.storage.stores import opened
 from smart_support.tools.handoff import handoff_tool
@@ -131,7 +131,7 @@ class Services:
         wording_model: the one that proposes words for what is imported, where one can.
     """
 
-    event_log: EventLog
+    event_log: EventStore
     state: StateDatabase
     session_manager: SessionManager
     broadcast: Broadcast

@@ -19,7 +19,7 @@ from smart_support.events import (
     ToolCall,
     ToolResult,
 )
-from smart_support.storage.events.embedded import EventLog
+from smart_support.storage.events.embedded import EmbeddedEventStore
 
 ASKED = {
     "order_lookup": ("get_tracking_info", "Where is my order {n}?", "Order {n} is on its way."),
@@ -84,7 +84,7 @@ def long_conversation(steps: int) -> list[Event]:
 
 async def write(data_dir: Path, conversations: int = 400, long_steps: int = 0, days: int = 28) -> None:
     """Write conversations of the last `days` into a fresh data folder, and where asked for a long one."""
-    chance, log = random.Random(7), EventLog(data_dir / "events.duckdb")
+    chance, log = random.Random(7), EmbeddedEventStore(data_dir / "events.duckdb")
     starts = sorted(clock.now() - timedelta(days=chance.uniform(0.02, days)) for _ in range(conversations))
     for number, start in enumerate(starts):
         moment, turn_id = start, clock.new_id()

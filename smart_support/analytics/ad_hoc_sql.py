@@ -18,7 +18,7 @@ import orjson
 
 from smart_support.errors import InvalidRequest, StorageFailed
 from smart_support.observability.log import get_logger
-from smart_support.storage.events.embedded import EventLog
+from smart_support.storage.events.base import EventStore
 
 log = get_logger()
 SECONDS = 5.0
@@ -47,7 +47,7 @@ class SqlBox:
 
     def __init__(
         self,
-        event_log: EventLog,
+        event_log: EventStore,
         *,
         seconds: float = SECONDS,
         max_rows: int = MAX_ROWS,
@@ -91,7 +91,7 @@ class SqlBox:
         async with _process(folder) as process:
             assert process.stdin
             await _expect(process, b"ready", SECONDS_TO_START)
-            async with self._log.held_still() as source:
+            async with self._log.pause_writes() as source:
                 _check_room(source, folder)
                 question = {"source": str(source.resolve()), "sql": sql, "seconds": self._seconds}
                 process.stdin.write(orjson.dumps(question | self._limits) + b"\n")

@@ -7,8 +7,8 @@ from typing import BinaryIO, Literal
 from smart_support.analytics.filters import EVERYTHING, Filters
 from smart_support.analytics.query_files import statement
 from smart_support.analytics.time_range import Span
-from smart_support.storage.events.duckdb_file import TEXT_COLUMNS
-from smart_support.storage.events.embedded import EventLog
+from smart_support.storage.events.base import EventStore
+from smart_support.storage.events.rows import TEXT_COLUMNS
 
 Format = Literal["csv", "parquet"]
 _OPTIONS: dict[Format, str] = {
@@ -27,7 +27,7 @@ _PLAIN = """
 
 
 async def exported(
-    event_log: EventLog, asked: Span, format_: Format, filters: Filters = EVERYTHING
+    event_log: EventStore, asked: Span, format_: Format, filters: Filters = EVERYTHING
 ) -> tuple[BinaryIO, int]:
     """The events of a span, of the conversations that fit, as an open file and its size in bytes.
 

@@ -20,8 +20,8 @@ from smart_support.analytics.time_range import Span, naive, span
 from smart_support.concurrency import run_together
 from smart_support.errors import InvalidRequest
 from smart_support.settings import MINUTES_SAVED
-from smart_support.storage.events.embedded import EventLog
-from smart_support.storage.events.snapshots import Asks
+from smart_support.storage.events.base import EventStore
+from smart_support.storage.events.snapshots import Queryable
 from smart_support.storage.state.base import Row
 
 STATUSES = ("active", "waiting", "ended")
@@ -48,7 +48,7 @@ class Metrics:
 
     def __init__(
         self,
-        event_log: EventLog,
+        event_log: EventStore,
         session_ttl_seconds: float,
         minutes_saved: Mapping[str, float] = MINUTES_SAVED,
     ) -> None:
@@ -58,7 +58,7 @@ class Metrics:
             minutes_saved: what a call of a tool saves people, by its name; `*` for those not named.
         """
         self._log = event_log
-        self._asks: Asks = event_log
+        self._asks: Queryable = event_log
         self._minutes_saved = dict(minutes_saved)
         self._ttl = timedelta(seconds=session_ttl_seconds)
 
@@ -85,10 +85,10 @@ class Metrics:
             InvalidRequest: the range is not one of these, or can't be read.
         """
         asked = Asked(span(range_, since, until), filters)
-        async with self._log.moment() as moment:
+        async with self._log.snapshot() as moment:
             return await self._of(moment)._compared(asked, compare)
 
-    def _of(self, moment: Asks) -> "Metrics":
+    def _of(self, moment: Queryable) -> "Metrics":
         """The same figures, all of one moment."""
         found = copy(self)
         found._asks = moment

@@ -10,7 +10,7 @@ from smart_support.analytics.query_files import statement
 from smart_support.analytics.series import wire
 from smart_support.errors import InvalidRequest, NotFound
 from smart_support.events import Record, payload
-from smart_support.storage.events.embedded import EventLog
+from smart_support.storage.events.base import EventStore
 
 LAST_SEQ = 2**62
 PAGE = 50  # steps of a page of the outline
@@ -21,7 +21,7 @@ _UNKNOWN = "thread {!r}: nothing is recorded; see GET /api/v1/conversations"
 class Replay:
     """Reads what was recorded of a thread."""
 
-    def __init__(self, event_log: EventLog) -> None:
+    def __init__(self, event_log: EventStore) -> None:
         self._log = event_log
 
     async def steps(self, thread_id: str, after: int = 0, limit: int = 200) -> list[dict[str, Any]]:

@@ -39,7 +39,7 @@ def add(commands: Any) -> None:
 def _backup(given: argparse.Namespace) -> int:
     settings = Settings()
     if settings.database_url:
-        raise ConfigError(backup.ELSEWHERE)
+        raise ConfigError(backup.IN_POSTGRES)
     if given.to.exists() and (not given.to.is_dir() or any(given.to.iterdir())):
         raise ConfigError(f"{given.to} exists and is not an empty folder; choose another one")
     if _runs(settings):
@@ -95,7 +95,7 @@ def _by_the_app(settings: Settings, url: str | None) -> Path:
 def _restore(given: argparse.Namespace) -> int:
     settings = Settings()
     if settings.database_url:
-        raise ConfigError(backup.ELSEWHERE.replace("back it up with pg_dump", "restore it with pg_restore"))
+        raise ConfigError(backup.IN_POSTGRES.replace("back it up with pg_dump", "restore it with pg_restore"))
     moved = restore(given.source, settings.data_dir, force=given.force)
     audit.record_command(settings, "backup_restored", backup=given.source.resolve().name)
     if moved:

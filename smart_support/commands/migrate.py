@@ -5,7 +5,7 @@ from typing import Any
 
 from smart_support.settings import ROOT, Settings
 from smart_support.storage.events.duckdb_file import check_free
-from smart_support.storage.events.embedded import EventLog
+from smart_support.storage.events.embedded import EmbeddedEventStore
 from smart_support.storage.migrations import pending
 from smart_support.storage.state.sqlite import SqliteStateDatabase
 
@@ -67,6 +67,6 @@ def _apply(settings: Settings, migrations: dict[str, list[str]]) -> None:
         if file == "state.sqlite":
             SqliteStateDatabase(path).close()
         elif file == "events.duckdb":
-            EventLog(path).close()
+            EmbeddedEventStore(path).close()
         else:
             DemoStore(path, ROOT / "data" / path.stem, path.stem).close()

@@ -13,7 +13,7 @@ from typing import Protocol
 from smart_support.errors import EventRefused, StorageFailed
 from smart_support.events import Message, Record, Shown, Token, TokenRecord
 from smart_support.observability.log import get_logger
-from smart_support.storage.events.embedded import EventLog
+from smart_support.storage.events.base import EventStore
 
 log = get_logger()
 
@@ -81,7 +81,7 @@ class Broadcast:
         neighbours: told what is shown and listened to here; None where there are none.
     """
 
-    def __init__(self, event_log: EventLog) -> None:
+    def __init__(self, event_log: EventStore) -> None:
         self.neighbours: Neighbours | None = None
         self._log = event_log
         self._channels: dict[str, _Channel] = {}

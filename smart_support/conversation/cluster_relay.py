@@ -20,7 +20,7 @@ from smart_support.escalations.escalations import Escalations
 from smart_support.events import Message, Record, Shown, Token, TokenRecord
 from smart_support.observability.log import get_logger
 from smart_support.storage.coordination.base import MISSED, Bus, Handler
-from smart_support.storage.events.embedded import EventLog
+from smart_support.storage.events.base import EventStore
 
 log = get_logger()
 
@@ -58,7 +58,7 @@ class Relay:
         self,
         bus: Bus,
         broadcast: Broadcast,
-        event_log: EventLog,
+        event_log: EventStore,
         approvals: ApprovalQueue,
         escalations: Escalations,
         tools_changed: Callable[[], Coroutine[Any, Any, None]],

@@ -21,7 +21,7 @@ from smart_support.audit_consistency import ERASED_APPROVAL, ERASED_LEDGER, with
 from smart_support.conversation.turn_runner import TurnRunner
 from smart_support.errors import NotFound, SmartSupportError
 from smart_support.observability.log import get_logger
-from smart_support.storage.events.embedded import EventLog
+from smart_support.storage.events.base import EventStore
 from smart_support.storage.state.base import Connection, StateDatabase, listed
 
 log = get_logger()
@@ -62,7 +62,7 @@ class Erasure:
         self,
         *,
         state: StateDatabase,
-        event_log: EventLog,
+        event_log: EventStore,
         turns: TurnRunner,
         approvals: ApprovalQueue,
         checkpoints: Checkpoints | None,

@@ -9,7 +9,7 @@ from smart_support.conversation.sessions import NUMBERS_AT_ONCE, Session, Sessio
 from smart_support.errors import EventRefused
 from smart_support.events import Event, Failure, Message, Record, Token, TokenRecord
 from smart_support.observability import tracing
-from smart_support.storage.events.embedded import EventLog
+from smart_support.storage.events.base import EventStore
 from smart_support.text import TextStream
 
 NOT_RECORDED = (
@@ -30,7 +30,7 @@ class Recorder:
     def __init__(
         self,
         session: Session,
-        event_log: EventLog,
+        event_log: EventStore,
         broadcast: Broadcast,
         sessions: SessionManager,
         covers_from: int | None = None,

@@ -59,7 +59,7 @@ from smart_support.events import (
 from smart_support.observability import tracing
 from smart_support.observability.log import get_logger
 from smart_support.observability.model_spans import callbacks
-from smart_support.storage.events.embedded import EventLog
+from smart_support.storage.events.base import EventStore
 from smart_support.tools.handoff import Escalate
 
 log = get_logger()
@@ -87,7 +87,7 @@ class Course:
         approvals: ApprovalQueue,
         ledger: Ledger,
         escalate: Escalate,
-        event_log: EventLog,
+        event_log: EventStore,
         prices: Prices,
         sessions: SessionManager,
         aside: Aside | None = None,

@@ -28,7 +28,7 @@ from smart_support.gate.planned_call import PlannedCall
 from smart_support.identity.users import ANYONE, User
 from smart_support.observability import log, tracing
 from smart_support.storage.coordination.base import Locks
-from smart_support.storage.events.embedded import EventLog
+from smart_support.storage.events.base import EventStore
 
 logger = log.get_logger()
 NOT_TAKEN = (
@@ -62,7 +62,7 @@ class TurnRunner:
         edit: Callable[[Approval, Mapping[str, Any]], Awaitable[PlannedCall]],
         sessions: SessionManager,
         approvals: ApprovalQueue,
-        event_log: EventLog,
+        event_log: EventStore,
         broadcast: Broadcast,
         limits: Limits,
         locks: Locks,

@@ -29,7 +29,7 @@ from smart_support.events import (
     ToolCall,
     ToolResult,
 )
-from smart_support.storage.events.embedded import EventLog
+from smart_support.storage.events.base import EventStore
 
 PREFIX = "demo-history-"
 DAYS = 30
@@ -316,7 +316,7 @@ def _start_times(until: datetime, rng: random.Random) -> Iterator[datetime]:
                 yield at
 
 
-async def write(event_log: EventLog, shop: Path) -> int:
+async def write(event_log: EventStore, shop: Path) -> int:
     """Replace the demo history by a new one up to now, and return how many conversations it has."""
     await event_log.erase(await threads(event_log))
     records = generate(shop, clock.now())
@@ -327,7 +327,7 @@ async def write(event_log: EventLog, shop: Path) -> int:
     return len({record.thread_id for record in records})
 
 
-async def threads(event_log: EventLog) -> list[str]:
+async def threads(event_log: EventStore) -> list[str]:
     """The ids of the generated conversations in the event store."""
     rows = await event_log.query(
         "SELECT thread_id FROM events WHERE first_seq = 1 AND starts_with(thread_id, $prefix)",

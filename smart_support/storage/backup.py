@@ -1,9 +1,9 @@
-"""A copy of all that an embedded app keeps, as it was at one moment, taken while it works or is stopped.
+"""Backs up the data of an app on files, as it is at one point in time, while the app runs or is stopped.
 
-For that moment the state database stands still: no turn begins or ends, nothing is decided, no write is begun
-or finished. What may still move are events and checkpoints of turns that run, and those are marked as running
-in the state that is copied. So the copy is what a kill at that moment would have left, and a start from it
-recovers as from one: the ledger knows of every write that had begun, and nothing is ahead of the state.
+All snapshots begin inside one transaction of the state database. So no turn begins or ends, nothing is
+decided and no write begins or finishes in between. Only events and checkpoints of running turns may change,
+and the copied state marks those turns as running. A start from the backup recovers as after a kill at that
+time: the ledger has every write that had begun, and nothing is ahead of the state.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ import os
 import shutil
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,8 +22,9 @@ import orjson
 from smart_support import clock
 from smart_support.errors import ConfigError, Conflict
 from smart_support.observability.log import get_logger
+from smart_support.storage.events.base import EventStore
 from smart_support.storage.events.duckdb_file import BACKUPS
-from smart_support.storage.events.embedded import EventLog, checked_out
+from smart_support.storage.events.embedded import EmbeddedEventStore, exclusive_access
 from smart_support.storage.private_files import make_private_folder
 from smart_support.storage.state.base import StateDatabase
 from smart_support.storage.state.sqlite import SqliteStateDatabase
@@ -33,7 +34,7 @@ FOLDER = BACKUPS
 MANIFEST = "manifest.json"
 EVENTS = "events.duckdb"
 KEY = "secret.key"
-ELSEWHERE = (
+IN_POSTGRES = (
     "SMART_SUPPORT_DATABASE_URL is set, so that the data is in Postgres: back it up with pg_dump, and keep a "
     "copy of secret.key of the data folder with it"
 )
@@ -49,74 +50,74 @@ class Backup:
     files: Mapping[str, Mapping[str, object]]
 
 
-async def take(state: StateDatabase, event_log: EventLog, folder: Path, version: str) -> Backup:
+async def take(state: StateDatabase, event_log: EventStore, folder: Path, version: str) -> Backup:
     """Copy the data of a running app into a new folder in `folder/backups`.
 
     Raises:
-        Conflict: the state is not in files.
+        Conflict: the data is in PostgreSQL.
     """
-    if not isinstance(state, SqliteStateDatabase):
-        raise Conflict(ELSEWHERE)
+    if not (isinstance(state, SqliteStateDatabase) and isinstance(event_log, EmbeddedEventStore)):
+        raise Conflict(IN_POSTGRES)
     async with event_log.copying:
-        with _begun(folder) as partial, ExitStack() as opened:
+        with _new_folder(folder) as partial, ExitStack() as opened:
             databases = [
-                (opened.enter_context(closing(_source(path))), path.name) for path in _sqlite(folder)
+                (opened.enter_context(closing(_source(path))), path.name) for path in _sqlite_files(folder)
             ]
+            async with event_log.start_copy(partial / EVENTS) as event_copy:
 
-            async def moment(fix_events: Callable[[], None]) -> None:
-                def stand_still(_: object) -> None:
+                def begin_snapshots(_: object) -> None:
+                    """In a transaction of the state, so that the state does not change meanwhile."""
                     began = time.perf_counter()
-                    fix_events()
+                    event_copy.begin()
                     for database, _name in databases:
-                        _hold(database)
-                    log.info("stood_still", ms=round((time.perf_counter() - began) * 1000, 1))
+                        _begin_snapshot(database)
+                    log.info("state_paused", ms=round((time.perf_counter() - began) * 1000, 1))
 
-                await state.transact(stand_still)
+                await state.transact(begin_snapshots)
                 for database, name in databases:
                     await asyncio.to_thread(_copy, database, partial / name)
-
-            await event_log.copy_to(partial / EVENTS, moment)
-            return await asyncio.to_thread(_finished, folder, partial, version)
+                await event_copy.complete()
+            return await asyncio.to_thread(_finish, folder, partial, version)
 
 
 def take_stopped(folder: Path, version: str) -> Backup:
-    """Copy the data of an app that does not run, and that can't be started meanwhile.
+    """Copy the data of a stopped app, and keep it from being started meanwhile.
 
     Raises:
-        ConfigError: it runs, or there is nothing to copy.
+        ConfigError: the app runs, or there is nothing to copy.
     """
     if not (folder / "state.sqlite").exists():
         raise ConfigError(f"SMART_SUPPORT_DATA_DIR={folder}: there is no data here to back up")
-    with checked_out(folder / EVENTS) as write_out, _begun(folder) as partial:
-        write_out()
-        for path in _sqlite(folder):
+    with exclusive_access(folder / EVENTS) as move_all_events, _new_folder(folder) as partial:
+        move_all_events()
+        for path in _sqlite_files(folder):
             with closing(_source(path)) as database:
                 _copy(database, partial / path.name)
-        # Last, for whoever closes a file that it has locked gives up the lock.
+        # Last: a process that closes a file gives up all its locks on that file.
         shutil.copyfile(folder / EVENTS, partial / EVENTS)
-        return _finished(folder, partial, version)
+        return _finish(folder, partial, version)
 
 
 def digests(folder: Path, names: Iterable[str]) -> dict[str, dict[str, object]]:
     """Size and SHA-256 of each file."""
-    told = {}
+    result = {}
     for name in sorted(names):
         with (folder / name).open("rb") as file:
-            told[name] = {
+            result[name] = {
                 "bytes": (folder / name).stat().st_size,
                 "sha256": hashlib.file_digest(file, "sha256").hexdigest(),
             }
-    return told
+    return result
 
 
-def _sqlite(folder: Path) -> list[Path]:
-    """State, checkpoints, and the demo businesses there are."""
+def _sqlite_files(folder: Path) -> list[Path]:
+    """State, checkpoints, and the demo businesses."""
     return sorted(folder.glob("*.sqlite"))
 
 
 @contextmanager
-def _begun(folder: Path) -> Iterator[Path]:
-    """A new folder, which is named as a backup only when it is one, and is gone if it never is."""
+def _new_folder(folder: Path) -> Iterator[Path]:
+    """A new folder named `.partial`, which is deleted unless `_finish` renames it."""
     partial = folder / FOLDER / f"{clock.now():%Y-%m-%dT%H-%M-%S-%f}Z.partial"
     make_private_folder(partial.parent)
     partial.mkdir(mode=0o700)
@@ -130,38 +131,40 @@ def _source(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(path, isolation_level=None, check_same_thread=False)
 
 
-def _hold(database: sqlite3.Connection) -> None:
-    """Go on seeing what is committed now."""
+def _begin_snapshot(database: sqlite3.Connection) -> None:
+    """Begin a transaction that sees what is committed now."""
     database.execute("BEGIN")
     database.execute("SELECT count(*) FROM sqlite_schema").fetchall()
 
 
 def _copy(database: sqlite3.Connection, target: Path) -> None:
-    """All that `database` sees, into a new file that stands by itself."""
+    """Copy what `database` sees into a new file that needs no write-ahead log."""
     with closing(sqlite3.connect(target)) as copy:
         database.backup(copy)
         copy.execute("PRAGMA journal_mode=DELETE")
 
 
-def _finished(folder: Path, partial: Path, version: str) -> Backup:
-    """The manifest, all of it on disk, and the name that says so."""
+def _finish(folder: Path, partial: Path, version: str) -> Backup:
+    """Write the manifest, sync everything to disk, and give the folder its name."""
     if (folder / KEY).exists():
         shutil.copyfile(folder / KEY, partial / KEY)
-    whole = partial.with_suffix("")
+    finished = partial.with_suffix("")
     files = digests(partial, (path.name for path in partial.iterdir()))
-    taken = Backup(str(whole.resolve()), clock.rfc3339(clock.now()), version, files)
+    taken = Backup(str(finished.resolve()), clock.rfc3339(clock.now()), version, files)
     (partial / MANIFEST).write_bytes(orjson.dumps(asdict(taken), option=orjson.OPT_INDENT_2))
     for path in (*partial.iterdir(), partial):
         os.chmod(path, 0o700 if path.is_dir() else 0o600)
-        synced(path)
-    partial.rename(whole)
-    synced(whole.parent)
-    log.info("backup_taken", folder=str(whole), bytes=sum(int(str(one["bytes"])) for one in files.values()))
+        sync(path)
+    partial.rename(finished)
+    sync(finished.parent)
+    log.info(
+        "backup_taken", folder=str(finished), bytes=sum(int(str(one["bytes"])) for one in files.values())
+    )
     return taken
 
 
-def synced(path: Path) -> None:
-    """Have a file, or the names in a folder, on disk."""
+def sync(path: Path) -> None:
+    """Sync a file, or the names in a folder, to disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -1,4 +1,4 @@
-"""Putting a backup in the place of an app's data. Nothing of what was there before is deleted."""
+"""Restores a backup into a data folder. Deletes nothing that was there before."""
 
 import shutil
 import sqlite3
@@ -11,7 +11,7 @@ import orjson
 
 from smart_support import clock
 from smart_support.errors import ConfigError
-from smart_support.storage.backup import EVENTS, FOLDER, MANIFEST, digests, synced
+from smart_support.storage.backup import EVENTS, FOLDER, MANIFEST, digests, sync
 from smart_support.storage.events.duckdb_file import check_free
 from smart_support.storage.private_files import make_private_folder, tighten_files
 from smart_support.storage.state.base import MIGRATIONS
@@ -20,16 +20,16 @@ REPLACED = "replaced-"
 
 
 def restore(source: Path, folder: Path, *, force: bool = False) -> Path | None:
-    """Put a backup into a data folder that no app uses.
+    """Restore a backup into a data folder that no app uses.
 
     Args:
-        force: move what is in the folder aside, instead of refusing.
+        force: move the folder's content into a subfolder, instead of refusing.
 
     Returns:
-        Where what was there before is now, if there was anything.
+        That subfolder, if the folder was not empty.
 
     Raises:
-        ConfigError: it is no whole backup, or a newer version's; the app runs; the folder is not empty.
+        ConfigError: the backup is incomplete or of a newer version, the app runs, or the folder is not empty.
             Nothing was changed.
     """
     files = _checked(source)
@@ -42,24 +42,24 @@ def restore(source: Path, folder: Path, *, force: bool = False) -> Path | None:
             f"SMART_SUPPORT_DATA_DIR={folder} is not empty; choose another one, or add --force, which moves "
             f"what is there into {REPLACED}TIME inside it"
         )
-    coming = folder / FOLDER / f"{source.resolve().name}.restoring"
-    shutil.rmtree(coming, ignore_errors=True)
-    coming.mkdir(parents=True, mode=0o700)
+    restoring = folder / FOLDER / f"{source.resolve().name}.restoring"
+    shutil.rmtree(restoring, ignore_errors=True)
+    restoring.mkdir(parents=True, mode=0o700)
     for name in files:
-        shutil.copy2(source / name, coming / name)
-        synced(coming / name)
-    _end_logins(coming / "state.sqlite")
-    aside = _moved_aside(folder, before)
+        shutil.copy2(source / name, restoring / name)
+        sync(restoring / name)
+    _end_logins(restoring / "state.sqlite")
+    replaced = _move_away(folder, before)
     for name in files:
-        (coming / name).rename(folder / name)
-    coming.rmdir()
+        (restoring / name).rename(folder / name)
+    restoring.rmdir()
     tighten_files(folder)
-    synced(folder)
-    return aside
+    sync(folder)
+    return replaced
 
 
 def waiting(folder: Path) -> int:
-    """How many approvals wait in a data folder."""
+    """How many approvals are pending in a data folder."""
     with closing(sqlite3.connect(folder / "state.sqlite")) as state:
         counted = state.execute("SELECT count(*) FROM approvals WHERE status = 'pending'").fetchone()
     return int(counted[0])
@@ -74,9 +74,9 @@ def _checked(source: Path) -> Mapping[str, Any]:
             f"{source}: is no backup; name a folder that python -m smart_support backup has made, with its "
             f"{MANIFEST}"
         ) from None
-    odd = [name for name in files if Path(name).name != name or not (source / name).is_file()]
-    found = {} if odd else digests(source, files)
-    wrong = odd or [name for name in files if files[name] != found[name]]
+    missing = [name for name in files if Path(name).name != name or not (source / name).is_file()]
+    actual = {} if missing else digests(source, files)
+    wrong = missing or [name for name in files if files[name] != actual[name]]
     if wrong:
         raise ConfigError(
             f"{source}: {', '.join(wrong)} is missing or not as it was copied; take another backup"
@@ -92,17 +92,17 @@ def _checked(source: Path) -> Mapping[str, Any]:
 
 
 def _end_logins(state: Path) -> None:
-    """Who had logged out after the copy would be logged in again: all log in anew."""
+    """Delete all logins: somebody who logged out after the backup would be logged in again."""
     with closing(sqlite3.connect(state)) as database, database:
         if database.execute("SELECT 1 FROM sqlite_schema WHERE name = 'logins'").fetchone():
             database.execute("DELETE FROM logins")
 
 
-def _moved_aside(folder: Path, before: list[Path]) -> Path | None:
+def _move_away(folder: Path, before: list[Path]) -> Path | None:
     if not before:
         return None
-    aside = folder / f"{REPLACED}{clock.now():%Y-%m-%dT%H-%M-%S-%f}Z"
-    aside.mkdir(mode=0o700)
+    replaced = folder / f"{REPLACED}{clock.now():%Y-%m-%dT%H-%M-%S-%f}Z"
+    replaced.mkdir(mode=0o700)
     for path in before:
-        path.rename(aside / path.name)
-    return aside
+        path.rename(replaced / path.name)
+    return replaced

@@ -19,7 +19,7 @@ from smart_support.events import (
     ToolCall,
     ToolResult,
 )
-from smart_support.storage.events.embedded import EventLog
+from smart_support.storage.events.base import EventStore
 
 
 class Story:
@@ -153,7 +153,7 @@ def carried_out(thread_id: str, at: datetime, approval_id: str, **options: Any) 
     return story.result("ok", "cancel_order", "order_actions").answer("Done.", "order_actions").complete()
 
 
-async def record(log: EventLog, *stories: Story) -> None:
+async def record(log: EventStore, *stories: Story) -> None:
     """Have the log take all of it, in the order of time."""
     records = [record for story in stories for record in story.records]
     await asyncio.gather(*(log.append(item) for item in sorted(records, key=lambda item: item.happened_at)))

@@ -12,7 +12,8 @@ from smart_support.analytics.cursor import Place
 from smart_support.analytics.filters import About, Counted
 from smart_support.analytics.metrics import Metrics
 from smart_support.errors import InvalidRequest
-from smart_support.storage.events.embedded import EventLog
+from smart_support.storage.events.base import EventStore
+from smart_support.storage.events.embedded import EmbeddedEventStore
 from tests.analytics.story import Story, carried_out, record, resolved, waiting
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -34,7 +35,7 @@ async def _all_pages(metrics: Metrics, limit: int, **filters: Any) -> list[str]:
         assert len(page) == limit
 
 
-async def test_a_conversation_has_these_fields(event_log: EventLog, metrics: Metrics) -> None:
+async def test_a_conversation_has_these_fields(event_log: EventStore, metrics: Metrics) -> None:
     story = waiting("t", NOON, "a1", customer_id="C-7").decide("a1").result("ok", "cancel_order")
     story.answer("Done.", "order_actions").complete(cost_usd=0.25).ask().answer().complete(cost_usd=0.5)
     await record(event_log, story)
@@ -61,7 +62,7 @@ async def test_an_empty_log_has_no_conversations(metrics: Metrics) -> None:
     assert await metrics.conversations(status="waiting", q="x", agent="y") == ([], None)
 
 
-async def test_filters(event_log: EventLog, metrics: Metrics) -> None:
+async def test_filters(event_log: EventStore, metrics: Metrics) -> None:
     now = clock.now()
     escalated = (
         Story("t-e", now - timedelta(minutes=4), customer_id="C-Özil").ask("Get me a HUMAN").escalate()
@@ -100,7 +101,7 @@ async def test_filters(event_log: EventLog, metrics: Metrics) -> None:
 
 
 async def test_what_a_figure_counts_is_found_whenever_the_conversation_began(
-    event_log: EventLog, metrics: Metrics
+    event_log: EventStore, metrics: Metrics
 ) -> None:
     early = resolved("early", NOON - timedelta(days=9))
     early.wait(days=8).ask().call("get_status").result("error", "get_status").escalate("limit").answer()
@@ -127,7 +128,7 @@ async def test_what_a_figure_counts_is_found_whenever_the_conversation_began(
         Counted("latency", None, None, None)
 
 
-async def test_filters_fill_their_pages(event_log: EventLog, metrics: Metrics) -> None:
+async def test_filters_fill_their_pages(event_log: EventStore, metrics: Metrics) -> None:
     stories = [
         Story(f"t{i:02}", NOON + timedelta(minutes=i)).ask().escalate() if i % 3 == 0
         else resolved(f"t{i:02}", NOON + timedelta(minutes=i))
@@ -146,7 +147,7 @@ async def test_pages_under_ties_give_each_once_in_order(
 ) -> None:
     minutes = data.draw(st.lists(st.integers(0, 2), min_size=1, max_size=12))
     limit = data.draw(st.integers(1, 5))
-    log = EventLog(tmp_path_factory.mktemp("log") / "events.duckdb")
+    log = EmbeddedEventStore(tmp_path_factory.mktemp("log") / "events.duckdb")
     try:
         stories = [resolved(f"t{i:02}", NOON + timedelta(minutes=m)) for i, m in enumerate(minutes)]
         await record(log, *stories)
@@ -156,7 +157,7 @@ async def test_pages_under_ties_give_each_once_in_order(
         log.close()
 
 
-async def test_what_happens_meanwhile_moves_no_page(event_log: EventLog, metrics: Metrics) -> None:
+async def test_what_happens_meanwhile_moves_no_page(event_log: EventStore, metrics: Metrics) -> None:
     stories = [resolved(f"t{i}", NOON + timedelta(minutes=i)) for i in range(4)]
     await record(event_log, *stories)
     first, cursor = await metrics.conversations(limit=2)

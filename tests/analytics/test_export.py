@@ -17,7 +17,7 @@ from smart_support.analytics.export import Format, exported
 from smart_support.analytics.filters import Filters
 from smart_support.analytics.time_range import span
 from smart_support.events import payload
-from smart_support.storage.events.embedded import EventLog
+from smart_support.storage.events.base import EventStore
 from tests.analytics.story import Story, carried_out, record
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -26,13 +26,13 @@ TRICKY = 'Quote " comma, semicolon; new\nline, Zürich, 日本, =1+1'
 
 
 @pytest.fixture
-def temporary(event_log: EventLog) -> Path:
+def temporary(event_log: EventStore) -> Path:
     """Where exports are written: in the data folder, which nobody else can read."""
     assert event_log.export_folder.stat().st_mode & 0o777 == 0o700
     return event_log.export_folder
 
 
-async def _export(log: EventLog, format_: Format) -> bytes:
+async def _export(log: EventStore, format_: Format) -> bytes:
     file, size = await exported(log, RANGE, format_)
     with file:
         content = file.read()
@@ -40,7 +40,7 @@ async def _export(log: EventLog, format_: Format) -> bytes:
     return content
 
 
-async def _recorded(log: EventLog) -> Story:
+async def _recorded(log: EventStore) -> Story:
     inside = (
         carried_out("in", NOON, "a1", customer_id="C-7").ask(TRICKY).answer(TRICKY).complete(cost_usd=0.25)
     )
@@ -53,7 +53,7 @@ async def _recorded(log: EventLog) -> Story:
     return inside
 
 
-async def test_csv(event_log: EventLog, temporary: Path) -> None:
+async def test_csv(event_log: EventStore, temporary: Path) -> None:
     story = await _recorded(event_log)
     rows = list(csv.DictReader(io.StringIO((await _export(event_log, "csv")).decode())))
     assert [row["event_id"] for row in rows] == [told.event_id for told in story.records]
@@ -62,7 +62,7 @@ async def test_csv(event_log: EventLog, temporary: Path) -> None:
     assert os.listdir(temporary) == []
 
 
-async def test_parquet(event_log: EventLog, tmp_path: Path, temporary: Path) -> None:
+async def test_parquet(event_log: EventStore, tmp_path: Path, temporary: Path) -> None:
     story = await _recorded(event_log)
     path = tmp_path / "read-back.parquet"
     path.write_bytes(await _export(event_log, "parquet"))
@@ -75,7 +75,7 @@ async def test_parquet(event_log: EventLog, tmp_path: Path, temporary: Path) -> 
     assert os.listdir(temporary) == []
 
 
-async def test_a_range_without_events_is_a_file_without_rows(event_log: EventLog, tmp_path: Path) -> None:
+async def test_a_range_without_events_is_a_file_without_rows(event_log: EventStore, tmp_path: Path) -> None:
     (header,) = (await _export(event_log, "csv")).decode().splitlines()
     assert header.startswith("event_id,thread_id,turn_id,first_seq,seq,happened_at,type,")
     path = tmp_path / "read-back.parquet"
@@ -83,7 +83,7 @@ async def test_a_range_without_events_is_a_file_without_rows(event_log: EventLog
     assert duckdb.execute("SELECT count(*) FROM read_parquet(?)", [str(path)]).fetchall() == [(0,)]
 
 
-async def test_filters_apply_to_an_export_too(event_log: EventLog) -> None:
+async def test_filters_apply_to_an_export_too(event_log: EventStore) -> None:
     stories = [Story("mine", NOON, channel="rest").ask().complete(), Story("other", NOON).ask().complete()]
     await record(event_log, *stories)
     file, _ = await exported(event_log, RANGE, "csv", Filters(channel="rest"))
@@ -133,7 +133,7 @@ HARMLESS = ["-5", "+5", "-5.25", "-1e9", "1-1", "a=b", "mail@example.com", " tex
 
 
 @pytest.mark.parametrize("column", ["customer_id", "agent"])
-async def test_no_cell_of_a_csv_is_a_formula(event_log: EventLog, column: str) -> None:
+async def test_no_cell_of_a_csv_is_a_formula(event_log: EventStore, column: str) -> None:
     """Every text column is treated alike; these two are among those that come from outside."""
     texts = [*FORMULAS, *HARMLESS]
     for number, text in enumerate(texts):

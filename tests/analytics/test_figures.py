@@ -11,7 +11,7 @@ from smart_support.analytics.metrics import Asked, Metrics
 from smart_support.analytics.query_files import FIGURES
 from smart_support.analytics.time_range import span
 from smart_support.errors import InvalidRequest
-from smart_support.storage.events.embedded import EventLog
+from smart_support.storage.events.base import EventStore
 from tests.analytics.story import Story, carried_out, record, resolved, waiting
 
 COUNTS = ("conversations", "turns", "approvals", "escalations")
@@ -67,7 +67,7 @@ async def test_an_empty_log_gives_zeros_and_nulls(metrics: Metrics, range_: str 
     }
 
 
-async def test_approvals_by_what_became_of_them(event_log: EventLog, metrics: Metrics) -> None:
+async def test_approvals_by_what_became_of_them(event_log: EventStore, metrics: Metrics) -> None:
     then = clock.now() - timedelta(hours=3)
     seconds = {"approved": 9, "edited": 29, "responded": 29, "rejected": 99}
     stories = [
@@ -96,7 +96,7 @@ async def test_approvals_by_what_became_of_them(event_log: EventLog, metrics: Me
 
 
 async def test_an_approval_decided_after_the_range_is_not_pending_in_it(
-    event_log: EventLog, metrics: Metrics
+    event_log: EventStore, metrics: Metrics
 ) -> None:
     then = clock.now() - timedelta(days=3)
     await record(event_log, waiting("t", then, "a").wait(hours=2).decide("a").result("ok", "cancel_order"))
@@ -105,7 +105,7 @@ async def test_an_approval_decided_after_the_range_is_not_pending_in_it(
     assert found["outcomes"]["resolved_with_approval"] == 1
 
 
-async def test_turns_of_agents_and_calls_of_tools(event_log: EventLog, metrics: Metrics) -> None:
+async def test_turns_of_agents_and_calls_of_tools(event_log: EventStore, metrics: Metrics) -> None:
     then = clock.now() - timedelta(hours=1)
     both = Story("t1", then).ask().call().result().answer("a").answer("b", "discount").complete()
     again = both.ask().call().result("error").answer("Sorry.").complete()
@@ -123,7 +123,7 @@ async def test_turns_of_agents_and_calls_of_tools(event_log: EventLog, metrics: 
     ]
 
 
-async def test_latency_is_interpolated_over_completed_turns(event_log: EventLog, metrics: Metrics) -> None:
+async def test_latency_is_interpolated_over_completed_turns(event_log: EventStore, metrics: Metrics) -> None:
     story = Story("t", clock.now() - timedelta(hours=1))
     for duration in range(1, 101):
         story.ask().complete(duration_ms=float(duration))
@@ -132,7 +132,7 @@ async def test_latency_is_interpolated_over_completed_turns(event_log: EventLog,
     assert latency == {"p50": 50.5, "p95": pytest.approx(95.05), "p99": pytest.approx(99.01)}
 
 
-async def test_tokens_and_cost(event_log: EventLog, metrics: Metrics) -> None:
+async def test_tokens_and_cost(event_log: EventStore, metrics: Metrics) -> None:
     then = clock.now() - timedelta(hours=1)
     await record(
         event_log,
@@ -144,13 +144,13 @@ async def test_tokens_and_cost(event_log: EventLog, metrics: Metrics) -> None:
     assert (found["cost_usd"], found["cost_per_conversation_usd"]) == (0.75, 0.375)
 
 
-async def test_a_cost_that_nobody_knows_is_null(event_log: EventLog, metrics: Metrics) -> None:
+async def test_a_cost_that_nobody_knows_is_null(event_log: EventStore, metrics: Metrics) -> None:
     await record(event_log, resolved("t", clock.now() - timedelta(minutes=1)))
     found = await metrics.analytics("24h")
     assert (found["cost_usd"], found["cost_per_conversation_usd"]) == (None, None)
 
 
-async def test_since_is_in_the_range_and_until_is_not(event_log: EventLog, metrics: Metrics) -> None:
+async def test_since_is_in_the_range_and_until_is_not(event_log: EventStore, metrics: Metrics) -> None:
     noon = datetime(2026, 3, 1, 12, tzinfo=UTC)
     moments = [noon - timedelta(microseconds=1), noon, noon + timedelta(hours=1)]
     await record(event_log, *(Story(f"t{i}", at, step=0).ask().complete(i) for i, at in enumerate(moments)))
@@ -160,7 +160,7 @@ async def test_since_is_in_the_range_and_until_is_not(event_log: EventLog, metri
     assert [bucket["turns"] for bucket in found["series"]] == [1]
 
 
-async def test_a_named_range_reaches_up_to_this_very_moment(event_log: EventLog, metrics: Metrics) -> None:
+async def test_a_named_range_reaches_up_to_this_very_moment(event_log: EventStore, metrics: Metrics) -> None:
     now = clock.now()
     await record(
         event_log,
@@ -172,7 +172,7 @@ async def test_a_named_range_reaches_up_to_this_very_moment(event_log: EventLog,
     assert counted == {"24h": 2, "7d": 3, "all": 3}
 
 
-async def test_hours_of_a_day_without_gaps(event_log: EventLog, metrics: Metrics) -> None:
+async def test_hours_of_a_day_without_gaps(event_log: EventStore, metrics: Metrics) -> None:
     await record(
         event_log,
         carried_out("t1", datetime(2026, 3, 1, 0, 59, 59, tzinfo=UTC), "a1", step=0.1)
@@ -193,7 +193,7 @@ async def test_hours_of_a_day_without_gaps(event_log: EventLog, metrics: Metrics
     ]
 
 
-async def test_days_of_all_time_begin_with_the_first_event(event_log: EventLog, metrics: Metrics) -> None:
+async def test_days_of_all_time_begin_with_the_first_event(event_log: EventStore, metrics: Metrics) -> None:
     today = clock.now()
     await record(event_log, resolved("t1", today - timedelta(days=400)), resolved("t2", today))
     clock.advance(60)
@@ -218,7 +218,7 @@ async def test_days_of_all_time_begin_with_the_first_event(event_log: EventLog, 
     ],
 )
 async def test_a_range_without_a_moment_to_count_is_empty(
-    event_log: EventLog, metrics: Metrics, asked: dict[str, str]
+    event_log: EventStore, metrics: Metrics, asked: dict[str, str]
 ) -> None:
     await record(event_log, resolved("t", clock.now() - timedelta(minutes=1)))
     found = await metrics.analytics(**asked)
@@ -247,7 +247,7 @@ async def test_what_cannot_be_asked_for(
     assert all(word in refused.value.message for word in words)
 
 
-async def test_no_figure_reads_the_payload(event_log: EventLog, metrics: Metrics) -> None:
+async def test_no_figure_reads_the_payload(event_log: EventStore, metrics: Metrics) -> None:
     """What the figures are made of has columns of its own; the texts are by far the most of the file."""
     await event_log.query("ALTER TABLE events DROP COLUMN payload")
     for filters in (Filters(), Filters(agent="a", tool="b", channel="rest")):

@@ -7,7 +7,7 @@ import pytest
 
 from smart_support import clock
 from smart_support.analytics.metrics import Metrics
-from smart_support.storage.events.embedded import EventLog
+from smart_support.storage.events.base import EventStore
 from tests.analytics.story import Story, carried_out, record, resolved, waiting
 
 Tale = Callable[[datetime], Story]
@@ -152,7 +152,7 @@ CASES: dict[str, tuple[Tale, tuple[str, str | None], tuple[str, str | None]]] = 
 
 
 @pytest.mark.parametrize("case", CASES)
-async def test_status_and_outcome(case: str, event_log: EventLog, metrics: Metrics) -> None:
+async def test_status_and_outcome(case: str, event_log: EventStore, metrics: Metrics) -> None:
     tale, soon, later = CASES[case]
     await record(event_log, tale(clock.now() - timedelta(minutes=1)))
     for expected in (soon, later):
@@ -164,7 +164,7 @@ async def test_status_and_outcome(case: str, event_log: EventLog, metrics: Metri
 
 
 async def test_a_session_ends_at_its_time_to_live_to_the_moment(
-    event_log: EventLog, metrics: Metrics
+    event_log: EventStore, metrics: Metrics
 ) -> None:
     story = resolved("t", clock.now())
     await record(event_log, story)
@@ -176,7 +176,7 @@ async def test_a_session_ends_at_its_time_to_live_to_the_moment(
 
 
 async def test_rates_are_over_conversations_that_have_an_outcome(
-    event_log: EventLog, metrics: Metrics
+    event_log: EventStore, metrics: Metrics
 ) -> None:
     then = clock.now() - timedelta(hours=2)
     await record(
@@ -202,7 +202,7 @@ async def test_rates_are_over_conversations_that_have_an_outcome(
     assert found["escalation_rate"] == 1 / 5
 
 
-async def test_no_rate_without_an_outcome(event_log: EventLog, metrics: Metrics) -> None:
+async def test_no_rate_without_an_outcome(event_log: EventStore, metrics: Metrics) -> None:
     await record(event_log, waiting("w1", clock.now(), "a1"))
     found = await metrics.analytics("24h")
     assert found["conversations"] == 1

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from smart_support import clock
 from smart_support.analytics.filters import About, Counted, Filters
 from smart_support.analytics.metrics import Metrics
-from smart_support.storage.events.embedded import EventLog
+from smart_support.storage.events.base import EventStore
 from tests.analytics import by_pandas
 from tests.analytics.story import Story, record
 
@@ -89,7 +89,7 @@ FILTERS = (
 
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-async def test_the_figures_fit_together(data: st.DataObject, event_log: EventLog, metrics: Metrics) -> None:
+async def test_the_figures_fit_together(data: st.DataObject, event_log: EventStore, metrics: Metrics) -> None:
     await event_log.erase([f"t{number}" for number in range(MOST)])
     steps = data.draw(st.lists(st.lists(st.sampled_from(list(STEPS)), max_size=12), max_size=MOST))
     each = {"min_size": len(steps), "max_size": len(steps)}

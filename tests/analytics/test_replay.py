@@ -7,13 +7,13 @@ import pytest
 
 from smart_support.analytics.replay import PAGE, Replay
 from smart_support.errors import InvalidRequest, NotFound
-from smart_support.storage.events.embedded import EventLog
+from smart_support.storage.events.base import EventStore
 from tests.analytics.story import Story, carried_out, record, resolved
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
-async def test_steps_are_the_events_of_the_socket(event_log: EventLog) -> None:
+async def test_steps_are_the_events_of_the_socket(event_log: EventStore) -> None:
     story = carried_out("t", NOON, "a1")
     await record(event_log, story, resolved("other", NOON))
     steps = await Replay(event_log).steps("t")
@@ -38,13 +38,13 @@ async def test_steps_are_the_events_of_the_socket(event_log: EventLog) -> None:
     }
 
 
-async def test_a_message_has_the_number_of_its_last_token(event_log: EventLog) -> None:
+async def test_a_message_has_the_number_of_its_last_token(event_log: EventStore) -> None:
     await record(event_log, Story("t", NOON).ask().answer(tokens=7).complete())
     steps = await Replay(event_log).steps("t")
     assert [(step["first_seq"], step["seq"]) for step in steps] == [(1, 1), (2, 8), (9, 9)]
 
 
-async def test_after_and_limit_walk_through_it(event_log: EventLog) -> None:
+async def test_after_and_limit_walk_through_it(event_log: EventStore) -> None:
     await record(event_log, carried_out("t", NOON, "a1"))
     replay = Replay(event_log)
     whole = await replay.steps("t")
@@ -56,7 +56,7 @@ async def test_after_and_limit_walk_through_it(event_log: EventLog) -> None:
     assert walked == whole
 
 
-async def test_an_outline_leads_to_any_step(event_log: EventLog) -> None:
+async def test_an_outline_leads_to_any_step(event_log: EventStore) -> None:
     story = Story("t", NOON)
     for _ in range(PAGE):
         story.ask("Where is my “order”?").answer(tokens=3).complete()
@@ -74,7 +74,7 @@ async def test_an_outline_leads_to_any_step(event_log: EventLog) -> None:
     assert (await replay.outline("t", q="content"))["found"] == []
 
 
-async def test_an_outline_says_where_to_look(event_log: EventLog) -> None:
+async def test_an_outline_says_where_to_look(event_log: EventStore) -> None:
     await record(event_log, carried_out("t", NOON, "a1"))
     replay = Replay(event_log)
     outline, steps = await replay.outline("t"), await replay.steps("t")
@@ -87,7 +87,7 @@ async def test_an_outline_says_where_to_look(event_log: EventLog) -> None:
         await anext(replay.whole("nobody"))
 
 
-async def test_a_thread_that_never_was_is_not_found(event_log: EventLog) -> None:
+async def test_a_thread_that_never_was_is_not_found(event_log: EventStore) -> None:
     await record(event_log, resolved("t", NOON))
     for after in (0, 5):
         with pytest.raises(NotFound, match="'nobody'"):
@@ -96,6 +96,6 @@ async def test_a_thread_that_never_was_is_not_found(event_log: EventLog) -> None
 
 
 @pytest.mark.parametrize(("after", "limit"), [(-1, 1), (10**30, 1), (0, 0), (0, -5)])
-async def test_what_cannot_be_asked_for(event_log: EventLog, after: int, limit: int) -> None:
+async def test_what_cannot_be_asked_for(event_log: EventStore, after: int, limit: int) -> None:
     with pytest.raises(InvalidRequest):
         await Replay(event_log).steps("t", after, limit)

@@ -24,8 +24,8 @@ from smart_support import clock
 from smart_support.analytics import ad_hoc_sql, ad_hoc_sql_process
 from smart_support.analytics.ad_hoc_sql import SqlBox
 from smart_support.errors import InvalidRequest
+from smart_support.storage.events.base import EventStore
 from smart_support.storage.events.duckdb_file import connect
-from smart_support.storage.events.embedded import EventLog
 from tests.analytics.story import record, resolved
 
 CANARY = "kanarienvogel"
@@ -177,7 +177,7 @@ ATTACKS = [
 
 
 @pytest.fixture
-def folder(tmp_path: Path, event_log: EventLog) -> Path:
+def folder(tmp_path: Path, event_log: EventStore) -> Path:
     """The folder of the event log, with files that nobody may read."""
     for name in FILES:
         (tmp_path / name).write_text(f'{CANARY}\n{{"{CANARY}": "{CANARY}"}}\n')
@@ -193,7 +193,7 @@ def _tells(told: object) -> bool:
 
 
 async def test_no_question_reads_or_writes_a_file_or_tells_of_the_machine(
-    folder: Path, event_log: EventLog
+    folder: Path, event_log: EventStore
 ) -> None:
     assert len(ATTACKS) == len({*ATTACKS}) > 60
     await record(event_log, resolved("t", clock.now() - timedelta(hours=1)))
@@ -266,7 +266,7 @@ print(told)
 """
 
 
-def test_the_process_that_answers_can_open_nothing(tmp_path: Path, event_log: EventLog) -> None:
+def test_the_process_that_answers_can_open_nothing(tmp_path: Path, event_log: EventStore) -> None:
     """Whatever DuckDB did, the system would not let it."""
     canary, place = tmp_path / "canary.txt", tmp_path / "elsewhere"
     canary.write_text(CANARY)
@@ -284,7 +284,7 @@ def test_the_process_that_answers_can_open_nothing(tmp_path: Path, event_log: Ev
 
 
 async def test_the_process_that_answers_has_none_of_our_environment(
-    event_log: EventLog, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    event_log: EventStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", CANARY)
     told = tmp_path / "told"
@@ -436,7 +436,7 @@ LONG = (
 SOME = ("levenshtein", "repeat", "list_sort", "regexp_replace", "string_agg", "range")
 
 
-async def _check_ends_in_time(event_log: EventLog, names: Iterable[str]) -> None:
+async def _check_ends_in_time(event_log: EventStore, names: Iterable[str]) -> None:
     box = SqlBox(event_log, seconds=1)
     for name in names:
         for arguments in LONG:
@@ -449,10 +449,12 @@ async def _check_ends_in_time(event_log: EventLog, names: Iterable[str]) -> None
             assert time.monotonic() - began < most + 1, sql
 
 
-async def test_a_function_does_not_outlive_its_time_whatever_it_is_given(event_log: EventLog) -> None:
+async def test_a_function_does_not_outlive_its_time_whatever_it_is_given(
+    event_log: EventStore,
+) -> None:
     await _check_ends_in_time(event_log, SOME)
 
 
 @pytest.mark.nightly
-async def test_no_function_outlives_its_time_whatever_it_is_given(event_log: EventLog) -> None:
+async def test_no_function_outlives_its_time_whatever_it_is_given(event_log: EventStore) -> None:
     await _check_ends_in_time(event_log, sorted(filter(str.isidentifier, ad_hoc_sql_process.FUNCTIONS)))

@@ -11,12 +11,12 @@ from smart_support import clock
 from smart_support.analytics import ad_hoc_sql as sql_box_module
 from smart_support.analytics.ad_hoc_sql import SqlBox
 from smart_support.errors import InvalidRequest, StorageFailed
-from smart_support.storage.events.embedded import EventLog
+from smart_support.storage.events.base import EventStore
 from tests.analytics.story import record, resolved
 
 
 @pytest.fixture
-async def box(event_log: EventLog) -> SqlBox:
+async def box(event_log: EventStore) -> SqlBox:
     await record(event_log, resolved("t", clock.now() - timedelta(hours=1), customer_id="mia"))
     return SqlBox(event_log, seconds=0.3, max_rows=100)
 
@@ -89,7 +89,9 @@ async def test_a_question_is_answered(box: SqlBox, sql: str, rows: list[list[obj
         "SELECT CASE WHEN 1 THEN " * 400,
     ],
 )
-async def test_what_is_no_question_to_the_log_is_refused(box: SqlBox, event_log: EventLog, sql: str) -> None:
+async def test_what_is_no_question_to_the_log_is_refused(
+    box: SqlBox, event_log: EventStore, sql: str
+) -> None:
     before = await event_log.query("SELECT count(*) AS n FROM events")
     with pytest.raises(InvalidRequest) as refused:
         await box.ask(sql)
@@ -106,7 +108,7 @@ async def test_what_is_no_question_to_the_log_is_refused(box: SqlBox, event_log:
     ],
 )
 async def test_a_question_without_end_is_stopped_and_the_log_goes_on(
-    box: SqlBox, event_log: EventLog, sql: str
+    box: SqlBox, event_log: EventStore, sql: str
 ) -> None:
     asked = asyncio.create_task(box.ask(sql))
     await record(event_log, resolved("meanwhile", clock.now()))
@@ -126,7 +128,7 @@ async def test_a_question_without_end_is_stopped_and_the_log_goes_on(
     ],
 )
 async def test_a_question_that_would_take_the_memory_of_others_is_stopped(
-    event_log: EventLog, sql: str
+    event_log: EventStore, sql: str
 ) -> None:
     before = _resident_bytes()
     with pytest.raises(InvalidRequest, match="200 MB of memory, and was stopped"):
@@ -145,7 +147,7 @@ async def test_a_question_that_would_take_the_memory_of_others_is_stopped(
     ],
 )
 async def test_what_can_not_be_interrupted_is_ended_in_time_and_nobody_else_waits(
-    event_log: EventLog, sql: str
+    event_log: EventStore, sql: str
 ) -> None:
     box = SqlBox(event_log, seconds=1)
     asked = asyncio.create_task(box.ask(sql))
@@ -164,7 +166,7 @@ def _resident_bytes() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
 
 
-async def test_a_copy_is_gone_after_its_question_whatever_came_of_it(event_log: EventLog) -> None:
+async def test_a_copy_is_gone_after_its_question_whatever_came_of_it(event_log: EventStore) -> None:
     await record(event_log, resolved("t", clock.now()))
     box = SqlBox(event_log, seconds=0.3)
     for sql in (
@@ -190,7 +192,7 @@ async def test_without_room_for_a_copy_it_says_so(box: SqlBox, monkeypatch: pyte
         await box.ask("SELECT 1")
 
 
-async def test_a_question_is_about_all_that_was_acknowledged_before_it(event_log: EventLog) -> None:
+async def test_a_question_is_about_all_that_was_acknowledged_before_it(event_log: EventStore) -> None:
     box = SqlBox(event_log)
     for number in range(1, 4):
         await record(event_log, resolved(f"t{number}", clock.now()))
@@ -211,7 +213,7 @@ async def test_every_kind_of_value_can_be_shown(box: SqlBox) -> None:
     assert len((await box.ask("SELECT now()::TIMESTAMP")).rows) == 1
 
 
-async def test_rows_that_are_too_long_together_are_left_out(event_log: EventLog) -> None:
+async def test_rows_that_are_too_long_together_are_left_out(event_log: EventStore) -> None:
     table = await SqlBox(event_log, max_chars=1000).ask("SELECT '" + "x" * 300 + "' FROM range(5)")
     assert (len(table.rows), table.truncated) == (3, True)
 

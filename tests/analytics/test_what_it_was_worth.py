@@ -10,7 +10,7 @@ from smart_support.analytics.filters import About, Filters
 from smart_support.analytics.metrics import Metrics
 from smart_support.analytics.query_files import FIGURES, definition
 from smart_support.errors import InvalidRequest
-from smart_support.storage.events.embedded import EventLog
+from smart_support.storage.events.base import EventStore
 from tests.analytics.story import Story, record, resolved, waiting
 
 AGO = timedelta(days=2)
@@ -21,7 +21,7 @@ def _decided(name: str, seconds: float, outcome: str = "approved", by: str = "da
     return waiting(name, clock.now() - AGO, name, **more).wait(seconds=seconds - 1).decide(name, outcome, by)
 
 
-async def test_leads_are_told_apart_and_haste_is_seen(event_log: EventLog, metrics: Metrics) -> None:
+async def test_leads_are_told_apart_and_haste_is_seen(event_log: EventStore, metrics: Metrics) -> None:
     stories = [_decided("a", 2, by="dana"), _decided("b", 2.5, by="dana"), _decided("c", 10, "edited")]
     stories += [_decided("d", 60, "rejected", "robin"), _decided("e", 1800, "expired", "clock")]
     await record(event_log, *stories)
@@ -42,7 +42,7 @@ async def test_leads_are_told_apart_and_haste_is_seen(event_log: EventLog, metri
 
 
 async def test_approvals_by_tool_and_writes_that_a_policy_let_run(
-    event_log: EventLog, metrics: Metrics
+    event_log: EventStore, metrics: Metrics
 ) -> None:
     free = resolved("free", clock.now() - AGO).result("ok", "refund_order", policy="up to 20 EUR")
     await record(event_log, _decided("a", 4), _decided("b", 8, "rejected"), free)
@@ -55,7 +55,7 @@ async def test_approvals_by_tool_and_writes_that_a_policy_let_run(
     assert (found["approvals"]["requested"], found["approvals"]["by_policy"]) == (2, 1)
 
 
-async def test_errors_by_class(event_log: EventLog, metrics: Metrics) -> None:
+async def test_errors_by_class(event_log: EventStore, metrics: Metrics) -> None:
     story = Story("t", clock.now() - AGO).ask()
     for error_class in ("transient", "transient", "auth", None):
         story.result("error", error_class=error_class)
@@ -67,7 +67,7 @@ async def test_errors_by_class(event_log: EventLog, metrics: Metrics) -> None:
     ]
 
 
-async def test_why_humans_were_called(event_log: EventLog, metrics: Metrics) -> None:
+async def test_why_humans_were_called(event_log: EventStore, metrics: Metrics) -> None:
     story = Story("t", clock.now() - AGO).ask()
     await record(event_log, story.escalate("policy").escalate("failures").escalate("policy"))
     assert (await metrics.analytics("7d"))["escalations"] == [
@@ -76,7 +76,7 @@ async def test_why_humans_were_called(event_log: EventLog, metrics: Metrics) -> 
     ]
 
 
-async def test_a_customer_who_comes_back_within_a_week(event_log: EventLog, metrics: Metrics) -> None:
+async def test_a_customer_who_comes_back_within_a_week(event_log: EventStore, metrics: Metrics) -> None:
     then = clock.now() - timedelta(days=20)
     day = timedelta(days=1)
     mine = [resolved("m1", then, customer_id="mia"), resolved("m2", then + 6 * day, customer_id="mia")]
@@ -86,7 +86,7 @@ async def test_a_customer_who_comes_back_within_a_week(event_log: EventLog, metr
     assert (await metrics.analytics("30d"))["reopened"] == {"resolved": 4, "reopened": 1, "rate": 0.25}
 
 
-async def test_turns_it_took(event_log: EventLog, metrics: Metrics) -> None:
+async def test_turns_it_took(event_log: EventStore, metrics: Metrics) -> None:
     then = clock.now() - AGO
     long = resolved("long", then).ask().answer().complete().ask().answer().complete()
     open_ended = Story("open", then).ask().clarify().complete()
@@ -98,7 +98,7 @@ async def test_turns_it_took(event_log: EventLog, metrics: Metrics) -> None:
     }
 
 
-async def test_models_and_first_tokens(event_log: EventLog, metrics: Metrics) -> None:
+async def test_models_and_first_tokens(event_log: EventStore, metrics: Metrics) -> None:
     story = Story("t", clock.now() - AGO).ask()
     story.complete(1000, (100, 10), 0.5, model="big", first_token_ms=200)
     story.complete(3000, (10, 1), None, model="small", first_token_ms=400)
@@ -112,7 +112,7 @@ async def test_models_and_first_tokens(event_log: EventLog, metrics: Metrics) ->
     assert found["first_token_ms"]["p50"] == 300
 
 
-async def test_hours_saved_are_calls_times_what_is_said_of_each(event_log: EventLog) -> None:
+async def test_hours_saved_are_calls_times_what_is_said_of_each(event_log: EventStore) -> None:
     story = Story("t", clock.now() - AGO).ask().result("ok", "refund_order").result("ok", 'odd"$.name')
     await record(event_log, story.result("ok", "refund_order").result("error", "refund_order"))
     named = Metrics(event_log, 1800, {"refund_order": 6, "*": 3})
@@ -121,7 +121,9 @@ async def test_hours_saved_are_calls_times_what_is_said_of_each(event_log: Event
     assert (await alone.analytics("7d"))["hours_saved"]["hours"] == 12 / 60
 
 
-async def test_the_time_before_is_as_long_and_does_not_overlap(event_log: EventLog, metrics: Metrics) -> None:
+async def test_the_time_before_is_as_long_and_does_not_overlap(
+    event_log: EventStore, metrics: Metrics
+) -> None:
     midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=3)
     step = timedelta(microseconds=1)
     ats = {"in": midnight, "before": midnight - step, "long before": midnight - timedelta(days=1, hours=1)}
@@ -137,7 +139,7 @@ async def test_the_time_before_is_as_long_and_does_not_overlap(event_log: EventL
     assert (await metrics.analytics("all", compare=True))["previous"] is None
 
 
-async def test_the_series_tells_what_became_of_each_day(event_log: EventLog, metrics: Metrics) -> None:
+async def test_the_series_tells_what_became_of_each_day(event_log: EventStore, metrics: Metrics) -> None:
     monday = datetime(2026, 3, 2, 23, 59, tzinfo=UTC)
     held = waiting("held", monday, "a", customer_id="mia").wait(minutes=10).decide("a")
     held.result("ok", "cancel_order").answer().complete(2000, (10, 5), 0.5, model="big")
@@ -154,7 +156,7 @@ async def test_the_series_tells_what_became_of_each_day(event_log: EventLog, met
     assert (second["latency_ms"]["p50"], second["seconds_to_decide"]) == (1500, None)
 
 
-async def test_a_filter_applies_to_every_figure(event_log: EventLog, metrics: Metrics) -> None:
+async def test_a_filter_applies_to_every_figure(event_log: EventStore, metrics: Metrics) -> None:
     then = clock.now() - AGO
     stories = [
         resolved("rest", then, channel="rest"),
@@ -176,7 +178,7 @@ async def test_a_filter_applies_to_every_figure(event_log: EventLog, metrics: Me
         Filters(channel="fax")
 
 
-async def test_a_figure_leads_to_the_conversations_behind_it(event_log: EventLog, metrics: Metrics) -> None:
+async def test_a_figure_leads_to_the_conversations_behind_it(event_log: EventStore, metrics: Metrics) -> None:
     then = clock.now() - AGO
     broken = (
         Story("broken", then).ask().call("refund_order").result("error", "refund_order", error_class="auth")
@@ -208,7 +210,7 @@ async def test_a_figure_leads_to_the_conversations_behind_it(event_log: EventLog
 
 
 async def test_there_is_no_time_before_where_the_record_begins_in_it(
-    event_log: EventLog, metrics: Metrics
+    event_log: EventStore, metrics: Metrics
 ) -> None:
     await record(event_log, resolved("t", clock.now() - timedelta(days=10)))
     assert (await metrics.analytics("7d", compare=True))["previous"] is None

@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from smart_support import __version__
 from smart_support.events import Message, Record
-from smart_support.storage.events.embedded import EventLog
+from smart_support.storage.events.embedded import EmbeddedEventStore
 from tests.harness import AppProcess, free_port
 
 
@@ -83,7 +83,7 @@ def test_an_escalation_that_no_webhook_takes_shows(app: AppProcess) -> None:
 
 
 async def test_the_lag_is_how_long_the_oldest_unwritten_event_has_waited(tmp_path: Path) -> None:
-    log = EventLog(tmp_path / "events.duckdb")
+    log = EmbeddedEventStore(tmp_path / "events.duckdb")
     held, release = threading.Event(), threading.Event()
 
     def hold() -> None:

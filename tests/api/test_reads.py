@@ -22,7 +22,8 @@ from smart_support.api.middleware.authentication import AuthenticationMiddleware
 from smart_support.audit import AuditTrail
 from smart_support.conversation.sessions import SessionManager
 from smart_support.identity.users import Accounts
-from smart_support.storage.events.embedded import EventLog
+from smart_support.storage.events.base import EventStore
+from smart_support.storage.events.embedded import EmbeddedEventStore
 from smart_support.storage.state.base import StateDatabase
 from smart_support.storage.state.sqlite import SqliteStateDatabase
 from smart_support.tools.registry import Access, Registry, Tool
@@ -43,7 +44,7 @@ async def _run(args: Any, call: Any) -> Any:
 class Services:
     """What these routes need of the application's."""
 
-    event_log: EventLog
+    event_log: EventStore
     state: StateDatabase
     metrics: Metrics
     replay: Replay
@@ -57,7 +58,7 @@ class Services:
 
 @pytest.fixture
 async def services(tmp_path: Path) -> AsyncIterator[Services]:
-    event_log = EventLog(tmp_path / "events.duckdb")
+    event_log = EmbeddedEventStore(tmp_path / "events.duckdb")
     state = SqliteStateDatabase(tmp_path / "state.sqlite")
     tools = [
         Tool("refund", "Pay back.", SCHEMA, Access.WRITE, _run, risk="high", idempotent=True, version="2"),
@@ -122,7 +123,7 @@ async def test_health_names_the_store_that_fails(
         services.state = SqliteStateDatabase(broken)
         services.state.close()
     else:
-        services.event_log = EventLog(broken)
+        services.event_log = EmbeddedEventStore(broken)
         services.event_log.close()
     answer = await client.get("/health")
     body = answer.json()

@@ -23,7 +23,9 @@ from smart_support.conversation.recorder import Recorder
 from smart_support.conversation.sessions import SessionManager
 from smart_support.events import _TYPES, Event, Failure, Message, MessageComplete, Record, Token
 from smart_support.storage.events import embedded as event_log_module
-from smart_support.storage.events.embedded import EventLog, as_row
+from smart_support.storage.events.base import EventStore
+from smart_support.storage.events.embedded import EmbeddedEventStore
+from smart_support.storage.events.rows import as_row
 from tests.harness import Client, LocalApp, ScriptedModel, of_type, spoken
 from tests.test_text import any_text, any_value
 
@@ -47,9 +49,9 @@ any_turn = st.tuples(st.lists(any_event, max_size=6), st.none() | any_text)
 
 
 @pytest.fixture(scope="module")
-def log() -> Iterator[EventLog]:
+def log() -> Iterator[EventStore]:
     with tempfile.TemporaryDirectory() as folder:
-        event_log = EventLog(Path(folder) / "events.duckdb")
+        event_log = EmbeddedEventStore(Path(folder) / "events.duckdb")
         yield event_log
         event_log.close()
 
@@ -61,7 +63,7 @@ class _Sessions:
         """Nothing to do."""
 
 
-def _recorder(log: EventLog, broadcast: Broadcast, thread_id: str, customer_id: str | None) -> Recorder:
+def _recorder(log: EventStore, broadcast: Broadcast, thread_id: str, customer_id: str | None) -> Recorder:
     session: Any = SimpleNamespace(
         thread_id=thread_id,
         turn_id=None,
@@ -96,12 +98,12 @@ numbers = iter(range(10**9))
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(any_turn, min_size=2, max_size=6))
 def test_every_turn_is_durable_and_ends_once(
-    log: EventLog, turns: list[tuple[list[Event], str | None]]
+    log: EventStore, turns: list[tuple[list[Event], str | None]]
 ) -> None:
     asyncio.run(_told_side_by_side(log, turns))
 
 
-async def _told_side_by_side(log: EventLog, turns: list[tuple[list[Event], str | None]]) -> None:
+async def _told_side_by_side(log: EventStore, turns: list[tuple[list[Event], str | None]]) -> None:
     broadcast, threads = Broadcast(log), [f"t-{next(numbers)}" for _ in turns]
     listeners = [broadcast.listen(thread_id) for thread_id in threads]
     recorders = [
@@ -128,7 +130,7 @@ async def _told_side_by_side(log: EventLog, turns: list[tuple[list[Event], str |
         "SELECT count(*) AS n FROM events WHERE thread_id IN (SELECT unnest(?))", [threads]
     )
     assert counted[0]["n"] == sum([len(await log.read(thread_id)) for thread_id in threads])
-    assert log._journal.aside() == []
+    assert log._journal.refused() == []
 
 
 async def test_an_event_that_has_no_row_fails_alone(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,7 +140,7 @@ async def test_an_event_that_has_no_row_fails_alone(data_dir: Path, monkeypatch:
         return as_row(record)
 
     monkeypatch.setattr(event_log_module, "as_row", refusing)
-    log = EventLog(data_dir / "events.duckdb")
+    log = EmbeddedEventStore(data_dir / "events.duckdb")
     broadcast = Broadcast(log)
     good = [_recorder(log, broadcast, f"good-{number}", None) for number in range(5)]
     middle, last = (_recorder(log, broadcast, name, None) for name in ("middle", "last"))
@@ -171,7 +173,7 @@ async def test_a_listener_that_breaks_keeps_nothing_from_the_others(data_dir: Pa
         def put(self, shown: Any) -> None:
             raise ValueError("broken")
 
-    log = EventLog(data_dir / "events.duckdb")
+    log = EmbeddedEventStore(data_dir / "events.duckdb")
     broadcast = Broadcast(log)
     broadcast.attach("t", Broken())
     listener = broadcast.listen("t")

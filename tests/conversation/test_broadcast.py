@@ -9,12 +9,13 @@ import pytest
 from smart_support.conversation.broadcast import Broadcast, Listener
 from smart_support.errors import StorageFailed
 from smart_support.events import Message, Record, Shown, Token, TokenRecord
-from smart_support.storage.events.embedded import EventLog
+from smart_support.storage.events.base import EventStore
+from smart_support.storage.events.embedded import EmbeddedEventStore
 
 
 @pytest.fixture
-def event_log(tmp_path: Path) -> Iterator[EventLog]:
-    log = EventLog(tmp_path / "events.duckdb")
+def event_log(tmp_path: Path) -> Iterator[EventStore]:
+    log = EmbeddedEventStore(tmp_path / "events.duckdb")
     yield log
     log.close()
 
@@ -31,7 +32,9 @@ def _heard(listener: Listener) -> list[int]:
     return [shown.seq for shown in listener.waiting if shown is not None]
 
 
-async def test_a_fact_is_shown_when_it_is_durable_and_what_follows_waits(event_log: EventLog) -> None:
+async def test_a_fact_is_shown_when_it_is_durable_and_what_follows_waits(
+    event_log: EventStore,
+) -> None:
     broadcast = Broadcast(event_log)
     listener = broadcast.listen("t")
     durable: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -46,7 +49,7 @@ async def test_a_fact_is_shown_when_it_is_durable_and_what_follows_waits(event_l
     assert _heard(listener) == [1, 2, 3]
 
 
-async def test_what_can_not_be_made_durable_is_not_shown(event_log: EventLog) -> None:
+async def test_what_can_not_be_made_durable_is_not_shown(event_log: EventStore) -> None:
     broadcast = Broadcast(event_log)
     listener = broadcast.listen("t")
     durable: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -58,7 +61,7 @@ async def test_what_can_not_be_made_durable_is_not_shown(event_log: EventLog) ->
 
 
 @pytest.mark.parametrize("joins_at", range(8))
-async def test_whoever_comes_late_sees_everything_once(event_log: EventLog, joins_at: int) -> None:
+async def test_whoever_comes_late_sees_everything_once(event_log: EventStore, joins_at: int) -> None:
     broadcast, seen = Broadcast(event_log), []
     listener: Listener | None = None
 
@@ -84,7 +87,7 @@ async def test_whoever_comes_late_sees_everything_once(event_log: EventLog, join
     assert covered == list(range(1, 7))
 
 
-async def test_a_thread_nobody_listens_to_is_forgotten(event_log: EventLog) -> None:
+async def test_a_thread_nobody_listens_to_is_forgotten(event_log: EventStore) -> None:
     broadcast = Broadcast(event_log)
     broadcast.publish("t", _fact(1), event_log.append(_fact(1)))
     await broadcast.settled("t")

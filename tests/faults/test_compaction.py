@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from smart_support import audit, clock
-from smart_support.storage.events.embedded import EventLog
+from smart_support.storage.events.embedded import EmbeddedEventStore
 from tests.analytics.story import record, resolved
 from tests.harness import AppProcess
 from tests.stores import of_files
@@ -26,7 +26,7 @@ def test_kills_during_compaction(data_dir: Path, monkeypatch: pytest.MonkeyPatch
     chance = random.Random(seed)
 
     async def past() -> None:
-        log = EventLog(data_dir / "events.duckdb")
+        log = EmbeddedEventStore(data_dir / "events.duckdb")
         then = clock.now() - timedelta(hours=1)
         gone = (resolved(f"gone-{number}", then, customer_id=f"gone-{number}") for number in range(KILLS))
         await record(log, *gone, *(resolved(f"kept-{number}", then) for number in range(1500)))

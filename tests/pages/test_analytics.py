@@ -12,7 +12,7 @@ import pytest
 from pages.analytics import cards, format, plots, tables
 from smart_support.analytics.metrics import Metrics
 from smart_support.analytics.query_files import FIGURES, definition
-from smart_support.storage.events.embedded import EventLog
+from smart_support.storage.events.embedded import EmbeddedEventStore
 
 MEANING = {figure: definition(figure) for figure in FIGURES}
 
@@ -20,7 +20,7 @@ MEANING = {figure: definition(figure) for figure in FIGURES}
 @pytest.fixture
 async def empty(tmp_path: Path) -> AsyncIterator[dict[str, Any]]:
     """The figures of a log in which nothing has happened."""
-    log = EventLog(tmp_path / "events.duckdb")
+    log = EmbeddedEventStore(tmp_path / "events.duckdb")
     yield await Metrics(log, 1800).analytics("7d")
     log.close()
 

@@ -10,8 +10,8 @@ import pytest
 
 from smart_support import clock
 from smart_support.storage.events import compaction, duckdb_file
-from smart_support.storage.events.compaction import file_for
-from smart_support.storage.events.embedded import EventLog
+from smart_support.storage.events.compaction import compacting_path
+from smart_support.storage.events.embedded import EmbeddedEventStore
 from tests.analytics.story import record, resolved
 
 SECRET = "a-word-nobody-else-says"
@@ -22,13 +22,13 @@ def _bytes(folder: Path) -> bytes:
 
 
 async def test_what_is_erased_leaves_the_bytes_and_the_rest_stays(tmp_path: Path) -> None:
-    log = EventLog(tmp_path / "events.duckdb")
+    log = EmbeddedEventStore(tmp_path / "events.duckdb")
     then = clock.now() - timedelta(hours=1)
     mine = resolved("mine", then).ask(f"My name is {SECRET}")
     await record(log, mine, *(resolved(f"other-{number}", then) for number in range(50)))
     log.close()
     assert SECRET.encode() in _bytes(tmp_path)
-    log = EventLog(tmp_path / "events.duckdb")
+    log = EmbeddedEventStore(tmp_path / "events.duckdb")
     await log.erase(["mine"])
     assert await log.read("mine") == []
     await log.compact()
@@ -36,13 +36,13 @@ async def test_what_is_erased_leaves_the_bytes_and_the_rest_stays(tmp_path: Path
     assert len(await log.read("other-7")) == 6
     await record(log, resolved("after", clock.now()))
     log.close()
-    again = EventLog(tmp_path / "events.duckdb")
+    again = EmbeddedEventStore(tmp_path / "events.duckdb")
     assert len(await again.read("after")) == 6
     again.close()
 
 
 async def test_nothing_is_lost_that_is_written_or_read_meanwhile(tmp_path: Path) -> None:
-    log = EventLog(tmp_path / "events.duckdb")
+    log = EmbeddedEventStore(tmp_path / "events.duckdb")
     then = clock.now() - timedelta(hours=1)
     await record(log, *(resolved(f"old-{number}", then) for number in range(200)))
     done = asyncio.Event()
@@ -70,21 +70,21 @@ async def test_nothing_is_lost_that_is_written_or_read_meanwhile(tmp_path: Path)
 
 
 async def test_a_copy_that_a_kill_left_behind_is_thrown_away(tmp_path: Path) -> None:
-    log = EventLog(tmp_path / "events.duckdb")
+    log = EmbeddedEventStore(tmp_path / "events.duckdb")
     await record(log, resolved("t", clock.now()))
     log.close()
-    file_for(tmp_path / "events.duckdb").write_bytes(b"half a file")
-    log = EventLog(tmp_path / "events.duckdb")
+    compacting_path(tmp_path / "events.duckdb").write_bytes(b"half a file")
+    log = EmbeddedEventStore(tmp_path / "events.duckdb")
     assert len(await log.read("t")) == 6
     await log.compact()
-    assert not file_for(tmp_path / "events.duckdb").exists()
+    assert not compacting_path(tmp_path / "events.duckdb").exists()
     log.close()
 
 
 async def test_a_file_that_is_copied_for_a_question_is_compacted_afterwards(tmp_path: Path) -> None:
-    log = EventLog(tmp_path / "events.duckdb")
+    log = EmbeddedEventStore(tmp_path / "events.duckdb")
     await record(log, resolved("before", clock.now()))
-    async with log.held_still() as path:
+    async with log.pause_writes() as path:
         before = path.read_bytes()
         compacting = asyncio.create_task(log.compact())
         appended = asyncio.create_task(record(log, resolved("t", clock.now())))
@@ -100,7 +100,7 @@ async def test_what_is_erased_during_a_compaction_does_not_come_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While the file is copied: one conversation goes, one begins anew under its old number, one goes on."""
-    log = EventLog(tmp_path / "events.duckdb")
+    log = EmbeddedEventStore(tmp_path / "events.duckdb")
     then = clock.now() - timedelta(hours=1)
     await record(log, *(resolved(name, then) for name in ("gone", "anew", "stays")))
     copying, go_on = threading.Event(), threading.Event()
@@ -108,9 +108,9 @@ async def test_what_is_erased_during_a_compaction_does_not_come_back(
     def held(cursor: Any) -> None:
         copying.set()
         go_on.wait(10)
-        compaction.fill(cursor)
+        compaction.fill_copy(cursor)
 
-    monkeypatch.setattr(duckdb_file, "fill", held)
+    monkeypatch.setattr(duckdb_file, "fill_copy", held)
     running = asyncio.create_task(log.compact())
     await asyncio.to_thread(copying.wait, 10)
     await record(log, resolved("brief", clock.now()))

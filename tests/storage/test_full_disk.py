@@ -12,7 +12,8 @@ from pathlib import Path
 
 from smart_support.errors import StorageFailed
 from smart_support.events import Message, Record
-from smart_support.storage.events.embedded import EventLog
+from smart_support.storage.events.base import EventStore
+from smart_support.storage.events.embedded import EmbeddedEventStore
 from tests.harness import FORKING
 
 # So that a checkpoint meets it, and not the journal, whose file stays smaller.
@@ -25,7 +26,7 @@ def _limited(most: int) -> None:
 
 
 async def _filled_up(folder: Path) -> None:
-    log, kept = EventLog(folder / "events.duckdb"), list[int]()
+    log, kept = EmbeddedEventStore(folder / "events.duckdb"), list[int]()
 
     async def say(seq: int) -> None:
         content = os.urandom(100_000).hex()
@@ -51,13 +52,13 @@ async def _filled_up(folder: Path) -> None:
             await asyncio.sleep(0.05)
     assert await log.query(COUNT) == [{"n": len(kept), "ids": len(kept)}]
     log.close()
-    log = EventLog(folder / "events.duckdb")
+    log = EmbeddedEventStore(folder / "events.duckdb")
     assert [one.seq for one in await log.read("t")] == kept
     log.close()
     (folder / "went-on").touch()
 
 
-async def _read(log: EventLog) -> list[Record]:
+async def _read(log: EventStore) -> list[Record]:
     try:
         return await log.read("t")
     except Exception:

@@ -17,7 +17,8 @@ from smart_support.analytics.metrics import Metrics
 from smart_support.errors import ConfigError
 from smart_support.events import Message, MessageComplete, Record
 from smart_support.storage.events import duckdb_file, embedded
-from smart_support.storage.events.embedded import EventLog
+from smart_support.storage.events.base import EventStore
+from smart_support.storage.events.embedded import EmbeddedEventStore
 from smart_support.storage.events.journal import NAME
 from smart_support.storage.state.base import Row
 from tests.analytics.story import record, resolved
@@ -25,24 +26,24 @@ from tests.analytics.story import record, resolved
 COUNT = "SELECT count(*) AS n, count(DISTINCT event_id) AS ids FROM events"
 
 
-def _killed(folder: Path, into: Path) -> EventLog:
+def _killed(folder: Path, into: Path) -> EventStore:
     """The log as a start finds it after a kill at this moment."""
     shutil.copytree(folder, into)
-    return EventLog(into / "events.duckdb")
+    return EmbeddedEventStore(into / "events.duckdb")
 
 
 def _said(thread_id: str, seq: int) -> Record:
     return Record(thread_id, seq, Message(role="customer", content=f"{thread_id} said {seq}"))
 
 
-async def _told(log: EventLog, thread_id: str) -> list[tuple[str, str]]:
+async def _told(log: EventStore, thread_id: str) -> list[tuple[str, str]]:
     return [(one.event_id, one.wire()) for one in await log.read(thread_id)]
 
 
 class Held:
     """The thread that writes the event file, held at its work."""
 
-    def __init__(self, log: EventLog) -> None:
+    def __init__(self, log: EventStore) -> None:
         self._log, self._release = log, threading.Event()
 
     async def __aenter__(self) -> None:
@@ -52,7 +53,7 @@ class Held:
             held.set()
             self._release.wait(20)
 
-        self._done = self._log._file.do(hold)
+        self._done = self._log._file.run(hold)
         await asyncio.to_thread(held.wait)
 
     async def __aexit__(self, *_: object) -> None:
@@ -67,7 +68,7 @@ def seldom(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_who_appends_or_reads_a_thread_waits_for_no_work_on_the_file(tmp_path: Path) -> None:
-    log = EventLog(tmp_path / "events.duckdb")
+    log = EmbeddedEventStore(tmp_path / "events.duckdb")
     async with Held(log):
         await asyncio.wait_for(record(log, resolved("t", clock.now())), 10)
         found = await asyncio.wait_for(log.read("t"), 10)
@@ -86,26 +87,26 @@ async def test_who_appends_or_reads_a_thread_waits_for_no_work_on_the_file(tmp_p
 
 
 async def test_what_a_kill_leaves_in_the_journal_is_in_the_log_after_it(seldom: None, tmp_path: Path) -> None:
-    log = EventLog(tmp_path / "a" / "events.duckdb")
+    log = EmbeddedEventStore(tmp_path / "a" / "events.duckdb")
     for number in range(5):
         await record(log, resolved(f"t-{number}", clock.now()))
         if number == 0:
             await log.query(COUNT)
     told = [await _told(log, f"t-{number}") for number in range(5)]
-    assert log._journal.waiting()
+    assert log._journal.pending()
     again = _killed(tmp_path / "a", tmp_path / "b")
     assert [await _told(again, f"t-{number}") for number in range(5)] == told
     assert await again.query(COUNT) == [{"n": 30, "ids": 30}]
-    assert not again._journal.left()
+    assert not again._journal.leftover()
     for each in (log, again):
         each.close()
 
 
 async def test_what_a_kill_leaves_in_both_is_in_the_log_once(seldom: None, tmp_path: Path) -> None:
-    log = EventLog(tmp_path / "a" / "events.duckdb")
+    log = EmbeddedEventStore(tmp_path / "a" / "events.duckdb")
     await record(log, resolved("t", clock.now()), resolved("u", clock.now()))
     assert await log.query(COUNT) == [{"n": 12, "ids": 12}]
-    assert log._journal.left()
+    assert log._journal.leftover()
     again = _killed(tmp_path / "a", tmp_path / "b")
     assert await again.query(COUNT) == [{"n": 12, "ids": 12}]
     for each in (log, again):
@@ -113,7 +114,7 @@ async def test_what_a_kill_leaves_in_both_is_in_the_log_once(seldom: None, tmp_p
 
 
 async def test_what_was_erased_does_not_come_back_from_the_journal(seldom: None, tmp_path: Path) -> None:
-    log = EventLog(tmp_path / "a" / "events.duckdb")
+    log = EmbeddedEventStore(tmp_path / "a" / "events.duckdb")
     await record(log, resolved("gone", clock.now()), resolved("stays", clock.now()))
     await log.erase(["gone"])
     again = _killed(tmp_path / "a", tmp_path / "b")
@@ -127,7 +128,7 @@ async def test_what_was_erased_does_not_come_back_from_the_journal(seldom: None,
 
 
 async def test_nobody_waits_for_a_backup_that_reads_the_journal(tmp_path: Path) -> None:
-    log = EventLog(tmp_path / "events.duckdb")
+    log = EmbeddedEventStore(tmp_path / "events.duckdb")
     await record(log, resolved("gone", clock.now()))
     with closing(sqlite3.connect(tmp_path / NAME, isolation_level=None)) as backup:
         backup.execute("BEGIN")
@@ -141,7 +142,7 @@ async def test_nobody_waits_for_a_backup_that_reads_the_journal(tmp_path: Path) 
 
 
 async def test_an_append_that_the_journal_refuses_is_told_and_the_next_one_goes_on(tmp_path: Path) -> None:
-    log = EventLog(tmp_path / "events.duckdb")
+    log = EmbeddedEventStore(tmp_path / "events.duckdb")
     await log.append(_said("t", 1))
     log._journal._raw.execute("PRAGMA query_only=ON")
     with pytest.raises(Exception, match="could not be written"):
@@ -155,7 +156,7 @@ async def test_an_append_that_the_journal_refuses_is_told_and_the_next_one_goes_
 async def test_what_the_file_refuses_is_kept_and_brought_in_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    log = EventLog(tmp_path / "events.duckdb")
+    log = EmbeddedEventStore(tmp_path / "events.duckdb")
     with monkeypatch.context() as broken:
         broken.setattr(duckdb_file, "_INSERT", "INSERT INTO nowhere{} SELECT ? -- {}")
         await log.append(_said("t", 1))
@@ -169,7 +170,7 @@ async def test_what_the_file_refuses_is_kept_and_brought_in_later(
 async def test_a_row_that_the_file_never_takes_is_put_aside_and_holds_nothing_up(
     seldom: None, tmp_path: Path
 ) -> None:
-    log = EventLog(tmp_path / "a" / "events.duckdb")
+    log = EmbeddedEventStore(tmp_path / "a" / "events.duckdb")
     before, odd, after = _said("t", 1), _said("odd", 2**63), _said("t", 3)
     odd.event_id = "no-uuid"
     for one in (before, odd, after):
@@ -178,24 +179,24 @@ async def test_a_row_that_the_file_never_takes_is_put_aside_and_holds_nothing_up
     for each in (log, killed):
         assert await each.query(COUNT) == [{"n": 2, "ids": 2}]
         assert [one.seq for one in await each.read("t")] == [1, 3]
-        assert [event_id for event_id, _ in each._journal.aside()] == ["no-uuid"]
+        assert [event_id for event_id, _ in each._journal.refused()] == ["no-uuid"]
         await each.append(_said("t", 4))
         assert await each.query(COUNT) == [{"n": 3, "ids": 3}]
         await each.erase(["odd"])
-        assert not each._journal.aside()
+        assert not each._journal.refused()
         each.close()
 
 
 async def test_what_failed_and_is_there_all_the_same_is_not_brought_in_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    log = EventLog(tmp_path / "events.duckdb")
+    log = EmbeddedEventStore(tmp_path / "events.duckdb")
     with monkeypatch.context() as broken:
 
         def durable_but_failed(*_: object) -> None:
             raise RuntimeError("the commit succeeded, the checkpoint after it failed")
 
-        broken.setattr(log._journal, "done", durable_but_failed)
+        broken.setattr(log._journal, "mark_done", durable_but_failed)
         await log.append(_said("t", 1))
         with pytest.raises(Exception, match="could not be written"):
             await log.query(COUNT)
@@ -207,9 +208,9 @@ async def test_what_failed_and_is_there_all_the_same_is_not_brought_in_again(
 async def test_while_the_file_refuses_no_more_is_taken_than_fits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(embedded, "MOST_WAITING", 20)
-    monkeypatch.setattr(embedded, "AT_ONCE", 3)
-    log = EventLog(tmp_path / "events.duckdb")
+    monkeypatch.setattr(embedded, "MAX_PENDING_ROWS", 20)
+    monkeypatch.setattr(embedded, "MAX_ROWS_PER_COMMIT", 3)
+    log = EmbeddedEventStore(tmp_path / "events.duckdb")
     with monkeypatch.context() as broken:
         broken.setattr(duckdb_file, "_INSERT", "INSERT INTO nowhere{} SELECT ? -- {}")
         for seq in range(1, 21):
@@ -225,7 +226,7 @@ async def test_while_the_file_refuses_no_more_is_taken_than_fits(
 async def test_who_reads_while_a_thread_is_erased_is_not_told_half_of_it(
     seldom: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    log = EventLog(tmp_path / "events.duckdb")
+    log = EmbeddedEventStore(tmp_path / "events.duckdb")
     await log.append(_said("t", 1))
     await log.query(COUNT)
     await log.append(_said("t", 2))
@@ -249,7 +250,7 @@ async def test_who_reads_while_a_thread_is_erased_is_not_told_half_of_it(
 
 @pytest.mark.parametrize("spoiled", ["the file", "a batch"])
 async def test_a_journal_that_cannot_be_read_says_what_to_do(tmp_path: Path, spoiled: str) -> None:
-    log = EventLog(tmp_path / "events.duckdb")
+    log = EmbeddedEventStore(tmp_path / "events.duckdb")
     await log.append(_said("t", 1))
     log.close()
     with closing(sqlite3.connect(tmp_path / NAME)) as journal, journal:
@@ -257,15 +258,15 @@ async def test_a_journal_that_cannot_be_read_says_what_to_do(tmp_path: Path, spo
     if spoiled == "the file":
         (tmp_path / NAME).write_bytes(b"no database " * 1000)
     with pytest.raises(ConfigError, match=r"journal\.sqlite can't be read .* move it"):
-        EventLog(tmp_path / "events.duckdb")
+        EmbeddedEventStore(tmp_path / "events.duckdb")
     (tmp_path / NAME).unlink()
-    log = EventLog(tmp_path / "events.duckdb")
+    log = EmbeddedEventStore(tmp_path / "events.duckdb")
     assert await log.query(COUNT) == [{"n": 1, "ids": 1}]
     log.close()
 
 
 async def test_the_figures_of_a_dashboard_are_of_one_moment(tmp_path: Path) -> None:
-    log = EventLog(tmp_path / "events.duckdb")
+    log = EmbeddedEventStore(tmp_path / "events.duckdb")
     metrics, done = Metrics(log, 0), asyncio.Event()
 
     async def writing() -> None:
@@ -293,7 +294,7 @@ def test_the_log_holds_what_was_acknowledged_and_not_erased(
     async def run() -> None:
         folder = tmp_path_factory.mktemp("log")
         path, kept, seq = folder / "log", list[str](), 0
-        log = EventLog(path / "events.duckdb")
+        log = EmbeddedEventStore(path / "events.duckdb")
         for step in steps:
             if step in ("say", "end"):
                 seq += 1
@@ -320,7 +321,7 @@ def test_the_log_holds_what_was_acknowledged_and_not_erased(
 
 
 async def test_a_commit_that_fails_leaves_no_transaction_open(tmp_path: Path) -> None:
-    log = EventLog(tmp_path / "events.duckdb")
+    log = EmbeddedEventStore(tmp_path / "events.duckdb")
     journal, raw = log._journal, log._journal._raw
     # The commit, and nothing before it, finds that a row it needs is not there.
     raw.execute("PRAGMA foreign_keys=ON")

@@ -11,8 +11,8 @@ import pytest
 
 from smart_support.events import Message, MessageComplete, Record
 from smart_support.storage.events import duckdb_file, embedded
-from smart_support.storage.events.duckdb_file import EventFile
-from smart_support.storage.events.embedded import EventLog
+from smart_support.storage.events.duckdb_file import DuckDBFile
+from smart_support.storage.events.embedded import EmbeddedEventStore
 from smart_support.storage.events.journal import Journal
 from tests.harness import FORKING
 
@@ -21,12 +21,12 @@ THREADS = ("stays", "goes")
 STEPS: dict[str, tuple[Any, str]] = {
     "add": (Journal, "add"),
     "insert": (duckdb_file, "insert"),
-    "done": (Journal, "done"),
-    "forget": (Journal, "forget"),
-    "clean": (Journal, "clean"),
-    "erase": (EventFile, "erase"),
-    "copy": (duckdb_file, "fill"),
-    "change places": (EventFile, "_open_anew"),
+    "done": (Journal, "mark_done"),
+    "forget": (Journal, "delete_done"),
+    "clean": (Journal, "compact"),
+    "erase": (DuckDBFile, "erase"),
+    "copy": (duckdb_file, "fill_copy"),
+    "change places": (DuckDBFile, "_reopen"),
     "rename": (os, "replace"),
     "close": (Journal, "close"),
 }
@@ -57,7 +57,7 @@ def _trapped(work: Callable[..., Any], nth: int, *, before: bool) -> Callable[..
 
 async def _work(folder: Path, told: int) -> None:
     """Say things in two threads, erase one, rewrite the file, say more, end; and tell of what is durable."""
-    log = EventLog(folder / "events.duckdb")
+    log = EmbeddedEventStore(folder / "events.duckdb")
 
     def tell(line: str) -> None:
         os.write(told, f"{line}\n".encode())
@@ -110,7 +110,7 @@ async def _killed_and_checked(folder: Path, step: str, nth: int, before: bool) -
     """Whether it came to that step."""
     told = await asyncio.to_thread(_killed_at, folder, step, nth, before)
     for _ in range(2):
-        log = EventLog(folder / "events.duckdb")
+        log = EmbeddedEventStore(folder / "events.duckdb")
         found = {each: [one.event_id for one in await log.read(each)] for each in THREADS}
         log.close()
         _check(told, found)

@@ -13,7 +13,7 @@ from smart_support.approvals.decision import DecisionInput
 from smart_support.approvals.queue import ApprovalQueue
 from smart_support.errors import DecisionNotAllowed
 from smart_support.storage.events import duckdb_file
-from smart_support.storage.events.embedded import EventLog
+from smart_support.storage.events.embedded import EmbeddedEventStore
 from smart_support.storage.state import base
 from smart_support.storage.state.sqlite import SqliteStateDatabase
 
@@ -92,14 +92,14 @@ def test_the_event_log_is_copied_before_each_migration_and_kept(
     tmp_path: Path, first_only: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "events.duckdb"
-    EventLog(path).close()
+    EmbeddedEventStore(path).close()
     with duckdb.connect(str(path)) as raw:
         raw.execute(
             "INSERT INTO events (event_id, thread_id, first_seq, seq, happened_at, type, payload) "
             "VALUES (uuid(), 't', 1, 1, now()::TIMESTAMP, 'message', '{}')"
         )
     first_only.undo()
-    EventLog(path).close()
+    EmbeddedEventStore(path).close()
     copies = sorted(tmp_path.glob("*.before-*"))
     assert [one.name for one in copies] == ["events.duckdb.before-0002_figures"]
     for each in (path, copies[0]):
@@ -119,7 +119,7 @@ def test_the_command_tells_what_is_due_and_applies_it(
     first_only.setenv("SMART_SUPPORT_DATA_DIR", str(tmp_path))
     assert "no databases yet" in migrate("--check")[1][0]
     SqliteStateDatabase(tmp_path / "state.sqlite").close()
-    EventLog(tmp_path / "events.duckdb").close()
+    EmbeddedEventStore(tmp_path / "events.duckdb").close()
     first_only.undo()
     first_only.setenv("SMART_SUPPORT_DATA_DIR", str(tmp_path))
     later = [

@@ -1,52 +1,45 @@
-"""The event log of one process: append with group commit, read by thread, ask for figures.
+"""The event store of one process: a journal in SQLite, and a DuckDB file.
 
-An event is durable once it is in the journal, a file of which a commit costs little. From there it comes into
-the DuckDB file in few large commits: at once where little happens, else four times a second, and before
-anything is asked of that file. So nobody who appends waits for DuckDB, who reads a thread waits for nobody,
-and a figure counts all that was acknowledged before it was asked for. What a kill leaves in the journal comes
-into the file at the next start. No figures are computed here.
+An event is durable once it is in the journal, where a commit costs little. From there events are moved into
+the DuckDB file in few large commits: at most four times a second, and before each query over all events. So
+an append never waits for DuckDB, reading a thread waits for nothing, and a query sees every event that was
+durable before it. Events that a kill leaves in the journal are moved at the next start.
 """
 
 import asyncio
 import contextlib
-import math
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from datetime import UTC
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import duckdb
-import orjson
 
-from smart_support import events
-from smart_support.events import Event, Record
+from smart_support.events import Record
 from smart_support.observability.log import get_logger
+from smart_support.storage.events.base import EventStore, OnAppend
+from smart_support.storage.events.compaction import attach_copy, begin_snapshot, fill_copy, finish_copy
 from smart_support.storage.events.duckdb_file import (
-    FROM_EVENT,
     REFUSALS,
-    UNWRITTEN,
-    EventFile,
+    WRITE_FAILED,
+    DuckDBFile,
     connect,
     insert,
-    refused,
+    refused_rows,
 )
-from smart_support.storage.events.group_commit import Done, Gathering
+from smart_support.storage.events.group_commit import GroupCommit, nothing
 from smart_support.storage.events.journal import NAME, Batch, Journal
-from smart_support.storage.events.snapshots import Asks, Params
+from smart_support.storage.events.rows import as_record, as_row
 from smart_support.storage.state.base import Row
 
 log = get_logger()
 
-SECONDS_TO_GATHER = 0.003
-# Rows of a commit in the file: what fails and is tried again is no more than these.
-AT_ONCE = 20_000
-# On their way they are in memory, some 3 kB each. Once there are so many, who appends waits for the file.
-MOST_WAITING = 50_000
-# What is raised, before anything is written, where a record has no form as a row.
+COMMIT_INTERVAL_SECONDS = 0.003
+# Rows of one commit in the file: a failed commit repeats no more than these.
+MAX_ROWS_PER_COMMIT = 20_000
+# Pending rows are held in memory, some 3 kB each. With so many, an append waits for the file.
+MAX_PENDING_ROWS = 50_000
+# Raised, before anything is written, for a record that can't become a row.
 UNSTORABLE: tuple[type[Exception], ...] = (TypeError, ValueError, sqlite3.DataError)
-# Of a BIGINT column.
-_MAX_COUNT = 2**63 - 1024
 _READ = """
     SELECT event_id, thread_id, turn_id, first_seq, seq, happened_at, type, channel, customer_id, payload
     FROM events WHERE thread_id = ? AND seq > ? ORDER BY seq LIMIT ?
@@ -59,260 +52,161 @@ _KNOWN = """
 """
 
 
-class EventLog:
-    """All events of a system."""
+class EmbeddedEventStore(EventStore):
+    """For one process."""
 
-    def __init__(self, path: Path, seen: Callable[[Record], None] = lambda record: None) -> None:
-        """`seen` is called with each record that is handed in, before it is durable.
-
+    def __init__(self, path: Path, on_append: OnAppend = lambda record: None) -> None:
+        """
         Raises:
-            ConfigError: another process has the log open.
+            ConfigError: another process has the file open, or the journal can't be read.
         """
-        self._seen = seen
-        self._file = EventFile(path, self._bring_in)
-        # Held by whoever copies or rewrites the files of the stores: one at a time.
-        self.copying = asyncio.Lock()
-        # How often something was erased.
         self._erasures = 0
-        # Whether the last commit in the file failed: a part of it may be there all the same.
-        self._unsure = False
-        self._open(path.parent)
-
-    def append(self, record: Record) -> Done:
-        """Hand a record to the writer.
-
-        Returns:
-            A future that is done once the record is durable, or holds `StorageFailed`; `EventRefused` where
-            the log can't hold this record, whatever becomes of the others.
-        """
-        self._seen(record)
-        return self._appending.put(record, awaited=record.event.ends_turn)
-
-    @property
-    def waiting(self) -> int:
-        """How many records are not durable yet."""
-        return self._appending.waiting
-
-    @property
-    def lag_seconds(self) -> float:
-        """How long the oldest of them has waited."""
-        return self._appending.lag_seconds
+        # Whether the last commit in the file failed. Its rows may be there all the same.
+        self._check_for_duplicates = False
+        file = DuckDBFile(path, self._move_pending)
+        self._journal = Journal(path.with_name(NAME))
+        _move_leftover(file.write_cursor, self._journal)
+        commits = GroupCommit(self._commit, WRITE_FAILED, COMMIT_INTERVAL_SECONDS, UNSTORABLE)
+        super().__init__(file, commits, on_append)
 
     async def read(self, thread_id: str, after: int = 0, limit: int = 1_000_000) -> list[Record]:
-        """A thread's records with `seq` above `after`, in order, at most `limit`."""
         erasures = self._erasures
-        # Looked at first: what comes into the file meanwhile is found twice, and not missed.
-        coming = self._coming(thread_id)
-        found = [as_record(row) for row in await self._file.read(_READ, [thread_id, after, limit])]
+        # Read the journal first: a record that is moved meanwhile is seen twice, and not missed.
+        pending = self._pending_records(thread_id)
+        records = [as_record(row) for row in await self._file.read(_READ, [thread_id, after, limit])]
         if erasures != self._erasures:
-            # What was looked at first may be erased by now.
+            # The pending records may be erased by now.
             return await self.read(thread_id, after, limit)
-        known = {record.event_id for record in found}
-        found += [record for record in coming if record.seq > after and record.event_id not in known]
-        return sorted(found, key=lambda record: record.seq)[:limit]
+        known = {record.event_id for record in records}
+        records += [record for record in pending if record.seq > after and record.event_id not in known]
+        return sorted(records, key=lambda record: record.seq)[:limit]
 
     async def has(self, thread_id: str, event_id: str) -> bool:
-        """Whether an event of that id stands in the log."""
-        if any(record.event_id == event_id for record in self._coming(thread_id)):
+        if any(record.event_id == event_id for record in self._pending_records(thread_id)):
             return True
         return bool(await self._file.read(_HAS, [thread_id, event_id]))
 
-    async def query(self, sql: str, params: Params = ()) -> list[Row]:
-        """Rows of one statement as dicts, from a reader's own cursor. `TIMESTAMP`s come as naive UTC."""
-        await self._caught_up()
-        return await self._file.query(sql, params)
-
-    @contextlib.asynccontextmanager
-    async def moment(self) -> AsyncIterator[Asks]:
-        """What several statements are asked of, so that all tell of the same moment."""
-        await self._caught_up()
-        async with self._file.moment() as moment:
-            yield moment
-
-    async def export(self, sql: str, params: Params = ()) -> None:
-        """Run a `COPY ... TO` statement in a reader; DuckDB writes into `export_folder` alone."""
-        await self.query(sql, params)
-
-    @property
-    def export_folder(self) -> Path:
-        """Where `export` may write."""
-        return self._file.exports
-
-    @property
-    def question_folder(self) -> Path:
-        """The folder for the copy of which an admin's question is asked; the asker makes it."""
-        return self._file.question
-
-    @contextlib.asynccontextmanager
-    async def held_still(self) -> AsyncIterator[Path]:
-        """The event file, with all that was appended, while nobody writes it; see `EventFile.held_still`."""
-        await self._caught_up()
-        async with self._file.held_still() as path:
-            yield path
-
     async def erase(self, thread_ids: Sequence[str]) -> None:
-        """Delete all records of these threads. Their bytes leave the files with `compact`."""
-        # All of them in the file and none in the journal: what a kill leaves there would come back.
-        await self._appending.do(_nothing)
-        await self._file.caught_up()
-        await self._appending.do(self._journal.forget)
+        # First move all records out of the journal: a record left there by a kill would come back.
+        await self._commits.run(nothing)
+        await self._file.flush()
+        await self._commits.run(self._journal.delete_done)
         self._erasures += 1
-        await self._file.do(lambda: self._file.erase(list(thread_ids)))
-        await self._appending.do(lambda: self._journal.erase(thread_ids))
-        await self._appending.do(self._journal.forget)
+        await self._file.run(lambda: self._file.erase(list(thread_ids)))
+        await self._commits.run(lambda: self._journal.erase_refused(thread_ids))
+        await self._commits.run(self._journal.delete_done)
 
     async def compact(self) -> None:
-        """Leave nothing erased in the bytes of the files; see `EventFile.compact`. Hold `copying`."""
-        await self._appending.do(self._journal.clean)
+        await self._commits.run(self._journal.compact)
         await self._file.compact()
 
-    async def copy_to(self, path: Path, moment: Callable[[Callable[[], None]], Awaitable[None]]) -> None:
-        """Copy the log, as it is at one moment, into a new file; meanwhile all goes on. Hold `copying`.
-
-        Args:
-            moment: awaited with a function that fixes what is copied: all that was appended before it is
-                called, once and from any thread; it returns when that is done.
-        """
-        await self._file.copy_to(path, moment, self._appending.later)
+    @contextlib.asynccontextmanager
+    async def start_copy(self, path: Path) -> AsyncIterator["EventCopy"]:
+        """A copy of all events in a new DuckDB file, made while the store is in use. Hold `copying`."""
+        with self._file.open_cursor() as cursor:
+            await asyncio.to_thread(attach_copy, cursor, path)
+            yield EventCopy(self._commits, self._file, cursor)
 
     def close(self) -> None:
-        """Have all that was appended in the file, and close it."""
-        self._appending.close()
-        self._file.close()
-        with contextlib.suppress(sqlite3.Error):  # a full disk: the next start knows what is in the file
-            self._journal.clean()
+        super().close()
+        with contextlib.suppress(sqlite3.Error):  # a full disk; the next start removes what is in the file
+            self._journal.compact()
         self._journal.close()
 
-    def _open(self, folder: Path) -> None:
-        """Open what makes records durable, and bring in what a kill left there."""
-        self._journal = Journal(folder / NAME)
-        _bring_in_left(self._file.writing, self._journal)
-        self._appending: Gathering[Record] = Gathering(self._write, UNWRITTEN, SECONDS_TO_GATHER, UNSTORABLE)
-
-    def _write(self, records: list[Record]) -> None:
-        if self._journal.rows_waiting >= MOST_WAITING:
-            self._file.catch_up()
+    def _commit(self, records: list[Record]) -> None:
+        if self._journal.rows_pending >= MAX_PENDING_ROWS:
+            self._file.run_blocking()
         self._journal.add(Batch(records, [as_row(record) for record in records]))
-        self._file.soon()
+        self._file.schedule_flush()
 
-    def _bring_in(self) -> None:
-        """Bring what waits in the journal into the file; in the thread that writes it."""
-        while batches := self._journal.first(AT_ONCE):
+    def _move_pending(self) -> None:
+        """Move the journal's batches into the file; in the file's writing thread."""
+        while batches := self._journal.next_batches(MAX_ROWS_PER_COMMIT):
             rows = [row for batch in batches.values() for row in batch.rows]
-            if self._unsure:
-                rows = _missing(self._file.writing, rows)
-            self._unsure = True
+            if self._check_for_duplicates:
+                rows = _missing(self._file.write_cursor, rows)
+            self._check_for_duplicates = True
             try:
                 self._file.insert(rows)
             except REFUSALS:
-                self._file.insert(_without_refused(self._file.writing, self._journal, rows))
-            self._journal.done(batches)
-            self._unsure = False
+                self._file.insert(_without_refused(self._file.write_cursor, self._journal, rows))
+            self._journal.mark_done(batches)
+            self._check_for_duplicates = False
 
-    def _coming(self, thread_id: str) -> list[Record]:
-        batches = self._journal.waiting().values()
+    def _pending_records(self, thread_id: str) -> list[Record]:
+        batches = self._journal.pending().values()
         return [record for batch in batches for record in batch.records if record.thread_id == thread_id]
 
-    async def _caught_up(self) -> None:
-        if self._journal.waiting():
-            await self._file.caught_up()
+    async def _catch_up(self) -> None:
+        if self._journal.pending():
+            await self._file.flush()
+
+
+class EventCopy:
+    """A copy of an event store. It holds the events that were appended before `begin` was called."""
+
+    def __init__(
+        self, commits: GroupCommit[Record], file: DuckDBFile, cursor: duckdb.DuckDBPyConnection
+    ) -> None:
+        self._commits = commits
+        self._file = file
+        self._cursor = cursor
+
+    def begin(self) -> None:
+        """Fix what is copied. Blocks for a short time; call it in another thread than the event loop's.
+
+        Raises:
+            StorageFailed: the events could not be written in time.
+        """
+        self._commits.run_blocking()
+        self._file.run_blocking(lambda: begin_snapshot(self._cursor))
+
+    async def complete(self) -> None:
+        """Write the copy."""
+        await asyncio.to_thread(fill_copy, self._cursor)
+        await asyncio.to_thread(finish_copy, self._cursor)
 
 
 @contextlib.contextmanager
-def checked_out(path: Path) -> Iterator[Callable[[], None]]:
-    """Keep everybody else from opening the log; gives a function that has all of it written into its file."""
-    journal = path.with_name(NAME)
+def exclusive_access(path: Path) -> Iterator[Callable[[], None]]:
+    """Keep other processes from opening the store. Yields a function that moves all events into its file."""
+    journal_path = path.with_name(NAME)
     with contextlib.closing(connect(path)) as database:
 
-        def write_out() -> None:
-            if journal.exists():
-                with contextlib.closing(Journal(journal)) as left:
-                    _bring_in_left(database, left)
+        def move_all() -> None:
+            if journal_path.exists():
+                with contextlib.closing(Journal(journal_path)) as journal:
+                    _move_leftover(database, journal)
             database.execute("CHECKPOINT")
 
-        yield write_out
+        yield move_all
 
 
-def as_row(record: Record) -> Row:
-    """A record as the log's columns hold it."""
-    fields = events.payload(record.event)
-    usage = fields.get("usage") or {}
-    return {
-        "event_id": record.event_id,
-        "thread_id": record.thread_id,
-        "turn_id": record.turn_id,
-        "first_seq": record.first_seq,
-        "seq": record.seq,
-        "happened_at": record.happened_at.astimezone(UTC).replace(tzinfo=None).isoformat(),
-        "type": record.event.type,
-        "channel": record.channel,
-        "customer_id": record.customer_id,
-        **{name: fields.get(name) for name in FROM_EVENT},
-        "tool": fields.get("tool") or fields.get("action"),
-        "duration_ms": _number(fields.get("duration_ms")),
-        "first_token_ms": _number(fields.get("first_token_ms")),
-        "input_tokens": _count(usage.get("input_tokens")),
-        "output_tokens": _count(usage.get("output_tokens")),
-        "cost_usd": _number(usage.get("cost_usd")),
-        "payload": orjson.dumps(fields).decode(),
-    }
-
-
-def _number(value: Any) -> float | None:
-    """A column's number. What a foreign graph gives in its place is kept in the payload alone."""
-    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
-
-
-def _count(value: Any) -> int | None:
-    number = _number(value)
-    return int(number) if number is not None and 0 <= number <= _MAX_COUNT else None
-
-
-def as_record(row: Row) -> Record:
-    """What a row of the log tells; its columns that are derived from the payload are not asked for."""
-    event: Event = events.from_payload(row["type"], orjson.loads(row["payload"]))
-    return Record(
-        thread_id=row["thread_id"],
-        seq=row["seq"],
-        event=event,
-        first_seq=row["first_seq"],
-        turn_id=str(row["turn_id"]) if row["turn_id"] else None,
-        channel=row["channel"],
-        customer_id=row["customer_id"],
-        event_id=str(row["event_id"]),
-        happened_at=row["happened_at"].replace(tzinfo=UTC),
-    )
-
-
-def _bring_in_left(cursor: duckdb.DuckDBPyConnection, journal: Journal) -> None:
-    """Bring what a kill left in the journal into the file, but for what had come there before the kill."""
-    if not (left := journal.left()):
+def _move_leftover(cursor: duckdb.DuckDBPyConnection, journal: Journal) -> None:
+    """Move what a kill left in the journal into the file, except for rows that are there already."""
+    if not (rows := journal.leftover()):
         return
-    missing = _missing(cursor, left)
+    missing = _missing(cursor, rows)
     try:
         insert(cursor, missing)
     except REFUSALS:
         insert(cursor, _without_refused(cursor, journal, missing))
-    journal.empty()
+    journal.delete_leftover()
 
 
 def _missing(cursor: duckdb.DuckDBPyConnection, rows: list[Row]) -> list[Row]:
-    """Those of the rows that are not in the file."""
+    """The rows that are not in the file."""
     since = min(row["happened_at"] for row in rows)
-    found = cursor.execute(_KNOWN, {"since": since, "ids": [row["event_id"] for row in rows]}).fetchall()
-    known = {str(event_id) for (event_id,) in found}
-    return [row for row in rows if row["event_id"] not in known]
+    known = cursor.execute(_KNOWN, {"since": since, "ids": [row["event_id"] for row in rows]}).fetchall()
+    known_ids = {str(event_id) for (event_id,) in known}
+    return [row for row in rows if row["event_id"] not in known_ids]
 
 
 def _without_refused(cursor: duckdb.DuckDBPyConnection, journal: Journal, rows: list[Row]) -> list[Row]:
-    """Those rows that the file takes. The others stay in the journal, so that nothing waits behind them."""
-    aside = refused(cursor, rows)
-    journal.put_aside(aside)
-    for row, why in aside:
-        log.error("event_put_aside", event_id=row["event_id"], thread_id=row["thread_id"], error=why)
-    known = {row["event_id"] for row, _ in aside}
-    return [row for row in rows if row["event_id"] not in known]
-
-
-def _nothing() -> None:
-    """What a thread does to say that all before it is done."""
+    """The rows that the file can store. The others are kept apart in the journal."""
+    refused = refused_rows(cursor, rows)
+    journal.add_refused(refused)
+    for row, why in refused:
+        log.error("event_row_refused", event_id=row["event_id"], thread_id=row["thread_id"], error=why)
+    refused_ids = {row["event_id"] for row, _ in refused}
+    return [row for row in rows if row["event_id"] not in refused_ids]

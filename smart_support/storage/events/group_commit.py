@@ -1,4 +1,4 @@
-"""Group commit: one thread takes all that waits and commits it at once. What that means, its owner knows."""
+"""Group commit: one thread commits everything that is queued in as few transactions as possible."""
 
 import asyncio
 import concurrent.futures
@@ -7,191 +7,184 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import groupby
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from smart_support.errors import EventRefused, StorageFailed
 from smart_support.observability.log import get_logger
 
 log = get_logger()
 
-W = TypeVar("W")
+T = TypeVar("T")
+Work = Callable[[], None]
 Done = asyncio.Future[None]
+# How long a thread waits in `run_blocking`.
+BLOCKING_SECONDS = 10
 
 
-class Gathering(Generic[W]):
-    """Commits what is put in, in order, and does between two commits what `do` is given."""
+def nothing() -> None:
+    """Work that only shows, when it is done, that everything queued before it is done."""
+
+
+class GroupCommit(Generic[T]):
+    """Commits queued items in order, and runs other work between two commits. Owns a thread for both."""
 
     def __init__(
         self,
-        commit: Callable[[list[W]], None],
-        failed: str,
-        seconds: float,
+        commit: Callable[[list[T]], None],
+        failure_message: str,
+        interval_seconds: float,
         refusals: tuple[type[Exception], ...] = (),
     ) -> None:
         """
         Args:
-            commit: called in the one thread; what it was given is durable when it returns.
-            failed: what to tell who waits where it raised.
-            seconds: how long things wait for more that could share their commit.
-            refusals: what `commit` raises, with nothing committed, because of what is in one of the things it
-                was given. The others are then committed without that one.
+            commit: called in the thread; the items are durable when it returns.
+            failure_message: of the `StorageFailed` that callers get where `commit` or their work raised.
+            interval_seconds: how long items wait for others that could share their commit.
+            refusals: exceptions by which `commit` says that one of the items can't be stored, and that
+                nothing was committed. The other items are then committed without that one.
         """
         self._commit = commit
-        self._failed = failed
-        self._seconds = seconds
+        self._failure_message = failure_message
+        self._interval_seconds = interval_seconds
         self._refusals = refusals
-        self._queue: queue.SimpleQueue[_Item[W] | None] = queue.SimpleQueue()
-        # When each thing that is not committed yet was handed in.
-        self._handed_in: deque[float] = deque()
+        # `None` ends the thread.
+        self._queue: queue.SimpleQueue[_Entry[T] | None] = queue.SimpleQueue()
+        # The time at which each entry that is not done yet was queued.
+        self._queued_at: deque[float] = deque()
         self._thread = threading.Thread(target=self._run, name="event-log", daemon=True)
         self._thread.start()
 
     @property
     def waiting(self) -> int:
-        """How much is not committed yet."""
-        return len(self._handed_in)
+        """How many entries are not done yet."""
+        return len(self._queued_at)
 
     @property
     def lag_seconds(self) -> float:
-        """How long the oldest of it has waited."""
+        """How long the oldest of them has waited."""
         try:
-            return time.monotonic() - self._handed_in[0]
+            return time.monotonic() - self._queued_at[0]
         except IndexError:
             return 0.0
 
-    def put(self, what: W, *, awaited: bool = False) -> Done:
-        """Have it committed.
+    def put(self, item: T, *, urgent: bool = False) -> Done:
+        """Queue an item to be committed.
 
         Args:
-            awaited: somebody waits for it, and no more of theirs follows that could share its commit: it
-                goes at once, unless the last commit is not past for `seconds`.
+            urgent: commit it without waiting for others, but `interval_seconds` after the last commit.
 
         Returns:
-            A future that is done once it is durable, or holds `StorageFailed`; `EventRefused` where only this
-            one can't be committed.
+            A future that is done once the item is durable, or holds `StorageFailed`; `EventRefused` where
+            only this item can't be stored.
         """
-        done = _future()
-        self._hand_in(_Item(what, False, awaited, done))
+        done = asyncio.get_running_loop().create_future()
+        self._add(_Entry(item, False, urgent, done))
         return done
 
-    def hand(self, what: W) -> None:
-        """As `put` of something awaited: from any thread, and nobody is told when it is done."""
-        self._hand_in(_Item(what, False, True, None))
+    def put_from_thread(self, item: T) -> None:
+        """As `put(urgent=True)`, from any thread. The caller does not learn when it is done."""
+        self._add(_Entry(item, False, True, None))
 
-    def do(self, work: Callable[[], None]) -> Done:
-        """Have work done by the thread, at once, after all that was put in before it."""
-        done = _future()
-        self._hand_in(_Item(work, True, True, done))
+    def run(self, work: Work) -> Done:
+        """Run work in the thread as soon as everything queued before it is done."""
+        done = asyncio.get_running_loop().create_future()
+        self._add(_Entry(work, True, True, done))
         return done
 
-    def later(self, work: Callable[[], None]) -> Callable[[], None]:
-        """As `do`, once what this returns is called: from any thread, and nobody is told when it is done."""
-        return lambda: self._hand_in(_Item(work, True, True, None))
+    def run_blocking(self, work: Work = nothing) -> None:
+        """As `run`, and block until it is done. For threads other than this one and the event loop's.
+
+        Raises:
+            StorageFailed: the work failed, or is not done within `BLOCKING_SECONDS`.
+        """
+        done: concurrent.futures.Future[None] = concurrent.futures.Future()
+        self._add(_Entry(work, True, True, done))
+        try:
+            done.result(BLOCKING_SECONDS)
+        except TimeoutError:
+            raise StorageFailed(self._failure_message) from None
 
     def close(self) -> None:
-        """Commit what was put in, and end."""
+        """Finish everything that is queued, then end the thread."""
         self._queue.put(None)
         self._thread.join()
 
-    def _hand_in(self, item: "_Item[W]") -> None:
-        self._handed_in.append(time.monotonic())
-        self._queue.put(item)
+    def _add(self, entry: "_Entry[T]") -> None:
+        self._queued_at.append(time.monotonic())
+        self._queue.put(entry)
 
     def _run(self) -> None:
-        closing, committed = False, 0.0
+        closing, committed_at = False, 0.0
         while not closing:
-            batch = self._gather(committed)
+            batch = self._next_batch(committed_at)
             closing = None in batch
-            taken = [item for item in batch if item is not None]
-            for is_work, items in groupby(taken, key=lambda item: item.is_work):
+            entries = [entry for entry in batch if entry is not None]
+            for is_work, group in groupby(entries, key=lambda entry: entry.is_work):
                 if not is_work:
-                    self._together(list(items))
+                    self._execute(list(group))
                     continue
-                for item in items:
-                    self._together([item], item.what)
-            committed = time.monotonic()
+                for entry in group:
+                    self._execute([entry], entry.what)
+            committed_at = time.monotonic()
 
-    def _gather(self, committed: float) -> list["_Item[W] | None"]:
-        """What shares the next commit. `committed`: when the last one ended."""
+    def _next_batch(self, committed_at: float) -> list["_Entry[T] | None"]:
         batch = [self._queue.get()]
-        until = time.monotonic() + self._seconds
+        deadline = time.monotonic() + self._interval_seconds
         with contextlib.suppress(queue.Empty):
-            while (item := batch[-1]) is not None:
-                if item.awaited:
-                    until = min(until, committed + (0 if item.is_work else self._seconds))
-                batch.append(self._queue.get(timeout=max(0, until - time.monotonic())))
+            while (entry := batch[-1]) is not None:
+                if entry.urgent:
+                    deadline = min(deadline, committed_at + (0 if entry.is_work else self._interval_seconds))
+                batch.append(self._queue.get(timeout=max(0, deadline - time.monotonic())))
         return batch
 
-    def _together(self, items: list["_Item[W]"], work: object = None) -> None:
+    def _execute(self, entries: list["_Entry[T]"], work: object = None) -> None:
         failure: StorageFailed | None = None
         try:
             if callable(work):
                 work()
             else:
-                self._commit([item.what for item in items])  # type: ignore[misc]
+                self._commit([entry.what for entry in entries])  # type: ignore[misc]
         except self._refusals as error:
-            if len(items) > 1:
-                half = len(items) // 2
-                self._together(items[:half])
-                self._together(items[half:])
+            if len(entries) > 1:
+                half = len(entries) // 2
+                self._execute(entries[:half])
+                self._execute(entries[half:])
                 return
             log.error("event_refused", error=repr(error))
             failure = EventRefused("The event log can't hold this event.")
         except Exception as error:
-            log.error("event_log_write_failed", events=len(items), error=str(error))
-            failure = StorageFailed(self._failed)
-        for _ in items:
-            self._handed_in.popleft()
-        told = [item.done for item in items if item.done]
-        if told:
-            with contextlib.suppress(RuntimeError):  # the loop has closed: nobody waits any more
-                told[0].get_loop().call_soon_threadsafe(_settle, told, failure)
+            log.error("event_log_write_failed", events=len(entries), error=str(error))
+            failure = StorageFailed(self._failure_message)
+        for _ in entries:
+            self._queued_at.popleft()
+        _settle(entries, failure)
 
 
-class Awaited:
-    """Work that one thread does while another, which is not the loop's, waits for it."""
-
-    def __init__(self, work: Callable[[], None], failed: str) -> None:
-        """`failed`: what to tell who waits where it raised, or took too long."""
-        self._work = work
-        self._failed = failed
-        self._done: concurrent.futures.Future[None] = concurrent.futures.Future()
-
-    def __call__(self) -> None:
-        """Do it."""
-        try:
-            self._work()
-        except BaseException as error:
-            self._done.set_exception(error)
-            raise
-        self._done.set_result(None)
-
-    def wait(self, seconds: float) -> None:
-        """Return once it is done; raises `StorageFailed`."""
-        try:
-            self._done.result(seconds)
-        except Exception:
-            raise StorageFailed(self._failed) from None
-
-
-class _Item(NamedTuple, Generic[W]):
-    what: W | Callable[[], None]
+class _Entry(NamedTuple, Generic[T]):
+    what: T | Work
     is_work: bool
-    awaited: bool
-    done: Done | None
+    urgent: bool
+    done: Done | concurrent.futures.Future[None] | None
 
 
-def _future() -> Done:
-    return asyncio.get_running_loop().create_future()
+def _settle(entries: "list[_Entry[Any]]", failure: StorageFailed | None) -> None:
+    """Complete the futures of entries; those of the event loop in a single call to it."""
+    futures = [entry.done for entry in entries if isinstance(entry.done, asyncio.Future)]
+    if futures:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nothing awaits them any more
+            futures[0].get_loop().call_soon_threadsafe(_complete, futures, failure)
+    _complete([entry.done for entry in entries if isinstance(entry.done, concurrent.futures.Future)], failure)
 
 
-def _settle(futures: list[Done], failure: StorageFailed | None) -> None:
-    for done in futures:
-        if done.done():
-            continue
+def _complete(
+    futures: Sequence[Done | concurrent.futures.Future[None]], failure: StorageFailed | None
+) -> None:
+    for future in futures:
+        if future.done():
+            continue  # cancelled by its caller
         if failure is None:
-            done.set_result(None)
+            future.set_result(None)
         else:
-            done.set_exception(failure)
+            future.set_exception(failure)

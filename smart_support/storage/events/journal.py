@@ -1,7 +1,7 @@
-"""What was appended to the event log and is not in its DuckDB file yet: one small SQLite file.
+"""The journal of the event store: a small SQLite file with the events that are not in the DuckDB file yet.
 
-A commit here takes a tenth of the time of one in DuckDB, and never stands still for a checkpoint of a large
-file; so it is here that an event becomes durable. It is empty but for the last moment. See event_log.py.
+A commit here takes a tenth of the time of one in DuckDB, and never waits for the checkpoint of a large file.
+So an event is durable once it is here. See embedded.py.
 """
 
 import itertools
@@ -25,20 +25,20 @@ _TABLES = """
 
 
 class Batch(NamedTuple):
-    """What was appended together, and as the event file holds it."""
+    """Records that were appended together, and their rows in the event file."""
 
     records: Sequence[Record]
     rows: list[Row]
 
 
 class Journal:
-    """Batches on their way into the event file. One thread adds, one takes out, and anybody looks."""
+    """Batches on their way into the event file. One thread adds, one removes, and any thread reads."""
 
     def __init__(self, path: Path) -> None:
-        """Open it, as who has the event file open and nobody else.
+        """Open the journal. Only the process that has the event file open may do so.
 
         Raises:
-            ConfigError: it can't be opened, or is no journal.
+            ConfigError: it can't be opened, or is not a journal.
         """
         self._path = path
         try:
@@ -47,17 +47,18 @@ class Journal:
             self._raw.execute("PRAGMA synchronous=FULL")
             self._raw.executescript(_TABLES)
         except sqlite3.Error as error:
-            raise unreadable(path, error) from None
-        # By number. Each look and change is one step of the interpreter, so that no lock is needed.
-        self._batches: dict[int, Batch] = {}
-        self._numbers = itertools.count(1)
-        self._done = 0
-        # Rows, of which each is counted by one thread alone.
-        self._added = 0
-        self._taken = 0
+            raise _unreadable(path, error) from None
+        # By number. Every access is one operation of the interpreter, so that no lock is needed.
+        self._pending: dict[int, Batch] = {}
+        self._next_number = itertools.count(1)
+        # The number of the last batch that is in the event file.
+        self._last_done = 0
+        # Counts of rows, each changed by one thread only.
+        self._rows_added = 0
+        self._rows_done = 0
 
-    def left(self) -> list[Row]:
-        """The rows that the process before this one left, in the order they were added.
+    def leftover(self) -> list[Row]:
+        """The rows that an earlier process left, in the order in which they were added.
 
         Raises:
             ConfigError: they can't be read.
@@ -66,77 +67,77 @@ class Journal:
             batches = self._raw.execute("SELECT rows FROM batches ORDER BY number").fetchall()
             return [row for (rows,) in batches for row in orjson.loads(rows)]
         except (sqlite3.Error, orjson.JSONDecodeError) as error:
-            raise unreadable(self._path, error) from None
+            raise _unreadable(self._path, error) from None
 
     def add(self, batch: Batch) -> None:
-        """Keep a batch: on disk when this returns."""
-        number, text = next(self._numbers), orjson.dumps(batch.rows).decode()
+        """Store a batch: it is on disk when this returns."""
+        number, text = next(self._next_number), orjson.dumps(batch.rows).decode()
         self._raw.execute("BEGIN IMMEDIATE")
         try:
-            self._raw.execute("DELETE FROM batches WHERE number <= ?", [self._done])
+            self._raw.execute("DELETE FROM batches WHERE number <= ?", [self._last_done])
             self._raw.execute("INSERT INTO batches VALUES (?, ?)", [number, text])
             self._raw.execute("COMMIT")
         except BaseException:
-            # A full disk may have ended it already, or left it open at its commit.
+            # With a full disk the transaction may have ended already, or be open after a failed commit.
             if self._raw.in_transaction:
                 self._raw.execute("ROLLBACK")
             raise
-        self._batches[number] = batch
-        self._added += len(batch.rows)
+        self._pending[number] = batch
+        self._rows_added += len(batch.rows)
 
     @property
-    def rows_waiting(self) -> int:
+    def rows_pending(self) -> int:
         """How many rows are not in the event file."""
-        return self._added - self._taken
+        return self._rows_added - self._rows_done
 
-    def waiting(self) -> dict[int, Batch]:
+    def pending(self) -> dict[int, Batch]:
         """The batches that are not in the event file, by number, in order."""
-        return self._batches.copy()
+        return self._pending.copy()
 
-    def first(self, rows: int) -> dict[int, Batch]:
-        """The first of them: one at least, and no more once they hold so many rows."""
-        found: dict[int, Batch] = {}
-        for number, batch in self.waiting().items():
-            found[number] = batch
-            rows -= len(batch.rows)
-            if rows <= 0:
+    def next_batches(self, max_rows: int) -> dict[int, Batch]:
+        """The oldest of them: at least one, and no more once they hold `max_rows` rows."""
+        batches: dict[int, Batch] = {}
+        for number, batch in self.pending().items():
+            batches[number] = batch
+            max_rows -= len(batch.rows)
+            if max_rows <= 0:
                 break
-        return found
+        return batches
 
-    def done(self, batches: dict[int, Batch]) -> None:
-        """These are in the event file. They leave the journal with a later batch, or `forget`."""
-        self._done = max(batches)
+    def mark_done(self, batches: dict[int, Batch]) -> None:
+        """Record that these are in the event file. `add` or `delete_done` removes them from the journal."""
+        self._last_done = max(batches)
         for number, batch in batches.items():
-            del self._batches[number]
-            self._taken += len(batch.rows)
+            del self._pending[number]
+            self._rows_done += len(batch.rows)
 
-    def put_aside(self, rows: Sequence[tuple[Row, str]]) -> None:
-        """Keep rows that the event file will never take, each with the reason; in any thread."""
-        told = [(row["event_id"], row["thread_id"], orjson.dumps(row).decode(), why) for row, why in rows]
+    def add_refused(self, rows: Sequence[tuple[Row, str]]) -> None:
+        """Keep rows that the event file can never store, each with the reason; in any thread."""
+        values = [(row["event_id"], row["thread_id"], orjson.dumps(row).decode(), why) for row, why in rows]
         with closing(sqlite3.connect(self._path)) as database, database:
-            database.executemany("INSERT OR IGNORE INTO refused VALUES (?, ?, ?, ?)", told)
+            database.executemany("INSERT OR IGNORE INTO refused VALUES (?, ?, ?, ?)", values)
 
-    def aside(self) -> list[tuple[str, str]]:
-        """The ids of the events that were put aside, and the reasons."""
+    def refused(self) -> list[tuple[str, str]]:
+        """The ids of the refused events, and the reasons."""
         return self._raw.execute("SELECT event_id, reason FROM refused").fetchall()
 
-    def erase(self, thread_ids: Sequence[str]) -> None:
-        """Delete what was put aside of these threads; in the thread that adds."""
+    def erase_refused(self, thread_ids: Sequence[str]) -> None:
+        """Delete the refused rows of these threads; in the thread that adds."""
         ids = orjson.dumps(thread_ids).decode()
         self._raw.execute("DELETE FROM refused WHERE thread_id IN (SELECT value FROM json_each(?))", [ids])
 
-    def forget(self) -> None:
-        """Have what is done leave the journal; in the thread that adds."""
-        self._raw.execute("DELETE FROM batches WHERE number <= ?", [self._done])
+    def delete_done(self) -> None:
+        """Delete the batches that are in the event file; in the thread that adds."""
+        self._raw.execute("DELETE FROM batches WHERE number <= ?", [self._last_done])
 
-    def clean(self) -> None:
-        """As `forget`, and leave nothing of it in the file's bytes. Waits for who copies the file."""
-        self.forget()
+    def compact(self) -> None:
+        """As `delete_done`, and leave nothing of them in the file's bytes. Waits while a backup reads it."""
+        self.delete_done()
         self._raw.execute("VACUUM")
         self._raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
-    def empty(self) -> None:
-        """Forget what was `left`."""
+    def delete_leftover(self) -> None:
+        """Delete what `leftover` returns."""
         self._raw.execute("DELETE FROM batches")
 
     def close(self) -> None:
@@ -144,9 +145,8 @@ class Journal:
         self._raw.close()
 
 
-def unreadable(path: Path, error: Exception) -> ConfigError:
-    """What to tell an operator whose journal can't be used."""
+def _unreadable(path: Path, error: Exception) -> ConfigError:
     return ConfigError(
-        f"SMART_SUPPORT_DATA_DIR: {path} can't be read ({error}); it holds the events of the last moment "
-        f"before the app ended: make it readable, or move it and {path.name}-wal away to start without them"
+        f"SMART_SUPPORT_DATA_DIR: {path} can't be read ({error}); it holds the last events before the app "
+        f"ended: make it readable, or move it and {path.name}-wal away to start without them"
     )

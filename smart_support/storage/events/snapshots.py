@@ -1,158 +1,166 @@
-"""Several questions to one DuckDB file, all answered as of one moment, some of them side by side.
+"""Several queries of one DuckDB file that all see the same state of it, some of them in parallel.
 
-A statement on one thread costs less CPU than on several: what belongs together is asked one question a core.
+A statement uses less CPU on one thread of DuckDB than on several. So a snapshot has several cursors.
 """
 
 import asyncio
 import contextlib
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Protocol
 
 import duckdb
 
-from smart_support.storage.events.compaction import Turnstile, begin
+from smart_support.storage.events.compaction import begin_snapshot
+from smart_support.storage.events.group_commit import GroupCommit
+from smart_support.storage.events.readers_writer_lock import ReadersWriterLock
 from smart_support.storage.state.base import Row
 
 Params = Sequence[Any] | Mapping[str, Any]
-Cursor = Callable[[], duckdb.DuckDBPyConnection]
-BetweenCommits = Callable[[Callable[[], None]], Awaitable[None]]
-# Dashboards that are asked at the same time; more would only share the same cores.
-MOMENTS = 2
-# Statements of one dashboard that are.
-SIDE_BY_SIDE = 2
+# More snapshots at a time would only share the same cores.
+MAX_SNAPSHOTS = 2
+CURSORS_PER_SNAPSHOT = 2
 
 
-class Asks(Protocol):
-    """What can be asked for rows."""
+class Queryable(Protocol):
+    """Runs queries."""
 
     async def query(self, sql: str, params: Params = ()) -> list[Row]:
-        """Rows of one statement as dicts. `TIMESTAMP`s come as naive UTC."""
+        """The rows of one statement as dicts. `TIMESTAMP`s are naive, in UTC."""
 
 
-class Moments:
-    """The threads in which moments are asked: for each moment its own, which wait for nobody else."""
+class Snapshots:
+    """Opens snapshots. Each has threads of its own, and waits for no other query."""
 
-    def __init__(self, use: Turnstile, cursor: Cursor, between_commits: BetweenCommits) -> None:
+    def __init__(
+        self,
+        file_lock: ReadersWriterLock,
+        writer: GroupCommit[None],
+        open_cursor: Callable[[], duckdb.DuckDBPyConnection],
+    ) -> None:
         """
         Args:
-            use: of the file; held for as long as a moment lasts.
-            cursor: a new one of the file.
-            between_commits: does something while nobody commits.
+            file_lock: held shared while a snapshot is open.
+            writer: begins snapshots between two commits, so that all cursors of one see the same state.
         """
-        self._use = use
-        self._cursor = cursor
-        self._between_commits = between_commits
+        self._file_lock = file_lock
+        self._writer = writer
+        self._open_cursor = open_cursor
         self._threads = [
-            [ThreadPoolExecutor(1, thread_name_prefix="event-moment") for _ in range(SIDE_BY_SIDE)]
-            for _ in range(MOMENTS)
+            [ThreadPoolExecutor(1, thread_name_prefix="event-snapshot") for _ in range(CURSORS_PER_SNAPSHOT)]
+            for _ in range(MAX_SNAPSHOTS)
         ]
         self._free: asyncio.Queue[list[ThreadPoolExecutor]] = asyncio.LifoQueue()
         for threads in self._threads:
             self._free.put_nowait(threads)
 
     @contextlib.asynccontextmanager
-    async def one(self) -> AsyncIterator[Asks]:
-        """All that is asked of what this gives, is told of one moment, whatever is written meanwhile."""
+    async def open(self) -> AsyncIterator[Queryable]:
+        """A snapshot: all its queries see the same state, whatever is written meanwhile."""
         threads = await self._free.get()
-        moment = _Moment(threads, self._use, self._cursor)
+        snapshot = _Snapshot(threads, self._file_lock, self._open_cursor)
         try:
-            # Entered where nobody commits, and at no other time: who commits may have to wait for all inside.
-            await self._between_commits(moment.begin)
-            while not moment.begun:
-                await moment.opened()
-                await self._between_commits(moment.begin)
-            yield moment
+            # Never waited for in the writer: it may itself wait until all snapshots have released the lock.
+            await self._writer.run(snapshot.try_begin)
+            while not snapshot.has_begun:
+                await snapshot.wait_for_file()
+                await self._writer.run(snapshot.try_begin)
+            yield snapshot
         except BaseException:
-            moment.stop()
+            snapshot.interrupt()
             raise
         finally:
-            moment.leave()
+            snapshot.release()
             self._free.put_nowait(threads)
 
     def close(self) -> None:
-        """Wait for all that was asked."""
+        """Wait for all queries."""
         for threads in self._threads:
             for thread in threads:
                 thread.shutdown(wait=True)
 
 
-class _Moment:
-    """Transactions that began at one moment, each with the thread that does all asked in it, in order.
+class _Snapshot:
+    """Transactions that began at the same time. Each belongs to one thread, which runs its queries in order.
 
-    Who asks may be cancelled at any point, and a thread goes on. So it is the threads that give back what the
-    moment holds, after all else they were asked.
+    The caller may be cancelled at any point while a thread still runs a query. So the threads themselves
+    release what the snapshot holds, after the last query.
     """
 
-    def __init__(self, threads: list[ThreadPoolExecutor], use: Turnstile, cursor: Cursor) -> None:
+    def __init__(
+        self,
+        threads: list[ThreadPoolExecutor],
+        file_lock: ReadersWriterLock,
+        open_cursor: Callable[[], duckdb.DuckDBPyConnection],
+    ) -> None:
         self._threads = threads
-        self._use = use
-        self._cursor = cursor
+        self._file_lock = file_lock
+        self._open_cursor = open_cursor
         self._cursors: list[duckdb.DuckDBPyConnection] = []
         self._idle: asyncio.Queue[int] = asyncio.LifoQueue()
-        for number in range(len(threads)):
-            self._idle.put_nowait(number)
-        # Protects what follows: a moment may be left before it has begun.
+        for index in range(len(threads)):
+            self._idle.put_nowait(index)
+        # Protects the two fields below: a snapshot may be released before it has begun.
         self._changing = threading.Lock()
-        self.begun = False
-        self._left = False
+        self.has_begun = False
+        self._is_released = False
 
-    def begin(self) -> None:
-        """Hold the file, unless it is closed just now, and go on seeing what is committed."""
+    def try_begin(self) -> None:
+        """Begin, unless the file is being replaced just now."""
         with self._changing:
-            if self._left or not self._use.enter_if_open():
+            if self._is_released or not self._file_lock.try_acquire_shared():
                 return
-            self.begun = True
+            self.has_begun = True
             for _ in self._threads:
-                self._cursors.append(self._cursor())
-                begin(self._cursors[-1])
+                self._cursors.append(self._open_cursor())
+                begin_snapshot(self._cursors[-1])
 
-    async def opened(self) -> None:
-        """Return once the file is open."""
+    async def wait_for_file(self) -> None:
+        """Return once the file is not being replaced."""
 
         def wait() -> None:
-            with self._use.inside():
+            with self._file_lock.shared():
                 pass
 
         await asyncio.get_running_loop().run_in_executor(self._threads[0], wait)
 
     async def query(self, sql: str, params: Params = ()) -> list[Row]:
-        number = await self._idle.get()
+        index = await self._idle.get()
         try:
-            loop, thread = asyncio.get_running_loop(), self._threads[number]
-            return await loop.run_in_executor(thread, rows_of, self._cursors[number], sql, params)
+            loop, thread = asyncio.get_running_loop(), self._threads[index]
+            return await loop.run_in_executor(thread, rows_of, self._cursors[index], sql, params)
         finally:
-            self._idle.put_nowait(number)
+            self._idle.put_nowait(index)
 
-    def stop(self) -> None:
-        """End the statements that run: nobody waits for their answers any more."""
+    def interrupt(self) -> None:
+        """Stop the queries that run."""
         for cursor in self._cursors:
             cursor.interrupt()
 
-    def leave(self) -> None:
-        """Have what it holds given back, soon."""
+    def release(self) -> None:
+        """Have the threads close the cursors and release the file after their last query."""
         with self._changing:
-            self._left = True
+            self._is_released = True
         first, *others = self._threads
-        ended = [thread.submit(self._close, number) for number, thread in enumerate(others, 1)]
-        first.submit(self._give_back, ended)
+        closed = [thread.submit(self._close_cursor, index) for index, thread in enumerate(others, 1)]
+        first.submit(self._release_file, closed)
 
-    def _close(self, number: int) -> None:
-        # There is none where it never began.
-        for cursor in self._cursors[number : number + 1]:
+    def _close_cursor(self, index: int) -> None:
+        # There is none if the snapshot never began.
+        for cursor in self._cursors[index : index + 1]:
             cursor.close()
 
-    def _give_back(self, others: "list[Future[None]]") -> None:
+    def _release_file(self, others: "list[Future[None]]") -> None:
         for other in others:
             other.result()
-        self._close(0)
-        if self.begun:
-            self._use.leave()
+        self._close_cursor(0)
+        if self.has_begun:
+            self._file_lock.release_shared()
 
 
 def rows_of(cursor: duckdb.DuckDBPyConnection, sql: str, params: Params) -> list[Row]:
-    """Rows of one statement as dicts."""
+    """The rows of one statement as dicts."""
     result = cursor.execute(sql, params)
     names = [column[0] for column in result.description or ()]
     return [dict(zip(names, row, strict=True)) for row in result.fetchall()]

@@ -1,0 +1,117 @@
+"""The event store's interface: all events of a system, appended in order and read by thread.
+
+Implementations: `embedded.py` for one process, `postgres.py` for any number. Both commit in groups, and both
+answer queries over all events from a DuckDB file.
+"""
+
+import asyncio
+import contextlib
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
+
+from smart_support.events import Record
+from smart_support.storage.events.duckdb_file import DuckDBFile
+from smart_support.storage.events.group_commit import Done, GroupCommit
+from smart_support.storage.events.snapshots import Params, Queryable
+from smart_support.storage.state.base import Row
+
+OnAppend = Callable[[Record], None]
+
+
+class EventStore(ABC):
+    """All events of a system.
+
+    Attributes:
+        copying: held by whoever copies or rewrites the files of the stores.
+    """
+
+    def __init__(self, file: DuckDBFile, commits: GroupCommit[Record], on_append: OnAppend) -> None:
+        """
+        Args:
+            file: answers queries.
+            commits: makes records durable.
+            on_append: called with each record before it is durable.
+        """
+        self._file = file
+        self._commits = commits
+        self._on_append = on_append
+        self.copying = asyncio.Lock()
+
+    def append(self, record: Record) -> Done:
+        """Queue a record to be stored.
+
+        Returns:
+            A future that is done once the record is durable, or holds `StorageFailed`; `EventRefused` where
+            only this record can't be stored.
+        """
+        self._on_append(record)
+        return self._commits.put(record, urgent=record.event.ends_turn)
+
+    @property
+    def waiting(self) -> int:
+        """How many records are not durable yet."""
+        return self._commits.waiting
+
+    @property
+    def lag_seconds(self) -> float:
+        """How long the oldest of them has waited."""
+        return self._commits.lag_seconds
+
+    @abstractmethod
+    async def read(self, thread_id: str, after: int = 0, limit: int = 1_000_000) -> list[Record]:
+        """A thread's records with `seq` above `after`, in order, at most `limit`."""
+
+    @abstractmethod
+    async def has(self, thread_id: str, event_id: str) -> bool:
+        """Whether a thread has an event of that id."""
+
+    async def query(self, sql: str, params: Params = ()) -> list[Row]:
+        """The rows of one statement over all events, as dicts. `TIMESTAMP`s are naive, in UTC."""
+        await self._catch_up()
+        return await self._file.query(sql, params)
+
+    @contextlib.asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Queryable]:
+        """A snapshot: all its queries see the same events."""
+        await self._catch_up()
+        async with self._file.snapshot() as snapshot:
+            yield snapshot
+
+    async def export(self, sql: str, params: Params = ()) -> None:
+        """Run a `COPY ... TO` statement. DuckDB can write into `export_folder` only."""
+        await self.query(sql, params)
+
+    @property
+    def export_folder(self) -> Path:
+        """The folder into which `export` may write."""
+        return self._file.export_folder
+
+    @property
+    def question_folder(self) -> Path:
+        """The folder for the copy on which an admin's SQL question runs. The caller creates it."""
+        return self._file.question_folder
+
+    @contextlib.asynccontextmanager
+    async def pause_writes(self) -> AsyncIterator[Path]:
+        """The DuckDB file, with all events, while nothing writes it; see `DuckDBFile.pause_writes`."""
+        await self._catch_up()
+        async with self._file.pause_writes() as path:
+            yield path
+
+    @abstractmethod
+    async def erase(self, thread_ids: Sequence[str]) -> None:
+        """Delete all records of these threads. `compact` removes them from the files' bytes."""
+
+    @abstractmethod
+    async def compact(self) -> None:
+        """Rewrite the files, so that nothing erased is left in their bytes. Hold `copying`."""
+
+    def close(self) -> None:
+        """Store what was appended, then close."""
+        self._commits.close()
+        self._file.close()
+
+    @abstractmethod
+    async def _catch_up(self) -> None:
+        """Bring every record that is durable now into the DuckDB file."""
