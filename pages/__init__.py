@@ -80,7 +80,7 @@ def mount(app: FastAPI, services: Services) -> None:
         run_history=False,
         mcp_server=False,
         app_kwargs={"middleware": [Middleware(GradioDoors)]},
-        auth_dependency=_username if services.accounts.asked_for else None,
+        auth_dependency=_username if services.accounts.is_login_required else None,
         footer_links=["api"],
         theme=theme.theme(),
         head=_config(services) + theme.head(),

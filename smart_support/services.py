@@ -67,7 +67,9 @@ from smart_support.gate.gate import Gate, Gatekeeper
 from smart_support.gate.planned_call import MAX_ARGUMENT_BYTES, PlannedCall, is_storable
 from smart_support.identity.account_changes import record_account_changes
 from smart_support.identity.failed_logins import FailedLogins
-from smart_support.identity.users import Accounts, Logins, Tries
+from smart_support.identity.logins import Logins
+from smart_support.identity.throttle import LoginThrottle
+from smart_support.identity.users import Accounts
 from smart_support.observability import log, tracing
 from smart_support.observability.metrics import Meters
 from smart_support.outbound.client import GuardedClient, parse_allowed_hosts
@@ -117,8 +119,8 @@ class Services:
     """All that the doors call. Made when the app is made, opened when it starts.
 
     Attributes:
-        accounts: who there is; `logins`: who of them has logged in with a browser; `tries`: how
-            often somebody may try to; `failed_logins`: puts those that failed on record.
+        accounts: who there is; `logins`: who of them has logged in with a browser;
+            `login_throttle`: how often somebody may try to; `failed_logins`: audits those that failed.
         audit_trail: puts on record what people do that is no approval: exports, backups, logins...
         turns: say, decide, follow; `unasked`: turns nobody asked for; `erasure`: take off the record.
         approvals: what waits or waited for a human; `desk`: how they work on it together;
@@ -138,7 +140,7 @@ class Services:
     approvals: ApprovalQueue
     desk: Desk
     logins: Logins
-    tries: Tries
+    login_throttle: LoginThrottle
     failed_logins: FailedLogins
     audit_trail: AuditTrail
     escalations: Escalations
@@ -273,7 +275,8 @@ class Services:
         self.session_manager = SessionManager(self.state, settings.session_ttl_seconds, stores.bus.name)
         self.broadcast = Broadcast(self.event_log)
         self.approvals = ApprovalQueue(self.state, settings.approval_ttl_seconds, self.accounts)
-        self.logins, self.tries = Logins(self.state, self.accounts), Tries(stores.rates)
+        self.logins = Logins(self.state, self.accounts)
+        self.login_throttle = LoginThrottle(stores.rates)
         self.audit_trail = AuditTrail(self.state)
         self.failed_logins = FailedLogins(self.audit_trail, self.accounts)
         await record_account_changes(self.state, self.accounts.known())
@@ -339,7 +342,7 @@ class Services:
 
     def _warn_where_two_leads_are_missing(self) -> None:
         """A rule that needs two leads can't be met by fewer people, nor by API keys."""
-        people = self.accounts.people_who_decide
+        people = self.accounts.decider_names
         if len(people) < 2 and any(rule.then == "two_leads" for rule in self.team.policy.rules):
             logger.warning(
                 "two_leads_missing",

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from smart_support.errors import ConfigError
 from smart_support.identity.account_names import RESERVED_NAMES, AccountNames
 from smart_support.identity.confusables import look_alikes, skeleton
-from smart_support.identity.users import Accounts, hashed
+from smart_support.identity.users import Accounts, hash_password
 from tests.harness import ROOT, AppProcess
 
-HASH = hashed("correct horse")
+HASH = hash_password("correct horse")
 # Pairs that others were deceived by, or nearly: reports to an IRC server (`emily` was folded before it was
 # compared, so that its m stayed an m), to a chat (`Ιan Clarke` with a Greek iota), to a .NET library that
 # compared before it normalised; and the examples of a Ruby one.

@@ -3,12 +3,12 @@
 import time
 from pathlib import Path
 
-from smart_support.identity.users import Accounts, hashed
+from smart_support.identity.users import Accounts, hash_password
 
 
 def _accounts(folder: Path) -> Accounts:
     file = folder / "users.yaml"
-    file.write_text(f"- {{name: dana, role: lead, password_hash: '{hashed('correct horse')}'}}\n")
+    file.write_text(f"- {{name: dana, role: lead, password_hash: '{hash_password('correct horse')}'}}\n")
     return Accounts(file, "")
 
 

@@ -59,7 +59,7 @@ async def _ending() -> None:
 
 
 class _Logins:
-    async def until_over(self, token: str) -> None:
+    async def wait_until_ended(self, token: str) -> None:
         await _slow_to_end()
 
 

@@ -18,7 +18,7 @@ import httpx
 import pytest
 import websockets
 
-from smart_support.identity.users import hashed, new_key
+from smart_support.identity.users import hash_password, new_key
 from smart_support.settings import ROOT
 from smart_support.storage.private_files import make_private_folder, tighten_files
 from tests.harness import AppProcess, Client
@@ -75,7 +75,9 @@ def app(tmp_path_factory: pytest.TempPathFactory, echo: str, keys: dict[str, str
         environment.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", echo)
         folder = tmp_path_factory.mktemp("secrets")
         users = folder / "users.yaml"
-        users.write_text(f"- {{name: dana, role: lead, password_hash: '{hashed('kanarie-password-7Q')}'}}\n")
+        users.write_text(
+            f"- {{name: dana, role: lead, password_hash: '{hash_password('kanarie-password-7Q')}'}}\n"
+        )
         with AppProcess(
             folder / "var",
             **{"MODEL": "openai:gpt-5-mini", "FALLBACK_MODEL": "openai:gpt-5-nano"},

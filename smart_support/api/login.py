@@ -11,7 +11,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Resp
 
 from smart_support.api.dependencies import services
 from smart_support.api.middleware.authentication import COOKIE, cookie
-from smart_support.identity.users import LOGIN_SECONDS
+from smart_support.identity.logins import LOGIN_SECONDS
 from smart_support.observability.log import get_logger
 from smart_support.services import Services
 
@@ -37,7 +37,7 @@ async def log_in(
     """Log in with a name and a password; five attempts per minute and name, thirty per address."""
     name = name or username
     address = request.client.host if request.client else ""
-    if not await services.tries.one_more(name, address):
+    if not await services.login_throttle.allow(name, address):
         log.warning("login_throttled", name=name[:100])
         await services.failed_logins.add(name, address, throttled=True)
         return _refused("Too many attempts. Wait a minute.", 429)
@@ -47,12 +47,12 @@ async def log_in(
         await services.failed_logins.add(name, address)
         return _refused("Wrong name or password.", 401)
     # The address's attempts stay counted, so that one known password does not allow guessing others.
-    await services.tries.forget(name)
+    await services.login_throttle.reset(name)
     services.failed_logins.forget(name)
     log.info("logged_in", name=user.name)
     await services.audit_trail.record("logged_in", by=user.name, via="login", address=address)
     await _end(request, services)
-    return _let_in(request, await services.logins.begin(user))
+    return _let_in(request, await services.logins.create(user))
 
 
 def _let_in(request: Request, token: str) -> Response:
@@ -95,7 +95,7 @@ async def _end(request: Request, services: Services) -> str | None:
     token = cookie({name: value.decode("latin-1") for name, value in request.headers.raw})
     if not token:
         return None
-    name: str | None = await services.logins.name(token)
+    name: str | None = await services.logins.user_name(token)
     await services.logins.end(token)
     return name
 

@@ -37,7 +37,7 @@ def _add(given: argparse.Namespace) -> int:
     if len(password) < identity.MIN_KEY_CHARS:
         least = identity.MIN_KEY_CHARS
         raise ConfigError(f"the password has {len(password)} characters; give at least {least}")
-    listed.append({"name": name, "password_hash": identity.hashed(password), "role": role})
+    listed.append({"name": name, "password_hash": identity.hash_password(password), "role": role})
     path.write_text(yaml.safe_dump(listed, sort_keys=False), encoding="utf-8")
     path.chmod(0o600)
     print(f"{name} ({role}) is in {path}; start with SMART_SUPPORT_USERS_FILE={path}")

@@ -1,4 +1,4 @@
-"""Puts on record, at each start, which users and keys are new, changed or gone since the last one."""
+"""Audits, at each start, which users and keys were added, changed or removed since the last start."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -9,7 +9,7 @@ from smart_support.storage.state.base import Connection, StateDatabase
 
 
 async def record_account_changes(state: StateDatabase, accounts: Mapping[str, Account]) -> None:
-    """Compare the users and keys with those of the last start, and record each difference as an audit row."""
+    """Compare the users and keys with those of the last start, and write an audit row for each difference."""
 
     def work(connection: Connection) -> None:
         rows = connection.execute("SELECT * FROM known_accounts")
@@ -38,15 +38,15 @@ async def record_account_changes(state: StateDatabase, accounts: Mapping[str, Ac
 def _changes(
     before: Mapping[str, Account], after: Mapping[str, Account]
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Kind and detail of each change; of a credential only that it is another one."""
+    """Kind and detail of each change. Of a credential the detail only says whether it changed."""
     for name in sorted(before.keys() | after.keys()):
         old, new = before.get(name), after.get(name)
         if old == new:
             continue
-        told: dict[str, Any] = {"name": name}
+        detail: dict[str, Any] = {"name": name}
         for suffix, one in (("_before", old), ("", new)):
             if one:
-                told |= {f"role{suffix}": one.role, f"is_person{suffix}": one.is_person}
+                detail |= {f"role{suffix}": one.role, f"is_person{suffix}": one.is_person}
         if old and new:
-            told |= {"has_new_credential": old.credential != new.credential}
-        yield ("account_changed" if old and new else "account_added" if new else "account_removed"), told
+            detail |= {"has_new_credential": old.credential != new.credential}
+        yield ("account_changed" if old and new else "account_added" if new else "account_removed"), detail

@@ -1,6 +1,6 @@
-"""Which names people and keys may have: none that is the system's own, and no two that look alike.
+"""Which names users and keys may have: no reserved names, and no two that look alike.
 
-The record of decisions names people by these names alone, so one name must never pass for another.
+The audit trail identifies people by these names only, so that one name must never be mistaken for another.
 """
 
 from itertools import product
@@ -11,24 +11,24 @@ from smart_support.identity.confusables import look_alikes
 LOCAL_USER = "local user"
 COMMAND_LINE = "command line"
 ANONYMOUS = "anyone"
-# The actors of the audit record that are nobody's account.
+# Actors of the audit trail that are not accounts.
 RESERVED_NAMES = (LOCAL_USER, COMMAND_LINE, ANONYMOUS, "policy", "system", "customer", "someone", "nobody")
 RESERVED_PREFIXES = ("agent:", "caller:")
-# How the record joins the names of two leads.
+# How the audit trail joins the names of two leads.
 BOTH = " and "
 
 
 class AccountNames:
-    """The names of an installation, with where each was found."""
+    """The names of an installation, each with the place where it is configured."""
 
     def __init__(self) -> None:
         self._owner_of_key: dict[str, tuple[str, str]] = {}
 
     def add(self, name: str, where: str) -> None:
-        """Take a name in.
+        """Add a name.
 
         Raises:
-            ConfigError: it is reserved, or it is or looks like one that is there. Says which, and where.
+            ConfigError: it is reserved, or equals or looks like another one. Says which, and where that is.
         """
         keys = look_alikes(name)
         if reserved := _reserved(keys):
@@ -40,7 +40,7 @@ class AccountNames:
         self._owner_of_key |= dict.fromkeys(keys, (name, where))
 
     def check_pairs(self) -> None:
-        """See that no single name reads as two others do together, in the record of a decision of two leads.
+        """Check that no name equals two others joined, as the audit trail joins the names of two leads.
 
         Raises:
             ConfigError: one does.
@@ -49,17 +49,17 @@ class AccountNames:
             words = name.split(BOTH)
             for place in range(1, len(words)):
                 first, second = (BOTH.join(part) for part in (words[:place], words[place:]))
-                if self._is_there(first) and self._is_there(second):
+                if self._exists(first) and self._exists(second):
                     raise ConfigError(
                         f"{where}: the name {name!r} reads as two others, {first!r} and {second!r}; rename it"
                     )
 
-    def _is_there(self, name: str) -> bool:
+    def _exists(self, name: str) -> bool:
         return not look_alikes(name).isdisjoint(self._owner_of_key)
 
 
 def _reserved(keys: frozenset[str]) -> str | None:
-    """The reserved name that a name with these keys can be mistaken for; spelling with `-` or `_` counts."""
+    """The reserved name that a name with these keys looks like, whatever its punctuation."""
     for key, reserved in product(keys, RESERVED_NAMES):
         if _letters(key) in {_letters(other) for other in look_alikes(reserved)}:
             return reserved
@@ -74,5 +74,5 @@ def _letters(text: str) -> str:
 
 
 def _shown(name: str) -> str:
-    """A name as it is written, and where it has other letters than those of ASCII, which they are."""
+    """A name for an error message: as written, and with its non-ASCII characters escaped."""
     return repr(name) if name.isascii() else f"{name!r} ({name!a})"

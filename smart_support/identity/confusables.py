@@ -6,7 +6,7 @@ from functools import lru_cache
 from smart_support.settings import ROOT
 
 _FILE = ROOT / "data" / "unicode" / "confusables.txt"
-# Default_Ignorable_Code_Point of Unicode 15: what is not shown. First and last of each range.
+# Default_Ignorable_Code_Point of Unicode 15: characters without a glyph. First and last of each range.
 _IGNORABLE = (
     *((0x00AD, 0x00AD), (0x034F, 0x034F), (0x061C, 0x061C), (0x115F, 0x1160), (0x17B4, 0x17B5)),
     *((0x180B, 0x180F), (0x200B, 0x200F), (0x202A, 0x202E), (0x2060, 0x206F), (0x3164, 0x3164)),
@@ -31,8 +31,8 @@ def look_alikes(name: str) -> frozenset[str]:
     A skeleton alone keeps upper and lower case apart, and folding the case first would separate `I` from
     `l`. So a name has the skeletons of several forms of it. White space counts as one space.
     """
-    plain = unicodedata.normalize("NFKC", name)
-    forms = (name, plain, name.casefold(), plain.casefold(), skeleton(plain).casefold())
+    normalized = unicodedata.normalize("NFKC", name)
+    forms = (name, normalized, name.casefold(), normalized.casefold(), skeleton(normalized).casefold())
     return frozenset(" ".join(skeleton(form).split()) for form in forms)
 
 

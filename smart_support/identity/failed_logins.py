@@ -1,4 +1,4 @@
-"""Puts refused logins on record, without letting whoever guesses fill it."""
+"""Audits failed logins, without letting somebody who guesses passwords fill the audit trail."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -8,7 +8,7 @@ from smart_support.audit import AuditTrail
 from smart_support.identity.account_names import ANONYMOUS
 from smart_support.identity.users import Accounts
 
-_FORGOTTEN_AFTER = timedelta(hours=1)
+_RESET_AFTER = timedelta(hours=1)
 
 
 @dataclass(slots=True)
@@ -18,10 +18,10 @@ class _Burst:
 
 
 class FailedLogins:
-    """Counts refused logins for each account; those with any other name are counted together.
+    """Counts failed logins for each account, and together for all names without an account.
 
-    The 1st, 2nd, 4th, 8th... in a row is recorded with the count, so that a thousand guesses are ten rows. A
-    name that is no account's is not recorded: people type passwords into the wrong field.
+    The 1st, 2nd, 4th, 8th... failure in a row is recorded with the count: a thousand guesses make ten rows. A
+    name without an account is not recorded, because people type passwords into the wrong field.
     """
 
     def __init__(self, trail: AuditTrail, accounts: Accounts) -> None:
@@ -30,10 +30,10 @@ class FailedLogins:
         self._bursts: dict[str | None, _Burst] = {}
 
     async def add(self, name: str, address: str, *, throttled: bool = False) -> None:
-        """Count one that was refused, and record it where its number is a power of two."""
-        account = name if self._accounts.asked_for and self._accounts.named(name) else None
+        """Count a failure, and record it if the count is a power of two."""
+        account = name if self._accounts.is_login_required and self._accounts.named(name) else None
         now, burst = clock.now(), self._bursts.get(account)
-        if burst is None or now - burst.last_at > _FORGOTTEN_AFTER:
+        if burst is None or now - burst.last_at > _RESET_AFTER:
             burst = self._bursts[account] = _Burst(0, now)
         burst.failures, burst.last_at = burst.failures + 1, now
         if burst.failures & (burst.failures - 1) == 0:
@@ -43,5 +43,5 @@ class FailedLogins:
             )
 
     def forget(self, name: str) -> None:
-        """Somebody has logged in with that name: what comes after is another burst."""
+        """Begin a new count after a successful login."""
         self._bursts.pop(name, None)

@@ -69,7 +69,7 @@ def create_app(
     app.state.services = services
     app.add_middleware(BodyLimitMiddleware, import_bytes=settings.max_spec_bytes)
     app.add_middleware(AuthenticationMiddleware)
-    app.add_middleware(SameOriginMiddleware, has_public_name=services.accounts.asked_for)
+    app.add_middleware(SameOriginMiddleware, has_public_name=services.accounts.is_login_required)
     add_error_handlers(app)
     app.include_router(routes.router)
     app.include_router(websocket.router)

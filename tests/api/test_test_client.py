@@ -69,8 +69,8 @@ def test_a_socket_that_closes_while_its_handler_is_busy(
     services = client.app.state.services  # type: ignore[attr-defined]
     if login:
         monkeypatch.setattr("smart_support.api.middleware.authentication._user", _logged_in)
-        monkeypatch.setattr(type(services.accounts), "asked_for", True)
-        monkeypatch.setattr(services.logins, "until_over", lambda token: asyncio.Event().wait())
+        monkeypatch.setattr(type(services.accounts), "is_login_required", True)
+        monkeypatch.setattr(services.logins, "wait_until_ended", lambda token: asyncio.Event().wait())
     busy: list[bool] = []
 
     async def never(*_: Any, **__: Any) -> str:
@@ -114,12 +114,12 @@ def test_a_socket_that_closes_at_once(client: TestClient) -> None:
 def test_it_ends_with_the_login(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     services = client.app.state.services  # type: ignore[attr-defined]
     monkeypatch.setattr("smart_support.api.middleware.authentication._user", _logged_in)
-    monkeypatch.setattr(type(services.accounts), "asked_for", True)
+    monkeypatch.setattr(type(services.accounts), "is_login_required", True)
 
     async def over(token: str) -> None:
         """It is over at once."""
 
-    monkeypatch.setattr(services.logins, "until_over", over)
+    monkeypatch.setattr(services.logins, "wait_until_ended", over)
     with pytest.raises(WebSocketDisconnect) as ended, client.websocket_connect("/ws") as socket:
         socket.receive_json()
     assert ended.value.code == 1008
@@ -130,8 +130,8 @@ def test_what_breaks_in_the_app_comes_out_as_it_is(
 ) -> None:
     services = client.app.state.services  # type: ignore[attr-defined]
     monkeypatch.setattr("smart_support.api.middleware.authentication._user", _logged_in)
-    monkeypatch.setattr(type(services.accounts), "asked_for", True)
-    monkeypatch.setattr(services.logins, "until_over", lambda token: asyncio.Event().wait())
+    monkeypatch.setattr(type(services.accounts), "is_login_required", True)
+    monkeypatch.setattr(services.logins, "wait_until_ended", lambda token: asyncio.Event().wait())
 
     def broken(*_: Any) -> None:
         raise LookupError("broken")

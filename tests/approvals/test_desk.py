@@ -12,12 +12,12 @@ from smart_support.approvals.claims import CLAIM, Desk
 from smart_support.approvals.decision import DecisionInput
 from smart_support.approvals.queue import ApprovalQueue
 from smart_support.errors import AlreadyClaimed, AlreadyDecided, Forbidden, InvalidRequest, NotFound
-from smart_support.identity.users import Accounts, hashed
+from smart_support.identity.users import Accounts, hash_password
 from smart_support.storage.state.base import StateDatabase
 from tests.approvals.test_queue import Make
 from tests.planned import planned
 
-HASH = hashed("correct horse")
+HASH = hash_password("correct horse")
 EDIT = planned(args={"order_id": "2"}, summary="Cancel order 2")
 
 

@@ -7,7 +7,7 @@ import pytest
 import yaml
 from playwright.sync_api import Page, expect
 
-from smart_support.identity.users import hashed
+from smart_support.identity.users import hash_password
 from tests.browser.conftest import Window
 from tests.browser.console import chat, press, say, waiting
 from tests.harness import AppProcess
@@ -17,7 +17,7 @@ PASSWORD = "correct horse"
 
 @pytest.mark.nightly
 def test_an_operator_sees_their_own_and_a_lead_more(tmp_path: Path, open_window: Window) -> None:
-    kept = hashed(PASSWORD)
+    kept = hash_password(PASSWORD)
     roles = {"olga": "operator", "lee": "lead"}
     people = [{"name": name, "role": role, "password_hash": kept} for name, role in roles.items()]
     (tmp_path / "users.yaml").write_text(yaml.safe_dump(people))

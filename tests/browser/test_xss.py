@@ -15,7 +15,7 @@ from langchain_core.messages import AIMessage, BaseMessage
 from playwright.sync_api import Page, expect
 
 from smart_support import Settings, create_app
-from smart_support.identity.users import hashed
+from smart_support.identity.users import hash_password
 from tests.browser.conftest import Save, Window
 from tests.harness import LocalApp, ScriptedModel
 from tests.openapi_import.shop_api import ShopApi, description, shop_api
@@ -115,7 +115,7 @@ def api() -> Iterator[ShopApi]:
 def app(api: ShopApi, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalApp]:
     folder = tmp_path_factory.mktemp("xss")
     (folder / "agents.yaml").write_text(yaml.safe_dump(AGENTS))
-    entry = {"name": SHORT, "role": "admin", "password_hash": hashed(PASSWORD)}
+    entry = {"name": SHORT, "role": "admin", "password_hash": hash_password(PASSWORD)}
     (folder / "users.yaml").write_text(yaml.safe_dump([entry]))
     settings = Settings(
         data_dir=folder / "var",

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 import yaml
 
-from smart_support.identity.users import hashed
+from smart_support.identity.users import hash_password
 from tests.harness import ROOT, AppProcess
 
 PASSWORD = "correct horse"
@@ -24,7 +24,9 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
     """Five programs with keys, and two leads with a password, lee and mia; a discount needs two leads."""
     folder = tmp_path_factory.mktemp("guarded")
     users, agents = folder / "users.yaml", folder / "agents.yaml"
-    leads = [{"name": name, "role": "lead", "password_hash": hashed(PASSWORD)} for name in ("lee", "mia")]
+    leads = [
+        {"name": name, "role": "lead", "password_hash": hash_password(PASSWORD)} for name in ("lee", "mia")
+    ]
     users.write_text(yaml.safe_dump(leads))
     text = (ROOT / "data/templates/e-commerce.yaml").read_text()
     agents.write_text(text + "policy: [{tool: apply_discount, then: two_leads}]\n")

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from smart_support.__main__ import main
-from smart_support.identity.users import hashed
+from smart_support.identity.users import hash_password
 from tests.harness import AppProcess
 from tests.openapi_import.shop_api import description
 from tests.stores import named, of_files, state_of
@@ -25,7 +25,7 @@ Audited = list[dict[str, Any]]
 
 def _users(path: Path, **roles: str) -> None:
     entries = [
-        {"name": name, "role": role, "password_hash": hashed(PASSWORD)} for name, role in roles.items()
+        {"name": name, "role": role, "password_hash": hash_password(PASSWORD)} for name, role in roles.items()
     ]
     path.write_text(yaml.safe_dump(entries))
 

@@ -10,7 +10,8 @@ import yaml
 from gradio_client import Client as GradioClient
 
 from smart_support.errors import ConfigError
-from smart_support.identity.users import Accounts, Logins, hashed
+from smart_support.identity.logins import Logins
+from smart_support.identity.users import Accounts, hash_password
 from smart_support.storage.state.sqlite import SqliteStateDatabase
 from tests.e2e.conftest import KEYS, PASSWORD
 from tests.harness import AppProcess, Client
@@ -151,24 +152,24 @@ async def test_a_new_password_ends_the_logins_of_the_old(tmp_path: Path) -> None
     path, state = tmp_path / "users.yaml", SqliteStateDatabase(tmp_path / "state.sqlite")
 
     def accounts(password: str, name: str = "Zoë, 1") -> Accounts:
-        entry = {"name": name, "role": "lead", "password_hash": hashed(password)}
+        entry = {"name": name, "role": "lead", "password_hash": hash_password(password)}
         path.write_text(yaml.safe_dump([entry]))
         return Accounts(path, "")
 
     old = accounts(PASSWORD)
     user = await old.with_password("Zoë, 1", PASSWORD)
     assert user is not None
-    token = await Logins(state, old).begin(user)
-    assert await Logins(state, old).name(token) == "Zoë, 1"
-    assert await Logins(state, accounts("another password")).name(token) is None
-    assert await Logins(state, old).name(token.replace("1", "2")) is None
+    token = await Logins(state, old).create(user)
+    assert await Logins(state, old).user_name(token) == "Zoë, 1"
+    assert await Logins(state, accounts("another password")).user_name(token) is None
+    assert await Logins(state, old).user_name(token.replace("1", "2")) is None
     state.close()
 
 
 def test_a_users_file_without_users_opens_nothing(tmp_path: Path) -> None:
     path = tmp_path / "users.yaml"
     path.write_text("[]")
-    with pytest.raises(ConfigError, match="nobody in it"):
+    with pytest.raises(ConfigError, match="lists no user"):
         Accounts(path, "")
 
 

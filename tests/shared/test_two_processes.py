@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from smart_support.identity.users import hashed
+from smart_support.identity.users import hash_password
 from tests.harness import AppProcess, Client, of_type, spoken
 
 Machine = Callable[..., AppProcess]
@@ -95,7 +95,7 @@ def test_limits_hold_over_all_processes(machine: Machine) -> None:
 
 def test_a_login_holds_at_both(machine: Machine, tmp_path: Path) -> None:
     users = tmp_path / "users.yaml"
-    users.write_text(f"- {{name: dana, role: lead, password_hash: '{hashed('correct horse')}'}}\n")
+    users.write_text(f"- {{name: dana, role: lead, password_hash: '{hash_password('correct horse')}'}}\n")
     here, there = machine(USERS_FILE=users), machine(USERS_FILE=users)
     with httpx.Client(follow_redirects=False) as browser:
         form = {"name": "dana", "password": "correct horse"}
@@ -118,7 +118,7 @@ def test_who_is_erased_at_one_is_gone_at_the_other(machine: Machine) -> None:
 
 async def test_guesses_at_both_count_together(machine: Machine, tmp_path: Path) -> None:
     users = tmp_path / "users.yaml"
-    users.write_text(f"- {{name: lee, role: lead, password_hash: '{hashed('correct horse')}'}}\n")
+    users.write_text(f"- {{name: lee, role: lead, password_hash: '{hash_password('correct horse')}'}}\n")
     apps = [machine(USERS_FILE=users), machine(USERS_FILE=users)]
     wrong, statuses = {"name": "lee", "password": "?"}, []
     async with httpx.AsyncClient() as client:

@@ -33,13 +33,13 @@ async def _filled_up(folder: Path) -> None:
         await log.append(Record("t", seq, Message(role="customer", content=content)))
         kept.append(seq)
 
-    open_anew = log._file._open_anew
+    reopen = log._file._reopen
 
     def noted(path: Path) -> None:
         (folder / "was-given-up").touch()
-        open_anew(path)
+        reopen(path)
 
-    log._file._open_anew = noted  # type: ignore[method-assign]
+    log._file._reopen = noted  # type: ignore[method-assign]
     _limited(MOST_BYTES)
     with contextlib.suppress(StorageFailed):
         while not (folder / "was-given-up").exists():

@@ -36,7 +36,7 @@ class AuthenticationMiddleware:
             await self._app(scope, receive, send)
             return
         services = scope["app"].state.services
-        user, token = await _user(services, scope) if services.accounts.asked_for else (ANYONE, None)
+        user, token = await _user(services, scope) if services.accounts.is_login_required else (ANYONE, None)
         if user is not None:
             scope.setdefault("state", {})["user"] = user
             is_stream = scope["type"] == "websocket" or scope["path"].startswith(_STREAMS)
@@ -63,7 +63,7 @@ async def _user(services: Services, scope: Scope) -> tuple[User | None, str | No
     if key is not None:
         return services.accounts.with_key(key), None
     token = cookie(headers)
-    name = await services.logins.name(token) if token else None
+    name = await services.logins.user_name(token) if token else None
     return (services.accounts.named(name), token) if name else (None, None)
 
 
@@ -75,7 +75,7 @@ async def _while_logged_in(
     is_over = True
 
     async def end_with_login() -> None:
-        await logins.until_over(token)
+        await logins.wait_until_ended(token)
         tasks.cancel_scope.cancel()
 
     async with anyio.create_task_group() as tasks:
