@@ -12,6 +12,7 @@ import jsonschema
 from langchain_core.language_models import BaseChatModel
 from langgraph.checkpoint.base import BaseCheckpointSaver
 
+from smart_support import clock
 from smart_support.agents.budget import Budget
 from smart_support.agents.graph import build_graph
 from smart_support.agents.model_client import Models
@@ -71,7 +72,7 @@ from smart_support.identity.logins import Logins
 from smart_support.identity.throttle import LoginThrottle
 from smart_support.identity.users import Accounts
 from smart_support.observability import log, tracing
-from smart_support.observability.metrics import Meters
+from smart_support.observability.metrics import Gauges, Meters
 from smart_support.outbound.client import GuardedClient, parse_allowed_hosts
 from smart_support.settings import ROOT, Settings
 from smart_support.storage.coordination.base import Bus
@@ -98,6 +99,14 @@ _TOOLSETS: dict[str, type[DemoToolset]] = {
     "saas": SaasTools,
     "fintech": FintechTools,
 }
+# What waits now, for the gauges of /metrics.
+_WAITING = """
+    SELECT count(*) AS approvals_pending, min(requested_at) AS oldest,
+        (SELECT count(*) FROM escalations WHERE status IN ('sending', 'failed')) AS escalations_undelivered,
+        (SELECT count(*) FROM escalations WHERE handled_by IS NULL) AS escalations_unhandled,
+        (SELECT coalesce(max(number), 0) FROM audit) AS audit_rows
+    FROM approvals WHERE status = 'pending'
+"""
 # Who speaks where a graph of someone else's does not say.
 _NOT_OURS = Team(
     company="Smart Support",
@@ -333,7 +342,7 @@ class Services:
             await self._meet_the_others(stores.bus)
         await self.unasked.recover()
         await self._opened.enter_async_context(in_background(self.unasked.expire_forever()))
-        await self._opened.enter_async_context(in_background(self.escalations.resend_left_behind()))
+        await self._opened.enter_async_context(in_background(self.escalations.resend_interrupted()))
         await self._opened.enter_async_context(in_background(self.erasure.retire_forever()))
         self._warn_where_two_leads_are_missing()
         logger.info(
@@ -357,7 +366,21 @@ class Services:
         self._relay.open()
         self._opened.push_async_callback(self._relay.close)
         await self._opened.enter_async_context(in_background(self.unasked.take_over_forever()))
-        await self._opened.enter_async_context(in_background(self.escalations.take_over_forever()))
+        await self._opened.enter_async_context(in_background(self.escalations.resend_interrupted_forever()))
+
+    async def metrics_text(self) -> bytes:
+        """The metrics of this process in the text format of Prometheus."""
+        (row,) = await self.state.read(_WAITING)
+        oldest = row.pop("oldest")
+        gauges = Gauges(
+            **row,
+            approval_oldest_seconds=(clock.now() - clock.parse(oldest)).total_seconds() if oldest else 0,
+            event_log_waiting=self.event_log.waiting,
+            event_log_lag_seconds=self.event_log.lag_seconds,
+            turns_running=self.turns.running,
+            sockets_open=len(self.sockets),
+        )
+        return self.meters.text(gauges)
 
     async def close(self) -> None:
         """Let turns end, then close the stores, the last opened first."""

@@ -13,7 +13,8 @@ import pytest
 
 from smart_support import Settings, clock
 from smart_support.escalations import escalations as escalations_module
-from smart_support.escalations.escalations import ATTEMPTS, COUNTED_TOGETHER, EscalationRecord, Escalations
+from smart_support.escalations.escalations import GROUPING_PERIOD, EscalationRecord, Escalations
+from smart_support.escalations.webhook import MAX_ATTEMPTS
 from smart_support.settings import ROOT
 from smart_support.storage.coordination.local import LocalLocks
 from smart_support.storage.state.base import StateDatabase
@@ -71,13 +72,13 @@ async def test_a_failing_webhook_is_tried_again_then_kept_as_a_dead_letter_and_r
 ) -> None:
     escalations = _escalations(state, webhook.url)
     told: list[EscalationRecord] = []
-    escalations.watch(told.append)
-    webhook.answers = [500] * ATTEMPTS
+    escalations.subscribe(told.append)
+    webhook.answers = [500] * MAX_ATTEMPTS
     assert not await escalations.escalate("t", "help")
     dead = (await escalations.list())[0]
-    assert (dead.status, dead.attempts, dead.error) == ("failed", ATTEMPTS, "The webhook answered 500.")
+    assert (dead.status, dead.attempts, dead.error) == ("failed", MAX_ATTEMPTS, "The webhook answered 500.")
     sent = await escalations.resend(dead.escalation_id)
-    assert (sent.status, sent.attempts, sent.error) == ("delivered", ATTEMPTS + 1, None)
+    assert (sent.status, sent.attempts, sent.error) == ("delivered", MAX_ATTEMPTS + 1, None)
     ids = {orjson.loads(body)["id"] for _, body in webhook.got}
     assert ids == {dead.escalation_id}
     assert [one.status for one in told] == ["failed", "delivered"]
@@ -102,7 +103,7 @@ async def test_nobody_waits_for_a_webhook_that_is_silent(
     monkeypatch.setattr(escalations_module, "PATIENCE_SECONDS", 0.05)
     escalations = _escalations(state, webhook.url)
     told: asyncio.Queue[EscalationRecord] = asyncio.Queue()
-    escalations.watch(told.put_nowait)
+    escalations.subscribe(told.put_nowait)
     webhook.goes_on.clear()
     asked = [await escalations.escalate("t", "help", "about") for _ in range(2)]
     assert asked == [False, False]
@@ -122,24 +123,24 @@ async def test_what_is_being_sent_at_the_end_is_sent_at_the_next_start(
     await escalations.escalate("t", "help")
     await escalations.close()
     webhook.goes_on.set()
-    await _escalations(state, webhook.url).resend_left_behind()
+    await _escalations(state, webhook.url).resend_interrupted()
     assert [one.status for one in await escalations.list()] == ["delivered"]
 
 
 async def test_what_a_crash_cut_off_is_sent_at_the_next_start(state: StateDatabase, webhook: Webhook) -> None:
     await state.execute(LEFT_BEHIND)
-    await _escalations(state, webhook.url).resend_left_behind()
+    await _escalations(state, webhook.url).resend_interrupted()
     assert (await _escalations(state).list())[0].status == "delivered"
 
 
 async def test_what_another_process_leaves_behind_is_sent_while_this_one_runs(
     state: StateDatabase, webhook: Webhook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(escalations_module, "SECONDS_BETWEEN_LOOKS", 0.01)
+    monkeypatch.setattr(escalations_module, "CHECK_SECONDS", 0.01)
     escalations = _escalations(state, webhook.url)
     told: asyncio.Queue[EscalationRecord] = asyncio.Queue()
-    escalations.watch(told.put_nowait)
-    looking = asyncio.create_task(escalations.take_over_forever())
+    escalations.subscribe(told.put_nowait)
+    looking = asyncio.create_task(escalations.resend_interrupted_forever())
     await state.execute(LEFT_BEHIND)
     assert (await asyncio.wait_for(told.get(), 10)).status == "delivered"
     looking.cancel()
@@ -162,7 +163,7 @@ async def test_one_conversation_has_one_open_escalation_of_a_kind_that_counts_th
 ) -> None:
     escalations = _escalations(state, webhook.url)
     told: list[EscalationRecord] = []
-    escalations.watch(told.append)
+    escalations.subscribe(told.append)
     for number in range(92):
         assert await escalations.escalate("t", f"reason {number}", f"about {number}", "policy")
     (only,) = await escalations.list(open_only=True)
@@ -185,7 +186,7 @@ async def test_an_open_escalation_that_nobody_sees_to_is_sent_anew_after_a_while
 ) -> None:
     escalations = _escalations(state, webhook.url)
     await escalations.escalate("t", "first", "1", "asked")
-    clock.advance(COUNTED_TOGETHER.total_seconds() - 5)
+    clock.advance(GROUPING_PERIOD.total_seconds() - 5)
     await escalations.escalate("t", "second", "2", "asked")
     assert len(webhook.got) == 1
     clock.advance(10)

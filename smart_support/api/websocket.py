@@ -237,7 +237,7 @@ class _Connection:
         if not self._watching:
             self._watching = (
                 self._services.approvals.watch(self._approval_changed),
-                self._services.escalations.watch(self._escalation_changed),
+                self._services.escalations.subscribe(self._escalation_changed),
             )
         # The oldest first: where there are more than a window takes, those are the ones about to expire.
         wanted = Wanted(status="pending", sort="oldest", limit=MOST_SHOWN)

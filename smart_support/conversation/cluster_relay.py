@@ -92,7 +92,7 @@ class Relay:
             self._bus.subscribe(topic, hear)
         self._broadcast.neighbours = self
         self._approvals.watch(lambda one: self._say(APPROVAL, id=one.approval_id))
-        self._escalations.watch(lambda one: self._say(ESCALATION, id=one.escalation_id))
+        self._escalations.subscribe(lambda one: self._say(ESCALATION, id=one.escalation_id))
         self._bus.publish(WHO)
 
     async def close(self) -> None:
@@ -207,7 +207,7 @@ class Relay:
     def _escalation(self, what: dict[str, Any]) -> None:
         async def tell() -> None:
             recorded = await self._escalations.get(what["id"])
-            self._repeat(partial(self._escalations.tell, recorded))
+            self._repeat(partial(self._escalations.notify, recorded))
 
         self._do(tell())
 

@@ -14,6 +14,7 @@ from langchain_core.messages import BaseMessage, HumanMessage
 from langgraph.types import Command
 
 from smart_support import clock
+from smart_support.agents.model_spans import callbacks
 from smart_support.agents.prices import Prices
 from smart_support.agents.tool_messages import refused as refusal
 from smart_support.approvals.approval import Approval, Request
@@ -58,7 +59,6 @@ from smart_support.events import (
 )
 from smart_support.observability import tracing
 from smart_support.observability.log import get_logger
-from smart_support.observability.model_spans import callbacks
 from smart_support.storage.events.base import EventStore
 from smart_support.tools.handoff import Escalate
 

@@ -1,47 +1,37 @@
-"""Telling a human that one is needed: recorded first, then a signed POST to the operator's webhook.
+"""Asks for a human: records an escalation, then sends it to the operator's webhook.
 
-What could not be delivered stays on record as a dead letter, and can be sent again. Of many processes one at
-a time sends it; where that one ends, another goes on.
+An escalation that could not be delivered stays on record and can be sent again. Only one process at a time
+sends it; if that process ends, another one takes over.
 """
 
 import asyncio
-import hashlib
-import hmac
 import uuid
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any, Literal
 
-import httpx
 import orjson
-from tenacity import (
-    AsyncRetrying,
-    RetryError,
-    retry_if_exception_type,
-    stop_after_attempt,
-    wait_exponential_jitter,
-)
 
 from smart_support import clock
 from smart_support.concurrency import end_tasks
-from smart_support.errors import NotFound, SmartSupportError, ToolUnavailable
+from smart_support.errors import NotFound
+from smart_support.escalations.webhook import Webhook
 from smart_support.events import EscalationKind
 from smart_support.observability.log import get_logger
-from smart_support.outbound.client import GuardedClient
 from smart_support.settings import Settings
 from smart_support.storage.coordination.base import Locks
 from smart_support.storage.state.base import Connection, StateDatabase
 
 log = get_logger()
-TIMEOUT_SECONDS = 3.0
+# How long a customer's turn waits for a delivery; the attempts go on in the background.
 PATIENCE_SECONDS = 4.0
-ATTEMPTS = 3
-SECONDS_BETWEEN_LOOKS = 1.0
-
-# For so long a conversation's open escalation stands for all later ones of its kind.
-COUNTED_TOGETHER = timedelta(hours=1)
-_COUNTED: frozenset[EscalationKind | None] = frozenset({"asked", "policy", "limit", "budget", "failures"})
+CHECK_SECONDS = 1.0
+# How long later escalations of the same conversation and kind are counted on an open one.
+GROUPING_PERIOD = timedelta(hours=1)
+_GROUPED_KINDS: frozenset[EscalationKind | None] = frozenset(
+    {"asked", "policy", "limit", "budget", "failures"}
+)
 _KNOWN = "SELECT 1 FROM escalations WHERE escalation_id = :id"
 _OPEN = """
     SELECT escalation_id FROM escalations
@@ -60,15 +50,15 @@ Status = Literal["sending", "delivered", "failed", "no_webhook"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EscalationRecord:
-    """One escalation and what came of it.
+    """One escalation and the state of its delivery.
 
     Attributes:
-        status: `sending` until the webhook took it (`delivered`) or did not (`failed`); `no_webhook` where
-            none is set, so that only the console tells.
-        attempts: how often it was tried; `error`: why the last try failed, without the address.
-        handled_by: who in the console has seen to it.
-        kind: as in the event, or None; `times`: how often the conversation has asked for a person for this
-            kind of reason while it was open, the last time at `last_at`. The reason is that of the first.
+        status: `sending`, then `delivered` or `failed`; `no_webhook` where none is set, so that only the
+            console shows it.
+        attempts: how often it was sent; `error`: why the last attempt failed, without the address.
+        handled_by: the user who handled it.
+        kind: as in the event, or None; `times`: how many escalations of this kind the conversation had while
+            this one was open, the last one at `last_at`. `reason` is that of the first.
     """
 
     escalation_id: str
@@ -87,7 +77,7 @@ class EscalationRecord:
     last_at: str | None
 
     def wire(self) -> dict[str, Any]:
-        """As programs see it."""
+        """The JSON form."""
         return asdict(self)
 
 
@@ -95,98 +85,95 @@ class Escalations:
     """Records escalations and sends them to `ESCALATION_WEBHOOK_URL`."""
 
     def __init__(self, state: StateDatabase, settings: Settings, locks: Locks) -> None:
-        """`locks`: tell the processes of a system which of them is sending what."""
+        """`locks`: keep two processes from sending the same escalation."""
         self._state = state
         self._locks = locks
-        self._url = settings.escalation_webhook_url
-        self._secret = settings.escalation_webhook_secret
-        # Only where there is somebody to tell: reading whom to trust takes a while at each start.
-        self._client = GuardedClient([_host_and_port(self._url)]) if self._url else None
-        self._watchers: set[Callable[[EscalationRecord], None]] = set()
+        url, secret = settings.escalation_webhook_url, settings.escalation_webhook_secret
+        # Only if one is set: loading the trusted certificates takes a while at each start.
+        self._webhook = Webhook(url, secret) if url else None
+        self._subscribers: set[Callable[[EscalationRecord], None]] = set()
         self._deliveries: dict[str, asyncio.Task[EscalationRecord]] = {}
-        locks.when_lost(self._let_go)
-        if self._url and not self._secret:
-            log.warning("webhook_not_signed", why="SMART_SUPPORT_ESCALATION_WEBHOOK_SECRET is empty")
+        locks.when_lost(self._cancel_deliveries)
 
     async def escalate(
         self, thread_id: str, reason: str, about: str | None = None, kind: EscalationKind | None = None
     ) -> bool:
-        """Ask for a human on a thread. It is on record before anything is sent.
+        """Ask for a human on a thread. The escalation is recorded before anything is sent.
 
-        Where the thread has an open escalation of the same kind that is younger than `COUNTED_TOGETHER`, this
-        one is counted on it and not sent. Unknown outcomes, and what has no kind, stand by themselves always:
+        If the thread has an open escalation of the same kind that is younger than `GROUPING_PERIOD`, this one
+        is counted on it and not sent. Unknown outcomes, and escalations without a kind, are never grouped:
         each is about another call that somebody has to look up.
 
         Args:
-            about: what it is about; the same is recorded once, and not sent again once it was delivered.
+            about: identifies the cause. The same cause is recorded once, and sent until it is delivered.
             kind: why a human is needed.
 
         Returns:
-            Whether the webhook took it (a 2xx answer within three tries); False where none is set, or where
-            it is silent: a customer waits for the answer, so that the tries then go on without them.
+            Whether the webhook accepted it (a 2xx answer). False where none is set, or where it does not
+            answer within `PATIENCE_SECONDS`; the attempts then go on in the background.
         """
-        log.info("escalation", thread_id=thread_id, webhook=bool(self._url))
+        log.info("escalation", thread_id=thread_id, webhook=bool(self._webhook))
         now = clock.now()
         row = {
             "id": str(uuid.uuid5(_ABOUT, about)) if about else clock.new_id(),
             "thread_id": thread_id,
             "reason": reason,
-            "status": "sending" if self._url else "no_webhook",
+            "status": "sending" if self._webhook else "no_webhook",
             "now": clock.rfc3339(now),
-            "since": clock.rfc3339(now - COUNTED_TOGETHER),
+            "since": clock.rfc3339(now - GROUPING_PERIOD),
             "kind": kind,
         }
 
         def work(connection: Connection) -> tuple[EscalationRecord, bool]:
-            if kind in _COUNTED and not connection.execute(_KNOWN, row):
+            if kind in _GROUPED_KINDS and not connection.execute(_KNOWN, row):
                 for open_one in connection.execute(_OPEN, row):
                     counted = connection.execute(_COUNT, row | {"id": open_one["escalation_id"]})
                     return EscalationRecord(**counted[0]), True
             return EscalationRecord(**connection.execute(_RECORD, row)[0]), False
 
         recorded, is_counted = await self._state.transact(work)
-        if is_counted or not self._url or recorded.status == "delivered":
-            self.tell(recorded)
+        if is_counted or not self._webhook or recorded.status == "delivered":
+            self.notify(recorded)
             return recorded.status == "delivered"
-        delivery = self._begun(recorded)
+        delivery = self._delivery(self._webhook, recorded)
         await asyncio.wait({delivery}, timeout=PATIENCE_SECONDS)
         if not delivery.done() or delivery.cancelled():
-            self.tell(recorded)
+            self.notify(recorded)
             return False
         return delivery.result().status == "delivered"
 
     async def resend(self, escalation_id: str) -> EscalationRecord:
-        """Try a dead letter again.
+        """Send an escalation that is not delivered.
 
         Raises:
             NotFound: there is no such escalation.
         """
         recorded = await self.get(escalation_id)
-        if self._url and recorded.status != "delivered":
-            return await asyncio.shield(self._begun(recorded))
+        if self._webhook and recorded.status != "delivered":
+            return await asyncio.shield(self._delivery(self._webhook, recorded))
         return recorded
 
     async def close(self) -> None:
-        """Leave what is being sent to the next start."""
+        """Stop sending. The next start sends what is not delivered."""
         await end_tasks(*self._deliveries.values())
 
-    async def resend_left_behind(self) -> None:
-        """Send what nobody is sending any more. Its id is the same: a receiver can tell it had it before."""
+    async def resend_interrupted(self) -> None:
+        """Send escalations whose process ended while it sent them, with the same id as before."""
         for row in await self._state.read("SELECT * FROM escalations WHERE status = 'sending'"):
             if not await self._locks.held({_lock(row["escalation_id"])}):
                 await self.resend(row["escalation_id"])
 
-    async def take_over_forever(self) -> None:
-        """Send what other processes leave behind when they end or lose the database."""
+    async def resend_interrupted_forever(self) -> None:
+        """Send escalations of other processes that end or lose the database."""
         while True:
-            await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
+            await asyncio.sleep(CHECK_SECONDS)
             try:
-                await self.resend_left_behind()
+                await self.resend_interrupted()
             except Exception as error:
-                log.error("escalations_not_taken_over", error=repr(error))
+                log.error("escalations_not_resent", error=repr(error))
 
     async def handled(self, escalation_id: str, by: str) -> EscalationRecord:
-        """Somebody has seen to it; the first who says so is kept.
+        """Mark an escalation as handled. Only the first user who does so is kept.
 
         Raises:
             NotFound: there is no such escalation.
@@ -197,11 +184,11 @@ class Escalations:
             {"id": escalation_id, "by": by, "now": clock.rfc3339(clock.now())},
         )
         recorded = await self.get(escalation_id)
-        self.tell(recorded)
+        self.notify(recorded)
         return recorded
 
     async def list(self, *, open_only: bool = False, limit: int = 100) -> list[EscalationRecord]:
-        """Escalations, the newest first; `open_only`: those that nobody has seen to yet."""
+        """Escalations, the newest first; `open_only`: those that are not handled."""
         rows = await self._state.read(
             """SELECT * FROM escalations WHERE (:open_only = 0 OR handled_by IS NULL)
                ORDER BY requested_at DESC LIMIT :limit""",
@@ -209,15 +196,15 @@ class Escalations:
         )
         return [EscalationRecord(**row) for row in rows]
 
-    def watch(self, watcher: Callable[[EscalationRecord], None]) -> Callable[[], None]:
-        """Call `watcher` with every escalation that changes from now on; returns how to stop."""
-        self._watchers.add(watcher)
-        return lambda: self._watchers.discard(watcher)
+    def subscribe(self, callback: Callable[[EscalationRecord], None]) -> Callable[[], None]:
+        """Call `callback` with every escalation that changes. Returns a function that ends it."""
+        self._subscribers.add(callback)
+        return lambda: self._subscribers.discard(callback)
 
-    def tell(self, recorded: EscalationRecord) -> None:
-        """Tell the watchers of an escalation as it is now."""
-        for watcher in tuple(self._watchers):
-            watcher(recorded)
+    def notify(self, recorded: EscalationRecord) -> None:
+        """Call the subscribers with an escalation."""
+        for callback in tuple(self._subscribers):
+            callback(recorded)
 
     async def get(self, escalation_id: str) -> EscalationRecord:
         """The escalation of that id.
@@ -231,42 +218,36 @@ class Escalations:
             raise NotFound(f"escalation {escalation_id[:64]!r}: there is none; see GET /api/v1/escalations")
         return EscalationRecord(**rows[0])
 
-    def _begun(self, recorded: EscalationRecord) -> asyncio.Task[EscalationRecord]:
-        """Its delivery: the one that runs already, or a new one; two at once would tell it twice."""
-        one = recorded.escalation_id
-        if one not in self._deliveries:
-            self._deliveries[one] = asyncio.create_task(self._deliver(recorded))
-            self._deliveries[one].add_done_callback(lambda _: self._deliveries.pop(one))
-        return self._deliveries[one]
+    def _delivery(self, webhook: Webhook, recorded: EscalationRecord) -> asyncio.Task[EscalationRecord]:
+        """The running delivery of an escalation, or a new one."""
+        key = recorded.escalation_id
+        if key not in self._deliveries:
+            self._deliveries[key] = asyncio.create_task(self._deliver(webhook, recorded))
+            self._deliveries[key].add_done_callback(lambda _: self._deliveries.pop(key))
+        return self._deliveries[key]
 
-    def _let_go(self) -> None:
-        """Send nothing on: whoever holds the locks does."""
+    def _cancel_deliveries(self) -> None:
+        """Leave them to the process that now holds their locks."""
         for delivery in self._deliveries.values():
             delivery.cancel()
 
-    async def _deliver(self, recorded: EscalationRecord) -> EscalationRecord:
-        """Send it, unless another process has tried while this one waited for it to end."""
+    async def _deliver(self, webhook: Webhook, recorded: EscalationRecord) -> EscalationRecord:
+        """Send it, unless another process did while this one waited for the lock."""
         async with self._locks.hold(_lock(recorded.escalation_id)):
             now = await self.get(recorded.escalation_id)
-            return await self._send(now) if now.attempts == recorded.attempts else now
+            return await self._send(webhook, now) if now.attempts == recorded.attempts else now
 
-    async def _send(self, recorded: EscalationRecord) -> EscalationRecord:
-        told = {"id": recorded.escalation_id, "type": "escalation", "requested_at": recorded.requested_at}
-        body = orjson.dumps(told | {"thread_id": recorded.thread_id, "reason": recorded.reason})
-        attempts, error = 0, None
-        try:
-            async for attempt in AsyncRetrying(
-                stop=stop_after_attempt(ATTEMPTS),
-                wait=wait_exponential_jitter(multiplier=0.2, max=2),
-                retry=retry_if_exception_type((SmartSupportError, TimeoutError)),
-            ):
-                attempts += 1
-                with attempt:
-                    await self._post(body)
-        except RetryError as failed:
-            cause = failed.last_attempt.exception()
-            error = _plain(cause)
-            log.error("escalation_not_delivered", thread_id=recorded.thread_id, error=repr(cause))
+    async def _send(self, webhook: Webhook, recorded: EscalationRecord) -> EscalationRecord:
+        body = {
+            "id": recorded.escalation_id,
+            "type": "escalation",
+            "requested_at": recorded.requested_at,
+            "thread_id": recorded.thread_id,
+            "reason": recorded.reason,
+        }
+        attempts, error = await webhook.send(orjson.dumps(body))
+        if error:
+            log.error("escalation_not_delivered", thread_id=recorded.thread_id, error=error)
         rows = await self._state.execute(
             """UPDATE escalations SET status = :status, attempts = attempts + :attempts, error = :error,
                    tried_at = :now, delivered_at = CASE WHEN :error IS NULL THEN :now END
@@ -279,47 +260,10 @@ class Escalations:
                 "now": clock.rfc3339(clock.now()),
             },
         )
-        delivered = EscalationRecord(**rows[0])
-        self.tell(delivered)
-        return delivered
-
-    async def _post(self, body: bytes) -> None:
-        assert self._client is not None
-        timestamp = str(int(clock.now().timestamp()))
-        answer = await self._client.request(
-            "POST",
-            self._url,
-            content=body,
-            headers={
-                "Content-Type": "application/json",
-                "X-Smart-Support-Timestamp": timestamp,
-                "X-Smart-Support-Signature": signature(self._secret, timestamp, body),
-            },
-            timeout_seconds=TIMEOUT_SECONDS,
-            max_redirects=0,
-        )
-        if not 200 <= answer.status < 300:
-            raise ToolUnavailable(f"The webhook answered {answer.status}.")
-
-
-def signature(secret: str, timestamp: str, body: bytes) -> str:
-    """`sha256=` and the HMAC-SHA256 (RFC 2104), in hexadecimal, over `timestamp.body`."""
-    signed = timestamp.encode() + b"." + body
-    return "sha256=" + hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()
+        sent = EscalationRecord(**rows[0])
+        self.notify(sent)
+        return sent
 
 
 def _lock(escalation_id: str) -> str:
     return f"escalation:{escalation_id}"
-
-
-def _plain(cause: BaseException | None) -> str:
-    if isinstance(cause, TimeoutError):
-        return f"The webhook did not answer within {TIMEOUT_SECONDS:g} s."
-    return cause.message if isinstance(cause, ToolUnavailable) else "The webhook could not be used."
-
-
-def _host_and_port(url: str) -> str:
-    """The one place the client may go to, public or not: the operator has set it."""
-    address = httpx.URL(url)
-    host = f"[{address.host}]" if ":" in address.host else address.host
-    return f"{host}:{address.port or (443 if address.scheme == 'https' else 80)}"

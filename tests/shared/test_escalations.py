@@ -81,7 +81,7 @@ async def test_who_waits_for_another_to_send_it_does_not_send_it_again(
         sending = asyncio.create_task(here.escalate("t", "help", "about"))
         await asyncio.to_thread(webhook.senders.get, timeout=SECONDS)
         waiting = asyncio.create_task(there.escalate("t", "help", "about"))
-        await there.resend_left_behind()
+        await there.resend_interrupted()
         assert not sending.done()
         webhook.goes_on.set()
         assert await asyncio.gather(sending, waiting) == [True, True]

@@ -88,7 +88,7 @@ def _log_end(scope: Scope, status: int, seconds: float) -> None:
     path, method = scope["path"], scope.get("method", "WS")
     method = method if method in _METHODS else "OTHER"
     if path.startswith("/api/"):
-        scope["app"].state.services.meters.answered(method, template(scope), status, seconds)
+        scope["app"].state.services.meters.count_request(method, template(scope), status, seconds)
     if path in PROBES or not path.startswith(_LOGGED):
         return
     thread_id = scope.get("path_params", {}).get("thread_id")

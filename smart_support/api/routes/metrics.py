@@ -14,11 +14,4 @@ router = APIRouter(tags=["health"], dependencies=[Depends(lead)])
 @router.get("/metrics", responses=schemas.file_of("text/plain"))
 async def metrics(services: Services = Depends(services)) -> Response:
     """Turns, tokens, times, decisions and failures since this process began, and what waits now."""
-    text = await services.meters.text(
-        services.state,
-        waiting=services.event_log.waiting,
-        lag_seconds=services.event_log.lag_seconds,
-        running=services.turns.running,
-        sockets=len(services.sockets),
-    )
-    return Response(text, media_type=CONTENT_TYPE_LATEST)
+    return Response(await services.metrics_text(), media_type=CONTENT_TYPE_LATEST)

@@ -1,6 +1,6 @@
-"""A span for each call of a model, and of a LangChain tool, in whatever graph makes it. Told by callbacks.
+"""LangChain callbacks that trace each model call and tool call of any graph.
 
-Names, tokens and times; no prompt, no answer, no arguments.
+Spans have names, tokens and times, but no prompts, answers or arguments.
 """
 
 from typing import Any
@@ -12,12 +12,12 @@ from smart_support.observability import tracing
 
 
 def callbacks() -> dict[str, Any]:
-    """What to add to a graph's config; nothing where nobody collects traces."""
+    """An addition to the config of a graph; empty where tracing is off."""
     return {"callbacks": [_Spans()]} if tracing.enabled() else {}
 
 
 class _Spans(AsyncCallbackHandler):
-    # In the task of the call itself, so that its span has the right parent.
+    # Runs in the task of the call, so that the span gets the right parent.
     run_inline = True
 
     def __init__(self) -> None:
@@ -26,10 +26,10 @@ class _Spans(AsyncCallbackHandler):
     async def on_chat_model_start(
         self, serialized: Any, messages: Any, *, run_id: UUID, metadata: Any = None, **_: Any
     ) -> None:
-        known = metadata or {}
-        model = known.get("ls_model_name") or (serialized or {}).get("name")
+        details = metadata or {}
+        model = details.get("ls_model_name") or (serialized or {}).get("name")
         self._open[run_id] = tracing.begin(
-            "model", gen_ai__operation__name="chat", gen_ai__request__model=model, agent=_agent(known)
+            "model", gen_ai__operation__name="chat", gen_ai__request__model=model, agent=_agent(details)
         )
 
     async def on_llm_end(self, response: Any, *, run_id: UUID, **_: Any) -> None:
