@@ -1,50 +1,20 @@
-"""Every error a user can meet: what happened, with which value, and what to do.
+"""The errors that users can see. A message says what happened, with which value, and what to do.
 
-Each class carries the `code` and the HTTP status that all doors answer with, so a door translates an
-error in one place. Nothing here knows a wire format.
+Each class has the `code` and the HTTP status with which every interface answers.
 """
 
 from datetime import datetime
 
-__all__ = [
-    "AlreadyClaimed",
-    "AlreadyDecided",
-    "ApprovalExpired",
-    "ConfigError",
-    "Conflict",
-    "DecisionNotAllowed",
-    "EventRefused",
-    "Forbidden",
-    "InvalidArguments",
-    "InvalidContent",
-    "InvalidJson",
-    "InvalidRequest",
-    "InvalidThreadId",
-    "ModelFailed",
-    "NoPendingApproval",
-    "NotFound",
-    "RateLimited",
-    "SessionExpired",
-    "ShuttingDown",
-    "SmartSupportError",
-    "StorageFailed",
-    "TooLarge",
-    "ToolFailed",
-    "ToolNotReached",
-    "ToolRefused",
-    "ToolUnauthorized",
-    "ToolUnavailable",
-    "Unauthorized",
-    "UnknownType",
-]
-
 
 class SmartSupportError(Exception):
-    """Base of all of ours. `message` is meant for the person at the door.
+    """Base of all errors of this package.
 
-    `error_class`, of one that a tool raises: `transient` (worth another try), `validation` (these arguments
-    will not do), `auth` (it does not know us), `unknown`. `nothing_done`: it is certain that the call had no
-    effect; a write that raises anything else is of unknown outcome.
+    Attributes:
+        message: for the user.
+        error_class: for errors of tools: `transient` (a retry may succeed), `validation` (the arguments are
+            wrong), `auth` (our credentials are not accepted) or `unknown`.
+        nothing_done: the call certainly had no effect. The outcome of a write that raises any other error is
+            unknown.
     """
 
     code = "internal_error"
@@ -64,7 +34,7 @@ class ConfigError(SmartSupportError):
 
 
 class InvalidRequest(SmartSupportError):
-    """A request does not have the shape its route asks for."""
+    """A request does not match the schema of its route."""
 
     code = "invalid_request"
     status = 422
@@ -72,7 +42,7 @@ class InvalidRequest(SmartSupportError):
 
 
 class DecisionNotAllowed(InvalidRequest):
-    """The agent that asked does not take this decision. Nothing was changed; the approval stays pending."""
+    """The approval does not allow this decision. Nothing was changed; it stays pending."""
 
     code = "decision_not_allowed"
 
@@ -85,35 +55,35 @@ class InvalidJson(SmartSupportError):
 
 
 class TooLarge(SmartSupportError):
-    """A frame or body is over the limit."""
+    """A frame or body is over the size limit."""
 
     code = "too_large"
     status = 413
 
 
 class InvalidThreadId(SmartSupportError):
-    """No `thread_id`, or one with characters it may not have."""
+    """`thread_id` is missing or has characters that are not allowed."""
 
     code = "invalid_thread_id"
     status = 422
 
 
 class InvalidContent(SmartSupportError):
-    """No message text, only white space, or too much of it."""
+    """The message text is missing, blank or too long."""
 
     code = "invalid_content"
     status = 422
 
 
 class UnknownType(SmartSupportError):
-    """A socket frame of a type that does not exist."""
+    """A WebSocket frame of an unknown type."""
 
     code = "unknown_type"
     status = 422
 
 
 class SessionExpired(SmartSupportError):
-    """The conversation's session is past its time to live. Start a new one."""
+    """The session of the conversation has expired. Start a new conversation."""
 
     code = "session_expired"
     status = 410
@@ -131,7 +101,7 @@ class RateLimited(SmartSupportError):
 
 
 class ShuttingDown(SmartSupportError):
-    """The process is about to end; nothing was taken, or what was taken goes on with the next one."""
+    """The process is shutting down. Nothing was accepted, or the next process continues it."""
 
     code = "shutting_down"
     status = 503
@@ -139,21 +109,21 @@ class ShuttingDown(SmartSupportError):
 
 
 class NotFound(SmartSupportError):
-    """What was asked for does not exist."""
+    """The requested object does not exist."""
 
     code = "not_found"
     status = 404
 
 
 class NoPendingApproval(SmartSupportError):
-    """A decision came for a thread on which nothing waits."""
+    """A decision for a thread without a pending approval."""
 
     code = "no_pending_approval"
     status = 404
 
 
 class AlreadyDecided(SmartSupportError):
-    """Someone else's decision was first; nothing was changed."""
+    """Somebody else decided first. Nothing was changed."""
 
     code = "already_decided"
     status = 409
@@ -166,7 +136,7 @@ class AlreadyDecided(SmartSupportError):
 
 
 class AlreadyClaimed(SmartSupportError):
-    """Somebody else is at work on the approval; nothing was changed."""
+    """Somebody else has claimed the approval. Nothing was changed."""
 
     code = "already_claimed"
     status = 409
@@ -176,14 +146,14 @@ class AlreadyClaimed(SmartSupportError):
 
 
 class Conflict(SmartSupportError):
-    """What was asked for is right in itself, but not for something in this state; nothing was changed."""
+    """The request is valid, but not in the current state. Nothing was changed."""
 
     code = "conflict"
     status = 409
 
 
 class ApprovalExpired(SmartSupportError):
-    """The approval was not decided in time; its action was not run and never will be."""
+    """The approval was not decided in time. Its action was not run and never will be."""
 
     code = "approval_expired"
     status = 410
@@ -196,7 +166,7 @@ class ApprovalExpired(SmartSupportError):
 
 
 class InvalidArguments(SmartSupportError):
-    """Arguments do not fit the tool's JSON Schema. The message names each field that is wrong."""
+    """Arguments do not match the tool's JSON Schema. The message names each wrong field."""
 
     code = "invalid_arguments"
     status = 422
@@ -205,28 +175,28 @@ class InvalidArguments(SmartSupportError):
 
 
 class Unauthorized(SmartSupportError):
-    """Nobody is logged in."""
+    """The request is not authenticated."""
 
     code = "unauthorized"
     status = 401
 
 
 class Forbidden(SmartSupportError):
-    """The caller may not do this, whoever they are."""
+    """The user lacks the permission for this."""
 
     code = "forbidden"
     status = 403
 
 
 class ModelFailed(SmartSupportError):
-    """The chat model failed. The message says what to do next; the cause goes to the log only."""
+    """The chat model failed. The message says what to do next. The cause is only in the log."""
 
     code = "model_error"
     status = 502
 
 
 class ToolFailed(SmartSupportError):
-    """A tool broke and did nothing. The message is a plain sentence; the cause goes to the log only."""
+    """A tool failed and did nothing. The cause is only in the log."""
 
     code = "tool_error"
     status = 502
@@ -234,13 +204,13 @@ class ToolFailed(SmartSupportError):
 
 
 class ToolUnauthorized(ToolFailed):
-    """What a tool calls does not accept our credentials. Nothing was done; an admin has to look."""
+    """The system that a tool calls does not accept our credentials. Nothing was done."""
 
     error_class = "auth"
 
 
 class ToolUnavailable(SmartSupportError):
-    """A tool can't be reached just now: a time-out, 429 or 5xx. Worth another try where that is safe."""
+    """A tool is not available now: a timeout, 429 or 5xx. May be retried where that is safe."""
 
     code = "tool_error"
     status = 502
@@ -248,13 +218,13 @@ class ToolUnavailable(SmartSupportError):
 
 
 class ToolNotReached(ToolUnavailable):
-    """Nothing was sent: no connection, no such name. Worth another try, whatever the tool."""
+    """Nothing was sent: no connection, or an unknown host name. May be retried with any tool."""
 
     nothing_done = True
 
 
 class ToolRefused(SmartSupportError):
-    """A tool's own rule says no (a shipped order can't be cancelled). The message tells the customer why."""
+    """A tool refused the call (a shipped order can't be cancelled). The message tells the customer why."""
 
     code = "tool_error"
     status = 422
@@ -263,11 +233,25 @@ class ToolRefused(SmartSupportError):
 
 
 class StorageFailed(SmartSupportError):
-    """A database did not take or give what it was asked for."""
+    """A database could not be read or written."""
 
     code = "storage_error"
     status = 503
 
 
 class EventRefused(StorageFailed):
-    """The event log can't hold this one event. The other events are not affected."""
+    """The event log can't store this event. Other events are not affected."""
+
+
+class OutboundRefused(SmartSupportError):
+    """A request would go to an address that is not allowed. Nothing was sent there."""
+
+    code = "outbound_refused"
+    status = 422
+
+
+class ResponseTooLarge(SmartSupportError):
+    """An answer is larger than the caller's limit. Reading stopped there."""
+
+    code = "too_large"
+    status = 502

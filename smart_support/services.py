@@ -73,7 +73,8 @@ from smart_support.identity.throttle import LoginThrottle
 from smart_support.identity.users import Accounts
 from smart_support.observability import log, tracing
 from smart_support.observability.metrics import Gauges, Meters
-from smart_support.outbound.client import GuardedClient, parse_allowed_hosts
+from smart_support.outbound.address_policy import parse_allowed_hosts
+from smart_support.outbound.client import GuardedClient
 from smart_support.settings import ROOT, Settings
 from smart_support.storage.coordination.base import Bus
 from smart_support.storage.events.base import EventStore

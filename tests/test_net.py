@@ -15,12 +15,13 @@ from hypothesis import strategies as st
 
 from smart_support.errors import (
     InvalidRequest,
+    ResponseTooLarge,
     SmartSupportError,
     ToolFailed,
     ToolNotReached,
     ToolUnavailable,
 )
-from smart_support.outbound.client import GuardedClient, ResponseTooLarge
+from smart_support.outbound.client import GuardedClient
 from tests.loopback import Asked, certificate, guarded, loopback, reply, tls_server
 
 SECRETS = {

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from smart_support.errors import ToolFailed
-from smart_support.outbound.client import GuardedClient, OutboundRefused
+from smart_support.errors import OutboundRefused, ToolFailed
+from smart_support.outbound.client import GuardedClient
 from tests.loopback import Answer, Asked, certificate, guarded, loopback, reply, tls_server
 
 SECRETS = {

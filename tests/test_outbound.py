@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smart_support.errors import InvalidRequest, ToolUnavailable
-from smart_support.outbound.address_policy import is_public
-from smart_support.outbound.client import GuardedClient, OutboundRefused, parse_allowed_hosts
+from smart_support.errors import InvalidRequest, OutboundRefused, ToolUnavailable
+from smart_support.outbound.address_policy import is_public, parse_allowed_hosts
+from smart_support.outbound.client import GuardedClient
 from tests.loopback import Asked, Loopback, guarded, loopback, reply
 
 # One for all that is refused: it opens no connection, and trusted certificates take long to load.

@@ -35,6 +35,8 @@ from smart_support.connectors.openapi.document.references import References
 from smart_support.connectors.openapi.schema.tool_schema import self_contained
 from smart_support.errors import (
     InvalidRequest,
+    OutboundRefused,
+    ResponseTooLarge,
     SmartSupportError,
     ToolFailed,
     ToolRefused,
@@ -42,7 +44,7 @@ from smart_support.errors import (
     ToolUnavailable,
 )
 from smart_support.observability.log import get_logger
-from smart_support.outbound.client import GuardedTransport, OutboundRefused, ReadLimit, ResponseTooLarge
+from smart_support.outbound.client import GuardedTransport, ReadLimit
 from smart_support.version import __version__
 
 log = get_logger()

@@ -15,8 +15,8 @@ from mcp.os.posix.utilities import terminate_posix_process_tree
 from mcp.shared.message import SessionMessage
 from mcp.types import jsonrpc_message_adapter
 
-from smart_support.errors import SmartSupportError
-from smart_support.outbound.client import ReadLimit, ResponseTooLarge
+from smart_support.errors import ResponseTooLarge, SmartSupportError
+from smart_support.outbound.client import ReadLimit
 
 __all__ = ["stdio_transport"]
 

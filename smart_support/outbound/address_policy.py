@@ -1,4 +1,4 @@
-"""Where a request may go: public addresses and the hosts an operator allows. Requests themselves: net.py."""
+"""Which addresses a request may go to: public ones, and the hosts that the operator allows."""
 
 import asyncio
 import ipaddress
@@ -9,45 +9,36 @@ from collections.abc import Awaitable, Callable, Iterable
 import httpcore
 import httpx
 
-from smart_support.errors import SmartSupportError, ToolNotReached
+from smart_support.errors import OutboundRefused, ToolNotReached
 from smart_support.observability.log import get_logger
-
-__all__ = ["CheckedNetwork", "OutboundRefused", "Resolve", "is_public", "one_spelling", "parse_allowed_hosts"]
 
 log = get_logger()
 
 Resolve = Callable[[str, int], Awaitable[list[str]]]
 
-# Of the special-purpose registries (RFC 6890, IANA), what Python 3.11 takes for global: protocol assignments,
-# 6to4 relays, Teredo (2001::/32) and its neighbours, documentation, 6to4.
+# Entries of the special-purpose registries (RFC 6890, IANA) that Python 3.11 calls global: protocol
+# assignments, 6to4 relays, Teredo (2001::/32) and its neighbours, documentation, 6to4.
 _SPECIAL = tuple(
     ipaddress.ip_network(text)
     for text in ("192.0.0.0/24", "192.88.99.0/24", "2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20")
 )
-# All that IANA gives out for global unicast. Outside are the forms that carry an IPv4 address inside: mapped
-# (::ffff:0:0/96), compatible (::/96) and NAT64 (64:ff9b::/96, 64:ff9b:1::/48).
+# IANA's range for global unicast. It excludes addresses that embed an IPv4 address: mapped (::ffff:0:0/96),
+# compatible (::/96) and NAT64 (64:ff9b::/96, 64:ff9b:1::/48).
 _GLOBAL_V6 = ipaddress.IPv6Network("2000::/3")
 
 _ALLOWED = re.compile(r"(?P<host>\[[0-9a-f:.]+\]|\w[\w.-]*)(?::(?P<port>\d{1,5}))?", re.IGNORECASE)
 _CONNECT_SECONDS = 5.0
 
 
-class OutboundRefused(SmartSupportError):
-    """A request would go where none may go; nothing was sent there. Raised by `net.GuardedClient`."""
-
-    code = "outbound_refused"
-    status = 422
-
-
 def parse_allowed_hosts(text: str) -> frozenset[str]:
-    """The entries of `SMART_SUPPORT_ALLOWED_HOSTS`, in one spelling.
+    """The entries of `SMART_SUPPORT_ALLOWED_HOSTS`, normalized.
 
     Args:
         text: `host` (every port) or `host:port` (that port only), separated by commas or spaces. IPv6
-            stands in brackets; case and a trailing dot make no difference.
+            addresses are in brackets. Case and a trailing dot make no difference.
 
     Raises:
-        ValueError: names the entry that is neither.
+        ValueError: an entry is neither; the message names it.
     """
     return frozenset(_allowed_entry(entry) for entry in re.split(r"[,\s]+", text) if entry)
 
@@ -63,13 +54,13 @@ def is_public(address: str) -> bool:
 
 
 class CheckedNetwork(httpcore.AsyncNetworkBackend):
-    """Looks a name up once, checks every address, and connects to one of those very addresses.
+    """Resolves a name once, checks every address, and connects to one of the checked addresses.
 
-    httpcore goes on to use the name for `Host`, for TLS and for telling pooled connections apart.
+    httpcore still uses the name for `Host`, for TLS and as the key of pooled connections.
     """
 
     def __init__(self, allowed_hosts: Iterable[str], resolve: Resolve | None) -> None:
-        """Args and errors as of `net.GuardedClient`."""
+        """Arguments and errors as of `GuardedClient`."""
         self._allowed = frozenset(map(_allowed_entry, allowed_hosts))
         self._resolve = resolve or _look_up
         self._network = httpcore.AnyIOBackend()
@@ -85,7 +76,7 @@ class CheckedNetwork(httpcore.AsyncNetworkBackend):
         addresses = await self._checked(host, port)
         for address in addresses[:-1]:
             try:
-                # A silent address must leave time for the next.
+                # An address that does not answer must leave time for the next.
                 return await self._network.connect_tcp(
                     address, port, _CONNECT_SECONDS, local_address, socket_options
                 )
@@ -97,11 +88,11 @@ class CheckedNetwork(httpcore.AsyncNetworkBackend):
         try:
             addresses = list(dict.fromkeys(await self._resolve(host, port)))
         except (OSError, UnicodeError) as error:
-            log.info("outbound_not_found", host=host, error=repr(error))
+            log.info("host_not_resolved", host=host, error=repr(error))
             addresses = []
         if not addresses:
             raise ToolNotReached(f"{host} can't be found: its name has no address just now.")
-        name = one_spelling(host)
+        name = normalize_host(host)
         if name in self._allowed or f"{name}:{port}" in self._allowed:
             return addresses
         if not all(map(is_public, addresses)):
@@ -114,8 +105,8 @@ class CheckedNetwork(httpcore.AsyncNetworkBackend):
 
 
 async def _look_up(host: str, port: int) -> list[str]:
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return [str(address[0]) for *_, address in found]
+    infos = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [str(address[0]) for *_, address in infos]
 
 
 def _allowed_entry(entry: str) -> str:
@@ -124,14 +115,14 @@ def _allowed_entry(entry: str) -> str:
     if not match or not 0 < int(match["port"] or 1) < 65536:
         raise wrong
     try:
-        host = one_spelling(httpx.URL(scheme="http", host=match["host"]).raw_host.decode())
+        host = normalize_host(httpx.URL(scheme="http", host=match["host"]).raw_host.decode())
     except httpx.InvalidURL:
         raise wrong from None
     return f"{host}:{int(match['port'])}" if match["port"] else host
 
 
-def one_spelling(host: str) -> str:
-    """A host as it is compared: lower case, without a trailing dot, IPv6 at its shortest and in brackets."""
+def normalize_host(host: str) -> str:
+    """A host in the form for comparisons: lower case, no trailing dot, IPv6 compressed and in brackets."""
     host = host.lower().removesuffix(".")
     try:
         ip = ipaddress.ip_address(host)

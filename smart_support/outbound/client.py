@@ -1,7 +1,7 @@
-"""The one way out: spec downloads, tool calls, MCP servers and webhooks go through this module.
+"""The HTTP client for every request to other systems: API descriptions, tool calls, MCP servers, webhooks.
 
-Every hop is checked by outbound.py, and of every answer no more than a limit is unpacked. No retries, no
-cookies, no proxies from the environment.
+Checks the address of every request and redirect (address_policy.py), and limits the size of every unpacked
+answer. No retries, no cookies, no proxies from the environment.
 """
 
 import asyncio
@@ -20,75 +20,53 @@ import httpx2
 
 from smart_support.errors import (
     InvalidRequest,
+    OutboundRefused,
+    ResponseTooLarge,
     SmartSupportError,
     ToolFailed,
     ToolNotReached,
     ToolUnavailable,
 )
 from smart_support.observability.log import get_logger
-from smart_support.outbound.address_policy import (
-    CheckedNetwork,
-    OutboundRefused,
-    Resolve,
-    one_spelling,
-    parse_allowed_hosts,
-)
-
-__all__ = [
-    "Fetched",
-    "GuardedClient",
-    "GuardedTransport",
-    "OutboundRefused",
-    "ReadLimit",
-    "ResponseTooLarge",
-    "limit_answer",
-    "parse_allowed_hosts",
-]
+from smart_support.outbound.address_policy import CheckedNetwork, Resolve, normalize_host
 
 log = get_logger()
 
 _SCHEMES = {"http", "https"}
 _SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}  # RFC 9110, 9.2.1
 _REDIRECTS = {301, 302, 303, 307, 308}
-# Written anew for every request, whatever the caller passed: they decide where it goes and where it ends.
+# Set for every request, whatever the caller passes: they decide where a request goes and where it ends.
 _FRAMING = {"host", "content-length", "transfer-encoding", "connection", "te", "trailer", "upgrade"}
-# What may go to another origin: a header that is not here could be a credential.
+# Headers that may go to another origin. Any other header could be a credential.
 _HARMLESS = {"accept", "accept-encoding", "accept-language", "content-type", "user-agent"}
 _GZIP_WINDOW = zlib.MAX_WBITS | 16
-# OpenSSL reads its authorities from the files that these name.
+# The environment variables that name OpenSSL's files of trusted authorities.
 _TRUST = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 
 
-class ResponseTooLarge(SmartSupportError):
-    """An answer has more bytes than the caller takes. Reading stopped there. Raised by `ReadLimit`."""
-
-    code = "too_large"
-    status = 502
-
-
 class ReadLimit:
-    """How much may still be read; for one answer, or for all answers of a session.
+    """Limits what is read of one answer, or of all answers of a session.
 
     Attributes:
-        left: bytes, after unpacking.
+        left: how many unpacked bytes may still be read.
     """
 
     def __init__(self, max_bytes: int, *, max_lines: int = 0, max_values: int = 0) -> None:
         """
         Args:
-            max_lines: of streams in which every line costs work, such as events; 0 for any number.
-            max_values: of JSON, counted by its commas and brackets: in memory the shortest value takes a
-                hundred times its two bytes; 0 for any number.
+            max_lines: for streams in which every line causes work, such as events; 0 for no limit.
+            max_values: of JSON, counted by its commas and brackets, because the shortest value takes a
+                hundred times its two bytes in memory; 0 for no limit.
         """
         self._max_bytes, self._max_lines, self._max_values = max_bytes, max_lines, max_values
         self.left = max_bytes
         self._lines = self._values = 0
 
     def take(self, piece: bytes, host: str, *, lines: bool = False) -> None:
-        """Use up what was read. `lines`: count its lines too.
+        """Count what was read. `lines`: count its lines too.
 
         Raises:
-            ResponseTooLarge: less was left.
+            ResponseTooLarge: it is over a limit.
         """
         self.left -= len(piece)
         if self.left < 0:
@@ -108,11 +86,11 @@ class ReadLimit:
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """An answer, read to its end.
+    """A complete answer.
 
     Attributes:
-        headers: as they came; where `content` was unpacked, without `Content-Encoding` and `Content-Length`.
-        url: where the answer came from, after redirects.
+        headers: without `Content-Encoding` and `Content-Length` if `content` was unpacked.
+        url: the address of the answer, after redirects.
     """
 
     status: int
@@ -122,10 +100,10 @@ class Fetched:
 
 
 class GuardedTransport(httpx2.AsyncBaseTransport):
-    """For libraries that bring their own httpx2 client: connects where `GuardedClient` would.
+    """The same checks as in `GuardedClient`, for libraries that use httpx2.
 
     Attributes:
-        post_status: of the last answer to a POST, which is what carries a call; 0 before there is one.
+        post_status: the status of the last answer to a POST, which carries a call; 0 before the first.
     """
 
     def __init__(
@@ -139,8 +117,8 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
         """
         Args:
             allowed_hosts, resolve: as of `GuardedClient`.
-            limit: of all answers together.
-            on_failure: told what must end the whole session, because a library may catch what is raised.
+            limit: for all answers together.
+            on_failure: called with an error that must end the session, because a library may catch it.
         """
         self.post_status = 0
         self._limit = limit
@@ -148,10 +126,10 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
         self._pool = _pool(allowed_hosts, resolve)
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        """Send one request; its answer is unpacked while it is read.
+        """Send one request. The answer is unpacked while it is read.
 
         Raises:
-            SmartSupportError, TimeoutError: as of `GuardedClient.request`; so does reading the answer.
+            SmartSupportError, TimeoutError: as `GuardedClient.request`, also while the answer is read.
         """
         url, host = request.url, request.url.raw_host.decode("ascii")
         kept = [item for item in request.headers.raw if item[0].lower() != b"accept-encoding"]
@@ -187,7 +165,7 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
     @contextmanager
     def _failures(self, host: str) -> Iterator[None]:
         try:
-            with _told_plainly(host):
+            with _translated_errors(host):
                 yield
         except (OutboundRefused, ResponseTooLarge, ToolFailed) as error:
             self._on_failure(error)
@@ -195,7 +173,7 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
 
 
 class _Unpacked(httpx2.AsyncByteStream):
-    """The body of an answer, unpacked, for httpx2."""
+    """The unpacked body of an answer, for httpx2."""
 
     def __init__(
         self, pieces: AsyncIterator[bytes], inner: httpcore.Response | httpx2.AsyncByteStream
@@ -211,11 +189,11 @@ class _Unpacked(httpx2.AsyncByteStream):
 
 
 def limit_answer(response: httpx2.Response, max_bytes: int) -> None:
-    """See that of an answer no more than `max_bytes` are unpacked; call it before anything is read of it.
+    """Limit the unpacked size of an answer. Call it before the answer is read.
 
-    For a client that goes where an operator's own setting sends it, through their proxies: its addresses are
-    not checked. The request must accept no other encoding than gzip. What is wrong with the answer is raised
-    as `httpx2.ReadError` while it is read.
+    For clients whose address is an operator's setting, and which may use proxies: addresses are not checked.
+    The request must accept no other encoding than gzip. Problems with the answer are raised as
+    `httpx2.ReadError` while it is read.
     """
     assert isinstance(response.stream, httpx2.AsyncByteStream)
     inner, headers, host = response.stream, httpx.Headers(response.headers.raw), response.request.url.host
@@ -232,14 +210,14 @@ def limit_answer(response: httpx2.Response, max_bytes: int) -> None:
 
 
 class GuardedClient:
-    """An HTTP client that reaches public addresses, and beyond those only the hosts an operator allows."""
+    """An HTTP client that connects to public addresses, and to other hosts if the operator allows them."""
 
     def __init__(self, allowed_hosts: Iterable[str] = (), *, resolve: Resolve | None = None) -> None:
-        """Open nothing yet; connections are made when needed and kept for a few seconds.
+        """Connections are opened when needed and kept for a few seconds.
 
         Args:
             allowed_hosts: entries as in `parse_allowed_hosts`; their addresses are not checked.
-            resolve: gives a host's addresses, asked once for each new connection.
+            resolve: returns a host's addresses; called once for each new connection.
 
         Raises:
             ValueError: an entry is neither `host` nor `host:port`.
@@ -260,25 +238,25 @@ class GuardedClient:
         max_bytes: int = 10_000_000,
         max_redirects: int = 5,
     ) -> Fetched:
-        """Send one request and read its answer, whatever its status.
+        """Send one request and read the answer, whatever its status.
 
-        To another origin a redirect takes neither a body, nor a method that changes something, nor any header
-        that could be a credential.
+        A redirect to another origin is not followed with a body or an unsafe method, and never takes along a
+        header that could be a credential.
 
         Args:
             params: added to the query that `url` has.
             content, data, files: the body, as httpx takes them.
-            timeout_seconds: for everything together: look-up, redirects and bodies.
+            timeout_seconds: for everything together: name resolution, redirects and bodies.
             max_bytes: of the answer's body, unpacked.
-            max_redirects: 0 gives a redirect back as it is.
+            max_redirects: with 0 a redirect is returned as the answer.
 
         Raises:
             InvalidRequest: the URL or a header can't be sent.
-            OutboundRefused: the way leads to an address that is not public and whose host is not allowed, or
-                a redirect would take along what it may not.
+            OutboundRefused: an address is neither public nor allowed, or a redirect would carry a body or an
+                unsafe method to another origin.
             ResponseTooLarge: the body is over `max_bytes`.
-            ToolNotReached: no connection, no such name, no trusted certificate; nothing was sent.
-            ToolUnavailable: the connection or the answer broke off.
+            ToolNotReached: no connection, unknown host name or untrusted certificate; nothing was sent.
+            ToolUnavailable: the connection was lost.
             ToolFailed: too many redirects, or a body that can't be unpacked.
             TimeoutError: not done in `timeout_seconds`.
         """
@@ -297,7 +275,7 @@ class GuardedClient:
     async def _follow(self, request: httpx.Request, max_bytes: int, max_redirects: int) -> Fetched:
         first = _host(request.url)
         for _ in range(max_redirects + 1):
-            with _told_plainly(_host(request.url)):
+            with _translated_errors(_host(request.url)):
                 async with self._sent(request) as answer:
                     headers = httpx.Headers(answer.headers)
                     if not (max_redirects and answer.status in _REDIRECTS and "location" in headers):
@@ -316,7 +294,7 @@ class GuardedClient:
 
 def _pool(allowed_hosts: Iterable[str], resolve: Resolve | None) -> httpcore.AsyncConnectionPool:
     return httpcore.AsyncConnectionPool(
-        ssl_context=_trusted(*(os.environ.get(name) for name in _TRUST)),
+        ssl_context=_tls_context(*(os.environ.get(name) for name in _TRUST)),
         max_connections=100,
         max_keepalive_connections=20,
         keepalive_expiry=5.0,
@@ -325,22 +303,22 @@ def _pool(allowed_hosts: Iterable[str], resolve: Resolve | None) -> httpcore.Asy
 
 
 @cache
-def _trusted(*_: str | None) -> ssl.SSLContext:
-    """Whom to trust. Reading it takes a while, so it is kept as long as `_TRUST` names the same files."""
-    trusted = httpx.create_ssl_context(trust_env=False)
-    # The machine's own authorities too: internal hosts seldom have a public certificate.
-    trusted.load_default_certs()
-    return trusted
+def _tls_context(*_: str | None) -> ssl.SSLContext:
+    """The trusted authorities. Loading takes a while; cached while `_TRUST` names the same files."""
+    context = httpx.create_ssl_context(trust_env=False)
+    # The machine's own authorities too, because internal hosts seldom have a public certificate.
+    context.load_default_certs()
+    return context
 
 
 def _host(url: httpx.URL) -> str:
-    # In ASCII, as it is looked up: a message shows no look-alike letters.
+    # In ASCII, so that messages show no look-alike letters.
     return url.raw_host.decode("ascii")
 
 
 def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
-    # RFC 6454; httpx leaves out the port where it is the scheme's own.
-    return url.scheme, one_spelling(_host(url)), url.port
+    # RFC 6454; httpx leaves out the scheme's default port.
+    return url.scheme, normalize_host(_host(url)), url.port
 
 
 def _request(
@@ -352,13 +330,13 @@ def _request(
     except (httpx.InvalidURL, ValueError) as error:
         raise InvalidRequest(f"The URL can't be used: {error}.") from None
     try:
-        wanted = httpx.Headers({"Accept": "*/*", "User-Agent": "smart-support"})
-        wanted.update(headers)
+        merged = httpx.Headers({"Accept": "*/*", "User-Agent": "smart-support"})
+        merged.update(headers)
         for name in _FRAMING:
-            wanted.pop(name, None)
-        # The one encoding that is unpacked here, so never a caller's own.
-        wanted["Accept-Encoding"] = "gzip"
-        return httpx.Request(method, address, headers=wanted, **body)
+            merged.pop(name, None)
+        # The only encoding that is unpacked here.
+        merged["Accept-Encoding"] = "gzip"
+        return httpx.Request(method, address, headers=merged, **body)
     except UnicodeEncodeError:
         raise InvalidRequest("A header or the body holds characters that can't be sent.") from None
 
@@ -366,7 +344,7 @@ def _request(
 def _sendable(url: httpx.URL) -> httpx.URL:
     if url.scheme not in _SCHEMES:
         raise ValueError("it does not begin with http:// or https://")
-    # Raises ValueError itself where a name begins like an internationalised one (xn--) and is none.
+    # `host` raises ValueError for a name that begins with xn-- and is not an internationalized one.
     if not url.host or "%" in url.host:
         raise ValueError("it names no host")
     if url.userinfo:
@@ -401,8 +379,8 @@ def _redirected(request: httpx.Request, status: int, location: str) -> httpx.Req
 
 
 @contextmanager
-def _told_plainly(host: str) -> Iterator[None]:
-    """What went wrong on the wire, in our errors: the host in the message, the cause in the log."""
+def _translated_errors(host: str) -> Iterator[None]:
+    """Raise errors of httpcore as ours, with the host in the message and the cause in the log."""
     try:
         yield
     except httpcore.LocalProtocolError:
@@ -411,7 +389,7 @@ def _told_plainly(host: str) -> Iterator[None]:
         raise TimeoutError from None
     except (OSError, httpcore.NetworkError, httpcore.ProtocolError) as error:
         log.info("outbound_failed", host=host, error=repr(error))
-        # httpcore cuts the chain of causes, but hands the cause on as its argument.
+        # httpcore drops `__cause__`, but passes the cause as an argument.
         tls = any(isinstance(cause, ssl.SSLError) for cause in error.args)
         why = "no trusted TLS connection" if tls else "the connection failed"
         failure = ToolNotReached if isinstance(error, httpcore.ConnectError) else ToolUnavailable
@@ -429,7 +407,7 @@ async def _body(host: str, answer: httpcore.Response, headers: httpx.Headers, ma
 async def _unpacked(
     host: str, pieces: AsyncIterable[bytes], headers: httpx.Headers, limit: ReadLimit
 ) -> AsyncIterator[bytes]:
-    """The body of an answer, never more of it unpacked than the limit has left."""
+    """The unpacked body of an answer, in pieces and within the limit."""
     packing = headers.get("content-encoding", "identity").strip().lower()
     if packing not in {"identity", "", "gzip", "x-gzip"}:
         raise ToolFailed(f"{host} answers with a body packed as {packing[:40]!r}, which was not asked for.")
@@ -447,14 +425,14 @@ async def _unpacked(
 
 
 class _Gunzip:
-    """Unpacks gzip (RFC 1952) piece by piece and never more than asked: 64 kB of it may hold 64 MB."""
+    """Unpacks gzip (RFC 1952) in limited pieces, because 64 kB of it may hold 64 MB."""
 
     def __init__(self) -> None:
         self._member = zlib.decompressobj(_GZIP_WINDOW)
         self._begun = False
 
     def unpack(self, packed: bytes, limit: int) -> bytes:
-        """Up to `limit` bytes. With fewer, all of `packed` was used; with `limit`, the rest is dropped."""
+        """Up to `limit` bytes. If fewer, all of `packed` was used; otherwise the rest is dropped."""
         self._begun = True
         content = self._member.decompress(packed, limit)
         while len(content) < limit and self._member.eof and self._member.unused_data:
@@ -464,7 +442,7 @@ class _Gunzip:
 
     @property
     def complete(self) -> bool:
-        """Whether it ended where gzip ends, or never began (an answer to HEAD)."""
+        """Whether the last member is complete, or nothing was unpacked (an answer to HEAD)."""
         return self._member.eof or not self._begun
 
 

@@ -14,6 +14,7 @@ from smart_support.approvals.queue import ApprovalQueue
 from smart_support.errors import (
     Forbidden,
     InvalidArguments,
+    ResponseTooLarge,
     SmartSupportError,
     ToolFailed,
     ToolNotReached,
@@ -21,7 +22,6 @@ from smart_support.errors import (
     ToolUnavailable,
 )
 from smart_support.gate.planned_call import PlannedCall
-from smart_support.outbound.client import ResponseTooLarge
 from smart_support.storage.state.base import StateDatabase
 from tests.planned import planned
 

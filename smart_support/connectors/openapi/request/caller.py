@@ -17,9 +17,17 @@ from smart_support.connectors.openapi.request.credentials import Credential, app
 from smart_support.connectors.openapi.request.oauth import TokenSource
 from smart_support.connectors.openapi.request.request import Prepared, prepare
 from smart_support.connectors.review.vault import Vault
-from smart_support.errors import SmartSupportError, ToolFailed, ToolRefused, ToolUnauthorized, ToolUnavailable
+from smart_support.errors import (
+    OutboundRefused,
+    ResponseTooLarge,
+    SmartSupportError,
+    ToolFailed,
+    ToolRefused,
+    ToolUnauthorized,
+    ToolUnavailable,
+)
 from smart_support.observability.log import get_logger
-from smart_support.outbound.client import Fetched, GuardedClient, OutboundRefused, ResponseTooLarge
+from smart_support.outbound.client import Fetched, GuardedClient
 
 log = get_logger()
 
