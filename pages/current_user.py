@@ -17,7 +17,7 @@ def asking(services: Services, request: gr.Request | None) -> User:
     if request is not None:
         # Gradio calls its functions in tasks of its own, which know nothing of the request.
         log.bind(request_id=request.headers.get("x-request-id"))
-        tracing.go_on_from(request.headers)
+        tracing.continue_trace(request.headers)
     who = services.accounts.named(getattr(request, "username", None))
     if who is None:
         raise Unauthorized("Say who you are: log in, or send an API key as X-API-Key.")

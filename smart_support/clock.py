@@ -1,4 +1,4 @@
-"""Time and ids. Everything that asks what time it is asks here, so that a test can move it."""
+"""Time and ids. All code takes the time from here, so that tests can change it."""
 
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -14,7 +14,7 @@ def now() -> datetime:
 
 
 def advance(seconds: float) -> None:
-    """Move the clock forward for everyone in this process. For tests."""
+    """Move the clock of this process forward. For tests."""
     global _offset
     _offset += timedelta(seconds=seconds)
 
@@ -25,26 +25,26 @@ def reset() -> None:
     _offset = timedelta(0)
 
 
-def rfc3339(moment: datetime) -> str:
-    """`2026-11-23T09:13:03.120000Z`: RFC 3339 in UTC, of one width, so that text sorts as time does."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+def rfc3339(time: datetime) -> str:
+    """`2026-11-23T09:13:03.120000Z`: RFC 3339 in UTC with a fixed width, so that the text sorts by time."""
+    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def parse(text: str) -> datetime:
-    """The moment an RFC 3339 text names; one without an offset is read as UTC.
+    """The time of an RFC 3339 text. Without an offset it is in UTC.
 
     Raises:
         ValueError: the text is not a date and time.
     """
-    moment = datetime.fromisoformat(text)
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    time = datetime.fromisoformat(text)
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def new_id() -> str:
-    """A UUIDv7 (RFC 9562): unique, and in the order of time when sorted as text."""
+    """A UUIDv7 (RFC 9562): unique, and sorted by time when sorted as text."""
     return str(uuid_utils.uuid7())
 
 
 def id_time(identifier: str) -> datetime:
-    """When a UUIDv7 was made, to the millisecond."""
+    """The time at which a UUIDv7 was created, to the millisecond."""
     return datetime.fromtimestamp((UUID(identifier).int >> 80) / 1000, UTC)

@@ -1,4 +1,4 @@
-"""Tasks that have an owner. A cancellation always passes through, and no task outlives its owner."""
+"""Helpers for structured concurrency: no task outlives its owner, and every cancellation passes through."""
 
 import asyncio
 import contextlib
@@ -13,10 +13,11 @@ log = get_logger()
 
 
 async def run_together(*work: Coroutine[Any, Any, Any]) -> list[Any]:
-    """The results of all, run at the same time, in order.
+    """Run coroutines concurrently and return their results, in order.
 
-    Where one raises, the others are cancelled, and its exception is raised as it is. `asyncio.gather` would
-    leave them running; where it is cancelled it drops the message by which an anyio scope knows its own.
+    If one raises, the others are cancelled and its exception is raised unchanged. `asyncio.gather` would
+    leave them running. If cancelled, it would also drop the message by which an anyio scope recognizes its
+    own cancellation.
     """
     tasks: list[asyncio.Task[Any]] = []
     failure: BaseException | None = None
@@ -31,17 +32,14 @@ async def run_together(*work: Coroutine[Any, Any, Any]) -> list[Any]:
 
 
 async def end_tasks(*tasks: "asyncio.Task[Any]") -> None:
-    """Cancel tasks and return once they have ended. What they raise goes to the log."""
+    """Cancel tasks and wait until they have ended. Their exceptions are logged."""
     for task in tasks:
         task.cancel()
     await wait_for_end(*tasks)
 
 
 async def wait_for_end(*tasks: "asyncio.Task[Any]") -> None:
-    """Return once tasks have ended, also where an anyio scope is cancelled meanwhile.
-
-    What they raise goes to the log.
-    """
+    """Wait until tasks have ended, even while an anyio scope is cancelled. Their exceptions are logged."""
     if tasks:
         with anyio.CancelScope(shield=True):
             await asyncio.wait(tasks)
@@ -52,7 +50,7 @@ async def wait_for_end(*tasks: "asyncio.Task[Any]") -> None:
 
 @contextlib.asynccontextmanager
 async def in_background(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Have `work` run meanwhile, and cancel it at the end. Its failure does not end the owner."""
+    """Run `work` inside the context and cancel it at the end. Its failure does not end the owner."""
     task = asyncio.create_task(work)
     try:
         yield

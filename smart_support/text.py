@@ -1,7 +1,7 @@
 """Text and JSON values that every store and every wire format takes.
 
-Text from a model, a tool or a foreign graph can hold what UTF-8 has no form for (a lone surrogate, RFC 3629
-section 3) or what PostgreSQL refuses (NUL). It is cleaned where it enters, so that nothing behind can fail.
+Text from a model, a tool or a foreign graph can hold characters that UTF-8 can't encode (a lone surrogate,
+RFC 3629 section 3) or that PostgreSQL refuses (NUL). It is cleaned where it enters the system.
 """
 
 import math
@@ -16,12 +16,12 @@ from pydantic import BaseModel
 from pydantic_core import PydanticSerializationError
 
 REPLACEMENT = "\ufffd"
-# PostgreSQL has no NUL in text; this is how the state database writes it there.
+# Replaces NUL, which PostgreSQL can't store in text.
 NUL_SYMBOL = "\u2400"
 MAX_DEPTH = 100
 MAX_NODES = 100_000
 LEFT_OUT = "…"
-# As `orjson` writes them.
+# The range of `orjson`.
 _MIN_INTEGER, _MAX_INTEGER = -(2**63), 2**64 - 1
 
 
@@ -60,7 +60,7 @@ class TextStream:
         self._held = ""
 
     def add(self, piece: str) -> str:
-        """The next piece, cleaned. It is empty where all of it waits for the next one."""
+        """The next piece, cleaned. It is empty if the whole piece waits for the next one."""
         if not self._held and piece.isascii():
             return clean_text(piece)
         text = self._held + piece
@@ -68,7 +68,7 @@ class TextStream:
         return clean_text(text[: len(text) - len(self._held)])
 
     def end(self) -> str:
-        """What is left when no more pieces come."""
+        """The rest, after the last piece."""
         held, self._held = self._held, ""
         return clean_text(held)
 

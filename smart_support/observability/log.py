@@ -1,6 +1,6 @@
-"""Structured logging for everything: structlog, one line an event, ids from context variables.
+"""Structured logging with structlog: one line for each event, with ids from context variables.
 
-Message content is logged at `debug` only.
+Message content is logged at level `debug` only.
 """
 
 import logging
@@ -19,7 +19,7 @@ __all__ = ["bind", "configure", "get_logger", "hide"]
 
 
 def configure(log_format: str, level: str) -> None:
-    """Set up structlog and the standard library's logging alike.
+    """Configure structlog and the standard library's logging.
 
     Args:
         log_format: `console` for people, `json` for machines.
@@ -36,7 +36,7 @@ def configure(log_format: str, level: str) -> None:
     renderer: Any = (
         structlog.processors.JSONRenderer()
         if log_format == "json"
-        # Never rich tracebacks: they print local variables, and so what customers write.
+        # Never rich tracebacks: they print local variables, which hold what customers write.
         else structlog.dev.ConsoleRenderer(
             colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
         )
@@ -63,18 +63,18 @@ def configure(log_format: str, level: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    # Uvicorn's own lines hold whole addresses, and with them the `?token=` of a socket.
+    # Uvicorn's access lines hold the whole URL, with the `?token=` of a WebSocket.
     for noisy in ("httpx", "httpx2", "uvicorn.access", "uvicorn.error"):
         logging.getLogger(noisy).setLevel("WARNING")
 
 
 def _without_secrets(_logger: Any, _method: str, line: Any) -> Any:
-    # The last processor: whatever field, exception or library a secret came from, it is in the line by now.
+    # The last processor: by now the line holds every field, exception and library message.
     return redaction.redacted(line)
 
 
 def _redact_crashes() -> None:
-    """Have an error that nobody catches written without secrets, too."""
+    """Remove secrets from uncaught errors too."""
 
     def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         text = "".join(traceback.format_exception(kind, error, trace))
@@ -88,7 +88,7 @@ def _redact_crashes() -> None:
 
 
 def bind(**ids: Any) -> None:
-    """Put ids (`request_id`, `thread_id`, `turn_id`, `agent`) on every later line of this task."""
+    """Add ids (`request_id`, `thread_id`, `turn_id`, `agent`) to every later line of this task."""
     structlog.contextvars.bind_contextvars(**ids)
 
 

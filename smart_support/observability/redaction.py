@@ -1,7 +1,7 @@
-"""Takes secrets out of what is written for people: log lines, errors at the start, spans.
+"""Removes secrets from log lines, error messages and spans.
 
-Known secrets (of the settings, of imported APIs) go in every spelling in which a library may repeat them.
-What looks like a secret by the name beside it goes too, known or not.
+Known secrets (of the settings, of imported APIs) are removed in every encoding in which a library may repeat
+them. Unknown values are removed if the name before them is that of a secret.
 """
 
 import base64
@@ -13,13 +13,13 @@ from collections.abc import Iterator
 from urllib.parse import quote, quote_plus, unquote, urlsplit
 
 HIDDEN = "***"
-# What is shorter stays readable: it would be found in words that are no secret.
+# Shorter secrets are not removed: they would match parts of ordinary words.
 _SHORTEST = 8
 _SHORTEST_BASE64 = 10
-# Variables of the environment whose value is a secret, by how their names end.
+# Endings of the names of environment variables that hold a secret.
 _SECRET_NAMES = re.compile(r"(KEY|KEYS|SECRET|TOKEN|PASSWORD|PASSWD|CREDENTIALS|HEADERS)$", re.IGNORECASE)
 _BREAKS = re.compile(r"\\[nr]|\s")
-# A name, what stands between, and the value that goes. Names are whole words: a count of tokens stays.
+# The name of a secret, a separator, and the value. Names are whole words, so that a count of tokens stays.
 _BETWEEN = r"""\\*["']?\s*(?:[:=,]|%3D)\s*\(?(?:b?\\*["'])?"""
 _NAMED = re.compile(
     rf"""(?P<name>
@@ -38,24 +38,24 @@ _USER_INFO = re.compile(r"(?P<scheme>\b[a-z][a-z0-9+.-]*://)[^\s/?#\"'@]*(?:@[^\
 
 
 class Redactor:
-    """What this process knows of secrets."""
+    """Holds the known secrets and removes them from texts."""
 
     def __init__(self) -> None:
-        # Each spelling, the longest first, so that none leaves the rest of a longer one.
+        # Each spelling, the longest first, so that a shorter one does not leave a part of a longer one.
         self._spellings: tuple[str, ...] = ()
         self._secrets: frozenset[str] = frozenset()
 
     def hide(self, secret: str) -> None:
-        """Keep this text out of every later line; of one with several lines, each of them."""
+        """Remove this text from every later line. Each line of a multi-line secret is a secret too."""
         parts = {part.strip() for part in (secret, *secret.splitlines())}
         new = {part for part in parts if len(part) >= _SHORTEST} - self._secrets
         if new:
             self._secrets |= new
-            found = {*self._spellings, *(one for part in new for one in _spellings_of(part))}
-            self._spellings = tuple(sorted(found, key=len, reverse=True))
+            spellings = {*self._spellings, *(one for part in new for one in _spellings_of(part))}
+            self._spellings = tuple(sorted(spellings, key=len, reverse=True))
 
     def hide_address(self, url: str) -> None:
-        """Keep the password of an address out of every later line, as it is written and as it is meant."""
+        """Remove the password of a URL from every later line, percent-encoded and decoded."""
         try:
             password = urlsplit(url).password or ""
         except ValueError:
@@ -64,7 +64,7 @@ class Redactor:
         self.hide(unquote(password))
 
     def hide_environment(self) -> None:
-        """Keep the secrets of the environment's variables out of every later line."""
+        """Remove the secrets in environment variables from every later line."""
         for name, value in os.environ.items():
             if _SECRET_NAMES.search(name):
                 self.hide(value)
@@ -73,20 +73,20 @@ class Redactor:
                     self.hide(part)
 
     def redacted(self, text: str) -> str:
-        """The text without any of them."""
+        """The text without secrets."""
         for spelling in self._spellings:
             if spelling in text:
                 text = text.replace(spelling, HIDDEN)
         text = self._without_broken(text)
         lowered = text.lower()
         if any(name in lowered for name in _NAMES):
-            text = _NAMED.sub(lambda found: f"{found['name']}{HIDDEN}", text)
+            text = _NAMED.sub(lambda match: f"{match['name']}{HIDDEN}", text)
         if "://" in text:
-            text = _USER_INFO.sub(lambda found: f"{found['scheme']}{HIDDEN}@", text)
+            text = _USER_INFO.sub(lambda match: f"{match['scheme']}{HIDDEN}@", text)
         return text
 
     def _without_broken(self, text: str) -> str:
-        """Without a secret that is broken over lines, as text or as the escapes of a line break."""
+        """The text without secrets that are wrapped over lines, or contain escaped line breaks."""
         joined = _BREAKS.sub("", text)
         if len(joined) == len(text):
             return text
@@ -97,21 +97,21 @@ class Redactor:
 
 
 def _spellings_of(secret: str) -> Iterator[str]:
-    """As text, escaped for JSON, Python, HTML or an address, and as base64 within a longer text."""
+    """Plain, escaped for JSON, Python, HTML or a URL, and as a part of longer base64 text."""
     escaped = {secret, repr(secret)[1:-1], repr(secret.encode("utf-8", "replace"))[2:-1]}
-    for _ in range(2):  # JSON in JSON, such as a provider's answer in a line of ours
+    for _ in range(2):  # JSON in JSON, such as a provider's answer in a log line
         escaped |= {
-            json.dumps(one, ensure_ascii=plain)[1:-1] for one in [*escaped] for plain in (True, False)
+            json.dumps(one, ensure_ascii=is_ascii)[1:-1] for one in [*escaped] for is_ascii in (True, False)
         }
     yield from escaped
     yield html.escape(secret)
     raw = secret.encode("utf-8", "replace")
     for encoded in (quote(raw, safe=""), quote(raw), quote_plus(raw)):
         yield encoded
-        yield re.sub(r"%[0-9A-F]{2}", lambda found: found[0].lower(), encoded)
+        yield re.sub(r"%[0-9A-F]{2}", lambda match: match[0].lower(), encoded)
     yield raw.hex()
     for before in range(3):
-        # Only those characters that no neighbour has a bit in.
+        # Only the characters that encode no bit of the neighbouring bytes.
         first, last = -(-before * 8 // 6), (before + len(raw)) * 8 // 6
         for alphabet in (base64.b64encode, base64.urlsafe_b64encode):
             core = alphabet(bytes(before) + raw)[first:last].decode()
@@ -119,7 +119,7 @@ def _spellings_of(secret: str) -> Iterator[str]:
                 yield core
 
 
-# Of this process: what one app of it knows, no other may write.
+# One for the process: a secret of one app must not be logged by another.
 _redactor = Redactor()
 hide = _redactor.hide
 hide_address = _redactor.hide_address

@@ -1,7 +1,7 @@
-"""OpenTelemetry traces, where `OTEL_EXPORTER_OTLP_ENDPOINT` names a collector; else nothing is imported.
+"""OpenTelemetry traces, if `OTEL_EXPORTER_OTLP_ENDPOINT` is set; otherwise nothing is imported.
 
-Spans carry ids (request, thread, turn, approval), names and durations, never what people or tools said. The
-other standard variables (`OTEL_SERVICE_NAME`, `OTEL_EXPORTER_OTLP_HEADERS`, `OTEL_TRACES_SAMPLER`) hold too.
+Spans have ids (request, thread, turn, approval), names and durations, never content. The other standard
+variables (`OTEL_SERVICE_NAME`, `OTEL_EXPORTER_OTLP_HEADERS`, `OTEL_TRACES_SAMPLER`) apply too.
 """
 
 import os
@@ -18,16 +18,16 @@ ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"
 _PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
 _IDS = ("request_id", "thread_id", "turn_id", "approval_id")
 _NOTHING: AbstractContextManager[None] = nullcontext()
-# Paths hold customers' ids, and queries what somebody searched for; the route's template says enough.
-_KEPT_BACK = ("url.path", "url.query")
+# Paths hold ids of customers, and queries hold search terms. The template of the route is kept instead.
+_REMOVED = ("url.path", "url.query")
 _tracer: Any = None
 
 
 def configure(version: str) -> None:
-    """Begin to trace, if the environment names a collector; once a process.
+    """Start tracing if the environment names a collector. Has an effect once in a process.
 
     Raises:
-        ConfigError: a protocol is asked for that is not spoken.
+        ConfigError: the environment sets a protocol that is not supported.
     """
     global _tracer
     endpoint = next((name for name in ENDPOINTS if os.environ.get(name)), None)
@@ -36,14 +36,14 @@ def configure(version: str) -> None:
     for name in _PROTOCOLS:
         if os.environ.get(name, "http/protobuf") not in ("", "http/protobuf"):
             raise ConfigError(
-                f"{name}={os.environ[name]}: only http/protobuf is spoken; leave it out, and name the "
+                f"{name}={os.environ[name]}: only http/protobuf is supported; remove it, and set the "
                 f"collector's HTTP port (usually 4318) in {endpoint}"
             )
     _tracer = _provider(version).get_tracer("smart_support", version)
 
 
 def close() -> None:
-    """Send what is still to be sent. Blocks; give it a thread."""
+    """Export the remaining spans. Blocks; call it in a thread."""
     from opentelemetry import trace
 
     if _tracer is not None:
@@ -51,17 +51,17 @@ def close() -> None:
 
 
 def enabled() -> bool:
-    """Whether spans go anywhere."""
+    """Whether spans are exported."""
     return _tracer is not None
 
 
 def span(name: str, **attributes: str | float | bool | None) -> AbstractContextManager[None]:
-    """A span around what happens inside; costs nothing where nobody collects."""
+    """A span around a block. Costs nothing where tracing is off."""
     return _NOTHING if _tracer is None else _span(name, attributes)
 
 
 def note(**attributes: str | float | bool | None) -> None:
-    """Say more of the span that one is in."""
+    """Add attributes to the current span."""
     if _tracer is not None:
         from opentelemetry import trace
 
@@ -69,12 +69,12 @@ def note(**attributes: str | float | bool | None) -> None:
 
 
 def begin(name: str, **attributes: str | float | bool | None) -> Any:
-    """A span that is ended by its `end()`; only where `enabled()`."""
+    """A span that the caller ends with `end()`. Only while `enabled()`."""
     return _tracer.start_span(name, attributes=_named(attributes))
 
 
 def failed(error: BaseException, span: Any = None) -> None:
-    """Mark a span, or the current one, as failed; by the kind of error, for its text may be somebody's."""
+    """Mark a span, or the current one, as failed, with the error's type; its text may hold user data."""
     if _tracer is not None:
         from opentelemetry import trace
 
@@ -83,23 +83,23 @@ def failed(error: BaseException, span: Any = None) -> None:
         span.set_status(trace.StatusCode.ERROR)
 
 
-def go_on_from(headers: Mapping[str, str]) -> None:
-    """Continue the caller's trace (`traceparent`, W3C Trace Context) in what this task does from now on."""
+def continue_trace(headers: Mapping[str, str]) -> None:
+    """Continue the caller's trace (`traceparent`, W3C Trace Context) in this task."""
     if _tracer is not None:
         from opentelemetry import context, propagate
 
-        # From nothing: the task may have gone on from somebody else before.
+        # With an empty context: the task may have continued another caller's trace before.
         context.attach(propagate.extract(headers, context.Context()))
 
 
 def with_trace_id(_logger: Any, _method: str, line: Any) -> Any:
-    """A structlog processor: the id under which a line's trace is found."""
+    """A structlog processor that adds the id of the current trace."""
     if _tracer is not None:
         from opentelemetry import trace
 
-        found = trace.get_current_span().get_span_context()
-        if found.is_valid:
-            line["trace_id"] = f"{found.trace_id:032x}"
+        context = trace.get_current_span().get_span_context()
+        if context.is_valid:
+            line["trace_id"] = f"{context.trace_id:032x}"
     return line
 
 
@@ -116,7 +116,7 @@ def _span(name: str, attributes: Mapping[str, str | float | bool | None]) -> Ite
 
 
 def _named(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """Our own attributes, under our own prefix; those with a dot in their name follow a convention."""
+    """Attributes by their full names: with our prefix, or with dots where the name follows a convention."""
     return {
         name.replace("__", ".") if "__" in name else f"smart_support.{name}": redacted(value)
         if isinstance(value, str)
@@ -134,12 +134,12 @@ def _provider(version: str) -> Any:
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
     class Identified(SpanProcessor):
-        """Puts the ids of the log's lines on every span, and takes off what may say more."""
+        """Adds the ids that are bound for the log to every span, and removes paths and queries."""
 
         def on_start(self, span: Any, parent_context: Any = None) -> None:
             bound = structlog.contextvars.get_contextvars()
             span.set_attributes(_named({name: bound.get(name) for name in _IDS}))
-            for name in _KEPT_BACK:
+            for name in _REMOVED:
                 if name in (span.attributes or {}):
                     span.set_attribute(name, "not kept")
 

@@ -1,1 +1,1 @@
-"""Databases: what is kept, and how it is opened, migrated and closed. No rules of the business."""
+"""Databases: how data is stored, migrated, backed up and shared between processes. No business rules."""

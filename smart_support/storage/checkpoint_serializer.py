@@ -1,4 +1,4 @@
-"""How checkpoints are written: as LangGraph writes them, and cleaned where its encoder refuses them."""
+"""LangGraph's serializer for checkpoints, with values cleaned where it refuses them."""
 
 from dataclasses import replace
 from typing import Any
@@ -12,14 +12,14 @@ from smart_support.text import clean_json, clean_text
 
 
 class CleaningSerializer(JsonPlusSerializer):
-    """LangGraph's serializer, for graphs of other people too.
+    """Serializes the state of any graph.
 
-    Its encoder refuses half a surrogate pair and integers beyond 64 bits. A graph that has one in its state
-    could not take another step.
+    LangGraph's encoder refuses lone surrogates and integers beyond 64 bits. A graph with one in its state
+    could not run another step.
     """
 
     def dumps_typed(self, obj: Any) -> tuple[str, bytes]:
-        """As the base class; what it refuses is cleaned first."""
+        """As the base class. Values that it refuses are cleaned first."""
         try:
             return super().dumps_typed(obj)
         except (TypeError, ValueError, ormsgpack.MsgpackEncodeError):
@@ -27,7 +27,7 @@ class CleaningSerializer(JsonPlusSerializer):
 
 
 def _cleaned(value: Any) -> Any:
-    """The value with clean text and numbers. Objects that are not known here stay as they are."""
+    """The value with clean text and numbers. Objects of unknown types are not changed."""
     if isinstance(value, str):
         return clean_text(value)
     if isinstance(value, int | float):

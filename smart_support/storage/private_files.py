@@ -1,7 +1,7 @@
-"""Files and folders that only the account which runs the app can read.
+"""Makes files and folders readable only for the account that runs the app.
 
-They hold what customers wrote, and what a stolen copy of would be worth most. Whoever starts a process sets
-the mask (`set_private_umask`), so that what SQLite and DuckDB make later is private too.
+They hold what customers wrote. A process calls `set_private_umask` at its start, so that the files which
+SQLite and DuckDB create later are private too.
 """
 
 import os
@@ -13,19 +13,19 @@ from smart_support.observability.log import get_logger
 log = get_logger()
 _FOLDER = 0o700
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
-# What the app keeps in its data folder.
+# The app's files in its data folder.
 _OURS = ("*.sqlite*", "*.duckdb*", "secret.key*", "compaction.due", "backups", "replaced-*")
 
 
 def set_private_umask() -> None:
-    """Let nobody else read what this process makes from now on. For the start of a process."""
+    """Make new files of this process private. Call it at the start of the process."""
     os.umask(_OTHERS)
 
 
 def make_private_folder(path: Path) -> None:
-    """Make a folder, or take from others what they may do in one that is there.
+    """Create a private folder, or make an existing one private.
 
-    A folder that is everybody's by design, such as `/tmp`, is left as it is, with a warning.
+    A folder that is shared by design, such as `/tmp`, is left as it is, with a warning.
     """
     path.mkdir(parents=True, exist_ok=True, mode=_FOLDER)
     if path.stat().st_mode & stat.S_ISVTX:
@@ -35,15 +35,15 @@ def make_private_folder(path: Path) -> None:
 
 
 def tighten_files(folder: Path) -> None:
-    """Take from others what they may do with the files of a data folder, as an older version made them.
+    """Make the files of a data folder private, because an older version may have created them.
 
-    Only what is ours, in case the folder holds other things. A file of another account can't be changed; it
-    is logged and left, for the folder keeps others out.
+    Other files in the folder are not changed. A file of another account can't be changed and is logged; the
+    folder keeps others out.
     """
     for pattern in _OURS:
         for path in folder.glob(pattern):
             _tighten(path)
-            for inside, folders, files in os.walk(path):  # follows no link
+            for inside, folders, files in os.walk(path):  # does not follow links
                 for name in (*folders, *files):
                     _tighten(Path(inside, name))
 
@@ -54,6 +54,6 @@ def _tighten(path: Path) -> None:
         if (stat.S_ISREG(mode) or stat.S_ISDIR(mode)) and mode & _OTHERS:
             path.chmod(stat.S_IMODE(mode) & ~_OTHERS)
     except FileNotFoundError:
-        return  # a file of a database that has just gone
+        return  # the database has just deleted it
     except OSError as error:
         log.warning("file_not_private", path=str(path), error=error.strerror)

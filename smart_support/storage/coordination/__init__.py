@@ -1,1 +1,1 @@
-"""Messages, locks and rate counters shared by processes."""
+"""The message bus, locks and rate counters that processes of one system share."""

@@ -1,1 +1,1 @@
-"""The event store: journal, DuckDB file, snapshots."""
+"""The event store."""
