@@ -3,6 +3,7 @@
 import argparse
 from typing import Any
 
+from smart_support import demo
 from smart_support.settings import ROOT, Settings
 from smart_support.storage.events.duckdb_file import check_free
 from smart_support.storage.events.embedded import EmbeddedEventStore
@@ -28,7 +29,7 @@ def _run(given: argparse.Namespace) -> int:
         return _shared(settings.database_url, check=given.check)
     if (settings.data_dir / "events.duckdb").exists():
         check_free(settings.data_dir / "events.duckdb")
-    migrations = pending(settings.data_dir)
+    migrations = pending(settings.data_dir, demo.MIGRATIONS.iterdir())
     if not migrations:
         print(f"{settings.data_dir}: there are no databases yet; the first start creates them")
         return 0

@@ -11,10 +11,11 @@ from typing import Any
 import orjson
 
 from smart_support import clock
+from smart_support.demo import MIGRATIONS
 from smart_support.demo.changes import Tables
 from smart_support.errors import ConfigError, ToolRefused
 from smart_support.storage.private_files import make_private_folder
-from smart_support.storage.state.base import MIGRATIONS, Row, apply, unapplied
+from smart_support.storage.state.base import Row, apply, unapplied
 from smart_support.storage.state.sqlite import SqliteConnection
 from smart_support.tools.registry import Call
 

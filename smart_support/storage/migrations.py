@@ -1,7 +1,7 @@
-"""Which migrations the databases of a data folder have not had. Applying them is part of opening one."""
+"""Lists the migrations that the databases of a data folder have not had. Opening a database applies them."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -10,24 +10,23 @@ from smart_support.storage.events.duckdb_file import applied
 from smart_support.storage.state import base
 
 
-def pending(folder: Path) -> dict[str, list[str]]:
-    """File name to the migrations it has not had, in order; nothing is changed by looking.
+def pending(folder: Path, more: Iterable[Path] = ()) -> dict[str, list[str]]:
+    """The names of the missing migrations, in order, for each database file that exists. Changes nothing.
+
+    Args:
+        more: folders of migrations, each for the SQLite file of the same name.
 
     Raises:
-        ConfigError: the event log is open in another process.
+        ConfigError: another process has the event log open.
     """
-    found = {name: _missing(kind, _applied(path)) for name, kind, path in _databases(folder)}
-    if (folder / "events.duckdb").exists():
-        found["events.duckdb"] = _missing("events", applied(folder / "events.duckdb"))
-    return found
-
-
-def _databases(folder: Path) -> Iterator[tuple[str, str, Path]]:
-    """SQLite files that have migrations of ours: their name, the kind of their migrations, where they are."""
-    for kind in sorted(path.name for path in base.MIGRATIONS.iterdir() if path.is_dir()):
-        path = folder / f"{kind}.sqlite"
+    result = {}
+    for migrations in sorted((base.MIGRATIONS / "state", *more), key=lambda path: path.name):
+        path = folder / f"{migrations.name}.sqlite"
         if path.exists():
-            yield path.name, kind, path
+            result[path.name] = _missing(migrations, _applied(path))
+    if (folder / "events.duckdb").exists():
+        result["events.duckdb"] = _missing(base.MIGRATIONS / "events", applied(folder / "events.duckdb"))
+    return result
 
 
 def _applied(path: Path) -> set[Any]:
@@ -37,5 +36,5 @@ def _applied(path: Path) -> set[Any]:
         return {name for (name,) in raw.execute("SELECT name FROM applied_migrations")}
 
 
-def _missing(kind: str, applied: set[Any]) -> list[str]:
-    return [path.stem for path in sorted((base.MIGRATIONS / kind).glob("*.sql")) if path.name not in applied]
+def _missing(migrations: Path, applied: set[Any]) -> list[str]:
+    return [path.stem for path in sorted(migrations.glob("*.sql")) if path.name not in applied]
