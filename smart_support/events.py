@@ -1,6 +1,6 @@
-"""The facts of a turn: one class an event type, and the record that numbers and dates each.
+"""The events of a turn: a class for each event type, and the record that gives an event its number and time.
 
-Names and fields are the wire's own (docs: PROTOCOL, section 2). Nothing here knows where events go.
+Names and fields are those of the wire protocol (docs/protocols.md).
 """
 
 from collections.abc import Mapping
@@ -20,9 +20,9 @@ Outcome = Literal["approved", "rejected", "edited", "expired", "responded", "wit
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """One fact of a turn. `ends_turn` is true for the three that a turn can end in.
+    """One event of a turn. `ends_turn` is true for the three types with which a turn ends.
 
-    Its fields are cleaned when it is made, wherever they come from: an event can always be stored and sent.
+    The fields are cleaned (text.py), so that an event can always be stored and sent.
     """
 
     type: ClassVar[str]
@@ -37,9 +37,9 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Token(Event):
-    """One chunk of the model's text. Numbered, shown, and kept as part of its `Message`.
+    """One chunk of the model's text. It is numbered and sent, but stored only as part of its `Message`.
 
-    The recorder cleans its content, because a character may be cut in two between chunks.
+    The recorder cleans the content, because a character may be split between two chunks.
     """
 
     type: ClassVar[str] = "token"
@@ -54,7 +54,7 @@ class Token(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message(Event):
-    """Something spoken, whole. The agent's covers the numbers of its tokens."""
+    """A complete message. That of an agent covers the numbers of its tokens."""
 
     type: ClassVar[str] = "message"
     role: Literal["customer", "agent"]
@@ -65,7 +65,7 @@ class Message(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route(Event):
-    """Which agents take the message, in order, and why. Each target is `{"agent", "request"}`."""
+    """Which agents answer the message, in order, and why. Each target is `{"agent", "request"}`."""
 
     type: ClassVar[str] = "route"
     targets: list[dict[str, str]]
@@ -74,7 +74,7 @@ class Route(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolCall(Event):
-    """An agent asks for a tool. For a write this says nothing about its running."""
+    """An agent requests a tool call. A write may still need an approval."""
 
     type: ClassVar[str] = "tool_call"
     agent: str
@@ -85,12 +85,12 @@ class ToolCall(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolResult(Event):
-    """What became of a tool call.
+    """The result of a tool call.
 
     Attributes:
-        duration_ms: the tool's own time, null where it never ran.
-        policy: of a write that ran without asking, the words of the rule that allows it.
-        error_class: of one that failed, why: see `errors.SmartSupportError.error_class`.
+        duration_ms: the time of the tool itself, null if it did not run.
+        policy: for an auto-approved write, the reason that its rule gives.
+        error_class: for a failed call, as `errors.SmartSupportError.error_class`.
     """
 
     type: ClassVar[str] = "tool_result"
@@ -106,7 +106,7 @@ class ToolResult(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interrupt(Event):
-    """The turn waits for a human to decide `approval_id`. `usage`, `model`: as of `MessageComplete`."""
+    """The turn waits for the decision of `approval_id`. `usage`, `model`: as in `MessageComplete`."""
 
     type: ClassVar[str] = "interrupt"
     ends_turn: ClassVar[bool] = True
@@ -144,7 +144,7 @@ class Clarification(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Escalation(Event):
-    """A human is needed. `delivered` tells whether the webhook took it, `kind` what called for one."""
+    """A human is needed. `delivered`: whether the webhook accepted it; `kind`: the reason."""
 
     type: ClassVar[str] = "escalation"
     reason: str
@@ -166,7 +166,7 @@ class MessageComplete(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure(Event):
-    """The turn ended in an error, in the customer's words."""
+    """The turn ended with an error. The message is for the customer."""
 
     type: ClassVar[str] = "error"
     ends_turn: ClassVar[bool] = True
@@ -179,12 +179,12 @@ _FIELDS = {cls: tuple(item.name for item in fields(cls)) for cls in _TYPES.value
 
 
 def payload(event: Event) -> dict[str, Any]:
-    """The event's own fields, as they go on a wire or into the log."""
+    """The fields of an event, as they are sent and stored."""
     return {name: getattr(event, name) for name in _FIELDS[type(event)]}
 
 
 def from_payload(type_: str, values: Mapping[str, Any]) -> Event:
-    """The event a log row holds; fields that this version does not know are left out."""
+    """The event of a stored row. Fields that this version does not know are dropped."""
     cls = _TYPES[type_]
     known = _FIELDS[cls]
     return cls(**{name: value for name, value in values.items() if name in known})
@@ -195,10 +195,10 @@ class Record:
     """An event with its place in a thread.
 
     Attributes:
-        seq: its number in the thread, rising by one; for a spoken message that of its last token.
-        first_seq: the first number it covers; equal to `seq` for all but messages and repairs.
+        seq: the number in the thread, rising by one; for a streamed message that of its last token.
+        first_seq: the first number that it covers; equal to `seq` except for messages and repairs.
         happened_at: UTC.
-        channel: the door the turn came through (`socket` `rest` `gradio` `console` `system`).
+        channel: the interface of the turn (`socket` `rest` `gradio` `console` `system`).
     """
 
     thread_id: str
@@ -218,7 +218,7 @@ class Record:
             self.customer_id = clean_text(self.customer_id)
 
     def wire(self) -> str:
-        """The event as one JSON text, encoded once however many are listening."""
+        """The event as JSON text, encoded once for all clients."""
         if self._wire is None:
             head = {"type": self.event.type, "thread_id": self.thread_id, "seq": self.seq}
             self._wire = orjson.dumps(head | payload(self.event)).decode()
@@ -226,9 +226,9 @@ class Record:
 
 
 class TokenRecord:
-    """A token with its number: a `Record` reduced to what a token needs, as there are hundreds a turn.
+    """A token with its number: a smaller `Record`, because a turn has hundreds.
 
-    `first_seq` below `seq` says that it is a whole message, standing for all its tokens.
+    If `first_seq` is below `seq`, it is a whole message and replaces all its tokens.
     """
 
     __slots__ = ("_wire", "event", "first_seq", "seq", "thread_id", "turn_id")
@@ -244,7 +244,7 @@ class TokenRecord:
         self._wire: str | None = None
 
     def wire(self) -> str:
-        """The token as one JSON text."""
+        """The token as JSON text."""
         if self._wire is None:
             event = self.event
             self._wire = orjson.dumps(

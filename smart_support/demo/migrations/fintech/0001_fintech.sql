@@ -1,4 +1,4 @@
--- The demo bank. Money is integer cents in the account's currency; moments are RFC 3339 text in UTC.
+-- The demo bank. Money is integer cents in the account's currency; times are RFC 3339 text in UTC.
 -- data/fintech/<table>.json holds the rows that a new file starts with.
 
 CREATE TABLE customers (
@@ -83,7 +83,7 @@ CREATE TABLE disputes (
     opened_at      TEXT NOT NULL
 ) STRICT;
 
--- What each idempotency key did, written in the transaction that did it.
+-- The result of each idempotency key, written in the same transaction as the change.
 CREATE TABLE write_journal (
     idempotency_key TEXT PRIMARY KEY,
     call            TEXT NOT NULL,

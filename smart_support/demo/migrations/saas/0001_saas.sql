@@ -1,4 +1,4 @@
--- The demo software company. Money is integer cents in the subscription's currency; moments are RFC 3339
+-- The demo software company. Money is integer cents in the subscription's currency; times are RFC 3339
 -- text in UTC. data/saas/<table>.json holds the rows that a new file starts with.
 
 CREATE TABLE customers (
@@ -48,7 +48,7 @@ CREATE TABLE invoices (
 
 CREATE INDEX invoices_by_subscription ON invoices (subscription_id, issued_at);
 
--- What each idempotency key did, written in the transaction that did it.
+-- The result of each idempotency key, written in the same transaction as the change.
 CREATE TABLE write_journal (
     idempotency_key TEXT PRIMARY KEY,
     call            TEXT NOT NULL,

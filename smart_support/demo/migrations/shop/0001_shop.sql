@@ -1,4 +1,4 @@
--- The demo business. Money is integer cents in the order's currency; moments are RFC 3339 text in UTC.
+-- The demo business. Money is integer cents in the order's currency; times are RFC 3339 text in UTC.
 -- data/shop/<table>.json holds the rows that a new file starts with.
 
 CREATE TABLE customers (
@@ -78,7 +78,7 @@ CREATE TABLE coupons (
     expires_at  TEXT NOT NULL
 ) STRICT;
 
--- What each idempotency key did, written in the transaction that did it.
+-- The result of each idempotency key, written in the same transaction as the change.
 CREATE TABLE write_journal (
     idempotency_key TEXT PRIMARY KEY,
     call            TEXT NOT NULL,

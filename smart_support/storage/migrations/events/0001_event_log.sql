@@ -1,5 +1,5 @@
--- One row an event, in the order of time; a spoken message covers first_seq..seq.
--- No index: zone maps serve rows in time order, and a unique one costs more than it gives.
+-- One row for each event, ordered by time. A streamed message covers first_seq..seq.
+-- No index: DuckDB's zone maps serve rows in time order, and a unique index costs more than it saves.
 CREATE TABLE events (
     event_id       UUID NOT NULL,
     thread_id      VARCHAR NOT NULL,
@@ -8,7 +8,7 @@ CREATE TABLE events (
     seq            BIGINT NOT NULL,
     happened_at    TIMESTAMP NOT NULL,   -- UTC
     type           VARCHAR NOT NULL,
-    channel        VARCHAR,              -- door of the turn: socket, rest, gradio, console, system
+    channel        VARCHAR,              -- interface of the turn: socket, rest, gradio, console, system
     customer_id    VARCHAR,
     agent          VARCHAR,
     role           VARCHAR,              -- message: customer or agent
@@ -25,5 +25,5 @@ CREATE TABLE events (
     duration_ms    DOUBLE,               -- message_complete: the turn; tool_result: the call
     first_token_ms DOUBLE,               -- message_complete
     code           VARCHAR,              -- error
-    payload        JSON NOT NULL         -- the event's own fields, whole
+    payload        JSON NOT NULL         -- all fields of the event
 );

@@ -1,22 +1,22 @@
--- What only processes that share a database need beside the state's own tables.
+-- Tables that only PostgreSQL has, beside the tables of the state.
 
--- The event log. Positions are given out under a lock, so that whoever reads on from one misses none.
+-- The event log. Positions are assigned under a lock, so that a reader that goes on from one misses no event.
 CREATE TABLE events (
     position  BIGINT GENERATED ALWAYS AS IDENTITY UNIQUE,
     thread_id TEXT NOT NULL,
     seq       BIGINT NOT NULL,
     event_id  TEXT NOT NULL,
-    row       TEXT NOT NULL,              -- JSON: the event log's columns, as its embedded table has them
+    row       TEXT NOT NULL,              -- JSON: the columns of the DuckDB table
     PRIMARY KEY (thread_id, seq)
 );
 
--- Which threads were erased, so that every process' copy of the log forgets them too.
+-- Erased threads, so that every process erases them from its copy of the log.
 CREATE TABLE erasures (
     position BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     threads  TEXT NOT NULL                -- JSON
 );
 
--- The moments at which something was done whose rate is limited.
+-- The times of hits of what has a limited rate.
 CREATE TABLE rate_hits (
     key  TEXT NOT NULL,
     at   DOUBLE PRECISION NOT NULL        -- seconds since 1970, by the database's clock

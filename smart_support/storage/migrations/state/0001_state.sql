@@ -1,4 +1,4 @@
--- Times are RFC 3339 text in UTC of one width, so that text sorts as time does.
+-- Times are RFC 3339 text in UTC with a fixed width, so that the text sorts by time.
 
 CREATE TABLE sessions (
     thread_id      TEXT PRIMARY KEY,
@@ -6,9 +6,9 @@ CREATE TABLE sessions (
     created_at     TEXT NOT NULL,
     last_active_at TEXT NOT NULL,
     last_message_at TEXT NOT NULL,             -- of the customer
-    last_seq       BIGINT NOT NULL DEFAULT 0,  -- highest number given out when last at rest
-    reserved_seq   BIGINT NOT NULL DEFAULT 0,  -- no number above this was ever shown to anyone
-    turn_id        TEXT,                       -- the turn that runs now, or that a crash left behind
+    last_seq       BIGINT NOT NULL DEFAULT 0,  -- highest number used when no turn ran
+    reserved_seq   BIGINT NOT NULL DEFAULT 0,  -- no number above this was ever sent
+    turn_id        TEXT,                       -- the running turn, or one that a crash interrupted
     turn_channel   TEXT,
     turn_started_at TEXT
 );
@@ -18,18 +18,18 @@ CREATE TABLE approvals (
     approval_id   TEXT PRIMARY KEY,
     thread_id     TEXT NOT NULL,
     interrupt_id  TEXT NOT NULL,
-    part          INTEGER NOT NULL DEFAULT 0,  -- its place in an interrupt that asks for several
+    part          INTEGER NOT NULL DEFAULT 0,  -- its index in an interrupt with several approvals
     tool_call_id  TEXT,
     customer_id   TEXT,
     agent         TEXT NOT NULL,
     action        TEXT NOT NULL,
     args          TEXT NOT NULL,               -- JSON; after an edit the edited ones
-    requested_args TEXT NOT NULL,              -- JSON; as the agent asked
+    requested_args TEXT NOT NULL,              -- JSON; as the agent requested
     tool_version  TEXT,
-    digest        TEXT NOT NULL,               -- what exactly is approved
+    digest        TEXT NOT NULL,               -- identifies exactly what is approved
     summary       TEXT NOT NULL,
-    effect        TEXT,                        -- JSON; what will change, computed on a copy
-    changed       TEXT,                        -- JSON; what is different since it was approved before
+    effect        TEXT,                        -- JSON; what the call changes, computed on a copy
+    changed       TEXT,                        -- JSON; differences since an earlier approval
     risk          TEXT NOT NULL,
     status        TEXT NOT NULL,               -- pending, approved, rejected, edited, expired
     execution     TEXT,                        -- not_started, done, failed, outcome_unknown
@@ -37,16 +37,16 @@ CREATE TABLE approvals (
     expires_at    TEXT NOT NULL,
     decided_at    TEXT,
     decided_by    TEXT,
-    decided_via   TEXT,                        -- the door: rest, socket, gradio, console, system
+    decided_via   TEXT,                        -- the interface: rest, socket, gradio, console, system
     reason        TEXT,
-    event_id      TEXT,                        -- of the event that tells the decision
-    resumed       INTEGER NOT NULL DEFAULT 0,  -- the turn has taken the decision up
+    event_id      TEXT,                        -- of the decision event
+    resumed       INTEGER NOT NULL DEFAULT 0,  -- the turn has continued with the decision
     UNIQUE (thread_id, interrupt_id, part)
 );
 CREATE INDEX approvals_by_status ON approvals (status, expires_at);
 CREATE INDEX approvals_by_thread ON approvals (thread_id, requested_at);
 
--- Intent before, result after every write: one row per (thread, tool call), ever.
+-- The intent before and the result after every write: one row for each (thread, tool call).
 CREATE TABLE action_ledger (
     thread_id       TEXT NOT NULL,
     tool_call_id    TEXT NOT NULL,
@@ -71,7 +71,7 @@ CREATE TABLE audit (
     via         TEXT NOT NULL,
     thread_id   TEXT,
     approval_id TEXT,
-    event_id    TEXT,                          -- the event that must stand in the log for this row
+    event_id    TEXT,                          -- the event that belongs to this row
     digest      TEXT,
     detail      TEXT NOT NULL,                 -- JSON
     hash        TEXT NOT NULL

@@ -1,4 +1,4 @@
--- Who has logged in, and whose conversation a thread is.
+-- Logins, and the owners of conversations.
 
 CREATE TABLE logins (
     token_hash TEXT PRIMARY KEY,
@@ -6,4 +6,4 @@ CREATE TABLE logins (
     expires_at REAL NOT NULL          -- seconds since 1970
 );
 
-ALTER TABLE sessions ADD COLUMN owner TEXT;   -- who said its first message
+ALTER TABLE sessions ADD COLUMN owner TEXT;   -- the user who sent its first message

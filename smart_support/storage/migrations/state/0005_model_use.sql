@@ -1,4 +1,4 @@
--- What language models have used, summed for each share that a budget is set on.
+-- The use of language models, summed for each share of a budget.
 
 CREATE TABLE model_use (
     share    TEXT PRIMARY KEY,             -- a conversation's thread, or `day~2026-11-27` (UTC)

@@ -1,5 +1,5 @@
--- Which process runs a thread's turn: one that lost it to another must not write over what the other notes.
+-- The process that runs a thread's turn: another process that lost the turn must not overwrite its data.
 ALTER TABLE sessions ADD COLUMN turn_holder TEXT;
 
--- Where an operation stands in its document.
+-- The position of an operation in its document.
 ALTER TABLE operations ADD COLUMN place INTEGER NOT NULL DEFAULT 0;

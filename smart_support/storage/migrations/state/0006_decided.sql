@@ -1,3 +1,3 @@
--- The latest decisions are looked for whenever a console opens, and must not be looked for among all.
+-- Each console that opens reads the latest decisions; the index avoids a scan of all approvals.
 
 CREATE INDEX approvals_by_decision ON approvals (decided_at);

@@ -1,9 +1,9 @@
--- The second form of an audit row: its hash covers a salted hash of the detail, so that the detail can be erased
--- and the row still be checked. docs/audit.md describes both forms. Rows that are there are of the first.
+-- The second form of an audit row: its hash covers a salted hash of the detail, so that the row can be verified
+-- after the detail is erased. docs/audit.md describes both forms. Existing rows have the first form.
 
 ALTER TABLE audit ADD COLUMN form INTEGER NOT NULL DEFAULT 1;
-ALTER TABLE audit ADD COLUMN fields TEXT;        -- JSON; what this step wrote elsewhere, without what erasing empties
-ALTER TABLE audit ADD COLUMN salt TEXT;          -- hexadecimal; gone where the detail was erased
+ALTER TABLE audit ADD COLUMN fields TEXT;        -- JSON; what this step wrote to other tables, without erasable fields
+ALTER TABLE audit ADD COLUMN salt TEXT;          -- hexadecimal; NULL if the detail was erased
 ALTER TABLE audit ADD COLUMN detail_hash TEXT;   -- SHA-256 of salt and detail
 
 -- The users and keys of the last start, so that the next one can record what has changed.

@@ -1,3 +1,3 @@
--- Why an approved call was not carried out, for its card: the tool was taken out of use, the business said no.
+-- Why an approved call was not executed, for its card: the tool was removed, or the business refused it.
 
 ALTER TABLE approvals ADD COLUMN execution_reason TEXT;

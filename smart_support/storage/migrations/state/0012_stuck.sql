@@ -1,3 +1,3 @@
--- The checkpoint from which a thread's graph must never be resumed again, and what has to be found out first.
+-- The checkpoint from which a thread's graph must not be resumed, and what somebody has to check first.
 ALTER TABLE sessions ADD COLUMN stuck_checkpoint TEXT;
 ALTER TABLE sessions ADD COLUMN stuck_because TEXT;
