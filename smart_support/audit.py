@@ -22,8 +22,8 @@ from smart_support.audit_consistency import differences
 from smart_support.errors import ConfigError
 from smart_support.identity.account_names import COMMAND_LINE
 from smart_support.settings import Settings
-from smart_support.storage.state.base import Connection, Row, StateDatabase, listed
-from smart_support.storage.state.read_only import Read, reading
+from smart_support.storage.state.base import Connection, Row, StateDatabase, in_clause
+from smart_support.storage.state.read_only import Read, open_read_only
 from smart_support.storage.state.sqlite import SqliteStateDatabase
 
 GENESIS = "0" * 64
@@ -145,7 +145,7 @@ def blank(connection: Connection, thread_ids: Sequence[str], **row: Any) -> None
     Args:
         row: of the new row: its `kind`, `actor`, `via` and `detail`, as of `append`.
     """
-    among, threads = listed("thread", thread_ids)
+    among, threads = in_clause("thread", thread_ids)
     found = connection.execute(
         f"SELECT number FROM audit WHERE thread_id IN {among} AND detail <> :nothing ORDER BY number",
         threads | {"nothing": _NOTHING},
@@ -288,10 +288,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     settings = Settings()
     try:
         if given.command == "export":
-            with reading(settings) as read:  # one that can't be read is not written to
+            with open_read_only(settings) as read:  # one that can't be read is not written to
                 next(_rows(read), None)
             record_command(settings, "audit_exported")
-        with reading(settings) as read:
+        with open_read_only(settings) as read:
             return _verify(read, given.head) if given.command == "verify" else _export(_rows(read))
     except ConfigError as error:
         print(error.message, file=sys.stderr)

@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 import rfc8785
 
-from smart_support.storage.state.base import Row, listed
+from smart_support.storage.state.base import Row, in_clause
 from smart_support.storage.state.read_only import Read
 
 # What erasing a conversation leaves in the columns that hold what people wrote, or an agent made of it.
@@ -70,7 +70,7 @@ def differences(read: Read, blanked: Collection[int]) -> Iterator[str]:
     """
     approvals = read("SELECT * FROM approvals ORDER BY approval_id", {})
     while some := {row["approval_id"]: row for row in islice(approvals, _AT_ONCE)}:
-        among, params = listed("id", some)
+        among, params = in_clause("id", some)
         rows: dict[str, list[Row]] = {approval_id: [] for approval_id in some}
         for row in read(f"SELECT * FROM audit WHERE approval_id IN {among} ORDER BY number", params):
             rows[row["approval_id"]].append(row)

@@ -80,7 +80,7 @@ from smart_support.storage.coordination.base import Bus
 from smart_support.storage.events.base import EventStore
 from smart_support.storage.events.duckdb_file import check_free
 from smart_support.storage.state.base import StateDatabase
-from smart_support.storage.stores import opened
+from smart_support.storage.stores import open_stores
 from smart_support.tools.handoff import handoff_tool
 from smart_support.tools.registry import (
     NOTHING_REMOTE,
@@ -278,7 +278,9 @@ class Services:
             ConfigError: a store can't be opened, or an agent is given a tool that does not exist.
         """
         folder, settings = self.settings.data_dir, self.settings
-        self._stores = stores = await self._opened.enter_async_context(opened(settings, self.meters.count))
+        self._stores = stores = await self._opened.enter_async_context(
+            open_stores(settings, self.meters.count)
+        )
         self.state, self.event_log = stores.state, stores.event_log
         self.escalations = Escalations(self.state, settings, stores.locks)
         self._opened.push_async_callback(self.escalations.close)

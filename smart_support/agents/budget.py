@@ -15,7 +15,7 @@ from smart_support.agents.prices import Prices
 from smart_support.agents.tool_messages import outcomes_of_writes
 from smart_support.observability.log import get_logger
 from smart_support.settings import PREFIX, Settings
-from smart_support.storage.state.base import Connection, StateDatabase, listed
+from smart_support.storage.state.base import Connection, StateDatabase, in_clause
 from smart_support.tools.handoff import Escalate
 
 log = get_logger()
@@ -73,7 +73,7 @@ class Budget:
         if not self._limited:
             return
         shares = _shares(thread_id)
-        among, given = listed("share", shares)
+        among, given = in_clause("share", shares)
         rows = await self._state.read(f"SELECT * FROM model_use WHERE share IN {among}", given)
         used = {row["share"]: row for row in rows}
         for name, share in zip(shares, (self._conversation, self._day), strict=True):

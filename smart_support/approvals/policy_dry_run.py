@@ -24,7 +24,7 @@ from smart_support.approvals.policy import Policy, Rules, Verdict
 from smart_support.errors import ConfigError
 from smart_support.settings import Settings
 from smart_support.storage.state.base import Row
-from smart_support.storage.state.read_only import Read, reading
+from smart_support.storage.state.read_only import Read, open_read_only
 
 MOST_CHARS = 200
 _UNITS = {"h": "hours", "d": "days", "w": "weeks"}
@@ -140,7 +140,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = Settings()
         since = _since(given.since)
         policy = load_policy(given.agents or settings.agents_path)
-        with reading(settings) as read:
+        with open_read_only(settings) as read:
             rows = _recorded(read, since)
     except ConfigError as error:
         print(error.message, file=sys.stderr)

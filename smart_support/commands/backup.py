@@ -14,7 +14,7 @@ from smart_support.errors import ConfigError
 from smart_support.settings import Settings
 from smart_support.storage import backup
 from smart_support.storage.events.duckdb_file import check_free
-from smart_support.storage.restore import restore, waiting
+from smart_support.storage.restore import count_pending_approvals, restore
 
 KEY = "SMART_SUPPORT_KEY"
 SECONDS = 3600
@@ -100,7 +100,7 @@ def _restore(given: argparse.Namespace) -> int:
     audit.record_command(settings, "backup_restored", backup=given.source.resolve().name)
     if moved:
         print(f"The old data is now in {moved}; delete it when you no longer need it")
-    if left := waiting(settings.data_dir):
+    if left := count_pending_approvals(settings.data_dir):
         print(
             f"{left} approvals are pending. Check them before you decide: an approval that was decided after "
             "the backup is pending again, and its action may already have run",

@@ -6,7 +6,7 @@ from typing import Any
 
 from smart_support.demo import history
 from smart_support.settings import ROOT, Settings
-from smart_support.storage.stores import opened
+from smart_support.storage.stores import open_stores
 
 
 def add(commands: Any) -> None:
@@ -20,7 +20,7 @@ def _run(given: argparse.Namespace) -> int:
 
 
 async def _write(settings: Settings) -> int:
-    async with opened(settings) as stores:
+    async with open_stores(settings) as stores:
         written = await history.write(stores.event_log, ROOT / "data" / "shop")
     where = "the database" if settings.database_url else settings.data_dir
     print(f"{written} demo conversations are in {where}. You can delete them in the console")

@@ -44,9 +44,9 @@ def _run(given: argparse.Namespace) -> int:
 
 
 def _shared(url: str, *, check: bool) -> int:
-    from smart_support.storage.state.postgres import connected, due, migrate
+    from smart_support.storage.state.postgres import due, migrate, open_pool
 
-    pool = connected(url)
+    pool = open_pool(url)
     try:
         names = due(pool) if check else migrate(pool)
     finally:

@@ -22,7 +22,7 @@ from smart_support.conversation.turn_runner import TurnRunner
 from smart_support.errors import NotFound, SmartSupportError
 from smart_support.observability.log import get_logger
 from smart_support.storage.events.base import EventStore
-from smart_support.storage.state.base import Connection, StateDatabase, listed
+from smart_support.storage.state.base import Connection, StateDatabase, in_clause
 
 log = get_logger()
 Compaction = Literal["none", "running", "done", "failed"]
@@ -207,7 +207,7 @@ class Erasure:
 
 
 def _emptied(connection: Connection, threads: Sequence[str], told: dict[str, Any]) -> int:
-    among, given = listed("thread", threads)
+    among, given = in_clause("thread", threads)
     counted = connection.execute(
         f"SELECT count(*) AS approvals FROM approvals WHERE thread_id IN {among}", given
     )

@@ -15,7 +15,7 @@ from smart_support.demo import MIGRATIONS
 from smart_support.demo.changes import Tables
 from smart_support.errors import ConfigError, ToolRefused
 from smart_support.storage.private_files import make_private_folder
-from smart_support.storage.state.base import Row, apply, unapplied
+from smart_support.storage.state.base import Row, apply_migration, missing_migrations
 from smart_support.storage.state.sqlite import SqliteConnection
 from smart_support.tools.registry import Call
 
@@ -143,8 +143,8 @@ class DemoStore:
 
     def _set_up(self, seed_dir: Path, business: str) -> None:
         with self._transaction():
-            for migration in unapplied(self._db, MIGRATIONS / business):
-                apply(self._db, migration)
+            for migration in missing_migrations(self._db, MIGRATIONS / business):
+                apply_migration(self._db, migration)
             if self.read("SELECT 1 FROM customers LIMIT 1"):
                 return
             # Rows refer to rows of files that come later, so foreign keys are checked at the commit.

@@ -6,7 +6,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from smart_support.storage.events.duckdb_file import applied
+from smart_support.storage.events.duckdb_file import applied_migrations
 from smart_support.storage.state import base
 
 
@@ -25,7 +25,9 @@ def pending(folder: Path, more: Iterable[Path] = ()) -> dict[str, list[str]]:
         if path.exists():
             result[path.name] = _missing(migrations, _applied(path))
     if (folder / "events.duckdb").exists():
-        result["events.duckdb"] = _missing(base.MIGRATIONS / "events", applied(folder / "events.duckdb"))
+        result["events.duckdb"] = _missing(
+            base.MIGRATIONS / "events", applied_migrations(folder / "events.duckdb")
+        )
     return result
 
 

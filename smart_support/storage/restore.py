@@ -58,7 +58,7 @@ def restore(source: Path, folder: Path, *, force: bool = False) -> Path | None:
     return replaced
 
 
-def waiting(folder: Path) -> int:
+def count_pending_approvals(folder: Path) -> int:
     """How many approvals are pending in a data folder."""
     with closing(sqlite3.connect(folder / "state.sqlite")) as state:
         counted = state.execute("SELECT count(*) FROM approvals WHERE status = 'pending'").fetchone()

@@ -43,7 +43,7 @@ class Stores:
 
 
 @contextlib.asynccontextmanager
-async def opened(settings: Settings, on_append: OnAppend = lambda record: None) -> AsyncIterator[Stores]:
+async def open_stores(settings: Settings, on_append: OnAppend = lambda record: None) -> AsyncIterator[Stores]:
     """The stores, until the context ends.
 
     Args:
@@ -91,9 +91,9 @@ async def _open_postgres(
     from smart_support.storage.coordination.postgres_locks import PostgresLocks
     from smart_support.storage.coordination.postgres_rates import PostgresRateStorage
     from smart_support.storage.events.postgres import PostgresEventStore
-    from smart_support.storage.state.postgres import PostgresStateDatabase, keeping_alive
+    from smart_support.storage.state.postgres import PostgresStateDatabase, with_keepalives
 
-    url = keeping_alive(url)
+    url = with_keepalives(url)
     state = await asyncio.to_thread(PostgresStateDatabase, url)
     stack.callback(state.close)
     bus = await PostgresBus(url).open()

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from smart_support import Settings, audit, clock
-from smart_support.storage.stores import opened
+from smart_support.storage.stores import open_stores
 from tests.analytics.story import record, resolved
 from tests.harness import AppProcess
 from tests.stores import database_url, named, state_of
@@ -109,7 +109,7 @@ def test_only_an_admin_may(app: AppProcess) -> None:
 
 def test_what_is_too_old_goes_by_itself_and_the_rest_stays(data_dir: Path) -> None:
     async def past() -> None:
-        async with opened(Settings(data_dir=data_dir, database_url=database_url(data_dir))) as stores:
+        async with open_stores(Settings(data_dir=data_dir, database_url=database_url(data_dir))) as stores:
             await record(stores.event_log, resolved("old", clock.now() - timedelta(days=31)))
             await record(stores.event_log, resolved("young", clock.now() - timedelta(days=29)))
 

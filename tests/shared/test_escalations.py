@@ -13,7 +13,7 @@ import pytest
 
 from smart_support import Settings
 from smart_support.escalations.escalations import Escalations
-from smart_support.storage.stores import opened
+from smart_support.storage.stores import open_stores
 from tests.harness import AppProcess
 from tests.stores import database_url
 from tests.webhook import Webhook
@@ -75,7 +75,7 @@ async def test_who_waits_for_another_to_send_it_does_not_send_it_again(
     settings = Settings(
         data_dir=tmp_path, database_url=database_url(tmp_path), escalation_webhook_url=webhook.url
     )
-    async with opened(settings) as one, opened(settings) as other:
+    async with open_stores(settings) as one, open_stores(settings) as other:
         here, there = (Escalations(stores.state, settings, stores.locks) for stores in (one, other))
         webhook.goes_on.clear()
         sending = asyncio.create_task(here.escalate("t", "help", "about"))

@@ -31,7 +31,7 @@ from smart_support.storage.events.readers_writer_lock import ReadersWriterLock
 from smart_support.storage.events.rows import COLUMN_TYPES
 from smart_support.storage.events.snapshots import Params, Queryable, Snapshots, rows_of
 from smart_support.storage.private_files import make_private_folder
-from smart_support.storage.state.base import MIGRATIONS, Row, apply, unapplied
+from smart_support.storage.state.base import MIGRATIONS, Row, apply_migration, missing_migrations
 
 # Only names and types of COLUMN_TYPES are formatted into it.
 _INSERT = "INSERT INTO {} BY NAME SELECT unnest(from_json(?, '{}'), recursive := true)"
@@ -265,7 +265,7 @@ def check_free(path: Path) -> None:
     connect(path).close()
 
 
-def applied(path: Path) -> set[str]:
+def applied_migrations(path: Path) -> set[str]:
     """The names of the migrations that an event file has had."""
     with contextlib.closing(connect(path)) as database:
         if not database.execute(
@@ -337,11 +337,11 @@ def _migrate(database: duckdb.DuckDBPyConnection, path: Path) -> None:
         def execute(self, sql: str, params: Mapping[str, Any] | None = None) -> list[Row]:
             return rows_of(database, sql.replace(":name", "$name"), params or {})
 
-    for migration in unapplied(Rows(), MIGRATIONS / "events"):
+    for migration in missing_migrations(Rows(), MIGRATIONS / "events"):
         if not migration.first:
             # A checkpoint writes the write-ahead log into the file, so that the file alone is a full copy.
             database.execute("CHECKPOINT")
             shutil.copyfile(path, migration.backup_of(path))
         database.begin()
-        apply(Rows(), migration)
+        apply_migration(Rows(), migration)
         database.commit()

@@ -65,10 +65,10 @@ class StateDatabase(ABC):
         """Finish the work that was submitted, then close."""
 
 
-def listed(name: str, values: Iterable[Any]) -> tuple[str, dict[str, Any]]:
+def in_clause(name: str, values: Iterable[Any]) -> tuple[str, dict[str, Any]]:
     """`values` for an `IN`: the placeholders, in brackets, and their parameters.
 
-    >>> listed("id", ["a", "b"])
+    >>> in_clause("id", ["a", "b"])
     ('(:id_0, :id_1)', {'id_0': 'a', 'id_1': 'b'})
     """
     params = {f"{name}_{place}": value for place, value in enumerate(values)}
@@ -87,7 +87,7 @@ class Migration:
         return database.with_name(f"{database.name}.before-{self.path.stem}")
 
 
-def unapplied(connection: Any, folder: Path) -> list[Migration]:
+def missing_migrations(connection: Any, folder: Path) -> list[Migration]:
     """The migrations of `folder` that a database has not had, in order.
 
     Args:
@@ -99,7 +99,7 @@ def unapplied(connection: Any, folder: Path) -> list[Migration]:
     return [Migration(path, first=not applied) for path in missing]
 
 
-def apply(connection: Any, migration: Migration) -> None:
+def apply_migration(connection: Any, migration: Migration) -> None:
     """Apply one migration, within the caller's transaction."""
     for statement in _statements(migration.path.read_text(encoding="utf-8")):
         connection.execute(statement)

@@ -28,8 +28,8 @@ from smart_support.storage.state.base import (
     Row,
     StateDatabase,
     T,
-    apply,
-    unapplied,
+    apply_migration,
+    missing_migrations,
 )
 from smart_support.text import NUL_SYMBOL
 
@@ -66,7 +66,7 @@ class PostgresStateDatabase(StateDatabase):
         Raises:
             ConfigError: the database does not exist, or refuses the connection.
         """
-        self.pool = connected(url)
+        self.pool = open_pool(url)
         self._workers = ThreadPoolExecutor(CONNECTIONS, thread_name_prefix="state")
         migrate(self.pool)
 
@@ -109,7 +109,7 @@ class PostgresStateDatabase(StateDatabase):
         self.pool.close()
 
 
-def keeping_alive(url: str) -> str:
+def with_keepalives(url: str) -> str:
     """The address with TCP keepalive settings: a connection to an unreachable host fails after 10 seconds.
 
     Raises:
@@ -123,7 +123,7 @@ def keeping_alive(url: str) -> str:
         raise ConfigError(_no_connection(error)) from None
 
 
-def connected(url: str) -> "ConnectionPool[psycopg.Connection[Row]]":
+def open_pool(url: str) -> "ConnectionPool[psycopg.Connection[Row]]":
     """A pool of connections to the operator's database.
 
     Raises:
@@ -160,7 +160,7 @@ def _no_connection(error: Exception) -> str:
 
 @contextlib.contextmanager
 def reading_postgres(url: str) -> Iterator[Callable[[str, Mapping[str, Any]], Iterator[Row]]]:
-    """As `read_only.reading`, for a PostgreSQL database.
+    """As `read_only.open_read_only`, for a PostgreSQL database.
 
     Raises:
         ConfigError: the database does not exist, or refuses the connection.
@@ -194,7 +194,7 @@ def migrate(pool: "ConnectionPool[psycopg.Connection[Row]]") -> list[str]:
         connection = _Migrating(raw)
         missing = _unapplied(connection)
         for migration in missing:
-            apply(connection, migration)
+            apply_migration(connection, migration)
         return [migration.path.name for migration in missing]
 
 
@@ -205,7 +205,7 @@ def due(pool: "ConnectionPool[psycopg.Connection[Row]]") -> list[str]:
 
 
 def _unapplied(connection: Connection) -> list[Migration]:
-    return [one for kind in ("state", "shared") for one in unapplied(connection, MIGRATIONS / kind)]
+    return [one for kind in ("state", "shared") for one in missing_migrations(connection, MIGRATIONS / kind)]
 
 
 class _Migrating(PostgresConnection):

@@ -13,7 +13,7 @@ Read = Callable[[str, Mapping[str, Any]], Iterator[Row]]
 
 
 @contextlib.contextmanager
-def reading(settings: Settings) -> Iterator[Read]:
+def open_read_only(settings: Settings) -> Iterator[Read]:
     """Yields a function that runs a SELECT with named parameters (`:name`) and iterates over its rows.
 
     Raises:

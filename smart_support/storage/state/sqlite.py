@@ -20,8 +20,8 @@ from smart_support.storage.state.base import (
     Row,
     StateDatabase,
     T,
-    apply,
-    unapplied,
+    apply_migration,
+    missing_migrations,
 )
 
 
@@ -53,9 +53,9 @@ class SqliteStateDatabase(StateDatabase):
         # Erased text must leave the bytes of the file too.
         self._raw.execute("PRAGMA secure_delete=ON")
         self._connection = SqliteConnection(self._raw)
-        for migration in unapplied(self._connection, base.MIGRATIONS / "state"):
+        for migration in missing_migrations(self._connection, base.MIGRATIONS / "state"):
             self._back_up(migration)
-            self._transaction(partial(apply, migration=migration))
+            self._transaction(partial(apply_migration, migration=migration))
         self._raw_reader = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self._raw_reader.execute("PRAGMA query_only=ON")
         self._reader = SqliteConnection(self._raw_reader)
