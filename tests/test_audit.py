@@ -130,7 +130,7 @@ def test_a_file_that_is_no_record_is_said_to_be_none(
     data_dir.mkdir()
     (data_dir / "state.sqlite").write_bytes(content)
     assert [_verified(data_dir), _verified(data_dir, "export")] == [2, 2]
-    assert "can't be read as a record" in capsys.readouterr().err
+    assert "can't be read as a state database" in capsys.readouterr().err
 
 
 def _verified(data_dir: Path, command: str = "verify") -> int:

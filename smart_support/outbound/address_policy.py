@@ -91,7 +91,7 @@ class CheckedNetwork(httpcore.AsyncNetworkBackend):
             log.info("host_not_resolved", host=host, error=repr(error))
             addresses = []
         if not addresses:
-            raise ToolNotReached(f"{host} can't be found: its name has no address just now.")
+            raise ToolNotReached(f"{host} can't be found: its name has no address now.")
         name = normalize_host(host)
         if name in self._allowed or f"{name}:{port}" in self._allowed:
             return addresses

@@ -71,16 +71,16 @@ class ReadLimit:
         self.left -= len(piece)
         if self.left < 0:
             raise ResponseTooLarge(
-                f"The answer of {host} is over the {self._max_bytes:,} bytes that are read."
+                f"The answer of {host} is over the {self._max_bytes:,} bytes that are allowed."
             )
         if self._max_values:
             self._values += sum(piece.count(mark) for mark in (b",", b"[", b"{"))
             if self._values > self._max_values:
-                raise ResponseTooLarge(f"The answer of {host} holds over {self._max_values:,} values.")
+                raise ResponseTooLarge(f"The answer of {host} has more than {self._max_values:,} values.")
         self._lines += piece.count(b"\n") if lines else 0
         if self._max_lines and self._lines > self._max_lines:
             raise ResponseTooLarge(
-                f"The answer of {host} is over the {self._max_lines:,} lines that are read."
+                f"The answer of {host} is over the {self._max_lines:,} lines that are allowed."
             )
 
 
@@ -282,7 +282,7 @@ class GuardedClient:
                         body = await _body(_host(request.url), answer, headers, max_bytes)
                         return Fetched(answer.status, _as_unpacked(headers), body, str(request.url))
             request = _redirected(request, answer.status, headers["location"])
-        raise ToolFailed(f"{first} redirects more than {max_redirects} times; use the address it ends at.")
+        raise ToolFailed(f"{first} redirects more than {max_redirects} times; use the final address.")
 
     def _sent(self, request: httpx.Request) -> AbstractAsyncContextManager[httpcore.Response]:
         url = request.url
@@ -346,7 +346,7 @@ def _sendable(url: httpx.URL) -> httpx.URL:
         raise ValueError("it does not begin with http:// or https://")
     # `host` raises ValueError for a name that begins with xn-- and is not an internationalized one.
     if not url.host or "%" in url.host:
-        raise ValueError("it names no host")
+        raise ValueError("it has no host")
     if url.userinfo:
         raise ValueError("it holds a user name or password; put them into the credentials instead")
     if url.port is not None and not 0 < url.port < 65536:
@@ -361,7 +361,7 @@ def _redirected(request: httpx.Request, status: int, location: str) -> httpx.Req
         url = _sendable(request.url.join(location))
     except (httpx.InvalidURL, ValueError):
         raise OutboundRefused(
-            f"{host} redirects to what is no http or https address, or has a user name; not followed."
+            f"{host} redirects to an address that is not http or https, or has a user name; not followed."
         ) from None
     method, body, left_out = request.method, request.content, set(_FRAMING)
     if status == 303 or (status in {301, 302} and method == "POST"):
@@ -410,18 +410,18 @@ async def _unpacked(
     """The unpacked body of an answer, in pieces and within the limit."""
     packing = headers.get("content-encoding", "identity").strip().lower()
     if packing not in {"identity", "", "gzip", "x-gzip"}:
-        raise ToolFailed(f"{host} answers with a body packed as {packing[:40]!r}, which was not asked for.")
+        raise ToolFailed(f"The answer of {host} is encoded as {packing[:40]!r}, which was not requested.")
     gunzip = None if packing in {"identity", ""} else _Gunzip()
     events = headers.get("content-type", "").lower().startswith("text/event-stream")
     async for piece in pieces:
         try:
             content = gunzip.unpack(piece, limit.left + 1) if gunzip else piece
         except zlib.error:
-            raise ToolFailed(f"{host} answers with a body that is said to be gzip and is not.") from None
+            raise ToolFailed(f"The answer of {host} is not valid gzip.") from None
         limit.take(content, host, lines=events)
         yield content
     if gunzip and not gunzip.complete:
-        raise ToolUnavailable(f"{host} broke off in the middle of its answer.")
+        raise ToolUnavailable(f"The answer of {host} is incomplete: the connection was lost.")
 
 
 class _Gunzip:

@@ -40,7 +40,7 @@ def restore(source: Path, folder: Path, *, force: bool = False) -> Path | None:
     if before and not force:
         raise ConfigError(
             f"SMART_SUPPORT_DATA_DIR={folder} is not empty; choose another one, or add --force, which moves "
-            f"what is there into {REPLACED}TIME inside it"
+            f"its content to {REPLACED}TIME in it"
         )
     restoring = folder / FOLDER / f"{source.resolve().name}.restoring"
     shutil.rmtree(restoring, ignore_errors=True)

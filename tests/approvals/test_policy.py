@@ -147,8 +147,8 @@ def test_an_empty_or_broken_record_is_said_to_be_none(
             (tmp_path / "state.sqlite").write_bytes(content)
         assert main(["--since", "30d"]) == 2
     told = capsys.readouterr().err
-    assert "there is no record here" in told
-    assert "can't be read as a record" in told
+    assert "there is no state database here" in told
+    assert "can't be read as a state database" in told
     (tmp_path / "state.sqlite").unlink()
     SqliteStateDatabase(tmp_path / "state.sqlite").close()
     assert main(["--since", "30d"]) == 0

@@ -27,11 +27,11 @@ def open_read_only(settings: Settings) -> Iterator[Read]:
         return
     path = settings.data_dir / "state.sqlite"
     if not path.exists():
-        raise ConfigError(f"{path}: there is no record here; set SMART_SUPPORT_DATA_DIR")
+        raise ConfigError(f"{path}: there is no state database here; set SMART_SUPPORT_DATA_DIR")
     try:
         with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
             database.row_factory = sqlite3.Row
             database.execute("BEGIN")  # all statements read the same snapshot
             yield lambda sql, params: (dict(row) for row in database.execute(sql, dict(params)))
     except sqlite3.DatabaseError as error:
-        raise ConfigError(f"{path}: can't be read as a record: {error}") from None
+        raise ConfigError(f"{path}: can't be read as a state database: {error}") from None
