@@ -330,7 +330,7 @@ async def test_a_commit_that_fails_leaves_no_transaction_open(tmp_path: Path) ->
     raw.execute("CREATE TRIGGER breaks AFTER INSERT ON batches BEGIN INSERT INTO other VALUES (7); END")
     with pytest.raises(Exception, match="could not be written"):
         await log.append(_said("t", 1))
-    assert not journal.waiting()
+    assert not journal.pending()
     raw.execute("DROP TRIGGER breaks")
     await log.append(_said("t", 2))
     assert [one.seq for one in await log.read("t")] == [2]
