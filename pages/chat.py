@@ -14,7 +14,7 @@ import orjson
 from pages import sanitize
 from pages.current_user import asking
 from pages.transcript import Transcript
-from smart_support.conversation.batching import in_steps
+from smart_support.conversation.batching import batches
 from smart_support.errors import Forbidden, SmartSupportError
 from smart_support.identity.users import User
 from smart_support.services import Services
@@ -83,7 +83,7 @@ def _connect(
             who = asking(services, request)
             async for drawn, state in followed(services, thread_id):
                 # Each time: a thread that was nobody's may have become somebody else's.
-                await services.session_manager.check_theirs(thread_id, who)
+                await services.session_manager.check_owner(thread_id, who)
                 yield drawn, state
 
     async def say(content: str, thread_id: str, request: gr.Request) -> tuple[Any, str]:
@@ -129,7 +129,7 @@ async def followed(services: Services, thread_id: str) -> AsyncIterator[tuple[An
     yield transcript.messages(), _state(thread_id, transcript, rest=False)
     events = services.turns.follow(thread_id, transcript.seq)
     try:
-        async for step in in_steps(events, SECONDS_BETWEEN_STEPS):
+        async for step in batches(events, SECONDS_BETWEEN_STEPS):
             for shown in step:
                 transcript.add(shown)
             yield transcript.messages(), _state(thread_id, transcript, rest=False)
@@ -153,7 +153,7 @@ async def _say(services: Services, thread_id: str, content: str, by: User) -> st
     if not content.strip():
         return ""
     try:
-        await services.turns.say(thread_id, content, channel="console", by=by)
+        await services.turns.submit(thread_id, content, channel="console", by=by)
     except SmartSupportError as error:
         return f'<div class="ss-note ss-note--red" role="alert">{sanitize.html(error.message)}</div>'
     return ""

@@ -12,7 +12,7 @@ import gradio as gr
 from pages.current_user import asking
 from smart_support import clock
 from smart_support.approvals.decision import DecisionInput
-from smart_support.conversation.batching import in_steps
+from smart_support.conversation.batching import batches
 from smart_support.conversation.response import Reply
 from smart_support.errors import SmartSupportError
 from smart_support.identity.users import Role, User
@@ -38,8 +38,8 @@ def add_api(services: Services) -> None:
         reply = Reply(thread_id or clock.new_id())
         try:
             who = asking(services, request)
-            events = services.turns.converse(reply.thread_id, message, channel="gradio", by=who)
-            async for step in in_steps(events, SECONDS_BETWEEN_STEPS):
+            events = services.turns.submit_and_follow(reply.thread_id, message, channel="gradio", by=who)
+            async for step in batches(events, SECONDS_BETWEEN_STEPS):
                 for shown in step:
                     reply.add(shown)
                 if reply.status == "streaming":
@@ -69,7 +69,7 @@ def add_api(services: Services) -> None:
                 decision, decided_by=who.name, via="gradio", reason=reason or None, args=args
             )
             reply = Reply((await services.approvals.get(approval_id)).thread_id)
-            async for shown in services.turns.carry_out(approval_id, made):
+            async for shown in services.turns.decide_and_follow(approval_id, made):
                 reply.add(shown)
             approval = await services.approvals.get(approval_id)
             return {"approval": approval.wire(), "reply": reply.text}
@@ -100,7 +100,7 @@ def add_api(services: Services) -> None:
         """A conversation's recorded steps in order."""
         with _told():
             who = asking(services, request)
-            await services.session_manager.check_theirs(thread_id, who, begun=True)
+            await services.session_manager.check_owner(thread_id, who, must_exist=True)
             return await services.replay.steps(thread_id, after, limit)
 
     async def analytics(

@@ -45,14 +45,17 @@ from smart_support.connectors.review.service import ImportedTool, ImportedTools,
 from smart_support.connectors.review.store import ImportStore, Job
 from smart_support.connectors.review.vault import Vault
 from smart_support.conversation.broadcast import Broadcast
-from smart_support.conversation.cluster_relay import Relay
+from smart_support.conversation.cluster_relay import ClusterRelay
 from smart_support.conversation.erasure import Erasure
-from smart_support.conversation.graph_adapter.foreign_graph import BroughtGraph, pregel_of
+from smart_support.conversation.graph_adapter.checkpoints import Checkpoints
+from smart_support.conversation.graph_adapter.foreign_graph import ForeignGraph
+from smart_support.conversation.graph_adapter.graph import GraphAdapter, pregel_of
+from smart_support.conversation.graph_adapter.own_graph import OwnGraph
 from smart_support.conversation.limits import Limits
-from smart_support.conversation.recovery import Unasked
+from smart_support.conversation.recovery import Recovery
 from smart_support.conversation.sessions import SessionManager
-from smart_support.conversation.side_thread import Aside
-from smart_support.conversation.turn import Course
+from smart_support.conversation.side_thread import SideThreads
+from smart_support.conversation.turn import TurnDependencies
 from smart_support.conversation.turn_runner import TurnRunner
 from smart_support.demo import history
 from smart_support.demo.bank.tools import FintechTools
@@ -132,7 +135,8 @@ class Services:
         accounts: who there is; `logins`: who of them has logged in with a browser;
             `login_throttle`: how often somebody may try to; `failed_logins`: audits those that failed.
         audit_trail: puts on record what people do that is no approval: exports, backups, logins...
-        turns: say, decide, follow; `unasked`: turns nobody asked for; `erasure`: take off the record.
+        turns: say, decide, follow; `recovery`: starts turns that no message starts.
+        erasure: deletes conversations.
         approvals: what waits or waited for a human; `desk`: how they work on it together;
             `escalations`: what they were told.
         meters: what a monitor reads of this process; `sockets`: the open ones.
@@ -156,7 +160,7 @@ class Services:
     escalations: Escalations
     imports: Imports
     turns: TurnRunner
-    unasked: Unasked
+    recovery: Recovery
     erasure: Erasure
     metrics: Metrics
     replay: Replay
@@ -200,7 +204,7 @@ class Services:
         # Those that we keep; None where a graph of somebody else's keeps its own.
         self._checkpoints: BaseCheckpointSaver[Any] | None = None
         self._opened = AsyncExitStack()
-        self._relay: Relay | None = None
+        self._relay: ClusterRelay | None = None
         self._warnings: list[str] = []
         self._unusable: list[Unusable] = []
         self.sockets: set[ClosableSocket] = set()
@@ -297,35 +301,32 @@ class Services:
         self.replay = Replay(self.event_log)
         self.sql_box = SqlBox(self.event_log)
         ledger = Ledger(self.state)
-        brought = self._brought_graph() if self._graph is not None else None
-        graph, aside = (brought.graph, None) if brought else await self._open_own(ledger)
-        self._course = Course(
-            graph=graph,
-            brought=brought,
-            sessions=self.session_manager,
-            fallback_agent=self.team.fallback,
-            approvals=self.approvals,
-            ledger=ledger,
-            escalate=self.escalations.escalate,
-            event_log=self.event_log,
-            prices=Prices(settings.model_prices),
-            aside=aside,
-        )
+        graph: GraphAdapter
+        if self._graph is not None:
+            graph, side_threads = self._foreign_graph(), None
+        else:
+            graph = await self._open_own(ledger)
+            side_threads = SideThreads(graph, self.session_manager)
         self.turns = TurnRunner(
-            course=self._course,
+            dependencies=TurnDependencies(
+                graph=graph,
+                sessions=self.session_manager,
+                approvals=self.approvals,
+                ledger=ledger,
+                event_log=self.event_log,
+                broadcast=self.broadcast,
+                escalate=self.escalations.escalate,
+                prices=Prices(settings.model_prices),
+                side_threads=side_threads,
+            ),
             edit=self._edit,
-            sessions=self.session_manager,
-            approvals=self.approvals,
-            event_log=self.event_log,
-            broadcast=self.broadcast,
             limits=Limits(settings, stores.rates),
             locks=stores.locks,
-            alone=stores.bus.is_single_process,
+            is_single_process=stores.bus.is_single_process,
         )
         self._opened.push_async_callback(self.turns.close, settings.shutdown_seconds)
-        self.unasked = Unasked(
+        self.recovery = Recovery(
             turns=self.turns,
-            course=self._course,
             sessions=self.session_manager,
             approvals=self.approvals,
             locks=stores.locks,
@@ -335,16 +336,16 @@ class Services:
             event_log=self.event_log,
             turns=self.turns,
             approvals=self.approvals,
-            checkpoints=self._checkpoints,
+            checkpoints=Checkpoints(self._checkpoints) if self._checkpoints else None,
             keep_days=settings.keep_days,
             due=folder / "compaction.due",
         )
-        self.erasure.go_on()
+        self.erasure.resume_compaction()
         self._opened.push_async_callback(self.erasure.close)
         if not stores.bus.is_single_process:
             await self._meet_the_others(stores.bus)
-        await self.unasked.recover()
-        await self._opened.enter_async_context(in_background(self.unasked.expire_forever()))
+        await self.recovery.recover()
+        await self._opened.enter_async_context(in_background(self.recovery.expire_forever()))
         await self._opened.enter_async_context(in_background(self.escalations.resend_interrupted()))
         await self._opened.enter_async_context(in_background(self.erasure.retire_forever()))
         self._warn_where_two_leads_are_missing()
@@ -365,10 +366,10 @@ class Services:
     async def _meet_the_others(self, bus: Bus) -> None:
         """Hear what other processes of this system say, and see to what they leave behind."""
         parts = (bus, self.broadcast, self.event_log, self.approvals, self.escalations)
-        self._relay = Relay(*parts, self._use_stored_imports)
+        self._relay = ClusterRelay(*parts, self._use_stored_imports)
         self._relay.open()
         self._opened.push_async_callback(self._relay.close)
-        await self._opened.enter_async_context(in_background(self.unasked.take_over_forever()))
+        await self._opened.enter_async_context(in_background(self.recovery.take_over_forever()))
         await self._opened.enter_async_context(in_background(self.escalations.resend_interrupted_forever()))
 
     async def metrics_text(self) -> bytes:
@@ -380,7 +381,7 @@ class Services:
             approval_oldest_seconds=(clock.now() - clock.parse(oldest)).total_seconds() if oldest else 0,
             event_log_waiting=self.event_log.waiting,
             event_log_lag_seconds=self.event_log.lag_seconds,
-            turns_running=self.turns.running,
+            turns_running=self.turns.running_count,
             sockets_open=len(self.sockets),
         )
         return self.meters.text(gauges)
@@ -390,7 +391,7 @@ class Services:
         await self._opened.aclose()
         await asyncio.to_thread(tracing.close)
 
-    async def _open_own(self, ledger: Ledger) -> tuple[Any, Aside]:
+    async def _open_own(self, ledger: Ledger) -> OwnGraph:
         """The demo business, the imports and the agents of a team of our own."""
         self.demo = store = self._store()
         self._opened.callback(store.close)
@@ -447,14 +448,14 @@ class Services:
         former = [name for name in imported.former_agents if name not in RESERVED and not team.agent(name)]
         graph = build_graph(*parts, gatekeeper, saver, former=former)
         beside = build_graph(*parts, looking, saver, former=former, asks_back=False)
-        aside = Aside(beside, self.session_manager)
+        own_graph = OwnGraph(graph, beside, team.fallback)
         warnings = warnings_of(self.own_team, registry)
 
         def put_to_use() -> None:
             self.registry.replace(registry)
-            self.team, self._gatekeeper, self._agents = team, gatekeeper, (graph, aside)
-            if hasattr(self, "_course"):
-                self._course.use(graph, aside)
+            self.team, self._gatekeeper, self._agents = team, gatekeeper, own_graph
+            if hasattr(self, "turns"):
+                self.turns.use(own_graph)
             for text in warnings:
                 if text not in self._warnings:
                     logger.warning("agents_file", warning=text)
@@ -522,16 +523,18 @@ class Services:
     ) -> bool:
         return await self.escalations.escalate(thread_id, reason, about, kind)
 
-    def _brought_graph(self) -> BroughtGraph:
+    def _foreign_graph(self) -> ForeignGraph:
         """The graph as it was given; one that keeps no checkpoints gets ours, or it could not wait."""
         graph, pregel = self._graph, pregel_of(self._graph)
         if pregel is not None and pregel.checkpointer is None:
             self._checkpoints = self._stores.checkpoints
             with_ours = pregel.copy({"checkpointer": self._checkpoints})
             graph = with_ours if graph is pregel else graph.model_copy(update={"bound": with_ours})
-        return BroughtGraph(
+        return ForeignGraph(
             graph,
-            keeps_ours=self._checkpoints is not None,
+            self.team.fallback,
+            self.event_log,
+            keeps_our_checkpoints=self._checkpoints is not None,
             silence_seconds=self.settings.graph_timeout_seconds,
         )
 

@@ -12,7 +12,7 @@ from smart_support.agents.model_client import _Attempt
 from smart_support.agents.models import NamedModel
 from smart_support.api.middleware.authentication import _while_logged_in
 from smart_support.concurrency import end_tasks, in_background, run_together
-from smart_support.conversation.batching import in_steps
+from smart_support.conversation.batching import batches
 from tests.harness import ScriptedModel
 
 STEPS = 12
@@ -48,7 +48,7 @@ async def _items() -> AsyncIterator[int]:
 
 
 async def _steps() -> None:
-    async for _ in in_steps(_items(), 0):
+    async for _ in batches(_items(), 0):
         await asyncio.sleep(0)
 
 

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from itertools import takewhile
-from typing import Any
+from typing import Any, TypeVar
 
-from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
+from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, ToolMessage
 
 from smart_support.text import clean_text
 from smart_support.tools.registry import title_of
 
+_Message = TypeVar("_Message", bound=BaseMessage)
 CUT_OFF = "This was interrupted; it is not known what came of it."
 
 
@@ -70,14 +71,14 @@ def refused(call: dict[str, Any], answer: dict[str, Any], agent: str, skipped: l
     return result(call, text, agent, status=outcome, reason=reason, skipped=skipped)
 
 
-def with_all_results(messages: Sequence[AnyMessage], missing: str = CUT_OFF) -> list[AnyMessage]:
+def with_all_results(messages: Sequence[_Message], missing: str = CUT_OFF) -> list[_Message | ToolMessage]:
     """A history in which every tool call has a result: model providers reject one without.
 
     Args:
         missing: the text of a result that is added.
     """
     answered = {message.tool_call_id for message in messages if isinstance(message, ToolMessage)}
-    complete: list[AnyMessage] = []
+    complete: list[_Message | ToolMessage] = []
     for message in messages:
         complete.append(message)
         if isinstance(message, AIMessage):

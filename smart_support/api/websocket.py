@@ -173,7 +173,7 @@ class _Connection:
     async def _message(self, frame: dict[str, Any]) -> None:
         thread_id = checked_thread_id(frame.get("thread_id"))
         content: Any = frame.get("content")
-        await self._services.turns.say(thread_id, content, channel="socket", by=self._user)
+        await self._services.turns.submit(thread_id, content, channel="socket", by=self._user)
         # Only now: before it was taken, the thread may have been, or have become, somebody else's.
         self._attach(thread_id)
 
@@ -188,7 +188,7 @@ class _Connection:
         decision = DecisionInput(
             name, decided_by=self._user.name, via="socket", reason=reason, args=frame.get("args")
         )
-        approval = await self._services.turns.pending(thread_id, interrupt_id)
+        approval = await self._services.turns.pending_approval(thread_id, interrupt_id)
         self._attach(thread_id)
         decided = await self._services.turns.decide(approval.approval_id, decision)
         if decided.status == "pending":
@@ -200,7 +200,7 @@ class _Connection:
         after = frame.get("after", 0)
         if not isinstance(after, int) or isinstance(after, bool) or not 0 <= after < 2**53:
             raise InvalidRequest("after: give the last seq you saw, a whole number from 0")
-        await self._services.session_manager.check_theirs(thread_id, self._user)
+        await self._services.session_manager.check_owner(thread_id, self._user)
         self._detach_thread(thread_id)
         scope = self._resumed[thread_id] = anyio.CancelScope()
         assert self._tasks
@@ -226,7 +226,7 @@ class _Connection:
                     continue
                 if not theirs:
                     # Nobody's when it was asked for, it may have become somebody's since.
-                    await self._services.session_manager.check_theirs(thread_id, self._user)
+                    await self._services.session_manager.check_owner(thread_id, self._user)
                     theirs = True
                 self._send(shown.wire())
         finally:

@@ -1,1 +1,1 @@
-"""A turn from message to end: who may start one, who listens, what becomes of it."""
+"""Conversations: turns, their events and listeners, sessions, recovery and erasure."""

@@ -1,4 +1,4 @@
-"""Many small events made into few steps, for doors where each step is dear. Blind to what they say."""
+"""Groups a stream of items into batches, for channels where each step is expensive."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -9,28 +9,28 @@ from smart_support.concurrency import end_tasks
 T = TypeVar("T")
 
 
-async def in_steps(items: AsyncIterator[T], seconds: float) -> AsyncGenerator[list[T], None]:
-    """Items as they come, in lists: the first at once, the others no more often than every `seconds`.
+async def batches(items: AsyncIterator[T], seconds: float) -> AsyncGenerator[list[T]]:
+    """Yield items in lists: the first at once, the others at most once every `seconds`.
 
-    What `items` raises is raised here, after what came before it was given.
+    An exception of `items` is raised here, after the items that came before it.
     """
     loop = asyncio.get_running_loop()
-    gathered: list[T] = []
+    batch: list[T] = []
     due = 0.0
     coming = asyncio.create_task(_next(items))
     try:
         while True:
-            await asyncio.wait({coming}, timeout=max(0, due - loop.time()) if gathered else None)
+            await asyncio.wait({coming}, timeout=max(0, due - loop.time()) if batch else None)
             if coming.done():
                 if coming.exception() or coming.result() is None:
                     break
-                gathered += coming.result() or []
+                batch += coming.result() or []
                 coming = asyncio.create_task(_next(items))
-            if gathered and loop.time() >= due:
-                yield gathered
-                gathered, due = [], loop.time() + seconds
-        if gathered:
-            yield gathered
+            if batch and loop.time() >= due:
+                yield batch
+                batch, due = [], loop.time() + seconds
+        if batch:
+            yield batch
         if error := coming.exception():
             raise error
     finally:

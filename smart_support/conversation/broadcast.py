@@ -1,7 +1,7 @@
-"""Live listeners of a thread, and catching up by number. What an event says is not known here.
+"""Publishes the events of threads to live listeners, and lets a listener catch up by number.
 
-A recorded event is shown once it is durable, in order; a token at once, unless something before it still
-waits. So nobody ever sees what a kill could take back.
+A recorded event is shown once it is durable, and in order. A token is shown at once, unless an event before
+it is not durable yet. So nobody sees what a crash could lose.
 """
 
 import asyncio
@@ -20,27 +20,27 @@ log = get_logger()
 Durable = asyncio.Future[None]
 
 
-class Ear(Protocol):
-    """Whatever a channel can show events to."""
+class Subscriber(Protocol):
+    """Something that events can be shown to."""
 
     def put(self, shown: Shown | None) -> None:
-        """Take what is shown; None when the thread has come to rest. Must not block."""
+        """Take an event; None when the thread has come to rest. Must not block."""
 
 
 class Listener:
-    """An ear that keeps what it hears until it is asked for."""
+    """A subscriber that keeps events until they are read."""
 
     def __init__(self) -> None:
         self.waiting: deque[Shown | None] = deque()
         self._arrived = asyncio.Event()
 
     def put(self, shown: Shown | None) -> None:
-        """Called by the channel."""
+        """Take an event."""
         self.waiting.append(shown)
         self._arrived.set()
 
     async def next(self) -> Shown | None:
-        """The next one shown, or None where the thread has come to rest."""
+        """The next event, or None where the thread has come to rest."""
         while not self.waiting:
             self._arrived.clear()
             await self._arrived.wait()
@@ -48,71 +48,74 @@ class Listener:
 
 
 @dataclass
-class _Channel:
-    """One thread's listeners, and what is on its way to them.
+class _Topic:
+    """One thread's subscribers, and the events on their way to them.
 
-    `open_tokens` are those shown whose message is not in the log yet: a latecomer gets them from here.
+    Attributes:
+        outgoing: events that are published and not shown yet, with what they wait for.
+        open_tokens: tokens that are shown and whose message is not in the log yet, for later subscribers.
+        failed: an event could not be made durable, and so was not shown.
     """
 
-    listeners: set[Ear] = field(default_factory=set)
-    on_its_way: deque[tuple[Shown | None, Durable | None]] = field(default_factory=deque)
+    subscribers: set[Subscriber] = field(default_factory=set)
+    outgoing: deque[tuple[Shown | None, Durable | None]] = field(default_factory=deque)
     open_tokens: list[TokenRecord] = field(default_factory=list)
     pump: asyncio.Task[None] | None = None
     failed: bool = False
 
 
-class Neighbours(Protocol):
-    """Other processes, whose listeners hear what is shown here; see relay.py."""
+class Peers(Protocol):
+    """Other processes, whose listeners see what is shown here; see `cluster_relay.py`."""
 
-    def said(self, token: TokenRecord, *, now: bool) -> None:
-        """A token of a turn that runs here. `now`: all that comes before it is durable."""
+    def token_shown(self, token: TokenRecord, *, now: bool) -> None:
+        """A token of a turn that runs here was published. `now`: all that comes before it is durable."""
 
-    def rested(self, thread_id: str) -> None:
+    def thread_rested(self, thread_id: str) -> None:
         """A thread whose turns ran here has come to rest."""
 
-    def listening(self, thread_id: str, *, on: bool) -> None:
-        """The first listener of a thread has come, or the last one left."""
+    def listening_changed(self, thread_id: str, *, is_listening: bool) -> None:
+        """The first subscriber of a thread has come, or the last one left."""
 
 
 class Broadcast:
-    """Shows every event of every thread to whoever listens to it.
+    """Shows every event of a thread to its subscribers.
 
     Attributes:
-        neighbours: told what is shown and listened to here; None where there are none.
+        peers: informed of what is shown and listened to here; None where there are none.
     """
 
     def __init__(self, event_log: EventStore) -> None:
-        self.neighbours: Neighbours | None = None
+        self.peers: Peers | None = None
         self._log = event_log
-        self._channels: dict[str, _Channel] = {}
+        self._topics: dict[str, _Topic] = {}
 
     @property
-    def listened(self) -> list[str]:
-        """The threads that somebody listens to here."""
-        return [thread_id for thread_id, channel in self._channels.items() if channel.listeners]
+    def subscribed_threads(self) -> list[str]:
+        """The threads that have a subscriber here."""
+        return [thread_id for thread_id, topic in self._topics.items() if topic.subscribers]
 
     def open_tokens(self, thread_id: str) -> list[TokenRecord]:
-        """Those shown whose message is not in the log yet."""
-        channel = self._channels.get(thread_id)
-        return list(channel.open_tokens) if channel else []
+        """The tokens that are shown and whose message is not in the log yet."""
+        topic = self._topics.get(thread_id)
+        return list(topic.open_tokens) if topic else []
 
     def repeat(self, thread_id: str, shown: Shown | None) -> None:
-        """Show here what another process has shown: it is durable, or a token."""
-        if channel := self._channels.get(thread_id):
-            self._put(thread_id, channel, shown)
+        """Show an event here that another process has shown: it is durable, or a token."""
+        if topic := self._topics.get(thread_id):
+            self._put(thread_id, topic, shown)
 
     def publish(self, thread_id: str, shown: Shown | None, durable: Durable | None = None) -> None:
-        """Show an event, when `durable` is done where it is given. None says that the thread is at rest."""
-        channel = self._channels.setdefault(thread_id, _Channel())
-        now = durable is None and not channel.on_its_way
-        if self.neighbours and isinstance(shown, TokenRecord):
-            self.neighbours.said(shown, now=now)
+        """Show an event, once `durable` is done where that is given. None: the thread is at rest."""
+        topic = self._topics.setdefault(thread_id, _Topic())
+        now = durable is None and not topic.outgoing
+        if self.peers and isinstance(shown, TokenRecord):
+            self.peers.token_shown(shown, now=now)
         if now:
-            self._show(thread_id, channel, shown)
+            self._show(thread_id, topic, shown)
             return
-        channel.on_its_way.append((shown, durable))
-        if channel.pump is None:
-            channel.pump = asyncio.get_running_loop().create_task(self._pump(thread_id, channel))
+        topic.outgoing.append((shown, durable))
+        if topic.pump is None:
+            topic.pump = asyncio.get_running_loop().create_task(self._pump(thread_id, topic))
 
     async def settled(self, thread_id: str) -> None:
         """Return once all that was published on a thread has been shown.
@@ -120,39 +123,39 @@ class Broadcast:
         Raises:
             StorageFailed: some of it could not be made durable, and so was not shown.
         """
-        channel = self._channels.get(thread_id)
-        if channel and channel.pump:
-            await asyncio.shield(channel.pump)
-        if channel and channel.failed:
-            channel.failed = False
+        topic = self._topics.get(thread_id)
+        if topic and topic.pump:
+            await asyncio.shield(topic.pump)
+        if topic and topic.failed:
+            topic.failed = False
             raise StorageFailed("The event log could not be written; check the disk of DATA_DIR.")
 
     def listen(self, thread_id: str) -> Listener:
-        """Begin to listen; end with `leave`."""
+        """Attach a new listener; end with `leave`."""
         listener = Listener()
         self.attach(thread_id, listener)
         return listener
 
-    def attach(self, thread_id: str, ear: Ear) -> None:
-        """Show everything from now on to `ear`; what was shown of an unfinished message comes first."""
-        channel = self._channels.setdefault(thread_id, _Channel())
-        if self.neighbours and not channel.listeners:
-            self.neighbours.listening(thread_id, on=True)
-        channel.listeners.add(ear)
-        for token in channel.open_tokens:
-            ear.put(token)
+    def attach(self, thread_id: str, subscriber: Subscriber) -> None:
+        """Show everything from now on to `subscriber`, first the tokens of an unfinished message."""
+        topic = self._topics.setdefault(thread_id, _Topic())
+        if self.peers and not topic.subscribers:
+            self.peers.listening_changed(thread_id, is_listening=True)
+        topic.subscribers.add(subscriber)
+        for token in topic.open_tokens:
+            subscriber.put(token)
 
-    def leave(self, thread_id: str, ear: Ear) -> None:
-        """Stop listening."""
-        channel = self._channels.get(thread_id)
-        if channel:
-            channel.listeners.discard(ear)
-            if self.neighbours and not channel.listeners:
-                self.neighbours.listening(thread_id, on=False)
-            self._forget_if_idle(thread_id, channel)
+    def leave(self, thread_id: str, subscriber: Subscriber) -> None:
+        """Show nothing more to `subscriber`."""
+        topic = self._topics.get(thread_id)
+        if topic:
+            topic.subscribers.discard(subscriber)
+            if self.peers and not topic.subscribers:
+                self.peers.listening_changed(thread_id, is_listening=False)
+            self._forget_if_idle(thread_id, topic)
 
     async def caught_up(self, thread_id: str, after: int, listener: Listener) -> AsyncIterator[Shown | None]:
-        """Everything after `after` from the log, then what `listener` hears, each number once.
+        """Everything after `after` from the log, then what `listener` gets, each number once.
 
         A message comes as one token with its whole text and the last of its numbers.
         """
@@ -168,51 +171,51 @@ class Broadcast:
                 last = shown.seq
                 yield shown
 
-    def _show(self, thread_id: str, channel: _Channel, shown: Shown | None) -> None:
-        if self.neighbours and shown is None:
-            self.neighbours.rested(thread_id)
-        self._put(thread_id, channel, shown)
+    def _show(self, thread_id: str, topic: _Topic, shown: Shown | None) -> None:
+        if self.peers and shown is None:
+            self.peers.thread_rested(thread_id)
+        self._put(thread_id, topic, shown)
 
-    def _put(self, thread_id: str, channel: _Channel, shown: Shown | None) -> None:
+    def _put(self, thread_id: str, topic: _Topic, shown: Shown | None) -> None:
         if isinstance(shown, TokenRecord):
-            channel.open_tokens.append(shown)
+            topic.open_tokens.append(shown)
         elif shown and isinstance(shown.event, Message) and shown.event.role == "agent":
             covered = range(shown.first_seq, shown.seq + 1)
-            channel.open_tokens = [token for token in channel.open_tokens if token.seq not in covered]
+            topic.open_tokens = [token for token in topic.open_tokens if token.seq not in covered]
             return
-        for listener in tuple(channel.listeners):
+        for subscriber in tuple(topic.subscribers):
             try:
-                listener.put(shown)
+                subscriber.put(shown)
             except Exception as error:
-                # One listener that breaks must not keep the event from the others.
+                # One subscriber that fails must not keep the event from the others.
                 log.error("listener_failed", thread_id=thread_id, error=repr(error))
-                channel.listeners.discard(listener)
+                topic.subscribers.discard(subscriber)
         if shown is None:
-            self._forget_if_idle(thread_id, channel)
+            self._forget_if_idle(thread_id, topic)
 
-    async def _pump(self, thread_id: str, channel: _Channel) -> None:
-        while channel.on_its_way:
-            shown, durable = channel.on_its_way[0]
+    async def _pump(self, thread_id: str, topic: _Topic) -> None:
+        while topic.outgoing:
+            shown, durable = topic.outgoing[0]
             try:
                 if durable is not None:
                     await durable
             except EventRefused:
                 log.error("event_not_shown", thread_id=thread_id)
             except StorageFailed:
-                channel.failed = True
+                topic.failed = True
             else:
-                self._show(thread_id, channel, shown)
-            channel.on_its_way.popleft()
-        channel.pump = None
-        self._forget_if_idle(thread_id, channel)
+                self._show(thread_id, topic, shown)
+            topic.outgoing.popleft()
+        topic.pump = None
+        self._forget_if_idle(thread_id, topic)
 
-    def _forget_if_idle(self, thread_id: str, channel: _Channel) -> None:
-        if not (channel.listeners or channel.on_its_way or channel.open_tokens or channel.failed):
-            self._channels.pop(thread_id, None)
+    def _forget_if_idle(self, thread_id: str, topic: _Topic) -> None:
+        if not (topic.subscribers or topic.outgoing or topic.open_tokens or topic.failed):
+            self._topics.pop(thread_id, None)
 
 
 def as_shown(record: Record) -> Shown:
-    """What is shown of a record to who was not there: a whole message comes as one token."""
+    """A record as a late listener gets it: a whole message comes as one token."""
     event = record.event
     if isinstance(event, Message) and event.role == "agent":
         token = Token(agent=event.agent or "", content=event.content)

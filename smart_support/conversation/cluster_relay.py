@@ -1,7 +1,7 @@
-"""What happens on other processes, shown here as if it had happened here; and the other way about.
+"""Relays events between the processes of a cluster, so that listeners see those of every process.
 
-Recorded events are read from the log when it tells of news; tokens, which are in no log until their message
-is whole, are passed on to the processes where somebody listens. What is missed is read later.
+Recorded events are read from the log when it announces them. Tokens, which are in no log until their message
+is whole, are sent to the processes that have listeners. What a process has missed it reads later.
 """
 
 import asyncio
@@ -24,35 +24,38 @@ from smart_support.storage.events.base import EventStore
 
 log = get_logger()
 
-NEWS, TOKEN, REST, LISTENING, WHO = "events", "token", "rest", "listening", "who_listens"
+# Topics of the bus.
+EVENTS, TOKEN, REST, LISTENING = "events", "token", "rest", "listening"
+LISTENERS_QUERY = "who_listens"
 APPROVAL, ESCALATION, TOOLS = "approval", "escalation", "tools"
-# Thread ids of the longest kind that fit into one word on the bus.
-_AT_ONCE = 40
-_RECENT = 50
+# Thread ids of the longest kind that fit into one message of the bus.
+_THREADS_A_MESSAGE = 40
+_RECENT_DECISIONS = 50
 SECONDS_FOR_TOKENS = 0.25
 
-_Step = Callable[[], Awaitable[None]]
+_Work = Callable[[], Awaitable[None]]
 
 
 @dataclass
-class _Following:
-    """One thread that is listened to here.
+class _Feed:
+    """What other processes send of one thread that has listeners here.
 
     Attributes:
-        shown: the highest number that came from elsewhere.
-        early: tokens, of which it is not known yet that all before them is durable.
+        last_seq: the highest number shown of it.
+        early: tokens of which it is not known yet that every event before them is durable.
+        work: what is still to be shown, in order.
     """
 
     thread_id: str
-    shown: int = 0
+    last_seq: int = 0
     early: deque[TokenRecord] = field(default_factory=deque)
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
-    steps: deque[_Step] = field(default_factory=deque)
+    work: deque[_Work] = field(default_factory=deque)
     task: asyncio.Task[None] | None = None
 
 
-class Relay:
-    """Between one process' listeners and all other processes."""
+class ClusterRelay:
+    """Connects the listeners of this process with the turns of all others, and the other way round."""
 
     def __init__(
         self,
@@ -70,58 +73,58 @@ class Relay:
         self._approvals = approvals
         self._escalations = escalations
         self._tools_changed = tools_changed
-        self._following: dict[str, _Following] = {}
+        self._feeds: dict[str, _Feed] = {}
         self._elsewhere: dict[str, set[str]] = defaultdict(set)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._repeating = False
+        self._is_repeating = False
 
     def open(self) -> None:
-        """Begin."""
-        heard: dict[str, Handler] = {
-            NEWS: self._news,
+        """Start to relay."""
+        handlers: dict[str, Handler] = {
+            EVENTS: self._events,
             TOKEN: self._token,
             REST: self._rest,
             MISSED: self._missed,
             LISTENING: self._listening,
-            WHO: lambda _: self._say_what_is_listened(),
+            LISTENERS_QUERY: lambda _: self._announce_listeners(),
             APPROVAL: self._approval,
             ESCALATION: self._escalation,
             TOOLS: self._tools,
         }
-        for topic, hear in heard.items():
-            self._bus.subscribe(topic, hear)
-        self._broadcast.neighbours = self
-        self._approvals.watch(lambda one: self._say(APPROVAL, id=one.approval_id))
-        self._escalations.subscribe(lambda one: self._say(ESCALATION, id=one.escalation_id))
-        self._bus.publish(WHO)
+        for topic, handler in handlers.items():
+            self._bus.subscribe(topic, handler)
+        self._broadcast.peers = self
+        self._approvals.watch(lambda one: self._announce(APPROVAL, id=one.approval_id))
+        self._escalations.subscribe(lambda one: self._announce(ESCALATION, id=one.escalation_id))
+        self._bus.publish(LISTENERS_QUERY)
 
     async def close(self) -> None:
-        """Show nothing more of what happens elsewhere."""
-        self._broadcast.neighbours = None
+        """Stop to relay."""
+        self._broadcast.peers = None
         await end_tasks(*self._tasks)
 
-    # What happens here
+    # From here to other processes
 
-    def said(self, token: TokenRecord, *, now: bool) -> None:
-        """As `Neighbours` has it."""
+    def token_shown(self, token: TokenRecord, *, now: bool) -> None:
+        """See `Peers`."""
         if token.thread_id in self._elsewhere:
             self._pass_on(token, now)
 
-    def rested(self, thread_id: str) -> None:
-        """As `Neighbours` has it."""
+    def thread_rested(self, thread_id: str) -> None:
+        """See `Peers`."""
         if thread_id in self._elsewhere:
             self._bus.publish(REST, thread=thread_id)
 
-    def listening(self, thread_id: str, *, on: bool) -> None:
-        """As `Neighbours` has it."""
-        if on:
-            self._following.setdefault(thread_id, _Following(thread_id))
+    def listening_changed(self, thread_id: str, *, is_listening: bool) -> None:
+        """See `Peers`."""
+        if is_listening:
+            self._feeds.setdefault(thread_id, _Feed(thread_id))
         else:
-            self._following.pop(thread_id, None)
-        self._bus.publish(LISTENING, threads=[thread_id], who=self._bus.name, on=on)
+            self._feeds.pop(thread_id, None)
+        self._bus.publish(LISTENING, threads=[thread_id], who=self._bus.name, on=is_listening)
 
     def tools_changed(self) -> None:
-        """Imported tools were put to use here, or taken out of use."""
+        """Announce that imported tools were put to use here, or taken out of use."""
         self._bus.publish(TOOLS)
 
     def _pass_on(self, token: TokenRecord, now: bool) -> None:
@@ -136,153 +139,154 @@ class Relay:
             text=token.event.content,
         )
 
-    def _say(self, topic: str, **what: Any) -> None:
-        if not self._repeating:
-            self._bus.publish(topic, **what)
+    def _announce(self, topic: str, **fields: Any) -> None:
+        if not self._is_repeating:
+            self._bus.publish(topic, **fields)
 
-    def _say_what_is_listened(self) -> None:
-        threads = self._broadcast.listened
-        for start in range(0, len(threads), _AT_ONCE):
-            some = threads[start : start + _AT_ONCE]
+    def _announce_listeners(self) -> None:
+        threads = self._broadcast.subscribed_threads
+        for start in range(0, len(threads), _THREADS_A_MESSAGE):
+            some = threads[start : start + _THREADS_A_MESSAGE]
             self._bus.publish(LISTENING, threads=some, who=self._bus.name, on=True)
 
-    # What happens elsewhere
+    # From other processes to here
 
-    def _listening(self, what: dict[str, Any]) -> None:
-        for thread_id in what["threads"]:
-            if what["on"]:
-                self._elsewhere[thread_id].add(what["who"])
+    def _listening(self, fields: dict[str, Any]) -> None:
+        for thread_id in fields["threads"]:
+            if fields["on"]:
+                self._elsewhere[thread_id].add(fields["who"])
                 for token in self._broadcast.open_tokens(thread_id):
                     self._pass_on(token, now=True)
             else:
-                self._elsewhere[thread_id].discard(what["who"])
+                self._elsewhere[thread_id].discard(fields["who"])
                 if not self._elsewhere[thread_id]:
                     del self._elsewhere[thread_id]
 
-    def _news(self, what: dict[str, Any]) -> None:
-        for thread_id, (first, _) in what["threads"].items():
+    def _events(self, fields: dict[str, Any]) -> None:
+        for thread_id, (first, _) in fields["threads"].items():
             self._then(thread_id, partial(self._read, first=first))
 
-    def _token(self, what: dict[str, Any]) -> None:
-        event = Token(agent=what["agent"], content=what["text"])
-        token = TokenRecord(what["thread"], what["seq"], event, what["turn"], what["first"])
+    def _token(self, fields: dict[str, Any]) -> None:
+        event = Token(agent=fields["agent"], content=fields["text"])
+        token = TokenRecord(fields["thread"], fields["seq"], event, fields["turn"], fields["first"])
 
-        if following := self._following.get(token.thread_id):
-            following.early.append(token)
-            following.arrived.set()
-            if what["now"]:
+        if feed := self._feeds.get(token.thread_id):
+            feed.early.append(token)
+            feed.arrived.set()
+            if fields["now"]:
                 self._then(token.thread_id, partial(self._show_early, upto=token.seq))
 
-    def _rest(self, what: dict[str, Any]) -> None:
-        async def show(following: _Following) -> None:
-            self._broadcast.repeat(following.thread_id, None)
+    def _rest(self, fields: dict[str, Any]) -> None:
+        async def show(feed: _Feed) -> None:
+            self._broadcast.repeat(feed.thread_id, None)
 
-        self._then(what["thread"], show)
+        self._then(fields["thread"], show)
 
     def _missed(self, _: dict[str, Any]) -> None:
-        """Nobody knows what was said: look again at all that is looked at here."""
-        self._say_what_is_listened()
-        self._bus.publish(WHO)
-        for following in self._following.values():
-            if following.shown:
-                self._then(following.thread_id, lambda of: self._read(of, of.shown + 1))
-        self._do(self._look_again())
+        """Read again what listeners here see: messages may have been lost."""
+        self._announce_listeners()
+        self._bus.publish(LISTENERS_QUERY)
+        for feed in self._feeds.values():
+            if feed.last_seq:
+                self._then(feed.thread_id, lambda one: self._read(one, one.last_seq + 1))
+        self._create_task(self._repeat_changes())
 
-    async def _look_again(self) -> None:
+    async def _repeat_changes(self) -> None:
         waiting = await self._approvals.list("pending", limit=1000)
-        for approval in (*waiting, *await self._approvals.recently_decided(_RECENT)):
+        for approval in (*waiting, *await self._approvals.recently_decided(_RECENT_DECISIONS)):
             self._repeat(partial(self._approvals.tell, approval))
         await self._tools_changed()
 
     def _tools(self, _: dict[str, Any]) -> None:
-        self._do(self._tools_changed())
+        self._create_task(self._tools_changed())
 
-    def _approval(self, what: dict[str, Any]) -> None:
+    def _approval(self, fields: dict[str, Any]) -> None:
         async def tell() -> None:
-            approval = await self._approvals.get(what["id"])
+            approval = await self._approvals.get(fields["id"])
             self._repeat(partial(self._approvals.tell, approval))
 
-        self._do(tell())
+        self._create_task(tell())
 
-    def _escalation(self, what: dict[str, Any]) -> None:
+    def _escalation(self, fields: dict[str, Any]) -> None:
         async def tell() -> None:
-            recorded = await self._escalations.get(what["id"])
+            recorded = await self._escalations.get(fields["id"])
             self._repeat(partial(self._escalations.notify, recorded))
 
-        self._do(tell())
+        self._create_task(tell())
 
     def _repeat(self, tell: Callable[[], None]) -> None:
-        """Tell those who watch here, and not the others again."""
-        self._repeating = True
+        """Notify the watchers here, without announcing it to other processes again."""
+        self._is_repeating = True
         try:
             tell()
         finally:
-            self._repeating = False
+            self._is_repeating = False
 
-    async def _read(self, following: _Following, first: int) -> None:
-        """Show what the log holds from `first` on; of a message, what was not passed on in tokens."""
-        for record in await self._log.read(following.thread_id, first - 1):
-            if _is_spoken(record):
-                await self._wait_for_tokens(following, record.seq)
-                await self._show_early(following, record.seq)
-            if record.seq > following.shown:
-                following.shown = record.seq
-                self._broadcast.repeat(following.thread_id, self._unheard(record))
-            if _is_spoken(record):
-                # Now it is whole, its tokens need not be kept for those who come later.
-                self._broadcast.repeat(following.thread_id, record)
-        while following.early and following.early[0].seq <= following.shown + 1:
-            await self._show_early(following, following.early[0].seq)
+    async def _read(self, feed: _Feed, first: int) -> None:
+        """Show what the log holds from `first` on; of a message, what did not come as tokens."""
+        for record in await self._log.read(feed.thread_id, first - 1):
+            if _is_agent_message(record):
+                await self._wait_for_tokens(feed, record.seq)
+                await self._show_early(feed, record.seq)
+            if record.seq > feed.last_seq:
+                feed.last_seq = record.seq
+                self._broadcast.repeat(feed.thread_id, self._unshown_part(record))
+            if _is_agent_message(record):
+                # Now that it is whole, its tokens need not be kept for later listeners.
+                self._broadcast.repeat(feed.thread_id, record)
+        while feed.early and feed.early[0].seq <= feed.last_seq + 1:
+            await self._show_early(feed, feed.early[0].seq)
 
-    async def _wait_for_tokens(self, following: _Following, last: int) -> None:
-        """They were said before their message was recorded, but may come after it: for a moment."""
+    async def _wait_for_tokens(self, feed: _Feed, last: int) -> None:
+        """Wait shortly: tokens were sent before their message was recorded, but may arrive after it."""
         with suppress(TimeoutError):
             async with asyncio.timeout(SECONDS_FOR_TOKENS):
-                while following.shown < last and not any(one.seq >= last for one in following.early):
-                    following.arrived.clear()
-                    await following.arrived.wait()
+                while feed.last_seq < last and not any(one.seq >= last for one in feed.early):
+                    feed.arrived.clear()
+                    await feed.arrived.wait()
 
-    async def _show_early(self, following: _Following, upto: int) -> None:
-        """Show the tokens up to a number: all that comes before it is durable."""
-        while following.early and following.early[0].seq <= upto:
-            token = following.early.popleft()
-            if token.seq > following.shown:
-                following.shown = token.seq
-                self._broadcast.repeat(following.thread_id, token)
+    async def _show_early(self, feed: _Feed, upto: int) -> None:
+        """Show the tokens up to a number: every event before it is durable."""
+        while feed.early and feed.early[0].seq <= upto:
+            token = feed.early.popleft()
+            if token.seq > feed.last_seq:
+                feed.last_seq = token.seq
+                self._broadcast.repeat(feed.thread_id, token)
 
-    def _unheard(self, record: Record) -> Shown:
+    def _unshown_part(self, record: Record) -> Shown:
+        """What is shown of a record, less the tokens that were shown before."""
         shown = as_shown(record)
         if isinstance(shown, TokenRecord):
             covered = range(shown.first_seq, shown.seq + 1)
             tokens = [one for one in self._broadcast.open_tokens(record.thread_id) if one.seq in covered]
-            heard = "".join(token.event.content for token in tokens)
-            if shown.event.content.startswith(heard):
-                shown.event = replace(shown.event, content=shown.event.content[len(heard) :])
+            text = "".join(token.event.content for token in tokens)
+            if shown.event.content.startswith(text):
+                shown.event = replace(shown.event, content=shown.event.content[len(text) :])
         return shown
 
-    def _then(self, thread_id: str, show: Callable[[_Following], Awaitable[None]]) -> None:
-        """Show something of a thread after all that came before, if anybody listens to it here."""
-        following = self._following.get(thread_id)
-        if following is None:
+    def _then(self, thread_id: str, show: Callable[[_Feed], Awaitable[None]]) -> None:
+        """Show something of a thread after all that came before, if the thread has listeners here."""
+        feed = self._feeds.get(thread_id)
+        if feed is None:
             return
-        following.steps.append(lambda: show(following))
-        if following.task is None:
-            following.task = self._do(self._step(following))
+        feed.work.append(lambda: show(feed))
+        if feed.task is None:
+            feed.task = self._create_task(self._run_work(feed))
 
-    async def _step(self, following: _Following) -> None:
-        while following.steps:
+    async def _run_work(self, feed: _Feed) -> None:
+        while feed.work:
             try:
-                await following.steps.popleft()()
+                await feed.work.popleft()()
             except SmartSupportError as error:
-                log.error("not_relayed", thread_id=following.thread_id, error=error.message)
-        following.task = None
+                log.error("relay_failed", thread_id=feed.thread_id, error=error.message)
+        feed.task = None
 
-    def _do(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def _create_task(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
 
 
-def _is_spoken(record: Record) -> bool:
+def _is_agent_message(record: Record) -> bool:
     return isinstance(record.event, Message) and record.event.role == "agent"

@@ -1,7 +1,7 @@
-"""Conversations taken off the record: a customer who asks for it, and what is older than is kept.
+"""Erases conversations: those of a customer on request, and those older than they are kept.
 
-What the audit needs stays, without content: that something was asked for and decided, when, by whom, and the
-digest of the call. What a company's own systems know of a customer is theirs, and not touched here.
+The audit trail keeps, without content, that something was requested and decided, when, by whom, and the
+digest of the call. The systems that tools reach keep what they know of a customer.
 """
 
 import asyncio
@@ -10,14 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, timedelta
 from pathlib import Path
-from typing import Any, Literal, Protocol
-
-from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+from typing import Any, Literal
 
 from smart_support import audit, clock
 from smart_support.approvals.decision import DecisionInput
 from smart_support.approvals.queue import ApprovalQueue
 from smart_support.audit_consistency import ERASED_APPROVAL, ERASED_LEDGER, without_reasons
+from smart_support.conversation.graph_adapter.checkpoints import Checkpoints
 from smart_support.conversation.turn_runner import TurnRunner
 from smart_support.errors import NotFound, SmartSupportError
 from smart_support.observability.log import get_logger
@@ -32,23 +31,17 @@ _OF_CUSTOMER = """
     SELECT thread_id FROM sessions WHERE customer_id = :customer
     UNION SELECT thread_id FROM approvals WHERE customer_id = :customer
 """
-# What people wrote or an agent made of it; ids, names of actions, times and who decided stay.
-_EMPTIED = (
+# What people or agents wrote. Ids, names of actions, times, and who decided stay.
+_STATEMENTS = (
     """UPDATE escalations SET reason = '(erased)', error = NULL WHERE thread_id IN {among}""",
     "DELETE FROM model_use WHERE share IN {among}",
     "DELETE FROM sessions WHERE thread_id IN {among}",
 )
 
 
-class Checkpoints(Protocol):
-    """Where LangGraph keeps its state of a thread."""
-
-    async def adelete_thread(self, thread_id: str) -> None: ...
-
-
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """What is gone. `compaction`: whether its bytes have left the files, too; that takes a while."""
+    """What was erased. `compaction` says whether its bytes are out of the files, too, which takes longer."""
 
     conversations: int
     approvals: int
@@ -56,7 +49,7 @@ class Erased:
 
 
 class Erasure:
-    """Takes conversations off the record, for good."""
+    """Erases conversations, for good."""
 
     def __init__(
         self,
@@ -71,9 +64,9 @@ class Erasure:
     ) -> None:
         """
         Args:
-            checkpoints: None where a graph of somebody else's keeps its own.
-            keep_days: how long after its last event a conversation is kept; 0 is for ever.
-            due: a file that is there while erased bytes are not out of the files yet, over a restart too.
+            checkpoints: None where a foreign graph keeps its own.
+            keep_days: how long a conversation is kept after its last event; 0 is for ever.
+            due: a file that exists while a compaction is due, also over a restart.
         """
         self._state = state
         self._log = event_log
@@ -87,9 +80,9 @@ class Erasure:
         self.compaction: Compaction = "none"
 
     async def customer(self, customer_id: str, *, by: str, via: str) -> Erased:
-        """Erase every conversation in which this customer was named; others named in them go with them.
+        """Erase every conversation that names this customer, with all that it holds of others.
 
-        What still waits for a decision is rejected first, so that nothing of it can run any more.
+        Pending approvals are rejected first, so that none of their calls can run.
 
         Raises:
             NotFound: there is no conversation of that customer.
@@ -101,16 +94,15 @@ class Erasure:
                 "customer_id in GET /api/v1/conversations"
             )
         name = hashlib.sha256(customer_id.encode()).hexdigest()
-        told = {"kind": audit.ERASED, "actor": by, "via": via, "detail": {"customer_sha256": name}}
-        return await self._erase(threads, by, via, told)
+        entry = {"kind": audit.ERASED, "actor": by, "via": via, "detail": {"customer_sha256": name}}
+        return await self._erase(threads, by, via, entry)
 
     async def threads(self, thread_ids: Sequence[str], *, by: str, via: str) -> Erased:
         """Erase these conversations."""
-        told = {"kind": audit.ERASED, "actor": by, "via": via}
-        return await self._erase(thread_ids, by, via, told)
+        return await self._erase(thread_ids, by, via, {"kind": audit.ERASED, "actor": by, "via": via})
 
     async def retire_forever(self) -> None:
-        """Once a day, erase what is older than it is kept; returns at once where all is kept for ever."""
+        """Erase old conversations once a day; returns at once where all are kept for ever."""
         while self._keep:
             try:
                 await self.retire()
@@ -119,7 +111,7 @@ class Erasure:
             await asyncio.sleep(_DAY_SECONDS)
 
     async def retire(self) -> int:
-        """Erase conversations whose last event is older than is kept; how many they were."""
+        """Erase conversations whose last event is older than they are kept; returns their number."""
         before = (clock.now() - self._keep).astimezone(UTC).replace(tzinfo=None)
         rows = await self._log.query(
             """SELECT thread_id FROM events GROUP BY thread_id HAVING max(happened_at) < $before
@@ -130,17 +122,17 @@ class Erasure:
         threads = [str(row["thread_id"]) for row in rows]
         detail = {"before": clock.rfc3339(before.replace(tzinfo=UTC))}
         for start in range(0, len(threads), AT_ONCE):
-            told = {"kind": audit.RETIRED, "actor": "system", "via": "system", "detail": detail}
-            await self._erase(threads[start : start + AT_ONCE], "system", "system", told)
+            entry = {"kind": audit.RETIRED, "actor": "system", "via": "system", "detail": detail}
+            await self._erase(threads[start : start + AT_ONCE], "system", "system", entry)
         return len(threads)
 
-    def go_on(self) -> None:
-        """Finish a compaction that a crash cut off."""
+    def resume_compaction(self) -> None:
+        """Start the compaction that a crash cut off, if there is one."""
         if self._due.exists():
             self._compact()
 
     async def close(self) -> None:
-        """Let a running compaction end."""
+        """Wait until a running compaction ends."""
         if self._compacting:
             await asyncio.wait([self._compacting])
 
@@ -151,22 +143,22 @@ class Erasure:
         )
         return sorted({str(row["thread_id"]) for row in rows})
 
-    async def _erase(self, threads: Sequence[str], by: str, via: str, told: dict[str, Any]) -> Erased:
+    async def _erase(self, threads: Sequence[str], by: str, via: str, entry: dict[str, Any]) -> Erased:
         for thread_id in threads:
-            await self._come_to_rest(thread_id, by, via)
-        asides = await self._state.read("SELECT thread_id, aside FROM sessions WHERE aside IS NOT NULL")
-        beside = [row["aside"] for row in asides if row["thread_id"] in set(threads)]
+            await self._stop(thread_id, by, via)
+        rows = await self._state.read("SELECT thread_id, aside FROM sessions WHERE aside IS NOT NULL")
+        side_threads = [row["aside"] for row in rows if row["thread_id"] in set(threads)]
         if self._checkpoints:
-            for thread_id in (*threads, *beside):
-                await self._checkpoints.adelete_thread(thread_id)
+            for thread_id in (*threads, *side_threads):
+                await self._checkpoints.delete_thread(thread_id)
         await self._log.erase(threads)
-        approvals = await self._state.transact(lambda connection: _emptied(connection, threads, told))
-        log.info("conversations_erased", conversations=len(threads), why=told["kind"])
+        approvals = await self._state.transact(lambda connection: _blank(connection, threads, entry))
+        log.info("conversations_erased", conversations=len(threads), why=entry["kind"])
         self._compact()
         return Erased(len(threads), approvals, self.compaction)
 
-    async def _come_to_rest(self, thread_id: str, by: str, via: str) -> None:
-        """Nothing waits and nothing runs on the thread any more."""
+    async def _stop(self, thread_id: str, by: str, via: str) -> None:
+        """Reject what is pending on a thread, and wait until nothing runs there."""
         for approval in await self._approvals.of_thread(thread_id):
             if approval.status == "pending":
                 try:
@@ -174,7 +166,7 @@ class Erasure:
                     decision = DecisionInput("reject", decided_by=by, via=via, reason=why)
                     await self._turns.decide(approval.approval_id, decision)
                 except SmartSupportError as error:
-                    log.info("decided_meanwhile", approval_id=approval.approval_id, error=error.message)
+                    log.info("already_decided", approval_id=approval.approval_id, error=error.message)
         async for _ in self._turns.follow(thread_id):
             pass
 
@@ -190,9 +182,8 @@ class Erasure:
         try:
             async with self._log.copying:
                 await self._state.compact()
-                if isinstance(self._checkpoints, AsyncSqliteSaver):
-                    # What is deleted leaves the pages at once, and with this the write-ahead log.
-                    await self._checkpoints.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                if self._checkpoints:
+                    await self._checkpoints.compact()
                 await self._log.compact()
         except Exception as error:
             log.error("compaction_failed", error=repr(error))
@@ -206,7 +197,12 @@ class Erasure:
             self.compaction = "done"
 
 
-def _emptied(connection: Connection, threads: Sequence[str], told: dict[str, Any]) -> int:
+def _blank(connection: Connection, threads: Sequence[str], entry: dict[str, Any]) -> int:
+    """Blank the content of the threads in the state database; `entry` is the audit trail's, of the erasure.
+
+    Returns:
+        How many approvals they had.
+    """
     among, given = in_clause("thread", threads)
     counted = connection.execute(
         f"SELECT count(*) AS approvals FROM approvals WHERE thread_id IN {among}", given
@@ -218,9 +214,9 @@ def _emptied(connection: Connection, threads: Sequence[str], told: dict[str, Any
     for row in connection.execute(votes, given):
         row["votes"] = without_reasons(row["votes"])
         connection.execute("UPDATE approvals SET votes = :votes WHERE approval_id = :approval_id", row)
-    for statement in _EMPTIED:
+    for statement in _STATEMENTS:
         connection.execute(statement.format(among=among), given)
     count = int(counted[0]["approvals"])
-    detail = {"conversations": len(threads), "approvals": count, **told.get("detail", {})}
-    audit.blank(connection, threads, **told | {"detail": detail})
+    detail = {"conversations": len(threads), "approvals": count, **entry.get("detail", {})}
+    audit.blank(connection, threads, **entry | {"detail": detail})
     return count

@@ -1,4 +1,4 @@
-"""Sizes and rates: what a message may be, how many a thread may send, and how much goes on unasked."""
+"""Limits: the size of a message, the messages of a thread, and the recoveries that run at once."""
 
 import asyncio
 import math
@@ -15,9 +15,9 @@ from smart_support.errors import InvalidContent, InvalidThreadId, RateLimited
 from smart_support.settings import Settings
 
 T = TypeVar("T")
-# Turns that nobody at a door began (after a crash, or when much expires) must not crowd out those that
-# somebody waits for.
-UNASKED_AT_ONCE = 8
+# Turns that no customer started (after a crash, or when much expires) must not crowd out those that one waits
+# for.
+RECOVERIES_AT_ONCE = 8
 _THREAD_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 
 
@@ -29,7 +29,7 @@ def checked_thread_id(value: Any) -> str:
 
 
 class Limits:
-    """The limits of one deployment."""
+    """The limits on messages, as the settings have them."""
 
     def __init__(self, settings: Settings, rates: Storage) -> None:
         """`rates`: where messages are counted."""
@@ -66,17 +66,17 @@ class Limits:
         raise RateLimited(max(1, math.ceil(window.reset_time - time.time())))
 
 
-class Room:
-    """Lets only so many of what nobody at a door waits for go on at once."""
+class WorkLimit:
+    """Limits how many pieces of work run at once."""
 
     def __init__(self, at_once: int) -> None:
         self._free = asyncio.Semaphore(at_once)
 
-    def within(self, work: Callable[[T], Awaitable[None]]) -> Callable[[T], Awaitable[None]]:
-        """`work`, as soon as there is room for it."""
+    def wrap(self, work: Callable[[T], Awaitable[None]]) -> Callable[[T], Awaitable[None]]:
+        """`work`, which waits until fewer than `at_once` others run."""
 
-        async def waits(given: T) -> None:
+        async def limited(argument: T) -> None:
             async with self._free:
-                await work(given)
+                await work(argument)
 
-        return waits
+        return limited

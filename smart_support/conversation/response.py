@@ -1,4 +1,4 @@
-"""A turn's events gathered into the one answer that REST and the Gradio API give."""
+"""Collects a turn's events into the one response that REST and the Gradio API return."""
 
 from typing import Any, Literal
 
@@ -24,10 +24,10 @@ Status = Literal["streaming", "complete", "awaiting_approval", "clarification", 
 
 
 class Reply:
-    """What the agents have said and done so far in one turn.
+    """The response of one turn, as far as it has come.
 
     Attributes:
-        text: the agents' words; one message's from the next's by an empty line.
+        text: the agents' messages, with an empty line between two.
         error: `{"code", "message"}` where the turn failed.
     """
 
@@ -45,7 +45,7 @@ class Reply:
         self._between_messages = True
 
     def add(self, shown: Shown) -> None:
-        """Take one event in."""
+        """Add an event."""
         event = shown.event
         if isinstance(event, Token):
             if self._between_messages and self.text:
@@ -58,11 +58,11 @@ class Reply:
             self._add_fact(event)
 
     def fail(self, error: SmartSupportError) -> None:
-        """The turn could not begin."""
+        """Note that the turn could not start."""
         self.status, self.error = "error", {"code": error.code, "message": error.message}
 
     def as_dict(self, approval: dict[str, Any] | None = None) -> dict[str, Any]:
-        """The answer as programs get it; `approval` is the one that `approval_id` names."""
+        """The response as programs get it; `approval` is the one that `approval_id` names."""
         return {
             "thread_id": self.thread_id,
             "status": self.status,
@@ -94,7 +94,7 @@ class Reply:
             self.escalation = payload(event)
         elif isinstance(event, Interrupt):
             self.status, self.approval_id, self.agent = "awaiting_approval", event.approval_id, event.agent
-            self.text = "\n\n".join(part for part in (self.text, _who_decides(event)) if part)
+            self.text = "\n\n".join(part for part in (self.text, _pending_text(event)) if part)
         elif isinstance(event, MessageComplete):
             self.status, self.usage = ("clarification" if self.clarification else "complete"), event.usage
         elif isinstance(event, Failure):
@@ -110,8 +110,8 @@ class Reply:
         self.tool_calls.append(call | outcome)
 
 
-def _who_decides(event: Interrupt) -> str:
-    """What a customer is told at once; a socket's client has the same from the event."""
+def _pending_text(event: Interrupt) -> str:
+    """What the customer reads while an approval is pending. A socket's client has it from the event."""
     until = clock.parse(event.expires_at)
     return (
         f"A colleague has to approve this first: {event.summary.rstrip('.')}. They have until "

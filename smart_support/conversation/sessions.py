@@ -1,6 +1,6 @@
-"""Sessions: how long a thread lives, how far its numbers go, and which turn it is in.
+"""Sessions: the life, the numbers and the running turn of each thread.
 
-The row is also the mark a crash leaves: a turn that is still there at start-up was cut off.
+A turn that is still in its session at start-up was cut off by a crash.
 """
 
 from dataclasses import dataclass
@@ -12,9 +12,9 @@ from smart_support.errors import Forbidden, SessionExpired, StorageFailed
 from smart_support.identity.users import Role, User
 from smart_support.storage.state.base import Connection, Row, StateDatabase
 
-NUMBERS_AT_ONCE = 1000
+SEQ_BLOCK = 1000
 OWNED_AT_MOST = 10_000
-# Of a graph that has no checkpoint ids.
+# The checkpoint id for a graph that has none.
 ANY_CHECKPOINT = "*"
 
 
@@ -24,12 +24,12 @@ class Session:
 
     Attributes:
         last_seq: the highest number in use when the thread was last at rest.
-        reserved_seq: numbers above it were never shown to anyone.
-        turn_id: the turn that runs, or that a crash left behind; None at rest.
-        spoken_by: who said the last message, as the door knows them; `owner`: who said the first.
-        aside: the side thread on which messages were answered while an approval waits or waited.
+        reserved_seq: numbers above it were never published.
+        turn_id: the turn that runs, or that a crash cut off; None at rest.
+        spoken_by: who sent the last message, as they logged in; `owner`: who sent the first.
+        side_thread_id: the side thread on which messages were answered while an approval is or was pending.
         stuck_checkpoint: the checkpoint from which the thread's graph must never be resumed again.
-        stuck_because: what a human has to find out first, where an approved call may have run there.
+        stuck_because: what a human has to check first, where an approved call may have run there.
     """
 
     thread_id: str
@@ -43,7 +43,7 @@ class Session:
     turn_channel: str | None
     spoken_by: str | None
     owner: str | None
-    aside: str | None
+    side_thread_id: str | None
     stuck_checkpoint: str | None = None
     stuck_because: str | None = None
 
@@ -56,13 +56,13 @@ class SessionManager:
     """Sessions with a sliding time to live."""
 
     def __init__(self, state: StateDatabase, ttl_seconds: float, holder: str = "") -> None:
-        """`holder`: the name of this process, where others may take a turn over from it."""
+        """`holder`: the name of this process, where other processes can take over its turns."""
         self._state = state
         self._holder = holder
         self._ttl = timedelta(seconds=ttl_seconds)
 
     def get_state(self, thread_id: str) -> Session | None:
-        """The session of a thread, or None where it never spoke."""
+        """The session of a thread, or None where there is none."""
         rows = self._state.read_now("SELECT * FROM sessions WHERE thread_id = :id", {"id": thread_id})
         return _session(rows[0]) if rows else None
 
@@ -71,28 +71,29 @@ class SessionManager:
         rows = await self._state.read("SELECT * FROM sessions WHERE thread_id = :id", {"id": thread_id})
         return _session(rows[0]) if rows else None
 
-    async def left_behind(self) -> list[Session]:
-        """Sessions in the middle of a turn. At start-up: those that a crash cut off."""
+    async def in_turn(self) -> list[Session]:
+        """Sessions whose turn has not ended. At start-up: those that a crash cut off."""
         rows = await self._state.read("SELECT * FROM sessions WHERE turn_id IS NOT NULL")
         return [_session(row) for row in rows]
 
-    async def check_theirs(self, thread_id: str, user: User, *, begun: bool = False) -> None:
-        """Raise `Forbidden` where an operator comes to a conversation that somebody else began.
+    async def check_owner(self, thread_id: str, user: User, *, must_exist: bool = False) -> None:
+        """Raise `Forbidden` where a conversation is not an operator's own.
 
         Args:
-            begun: so, too, where nobody began it: whoever asks learns nothing of what others have.
+            must_exist: raise it for a conversation that does not exist, too, so that nobody can find out
+                which ones do.
         """
         if user.role >= Role.LEAD:
             return
         session = await self.load(thread_id)
-        if session.owner != user.name if session else begun:
-            raise _not_theirs(thread_id)
+        if session.owner != user.name if session else must_exist:
+            raise _not_owned(thread_id)
 
-    async def take(self, thread_id: str, user: User) -> None:
-        """Make a conversation an operator's own before anything of it can be heard; the first one has it.
+    async def claim(self, thread_id: str, user: User) -> None:
+        """Make a new conversation an operator's own, before anybody else can follow it.
 
         Raises:
-            Forbidden: it is somebody else's.
+            Forbidden: it is another user's.
         """
         if user.role >= Role.LEAD:
             return
@@ -101,10 +102,10 @@ class SessionManager:
                VALUES (:thread_id, :now, :now, :now, :owner) ON CONFLICT (thread_id) DO NOTHING""",
             {"thread_id": thread_id, "now": clock.rfc3339(clock.now()), "owner": user.name},
         )
-        await self.check_theirs(thread_id, user)
+        await self.check_owner(thread_id, user)
 
     async def owned(self, user: User) -> list[str]:
-        """The conversations that somebody began, the newest first; of very many the newest."""
+        """The newest conversations that a user began, at most `OWNED_AT_MOST`, the newest first."""
         rows = await self._state.read(
             "SELECT thread_id FROM sessions WHERE owner = :name ORDER BY created_at DESC LIMIT :most",
             {"name": user.name, "most": OWNED_AT_MOST},
@@ -112,7 +113,7 @@ class SessionManager:
         return [row["thread_id"] for row in rows]
 
     async def check_alive(self, thread_id: str) -> None:
-        """Raise `SessionExpired` if a thread is past its time; a pending approval keeps it alive."""
+        """Raise `SessionExpired` for a thread past its time to live; a pending approval keeps it alive."""
         session = await self.load(thread_id)
         if session is None or session.turn_id or clock.now() < session.last_active_at + self._ttl:
             return
@@ -129,10 +130,10 @@ class SessionManager:
     ) -> Session:
         """Mark a turn as running and reserve numbers for it; durable when this returns.
 
-        Args:
-            spoken_by: who says the message it begins with; None where it does not begin with one.
+        After a turn that a crash cut off, numbers go on above all that it may have published.
 
-        After a turn that a crash cut off, numbers go on above all that it may have shown.
+        Args:
+            spoken_by: who sent the message it begins with; None where it begins with none.
         """
 
         def work(connection: Connection) -> Session:
@@ -159,7 +160,7 @@ class SessionManager:
                     "now": now,
                     "turn_id": turn_id,
                     "channel": channel,
-                    "block": NUMBERS_AT_ONCE,
+                    "block": SEQ_BLOCK,
                     "spoken_by": spoken_by,
                     "holder": self._holder,
                 },
@@ -176,17 +177,18 @@ class SessionManager:
         """
         await self._in_turn(thread_id, "reserved_seq = :upto", {"upto": upto})
 
-    async def set_aside(self, thread_id: str, aside: str | None) -> None:
-        """Keep on which side thread messages are answered, or that they have been taken back."""
+    async def set_side_thread(self, thread_id: str, side_thread_id: str | None) -> None:
+        """Set the side thread on which messages are answered; None once they are in the conversation."""
         await self._state.execute(
-            "UPDATE sessions SET aside = :aside WHERE thread_id = :id", {"id": thread_id, "aside": aside}
+            "UPDATE sessions SET aside = :side_thread WHERE thread_id = :id",
+            {"id": thread_id, "side_thread": side_thread_id},
         )
 
     async def mark_stuck(self, thread_id: str, checkpoint_id: str, because: str | None) -> None:
         """Note that the thread's graph must never be resumed from a checkpoint again.
 
         Args:
-            because: what a human has to find out first, where an approved call may have run there.
+            because: what a human has to check first, where an approved call may have run there.
         """
         await self._state.execute(
             """UPDATE sessions SET stuck_checkpoint = :checkpoint, stuck_because = CASE
@@ -197,7 +199,7 @@ class SessionManager:
         )
 
     async def end_turn(self, thread_id: str, last_seq: int, customer_id: str | None) -> None:
-        """Mark a thread as at rest; its time to live starts anew.
+        """Mark a thread as at rest; its time to live starts again.
 
         Raises:
             StorageFailed: another process has taken the turn over.
@@ -210,7 +212,7 @@ class SessionManager:
         )
 
     async def _in_turn(self, thread_id: str, change: str, params: dict[str, Any]) -> None:
-        """Change a session whose turn is still this process' own."""
+        """Change a session whose turn this process still holds."""
         rows = await self._state.execute(
             f"""UPDATE sessions SET {change} WHERE thread_id = :id AND turn_holder = :holder
                 RETURNING thread_id""",
@@ -220,8 +222,8 @@ class SessionManager:
             raise StorageFailed(f"thread {thread_id}: another process has taken this turn over")
 
 
-def _not_theirs(thread_id: str) -> Forbidden:
-    return Forbidden(f"thread {thread_id}: this conversation is somebody else's; start one of your own")
+def _not_owned(thread_id: str) -> Forbidden:
+    return Forbidden(f"thread {thread_id}: this conversation belongs to another user; start a new one")
 
 
 def _session(row: Row) -> Session:
@@ -237,7 +239,7 @@ def _session(row: Row) -> Session:
         turn_channel=row["turn_channel"],
         spoken_by=row["spoken_by"],
         owner=row["owner"],
-        aside=row["aside"],
+        side_thread_id=row["aside"],
         stuck_checkpoint=row["stuck_checkpoint"],
         stuck_because=row["stuck_because"],
     )

@@ -1,63 +1,66 @@
-"""Answers while a colleague decides: a side thread of the conversation whose agents may only look.
+"""Answers a customer's messages while an approval is pending, on a side thread whose agents can only read.
 
-The thread that waits is left alone, because a message to it would make LangGraph forget what it waits for.
-What was said aside is taken back into the conversation with its next message.
+The pending thread itself is left alone, because a message to it makes LangGraph forget its interrupt. The
+messages of the side thread are merged into the conversation with its next message.
 """
 
-from collections.abc import Sequence
-from typing import Any
-
-from langchain_core.messages import AnyMessage, HumanMessage
+from collections.abc import AsyncGenerator, Sequence
 
 from smart_support.agents.tool_messages import with_all_results
+from smart_support.conversation.graph_adapter.graph import GraphRun, History
+from smart_support.conversation.graph_adapter.own_graph import OwnGraph
 from smart_support.conversation.sessions import SessionManager
+from smart_support.events import Event, Message, Record
 
 STILL_DECIDING = "A colleague is still deciding on this; nothing has been done yet."
 
 
-class Aside:
-    """The side threads of conversations that wait."""
+class SideThreads:
+    """The side threads of conversations with a pending approval."""
 
-    def __init__(self, graph: Any, sessions: SessionManager) -> None:
-        """`graph`: of the same agents, compiled so that no write passes its gate."""
-        self.graph = graph
+    def __init__(self, graph: OwnGraph, sessions: SessionManager) -> None:
+        self._graph = graph
         self._sessions = sessions
 
-    async def begin(self, thread_id: str, interrupt_id: str) -> str:
-        """The side thread for what waits; kept with the session. No customer's thread can have its name."""
-        aside = f"{thread_id}~{interrupt_id}"
-        await self._sessions.set_aside(thread_id, aside)
-        return aside
+    async def answer(
+        self, run: GraphRun, thread_id: str, interrupt_id: str, message: Message, records: Sequence[Record]
+    ) -> AsyncGenerator[Event]:
+        """Answer a message on the side thread of an interrupt, which starts as a copy of the conversation.
 
-    async def input(
-        self, aside: str, history: Sequence[AnyMessage], message: HumanMessage
-    ) -> dict[str, Any] | None:
-        """What goes into the graph: the message, before it the conversation where the thread is new.
-
-        None where the graph has the message already, as after a crash.
+        Args:
+            run: of the turn; it counts what the answer uses.
+            records: what the turn recorded before a crash cut it off. Where the graph already has the
+                message, it goes on from there.
         """
-        said = await self.messages(aside)
-        if any(one.id == message.id for one in said):
-            return None
-        return {"messages": [message] if said else [*with_all_results(history, STILL_DECIDING), message]}
+        # No customer's thread can have this id, because of the `~`.
+        side_thread_id = f"{thread_id}~{interrupt_id}"
+        await self._sessions.set_side_thread(thread_id, side_thread_id)
+        side_run = self._graph.start_read_only_run(side_thread_id, run.reader)
+        history = (await self._graph.state(side_thread_id)).messages
+        if not history:
+            conversation = (await self._graph.state(thread_id)).messages
+            stream = side_run.send(message, with_all_results(conversation, STILL_DECIDING))
+        elif all(one.id != message.message_id for one in history):
+            stream = side_run.send(message)
+        else:
+            for event in side_run.unrecorded(history, records):
+                yield event
+            stream = side_run.go_on()
+        async for event in stream:
+            yield event
 
-    async def messages(self, aside: str) -> list[AnyMessage]:
-        """What a side thread holds so far."""
-        state = await self.graph.aget_state({"configurable": {"thread_id": aside}})
-        return list(state.values.get("messages", ()))
-
-    async def taken_back(self, aside: str, history: Sequence[AnyMessage]) -> list[AnyMessage]:
-        """What was said aside and is not in the conversation's own history."""
+    async def messages(self, thread_id: str, side_thread_id: str) -> History:
+        """The messages of a side thread that its conversation does not hold."""
+        history = (await self._graph.state(thread_id)).messages
         known = {message.id for message in history}
         known |= {getattr(message, "tool_call_id", None) for message in with_all_results(history)}
-        said = await self.messages(aside)
         return [
             message
-            for message in with_all_results(said)
+            for message in with_all_results((await self._graph.state(side_thread_id)).messages)
             if message.id not in known and getattr(message, "tool_call_id", "") not in known
         ]
 
-    async def end(self, thread_id: str, aside: str) -> None:
-        """Forget a side thread; what it held is in the conversation now."""
-        await self.graph.checkpointer.adelete_thread(aside)
-        await self._sessions.set_aside(thread_id, None)
+    async def delete(self, thread_id: str, side_thread_id: str) -> None:
+        """Delete a side thread whose messages are in the conversation now."""
+        await self._graph.delete_thread(side_thread_id)
+        await self._sessions.set_side_thread(thread_id, None)

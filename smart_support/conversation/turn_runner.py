@@ -1,13 +1,9 @@
-"""The turn: one at a time per thread, from a message or a decision to its end, through whatever door.
-
-Socket, REST, Gradio and the decision of an approval all come here. What a turn does between its first
-and its last event is in `course.py`; here is who may start one, in which order, and that it ends.
-"""
+"""Runs turns, one at a time per thread, for every channel. What a turn does is in `turn.py`."""
 
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import structlog
@@ -15,20 +11,22 @@ import structlog
 from smart_support import clock
 from smart_support.approvals.approval import Approval
 from smart_support.approvals.decision import DecisionInput, check_edit_given
-from smart_support.approvals.queue import ApprovalQueue
 from smart_support.concurrency import end_tasks
-from smart_support.conversation.broadcast import Broadcast, Listener
+from smart_support.conversation.broadcast import Listener
+from smart_support.conversation.foreign_turn import ForeignTurn
+from smart_support.conversation.graph_adapter.foreign_graph import ForeignGraph
+from smart_support.conversation.graph_adapter.own_graph import OwnGraph
 from smart_support.conversation.limits import Limits, checked_thread_id
 from smart_support.conversation.recorder import Recorder
-from smart_support.conversation.sessions import Session, SessionManager
-from smart_support.conversation.turn import Course
+from smart_support.conversation.sessions import Session
+from smart_support.conversation.side_thread import SideThreads
+from smart_support.conversation.turn import Turn, TurnDependencies
 from smart_support.errors import NoPendingApproval, ShuttingDown, SmartSupportError, StorageFailed
 from smart_support.events import Failure, Message, Record, Shown
 from smart_support.gate.planned_call import PlannedCall
 from smart_support.identity.users import ANYONE, User
 from smart_support.observability import log, tracing
 from smart_support.storage.coordination.base import Locks
-from smart_support.storage.events.base import EventStore
 
 logger = log.get_logger()
 NOT_TAKEN = (
@@ -37,95 +35,111 @@ NOT_TAKEN = (
 PARKED = (
     "Smart Support is restarting; this goes on by itself afterwards. Follow it with resume, or in replay."
 )
-MODEL_FAILED = "The language model could not answer. Your message is kept; please send it again in a moment."
+Work = Callable[[Turn], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class _QueuedTurn:
+    """A turn that waits for those before it on its thread.
+
+    Attributes:
+        spoken_by: who sent the message it begins with; None where it begins with none.
+        is_recovery: a crash cut it off, and it goes on under its own id.
+    """
+
+    thread_id: str
+    turn_id: str
+    channel: str
+    work: Work
+    spoken_by: str | None
+    is_recovery: bool
 
 
 @dataclass
 class _Lane:
-    """One thread's turns. The lock is fair: turns run in the order they came."""
+    """The turns of one thread. The lock is fair: turns run in the order in which they came."""
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     turns: int = 0
 
 
 class TurnRunner:
-    """Runs turns, and answers for their order, their record and their end.
+    """Starts turns, runs them in order, and ends them when the process ends.
 
     Attributes:
-        closing: the process is about to end: no new turn is taken.
+        is_closing: the process is about to end; no new turn is taken.
     """
 
     def __init__(
         self,
         *,
-        course: Course,
+        dependencies: TurnDependencies,
         edit: Callable[[Approval, Mapping[str, Any]], Awaitable[PlannedCall]],
-        sessions: SessionManager,
-        approvals: ApprovalQueue,
-        event_log: EventStore,
-        broadcast: Broadcast,
         limits: Limits,
         locks: Locks,
-        alone: bool,
+        is_single_process: bool,
     ) -> None:
         """
         Args:
-            course: what a turn does.
-            edit: gives edited arguments as they will run, and their card; raises where they don't fit the
+            dependencies: what the turns use.
+            edit: returns edited arguments as they will run, with their card. Raises where they don't fit the
                 approval's tool, or need more than the approval does.
             locks: keep other processes from a thread while its turn runs.
-            alone: there are no other processes.
+            is_single_process: there are no other processes.
         """
-        self._course = course
+        self._dependencies = dependencies
         self._edit = edit
-        self._sessions = sessions
-        self._approvals = approvals
-        self._log = event_log
-        self._broadcast = broadcast
+        self._sessions = dependencies.sessions
+        self._approvals = dependencies.approvals
+        self._log = dependencies.event_log
+        self._broadcast = dependencies.broadcast
         self._limits = limits
         self._locks = locks
-        self._alone = alone
+        self._is_single_process = is_single_process
         self._lanes: dict[str, _Lane] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self.closing = False
+        self.is_closing = False
 
     @property
-    def running(self) -> int:
-        """How many turns run, or wait for the one before them."""
+    def running_count(self) -> int:
+        """How many turns run, or wait for those before them."""
         return len(self._tasks)
 
-    # What a door calls
+    def use(self, graph: OwnGraph) -> None:
+        """Let the turns that start from now on use another graph, with the same checkpoints."""
+        side_threads = SideThreads(graph, self._sessions)
+        self._dependencies = replace(self._dependencies, graph=graph, side_threads=side_threads)
 
-    async def say(self, thread_id: str, content: str, *, channel: str, by: User = ANYONE) -> str:
-        """Take a customer's message; its turn runs to the end, whoever listens or not.
+    # What channels call
+
+    async def submit(self, thread_id: str, content: str, *, channel: str, by: User = ANYONE) -> str:
+        """Accept a customer's message. Its turn runs to its end, with or without listeners.
 
         Args:
-            by: who is at the door, as they logged in.
+            by: the user who sends it, as they logged in.
 
         Returns:
             The turn's id.
 
         Raises:
-            InvalidThreadId, InvalidContent, SessionExpired, RateLimited: it was not taken.
-            Forbidden: an operator's message to a conversation that is not theirs.
+            InvalidThreadId, InvalidContent, SessionExpired, RateLimited: it was not accepted.
+            Forbidden: an operator's message to a conversation of another user.
             ShuttingDown: the process is about to end.
         """
         checked_thread_id(thread_id)
         self._limits.checked_content(content)
-        await self._sessions.check_theirs(thread_id, by)
+        await self._sessions.check_owner(thread_id, by)
         if thread_id not in self._lanes:
             await self._sessions.check_alive(thread_id)
         await self._limits.count_message(thread_id)
-        await self._sessions.take(thread_id, by)
+        await self._sessions.claim(thread_id, by)
         self._check_open()
         message = Message(role="customer", content=content, message_id=clock.new_id())
-        # Nothing is awaited from here on: who listens as soon as this returns hears all of the turn.
-        return self.start(
-            thread_id, channel, lambda recorder: self._course.answer(recorder, message), spoken_by=by.name
-        )
+        # Nothing is awaited from here on: a listener attached as soon as this returns gets the whole turn.
+        return self.start(thread_id, channel, lambda turn: turn.answer(message), spoken_by=by.name)
 
     async def decide(self, approval_id: str, decision: DecisionInput) -> Approval:
-        """Decide an approval; returns once that is durable, while the conversation goes on by itself.
+        """Decide an approval. Returns once that is durable; the turn that follows runs by itself.
 
         Raises:
             AlreadyDecided, ApprovalExpired, NotFound, InvalidRequest, DecisionNotAllowed, InvalidArguments,
@@ -134,16 +148,17 @@ class TurnRunner:
         decided, _ = await self._decide(approval_id, decision)
         return decided
 
-    async def tried_edit(self, approval_id: str, args: Mapping[str, Any]) -> PlannedCall:
-        """What an edit would make of an approval's card; nothing is changed. Raises as `decide` does."""
+    async def preview_edit(self, approval_id: str, args: Mapping[str, Any]) -> PlannedCall:
+        """The approval's card as an edit would make it; nothing is changed. Raises as `decide` does."""
         return await self._checked_edit(approval_id, "edit", args)
 
-    async def pending(self, thread_id: str, interrupt_id: str | None = None) -> Approval:
-        """The approval that waits on a thread.
+    async def pending_approval(self, thread_id: str, interrupt_id: str | None = None) -> Approval:
+        """The pending approval of a thread.
 
         Raises:
-            AlreadyDecided, ApprovalExpired: the one asked for, or the one that just waited, is settled.
-            NoPendingApproval: nothing waits.
+            AlreadyDecided, ApprovalExpired: the one with `interrupt_id`, or the last one, is not pending any
+                more.
+            NoPendingApproval: there is none.
         """
         session = await self._sessions.load(thread_id)
         for approval in reversed(await self._approvals.of_thread(thread_id)):
@@ -157,22 +172,22 @@ class TurnRunner:
             break
         raise NoPendingApproval(f"thread {thread_id}: nothing waits for a decision")
 
-    async def converse(
+    async def submit_and_follow(
         self, thread_id: str, content: str, *, channel: str, by: User = ANYONE
     ) -> AsyncIterator[Shown]:
-        """Say something and yield that turn's events to its end. Raises as `say` does."""
+        """Submit a message and yield its turn's events to the end. Raises as `submit` does."""
         listener = self._broadcast.listen(checked_thread_id(thread_id))
         try:
-            turn_id = await self.say(thread_id, content, channel=channel, by=by)
-            async for shown in self._heard(listener, thread_id, turn_id):
+            turn_id = await self.submit(thread_id, content, channel=channel, by=by)
+            async for shown in self._events_of_turn(listener, thread_id, turn_id):
                 yield shown
         finally:
             self._broadcast.leave(thread_id, listener)
 
-    async def carry_out(self, approval_id: str, decision: DecisionInput) -> AsyncIterator[Shown]:
-        """Decide, and yield the events of the turn that follows. Takes and raises what `decide` does.
+    async def decide_and_follow(self, approval_id: str, decision: DecisionInput) -> AsyncIterator[Shown]:
+        """Decide, and yield the events of the turn that follows. Raises as `decide` does.
 
-        Where a second lead has to approve too, no turn follows yet and there is nothing to yield.
+        Where a second lead has to approve too, no turn follows yet, and nothing is yielded.
         """
         thread_id = (await self._approvals.get(approval_id)).thread_id
         listener = self._broadcast.listen(thread_id)
@@ -180,21 +195,21 @@ class TurnRunner:
             _, turn_id = await self._decide(approval_id, decision)
             if turn_id is None:
                 return
-            async for shown in self._heard(listener, thread_id, turn_id):
+            async for shown in self._events_of_turn(listener, thread_id, turn_id):
                 yield shown
         finally:
             self._broadcast.leave(thread_id, listener)
 
     async def follow(self, thread_id: str, after: int = 0) -> AsyncIterator[Shown]:
-        """Everything after `after`, then what happens, until the thread is at rest."""
+        """Yield every event after the number `after`, then live ones, until the thread is at rest."""
         listener = self._broadcast.listen(checked_thread_id(thread_id))
         try:
-            if not await self._runs(thread_id):
+            if not await self._has_turn_anywhere(thread_id):
                 listener.put(None)
             async for shown in self._broadcast.caught_up(thread_id, after, listener):
                 if shown is not None:
                     yield shown
-                elif not await self._runs(thread_id):
+                elif not await self._has_turn_anywhere(thread_id):
                     return
         finally:
             self._broadcast.leave(thread_id, listener)
@@ -202,23 +217,23 @@ class TurnRunner:
     # Life of the process
 
     async def close(self, grace_seconds: float) -> None:
-        """Take no more turns and let running ones end; what still runs then is parked for the next start."""
-        self.closing = True
+        """Accept no more turns, and wait for those that run. The next start finishes the rest."""
+        self.is_closing = True
         until = time.monotonic() + grace_seconds
         while self._tasks and (left := until - time.monotonic()) > 0:
             await asyncio.wait(self._tasks, timeout=left)
         await end_tasks(*self._tasks)
 
-    async def _runs(self, thread_id: str) -> bool:
+    async def _has_turn_anywhere(self, thread_id: str) -> bool:
         """Whether a turn runs on the thread, here or on another process."""
         return thread_id in self._lanes or bool(await self._locks.held([thread_id]))
 
-    def here(self, thread_id: str) -> bool:
+    def has_turn(self, thread_id: str) -> bool:
         """Whether a turn of the thread runs on this process, or waits for the one before it."""
         return thread_id in self._lanes
 
-    def let_go(self) -> None:
-        """Others may run our turns by now: stop them, as if this process had ended."""
+    def cancel_all(self) -> None:
+        """Stop all turns, as if this process had ended: other processes may run them by now."""
         for task in self._tasks:
             task.cancel()
 
@@ -232,34 +247,32 @@ class TurnRunner:
         decided = await self._approvals.decide(approval_id, decision, edit)
         if decided.status == "pending":
             return decided, None
-        return decided, self._take_up(decided, decision.via)
+        return decided, self._resume(decided, decision.via)
 
     async def _checked_edit(
         self, approval_id: str, decision: str, args: Mapping[str, Any] | None
     ) -> PlannedCall:
-        # First whether it can be decided at all: where it can't, the arguments don't matter.
+        # Whether it can be decided at all comes first: where it can't, the arguments don't matter.
         approval = await self._approvals.undecided(approval_id)
         check_edit_given(decision == "edit", args)
         if approval.call.need != "two_leads":
             approval.check_allows(decision)
         return await self._edit(approval, args or {})
 
-    def _take_up(self, approval: Approval, via: str) -> str:
+    def _resume(self, approval: Approval, via: str) -> str:
         with structlog.contextvars.bound_contextvars(approval_id=approval.approval_id):
-            return self.start(
-                approval.thread_id, via, lambda recorder: self._course.resume(recorder, approval)
-            )
+            return self.start(approval.thread_id, via, lambda turn: turn.resume(approval))
 
     def _check_open(self) -> None:
-        if self.closing:
+        if self.is_closing:
             raise ShuttingDown(NOT_TAKEN)
 
-    async def _heard(self, listener: Listener, thread_id: str, turn_id: str) -> AsyncIterator[Shown]:
-        """One turn's events out of all that a listener hears."""
+    async def _events_of_turn(self, listener: Listener, thread_id: str, turn_id: str) -> AsyncIterator[Shown]:
+        """The events of one turn out of all that a listener gets."""
         while True:
             shown = await listener.next()
             if shown is None and thread_id not in self._lanes:
-                if self.closing:
+                if self.is_closing:
                     raise ShuttingDown(PARKED)
                 return
             if shown is not None and shown.turn_id == turn_id:
@@ -271,7 +284,7 @@ class TurnRunner:
         self,
         thread_id: str,
         channel: str,
-        work: Callable[[Recorder], Awaitable[None]],
+        work: Work,
         *,
         spoken_by: str | None = None,
         recovering: Session | None = None,
@@ -279,112 +292,86 @@ class TurnRunner:
         """Run a turn on a thread, after those that run or wait there.
 
         Args:
-            work: what it does; it is given where to tell of it.
-            spoken_by: who says the message it begins with, if it does.
-            recovering: the session of a turn that was cut off, if it is that one.
+            work: what it does.
+            spoken_by: who sent the message it begins with; None where it begins with none.
+            recovering: the session of a turn that a crash cut off, to go on with that one.
 
         Returns:
             The turn's id.
         """
         turn_id = (recovering and recovering.turn_id) or clock.new_id()
+        queued = _QueuedTurn(thread_id, turn_id, channel, work, spoken_by, recovering is not None)
         lane = self._lanes.setdefault(thread_id, _Lane())
         lane.turns += 1
-        task = asyncio.create_task(
-            self._turn(lane, thread_id, turn_id, channel, work, spoken_by, recovering is not None)
-        )
+        task = asyncio.create_task(self._run(lane, queued))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return turn_id
 
-    async def _turn(
-        self,
-        lane: _Lane,
-        thread_id: str,
-        turn_id: str,
-        channel: str,
-        work: Callable[[Recorder], Awaitable[None]],
-        spoken_by: str | None,
-        recovering: bool,
-    ) -> None:
-        log.bind(thread_id=thread_id, turn_id=turn_id)
-        recorder: Recorder | None = None
+    async def _run(self, lane: _Lane, queued: _QueuedTurn) -> None:
+        thread_id = queued.thread_id
+        log.bind(thread_id=thread_id, turn_id=queued.turn_id)
+        turn, is_complete = None, False
         try:
-            with tracing.span("turn", channel=channel, recovered=recovering or None):
+            with tracing.span("turn", channel=queued.channel, recovered=queued.is_recovery or None):
                 async with lane.lock, self._locks.hold(thread_id):
-                    if await self._is_still_ours(thread_id, turn_id, recovering):
-                        recorder = await self._recorder(thread_id, turn_id, channel, spoken_by, recovering)
-                        await self._run(recorder, work)
+                    if await self._is_still_ours(queued):
+                        turn = await self._begin(queued)
+                        await turn.run(queued.work)
+                        is_complete = True
         except asyncio.CancelledError:
             # The turn stays marked as running, and the next start finishes it.
             logger.warning("turn_parked")
-            if spoken_by is not None and not (recorder and recorder.began):
-                self._tell_outside(thread_id, turn_id, ShuttingDown(NOT_TAKEN))
-            recorder = None
+            if queued.spoken_by is not None and not (turn and turn.has_begun):
+                self._publish_unrecorded(queued, ShuttingDown(NOT_TAKEN))
             raise
         except Exception as error:
             # A store failed: as above.
             logger.error("turn_lost_its_store", error=repr(error))
-            told = StorageFailed("Something broke on our side; nothing was lost.")
-            self._tell_outside(thread_id, turn_id, told)
-            recorder = None
+            self._publish_unrecorded(queued, StorageFailed("Something broke on our side; nothing was lost."))
         finally:
             lane.turns -= 1
             if lane.turns == 0:
                 del self._lanes[thread_id]
-            # Shown last, so that whoever has seen the end finds the thread ready for what they send next.
-            if recorder:
-                recorder.show_ending()
+            # Published last, so that whoever has seen the end can send the next message at once.
+            if turn and is_complete:
+                turn.publish_end()
             if lane.turns == 0:
                 self._broadcast.publish(thread_id, None)
 
-    def _tell_outside(self, thread_id: str, turn_id: str, error: SmartSupportError) -> None:
-        """Tell those who listen what can't be put on record."""
-        told = Failure(code=error.code, message=error.message)
-        self._broadcast.publish(thread_id, Record(thread_id, 2**53, told, turn_id=turn_id))
-
-    async def _is_still_ours(self, thread_id: str, turn_id: str, recovering: bool) -> bool:
-        """Whether there is something to do; what another process left on the thread is finished first."""
-        if self._alone:
-            return True
-        session = await self._sessions.load(thread_id)
-        left = session.turn_id if session else None
-        if session and left and left != turn_id:
-            logger.warning("turn_taken_over", thread_id=thread_id, turn_id=left)
-            recorder = await self._recorder(thread_id, left, session.turn_channel or "system", None, True)
-            await self._run(recorder, self._course.finish)
-            recorder.show_ending()
-        return not recovering or left == turn_id
-
-    async def _run(self, recorder: Recorder, work: Callable[[Recorder], Awaitable[None]]) -> None:
-        logger.info("turn_began", channel=recorder.channel)
-        await self._to_its_end(recorder, work)
-        await self._sessions.end_turn(recorder.thread_id, recorder.seq, recorder.customer_id)
-        logger.info("turn_ended", duration_ms=recorder.elapsed_ms)
-
-    async def _recorder(
-        self, thread_id: str, turn_id: str, channel: str, spoken_by: str | None, recovering: bool
-    ) -> Recorder:
+    async def _begin(self, queued: _QueuedTurn) -> Turn:
+        """Mark the turn as running; after that only its end, or the recovery of a crash, ends it."""
         covers_from = None
-        if recovering:
-            records = await self._log.read(thread_id)
+        if queued.is_recovery:
+            records = await self._log.read(queued.thread_id)
             covers_from = records[-1].seq + 1 if records else 1
-        session = await self._sessions.begin_turn(thread_id, turn_id, channel, spoken_by=spoken_by)
-        return Recorder(session, self._log, self._broadcast, self._sessions, covers_from)
+        session = await self._sessions.begin_turn(
+            queued.thread_id, queued.turn_id, queued.channel, spoken_by=queued.spoken_by
+        )
+        recorder = Recorder(session, self._log, self._broadcast, self._sessions, covers_from)
+        graph = self._dependencies.graph
+        if isinstance(graph, ForeignGraph):
+            return ForeignTurn(self._dependencies, graph, session, recorder)
+        return Turn(self._dependencies, session, recorder)
 
-    async def _to_its_end(self, recorder: Recorder, work: Callable[[Recorder], Awaitable[None]]) -> None:
-        """Do the turn's work; whatever happens, the turn ends in one event, and all of it is durable."""
-        try:
-            await work(recorder)
-        except SmartSupportError as error:
-            await self._fail(recorder, error.code, error.message, error)
-        except Exception as error:
-            await self._fail(recorder, "model_error", MODEL_FAILED, error)
-        await recorder.settled()
+    async def _is_still_ours(self, queued: _QueuedTurn) -> bool:
+        """Whether there is something to do; a turn that another process left there is finished first."""
+        if self._is_single_process:
+            return True
+        session = await self._sessions.load(queued.thread_id)
+        left = session.turn_id if session else None
+        if session and left and left != queued.turn_id:
+            logger.warning("turn_taken_over", thread_id=queued.thread_id, turn_id=left)
+            channel = session.turn_channel or "system"
+            turn = await self._begin(
+                _QueuedTurn(queued.thread_id, left, channel, Turn.finish, spoken_by=None, is_recovery=True)
+            )
+            await turn.run(Turn.finish)
+            turn.publish_end()
+        return not queued.is_recovery or left == queued.turn_id
 
-    async def _fail(self, recorder: Recorder, code: str, message: str, error: Exception) -> None:
-        logger.error("turn_failed", code=code, error=repr(error), exc_info=error.__cause__ or error)
-        tracing.failed(error)
-        await recorder.close_messages()
-        if not recorder.ended:
-            await self._course.tell_of_failures(recorder)
-            await recorder.emit(Failure(code=code, message=message))
+    def _publish_unrecorded(self, queued: _QueuedTurn, error: SmartSupportError) -> None:
+        """Show listeners an error that can't be recorded."""
+        failure = Failure(code=error.code, message=error.message)
+        record = Record(queued.thread_id, 2**53, failure, turn_id=queued.turn_id)
+        self._broadcast.publish(queued.thread_id, record)

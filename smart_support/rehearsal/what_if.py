@@ -81,7 +81,7 @@ async def _run_again(steps: Sequence[Step], changed: ChangedDecision, turns: Tur
     actions = {step["approval_id"]: step["action"] for step in steps if step["type"] == "interrupt"}
     for step in steps:
         if step["type"] == "message" and step["role"] == "customer":
-            async for _ in turns.converse(THREAD_ID, str(step["content"]), channel="system"):
+            async for _ in turns.submit_and_follow(THREAD_ID, str(step["content"]), channel="system"):
                 pass
         elif step["type"] == "decision":
             is_changed = step["approval_id"] == changed.approval_id
@@ -91,7 +91,7 @@ async def _run_again(steps: Sequence[Step], changed: ChangedDecision, turns: Tur
 
 async def _decide(turns: TurnRunner, decision: ChangedDecision, action: str | None, by: str) -> None:
     try:
-        pending = await turns.pending(THREAD_ID)
+        pending = await turns.pending_approval(THREAD_ID)
     except (NoPendingApproval, AlreadyDecided, ApprovalExpired):
         return  # the rehearsal never came to this approval
     if pending.call.tool != action:
@@ -100,7 +100,7 @@ async def _decide(turns: TurnRunner, decision: ChangedDecision, action: str | No
         made = DecisionInput(
             decision.decision, decided_by=by, via="system", reason=decision.reason, args=decision.args
         )
-        async for _ in turns.carry_out(pending.approval_id, made):
+        async for _ in turns.decide_and_follow(pending.approval_id, made):
             pass
     except SmartSupportError as error:
         raise InvalidRequest(f"that decision can't be made: {error.message}") from None

@@ -61,7 +61,7 @@ class Server(uvicorn.Server):
 
 async def _drain(services: Services) -> None:
     """Refuse new turns, let the running ones end or park them, then close all sockets."""
-    log.info("shutting_down", turns=services.turns.running, sockets=len(services.sockets))
+    log.info("shutting_down", turns=services.turns.running_count, sockets=len(services.sockets))
     await services.turns.close(services.settings.shutdown_seconds)
     await run_together(*(socket.send_away() for socket in tuple(services.sockets)))
 

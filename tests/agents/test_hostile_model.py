@@ -26,7 +26,7 @@ from smart_support.approvals.decision import DecisionInput
 from smart_support.approvals.ledger import Ledger
 from smart_support.approvals.queue import ApprovalQueue
 from smart_support.approvals.quota import Quota
-from smart_support.conversation.graph_adapter.interrupts import answer, asked
+from smart_support.conversation.graph_adapter.interrupts import pending_interrupts, resume_value
 from smart_support.demo.shop.tools import CommerceTools
 from smart_support.demo.store import DemoStore
 from smart_support.errors import SmartSupportError
@@ -159,7 +159,7 @@ async def _conversation(
         await graph.ainvoke(graph_input, config)
         if len(ran.writes) == writes:
             assert shop.dump() == before
-        waiting = asked(thread_id, "fallback", (await graph.aget_state(config)).interrupts)
+        waiting = pending_interrupts(thread_id, "fallback", (await graph.aget_state(config)).interrupts)
         if not waiting:
             break
         approval = await queue.request(waiting[0].requests[0])
@@ -167,7 +167,7 @@ async def _conversation(
         assert all(tool_call_id != approval.call.tool_call_id for tool_call_id, _, _ in ran.writes)
         approval = await _decide(queue, approval, decision)
         approvals.append(approval)
-        graph_input = Command(resume=answer(waiting[0], [approval]))
+        graph_input = Command(resume=resume_value(waiting[0], [approval]))
     _only_what_was_approved(ran, approvals)
 
 
@@ -254,10 +254,10 @@ async def test_the_same_call_after_a_rejection_asks_anew(shop: DemoStore, state:
     ids = set()
     for _ in range(2):
         await graph.ainvoke({"messages": [HumanMessage("cancel 1042")]}, config)
-        waiting = asked(thread_id, "fallback", (await graph.aget_state(config)).interrupts)
+        waiting = pending_interrupts(thread_id, "fallback", (await graph.aget_state(config)).interrupts)
         approval = await queue.request(waiting[0].requests[0])
         ids.add(approval.approval_id)
         approval = await _decide(queue, approval, "reject")
-        await graph.ainvoke(Command(resume=answer(waiting[0], [approval])), config)
+        await graph.ainvoke(Command(resume=resume_value(waiting[0], [approval])), config)
         assert not (await graph.aget_state(config)).interrupts
     assert (len(ids), ran.writes) == (2, [])

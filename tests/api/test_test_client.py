@@ -91,7 +91,7 @@ def test_a_socket_that_closes_while_its_handler_is_busy(
             socket.send_json({"type": "resume", "thread_id": clock.new_id()})
             _say(socket, clock.new_id(), "hello")
         assert (busy, services.sockets) == ([], set())
-    assert not services.broadcast.listened
+    assert not services.broadcast.subscribed_threads
 
 
 async def _logged_in(services: Any, scope: Any) -> Any:

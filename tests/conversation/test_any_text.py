@@ -70,7 +70,7 @@ def _recorder(log: EventStore, broadcast: Broadcast, thread_id: str, customer_id
         turn_channel="socket",
         customer_id=customer_id,
         spoken_by=None,
-        aside=None,
+        side_thread_id=None,
         last_seq=0,
         reserved_seq=0,
     )
@@ -84,12 +84,12 @@ def _covered(shown: list[Any]) -> list[int]:
 
 async def _turn(recorder: Recorder, said: list[Event]) -> None:
     for event in said:
-        await recorder.emit(event)
+        await recorder.record(event)
         await asyncio.sleep(0)
     await recorder.close_messages()
-    await recorder.emit(MessageComplete(usage={}, duration_ms=1))
-    await recorder.settled()
-    recorder.show_ending()
+    await recorder.record(MessageComplete(usage={}, duration_ms=1))
+    await recorder.settle()
+    recorder.publish_end()
 
 
 numbers = iter(range(10**9))
@@ -113,9 +113,9 @@ async def _told_side_by_side(log: EventStore, turns: list[tuple[list[Event], str
     await asyncio.gather(*(_turn(one, said) for one, (said, _) in zip(recorders, turns, strict=True)))
     for thread_id, listener, recorder in zip(threads, listeners, recorders, strict=True):
         live = [one for one in listener.waiting if one is not None]
-        assert [orjson.loads(one.wire())["seq"] for one in live] == list(range(1, recorder.seq + 1))
+        assert [orjson.loads(one.wire())["seq"] for one in live] == list(range(1, recorder.last_seq + 1))
         read = await log.read(thread_id)
-        assert _covered(read) == list(range(1, recorder.seq + 1))
+        assert _covered(read) == list(range(1, recorder.last_seq + 1))
         assert [one.event.ends_turn for one in read] == [False] * (len(read) - 1) + [True]
         again = Listener()
         caught_up = broadcast.caught_up(thread_id, 0, again)
@@ -163,9 +163,9 @@ async def test_an_event_that_has_no_row_fails_alone(data_dir: Path, monkeypatch:
 
 
 async def _ended_by(recorder: Recorder, ending: Event) -> None:
-    await recorder.emit(ending)
-    await recorder.settled()
-    recorder.show_ending()
+    await recorder.record(ending)
+    await recorder.settle()
+    recorder.publish_end()
 
 
 async def test_a_listener_that_breaks_keeps_nothing_from_the_others(data_dir: Path) -> None:

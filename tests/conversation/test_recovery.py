@@ -3,17 +3,16 @@
 import asyncio
 import threading
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from smart_support import Settings, clock, create_app
-from smart_support.conversation.limits import UNASKED_AT_ONCE
-from smart_support.conversation.turn import Course
+from smart_support.conversation.limits import RECOVERIES_AT_ONCE
+from smart_support.conversation.turn import Turn
 from smart_support.storage.state.sqlite import SqliteStateDatabase
 from tests.harness import Client, LocalApp, spoken
 
-THREADS = 4 * UNASKED_AT_ONCE
+THREADS = 4 * RECOVERIES_AT_ONCE
 
 
 async def test_many_turns_that_a_crash_cut_off_are_finished_a_few_at_a_time(
@@ -30,17 +29,17 @@ async def test_many_turns_that_a_crash_cut_off_are_finished_a_few_at_a_time(
     running, most, finished = 0, 0, 0
     goes_on = threading.Event()
 
-    async def finish(self: Course, recorder: Any) -> None:
+    async def finish(self: Turn) -> None:
         nonlocal running, most, finished
         running, most = running + 1, max(most, running + 1)
         while not goes_on.is_set():  # noqa: ASYNC110 (it is set in another thread)
             await asyncio.sleep(0.01)
         running, finished = running - 1, finished + 1
 
-    monkeypatch.setattr(Course, "finish", finish)
+    monkeypatch.setattr(Turn, "finish", finish)
     with LocalApp(create_app(Settings(data_dir=data_dir))) as app:
         async with await Client.connect(app.ws_url) as client:
             assert "1043" in spoken(await client.turn("now", "Where is my order 1043?"))
-        assert (running, finished) == (UNASKED_AT_ONCE, 0)
+        assert (running, finished) == (RECOVERIES_AT_ONCE, 0)
         goes_on.set()
-    assert (most, finished) == (UNASKED_AT_ONCE, THREADS)
+    assert (most, finished) == (RECOVERIES_AT_ONCE, THREADS)

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from smart_support.conversation.batching import in_steps
+from smart_support.conversation.batching import batches
 
 
 async def _numbers(count: int, closed: list[bool] | None = None) -> AsyncIterator[int]:
@@ -19,7 +19,7 @@ async def _numbers(count: int, closed: list[bool] | None = None) -> AsyncIterato
 
 
 async def test_everything_comes_once_in_order_and_in_few_steps() -> None:
-    steps = [step async for step in in_steps(_numbers(500), 0.05)]
+    steps = [step async for step in batches(_numbers(500), 0.05)]
     assert [number for step in steps for number in step] == list(range(500))
     assert steps[0] == [0]
     assert len(steps) < 50
@@ -34,7 +34,7 @@ async def test_what_came_before_a_pause_does_not_wait_for_its_end() -> None:
         await go_on.wait()
         yield "three"
 
-    steps = in_steps(pausing(), 0.01)
+    steps = batches(pausing(), 0.01)
     assert await anext(steps) == ["one"]
     assert await asyncio.wait_for(anext(steps), 5) == ["two"]
     go_on.set()
@@ -47,7 +47,7 @@ async def test_an_error_comes_after_what_was_before_it() -> None:
         yield 2
         raise ValueError("broken")
 
-    steps = in_steps(breaking(), 10)
+    steps = batches(breaking(), 10)
     assert await anext(steps) == [1]
     assert await anext(steps) == [2]
     with pytest.raises(ValueError, match="broken"):
@@ -55,4 +55,4 @@ async def test_an_error_comes_after_what_was_before_it() -> None:
 
 
 async def test_nothing_is_no_step() -> None:
-    assert [step async for step in in_steps(_numbers(0), 1)] == []
+    assert [step async for step in batches(_numbers(0), 1)] == []

@@ -127,7 +127,7 @@ async def decide(
 @router.post("/{approval_id}/preview", response_model=schemas.Answer[schemas.Edit])
 async def preview(approval_id: str, body: EditRequest, services: Services = Depends(services)) -> Response:
     """What its card would say with other arguments. Nothing is decided; refused as that edit would be."""
-    return answer((await services.turns.tried_edit(approval_id, body.args)).edited_fields())
+    return answer((await services.turns.preview_edit(approval_id, body.args)).edited_fields())
 
 
 @router.post("/{approval_id}/claim", response_model=schemas.Answer[schemas.Approval])

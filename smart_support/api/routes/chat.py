@@ -50,7 +50,7 @@ async def chat(
     the turn is sent as it happens.
     """
     thread_id = checked_thread_id(body.thread_id) if body.thread_id is not None else clock.new_id()
-    events = services.turns.converse(thread_id, body.message, channel="rest", by=user)
+    events = services.turns.submit_and_follow(thread_id, body.message, channel="rest", by=user)
     if "text/event-stream" in accept:
         # The first event is fetched before the answer begins, so that a refusal still has its own status.
         first = await anext(events)

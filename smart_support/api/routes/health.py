@@ -44,10 +44,10 @@ async def health(
 
 
 def _of_turns(services: Services) -> dict[str, str]:
-    left = services.unasked.recovering
+    left = services.recovery.remaining
     return {
         "recovery": f"{left} conversations that were cut off are being finished" if left else "ok",
-        "shutdown": "begun; no new message is taken" if services.turns.closing else "ok",
+        "shutdown": "begun; no new message is taken" if services.turns.is_closing else "ok",
     }
 
 

@@ -32,7 +32,7 @@ async def replay(
     services: Services = Depends(services),
 ) -> Response:
     """The conversation's steps, numbered as its events on the socket."""
-    await services.session_manager.check_theirs(thread_id, user, begun=True)
+    await services.session_manager.check_owner(thread_id, user, must_exist=True)
     steps = await services.replay.steps(thread_id, after, limit + 1)
     following = steps[limit - 1]["seq"] if len(steps) > limit else None
     return answer(steps[:limit], meta={"next_cursor": following})
@@ -46,7 +46,7 @@ async def outline(
     services: Services = Depends(services),
 ) -> Response:
     """The conversation without its content: how long it is, where its pages begin, where to look."""
-    await services.session_manager.check_theirs(thread_id, user, begun=True)
+    await services.session_manager.check_owner(thread_id, user, must_exist=True)
     return answer(await services.replay.outline(thread_id, q))
 
 
@@ -55,7 +55,7 @@ async def whole(
     thread_id: str, user: User = Depends(user), services: Services = Depends(services)
 ) -> Response:
     """All steps of the conversation in one answer, however long it is."""
-    await services.session_manager.check_theirs(thread_id, user, begun=True)
+    await services.session_manager.check_owner(thread_id, user, must_exist=True)
     pages = services.replay.whole(thread_id)
     first = await anext(pages)
     return StreamingResponse(_as_one_answer(first, pages), media_type="application/json")
@@ -77,7 +77,7 @@ async def as_test_file(
     services: Services = Depends(services),
 ) -> Response:
     """The conversation as a test of the project's own suite: a Python file to download."""
-    await services.session_manager.check_theirs(thread_id, user, begun=True)
+    await services.session_manager.check_owner(thread_id, user, must_exist=True)
     await services.audit_trail.record("test_case_exported", by=user.name, via=via, conversation=thread_id)
     steps = [step async for page in services.replay.whole(thread_id) for step in page]
     source = await asyncio.to_thread(as_test, thread_id, steps)

@@ -1,69 +1,95 @@
-"""A graph that this project did not build: where it stopped, and how to drive it without repeating a step.
+"""A foreign graph, one that this project did not build: where it has stopped, and how a turn runs it.
 
 LangGraph runs an interrupted step again from its top when it is resumed, with every earlier answer given once
-more. So a step that has been given an approval must never be resumed a second time. The functions here tell
-in which step each interrupt stands, and whether a graph stopped at a breakpoint (`interrupt_before` and
-`interrupt_after`, which raise no interrupt).
+more. So a step that has been given an approval must never be resumed a second time. `ForeignGraph.positions`
+says in which step each interrupt is.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from typing import Any
 
-from langchain_core.messages import AIMessage, AnyMessage, ToolMessage
 from langgraph.checkpoint.base import BaseCheckpointSaver
-from langgraph.pregel import Pregel
 from langgraph.types import StateSnapshot
 
-from smart_support.approvals.approval import Request
-from smart_support.conversation.graph_adapter.interrupts import Asked
+from smart_support import clock
+from smart_support.conversation.graph_adapter.breakpoints import (
+    Breakpoints,
+    closing_results,
+    unanswered_calls,
+)
+from smart_support.conversation.graph_adapter.foreign_history import (
+    entrypoint_of,
+    facts_since_customer,
+    histories_of,
+    message_ids,
+)
+from smart_support.conversation.graph_adapter.foreign_stream import ForeignStreamReader
+from smart_support.conversation.graph_adapter.graph import (
+    GraphAdapter,
+    GraphRun,
+    History,
+    ThreadState,
+    pregel_of,
+)
+from smart_support.conversation.graph_adapter.interrupts import PendingInterrupt, refusals_in
+from smart_support.conversation.graph_adapter.message_keys import messages_in
 from smart_support.conversation.graph_adapter.parallel_calls import ambiguous_step
-from smart_support.conversation.sessions import ANY_CHECKPOINT
+from smart_support.conversation.graph_adapter.stream import EventKey
 from smart_support.errors import ToolFailed
-from smart_support.gate.planned_call import PlannedCall
-from smart_support.tools.registry import summary_of
+from smart_support.events import Event
+from smart_support.storage.events.base import EventStore
 
-T = TypeVar("T")
 _INTERRUPT = "__interrupt__"
-_START = "__start__"
 
 
-@dataclass(frozen=True, slots=True)
-class Breakpoint:
-    """The value of a pause that is no interrupt: the graph stopped before the steps `next_steps`.
-
-    `calls`: the model's tool calls that these steps would run, where there are some.
-    """
-
-    next_steps: tuple[str, ...]
-    calls: tuple[Any, ...] = ()
-
-
-class BroughtGraph:
+class ForeignGraph(GraphAdapter):
     """A graph given to `create_app(graph=...)`.
 
     Attributes:
-        keeps_ours: its checkpoints are in our store, so that a conversation can go on past a stuck one.
-        is_langgraph: it is a compiled LangGraph graph; anything else has only `astream` and `aget_state`.
-        stops_inside: a graph inside it has breakpoints.
+        keeps_our_checkpoints: its checkpoints are in our store, so that a conversation can go on past a
+            checkpoint at which it is stuck.
     """
 
-    def __init__(self, graph: Any, *, keeps_ours: bool, silence_seconds: float) -> None:
-        """`silence_seconds`: a graph that yields nothing for this long is given up."""
-        self.graph = graph
-        self.keeps_ours = keeps_ours
-        pregel = pregel_of(graph)
-        self.is_langgraph = pregel is not None
-        self._silence = silence_seconds
-        self._before, self._after, self.stops_inside = _breakpoints(pregel)
+    def __init__(
+        self,
+        graph: Any,
+        fallback_agent: str,
+        event_log: EventStore,
+        *,
+        keeps_our_checkpoints: bool,
+        silence_seconds: float,
+    ) -> None:
+        """
+        Args:
+            event_log: for recognising messages that the graph repeats.
+            silence_seconds: a graph that yields nothing for this long is given up.
+        """
+        super().__init__(graph, fallback_agent)
+        self.keeps_our_checkpoints = keeps_our_checkpoints
+        self.event_log = event_log
+        self.silence_seconds = silence_seconds
+        self._breakpoints = Breakpoints(pregel_of(graph))
 
-    async def state(self, thread_id: str) -> Any:
-        """The thread's state, with those of the graphs inside it where they may stop by themselves."""
-        config = {"configurable": {"thread_id": thread_id}}
-        if self.stops_inside:
-            return await self.graph.aget_state(config, subgraphs=True)
-        return await self.graph.aget_state(config)
+    def start_run(self, thread_id: str, recorded: set[EventKey] | None = None) -> "ForeignRun":
+        reader = ForeignStreamReader(
+            recorded=recorded,
+            fallback_agent=self.fallback_agent,
+            gives_updates=self.is_langgraph,
+            entrypoint=entrypoint_of(self.graph),
+        )
+        return ForeignRun(self, thread_id, reader)
+
+    async def state(self, thread_id: str) -> ThreadState:
+        """The latest checkpoint, with those of the graphs inside it where these have breakpoints."""
+        if self._breakpoints.are_in_subgraphs:
+            return await self._whole_state(thread_id)
+        return await super().state(thread_id)
+
+    def pending_interrupts(self, thread_id: str, state: ThreadState) -> list[PendingInterrupt]:
+        pending = super().pending_interrupts(thread_id, state)
+        at_breakpoint = self._breakpoints.pending(thread_id, state, self.fallback_agent)
+        return [*pending, at_breakpoint] if at_breakpoint else pending
 
     async def positions(self, thread_id: str) -> frozenset[str]:
         """The steps that wait at an interrupt: for each its innermost checkpoint and task.
@@ -71,22 +97,28 @@ class BroughtGraph:
         Two interrupts in one step have the same position, however their ids differ.
         """
         if not self.is_langgraph:
-            state = await self.state(thread_id)
-            return frozenset(str(item.id) for item in getattr(state, "interrupts", ()) or ())
-        state = await self.graph.aget_state({"configurable": {"thread_id": thread_id}}, subgraphs=True)
-        found = set()
-        for namespace, checkpoint_id, task in _waiting_tasks(state):
+            return frozenset(str(item.id) for item in (await self.state(thread_id)).interrupts)
+        positions = set()
+        state = await self._whole_state(thread_id)
+        for namespace, checkpoint_id, task in _interrupted_tasks(state.snapshot):
             inner = await self._hidden_subgraph(thread_id, namespace, task)
-            found.add(inner or f"{namespace}@{checkpoint_id}#{task.id}")
-        return frozenset(found)
+            positions.add(inner or f"{namespace}@{checkpoint_id}#{task.id}")
+        return frozenset(positions)
 
     async def ambiguous_step(self, thread_id: str) -> str | None:
         """The step that waits at an interrupt which is not of exactly one tool call, if there is one."""
         pregel = pregel_of(self.graph)
         if pregel is None:
             return None
-        state = await self.graph.aget_state({"configurable": {"thread_id": thread_id}}, subgraphs=True)
-        return ambiguous_step(pregel, state, unanswered_calls)
+        return ambiguous_step(pregel, (await self._whole_state(thread_id)).snapshot, unanswered_calls)
+
+    def closing_results(self, state: ThreadState, why: str) -> History:
+        """Results for the calls that a state leaves open, to be sent before the next message."""
+        return closing_results(state.values, why)
+
+    async def _whole_state(self, thread_id: str) -> ThreadState:
+        config = {"configurable": {"thread_id": thread_id}}
+        return ThreadState(await self.graph.aget_state(config, subgraphs=True))
 
     async def _hidden_subgraph(self, thread_id: str, namespace: str, task: Any) -> str | None:
         """The position inside a graph that a step calls by itself, where LangGraph does not know of it."""
@@ -103,58 +135,62 @@ class BroughtGraph:
         )
         return f"{inside}@{kept.checkpoint['id']}#{','.join(waiting)}"
 
-    def breakpoint(self, thread_id: str, state: Any, agent: str) -> Asked | None:
-        """The pause at which a state stands without an interrupt, as something a human decides.
 
-        Where a graph stopped after a step (`interrupt_after`) or inside a subgraph, its state does not tell a
-        breakpoint from a step that was cut off; both count as a breakpoint, so that no step runs unapproved.
+class ForeignRun(GraphRun):
+    """One turn's use of a foreign graph, which may repeat what is recorded already."""
+
+    reader: ForeignStreamReader
+
+    def __init__(self, adapter: ForeignGraph, thread_id: str, reader: ForeignStreamReader) -> None:
+        super().__init__(adapter, thread_id, reader)
+        self._foreign = adapter
+
+    async def _stream(self, graph_input: Any) -> AsyncGenerator[Event]:
+        async for event in self._remember(messages_in(graph_input)):
+            yield event
+        self.reader.refusals |= refusals_in(getattr(graph_input, "resume", None))
+        async for event in super()._stream(graph_input):
+            yield event
+        for event in self.reader.missed((await self._foreign.state(self._thread_id)).messages):
+            yield event
+
+    async def _remember(self, sent: History) -> AsyncIterator[Event]:
+        """Have the reader recognise what the graph may repeat: what was recorded, and what it is sent.
+
+        Yields what the graph holds and the log does not: a crash may have come between a step and its events.
         """
-        steps = tuple(getattr(state, "next", ()) or ())
-        tasks = tuple(getattr(state, "tasks", ()) or ())
-        if not steps or _START in steps or any(task.error or task.interrupts for task in tasks):
-            return None
-        stops_before = "*" in self._before or self._before & {*steps}
-        if not (stops_before or self._after or self.stops_inside):
-            return None
-        pause_id = f"breakpoint:{_innermost(state)}"
-        calls = unanswered_calls(getattr(state, "values", None))
-        planned = [(str(call["name"]), dict(call["args"] or {})) for call in calls]
-        planned = planned or [(" and ".join(steps), {})]
-        requests = [
-            Request(
-                call=PlannedCall(
-                    tool_call_id=f"{pause_id}:{part}",
-                    tool=action,
-                    args=args,
-                    agent=agent,
-                    summary=summary_of(action, args),
-                    need="ask",
-                ),
-                thread_id=thread_id,
-                interrupt_id=pause_id,
-                part=part,
-                allowed=("approve", "reject"),  # the step runs with what is in its state
-            )
-            for part, (action, args) in enumerate(planned)
-        ]
-        return Asked(pause_id, Breakpoint(steps, tuple(calls)), requests)
+        graph, reader = self._foreign.graph, self.reader
+        for message in sent:
+            message.id = message.id or clock.new_id()
+        reader.known.remember_ids(str(message.id) for message in sent)
+        records = await self._foreign.event_log.read(self._thread_id)
+        for history in await histories_of(graph, self._thread_id):
+            if reader.recorded is not None:
+                for event in self.unrecorded(history, records):
+                    yield event
+            reader.known.remember(history)
+        reader.known.remember_ids(message_ids(records))
+        if reader.entrypoint:
+            # Its state is the value that it returned last: what it has done on its way is in no state.
+            reader.known_facts |= facts_since_customer(records)
 
-    async def chunks(self, stream: AsyncIterator[T]) -> AsyncIterator[T]:
-        """What a graph streams.
+    async def _chunks(self, stream: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        """What the graph streams.
 
         Raises:
             ToolFailed: it yields nothing for too long, or was cancelled by something inside it.
         """
         task = asyncio.current_task()
+        silence_seconds = self._foreign.silence_seconds
         while True:
             try:
-                async with asyncio.timeout(self._silence):
+                async with asyncio.timeout(silence_seconds):
                     chunk = await anext(stream)
             except StopAsyncIteration:
                 return
             except TimeoutError as error:
                 raise ToolFailed(
-                    f"This took longer than {self._silence:g} s and was stopped; please try again later."
+                    f"This took longer than {silence_seconds:g} s and was stopped; please try again later."
                 ) from error
             except asyncio.CancelledError as error:
                 if task and task.cancelling():
@@ -163,66 +199,12 @@ class BroughtGraph:
             yield chunk
 
 
-def pregel_of(graph: Any) -> Pregel[Any, Any, Any, Any] | None:
-    """The LangGraph graph itself, also where it is bound to a configuration."""
-    for candidate in (graph, getattr(graph, "bound", None)):
-        if isinstance(candidate, Pregel):
-            return candidate
-    return None
-
-
-def checkpoint_id_of(state: Any) -> str:
-    """The id of a state's checkpoint, or `ANY_CHECKPOINT` where the graph has none."""
-    config = getattr(state, "config", None)
-    configurable = config.get("configurable", {}) if isinstance(config, dict) else {}
-    return str(configurable.get("checkpoint_id") or ANY_CHECKPOINT)
-
-
-def unanswered_calls(values: Any) -> list[Any]:
-    """The tool calls of a state's last AI message that have no result yet."""
-    messages = values.get("messages") if isinstance(values, dict) else None
-    answered: set[str] = set()
-    for message in reversed(messages if isinstance(messages, Sequence) else ()):
-        if isinstance(message, ToolMessage):
-            answered.add(message.tool_call_id)
-        elif isinstance(message, AIMessage):
-            return [call for call in message.tool_calls if call["id"] not in answered]
-    return []
-
-
-def closing_results(values: Any, why: str) -> list[AnyMessage]:
-    """Results for calls that will never get one: a provider refuses a history with a call left open."""
-    return [
-        ToolMessage(why, tool_call_id=call["id"] or "", name=call["name"], status="error")
-        for call in unanswered_calls(values)
-    ]
-
-
-def _breakpoints(pregel: Pregel[Any, Any, Any, Any] | None) -> tuple[set[str], bool, bool]:
-    """The steps a graph stops before, whether it stops after some, and whether a subgraph of it stops."""
-    if pregel is None:
-        return set(), False, False
-    inner = [graph for _, graph in pregel.get_subgraphs(recurse=True) if isinstance(graph, Pregel)]
-    stops_inside = any(graph.interrupt_before_nodes or graph.interrupt_after_nodes for graph in inner)
-    before = pregel.interrupt_before_nodes
-    names = {before} if isinstance(before, str) else {*before}
-    return names, bool(pregel.interrupt_after_nodes), stops_inside
-
-
-def _innermost(state: Any) -> str:
-    """The checkpoint in which a graph really stopped, which may be that of a graph inside it."""
-    for task in state.tasks:
-        if isinstance(task.state, StateSnapshot) and task.state.next:
-            return _innermost(task.state)
-    return checkpoint_id_of(state)
-
-
-def _waiting_tasks(state: StateSnapshot) -> Iterator[tuple[str, str, Any]]:
+def _interrupted_tasks(state: StateSnapshot) -> Iterator[tuple[str, str, Any]]:
     """Namespace, checkpoint and task of each interrupt, the innermost that is known."""
     configurable = state.config.get("configurable", {})
     place = str(configurable.get("checkpoint_ns") or ""), str(configurable.get("checkpoint_id") or "")
     for task in state.tasks:
-        inner = list(_waiting_tasks(task.state)) if isinstance(task.state, StateSnapshot) else []
+        inner = list(_interrupted_tasks(task.state)) if isinstance(task.state, StateSnapshot) else []
         if inner:
             yield from inner
         elif task.interrupts:

@@ -1,6 +1,6 @@
-"""What a graph that is not ours holds of a thread before a turn goes on: the messages it may give again."""
+"""What a foreign graph may repeat of a thread: the messages it holds, and what is recorded of it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from langchain_core.messages import BaseMessage
@@ -8,8 +8,9 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import StateSnapshot
 
-from smart_support.conversation.graph_adapter.foreign_graph import pregel_of
-from smart_support.conversation.graph_adapter.message_keys import messages_in
+from smart_support.conversation.graph_adapter.graph import pregel_of
+from smart_support.conversation.graph_adapter.message_keys import call_key, messages_in, result_key
+from smart_support.events import Message, Record, ToolCall, ToolResult
 
 # Where LangGraph keeps what an entrypoint saved for its next run.
 _PREVIOUS = "__previous__"
@@ -39,14 +40,25 @@ def entrypoint_of(graph: Any) -> str | None:
     return next(iter(real.nodes), None)
 
 
-def agents_asking(state: Any) -> dict[str, str]:
-    """Which node asks, by the interrupt's id, where the node is an agent with steps of its own."""
+def message_ids(records: Sequence[Record]) -> set[str]:
+    """The ids of the messages on record."""
     return {
-        item.id: str(task.name)
-        for task in getattr(state, "tasks", ())
-        if getattr(task, "state", None) is not None
-        for item in task.interrupts
+        one.event.message_id for one in records if isinstance(one.event, Message) and one.event.message_id
     }
+
+
+def facts_since_customer(records: Sequence[Record]) -> set[str]:
+    """The keys of the calls and results recorded since the customer's last message; see `message_keys`."""
+    facts: set[str] = set()
+    for record in records:
+        event = record.event
+        if isinstance(event, Message) and event.role == "customer":
+            facts.clear()
+        elif isinstance(event, ToolCall):
+            facts.add(call_key(event.tool_call_id, event.tool, event.args))
+        elif isinstance(event, ToolResult):
+            facts.add(result_key(event.tool_call_id, event.content))
+    return facts
 
 
 def _histories(state: StateSnapshot) -> Iterator[list[BaseMessage]]:

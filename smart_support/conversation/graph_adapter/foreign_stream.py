@@ -1,4 +1,4 @@
-"""The stream of a graph that is not ours -> events: each message told once, and one at a time.
+"""Turns the stream of a foreign graph into events: each message once, and one message at a time.
 
 Such a graph may repeat itself: an agent that is a node gives the whole history as its update, and what an
 inner agent streamed comes again in the update of the outer node. It may stream several messages at once, or
@@ -21,14 +21,14 @@ from smart_support.conversation.graph_adapter.message_keys import (
 from smart_support.conversation.graph_adapter.message_order import MessageOrder
 from smart_support.conversation.graph_adapter.stream import (
     Namespace,
-    Spoken,
+    StreamReader,
     events_of_answer,
     events_of_result,
 )
 from smart_support.events import Event, Message, Token, ToolCall, ToolResult
 
 MAX_STREAMED_ARGUMENTS = 20_000
-# The nodes of LangChain's agents: their names say what a step does, not who speaks.
+# The nodes of LangChain's agents: they name a step, not an agent.
 _STEPS = frozenset({"model", "tools", "call_model"})
 _HOOKS = (".before_agent", ".before_model", ".after_model", ".after_agent")
 # An event with the key of the message it is of; None instead of the event where that message has ended.
@@ -67,7 +67,7 @@ class _StreamedMessage:
 
     Attributes:
         namespace, node: where in the graph it is streamed.
-        tokens: that it used, in and out, as far as its chunks tell.
+        tokens: that it used, in and out, as far as its chunks report them.
         has_ended: its last chunk has come.
         is_confirmed: the whole message has come too.
     """
@@ -102,7 +102,7 @@ class _StreamedMessage:
                 call.args += chunk.get("args") or ""
 
     def is_copied_by(self, message: AIMessage) -> bool:
-        """Whether a whole message with another id says what this one said."""
+        """Whether a whole message with another id has the content of this one."""
         if text := str(message.text):
             return text == self.text
         ids = {call["id"] for call in message.tool_calls}
@@ -110,16 +110,16 @@ class _StreamedMessage:
 
 
 @dataclass(slots=True, kw_only=True)
-class ForeignSpoken(Spoken):
-    """What one turn of a graph of somebody else's said and used.
+class ForeignStreamReader(StreamReader):
+    """Reads the stream of one turn of a foreign graph.
 
     Attributes:
-        fallback_agent: who speaks where the graph does not say.
-        gives_updates: the graph is LangGraph's own, whose `updates` name all that its nodes give.
+        fallback_agent: the agent's name where the graph gives none.
+        gives_updates: the graph is LangGraph's own, whose `updates` name all that its nodes return.
         entrypoint: the name of a graph of the functional API; the value it returns is its answer.
         known: the messages of earlier turns.
-        refusals: what the graph was told of calls that a person refused.
-        known_facts: calls and results that the turn has told before a decision, where no message names them.
+        known_facts: the keys of calls and results that are recorded already, where no message names them.
+        refusals: the texts that the graph was given for calls that a person refused.
     """
 
     fallback_agent: str = "agent"
@@ -131,15 +131,15 @@ class ForeignSpoken(Spoken):
     _order: MessageOrder = field(default_factory=MessageOrder)
     _streamed: dict[str, _StreamedMessage] = field(default_factory=dict)
     _unnamed: dict[tuple[Namespace, str], str] = field(default_factory=dict)
-    _told_parts: set[tuple[str, str]] = field(default_factory=set)
+    _seen_parts: set[tuple[str, str]] = field(default_factory=set)
     _texts: dict[tuple[Namespace, str], set[str]] = field(default_factory=dict)
-    _said: set[str] = field(default_factory=set)
+    _yielded_texts: set[str] = field(default_factory=set)
     _callers: dict[str, str] = field(default_factory=dict)
     _answered: dict[str, str] = field(default_factory=dict)
     _saw_updates: bool = False
 
     def events(self, mode: str, chunk: Any, namespace: Namespace = ()) -> Iterator[Event]:
-        """The events in one item of the stream; see `Spoken.events`."""
+        """The events in one item of the stream; see `StreamReader.events`."""
         if mode == "messages":
             message, metadata = chunk
             yield from self._ordered(self._from_stream(message, metadata, namespace))
@@ -152,7 +152,7 @@ class ForeignSpoken(Spoken):
                     yield from self._ordered(self._from_node(str(node), update, namespace))
 
     def finished(self) -> Iterator[Event]:
-        """What is left when a stream has ended: messages that came in chunks alone, and what was held."""
+        """The events that are left at the end of a stream: of messages in chunks only, and those held."""
         if not (self.gives_updates and self._saw_updates):
             for streamed in self._streamed.values():
                 yield from self._ordered(self._calls_of(streamed))
@@ -163,14 +163,14 @@ class ForeignSpoken(Spoken):
         yield from self._order.end_stream()
 
     def missed(self, messages: Sequence[BaseMessage]) -> Iterator[Event]:
-        """What the checkpoint holds at the end of a turn and the stream did not show, after `finished`."""
+        """The events of what the checkpoint holds and the stream did not yield; call it after `finished`."""
         for message, key in zip(messages, MessageKeys().of_history(messages), strict=True):
             yield from self._ordered(self._of(message, key, "", None))
 
     def of_message(self, message: BaseMessage, node: str = "") -> Iterator[Event]:
-        """The events of a message read from a checkpoint, unless this turn has told it."""
+        """The events of a message read from a checkpoint, less those that this turn has yielded."""
         (key,) = self.known.of([message])
-        yield from self._ordered(self._of(message, key, node, None, is_news=True))
+        yield from self._ordered(self._of(message, key, node, None, is_unrecorded=True))
 
     def _ordered(self, keyed: Iterator[_Keyed]) -> Iterator[Event]:
         for key, event in keyed:
@@ -179,7 +179,7 @@ class ForeignSpoken(Spoken):
             elif key is not None:
                 yield from self._order.end_message(key)
 
-    # What is streamed: chunks, and whole messages where a node gives them
+    # Mode "messages": chunks, and whole messages where a node returns them
 
     def _from_stream(
         self, message: BaseMessage, metadata: Mapping[str, Any], namespace: Namespace
@@ -202,7 +202,7 @@ class ForeignSpoken(Spoken):
         if self.known.is_known(key):
             return
         if key not in self._streamed:
-            agent = self._speaker(message.name or name, node, namespace)
+            agent = self._agent_of(message.name or name, node, namespace)
             self._streamed[key] = _StreamedMessage(key, agent, namespace, node)
         streamed = self._streamed[key]
         text = message.content if isinstance(message.content, str) else str(message.text)
@@ -216,7 +216,7 @@ class ForeignSpoken(Spoken):
                 yield from self._calls_of(streamed)
 
     def _call_before(self, result: ToolMessage) -> Iterator[_Keyed]:
-        """Tell the call of a result, where it came in chunks and no update tells it."""
+        """The call of a result, where it came in chunks and no update holds it."""
         for streamed in self._streamed.values():
             is_its_call = any(call.tool_call_id == result.tool_call_id for call in streamed.calls)
             if is_its_call and not self.gives_updates:
@@ -224,12 +224,12 @@ class ForeignSpoken(Spoken):
 
     def _calls_of(self, streamed: _StreamedMessage) -> Iterator[_Keyed]:
         if streamed.text:
-            # The message ends before what it called for is told.
+            # The message ends before its calls.
             yield streamed.key, None
         for call in streamed.calls:
             yield from self._call(streamed.key, call.event(streamed.agent))
 
-    # What nodes give
+    # Mode "updates": what nodes return
 
     def _from_node(self, node: str, update: Any, namespace: Namespace) -> Iterator[_Keyed]:
         if isinstance(update, str) and node == self.entrypoint and not namespace:
@@ -243,9 +243,9 @@ class ForeignSpoken(Spoken):
 
     def _returned(self, node: str, text: str) -> Iterator[_Keyed]:
         streamed = (one.text for one in self._streamed.values())
-        if text and text not in {*self._said, *streamed} and self._is_new(text, "returned"):
-            self._said.add(text)
-            yield None, Message(role="agent", content=text, agent=self._speaker(None, node, ()))
+        if text and text not in {*self._yielded_texts, *streamed} and self._is_new(text, "returned"):
+            self._yielded_texts.add(text)
+            yield None, Message(role="agent", content=text, agent=self._agent_of(None, node, ()))
 
     def _of(
         self,
@@ -255,16 +255,16 @@ class ForeignSpoken(Spoken):
         namespace: Namespace | None,
         *,
         name: str | None = None,
-        is_news: bool = False,
+        is_unrecorded: bool = False,
     ) -> Iterator[_Keyed]:
-        """The parts of a whole message that were not told.
+        """The parts of a whole message that were not yielded before.
 
         Args:
             namespace: None where it is not known, for a message that is read from a checkpoint.
-            name: of the agent that the graph's metadata names.
-            is_news: it was not told in an earlier turn, though the graph had it.
+            name: the agent's name in the graph's metadata.
+            is_unrecorded: it is not on record, though the graph had it before.
         """
-        if self.known.is_known(key) and not is_news:
+        if self.known.is_known(key) and not is_unrecorded:
             return
         if isinstance(message, AIMessage):
             yield from self._of_answer(message, key, node, namespace, name)
@@ -279,12 +279,12 @@ class ForeignSpoken(Spoken):
             streamed.is_confirmed = True
             key, agent = streamed.key, streamed.agent
         else:
-            agent = self._speaker(message.name or name, node, namespace or ())
+            agent = self._agent_of(message.name or name, node, namespace or ())
         if self._is_new(key, "usage"):
             self._count(message.usage_metadata, message.response_metadata.get("model_name"))
         text = str(message.text)
-        if not streamed and text and self._was_said_within(text, node, namespace):
-            self._told_parts.add((key, "text"))
+        if not streamed and text and self._was_yielded_within(text, node, namespace):
+            self._seen_parts.add((key, "text"))
         for event in events_of_answer(message, agent):
             if isinstance(event, ToolCall):
                 yield from self._call(key, event)
@@ -305,7 +305,7 @@ class ForeignSpoken(Spoken):
         self._answered[message.tool_call_id] = str(message.text)
         artifact = message.artifact if isinstance(message.artifact, Mapping) else {}
         self.customer_id = artifact.get("customer_id") or self.customer_id
-        agent = self._callers.get(message.tool_call_id) or self._speaker(name, node, namespace)
+        agent = self._callers.get(message.tool_call_id) or self._agent_of(name, node, namespace)
         is_refusal = message.status == "error" and str(message.text).endswith(tuple(self.refusals))
         for event in events_of_result(message, artifact, agent):
             if is_refusal and isinstance(event, ToolResult):
@@ -321,31 +321,31 @@ class ForeignSpoken(Spoken):
             yield None, event
 
     def _is_new(self, key: str, part: str) -> bool:
-        is_new = (key, part) not in self._told_parts
-        self._told_parts.add((key, part))
+        is_new = (key, part) not in self._seen_parts
+        self._seen_parts.add((key, part))
         return is_new
 
     def _original_of(
         self, message: AIMessage, node: str, namespace: Namespace | None
     ) -> _StreamedMessage | None:
-        """The streamed message that a node gives on as one of its own, with another id or none."""
+        """The streamed message that a node returns as its own, with another id or none."""
         for streamed in self._streamed.values():
             is_here = namespace is None or (streamed.namespace, streamed.node) == (namespace, node)
             if is_here and not streamed.is_confirmed and streamed.is_copied_by(message):
                 return streamed
         return None
 
-    def _was_said_within(self, text: str, node: str, namespace: Namespace | None) -> bool:
-        """Whether an agent inside a node has said in this turn what the node now gives on."""
+    def _was_yielded_within(self, text: str, node: str, namespace: Namespace | None) -> bool:
+        """Whether an agent inside a node has yielded in this turn what the node now returns."""
         return namespace is not None and text in self._texts.get((namespace, node), ())
 
     def _note(self, text: str, namespace: Namespace) -> None:
-        self._said.add(text)
+        self._yielded_texts.add(text)
         for depth, place in enumerate(namespace):
             self._texts.setdefault((namespace[:depth], place.partition(":")[0]), set()).add(text)
 
-    def _speaker(self, name: Any, node: str, namespace: Namespace) -> str:
-        """Who speaks: the agent by its name, else the node that it is; its own steps are no speakers."""
+    def _agent_of(self, name: Any, node: str, namespace: Namespace) -> str:
+        """The agent of a message: by its name, else by the innermost node that is no step of an agent."""
         if name:
             return str(name)
         for place in reversed(namespace or (self.entrypoint or node,)):

@@ -1,8 +1,8 @@
-"""What a graph waits for, read from its interrupts: one wanted approval for each action, and how to answer.
+"""Turns a graph's interrupts into requests for approval, and decisions into the values that resume it.
 
 Four shapes are understood: our own graph's, the flat `{"action": NAME, ...args}`, and the two of LangChain's
 HumanInTheLoopMiddleware: `action_requests`, one interrupt for all calls of a step, and `tool_approval`, one
-for each call, which takes no other answer than its schema says.
+for each call, which takes only the answers that its schema allows.
 """
 
 import math
@@ -20,67 +20,67 @@ from smart_support.text import clean_json
 from smart_support.tools.registry import NOTHING_REMOTE, summary_of
 
 Interrupts = Sequence[Any]
-# The action where it is not understood what an interrupt wants to do.
+# The action of an interrupt of another shape.
 CONTINUE = "continue"
-# Where people write a question that they hand over with more beside it.
+# Fields in which interrupts of another shape hold their question.
 _QUESTIONS = ("question", "query", "message", "description", "prompt", "text", "task")
 _MAX_EXACT = 2**53
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """One interrupt: its id, its raw value, and what each of its parts wants."""
+class PendingInterrupt:
+    """An interrupt that waits for an answer: its id, its raw value, and a request for each of its parts."""
 
     interrupt_id: str
     value: Any
     requests: list[Request]
 
 
-def asked(
+def pending_interrupts(
     thread_id: str, agent: str, interrupts: Interrupts, agents: Mapping[str, str] | None = None
-) -> list[Asked]:
-    """What the interrupts of a graph's state ask for, in order.
+) -> list[PendingInterrupt]:
+    """The interrupts of a graph's state with the approvals that they need, in order.
 
     Args:
-        agent: who asks, where neither the interrupt itself nor `agents` says.
-        agents: who asks, by the interrupt's id.
+        agent: the requesting agent, where neither the interrupt itself nor `agents` names one.
+        agents: the requesting agent by the interrupt's id.
     """
-    found = []
+    pending = []
     for item in interrupts:
         by = (agents or {}).get(item.id, agent)
         schema = getattr(item, "response_schema", None)
         value = clean_json(item.value)
         requests = _requests(thread_id, item.id, by, value, schema if isinstance(schema, dict) else None)
-        found.append(Asked(item.id, item.value, requests))
-    return found
+        pending.append(PendingInterrupt(item.id, item.value, requests))
+    return pending
 
 
-def answer(waiting: Asked, decided: Sequence[Approval]) -> Any:
+def resume_value(pending: PendingInterrupt, decided: Sequence[Approval]) -> Any:
     """The value that resumes an interrupt, once each of its parts is decided; see `can_answer` first."""
-    value = waiting.value
+    value = pending.value
     if isinstance(value, Mapping) and isinstance(value.get("approval"), Mapping):
         return _own_answer(decided[0])
     decisions = [
         _middleware_decision(request, approval)
-        for request, approval in zip(waiting.requests, decided, strict=True)
+        for request, approval in zip(pending.requests, decided, strict=True)
     ]
     if _asks_for_all(value):
         return {"decisions": decisions}
     if _asks_for_one(value):
         return decisions[0]
-    return _plain_answer(decided[0])
+    return _flat_answer(decided[0])
 
 
-def can_answer(waiting: Asked, decided: Sequence[Approval]) -> bool:
-    """Whether the graph takes what was decided; it may know neither a no nor an answer in its place."""
+def can_answer(pending: PendingInterrupt, decided: Sequence[Approval]) -> bool:
+    """Whether the graph takes what was decided: it may allow neither a refusal nor an answer instead."""
     return all(
-        _stands_for(request, approval) is not None
-        for request, approval in zip(waiting.requests, decided, strict=True)
+        _allowed_decision(request, approval) is not None
+        for request, approval in zip(pending.requests, decided, strict=True)
     )
 
 
 def refusals_in(value: Any) -> set[str]:
-    """What agents are told of the calls that were refused, in a value that resumes a graph."""
+    """The texts for refused calls, in a value that resumes a graph."""
     if isinstance(value, Mapping):
         if value.get("type") == "reject" and isinstance(value.get("message"), str):
             return {value["message"]}
@@ -100,7 +100,7 @@ def _own_answer(approval: Approval) -> dict[str, Any]:
     return answer
 
 
-def _plain_answer(approval: Approval) -> Any:
+def _flat_answer(approval: Approval) -> Any:
     if approval.status == "edited":
         return {"approved": True, "args": approval.call.args}
     if approval.status == "responded":
@@ -108,8 +108,8 @@ def _plain_answer(approval: Approval) -> Any:
     return approval.is_approved
 
 
-def _stands_for(request: Request, approval: Approval) -> str | None:
-    """The decision that the graph gets: a no that it does not take is told as an answer, never as a yes."""
+def _allowed_decision(request: Request, approval: Approval) -> str | None:
+    """The decision that the graph gets. A refusal that it does not allow becomes an answer, never a yes."""
     made = next((name for name, outcome in OUTCOMES.items() if outcome == approval.status), "reject")
     if made in request.allowed:
         return made
@@ -117,7 +117,7 @@ def _stands_for(request: Request, approval: Approval) -> str | None:
 
 
 def _middleware_decision(request: Request, approval: Approval) -> dict[str, Any]:
-    decision = _stands_for(request, approval)
+    decision = _allowed_decision(request, approval)
     if decision == "approve":
         return {"type": "approve"}
     if decision == "edit":
@@ -178,7 +178,7 @@ def _own_request(thread_id: str, interrupt_id: str, call: Mapping[str, Any]) -> 
 
 @dataclass(frozen=True, slots=True)
 class _RequestsOf:
-    """Makes the requests of one interrupt of a graph that is not ours."""
+    """Makes the requests of one interrupt of a foreign graph."""
 
     thread_id: str
     interrupt_id: str
@@ -194,7 +194,7 @@ class _RequestsOf:
         args_schema: Mapping[str, Any] | None = None,
         summary: str | None = None,
     ) -> Request:
-        """The request of one part; `allowed` is what is usual where nothing is said."""
+        """The request of one part; without `allowed` it takes the usual decisions."""
         exact = _as_json(args if isinstance(args, Mapping) else {})
         return Request(
             call=PlannedCall(
@@ -214,21 +214,21 @@ class _RequestsOf:
 
 
 def _known(config: Mapping[str, Any]) -> list[str]:
-    """The decisions that the middleware takes for an action, of those that we know."""
+    """The decisions that the middleware allows for an action, of those that we know."""
     return [kind for kind in OUTCOMES if kind in config.get("allowed_decisions", ())]
 
 
 def _branches(schema: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """The answers that a schema takes, by their `type`."""
+    """The answers that a schema allows, by their `type`."""
     for branch in schema.get("oneOf") or schema.get("anyOf") or [schema]:
-        found = _resolved(schema, branch)
-        kind = found.get("properties", {}).get("type", {})
+        definition = _resolved(schema, branch)
+        kind = definition.get("properties", {}).get("type", {})
         for name in [kind["const"]] if "const" in kind else kind.get("enum", []):
-            yield str(name), found
+            yield str(name), definition
 
 
 def _args_schema(schema: Mapping[str, Any], edit: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """What an edit may give as arguments, as a schema of its own."""
+    """The schema of the arguments that an edit may give."""
     action = _resolved(schema, (edit or {}).get("properties", {}).get("edited_action", {}))
     args = action.get("properties", {}).get("args")
     if not args:
@@ -238,12 +238,12 @@ def _args_schema(schema: Mapping[str, Any], edit: Mapping[str, Any] | None) -> d
 
 def _resolved(schema: Mapping[str, Any], part: Mapping[str, Any]) -> Mapping[str, Any]:
     name = str(part.get("$ref", "")).removeprefix("#/$defs/")
-    found = schema.get("$defs", {}).get(name, part)
-    return found if isinstance(found, Mapping) else {}
+    definition = schema.get("$defs", {}).get(name, part)
+    return definition if isinstance(definition, Mapping) else {}
 
 
 def _accepted(schema: Mapping[str, Any] | None, args: Mapping[str, Any]) -> list[str] | None:
-    """The decisions whose plain answer an interrupt's own schema takes; None where it has none."""
+    """The decisions whose flat answer an interrupt's own schema allows; None where it has no schema."""
     if schema is None:
         return None
     answers = {"approve": True, "edit": {"approved": True, "args": args}, "reject": False, "respond": "text"}
@@ -255,7 +255,7 @@ def _accepted(schema: Mapping[str, Any] | None, args: Mapping[str, Any]) -> list
 
 
 def _question_in(value: Any) -> str:
-    """What somebody reads who has to decide on something that is not understood."""
+    """The question to show for an interrupt of another shape."""
     if isinstance(value, str) and value.strip():
         return value
     if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""Which message is which: by its id, and where it has none by what it says and its place."""
+"""Identifies messages: by id, or where they have none by content and place."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -10,28 +10,28 @@ from langgraph.types import Overwrite
 
 
 class MessageKeys:
-    """Names messages, so that one that comes a second time is recognised.
+    """Gives each message a key, so that a repetition is recognised.
 
-    LangGraph's `add_messages` gives every message an id, which is its key. A reducer of somebody else's may
-    not. Then the key is the content with its number: the second "OK." of a conversation is not the first.
+    LangGraph's `add_messages` gives every message an id, which is its key. Another reducer may not. Then the
+    key is the content with a count: the second "OK." of a conversation is not the first.
     """
 
     def __init__(self) -> None:
         self._known: set[str] = set()
-        self._numbers: Counter[str] = Counter()
+        self._counts: Counter[str] = Counter()
 
     def remember(self, history: Sequence[BaseMessage]) -> None:
-        """These were told before, in this order."""
+        """Remember messages that are recorded already, in their order."""
         for key in self.of_history(history):
             self._known.add(key)
         self._count_on(history)
 
     def remember_ids(self, ids: Iterable[str]) -> None:
-        """The messages with these ids were told before."""
+        """Remember messages that are recorded already, by their ids."""
         self._known.update(ids)
 
     def is_known(self, key: str) -> bool:
-        """Whether the message of that key was told before."""
+        """Whether the message with that key is recorded already."""
         return key in self._known
 
     def of(self, messages: Sequence[BaseMessage]) -> list[str]:
@@ -47,18 +47,18 @@ class MessageKeys:
 
     def _count_on(self, history: Sequence[BaseMessage]) -> None:
         for content, number in Counter(_content(one) for one in history if not one.id).items():
-            self._numbers[content] = max(self._numbers[content], number)
+            self._counts[content] = max(self._counts[content], number)
 
     def of_history(self, messages: Sequence[BaseMessage]) -> Iterator[str]:
         """The keys of messages that begin with the first of the conversation."""
-        numbers: Counter[str] = Counter()
+        counts: Counter[str] = Counter()
         for message in messages:
             if message.id:
                 yield message.id
             else:
                 content = _content(message)
-                numbers[content] += 1
-                yield f"{content}#{numbers[content]}"
+                counts[content] += 1
+                yield f"{content}#{counts[content]}"
 
     def _following(self, messages: Sequence[BaseMessage]) -> Iterator[str]:
         for message in messages:
@@ -66,8 +66,8 @@ class MessageKeys:
                 yield message.id
             else:
                 content = _content(message)
-                self._numbers[content] += 1
-                yield f"{content}#{self._numbers[content]}"
+                self._counts[content] += 1
+                yield f"{content}#{self._counts[content]}"
 
 
 def messages_in(value: Any) -> list[BaseMessage]:
@@ -85,17 +85,17 @@ def messages_in(value: Any) -> list[BaseMessage]:
 
 
 def call_key(tool_call_id: str, tool: str, args: Any) -> str:
-    """What makes two tool calls the same, where it is not known which messages they are of."""
+    """The key of a tool call whose message is not known."""
     return f"call {tool_call_id} {tool} {_json(args)}"
 
 
 def result_key(tool_call_id: str, content: str) -> str:
-    """What makes two results the same, where it is not known which messages they are."""
+    """The key of a tool result whose message is not known."""
     return f"result {tool_call_id} {content}"
 
 
 def is_by_customer(message: BaseMessage) -> bool:
-    """Whether a customer said it: agents hand their words on as a `HumanMessage` with their name."""
+    """Whether it is a customer's: agents hand their answers on as a `HumanMessage` with their name."""
     return isinstance(message, HumanMessage) and not message.name
 
 

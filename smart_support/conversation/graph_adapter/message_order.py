@@ -1,4 +1,4 @@
-"""One message at a time: what parallel branches of a graph say is put in an order that can be read."""
+"""Orders the events of a graph's parallel branches, so that one message comes at a time."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -7,10 +7,10 @@ from smart_support.events import Clarification, Event, Message, Token
 
 
 class MessageOrder:
-    """Passes events on so that the tokens of one message are never mixed with anything else.
+    """Passes events on so that the tokens of one message are never mixed with other events.
 
-    A client tells messages apart by nothing but their order. So while one message is being streamed, all that
-    other branches say or do is held, and follows as soon as that message is whole.
+    A client separates messages by their order alone. So while one message is streamed, the events of other
+    branches are held, and follow as soon as that message is whole.
 
     Attributes:
         closed: the keys of the messages that were passed on whole.
@@ -43,7 +43,7 @@ class MessageOrder:
 
     def _release(self) -> Iterator[Event]:
         place = 0
-        while place < len(self._held) or self._stands_in_the_way():
+        while place < len(self._held) or self._is_blocked():
             if place == len(self._held):
                 yield self._close()
                 place = 0
@@ -58,7 +58,7 @@ class MessageOrder:
             if was_open is not None and self._open is None:
                 place = 0  # what was held before this one comes first
 
-    def _stands_in_the_way(self) -> bool:
+    def _is_blocked(self) -> bool:
         return bool(self._held) and self._open in self._whole
 
     def _pass(self, key: str | None, event: Event) -> Iterator[Event]:

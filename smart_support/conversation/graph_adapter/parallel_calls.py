@@ -1,8 +1,8 @@
-"""Steps that run several tool calls at once and stop at an interrupt inside one of them.
+"""Detects steps that run several tool calls at once and stop at an interrupt inside one of them.
 
 LangGraph gives the answers of a step to its `interrupt()` calls in the order in which these are reached. A
 `ToolNode` that is given a whole message runs its calls side by side, so that an approval of one of them may
-reach another (langgraph#6533). Such an approval is not for exactly one call, and is not asked for.
+reach another (langgraph#6533). Such an approval would not be for exactly one call, so it is never requested.
 """
 
 from collections.abc import Iterator
@@ -19,11 +19,11 @@ _WHOLE_MESSAGE = "__pregel_pull"
 
 
 def ambiguous_step(pregel: Pregel[Any, Any, Any, Any], state: StateSnapshot, calls: Any) -> str | None:
-    """The step of a state whose interrupt can't be told to be of one tool call; None where there is none.
+    """The step of a state whose interrupt may be of any of several tool calls; None where there is none.
 
     Args:
         state: with the states of the graphs inside it.
-        calls: gives the tool calls without a result in the values of a state.
+        calls: returns the tool calls without a result in the values of a state.
     """
     subgraphs = {name: graph for name, graph in pregel.get_subgraphs() if isinstance(graph, Pregel)}
     for task in state.tasks:

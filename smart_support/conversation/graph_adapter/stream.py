@@ -1,4 +1,4 @@
-"""LangGraph's chunks -> typed events, and nothing else: no numbers, no log, no decisions."""
+"""Turns the stream of our own graph into events."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -6,7 +6,6 @@ from typing import Any, cast, get_args
 
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, ToolMessage
 
-from smart_support.conversation.graph_adapter.approval_events import Identity, identity
 from smart_support.events import (
     Clarification,
     Escalation,
@@ -22,43 +21,57 @@ from smart_support.events import (
 STREAM_MODES = ["messages", "updates"]
 _STATUSES: frozenset[str] = frozenset(get_args(ToolStatus))
 Namespace = tuple[str, ...]
+EventKey = tuple[str, str | None]
+
+
+def event_key(event: Event) -> EventKey:
+    """Two events with the same key are the same fact. Events whose second part is None have no key."""
+    if isinstance(event, (ToolCall, ToolResult)):
+        return event.type, event.tool_call_id
+    if isinstance(event, Message):
+        return event.type, event.message_id
+    if isinstance(event, Clarification):
+        return event.type, event.question
+    return event.type, getattr(event, "reason", None)
 
 
 @dataclass(slots=True)
-class Spoken:
-    """What one turn of the graph said and used, gathered while its chunks pass.
+class StreamReader:
+    """Turns the stream of one turn into events, and sums up what it used.
 
     Attributes:
-        speakers: who said the tokens of a message, by its id.
-        used: tokens in and out by the model that used them, as their providers told; none where none did.
-        model: who answered last.
-        customer_id: the customer the turn's calls were about, where one is known.
-        interrupted: whether the last stream stopped at an interrupt; None before there was one.
-        told: what was told in a turn that is finished after a crash, for steps that ran may be streamed
-            again, and what the checkpoint holds is told beside them; None in any other turn.
+        agents: the agent of each streamed message, by the message's id.
+        used: tokens in and out by the model that used them, as far as providers report them.
+        model: the model that answered last.
+        customer_id: the customer whom the turn's calls were about, where known.
+        interrupted: whether the last stream stopped at an interrupt; None before the first stream.
+        recorded: the events that a turn recorded before a crash cut it off. Steps that ran may be streamed
+            again, and what the checkpoint holds is recorded beside them. None in any other turn.
     """
 
-    speakers: dict[str, str] = field(default_factory=dict)
+    agents: dict[str, str] = field(default_factory=dict)
     used: dict[str | None, tuple[int, int]] = field(default_factory=dict)
     model: str | None = None
     customer_id: str | None = None
     interrupted: bool | None = None
-    told: set[Identity] | None = None
+    recorded: set[EventKey] | None = None
 
-    def is_news(self, event: Event) -> bool:
-        """Whether it was not told before, in a turn that is finished after a crash; from now on it was."""
-        known_by = identity(event)
-        if self.told is None or isinstance(event, Token | Route) or known_by[1] is None:
+    def is_new(self, event: Event) -> bool:
+        """Whether an event was not recorded before a crash, nor seen since; it counts as seen from now on."""
+        if self.recorded is None or isinstance(event, Token | Route):
             return True
-        news = known_by not in self.told
-        self.told.add(known_by)
-        return news
+        key = event_key(event)
+        if key[1] is None:
+            return True
+        is_new = key not in self.recorded
+        self.recorded.add(key)
+        return is_new
 
     def events(self, mode: str, chunk: Any, namespace: Namespace = ()) -> Iterator[Event]:
         """The events in one item of `astream(stream_mode=STREAM_MODES)`.
 
         Args:
-            namespace: of the subgraph it comes from, as `subgraphs=True` gives it; empty for the graph.
+            namespace: of the subgraph that streamed it, as `subgraphs=True` gives it; empty for the graph.
         """
         if mode == "messages":
             yield from self._from_message(*chunk)
@@ -71,18 +84,18 @@ class Spoken:
                         yield from self._from_update(str(node), part)
 
     def finished(self) -> Iterator[Event]:
-        """What is left when a stream has ended; nothing, as a graph of ours gives updates for all it says."""
+        """The events that are left at the end of a stream: none, as our graph's updates are complete."""
         return iter(())
 
     def _from_message(self, message: BaseMessage, metadata: Mapping[str, Any]) -> Iterator[Event]:
-        # A message that comes whole is told in its turn, with the update of its step.
+        # A message that comes whole is an event when the update of its step comes.
         if not isinstance(message, AIMessageChunk):
             return
         text = message.content if isinstance(message.content, str) else str(message.text)
         if text:
             agent = message.name or str(metadata.get("langgraph_node", "agent"))
             if message.id:
-                self.speakers[message.id] = agent
+                self.agents[message.id] = agent
             yield Token(agent=agent, content=text)
 
     def _from_update(self, node: str, update: Any) -> Iterator[Event]:
@@ -100,9 +113,9 @@ class Spoken:
                 yield from self.of_message(message, node)
 
     def of_message(self, message: BaseMessage, node: str = "agent") -> Iterator[Event]:
-        """The events a finished message stands for; also those of one read from a checkpoint."""
+        """The events of a whole message, streamed or read from a checkpoint."""
         if isinstance(message, AIMessage):
-            agent = self.speakers.get(message.id or "") or message.name or node
+            agent = self.agents.get(message.id or "") or message.name or node
             yield from events_of_answer(message, agent)
         elif isinstance(message, ToolMessage):
             artifact = message.artifact if isinstance(message.artifact, Mapping) else {}
@@ -118,8 +131,9 @@ class Spoken:
 
 
 def events_of_answer(message: AIMessage, agent: str) -> Iterator[Event]:
-    if asked := message.additional_kwargs.get("clarification"):
-        yield Clarification(question=str(asked["question"]), options=list(asked["options"]))
+    """The events of an AI message."""
+    if clarification := message.additional_kwargs.get("clarification"):
+        yield Clarification(question=str(clarification["question"]), options=list(clarification["options"]))
         return
     if text := str(message.text):
         yield Message(role="agent", content=text, agent=agent, message_id=message.id)
@@ -133,6 +147,7 @@ def events_of_answer(message: AIMessage, agent: str) -> Iterator[Event]:
 
 
 def events_of_result(message: ToolMessage, artifact: Mapping[str, Any], node: str) -> Iterator[Event]:
+    """The events of a tool's result; `node` stands in where its artifact names no agent."""
     status = str(artifact.get("status"))
     if status not in _STATUSES:
         status = "error" if message.status == "error" else "ok"
@@ -150,7 +165,7 @@ def events_of_result(message: ToolMessage, artifact: Mapping[str, Any], node: st
         yield _escalation(escalation)
 
 
-def _escalation(told: Mapping[str, Any]) -> Escalation:
+def _escalation(values: Mapping[str, Any]) -> Escalation:
     return Escalation(
-        reason=str(told["reason"]), delivered=bool(told["delivered"]), kind=told.get("kind", "asked")
+        reason=str(values["reason"]), delivered=bool(values["delivered"]), kind=values.get("kind", "asked")
     )
