@@ -1,21 +1,75 @@
-"""The shapes of REST answers, for `/api/v1/openapi.json` alone: routes answer without passing through them.
+"""The schemas of `/api/v1/openapi.json`, derived from the domain's classes where possible.
 
-More fields may stand beside these; `tests/api/test_described.py` holds real answers against them.
+They only describe: routes build their answers themselves. `tests/api/test_described.py` compares both.
 """
 
-from typing import Any, Generic, Literal, TypeVar
+from collections.abc import Collection
+from dataclasses import fields
+from typing import Annotated, Any, Generic, Literal, TypeVar, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, create_model
+
+from smart_support.approvals import approval
+from smart_support.connectors.review.store import Job
+from smart_support.conversation.erasure import Compaction
+from smart_support.gate.planned_call import EDITED_FIELDS, PlannedCall
 
 T = TypeVar("T")
+TIMESTAMP: Any = {"format": "date-time"}
+THREAD_ID: Any = {"pattern": "^[A-Za-z0-9_.:-]{1,128}$"}
 Object = dict[str, Any]
 Rate = float | None
 Risk = Literal["low", "medium", "high"]
 Outcome = Literal["approved", "rejected", "edited", "expired", "responded", "withdrawn"]
 
 
+def text(max_chars: int) -> Any:
+    """The schema of text that is not only white space."""
+    return {"minLength": 1, "maxLength": max_chars, "pattern": r"\S"}
+
+
+def _fields_of(cls: type, *names: str, without: Collection[str] = (), **narrower: Any) -> dict[str, Any]:
+    """The fields of a dataclass, all or `names`, with their types or the `narrower` ones."""
+    hints = get_type_hints(cls) | narrower
+    chosen = names or [item.name for item in fields(cls) if item.name not in without]
+    return {name: (hints[name], ...) for name in chosen}
+
+
+def _described_by(**parts: Any) -> ConfigDict:
+    """A model configuration that describes these fields; a model derived so needs no fields of its own."""
+    schema = create_model("Fields", **parts).model_json_schema()
+    return ConfigDict(json_schema_extra={name: schema[name] for name in ("properties", "required")})
+
+
+def _one_field(name: str, **schema: Any) -> Any:
+    return {"type": "object", "properties": {name: schema}, "required": [name]}
+
+
+IMPORT_BODY: Any = {
+    "required": True,
+    "content": {
+        "application/json": {
+            "schema": {
+                "oneOf": [
+                    _one_field("url", type="string", pattern=r"\S", description="URL of the description"),
+                    _one_field(
+                        "spec", type=["string", "object", "array"], description="the description itself"
+                    ),
+                    _one_field(
+                        "mcp", type="string", pattern=r"\S", description="URL or name of an MCP server"
+                    ),
+                    _one_field("openapi", description="or the body is itself the description"),
+                    _one_field("swagger", description="or the body is itself the description"),
+                ]
+            }
+        },
+        "multipart/form-data": {"schema": _one_field("file", type="string", format="binary")},
+    },
+}
+
+
 class Answer(BaseModel, Generic[T]):
-    """What every route answers with when it did what it was asked."""
+    """The answer of a route that succeeded."""
 
     success: Literal[True]
     data: T
@@ -23,59 +77,59 @@ class Answer(BaseModel, Generic[T]):
 
 
 class Cursor(BaseModel):
-    """Where the next page begins; null on the last one."""
+    """`next_cursor` gets the next page; it is null on the last one."""
 
     next_cursor: str | int | None
 
 
 class Page(Answer[list[T]], Generic[T]):
-    """An answer with a list, a page at a time."""
+    """An answer with a page of a list."""
 
     meta: Cursor
 
 
 class Warnings(Cursor):
-    """What of the configuration speaks of tools that do not exist now, in sentences."""
+    """What is wrong with the configuration, such as tools that do not exist, in sentences."""
 
     warnings: list[str]
 
 
 class Configured(Answer[list[T]], Generic[T]):
-    """An answer with all of a list, and what is amiss with it."""
+    """An answer with a whole list, and warnings about its configuration."""
 
     meta: Warnings
 
 
-class Problem(BaseModel):
-    """What went wrong: a code for programs, a sentence for people."""
+class Error(BaseModel):
+    """An error: a code for programs, a sentence for people."""
 
     code: str
     message: str
 
 
-class Refusal(BaseModel):
-    """What every route answers with when it did not."""
+class ErrorAnswer(BaseModel):
+    """The answer of a route that failed."""
 
     success: Literal[False]
     data: None
-    error: Problem
+    error: Error
 
 
-REFUSALS: dict[int | str, dict[str, Any]] = {
-    401: {"model": Refusal, "description": "Nobody is logged in: `unauthorized`"},
-    403: {"model": Refusal, "description": "They may not do this: `forbidden`"},
-    "4XX": {"model": Refusal, "description": "Not done; `error.code` says why"},
-    "5XX": {"model": Refusal, "description": "Something broke on our side; `error.code` says what"},
+ERROR_ANSWERS: dict[int | str, dict[str, Any]] = {
+    401: {"model": ErrorAnswer, "description": "Not authenticated: `unauthorized`"},
+    403: {"model": ErrorAnswer, "description": "The user may not do this: `forbidden`"},
+    "4XX": {"model": ErrorAnswer, "description": "The request failed; `error.code` says why"},
+    "5XX": {"model": ErrorAnswer, "description": "The server failed; `error.code` says how"},
 }
 
 
 def file_of(*media_types: str) -> dict[int | str, dict[str, Any]]:
-    """The description of an answer that is a file or a stream of these types."""
+    """Describe an answer that is a file or a stream of these types."""
     return {200: {"content": {media_type: {} for media_type in media_types}}}
 
 
 class Health(BaseModel):
-    """Whether a process can do its work. Bare, without the envelope."""
+    """The health of a process, without the envelope of other answers."""
 
     status: Literal["ok", "degraded"]
     version: str
@@ -83,68 +137,60 @@ class Health(BaseModel):
 
 
 class Approval(BaseModel):
-    """One call that a human decides."""
+    """A call that a human decides."""
 
-    approval_id: str
-    thread_id: str
-    customer_id: str | None
-    agent: str
-    action: str
-    args: Object
-    summary: str
-    risk: Risk
-    status: Literal["pending", "approved", "rejected", "edited", "expired", "responded", "withdrawn"]
-    execution: Literal["not_started", "done", "failed", "outcome_unknown"] | None
-    execution_reason: str | None
-    requested_at: str
-    expires_at: str
-    decided_at: str | None
-    decided_by: str | None
-    reason: str | None = Field(description="why; where `responded`, the person's answer")
-    allowed: list[Literal["approve", "edit", "reject", "respond"]] = Field(
-        description="the decisions that the agent takes"
+    model_config = _described_by(
+        **_fields_of(
+            approval.Approval,
+            without=approval.NOT_ON_WIRE,
+            execution=Literal["not_started", "done", "failed", "outcome_unknown"] | None,
+            reason=Annotated[str | None, Field(description="why; with `responded`, the person's answer")],
+            allowed=list[Literal["approve", "edit", "reject", "respond"]],
+            args_schema=Annotated[
+                Object | None, Field(description="JSON Schema of the arguments an edit may give, if known")
+            ],
+        ),
+        **_fields_of(PlannedCall, *approval.CALL_ON_WIRE, risk=Risk),
+        action=(str, ...),
+        tool_call_id=(str | None, ...),
     )
-    args_schema: Object | None = Field(description="JSON Schema of the arguments an edit may give, if known")
 
 
 class Edit(BaseModel):
-    """What a card would say with other arguments."""
+    """The card of an approval with other arguments."""
 
-    args: Object
-    summary: str
-    customer_id: str | None
-    effect: list[dict[str, str]] | None
-    facts: Object | None
+    model_config = _described_by(**_fields_of(PlannedCall, *EDITED_FIELDS))
 
 
-class DecidedOne(BaseModel):
-    """What came of one approval of a batch: the approval, or why not."""
+class BatchOutcome(BaseModel):
+    """The outcome for one approval of a batch: the approval, or the error."""
 
     approval_id: str
     approval: Approval | None
-    error: Problem | None
+    error: Error | None
 
 
-class Happened(BaseModel):
-    """One line of an approval's history."""
+class HistoryEntry(BaseModel):
+    """An entry of an approval's history."""
 
     at: str
     kind: str
     actor: str
     via: str | None
+    digest: str | None
     detail: Object
 
 
 class Usage(BaseModel):
-    """What a turn took."""
+    """The tokens and cost of a turn."""
 
     input_tokens: int | None
     output_tokens: int | None
     cost_usd: float | None
 
 
-class Called(BaseModel):
-    """A tool that a turn called."""
+class ToolCall(BaseModel):
+    """A tool call of a turn."""
 
     tool: str
     args: Object | None
@@ -155,22 +201,25 @@ class Called(BaseModel):
 
 
 class Reply(BaseModel):
-    """A whole turn."""
+    """The outcome of a turn."""
 
     thread_id: str
     status: Literal["complete", "awaiting_approval", "clarification", "error"]
     agent: str | None
     reply: str
-    tool_calls: list[Called]
+    tool_calls: list[ToolCall]
+    clarification: Object | None
+    escalation: Object | None
     approval: Approval | None
     usage: Usage | None
-    error: Problem | None
+    error: Error | None
 
 
 class Conversation(BaseModel):
-    """One conversation, as lists have it."""
+    """A conversation in a list."""
 
     thread_id: str
+    opening: str | None = Field(description="the beginning of the customer's first message")
     customer_id: str | None
     started_at: str
     last_at: str
@@ -182,7 +231,7 @@ class Conversation(BaseModel):
 
 
 class Step(BaseModel):
-    """One recorded step; by its `type` it has the fields of that event on the socket, too."""
+    """A recorded step, with the fields of its event type on the WebSocket."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -204,7 +253,7 @@ class Step(BaseModel):
 
 
 class Outline(BaseModel):
-    """A conversation without its content. Places count its steps from 1."""
+    """A conversation without its content. Numbers of steps begin at 1."""
 
     steps: int
     page: int = Field(description="steps of each page")
@@ -217,27 +266,11 @@ class Outline(BaseModel):
     failed: list[int]
     approvals: list[int]
     escalations: list[int]
-    found: list[int] | None = Field(description="where `q` stands; null without it")
-
-
-class Escalated(BaseModel):
-    """One escalation and what came of it."""
-
-    escalation_id: str
-    thread_id: str
-    reason: str
-    status: Literal["sending", "delivered", "failed", "no_webhook"]
-    attempts: int
-    error: str | None
-    requested_at: str
-    handled_by: str | None
-    kind: str | None
-    times: int
-    last_at: str | None
+    found: list[int] | None = Field(description="the steps that contain `q`; null without it")
 
 
 class ApprovalFigures(BaseModel):
-    """Approvals asked for in the range, by what became of them."""
+    """Approvals requested in the range, by outcome."""
 
     requested: int
     approved: int
@@ -248,6 +281,8 @@ class ApprovalFigures(BaseModel):
     withdrawn: int
     pending: int
     median_seconds_to_decide: float | None
+    p95_seconds_to_decide: float | None
+    by_policy: int = Field(description="writes that a policy approved")
 
 
 class AgentFigure(BaseModel):
@@ -266,7 +301,7 @@ class ToolFigure(BaseModel):
 
 
 class Percentiles(BaseModel):
-    """In milliseconds; null where there was nothing."""
+    """Milliseconds; null without data."""
 
     p50: float | None
     p95: float | None
@@ -274,14 +309,14 @@ class Percentiles(BaseModel):
 
 
 class Tokens(BaseModel):
-    """Tokens, as the provider counted them."""
+    """Token counts of the provider."""
 
     input: int
     output: int
 
 
 class Bucket(BaseModel):
-    """One hour or day of the range; the counts stand beside `at`."""
+    """An hour or day of the range; its counts are additional fields."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -289,34 +324,38 @@ class Bucket(BaseModel):
 
 
 class Figures(BaseModel):
-    """Every figure of a range. Rates are 0 to 1, or null where nothing happened."""
+    """All figures of a range. Rates are 0 to 1, or null without data."""
 
     range: str
+    filters: Object
     since: str
     until: str
     conversations: int
+    outcomes: dict[str, int]
     resolution_rate: Rate = Field(ge=0, le=1)
     escalation_rate: Rate = Field(ge=0, le=1)
+    escalations: list[Object]
+    reopened: Object
+    turns_to_resolution: Object
     approvals: ApprovalFigures
+    leads: list[Object]
+    approval_tools: list[Object]
     agents: list[AgentFigure]
     tools: list[ToolFigure]
+    tool_errors: list[Object]
     latency_ms: Percentiles
+    first_token_ms: Percentiles
     tokens: Tokens
     cost_usd: float | None
     cost_per_conversation_usd: float | None
+    models: list[Object]
+    hours_saved: Object
     series: list[Bucket]
-
-
-class Rows(BaseModel):
-    """What a question of one's own found."""
-
-    columns: list[str]
-    rows: list[list[Any]]
-    truncated: bool
+    previous: Object | None = Field(None, description="with `compare`: the figures of the preceding range")
 
 
 class Me(BaseModel):
-    """Who is asking."""
+    """The authenticated user."""
 
     name: str
     role: Literal["operator", "lead", "admin"]
@@ -324,39 +363,41 @@ class Me(BaseModel):
 
 
 class Agent(BaseModel):
-    """An agent, as the agents file has it."""
+    """An agent of the agents file."""
 
     name: str
     title: str
     description: str
     tools: list[str]
+    examples: list[str]
     fallback: bool
+    writes_per_hour: int | None
 
 
 class Tool(BaseModel):
-    """A tool, and what the gate does with a call of it."""
+    """A tool, and what the gate does with its calls."""
 
     name: str
     description: str
     access: Literal["read", "write"]
     policy: Literal["run", "ask"]
+    rules: list[Object]
+    risk: Risk
+    idempotent: bool
+    version: str
     agents: list[str]
 
 
 class ImportJob(BaseModel):
-    """One import of an API's description."""
+    """An import of an API's description."""
 
-    job_id: str
-    kind: str
-    source: str
-    title: str
-    status: Literal["loading", "review", "failed", "live", "replaced", "removed"]
-    progress: Object
-    error: str | None
+    model_config = _described_by(
+        **_fields_of(Job, status=Literal["loading", "review", "failed", "live", "replaced", "removed"])
+    )
 
 
 class ImportOperation(BaseModel):
-    """One operation of an import, as it stands in the review."""
+    """An operation of an import, as it is reviewed."""
 
     key: str
     method: str | None
@@ -369,53 +410,37 @@ class ImportOperation(BaseModel):
     reasons: list[Any]
 
 
-class Changed(BaseModel):
-    """How many operations were changed."""
+class ChangedOperations(BaseModel):
+    """The number of changed operations."""
 
     changed: int
 
 
-class Worded(BaseModel):
-    """Which operations a language model worded anew, by their keys."""
+class RewordedOperations(BaseModel):
+    """The keys of the operations that a language model renamed or described."""
 
     changed: list[str]
 
 
 class Credentials(BaseModel):
-    """Which schemes have credentials; never the credentials."""
+    """The schemes that have credentials. Credentials are never shown."""
 
     credentials: list[str]
 
 
-class Tried(BaseModel):
-    """What an API gave."""
+class TrialResult(BaseModel):
+    """The result of calling an API."""
 
     result: Any
 
 
-class Compaction(BaseModel):
-    """Whether what was erased has left the files, too."""
+class CompactionState(BaseModel):
+    """Whether erased data has been removed from the files."""
 
-    compaction: Literal["none", "running", "done", "failed"]
-
-
-class Erased(Compaction):
-    """What is gone, and whether its bytes have left the files."""
-
-    conversations: int
-    approvals: int
+    compaction: Compaction
 
 
-class Backup(BaseModel):
-    """A finished copy of all data, by the names of its files on the server."""
-
-    folder: str
-    taken_at: str
-    version: str
-    files: dict[str, Object]
-
-
-class MadeUp(BaseModel):
-    """How many conversations are made up."""
+class DemoHistory(BaseModel):
+    """The number of demo conversations."""
 
     conversations: int

@@ -1,4 +1,4 @@
-"""`/ws`: frames in, events out. Every rule is behind the turn runner; a bad frame never closes the socket."""
+"""`/ws`: receives frames and sends events. An invalid frame is answered with an error and closes nothing."""
 
 import asyncio
 import contextlib
@@ -26,22 +26,22 @@ log = get_logger()
 router = APIRouter()
 MAX_UNSENT = 50_000
 RECENTLY_DECIDED = 10
-MOST_SHOWN = 1000
+MAX_PENDING = 1000
 TRY_AGAIN_LATER = 1013
 SERVICE_RESTART = 1012
 SECONDS_TO_SEND = 3
-BROKEN = "Something broke on our side; nothing was lost. Please try again."
+INTERNAL_ERROR = "Internal error; nothing was lost. Please try again."
 
 
 @router.websocket("/ws")
 async def socket(websocket: WebSocket) -> None:
-    """One client, any number of threads."""
+    """Serve a client with any number of threads."""
     await websocket.accept()
     await _Connection(websocket, websocket.app.state.services, websocket.state.user).serve()
 
 
-class _Ear:
-    """Sends what a thread shows straight to the socket's outbox."""
+class _ThreadListener:
+    """Puts the events of a thread into the outbox."""
 
     def __init__(self, send: Callable[[str], None]) -> None:
         self._send = send
@@ -59,22 +59,22 @@ class _Connection:
         self._outbox: deque[str] = deque()
         self._filled = asyncio.Event()
         self._all_sent = asyncio.Event()
-        self._ears: dict[str, _Ear] = {}
-        # What runs for this socket, besides reading frames.
+        self._listeners: dict[str, _ThreadListener] = {}
+        # Runs everything of this socket besides reading frames.
         self._tasks: TaskGroup | None = None
         self._overflowed = asyncio.Event()
         self._resumed: dict[str, anyio.CancelScope] = {}
-        self._watching: tuple[Callable[[], None], ...] = ()
+        self._unsubscribers: tuple[Callable[[], None], ...] = ()
         self._frames: dict[Any, Callable[[dict[str, Any]], Awaitable[None]]] = {
             "message": self._message,
             "interrupt_response": self._interrupt_response,
             "resume": self._resume,
             "ping": self._ping,
-            "watch_approvals": self._watch_approvals,
+            "watch_approvals": self._subscribe,
         }
 
     async def serve(self) -> None:
-        """Read frames and send events until the client is gone."""
+        """Read frames and send events until the client disconnects."""
         self._services.sockets.add(self)
         try:
             async with anyio.create_task_group() as self._tasks:
@@ -87,7 +87,7 @@ class _Connection:
             self._detach()
 
     async def send_away(self) -> None:
-        """Send what is still to be sent, then close: the process is about to end, another one comes."""
+        """Send what is in the outbox, then close, because the process is shutting down."""
         with contextlib.suppress(TimeoutError, WebSocketDisconnect, RuntimeError):
             async with asyncio.timeout(SECONDS_TO_SEND):
                 await self._all_sent.wait()
@@ -97,7 +97,7 @@ class _Connection:
         while True:
             try:
                 received = await self._socket.receive()
-            except RuntimeError:  # it was closed from here, and its end was read already
+            except RuntimeError:  # closed by this side, and its disconnect was already read
                 return
             if received["type"] == "websocket.disconnect":
                 return
@@ -116,7 +116,7 @@ class _Connection:
         self._tasks.cancel_scope.cancel()
 
     async def _close_when_overflowed(self) -> None:
-        """Close the socket of a client that does not read: it can come back and resume where it was."""
+        """Close the socket of a client that does not keep up; it can reconnect and resume."""
         assert self._tasks
         await self._overflowed.wait()
         with anyio.move_on_after(SECONDS_TO_SEND), contextlib.suppress(WebSocketDisconnect, RuntimeError):
@@ -145,7 +145,7 @@ class _Connection:
             self._send_object(_error(frame, error.code, error.message))
         except Exception as error:
             log.error("frame_failed", error=repr(error), exc_info=error)
-            self._send_object(_error(frame, "internal_error", BROKEN))
+            self._send_object(_error(frame, "internal_error", INTERNAL_ERROR))
 
     def _parsed(self, raw: str | bytes) -> dict[str, Any]:
         encoded = raw.encode("utf-8", "surrogatepass") if isinstance(raw, str) else raw
@@ -174,7 +174,7 @@ class _Connection:
         thread_id = checked_thread_id(frame.get("thread_id"))
         content: Any = frame.get("content")
         await self._services.turns.submit(thread_id, content, channel="socket", by=self._user)
-        # Only now: before it was taken, the thread may have been, or have become, somebody else's.
+        # Attach only after the message is accepted: until then the thread may belong to somebody else.
         self._attach(thread_id)
 
     async def _interrupt_response(self, frame: dict[str, Any]) -> None:
@@ -192,7 +192,7 @@ class _Connection:
         self._attach(thread_id)
         decided = await self._services.turns.decide(approval.approval_id, decision)
         if decided.status == "pending":
-            # A second lead has to approve too; no event of the thread says so.
+            # A second lead has to approve, which no event of the thread reports.
             self._approval_changed(decided)
 
     async def _resume(self, frame: dict[str, Any]) -> None:
@@ -214,34 +214,34 @@ class _Connection:
                 self._send_object(_error({"thread_id": thread_id}, error.code, error.message))
             except Exception as error:
                 log.error("resume_failed", thread_id=thread_id, error=repr(error), exc_info=error)
-                self._send_object(_error({"thread_id": thread_id}, "internal_error", BROKEN))
+                self._send_object(_error({"thread_id": thread_id}, "internal_error", INTERNAL_ERROR))
 
     async def _show_from(self, thread_id: str, after: int) -> None:
         broadcast = self._services.broadcast
         listener = broadcast.listen(thread_id)
-        theirs = False
+        is_checked = False
         try:
             async for shown in broadcast.caught_up(thread_id, after, listener):
                 if shown is None:
                     continue
-                if not theirs:
-                    # Nobody's when it was asked for, it may have become somebody's since.
+                if not is_checked:
+                    # The thread may have got an owner since it was requested.
                     await self._services.session_manager.check_owner(thread_id, self._user)
-                    theirs = True
+                    is_checked = True
                 self._send(shown.wire())
         finally:
             broadcast.leave(thread_id, listener)
 
-    async def _watch_approvals(self, frame: dict[str, Any]) -> None:
+    async def _subscribe(self, frame: dict[str, Any]) -> None:
         self._user.must_be(Role.LEAD)
-        if not self._watching:
-            self._watching = (
+        if not self._unsubscribers:
+            self._unsubscribers = (
                 self._services.approvals.watch(self._approval_changed),
                 self._services.escalations.subscribe(self._escalation_changed),
             )
-        # The oldest first: where there are more than a window takes, those are the ones about to expire.
-        wanted = Wanted(status="pending", sort="oldest", limit=MOST_SHOWN)
-        pending, more = await self._services.approvals.find(wanted)
+        # The oldest first, because those expire next if there are more than fit.
+        query = Wanted(status="pending", sort="oldest", limit=MAX_PENDING)
+        pending, more = await self._services.approvals.find(query)
         recent = await self._services.approvals.recently_decided(RECENTLY_DECIDED)
         items = [approval.wire() for approval in (*pending, *recent)]
         self._send_object({"type": "approvals", "items": items, "more": more is not None})
@@ -255,27 +255,27 @@ class _Connection:
         self._send_object({"type": "approval", "approval": approval.wire()})
 
     def _attach(self, thread_id: str) -> None:
-        """Listen to a thread from now on."""
-        if thread_id not in self._ears and thread_id not in self._resumed:
-            self._ears[thread_id] = _Ear(self._send)
-            self._services.broadcast.attach(thread_id, self._ears[thread_id])
+        """Send the events of a thread from now on."""
+        if thread_id not in self._listeners and thread_id not in self._resumed:
+            self._listeners[thread_id] = _ThreadListener(self._send)
+            self._services.broadcast.attach(thread_id, self._listeners[thread_id])
 
     def _detach_thread(self, thread_id: str) -> None:
-        if ear := self._ears.pop(thread_id, None):
-            self._services.broadcast.leave(thread_id, ear)
+        if listener := self._listeners.pop(thread_id, None):
+            self._services.broadcast.leave(thread_id, listener)
         if scope := self._resumed.pop(thread_id, None):
             scope.cancel()
 
     def _detach(self) -> None:
-        for thread_id in [*self._ears, *self._resumed]:
+        for thread_id in [*self._listeners, *self._resumed]:
             self._detach_thread(thread_id)
-        for stop in self._watching:
+        for stop in self._unsubscribers:
             stop()
-        self._watching = ()
+        self._unsubscribers = ()
 
 
 def _decision_in(frame: dict[str, Any]) -> str:
-    """The decision of an `interrupt_response`: by its name, or by `approved` and whether there are `args`."""
+    """The decision of an `interrupt_response`: its `decision`, or `approved` with or without `args`."""
     approved, decision = frame.get("approved"), frame.get("decision")
     if decision is None:
         if not isinstance(approved, bool):

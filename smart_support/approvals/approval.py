@@ -18,7 +18,9 @@ OUTCOMES: dict[str, Status] = {
 }
 # What a person may decide where the requesting agent does not say.
 USUAL_DECISIONS = ("approve", "edit", "reject")
-_CALL_ON_WIRE = (
+# The fields of an approval, and those of its call, that interfaces show or don't show; see `Approval.wire`.
+NOT_ON_WIRE = frozenset({"call", "part", "event_id", "resumed"})
+CALL_ON_WIRE = (
     *("customer_id", "agent", "args", "summary", "effect", "changed"),
     *("risk", "need", "because", "facts"),
 )
@@ -112,10 +114,10 @@ class Approval(Request):
 
     def wire(self) -> dict[str, Any]:
         """The approval as interfaces show it: flat, with the tool as `action`."""
-        own = {item.name for item in fields(self)} - {"call", "part", "event_id", "resumed"}
+        own = {item.name for item in fields(self)} - NOT_ON_WIRE
         return (
             {name: getattr(self, name) for name in own}
-            | {name: getattr(self.call, name) for name in _CALL_ON_WIRE}
+            | {name: getattr(self.call, name) for name in CALL_ON_WIRE}
             | {"action": self.call.tool, "tool_call_id": self.call.tool_call_id or None}
         )
 

@@ -191,3 +191,11 @@ def _import(reader: _Reader, api: ShopApi) -> None:
     ask("POST", "/openapi/jobs/{job_id}/try/{key}", {"args": {}}, key="list_tickets", **one)
     ask("POST", "/openapi/jobs/{job_id}/approve", **one)
     ask("POST", "/openapi/jobs/{job_id}/remove", **one)
+
+
+def test_the_schema_of_an_approval_has_the_fields_of_a_real_one(app: AppProcess, described: Described) -> None:
+    said = {"thread_id": "fields", "message": "cancel order 1042"}
+    approval = httpx.post(f"{app.url}/api/v1/chat", json=said, timeout=30).json()["data"]["approval"]
+    schema = described["components"]["schemas"]["Approval"]
+    assert set(approval) == set(schema["properties"]) == set(schema["required"])
+    assert {"need", "votes", "facts", "effect", "digest"} <= set(approval)

@@ -1,4 +1,4 @@
-"""REST under `/api/v1`, one file a resource."""
+"""The REST API under `/api/v1`, one file per resource."""
 
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.routing import APIRoute
@@ -15,10 +15,10 @@ from smart_support.api.routes.health import router as health_routes
 from smart_support.api.routes.metrics import router as metrics_routes
 from smart_support.api.routes.openapi import router as openapi_routes
 from smart_support.api.routes.replay import router as replay_routes
-from smart_support.api.schemas import REFUSALS
+from smart_support.api.schemas import ERROR_ANSWERS
 
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY"]
-router = APIRouter(prefix="/api/v1", responses=REFUSALS)
+router = APIRouter(prefix="/api/v1", responses=ERROR_ANSWERS)
 _ROUTES: list[APIRoute] = []
 for resource in (
     *(health_routes, chat_routes, conversations_routes, replay_routes),
@@ -30,17 +30,17 @@ for resource in (
 
 
 @router.api_route("/{path:path}", methods=METHODS, include_in_schema=False)
-async def nothing_here(request: Request) -> None:
-    """What no route above takes: without this the console, which is mounted behind, would answer."""
-    there = _methods(f"/{request.path_params['path']}")
-    if there:
-        told = f"{request.method} is not for this route; see /api/v1/openapi.json"
-        raise HTTPException(405, told, {"Allow": ", ".join(there)})
+async def no_route(request: Request) -> None:
+    """Answer paths without a route, which would otherwise reach the console that is mounted at `/`."""
+    allowed = _methods(f"/{request.path_params['path']}")
+    if allowed:
+        message = f"{request.method} is not allowed here; see /api/v1/openapi.json"
+        raise HTTPException(405, message, {"Allow": ", ".join(allowed)})
     raise HTTPException(404, "there is no such route")
 
 
 def _methods(path: str) -> list[str]:
-    """What may be asked of a path: the methods of the first template that fits it, and of no other."""
+    """The methods of the first route whose template matches the path."""
     template = next((route.path for route in _ROUTES if route.path_regex.match(path)), None)
-    taken = {method for route in _ROUTES if route.path == template for method in route.methods or ()}
-    return [method for method in METHODS if method in taken]
+    allowed = {method for route in _ROUTES if route.path == template for method in route.methods or ()}
+    return [method for method in METHODS if method in allowed]

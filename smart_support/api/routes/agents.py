@@ -1,4 +1,4 @@
-"""`/agents` and `/tools`: what is configured; `/me`: for whom."""
+"""`/agents`, `/tools` and `/me`: the configuration and the current user."""
 
 from typing import Any
 
@@ -13,19 +13,19 @@ from smart_support.services import Services
 from smart_support.tools.registry import Access
 
 router = APIRouter(tags=["agents"])
-# What the gate does with a call that no rule speaks of: a write waits for a human, a read runs.
+# What the gate does with a call without a policy rule.
 POLICY = {Access.READ: "run", Access.WRITE: "ask"}
 
 
 @router.get("/me", response_model=schemas.Answer[schemas.Me])
 async def me(user: User = Depends(user)) -> Response:
-    """Who is asking, and their role; `login` tells whether they can log out."""
+    """The current user and their role; `login` says whether they can log out."""
     return answer({"name": user.name, "role": user.role.name.lower(), "login": user is not ANYONE})
 
 
 @router.get("/agents", response_model=schemas.Configured[schemas.Agent])
 async def list_agents(services: Services = Depends(services)) -> Response:
-    """The agents, as agents.yaml has them; `fallback` takes what fits no other."""
+    """The configured agents; `fallback` is the one for requests that fit no other."""
     team = services.team
     return answer(
         [
@@ -46,7 +46,7 @@ async def list_agents(services: Services = Depends(services)) -> Response:
 
 @router.get("/tools", response_model=schemas.Configured[schemas.Tool])
 async def list_tools(services: Services = Depends(services)) -> Response:
-    """Every tool with its access, what the gate does with a call, and who may call it."""
+    """All tools with their access, what the gate does with a call, and the agents that may call them."""
     agents = services.team.agents
     return answer(
         [
@@ -69,5 +69,5 @@ async def list_tools(services: Services = Depends(services)) -> Response:
 
 
 def _meta(services: Services) -> dict[str, Any]:
-    """Both lists come whole; the warnings say which tools are missing and which are out of use."""
+    """The lists have one page; the warnings name missing and disabled tools."""
     return {"next_cursor": None, "warnings": services.warnings()}

@@ -1,4 +1,4 @@
-"""`/analytics`: the figures of a range, and its events as a file."""
+"""`/analytics`: the figures of a time range, an export of its events, and SQL queries."""
 
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -8,13 +8,13 @@ from fastapi import APIRouter, Depends, Query
 from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel, Field
 
-from smart_support.analytics.ad_hoc_sql import MAX_SQL_CHARS
+from smart_support.analytics.ad_hoc_sql import MAX_SQL_CHARS, Table
 from smart_support.analytics.ad_hoc_sql_shape import sql_shape
 from smart_support.analytics.export import exported
 from smart_support.analytics.filters import Filters
 from smart_support.analytics.query_files import FIGURES, definition
 from smart_support.analytics.time_range import span
-from smart_support.api import request_shapes, schemas
+from smart_support.api import schemas
 from smart_support.api.dependencies import admin, channel, lead, services
 from smart_support.api.envelope import answer
 from smart_support.identity.users import User
@@ -31,21 +31,24 @@ RANGE = Query(
     json_schema_extra={"enum": ["24h", "7d", "30d", "90d", "all", None]},
 )
 SINCE = Query(
-    None, max_length=64, description="instead of a range: RFC 3339", json_schema_extra=request_shapes.MOMENT
+    None,
+    max_length=64,
+    description="start, instead of a range; RFC 3339",
+    json_schema_extra=schemas.TIMESTAMP,
 )
 UNTIL = Query(
     None,
     max_length=64,
-    description="instead of a range: up to, not including; RFC 3339",
-    json_schema_extra=request_shapes.MOMENT,
+    description="end (exclusive), instead of a range; RFC 3339",
+    json_schema_extra=schemas.TIMESTAMP,
 )
 
 
 def _filters(
-    agent: str | None = Query(None, max_length=128, description="only conversations it took part in"),
-    tool: str | None = Query(None, max_length=128, description="only those in which it was called"),
+    agent: str | None = Query(None, max_length=128, description="only conversations with this agent"),
+    tool: str | None = Query(None, max_length=128, description="only conversations with a call of this tool"),
     channel: Literal["socket", "rest", "gradio", "console", "system"] | None = Query(
-        None, description="only those with a turn through this door"
+        None, description="only conversations with a turn through this channel"
     ),
 ) -> Filters:
     return Filters(agent, tool, channel)
@@ -57,17 +60,16 @@ async def analytics(
     since: str | None = SINCE,
     until: str | None = UNTIL,
     filters: Filters = Depends(_filters),
-    compare: bool = Query(False, description="add `previous`: the same figures of the time just before"),
+    compare: bool = Query(False, description="add `previous`: the same figures of the preceding range"),
     services: Services = Depends(services),
 ) -> Response:
-    """Every figure of the range."""
-    found = await services.metrics.analytics(range_, since, until, filters=filters, compare=compare)
-    return answer(found)
+    """All figures of the range."""
+    return answer(await services.metrics.analytics(range_, since, until, filters=filters, compare=compare))
 
 
 @router.get("/definitions", response_model=schemas.Answer[dict[str, str]])
 async def definitions() -> Response:
-    """What each figure counts, in words."""
+    """The definition of each figure, as text."""
     return answer({figure: definition(figure) for figure in FIGURES})
 
 
@@ -85,32 +87,32 @@ async def export(
     via: str = Depends(channel),
     services: Services = Depends(services),
 ) -> Response:
-    """The range's events as a download."""
-    asked = span(range_, since, until)
-    what = {"format": format_, "range": asked.name, "filters": asdict(filters)}
+    """Download the events of the range."""
+    time_range = span(range_, since, until)
+    what = {"format": format_, "range": time_range.name, "filters": asdict(filters)}
     await services.audit_trail.record("analytics_exported", by=user.name, via=via, **what)
-    file, size = await exported(services.event_log, asked, format_, filters)
-    name = f"smart-support-{asked.until:%Y-%m-%d}-{asked.name}.{format_}"
+    file, size = await exported(services.event_log, time_range, format_, filters)
+    name = f"smart-support-{time_range.until:%Y-%m-%d}-{time_range.name}.{format_}"
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Content-Length": str(size)}
     return StreamingResponse(_chunks(file), 200, headers, MEDIA_TYPES[format_])
 
 
-class Question(BaseModel):
-    """One SELECT over the table `events`."""
+class SqlQuery(BaseModel):
+    """A SELECT over the table `events`."""
 
-    sql: str = Field(max_length=MAX_SQL_CHARS, json_schema_extra=request_shapes.text(MAX_SQL_CHARS))
+    sql: str = Field(max_length=MAX_SQL_CHARS, json_schema_extra=schemas.text(MAX_SQL_CHARS))
 
 
-@router.post("/sql", response_model=schemas.Answer[schemas.Rows])
+@router.post("/sql", response_model=schemas.Answer[Table])
 async def sql(
-    question: Question,
+    query: SqlQuery,
     user: User = Depends(admin),
     via: str = Depends(channel),
     services: Services = Depends(services),
 ) -> Response:
-    """An admin's own question to the event log: read-only, without files or network, at most 5 seconds."""
-    await services.audit_trail.record("sql_asked", by=user.name, via=via, sql=sql_shape(question.sql))
-    return answer(asdict(await services.sql_box.ask(question.sql)))
+    """Run a read-only SQL query on the event log, without files or network, for at most 5 seconds."""
+    await services.audit_trail.record("sql_asked", by=user.name, via=via, sql=sql_shape(query.sql))
+    return answer(asdict(await services.sql_box.ask(query.sql)))
 
 
 def _chunks(file: BinaryIO) -> Iterator[bytes]:

@@ -1,4 +1,4 @@
-"""`POST /chat`: a whole turn as one answer, or its events as they come."""
+"""`POST /chat`: runs a turn and answers with its outcome, or streams its events."""
 
 from collections.abc import AsyncIterator
 
@@ -8,7 +8,7 @@ from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel, Field
 
 from smart_support import clock
-from smart_support.api import request_shapes, schemas
+from smart_support.api import schemas
 from smart_support.api.dependencies import services, user
 from smart_support.api.envelope import answer, failure
 from smart_support.conversation.limits import checked_thread_id
@@ -22,16 +22,16 @@ router = APIRouter(tags=["chat"])
 
 
 class ChatRequest(BaseModel):
-    """What a customer says."""
+    """A message of a customer."""
 
     message: str = Field(
         description="1 to 10,000 characters, not only white space",
-        json_schema_extra=request_shapes.text(10_000),
+        json_schema_extra=schemas.text(10_000),
     )
     thread_id: str | None = Field(
         None,
-        description="the conversation; a new one is made if it is left out",
-        json_schema_extra=request_shapes.THREAD_ID,
+        description="the conversation; a new one starts if it is left out",
+        json_schema_extra=schemas.THREAD_ID,
     )
 
 
@@ -44,15 +44,15 @@ async def chat(
     user: User = Depends(user),
     services: Services = Depends(services),
 ) -> Response:
-    """Say something in a conversation.
+    """Send a message to a conversation.
 
-    Answers when the turn has ended or waits for an approval; with `Accept: text/event-stream` each event of
+    Answers when the turn has ended or waits for an approval. With `Accept: text/event-stream`, each event of
     the turn is sent as it happens.
     """
     thread_id = checked_thread_id(body.thread_id) if body.thread_id is not None else clock.new_id()
     events = services.turns.submit_and_follow(thread_id, body.message, channel="rest", by=user)
     if "text/event-stream" in accept:
-        # The first event is fetched before the answer begins, so that a refusal still has its own status.
+        # Get the first event before the answer begins, so that an error still has its own status.
         first = await anext(events)
         return StreamingResponse(_frames(first, events), media_type="text/event-stream")
     reply = Reply(thread_id)
@@ -70,9 +70,9 @@ async def _frames(first: Shown, events: AsyncIterator[Shown]) -> AsyncIterator[s
         async for shown in events:
             yield _frame(shown)
     except SmartSupportError as error:
-        # The answer has begun, so that its status can't tell any more.
-        told = orjson.dumps({"type": "error", "code": error.code, "message": error.message}).decode()
-        yield f"event: error\ndata: {told}\n\n"
+        # The status was already sent, so the error becomes an event.
+        data = orjson.dumps({"type": "error", "code": error.code, "message": error.message}).decode()
+        yield f"event: error\ndata: {data}\n\n"
 
 
 def _frame(shown: Shown) -> str:

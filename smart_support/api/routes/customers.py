@@ -1,4 +1,4 @@
-"""`/customers` and `/demo-history`: taking conversations off the record."""
+"""`/customers`, `/demo-history` and `/erasure`: erases conversations."""
 
 from dataclasses import asdict
 
@@ -8,34 +8,35 @@ from fastapi.responses import Response
 from smart_support.api import schemas
 from smart_support.api.dependencies import admin, lead, services
 from smart_support.api.envelope import answer
+from smart_support.conversation.erasure import Erased
 from smart_support.identity.users import User
 from smart_support.services import Services
 
 router = APIRouter(tags=["customers"])
 
 
-@router.delete("/customers/{customer_id}", response_model=schemas.Answer[schemas.Erased])
+@router.delete("/customers/{customer_id}", response_model=schemas.Answer[Erased])
 async def erase(
     customer_id: str, user: User = Depends(admin), services: Services = Depends(services)
 ) -> Response:
-    """Erase every conversation of a customer. Their bytes leave the files soon after; see `GET /erasure`."""
+    """Erase all conversations of a customer. The files are compacted soon after; see `GET /erasure`."""
     return answer(asdict(await services.erasure.customer(customer_id, by=user.name, via="rest")))
 
 
-@router.get("/demo-history", dependencies=[Depends(lead)], response_model=schemas.Answer[schemas.MadeUp])
+@router.get("/demo-history", dependencies=[Depends(lead)], response_model=schemas.Answer[schemas.DemoHistory])
 async def demo_history(services: Services = Depends(services)) -> Response:
-    """How many of the recorded conversations are made up (`make demo-data`)."""
+    """Count the recorded conversations that `make demo-data` generated."""
     return answer({"conversations": len(await services.demo_history())})
 
 
-@router.delete("/demo-history", response_model=schemas.Answer[schemas.Erased])
+@router.delete("/demo-history", response_model=schemas.Answer[Erased])
 async def clear_demo_history(user: User = Depends(admin), services: Services = Depends(services)) -> Response:
-    """Erase the made-up conversations, and nothing else."""
-    made_up = await services.demo_history()
-    return answer(asdict(await services.erasure.threads(made_up, by=user.name, via="rest")))
+    """Erase the generated conversations only."""
+    thread_ids = await services.demo_history()
+    return answer(asdict(await services.erasure.threads(thread_ids, by=user.name, via="rest")))
 
 
-@router.get("/erasure", dependencies=[Depends(admin)], response_model=schemas.Answer[schemas.Compaction])
+@router.get("/erasure", dependencies=[Depends(admin)], response_model=schemas.Answer[schemas.CompactionState])
 async def erasure(services: Services = Depends(services)) -> Response:
-    """Whether what was erased has left the files, too: `none`, `running`, `done` or `failed`."""
+    """The state of the compaction that removes erased data from the files."""
     return answer({"compaction": services.erasure.compaction})

@@ -1,4 +1,4 @@
-"""`/health`: whether this process can do its work, with `?ready=1` whether to send it any. Open to all."""
+"""`/health`: whether this process works, and with `?ready=1` whether it takes new conversations. Public."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -23,13 +23,13 @@ SECONDS_TO_ANSWER = 5.0
 @router.get("/health", response_model=schemas.Health, responses={503: {"model": schemas.Health}})
 async def health(
     request: Request,
-    ready: bool = Query(False, description="also ask whether new conversations should be sent here"),
+    ready: bool = Query(False, description="also check whether this process takes new conversations"),
     services: Services = Depends(services),
 ) -> Response:
-    """`ok`, or 503 and `degraded` where a store does not answer.
+    """Answer `ok`, or 503 and `degraded` if a store does not answer.
 
-    With `ready`, also where what a crash cut off is not finished yet, and as soon as a shutdown has begun;
-    `checks` tells which.
+    With `ready`, it is degraded also while interrupted turns are being recovered, and once a shutdown has
+    begun; `checks` says which.
     """
     state, event_log = await run_together(
         _check("state", services.state.execute("SELECT 1")),
@@ -37,17 +37,17 @@ async def health(
     )
     checks = {"state": state, "event_log": event_log}
     if ready:
-        checks |= _of_turns(services)
-    well = set(checks.values()) == {"ok"}
-    body = {"status": "ok" if well else "degraded", "version": request.app.version, "checks": checks}
-    return Response(orjson.dumps(body), 200 if well else 503, media_type="application/json")
+        checks |= _turn_checks(services)
+    is_healthy = set(checks.values()) == {"ok"}
+    body = {"status": "ok" if is_healthy else "degraded", "version": request.app.version, "checks": checks}
+    return Response(orjson.dumps(body), 200 if is_healthy else 503, media_type="application/json")
 
 
-def _of_turns(services: Services) -> dict[str, str]:
+def _turn_checks(services: Services) -> dict[str, str]:
     left = services.recovery.remaining
     return {
-        "recovery": f"{left} conversations that were cut off are being finished" if left else "ok",
-        "shutdown": "begun; no new message is taken" if services.turns.is_closing else "ok",
+        "recovery": f"{left} interrupted conversations are being recovered" if left else "ok",
+        "shutdown": "begun; no new messages" if services.turns.is_closing else "ok",
     }
 
 

@@ -1,4 +1,4 @@
-"""`/metrics`: what a monitor reads, in the text format of Prometheus; bare, without the envelope."""
+"""`/metrics`: figures of this process in the text format of Prometheus, without the envelope."""
 
 from fastapi import APIRouter, Depends
 from fastapi.responses import Response
@@ -13,5 +13,5 @@ router = APIRouter(tags=["health"], dependencies=[Depends(lead)])
 
 @router.get("/metrics", responses=schemas.file_of("text/plain"))
 async def metrics(services: Services = Depends(services)) -> Response:
-    """Turns, tokens, times, decisions and failures since this process began, and what waits now."""
+    """Turns, tokens, durations, decisions and failures since the process started, and what is pending now."""
     return Response(await services.metrics_text(), media_type=CONTENT_TYPE_LATEST)

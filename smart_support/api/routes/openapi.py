@@ -1,4 +1,4 @@
-"""`/openapi`: import an API's description, review its operations, approve them as tools. For admins."""
+"""`/openapi`: imports API descriptions, reviews their operations and approves them as tools. For admins."""
 
 import asyncio
 import codecs
@@ -11,7 +11,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.datastructures import UploadFile
 
-from smart_support.api import request_shapes, schemas
+from smart_support.api import schemas
 from smart_support.api.dependencies import admin, channel, services
 from smart_support.api.envelope import answer
 from smart_support.connectors.openapi.document.operation import Operation
@@ -25,26 +25,24 @@ from smart_support.services import Services
 
 
 def has_imports(services: Services = Depends(services)) -> None:
-    """See that this app has agents that can be given tools.
+    """Check that tools can be imported.
 
     Raises:
-        Conflict: it was made with a graph of somebody else's.
+        Conflict: the app runs a foreign graph, which brings its own tools.
     """
     if not services.has_imports:
-        raise Conflict(
-            "This app runs a graph of your own, which brings its own tools; nothing can be imported."
-        )
+        raise Conflict("This app runs your own graph, which has its own tools; nothing can be imported.")
 
 
 router = APIRouter(prefix="/openapi", tags=["openapi"], dependencies=[Depends(admin), Depends(has_imports)])
-# No JSON that a program sends begins with one (RFC 8259, 8.1); a file that somebody saved may.
+# JSON from a program never begins with one (RFC 8259, 8.1), but a saved file may.
 BYTE_ORDER_MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-CHARS_A_TOKEN = 4  # of JSON, about; enough to see what is large
+CHARS_PER_TOKEN = 4  # of JSON, roughly; enough to compare sizes
 Name = Annotated[str, Field(max_length=63)]
 
 
-class Changes(BaseModel):
-    """What a reviewer may change of an operation."""
+class OperationChanges(BaseModel):
+    """What a reviewer may change in an operation."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -57,34 +55,34 @@ class Changes(BaseModel):
     description: Annotated[str, Field(min_length=1, max_length=1000)] | None = None
     risk: Literal["low", "medium", "high"] | None = None
 
-    def wanted(self) -> dict[str, Any]:
-        """Those that were given."""
+    def given(self) -> dict[str, Any]:
+        """The changes that the request contains."""
         return self.model_dump(exclude_none=True)
 
 
 class BulkChanges(BaseModel):
-    """One change for several operations, all or none."""
+    """The same changes for several operations, all or none."""
 
     keys: list[Annotated[str, Field(max_length=300)]] = Field(min_length=1, max_length=5000)
-    changes: Changes
+    changes: OperationChanges
 
 
-class Place(BaseModel):
-    """Where an API's paths begin."""
+class ServerSettings(BaseModel):
+    """The address of an API."""
 
-    base_url: str | None = Field(None, max_length=2000, description="empty: the description's own server")
+    base_url: str | None = Field(None, max_length=2000, description="empty for the server in the description")
     variables: dict[str, str] | None = None
 
 
-class Secret(BaseModel):
-    """Credentials for one scheme; they are never shown again."""
+class CredentialsRequest(BaseModel):
+    """Credentials for one security scheme; they are never shown again."""
 
     scheme: str = Field(max_length=200)
     values: dict[str, Annotated[str, Field(max_length=10_000)]]
 
 
-class Trial(BaseModel):
-    """Arguments to try a read with."""
+class TrialRequest(BaseModel):
+    """Arguments for a trial call."""
 
     args: dict[str, Any] = Field(default_factory=dict)
 
@@ -93,12 +91,12 @@ class Trial(BaseModel):
     "/import",
     status_code=202,
     response_model=schemas.Answer[schemas.ImportJob],
-    openapi_extra={"requestBody": request_shapes.IMPORT_BODY},
+    openapi_extra={"requestBody": schemas.IMPORT_BODY},
 )
 async def begin(
     request: Request, user: User = Depends(admin), services: Services = Depends(services)
 ) -> Response:
-    """Begin an import of `{"url"}`, `{"spec"}` or `{"mcp"}`, or of a file (multipart or the bare body)."""
+    """Start an import of `{"url"}`, `{"spec"}` or `{"mcp"}`, or of a file (multipart or the body itself)."""
     given = await _given(request, services.settings.max_spec_bytes)
     job = await services.imports.begin(**given, by=user.name)
     if given.get("token"):
@@ -109,53 +107,53 @@ async def begin(
 
 @router.get("/jobs", response_model=schemas.Page[schemas.ImportJob])
 async def list_jobs(services: Services = Depends(services)) -> Response:
-    """Imports, the newest first."""
+    """List imports, newest first."""
     return answer([_job(job) for job in await services.imports.store.jobs()])
 
 
 @router.get("/jobs/{job_id}", response_model=schemas.Answer[schemas.ImportJob])
 async def get_job(job_id: str, services: Services = Depends(services)) -> Response:
-    """An import's status, progress, findings, servers, and which credentials were entered."""
+    """The status, progress, findings and servers of an import, and the schemes that have credentials."""
     job = await services.imports.store.job(job_id)
     return answer(_job(job) | await _details(services, job) | await _warnings(services, job))
 
 
 @router.get("/jobs/{job_id}/operations", response_model=schemas.Page[schemas.ImportOperation])
 async def list_operations(job_id: str, services: Services = Depends(services)) -> Response:
-    """Every operation of an import as it stands in the review."""
+    """List the operations of an import, with their review."""
     return answer([_operation(*pair) for pair in await services.imports.operations(job_id)])
 
 
-@router.patch("/jobs/{job_id}/operations", response_model=schemas.Answer[schemas.Changed])
+@router.patch("/jobs/{job_id}/operations", response_model=schemas.Answer[schemas.ChangedOperations])
 async def change_several(job_id: str, body: BulkChanges, services: Services = Depends(services)) -> Response:
-    """Change several operations at once, all or none."""
-    await services.imports.change(job_id, body.keys, body.changes.wanted())
+    """Change several operations, all or none."""
+    await services.imports.change(job_id, body.keys, body.changes.given())
     return answer({"changed": len(body.keys)})
 
 
 @router.patch("/jobs/{job_id}/operations/{key:path}", response_model=schemas.Answer[schemas.ImportOperation])
 async def change_one(
-    job_id: str, key: str, body: Changes, services: Services = Depends(services)
+    job_id: str, key: str, body: OperationChanges, services: Services = Depends(services)
 ) -> Response:
     """Change one operation."""
-    done = await services.imports.change(job_id, [key], body.wanted())
+    done = await services.imports.change(job_id, [key], body.given())
     operations = {one.key: operation for one, operation in await services.imports.operations(job_id)}
     return answer(_operation(done[0], operations[done[0].key]))
 
 
-@router.post("/jobs/{job_id}/words", response_model=schemas.Answer[schemas.Worded])
+@router.post("/jobs/{job_id}/words", response_model=schemas.Answer[schemas.RewordedOperations])
 async def word(job_id: str, services: Services = Depends(services)) -> Response:
-    """Have the language model propose names, words and groups for what is new; never another access."""
-    await services.imports.store.job(job_id)  # one that there is not needs no model
+    """Let the language model propose names, descriptions and groups for new operations."""
+    await services.imports.store.job(job_id)
     model = services.wording_model
     if model is None:
-        raise Conflict("words: this needs a language model; set SMART_SUPPORT_MODEL=openai:NAME")
+        raise Conflict("This needs a language model; set SMART_SUPPORT_MODEL=openai:NAME")
     return answer({"changed": [one.key for one in await services.imports.word(job_id, model)]})
 
 
 @router.put("/jobs/{job_id}/place", response_model=schemas.Answer[schemas.ImportJob])
-async def set_place(job_id: str, body: Place, services: Services = Depends(services)) -> Response:
-    """Set where the API's paths begin, and its server's variables."""
+async def set_place(job_id: str, body: ServerSettings, services: Services = Depends(services)) -> Response:
+    """Set the base URL of the API and the variables of its server."""
     job = await services.imports.configure(job_id, base=body.base_url, variables=body.variables)
     return answer(_job(job) | await _details(services, job) | await _warnings(services, job))
 
@@ -163,21 +161,23 @@ async def set_place(job_id: str, body: Place, services: Services = Depends(servi
 @router.put("/jobs/{job_id}/credentials", response_model=schemas.Answer[schemas.Credentials])
 async def set_credentials(
     job_id: str,
-    body: Secret,
+    body: CredentialsRequest,
     user: User = Depends(admin),
     via: str = Depends(channel),
     services: Services = Depends(services),
 ) -> Response:
-    """Enter credentials; the answer names the schemes that have some, and shows none."""
-    kept = await services.imports.enter_credentials(job_id, body.scheme, body.values)
+    """Store credentials; the answer lists the schemes that have some."""
+    schemes = await services.imports.enter_credentials(job_id, body.scheme, body.values)
     what = {"job_id": job_id, "scheme": body.scheme}
     await services.audit_trail.record("credentials_entered", by=user.name, via=via, **what)
-    return answer({"credentials": kept})
+    return answer({"credentials": schemes})
 
 
-@router.post("/jobs/{job_id}/try/{key:path}", response_model=schemas.Answer[schemas.Tried])
-async def try_out(job_id: str, key: str, body: Trial, services: Services = Depends(services)) -> Response:
-    """Call a read now; what the API gave."""
+@router.post("/jobs/{job_id}/try/{key:path}", response_model=schemas.Answer[schemas.TrialResult])
+async def try_out(
+    job_id: str, key: str, body: TrialRequest, services: Services = Depends(services)
+) -> Response:
+    """Call a read operation now, and answer with its result."""
     return answer({"result": await services.imports.try_out(job_id, key, body.args)})
 
 
@@ -185,7 +185,7 @@ async def try_out(job_id: str, key: str, body: Trial, services: Services = Depen
 async def approve(
     job_id: str, user: User = Depends(admin), services: Services = Depends(services)
 ) -> Response:
-    """Make the enabled operations tools, at once."""
+    """Turn the enabled operations into tools."""
     job = await services.imports.approve(job_id, by=user.name)
     return answer(_job(job) | await _warnings(services, job))
 
@@ -194,7 +194,7 @@ async def approve(
 async def remove(
     job_id: str, user: User = Depends(admin), services: Services = Depends(services)
 ) -> Response:
-    """Take an API's tools out of use, or put aside an import that is in review or failed."""
+    """Disable the tools of an API, or discard an import that is in review or failed."""
     job = await services.imports.remove(job_id, by=user.name)
     return answer(_job(job) | await _warnings(services, job))
 
@@ -202,7 +202,7 @@ async def remove(
 async def _given(request: Request, max_bytes: int) -> dict[str, Any]:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
-        # What is told is checked before it fills a disk; the form's own parts are a few bytes.
+        # Check the announced size before the file is written to disk; the form adds a few bytes.
         if int(request.headers.get("content-length", 0)) > max_bytes + 100_000:
             raise TooLarge(f"The description is too large: more than {max_bytes} bytes.")
         async with request.form(max_files=1, max_part_size=max_bytes) as form:
@@ -220,9 +220,9 @@ async def _given(request: Request, max_bytes: int) -> dict[str, Any]:
         return {"spec": raw}
     url, spec, mcp = body.get("url"), body.get("spec"), body.get("mcp")
     if mcp is not None and not (isinstance(mcp, str) and mcp.strip()):
-        raise InvalidRequest("mcp: give the server's address, or the name it was declared with")
+        raise InvalidRequest("mcp: give the server's URL, or its name in SMART_SUPPORT_MCP_SERVERS")
     if url is not None and not (isinstance(url, str) and url.strip()):
-        raise InvalidRequest("url: give the address of the description")
+        raise InvalidRequest("url: give the URL of the description")
     if spec is not None and not isinstance(spec, (str, dict, list)):
         raise InvalidRequest("spec: give the description as text or as an object")
     token = body.get("token")
@@ -242,7 +242,7 @@ def _read(raw: bytes) -> Any:
     except orjson.JSONDecodeError as error:
         raise InvalidJson(f"Invalid JSON: {error}") from None
     if isinstance(body, dict) and isinstance(body.get("spec"), dict):
-        with contextlib.suppress(orjson.JSONEncodeError):  # too deep: the import says so, and where
+        with contextlib.suppress(orjson.JSONEncodeError):  # too deep; the import reports where
             check_keys(raw, orjson.dumps(body))
     return body
 
@@ -261,7 +261,7 @@ def _job(job: Job) -> dict[str, Any]:
 
 
 async def _warnings(services: Services, job: Job) -> dict[str, Any]:
-    """What is amiss with the agents file and this import together, in sentences."""
+    """Problems of the agents file and this import, in sentences."""
     return {"warnings": [] if job.status in ("loading", "failed") else await services.import_warnings(job)}
 
 
@@ -311,7 +311,11 @@ def _operation(reviewed: Reviewed, operation: Operation | None) -> dict[str, Any
     }
     if operation is None:
         return wire | {"method": None, "path": None, "schema": None, "tokens": 0, "findings": []}
-    said = {"name": reviewed.tool_name, "description": reviewed.description, "parameters": operation.schema}
+    definition = {
+        "name": reviewed.tool_name,
+        "description": reviewed.description,
+        "parameters": operation.schema,
+    }
     return wire | {
         "method": operation.method.upper(),
         "path": operation.path,
@@ -319,7 +323,7 @@ def _operation(reviewed: Reviewed, operation: Operation | None) -> dict[str, Any
         "deprecated": operation.deprecated,
         "tags": list(operation.tags),
         "schema": operation.schema,
-        "tokens": len(orjson.dumps(said)) // CHARS_A_TOKEN,
+        "tokens": len(orjson.dumps(definition)) // CHARS_PER_TOKEN,
         "findings": [
             {"severity": one.severity, "place": one.place, "message": one.message}
             for one in operation.findings

@@ -1,4 +1,4 @@
-"""`/replay`: one recorded conversation, step by step."""
+"""`/replay`: a recorded conversation, step by step, and what-if."""
 
 import asyncio
 import re
@@ -26,12 +26,14 @@ Steps = list[dict[str, Any]]
 @router.get("/replay/{thread_id}", response_model=schemas.Page[schemas.Step])
 async def replay(
     thread_id: str,
-    after: int = Query(0, ge=0, le=LAST_SEQ, description="`seq` of the last step seen; `next_cursor` is one"),
+    after: int = Query(
+        0, ge=0, le=LAST_SEQ, description="`seq` of the last step seen, such as `next_cursor`"
+    ),
     limit: int = Query(200, ge=1, le=200),
     user: User = Depends(user),
     services: Services = Depends(services),
 ) -> Response:
-    """The conversation's steps, numbered as its events on the socket."""
+    """List the steps of a conversation; `seq` is the same as on the WebSocket."""
     await services.session_manager.check_owner(thread_id, user, must_exist=True)
     steps = await services.replay.steps(thread_id, after, limit + 1)
     following = steps[limit - 1]["seq"] if len(steps) > limit else None
@@ -41,11 +43,13 @@ async def replay(
 @router.get("/replay/{thread_id}/outline", response_model=schemas.Answer[schemas.Outline])
 async def outline(
     thread_id: str,
-    q: str | None = Query(None, max_length=200, description="also where this text stands: `found`"),
+    q: str | None = Query(
+        None, max_length=200, description="also return the steps with this text in `found`"
+    ),
     user: User = Depends(user),
     services: Services = Depends(services),
 ) -> Response:
-    """The conversation without its content: how long it is, where its pages begin, where to look."""
+    """The conversation without its content: its length, its pages, and its notable steps."""
     await services.session_manager.check_owner(thread_id, user, must_exist=True)
     return answer(await services.replay.outline(thread_id, q))
 
@@ -54,7 +58,7 @@ async def outline(
 async def whole(
     thread_id: str, user: User = Depends(user), services: Services = Depends(services)
 ) -> Response:
-    """All steps of the conversation in one answer, however long it is."""
+    """All steps of the conversation in one answer, streamed."""
     await services.session_manager.check_owner(thread_id, user, must_exist=True)
     pages = services.replay.whole(thread_id)
     first = await anext(pages)
@@ -62,7 +66,7 @@ async def whole(
 
 
 async def _as_one_answer(first: Steps, rest: AsyncIterator[Steps]) -> AsyncIterator[bytes]:
-    """What `answer` gives of a list, without ever holding all of it."""
+    """Like `answer` with a list, but without holding the whole list."""
     yield b'{"success":true,"data":[' + orjson.dumps(first)[1:-1]
     async for steps in rest:
         yield b"," + orjson.dumps(steps)[1:-1]
@@ -76,7 +80,7 @@ async def as_test_file(
     via: str = Depends(channel),
     services: Services = Depends(services),
 ) -> Response:
-    """The conversation as a test of the project's own suite: a Python file to download."""
+    """Download the conversation as a Python test for the project's test suite."""
     await services.session_manager.check_owner(thread_id, user, must_exist=True)
     await services.audit_trail.record("test_case_exported", by=user.name, via=via, conversation=thread_id)
     steps = [step async for page in services.replay.whole(thread_id) for step in page]
@@ -86,8 +90,8 @@ async def as_test_file(
     return PlainTextResponse(source, 200, headers, "text/x-python; charset=utf-8")
 
 
-class AnotherDecision(BaseModel):
-    """What to try instead of what was decided."""
+class ChangedDecisionRequest(BaseModel):
+    """The decision to try instead of the recorded one."""
 
     approval_id: str = Field(max_length=200)
     decision: Literal["approve", "reject", "edit"]
@@ -100,11 +104,14 @@ class AnotherDecision(BaseModel):
     dependencies=[Depends(lead)],
     response_model=schemas.Page[schemas.Object],
 )
-async def what_if(thread_id: str, other: AnotherDecision, services: Services = Depends(services)) -> Response:
-    """How it would have gone: the steps, each `same`, only `then` or only `now`. Nothing real is touched.
+async def what_if(
+    thread_id: str, body: ChangedDecisionRequest, services: Services = Depends(services)
+) -> Response:
+    """Run the conversation again with another decision, in a sandbox, and compare.
 
-    Of a long conversation only turns around the decision are run again: `first` to `last` in `meta`.
+    Each step has a `mark`: `same`, `then` (recorded only) or `now` (rehearsed only). Of a long conversation
+    only the turns around the decision are run again: steps `first` to `last` in `meta`.
     """
-    changed = rehearsal.ChangedDecision(other.approval_id, other.decision, other.reason, other.args)
+    changed = rehearsal.ChangedDecision(body.approval_id, body.decision, body.reason, body.args)
     result = await rehearsal.what_if(services, thread_id, changed)
     return answer(result.steps, meta={"next_cursor": None, "first": result.first, "last": result.last})
