@@ -193,7 +193,7 @@ def _import(reader: _Reader, api: ShopApi) -> None:
     ask("POST", "/openapi/jobs/{job_id}/remove", **one)
 
 
-def test_the_schema_of_an_approval_has_the_fields_of_a_real_one(app: AppProcess, described: Described) -> None:
+def test_an_approval_has_the_fields_of_its_schema(app: AppProcess, described: Described) -> None:
     said = {"thread_id": "fields", "message": "cancel order 1042"}
     approval = httpx.post(f"{app.url}/api/v1/chat", json=said, timeout=30).json()["data"]["approval"]
     schema = described["components"]["schemas"]["Approval"]
