@@ -27,11 +27,12 @@ conformance: .venv/conformance
 demo-data: .venv/run
 	$(BIN)/python -m smart_support demo-data
 
-check: .venv/dev
+check: .venv/dev node_modules/.package-lock.json
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	npm run --silent check
 
 bench: .venv/dev
 	$(BIN)/python benchmarks/turn_cost.py
@@ -51,7 +52,7 @@ lock: .venv/dev
 		--no-header --quiet --output-file requirements-dev.txt requirements-dev.in
 
 clean:
-	rm -rf .venv data/var tests/artifacts .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf .venv node_modules data/var tests/artifacts .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit("Smart Support needs Python 3.11 or later" if sys.version_info < (3, 11) else 0)'
@@ -82,6 +83,11 @@ clean:
 	@$(BIN)/python -m tests.postgres true || sh tests/install-postgres
 	@$(BIN)/python -m tests.postgres true
 	@touch $@
+
+# Linter and type checker of the console's JavaScript. npm is needed for `make check` alone.
+node_modules/.package-lock.json: package-lock.json
+	npm ci --ignore-scripts --no-audit --no-fund
+	touch $@
 
 # The README's picture, made by the test that follows its demo script.
 picture: .venv/dev .venv/browser

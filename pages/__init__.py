@@ -1,4 +1,4 @@
-"""The console: the shell around its tabs, and how it is mounted. Each tab is a file with a `build`."""
+"""The console: its header and tabs, and how it is mounted. Each tab is a module with a `build` function."""
 
 from html import escape
 from typing import Any
@@ -10,31 +10,30 @@ from fastapi.responses import Response
 from fastapi.staticfiles import StaticFiles
 from starlette.middleware import Middleware
 
-from pages import api_import, approvals, chat, replay, theme
-from pages.analytics import tab
-from pages.gradio_allowlist import GradioDoors
+from pages import analytics, api_import, approvals, chat, replay, theme
+from pages.gradio_allowlist import GradioAllowlist
 from pages.gradio_api import add_api
 from smart_support.identity.users import User
 from smart_support.services import Services
 
 NAME = "Smart Support"
-# How long at most a call waits until Gradio sees it.
+# How often Gradio looks into its queue.
 QUEUE_SECONDS = 0.01
 _SHELL = """
 <header class="ss-shell">
   <span class="ss-logo" aria-hidden="true"></span>
   <strong class="ss-name">Smart Support</strong>
-  <span class="ss-company" title="For whom the agents speak">{company}</span>
+  <span class="ss-company" title="Company">{company}</span>
   <span class="ss-state" id="ss-state" data-state="connecting" role="status">
     <i></i><span>Connecting…</span></span>
   <span class="ss-gap"></span>
-  <span class="ss-chip ss-model" title="What answers the customers">{model}</span>
-  <button type="button" class="ss-chip ss-pending" id="ss-pending">Nothing pending</button>
+  <span class="ss-chip ss-model" title="Model">{model}</span>
+  <button type="button" class="ss-chip ss-pending" id="ss-pending">No pending approvals</button>
   <form id="ss-me" method="post" action="/logout" hidden><span class="ss-chip"></span>
-    <button class="ss-button ss-button--plain">Log out</button></form>
-  <button type="button" class="ss-button ss-button--plain" id="ss-look" aria-label="Light or dark">◐</button>
+    <button class="ss-button ss-button--quiet">Log out</button></form>
+  <button type="button" class="ss-button ss-button--quiet" id="ss-look" aria-label="Switch theme">◐</button>
 </header>
-<div class="ss-banner" role="alert">The connection to the server is lost. It will come back by itself.</div>
+<div class="ss-banner" role="alert">Connection lost. Reconnecting…</div>
 """
 _ON_LOAD = "(window.ssMounts ??= []).push(['shell', element]);"
 
@@ -50,8 +49,8 @@ def build_console(services: Services) -> gr.Blocks:
         )
         with gr.Tabs(elem_id="ss-tabs"):
             _build_first_tab(services, console)
-            with gr.Tab("Analytics", id="analytics", elem_id="ss-tab-analytics") as analytics_tab:
-                tab.build(services, analytics_tab)
+            with gr.Tab("Analytics", id="analytics", elem_id="ss-tab-analytics"):
+                analytics.build()
             with gr.Tab("Replay", id="replay"):
                 replay.build()
             with gr.Tab("API", id="api", elem_id="ss-tab-api"):
@@ -69,8 +68,8 @@ def _build_first_tab(services: Services, console: gr.Blocks) -> None:
 
 
 def mount(app: FastAPI, services: Services) -> None:
-    """Put the console on the app. Call it after every other route: the console takes what is left."""
-    app.mount(theme.STATIC_PATH, _Fresh(directory=theme.STATIC), name="console-static")
+    """Mount the console on the app. Call it after all other routes, as the console takes every other path."""
+    app.mount(theme.STATIC_PATH, _RevalidatedFiles(directory=theme.STATIC), name="console-static")
     console = build_console(services)
     gr.mount_gradio_app(
         app,
@@ -79,24 +78,24 @@ def mount(app: FastAPI, services: Services) -> None:
         ssr_mode=False,
         run_history=False,
         mcp_server=False,
-        app_kwargs={"middleware": [Middleware(GradioDoors)]},
+        app_kwargs={"middleware": [Middleware(GradioAllowlist)]},
         auth_dependency=_username if services.accounts.is_login_required else None,
         footer_links=["api"],
         theme=theme.theme(),
         head=_config(services) + theme.head(),
     )
-    # By itself it looks into its empty queue a thousand times a second, all day.
+    # By default, Gradio polls its empty queue a thousand times a second.
     console._queue.sleep_when_free = QUEUE_SECONDS
 
 
 def _username(request: Request) -> str:
-    """Who the guard at the door has let in: what Gradio hands to the console's functions."""
+    """The authenticated user's name, which Gradio passes to the console's functions."""
     user: User = request.state.user
     return user.name
 
 
-class _Fresh(StaticFiles):
-    """Files that a browser asks about each time: scripts import others, so no address can name a version."""
+class _RevalidatedFiles(StaticFiles):
+    """Files that browsers revalidate each time. Scripts import each other, so a URL can't carry a version."""
 
     def file_response(self, *args: Any, **kwargs: Any) -> Response:
         response = super().file_response(*args, **kwargs)
@@ -105,16 +104,16 @@ class _Fresh(StaticFiles):
 
 
 def _config(services: Services) -> str:
-    """What the page's scripts know from the start."""
-    known = {"agents": {agent.name: agent.title for agent in services.team.agents}}
-    # A script ends at the first "</", wherever it stands.
-    encoded = orjson.dumps(known).decode().replace("<", "\\u003c")
-    waiting = "window.ssChat = new Promise((here) => { window.ssChatIsHere = here; });"
-    return f"<script>window.ssConfig = {encoded}; {waiting}</script>"
+    """A script with the agents' titles, and a promise of the chat's functions (`static/chat/chat.js`)."""
+    config = {"agents": {agent.name: agent.title for agent in services.team.agents}}
+    # A script element ends at the first "</", even inside a string.
+    encoded = orjson.dumps(config).decode().replace("<", "\\u003c")
+    chat = "window.ssChat = new Promise((resolve) => { window.resolveChat = resolve; });"
+    return f"<script>window.ssConfig = {encoded}; {chat}</script>"
 
 
 def _company(services: Services) -> str:
-    """For whom the agents speak; empty for a graph of someone else's, which has our own name."""
+    """The company that the agents work for; empty for a graph without an agents file."""
     return services.team.company if services.team.company != NAME else ""
 
 

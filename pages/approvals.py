@@ -1,7 +1,7 @@
-"""The side panel of approvals: a static shell, filled over `/ws` by `static/approvals.js`.
+"""The approvals panel: a shell, filled over `/ws` by `static/approvals/`.
 
-Gradio updates lists by position, so that a reason typed into one card could end up in another; nodes keyed
-by approval id can't.
+Gradio updates lists by position, so a reason typed into one card could move to another. The scripts keep one
+element for each approval id instead.
 """
 
 import gradio as gr
@@ -11,9 +11,9 @@ _SHELL = """
   <h2 tabindex="-1">Pending approvals <span class="ss-chip ss-chip--amber ss-count" hidden>0</span></h2>
   <p class="ss-live" aria-live="polite"></p>
   <div class="ss-queue"></div>
-  <div class="ss-loading ss-empty">Looking for approvals…</div>
-  <div class="ss-empty ss-nothing" hidden><strong>Nothing waits for you</strong>
-    When an agent wants to change something, it stops here until you decide.</div>
+  <div class="ss-loading ss-empty">Loading approvals…</div>
+  <div class="ss-empty ss-nothing" hidden><strong>No pending approvals</strong>
+    Agents wait here for your approval before they change anything.</div>
   <div class="ss-recent" hidden><h3>Recently decided</h3><ul></ul></div>
 </section>
 """

@@ -1,7 +1,7 @@
-"""The chat: a `gr.Chatbot` that follows one thread's events. What a turn is and does is not known here.
+"""The chat: a `gr.Chatbot` that follows one thread's events.
 
-The page keeps one follower at a time: a generator that ends when the thread is at rest. Whatever happens on
-the thread later (a decision, another door's message) is seen by the page's socket, which starts the next.
+The page runs one follower at a time: a generator that ends when no turn is running. When the page's socket
+sees a later event (a decision, a message from another channel), it starts the next follower.
 """
 
 import contextlib
@@ -12,7 +12,8 @@ import gradio as gr
 import orjson
 
 from pages import sanitize
-from pages.current_user import asking
+from pages.current_user import current_user
+from pages.sanitize import element
 from pages.transcript import Transcript
 from smart_support.conversation.batching import batches
 from smart_support.errors import Forbidden, SmartSupportError
@@ -20,14 +21,14 @@ from smart_support.identity.users import User
 from smart_support.services import Services
 
 SECONDS_BETWEEN_STEPS = 0.1
-# How far back a long conversation is read, in numbered events; what is older is in the Replay tab.
-NUMBERS_READ = 4000
+# How many event numbers of a long conversation are loaded; the Replay tab has the older ones.
+MAX_EVENTS = 4000
 MAX_EXAMPLES = 6
 _ON_LOAD = "(window.ssMounts ??= []).push(['chat', element, {trigger, props, watch}]);"
 _THREAD = "async () => [(await window.ssChat).thread()]"
 _TEXT_AND_THREAD = "async (text) => [text, (await window.ssChat).thread()]"
-# Every event of the console: seen by no client, and not one at a time for everybody.
-_OURS: dict[str, Any] = {
+# For every listener of the console: hidden from API clients, and without a concurrency limit.
+_PRIVATE: dict[str, Any] = {
     "api_visibility": "private",
     "concurrency_limit": None,
     "show_progress": "hidden",
@@ -35,7 +36,7 @@ _OURS: dict[str, Any] = {
 
 
 def build(services: Services, console: gr.Blocks) -> None:
-    """Place the chat and its composer in `console`, whose loading starts the first follower."""
+    """Place the chat and its composer in `console`. Loading the page starts the first follower."""
     chatbot = gr.Chatbot(
         elem_id="ss-chat",
         show_label=False,
@@ -61,10 +62,10 @@ def build(services: Services, console: gr.Blocks) -> None:
             elem_id="ss-message",
         )
         send = gr.Button("Send", variant="primary", scale=0, min_width=92, elem_id="ss-send")
-        fresh = gr.Button("New chat", scale=0, min_width=112, elem_id="ss-new-chat")
+        new_chat = gr.Button("New chat", scale=0, min_width=112, elem_id="ss-new-chat")
     thread = gr.Textbox(visible=False)
     link = gr.HTML("", html_template="", js_on_load=_ON_LOAD, elem_id="ss-chat-link", apply_default_css=False)
-    _connect(services, console, chatbot, notice, text, send, fresh, thread, link)
+    _connect(services, console, chatbot, notice, text, send, new_chat, thread, link)
 
 
 def _connect(
@@ -74,82 +75,81 @@ def _connect(
     notice: gr.HTML,
     text: gr.Textbox,
     send: gr.Button,
-    fresh: gr.Button,
+    new_chat: gr.Button,
     thread: gr.Textbox,
     link: gr.HTML,
 ) -> None:
     async def follow(thread_id: str, request: gr.Request) -> AsyncIterator[Any]:
         with contextlib.suppress(Forbidden):
-            who = asking(services, request)
-            async for drawn, state in followed(services, thread_id):
-                # Each time: a thread that was nobody's may have become somebody else's.
-                await services.session_manager.check_owner(thread_id, who)
-                yield drawn, state
+            user = current_user(services, request)
+            async for messages, state in follow_thread(services, thread_id):
+                # Checked each time, as another user may have started the thread in the meantime.
+                await services.session_manager.check_owner(thread_id, user)
+                yield messages, state
 
     async def say(content: str, thread_id: str, request: gr.Request) -> tuple[Any, str]:
-        problem = await _say(services, thread_id, content, asking(services, request))
+        problem = await _submit(services, thread_id, content, current_user(services, request))
         return (gr.skip() if problem else ""), problem
 
     async def choose(choice: gr.SelectData, thread_id: str, request: gr.Request) -> str:
         chosen = choice.value["text"] if isinstance(choice.value, dict) else choice.value
-        return await _say(services, thread_id, str(chosen), asking(services, request))
+        return await _submit(services, thread_id, str(chosen), current_user(services, request))
 
-    looks = gr.on(
+    following = gr.on(
         [console.load, link.submit],
         follow,
         thread,
         [chatbot, link],
         js=_THREAD,
         trigger_mode="always_last",
-        **_OURS,
+        **_PRIVATE,
     )
-    said = [
-        gr.on([text.submit, send.click], say, [text, thread], [text, notice], js=_TEXT_AND_THREAD, **_OURS),
-        chatbot.option_select(choose, thread, notice, js=_THREAD, **_OURS),
-        chatbot.example_select(choose, thread, notice, js=_THREAD, **_OURS),
+    submitted = [
+        gr.on(
+            [text.submit, send.click], say, [text, thread], [text, notice], js=_TEXT_AND_THREAD, **_PRIVATE
+        ),
+        chatbot.option_select(choose, thread, notice, js=_THREAD, **_PRIVATE),
+        chatbot.example_select(choose, thread, notice, js=_THREAD, **_PRIVATE),
     ]
-    for event in said:
+    for event in submitted:
         event.then(None, js="async () => { (await window.ssChat).wake(); }", api_visibility="private")
-    fresh.click(
+    new_chat.click(
         None,
         None,
         [chatbot, notice, text],
-        js="async () => { (await window.ssChat).fresh(); return [[], '', '']; }",
-        cancels=[looks],
+        js="async () => { (await window.ssChat).startNew(); return [[], '', '']; }",
+        cancels=[following],
         api_visibility="private",
     )
 
 
-async def followed(services: Services, thread_id: str) -> AsyncIterator[tuple[Any, Any]]:
-    """A thread's messages and where it stands: all so far at once, then as it goes on, to its rest."""
+async def follow_thread(services: Services, thread_id: str) -> AsyncIterator[tuple[Any, Any]]:
+    """Yield a thread's messages and state: all so far, then after each step until no turn is running."""
     transcript = Transcript(title=lambda name: _title(services, name))
     session = await services.session_manager.load(thread_id)
-    for record in await services.event_log.read(thread_id, _begin(session.last_seq if session else 0)):
+    after = max(0, session.last_seq - MAX_EVENTS) if session else 0
+    for record in await services.event_log.read(thread_id, after):
         transcript.add(record)
     yield transcript.messages(), _state(thread_id, transcript, rest=False)
     events = services.turns.follow(thread_id, transcript.seq)
     try:
         async for step in batches(events, SECONDS_BETWEEN_STEPS):
-            for shown in step:
-                transcript.add(shown)
+            for event in step:
+                transcript.add(event)
             yield transcript.messages(), _state(thread_id, transcript, rest=False)
     except SmartSupportError:
-        return  # no such thread can be: there is nothing to follow
+        return  # the thread id is invalid
     transcript.running = False
     yield transcript.messages(), _state(thread_id, transcript, rest=True)
 
 
-def _begin(last_seq: int) -> int:
-    return max(0, last_seq - NUMBERS_READ)
-
-
 def _state(thread_id: str, transcript: Transcript, *, rest: bool) -> str:
-    """For the page's socket: up to which number the Chatbot shows the thread, and whether it goes on."""
+    """For `chat.js`: the last event number that the Chatbot shows; `rest` where no turn is running."""
     return orjson.dumps({"thread_id": thread_id, "seq": transcript.seq, "rest": rest}).decode()
 
 
-async def _say(services: Services, thread_id: str, content: str, by: User) -> str:
-    """Take a message; what to tell where it was not taken."""
+async def _submit(services: Services, thread_id: str, content: str, by: User) -> str:
+    """Start a turn with a message. Returns the error to show, as HTML, or an empty string."""
     if not content.strip():
         return ""
     try:
@@ -165,14 +165,16 @@ def _title(services: Services, name: str) -> str:
 
 
 def _greeting(services: Services) -> str:
-    company = sanitize.html(services.team.company)
-    greeting = sanitize.html(services.team.personality.greeting)
-    return f'<div class="ss-greeting"><strong>{company}</strong><span>{greeting}</span></div>'
+    team = services.team
+    parts = element("strong", team.company), element("span", team.personality.greeting)
+    return element("div", *parts, classes="ss-greeting")
 
 
 def _examples(services: Services) -> list[str]:
-    """One prompt of each agent, then their second ones: something of everything."""
+    """The first example of each agent, then their second ones, and so on."""
     agents = services.team.agents
     rounds = max((len(agent.examples) for agent in agents), default=0)
-    found = [agent.examples[turn] for turn in range(rounds) for agent in agents if turn < len(agent.examples)]
-    return found[:MAX_EXAMPLES]
+    examples = [
+        agent.examples[turn] for turn in range(rounds) for agent in agents if turn < len(agent.examples)
+    ]
+    return examples[:MAX_EXAMPLES]

@@ -1,4 +1,4 @@
-"""Who calls a function of the console. Gradio hides functions from its docs, but keeps nobody from them."""
+"""The user of a Gradio call. Gradio hides private functions from its docs but lets anybody call them."""
 
 import gradio as gr
 
@@ -8,17 +8,17 @@ from smart_support.observability import log, tracing
 from smart_support.services import Services
 
 
-def asking(services: Services, request: gr.Request | None) -> User:
-    """Who calls one of the console's functions: whom the guard let in, by the name Gradio was told.
+def current_user(services: Services, request: gr.Request | None) -> User:
+    """The user that the authentication middleware let in, by the name it gave to Gradio.
 
     Raises:
-        Unauthorized: nobody that is known.
+        Unauthorized: there is no such user.
     """
     if request is not None:
-        # Gradio calls its functions in tasks of its own, which know nothing of the request.
+        # Gradio runs functions in tasks of its own, without the request's context.
         log.bind(request_id=request.headers.get("x-request-id"))
         tracing.continue_trace(request.headers)
-    who = services.accounts.named(getattr(request, "username", None))
-    if who is None:
-        raise Unauthorized("Say who you are: log in, or send an API key as X-API-Key.")
-    return who
+    user = services.accounts.named(getattr(request, "username", None))
+    if user is None:
+        raise Unauthorized("Log in, or send an API key as X-API-Key.")
+    return user

@@ -1,7 +1,7 @@
-"""Which of Gradio's own routes there are: those that the console and `gradio_client` need, and no others.
+"""Allows only the Gradio routes that the console and `gradio_client` need.
 
-Gradio brings routes for files, proxies, recordings and editing, and each version may bring more; what is not
-named here is refused, so that no update opens one unnoticed. Who may call a function is checked inside it.
+Gradio has routes for files, proxies, recordings and editing, and new versions add more. A route that is not
+listed here is refused, so that an update can't open one unnoticed. Each function checks its caller itself.
 """
 
 from typing import Any
@@ -26,11 +26,11 @@ _NAMED_CALLS = (_API + "call/", _API + "heartbeat/")
 _MAX_STREAMS = 10_000
 
 
-class GradioDoors:
-    """ASGI middleware inside Gradio's app: shuts what is not needed, and ties each page to its user.
+class GradioAllowlist:
+    """ASGI middleware inside Gradio's app that refuses other routes and other users' sessions.
 
-    Gradio takes whoever knows a page's `session_hash` for that page: its streams could be read, and its
-    runs cancelled. So a hash belongs to the first who came with it.
+    Whoever knows a page's `session_hash` can read its streams and cancel its runs. So a hash belongs to the
+    first user who sends it.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -38,13 +38,13 @@ class GradioDoors:
         self._streams: dict[str, str] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on what is needed, and theirs."""
+        """Pass on allowed requests."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         path = scope["path"]
         if not _is_needed(path):
-            await _refused("This part of Gradio is switched off.")(scope, receive, send)
+            await _refused("This Gradio route is disabled.")(scope, receive, send)
             return
         body = b""
         if scope["method"] == "POST":
@@ -54,12 +54,12 @@ class GradioDoors:
                 await _refused(error.detail, "too_large", 413)(scope, receive, send)
                 return
             receive = _again(body, receive)
-        if not all(self._is_theirs(stream, scope) for stream in _streams(scope, body)):
-            await _refused("This page belongs to somebody else.")(scope, receive, send)
+        if not all(self._is_own(stream, scope) for stream in _streams(scope, body)):
+            await _refused("This Gradio session belongs to another user.")(scope, receive, send)
             return
         await self._app(scope, receive, send)
 
-    def _is_theirs(self, stream: str, scope: Scope) -> bool:
+    def _is_own(self, stream: str, scope: Scope) -> bool:
         name: str = scope["state"]["user"].name
         while len(self._streams) >= _MAX_STREAMS:
             del self._streams[next(iter(self._streams))]
@@ -75,22 +75,22 @@ def _is_needed(path: str) -> bool:
 
 
 def _streams(scope: Scope, body: bytes) -> set[str]:
-    """Every `session_hash` that a request speaks of: in its address, or in its JSON."""
+    """Every `session_hash` in a request's URL and JSON body."""
     path, query = scope["path"], parse_qs(scope["query_string"].decode("latin-1"))
-    found = set(query.get("session_hash", ()))
+    hashes = set(query.get("session_hash", ()))
     if path.startswith(_API + "heartbeat/"):
-        found.add(path.removeprefix(_API + "heartbeat/"))
+        hashes.add(path.removeprefix(_API + "heartbeat/"))
     try:
         given: Any = orjson.loads(body) if body else None
     except orjson.JSONDecodeError:
-        return found  # Gradio refuses it, too
+        return hashes  # Gradio refuses the body, too
     if isinstance(given, dict) and isinstance(given.get("session_hash"), str):
-        found.add(given["session_hash"])
-    return found
+        hashes.add(given["session_hash"])
+    return hashes
 
 
 async def _body(receive: Receive) -> bytes:
-    """The whole body; how large it may be is checked further out."""
+    """The whole body. An outer middleware limits its size."""
     body = bytearray()
     while True:
         message = await receive()
@@ -100,7 +100,7 @@ async def _body(receive: Receive) -> bytes:
 
 
 def _again(body: bytes, receive: Receive) -> Receive:
-    """Give a body that was read once more, and then what comes after it."""
+    """Replay a body that was read, then pass on the messages after it."""
     left: list[Message] = [{"type": "http.request", "body": body}]
 
     async def read() -> Message:

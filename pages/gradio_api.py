@@ -1,6 +1,6 @@
-"""The six functions of the Gradio API: `gradio_client` and `/gradio_api/call/*` reach these and no others.
+"""The six public functions of the Gradio API, for `gradio_client` and `/gradio_api/call/*`.
 
-They are doors on the same services as REST. A streamed answer goes out in a few steps, each of them whole.
+They use the same services as REST. A streamed answer is sent in few steps, each with the whole reply so far.
 """
 
 from collections.abc import AsyncIterator, Iterator
@@ -9,7 +9,7 @@ from typing import Any
 
 import gradio as gr
 
-from pages.current_user import asking
+from pages.current_user import current_user
 from smart_support import clock
 from smart_support.approvals.decision import DecisionInput
 from smart_support.conversation.batching import batches
@@ -19,26 +19,26 @@ from smart_support.identity.users import Role, User
 from smart_support.services import Services
 
 SECONDS_BETWEEN_STEPS = 0.1
-# Gradio gives each call its request; the default only keeps the parameter out of the public signature.
-_OF_GRADIO: Any = None
+# Gradio passes the request; the default keeps the parameter out of the public signature.
+_FROM_GRADIO: Any = None
 
 
 def add_api(services: Services) -> None:
     """Register the functions; call it inside the console's Blocks."""
 
     def lead(request: gr.Request) -> User:
-        who = asking(services, request)
-        who.must_be(Role.LEAD)
-        return who
+        user = current_user(services, request)
+        user.must_be(Role.LEAD)
+        return user
 
     async def chat(
-        message: str, thread_id: str = "", request: gr.Request = _OF_GRADIO
+        message: str, thread_id: str = "", request: gr.Request = _FROM_GRADIO
     ) -> AsyncIterator[dict[str, Any]]:
-        """Say something in a conversation; an empty thread_id begins a new one. The last object is final."""
+        """Send a message to a conversation; an empty thread_id starts a new one. The last object is final."""
         reply = Reply(thread_id or clock.new_id())
         try:
-            who = asking(services, request)
-            events = services.turns.submit_and_follow(reply.thread_id, message, channel="gradio", by=who)
+            user = current_user(services, request)
+            events = services.turns.submit_and_follow(reply.thread_id, message, channel="gradio", by=user)
             async for step in batches(events, SECONDS_BETWEEN_STEPS):
                 for shown in step:
                     reply.add(shown)
@@ -49,9 +49,9 @@ def add_api(services: Services) -> None:
         approval = await services.approvals.get(reply.approval_id) if reply.approval_id else None
         yield reply.as_dict(approval.wire() if approval else None)
 
-    async def pending_approvals(request: gr.Request = _OF_GRADIO) -> list[dict[str, Any]]:
-        """What waits for a human, the newest first."""
-        with _told():
+    async def pending_approvals(request: gr.Request = _FROM_GRADIO) -> list[dict[str, Any]]:
+        """Pending approvals, the newest first."""
+        with _gradio_errors():
             lead(request)
             return [approval.wire() for approval in await services.approvals.list("pending", limit=1000)]
 
@@ -60,13 +60,13 @@ def add_api(services: Services) -> None:
         decision: str,
         reason: str = "",
         args: dict[str, Any] | None = None,
-        request: gr.Request = _OF_GRADIO,
+        request: gr.Request = _FROM_GRADIO,
     ) -> dict[str, Any]:
-        """Approve, reject, edit (args run instead) or respond (reason is the answer); waits for the turn."""
-        with _told():
-            who = lead(request)
+        """Approve, reject, edit (runs args instead) or respond (reason is the answer); waits for the turn."""
+        with _gradio_errors():
+            user = lead(request)
             made = DecisionInput(
-                decision, decided_by=who.name, via="gradio", reason=reason or None, args=args
+                decision, decided_by=user.name, via="gradio", reason=reason or None, args=args
             )
             reply = Reply((await services.approvals.get(approval_id)).thread_id)
             async for shown in services.turns.decide_and_follow(approval_id, made):
@@ -83,31 +83,31 @@ def add_api(services: Services) -> None:
         until: str = "",
         limit: int = 50,
         cursor: str = "",
-        request: gr.Request = _OF_GRADIO,
+        request: gr.Request = _FROM_GRADIO,
     ) -> list[dict[str, Any]]:
         """Recorded conversations (an operator's own), the newest first; empty text is no filter."""
         given = {"status": status, "agent": agent, "outcome": outcome, "q": q, "since": since, "until": until}
-        with _told():
-            who = asking(services, request)
-            wanted: dict[str, Any] = {name: value or None for name, value in given.items()}
-            wanted["only"] = None if who.role >= Role.LEAD else await services.session_manager.owned(who)
-            found, _ = await services.metrics.conversations(**wanted, limit=limit, cursor=cursor or None)
-            return found
+        with _gradio_errors():
+            user = current_user(services, request)
+            filters: dict[str, Any] = {name: value or None for name, value in given.items()}
+            filters["only"] = None if user.role >= Role.LEAD else await services.session_manager.owned(user)
+            page, _ = await services.metrics.conversations(**filters, limit=limit, cursor=cursor or None)
+            return page
 
     async def replay(
-        thread_id: str, after: int = 0, limit: int = 200, request: gr.Request = _OF_GRADIO
+        thread_id: str, after: int = 0, limit: int = 200, request: gr.Request = _FROM_GRADIO
     ) -> list[dict[str, Any]]:
-        """A conversation's recorded steps in order."""
-        with _told():
-            who = asking(services, request)
-            await services.session_manager.check_owner(thread_id, who, must_exist=True)
+        """A conversation's recorded steps, in order."""
+        with _gradio_errors():
+            user = current_user(services, request)
+            await services.session_manager.check_owner(thread_id, user, must_exist=True)
             return await services.replay.steps(thread_id, after, limit)
 
     async def analytics(
-        range: str = "7d", since: str = "", until: str = "", request: gr.Request = _OF_GRADIO
+        range: str = "7d", since: str = "", until: str = "", request: gr.Request = _FROM_GRADIO
     ) -> dict[str, Any]:
-        """The figures of a range (24h, 7d, 30d, 90d, all), or of since and until."""
-        with _told():
+        """Metrics of a range (24h, 7d, 30d, 90d, all), or from since to until."""
+        with _gradio_errors():
             lead(request)
             return await services.metrics.analytics(range, since or None, until or None)
 
@@ -116,8 +116,8 @@ def add_api(services: Services) -> None:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
-    """Errors as Gradio tells them: `code: message`, and no trace."""
+def _gradio_errors() -> Iterator[None]:
+    """Convert errors to Gradio's: `code: message`, without a trace."""
     try:
         yield
     except SmartSupportError as error:

@@ -1,4 +1,4 @@
-"""The look as Gradio takes it: theme and page head. Colours and rules are in `static/`."""
+"""Gradio's theme and the page head. Colours and styles are in `static/`."""
 
 from pathlib import Path
 
@@ -10,8 +10,8 @@ STATIC_PATH = "/console"
 
 
 def theme() -> gr.themes.Base:
-    """Gradio's own parts drawn with the variables of `base.css`, so that both looks come from one place."""
-    # The bundled SemiBold fonts lack plain letters, so only these two weights.
+    """Gradio's components with the variables of `base.css`, which holds both colour schemes."""
+    # The bundled SemiBold fonts lack ASCII letters, so only these two weights are used.
     sans = gr.themes.LocalFont("IBM Plex Sans", weights=(400, 700))
     mono = gr.themes.LocalFont("IBM Plex Mono", weights=(400, 700))
     base = gr.themes.Base(
@@ -21,29 +21,29 @@ def theme() -> gr.themes.Base:
         font_mono=(mono, "ui-monospace", "Consolas", "monospace"),
         radius_size=gr.themes.sizes.radius_md,
     )
-    return base.set(color_accent="var(--ss-accent)", **_both(_DRAWN_WITH))
+    return base.set(color_accent="var(--ss-accent)", **_both(_THEME_VARIABLES))
 
 
 def head() -> str:
     """Links to every stylesheet and script of `static/`."""
-    files = sorted(STATIC.iterdir(), key=lambda file: (file.name != "base.css", file.name))
+    files = sorted(STATIC.rglob("*.*"), key=lambda file: (file.name != "base.css", file))
     icon = f'<link rel="icon" type="image/svg+xml" href="{STATIC_PATH}/favicon.svg">'
     return icon + "".join(_link(file) for file in files)
 
 
 def _link(file: Path) -> str:
-    address = f"{STATIC_PATH}/{file.name}"
+    address = f"{STATIC_PATH}/{file.relative_to(STATIC).as_posix()}"
     if file.suffix == ".css":
         return f'<link rel="stylesheet" href="{address}">'
     return f'<script type="module" src="{address}"></script>' if file.suffix == ".js" else ""
 
 
 def _both(variables: dict[str, str]) -> dict[str, str]:
-    """The same for light and dark: the variables differ by themselves."""
+    """The same values for light and dark, as the CSS variables differ."""
     return variables | {f"{name}_dark": value for name, value in variables.items()}
 
 
-_DRAWN_WITH = {
+_THEME_VARIABLES = {
     "body_background_fill": "var(--ss-bg)",
     "body_text_color": "var(--ss-text)",
     "body_text_color_subdued": "var(--ss-muted)",

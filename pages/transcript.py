@@ -1,16 +1,17 @@
-"""A conversation's events -> the messages that `gr.Chatbot` shows, and nothing else.
+"""Converts a conversation's events to messages of `gr.Chatbot`.
 
-All that comes from outside goes through `sanitize.py`. What is drawn with HTML here carries ids in classes,
-as the Chatbot's sanitizer strips every other place for them.
+Text from outside goes through `sanitize.py`. Ids are in classes, as the Chatbot strips every other attribute.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from html import escape
 from typing import Any
 
 import orjson
 
 from pages import sanitize
+from pages.sanitize import Html, element
 from smart_support import clock
 from smart_support.events import (
     Clarification,
@@ -28,35 +29,47 @@ from smart_support.events import (
     ToolResult,
 )
 
-Drawn = dict[str, Any]
+ChatMessage = dict[str, Any]
 MAX_SHOWN = 80
 MAX_STEP_CHARS = 6000
-# To lay out more than that would take too long for what is shown of it.
+# Longer results are not formatted, as most of them is not shown.
 MAX_PRETTY_CHARS = 50_000
-# It is drawn again with every few tokens.
-MAX_SPEECH_CHARS = 20_000
+# Rendered again with every few tokens.
+MAX_REPLY_CHARS = 20_000
 MAX_SUMMARY_CHARS = 320
-_CHIPS = {"ok": "green", "error": "red", "rejected": "red", "expired": "amber", "skipped": "amber"}
-_CODES_OF_MODEL = {"model_error", "tool_error"}
-EARLIER = '<div class="ss-line">Earlier messages are in the Replay tab.</div>'
-TYPING = '<span class="ss-typing"><i></i><i></i><i></i></span>'
+_STATUS = {
+    "ok": ("OK", "green"),
+    "error": ("Error", "red"),
+    "rejected": ("Rejected", "red"),
+    "expired": ("Expired", "amber"),
+    "skipped": ("Skipped", "amber"),
+}
+_OUTCOMES = {
+    "approved": ("Approved", "green"),
+    "edited": ("Approved with changes", "green"),
+    "responded": ("Answered", "green"),
+    "rejected": ("Rejected", "red"),
+}
+_FAILED_WORK = {"model_error", "tool_error"}
+EARLIER = element("div", "Earlier messages are in the Replay tab.", classes="ss-line")
+TYPING = element("span", Html("<i></i><i></i><i></i>"), classes="ss-typing")
 
 
 @dataclass(slots=True, eq=False)
 class _Item:
-    """One message of the Chatbot; `drawn` is kept until what it shows changes."""
+    """One message of the Chatbot, cached until its content changes."""
 
-    draw: Callable[[], Drawn]
-    drawn: Drawn | None = None
+    render: Callable[[], ChatMessage]
+    cached: ChatMessage | None = None
 
-    def shown(self) -> Drawn:
-        if self.drawn is None:
-            self.drawn = self.draw()
-        return self.drawn
+    def message(self) -> ChatMessage:
+        if self.cached is None:
+            self.cached = self.render()
+        return self.cached
 
 
 @dataclass(slots=True, eq=False)
-class _Speech:
+class _AgentReply:
     agent: str
     text: str
 
@@ -69,19 +82,19 @@ class _Step:
 
 
 @dataclass(slots=True, eq=False)
-class _Wait:
-    asked: Interrupt
+class _ApprovalCard:
+    request: Interrupt
     decision: Decision | None = None
 
 
 @dataclass(slots=True, eq=False)
 class Transcript:
-    """What one thread looks like. Give it every event in order.
+    """The messages of one thread. Add every event in order.
 
     Attributes:
-        title: an agent's name -> what people read.
-        seq: the last number taken in.
-        running: a turn has begun and not ended.
+        title: returns the title of an agent by its name.
+        seq: the number of the last event added.
+        running: whether a turn is running.
     """
 
     title: Callable[[str], str]
@@ -89,83 +102,79 @@ class Transcript:
     running: bool = False
     _items: list[_Item] = field(default_factory=list)
     _speaker: str | None = None
-    _speech: tuple[_Item, _Speech] | None = None
+    _reply: tuple[_Item, _AgentReply] | None = None
     _steps: dict[str, tuple[_Item, _Step]] = field(default_factory=dict)
-    _waits: dict[str, tuple[_Item, _Wait]] = field(default_factory=dict)
+    _approvals: dict[str, tuple[_Item, _ApprovalCard]] = field(default_factory=dict)
     _choices: _Item | None = None
 
     def add(self, shown: Shown) -> None:
-        """Take one event in; one that came before is left out."""
+        """Add an event; one that was added before is ignored."""
         if shown.seq <= self.seq:
             return
         self.seq = shown.seq
         event = shown.event
         self.running = not event.ends_turn
         if isinstance(event, Token):
-            self._say(event.agent, event.content)
+            self._add_text(event.agent, event.content)
         elif isinstance(event, Message):
-            self._message(event)
+            self._add_message(event)
         else:
-            self._speech = None
-            self._fact(event)
+            self._reply = None
+            self._add_event(event)
 
-    def messages(self) -> list[Drawn]:
-        """For the Chatbot: the tail, as each update costs by its length."""
+    def messages(self) -> list[ChatMessage]:
+        """The latest messages, as an update costs by their number."""
         tail = self._items[-MAX_SHOWN:]
-        drawn = [item.shown() for item in tail]
+        messages = [item.message() for item in tail]
         if len(tail) < len(self._items):
-            drawn.insert(0, _assistant(EARLIER))
-        if self.running and self._speech is None:
-            drawn.append(_assistant(TYPING))
-        return drawn
+            messages.insert(0, _assistant(EARLIER))
+        if self.running and self._reply is None:
+            messages.append(_assistant(TYPING))
+        return messages
 
-    def _put(self, draw: Callable[[], Drawn]) -> _Item:
-        item = _Item(draw)
+    def _put(self, render: Callable[[], ChatMessage]) -> _Item:
+        item = _Item(render)
         self._items.append(item)
         return item
 
-    def _message(self, event: Message) -> None:
-        self._speech = None
+    def _add_message(self, event: Message) -> None:
+        self._reply = None
         if event.role == "agent":
-            self._say(event.agent or "", event.content)
-            self._speech = None
+            self._add_text(event.agent or "", event.content)
+            self._reply = None
             return
         self._drop_choices()
         self._speaker = None
         self._put(lambda: {"role": "user", "content": sanitize.words(event.content)})
 
-    def _say(self, agent: str, text: str) -> None:
-        if self._speech is None or self._speech[1].agent != agent:
+    def _add_text(self, agent: str, text: str) -> None:
+        if self._reply is None or self._reply[1].agent != agent:
             self._introduce(agent)
-            speech = _Speech(agent, "")
-            self._speech = (
-                self._put(lambda: _assistant(_spoken(speech.text))),
-                speech,
-            )
-        item, speech = self._speech
-        speech.text += text
-        item.drawn = None
+            reply = _AgentReply(agent, "")
+            self._reply = (self._put(lambda: _assistant(_reply_text(reply.text))), reply)
+        item, reply = self._reply
+        reply.text += text
+        item.cached = None
 
     def _introduce(self, agent: str) -> None:
         if agent and agent != self._speaker:
             self._speaker = agent
-            name = sanitize.html(self.title(agent))
-            self._put(lambda: _assistant(f'<span class="ss-agent">{name}</span>'))
+            self._put(lambda: _assistant(element("span", self.title(agent), classes="ss-agent")))
 
-    def _fact(self, event: Event) -> None:
+    def _add_event(self, event: Event) -> None:
         if isinstance(event, Route):
-            self._route(event)
+            self._add_route(event)
         elif isinstance(event, ToolCall):
             self._introduce(event.agent)
-            self._step(event.tool_call_id, _Step(event.tool, event.args))
+            self._add_step(event.tool_call_id, _Step(event.tool, event.args))
         elif isinstance(event, ToolResult):
-            self._result(event)
+            self._add_result(event)
         elif isinstance(event, Interrupt):
-            self._wait(event)
+            self._add_approval(event)
         elif isinstance(event, Decision):
-            self._decided(event)
+            self._add_decision(event)
         elif isinstance(event, Clarification):
-            self._ask(event)
+            self._add_question(event)
         elif isinstance(event, Escalation):
             self._put(lambda: _assistant(_escalation(event)))
         elif isinstance(event, Failure):
@@ -173,83 +182,87 @@ class Transcript:
         elif isinstance(event, MessageComplete):
             self._speaker = None
 
-    def _route(self, event: Route) -> None:
+    def _add_route(self, event: Route) -> None:
         if len(event.targets) > 1:
-            names = [sanitize.html(self.title(target.get("agent", ""))) for target in event.targets]
-            text = f"{len(names)} requests, in order: " + ", then ".join(f"<b>{name}</b>" for name in names)
-            # One child: Gradio sets the parts of a message apart.
-            self._put(lambda: _assistant(f'<div class="ss-line"><span>{text}</span></div>'))
+            names = [element("b", self.title(target.get("agent", ""))) for target in event.targets]
+            text = Html(f"{len(names)} requests, in order: " + ", then ".join(names))
+            # In one child, as Gradio puts space between the parts of a message.
+            self._put(lambda: _assistant(element("div", element("span", text), classes="ss-line")))
 
-    def _step(self, call_id: str, step: _Step) -> None:
-        self._steps[call_id] = (self._put(lambda: _draw_step(step)), step)
+    def _add_step(self, call_id: str, step: _Step) -> None:
+        self._steps[call_id] = (self._put(lambda: _step_message(step)), step)
 
-    def _result(self, event: ToolResult) -> None:
+    def _add_result(self, event: ToolResult) -> None:
         if event.tool_call_id not in self._steps:
-            self._step(event.tool_call_id, _Step(event.tool, None))
+            self._add_step(event.tool_call_id, _Step(event.tool, None))
         item, step = self._steps[event.tool_call_id]
-        step.result, item.drawn = event, None
+        step.result, item.cached = event, None
         if item not in self._items:
-            # Its card took its place while a colleague decided; now it has happened, it comes after.
+            # The approval card replaced it until the decision; now it comes after the card.
             self._items.append(item)
 
-    def _wait(self, event: Interrupt) -> None:
+    def _add_approval(self, event: Interrupt) -> None:
         for item, step in reversed(self._steps.values()):
             if step.tool == event.action and step.result is None:
                 self._items = [other for other in self._items if other is not item]
                 break
         self._introduce(event.agent)
-        wait = _Wait(event)
-        self._waits[event.approval_id] = (self._put(lambda: _assistant(_draw_wait(wait))), wait)
+        card = _ApprovalCard(event)
+        self._approvals[event.approval_id] = (self._put(lambda: _assistant(_card_html(card))), card)
 
-    def _decided(self, event: Decision) -> None:
-        if found := self._waits.get(event.approval_id):
-            item, wait = found
-            wait.decision, item.drawn = event, None
+    def _add_decision(self, event: Decision) -> None:
+        if known := self._approvals.get(event.approval_id):
+            item, card = known
+            card.decision, item.cached = event, None
 
-    def _ask(self, event: Clarification) -> None:
+    def _add_question(self, event: Clarification) -> None:
         options = [{"value": option, "label": sanitize.visible(option)} for option in event.options]
         question = sanitize.markdown(event.question)
         self._choices = self._put(lambda: _assistant(question) | {"options": options})
 
     def _drop_choices(self) -> None:
-        """A question that was answered offers nothing any more."""
+        """Remove the options of a question that was answered."""
         if self._choices:
-            self._choices.drawn = {**self._choices.shown(), "options": []}
+            self._choices.cached = {**self._choices.message(), "options": []}
             self._choices = None
 
 
-def _assistant(content: str) -> Drawn:
+def _assistant(content: str) -> ChatMessage:
     return {"role": "assistant", "content": content}
 
 
-def _spoken(text: str) -> str:
-    return sanitize.markdown(_shortened(text, MAX_SPEECH_CHARS))
+def _chip(text: str, color: str, classes: str = "") -> Html:
+    return element("span", text, classes=f"ss-chip ss-chip--{color} {classes}".strip())
 
 
-def _draw_step(step: _Step) -> Drawn:
+def _reply_text(text: str) -> str:
+    return sanitize.markdown(_shortened(text, MAX_REPLY_CHARS))
+
+
+def _step_message(step: _Step) -> ChatMessage:
     result = step.result
-    name = f'<span class="ss-tool">{sanitize.html(step.tool)}</span>'
+    name = element("span", step.tool, classes="ss-tool")
     if result is None:
-        title = f"Calling {name}"
-        return _assistant(_details(step)) | {"metadata": {"title": title, "status": "pending"}}
+        return _assistant(_details(step)) | {"metadata": {"title": f"Calling {name}", "status": "pending"}}
     verb = "Called" if result.status in ("ok", "error") else "Did not call"
-    chip = f'<span class="ss-chip ss-chip--{_CHIPS[result.status]}">{result.status}</span>'
-    time = f'<span class="ss-time">{_duration(result.duration_ms)}</span>' if result.duration_ms else ""
-    title = f"{verb} {name} {time} {chip}"
-    return _assistant(_details(step)) | {"metadata": {"title": title, "status": "done"}}
+    chip = _chip(*_STATUS[result.status])
+    time = element("span", _duration(result.duration_ms), classes="ss-time") if result.duration_ms else ""
+    return _assistant(_details(step)) | {
+        "metadata": {"title": f"{verb} {name} {time} {chip}", "status": "done"}
+    }
 
 
 def _details(step: _Step) -> str:
-    parts = []
-    if step.args is not None:
-        parts.append(f'<div class="ss-label">Arguments</div>{sanitize.block(_pretty(step.args))}')
-    if step.result is not None:
-        parts.append(f'<div class="ss-label">Result</div>{sanitize.block(_pretty(step.result.content))}')
-    return "".join(parts)
+    parts = {"Arguments": step.args, "Result": step.result.content if step.result else None}
+    return "".join(
+        element("div", label, classes="ss-label") + sanitize.block(_pretty(value))
+        for label, value in parts.items()
+        if value is not None
+    )
 
 
 def _pretty(value: Any) -> str:
-    """JSON over lines; long ones end in saying so, as the whole is in the replay."""
+    """Format JSON on several lines; a long value is cut, as the Replay tab shows all of it."""
     if isinstance(value, str):
         if len(value) > MAX_PRETTY_CHARS:
             return _shortened(value)
@@ -260,11 +273,10 @@ def _pretty(value: Any) -> str:
     return _shortened(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
 
 
-def _shortened(text: str, most: int = MAX_STEP_CHARS) -> str:
-    if len(text) <= most:
+def _shortened(text: str, limit: int = MAX_STEP_CHARS) -> str:
+    if len(text) <= limit:
         return text
-    left = len(text) - most
-    return f"{text[:most]}\n… {left} more characters; all of it is in the Replay tab"
+    return f"{text[:limit]}\n… {len(text) - limit} more characters. See the Replay tab for all of it."
 
 
 def _duration(milliseconds: float) -> str:
@@ -273,62 +285,65 @@ def _duration(milliseconds: float) -> str:
     return f"{milliseconds:.0f} ms" if milliseconds < 1000 else f"{milliseconds / 1000:.1f} s"
 
 
-def _draw_wait(wait: _Wait) -> str:
-    asked, decision = wait.asked, wait.decision
+def _card_html(card: _ApprovalCard) -> Html:
+    request, decision = card.request, card.decision
     outcome = decision.outcome if decision else "pending"
-    title = sanitize.html(asked.action.replace("_", " ").capitalize())
-    head = f'<div class="ss-wait-head"><strong>{title}</strong>{_wait_chip(asked, outcome)}</div>'
-    summary = f'<div class="ss-wait-summary">{sanitize.html(_cut(asked.summary))}</div>'
-    foot = _decided_by(decision) if decision else _review(asked)
-    return (
-        f'<div class="ss-wait ss-wait--{outcome} ss-wait-of-{asked.approval_id}">{head}{summary}{foot}</div>'
+    title = element("strong", request.action.replace("_", " ").capitalize())
+    return element(
+        "div",
+        element("div", title, _outcome_chip(request, outcome), classes="ss-wait-head"),
+        element("div", _cut(request.summary), classes="ss-wait-summary"),
+        *(_decision_html(decision) if decision else [_review_html(request)]),
+        classes=f"ss-wait ss-wait--{outcome} ss-wait-of-{request.approval_id}",
     )
 
 
 def _cut(summary: str) -> str:
-    """A long one whole is for who decides, on the card."""
+    """Cut a long summary; the approval card shows all of it."""
     return summary if len(summary) <= MAX_SUMMARY_CHARS else f"{summary[:MAX_SUMMARY_CHARS]}…"
 
 
-def _wait_chip(asked: Interrupt, outcome: str) -> str:
+def _outcome_chip(request: Interrupt, outcome: str) -> Html:
     if outcome == "pending":
-        until = clock.parse(asked.expires_at)
-        return f'<span class="ss-chip ss-chip--amber ss-until">until {until:%H:%M} UTC</span>'
-    color = {"approved": "green", "edited": "green", "responded": "green", "rejected": "red"}.get(
-        outcome, "amber"
-    )
-    words = {"edited": "Approved with changes", "responded": "Answered"}.get(outcome, outcome.capitalize())
-    return f'<span class="ss-chip ss-chip--{color}">{words}</span>'
+        return _chip(Html(f"until {clock.parse(request.expires_at):%H:%M} UTC"), "amber", "ss-until")
+    return _chip(*_OUTCOMES.get(outcome, (outcome.capitalize(), "amber")))
 
 
-def _review(asked: Interrupt) -> str:
-    button = f"ss-button ss-review ss-review-{asked.approval_id}"
-    return (
-        '<div class="ss-wait-foot"><span class="ss-muted">Waiting for a colleague to decide</span>'
-        f'<button type="button" class="{button}">Review</button></div>'
-    )
+def _review_html(request: Interrupt) -> Html:
+    classes = escape(f"ss-button ss-review ss-review-{request.approval_id}")
+    button = Html(f'<button type="button" class="{classes}">Review</button>')
+    note = element("span", "Waiting for approval", classes="ss-muted")
+    return element("div", note, button, classes="ss-wait-foot")
 
 
-def _decided_by(decision: Decision) -> str:
+def _decision_html(decision: Decision) -> list[Html]:
     if decision.outcome == "expired":
-        said = "Nobody decided in time, so nothing was done."
+        text = "Expired without a decision, so nothing was done."
     else:
         verbs = {"rejected": "Rejected", "responded": "Answered", "withdrawn": "Withdrawn"}
-        verb = verbs.get(decision.outcome, "Approved")
-        said = f"{verb} by {sanitize.html(decision.decided_by)}"
-    reason = f'<div class="ss-reason">{sanitize.html(decision.reason)}</div>' if decision.reason else ""
-    return f'<div class="ss-wait-foot ss-muted">{said}</div>{reason}'
+        text = f"{verbs.get(decision.outcome, 'Approved')} by {decision.decided_by}"
+    parts = [element("div", text, classes="ss-wait-foot ss-muted")]
+    if decision.reason:
+        parts.append(element("div", decision.reason, classes="ss-reason"))
+    return parts
 
 
-def _escalation(event: Escalation) -> str:
-    told = "A colleague has been told." if event.delivered else "Noted for the team; nobody was notified yet."
-    return (
-        '<div class="ss-note ss-note--accent"><strong>Handed over to a human</strong>'
-        f'<div>{sanitize.html(event.reason)}</div><div class="ss-muted">{told}</div></div>'
+def _note(title: str, text: str, color: str, *more: Html) -> Html:
+    parts = (element("strong", title), element("div", text), *more)
+    return element("div", *parts, classes=f"ss-note ss-note--{color}")
+
+
+def _escalation(event: Escalation) -> Html:
+    delivery = (
+        "Your team was notified."
+        if event.delivered
+        else "Added to the team's list. No notification is configured."
+    )
+    return _note(
+        "Handed over to a human", event.reason, "accent", element("div", delivery, classes="ss-muted")
     )
 
 
-def _failure(event: Failure) -> str:
-    title = "That did not work" if event.code in _CODES_OF_MODEL else "Something went wrong"
-    said = sanitize.html(event.message)
-    return f'<div class="ss-note ss-note--red"><strong>{title}</strong><div>{said}</div></div>'
+def _failure(event: Failure) -> Html:
+    title = "Couldn't complete the request" if event.code in _FAILED_WORK else "Something went wrong"
+    return _note(title, event.message, "red")

@@ -21,7 +21,7 @@ def test_a_card_that_is_out_of_date_comes_back_with_what_changed(
         cards.filter(has_text="Update shipping address").get_by_role("button", name="Approve").click()
         expect(cards).to_have_count(1)
         page.locator(".ss-approval").get_by_role("button", name="Approve").click()
-        again = page.locator(".ss-approval", has_text="Approved before, but since then this has changed")
+        again = page.locator(".ss-approval", has_text="This changed after it was approved")
         expect(again).to_contain_text("shipping address")
         expect(again).to_contain_text("5 Rue Neuve, 69001 Lyon, France")
         expect(page.locator(".ss-leaving")).to_have_count(0)

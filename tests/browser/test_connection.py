@@ -43,5 +43,5 @@ def test_an_expired_card_leaves(data_dir: Path, open_window: Window, thread_id: 
         say(page, "Please cancel order 1042")
         expect(card(page, "1042")).to_be_visible()
         expect(card(page, "1042")).to_have_count(0)
-        expect(page.locator(".ss-decided")).to_contain_text("Nobody decided in time")
+        expect(page.locator(".ss-decided")).to_contain_text("Expired without a decision")
         expect(chat(page).locator(".ss-wait--expired")).to_contain_text("nothing was done")

@@ -19,7 +19,7 @@ Save = Callable[[Page, str], None]
 def ask_to_cancel(page: Page, order: str) -> None:
     """Ask, and see both what the customer sees and the card."""
     say(page, f"Please cancel order {order}")
-    expect(waiting(page)).to_contain_text("Waiting for a colleague")
+    expect(waiting(page)).to_contain_text("Waiting for approval")
     expect(card(page, order)).to_be_visible()
 
 
@@ -88,10 +88,10 @@ def test_an_edit_runs_with_the_new_value(
     field = mine.get_by_label("percent")
     field.fill("lots")
     press(mine, "Approve with changes")
-    expect(mine.get_by_role("alert")).to_contain_text("give a number")
+    expect(mine.get_by_role("alert")).to_contain_text("enter a number")
     field.fill("6.5")
     press(mine, "Approve with changes")
-    expect(mine.get_by_role("alert")).to_contain_text("give a whole number")
+    expect(mine.get_by_role("alert")).to_contain_text("enter a whole number")
     field.fill("6")
     save(page, "console-edit-light")
     press(mine, "Approve with changes")
@@ -109,7 +109,7 @@ def test_a_reload_while_pending_comes_back(
     ask_to_cancel(page, order)
     page.reload()
     expect(chat(page)).to_contain_text(f"Please cancel order {order}")
-    expect(waiting(page)).to_contain_text("Waiting for a colleague")
+    expect(waiting(page)).to_contain_text("Waiting for approval")
     press(card(page, order), "Approve")
     expect(chat(page).locator(".bot.message").last).to_contain_text(f"{order} is cancelled")
 

@@ -61,7 +61,7 @@ def test_what_is_shown_and_in_which_order(
     page.get_by_label("Search approvals").fill("1046")
     expect(page.get_by_text("1 of 4 shown")).to_be_visible()
     assert _visible(page) == ["Apply discount"]
-    page.get_by_role("button", name="Clear").click()
+    page.get_by_role("button", name="Clear filters").click()
     page.get_by_label("Agent", exact=True).select_option("order_actions")
     assert _visible(page) == ["Cancel order", "Refund order"]
 
@@ -74,7 +74,7 @@ def test_a_card_that_is_filtered_away_keeps_what_was_typed(
     card(page, "1042").get_by_role("textbox").first.fill("half a sentence")
     page.get_by_label("Search approvals").fill("coupon")
     expect(page.get_by_text("1 of 4 shown")).to_be_visible()
-    page.get_by_role("button", name="Clear").click()
+    page.get_by_role("button", name="Clear filters").click()
     expect(card(page, "1042").get_by_role("textbox").first).to_have_value("half a sentence")
 
 
@@ -83,7 +83,7 @@ def test_a_rejection_needs_a_reason(app: AppProcess, ask: Callable[..., str], op
     page = open_window(app.url)
     press(card(page, "1042"), "Reject…")
     press(card(page, "1042"), "Reject")
-    expect(card(page, "1042").get_by_role("alert")).to_contain_text("Give a reason")
+    expect(card(page, "1042").get_by_role("alert")).to_contain_text("Add a reason")
     assert app.get(f"/approvals/{approval_id}")["status"] == "pending"
 
 
@@ -93,13 +93,13 @@ def test_a_claim_is_seen_by_others_who_are_asked_before_they_decide(
     approval_id = ask("t", "Cancel order 1042")
     mine, theirs = open_window(app.url), open_window(app.url)
     press(card(mine, "1042"), "Claim")
-    expect(card(mine, "1042")).to_contain_text("You hold this")
-    expect(card(theirs, "1042")).to_contain_text("Held by local user until")
+    expect(card(mine, "1042")).to_contain_text("Claimed by you")
+    expect(card(theirs, "1042")).to_contain_text("Claimed by local user until")
     press(card(theirs, "1042"), "Approve")
-    expect(card(theirs, "1042").get_by_role("alert")).to_contain_text("is at work on this")
+    expect(card(theirs, "1042").get_by_role("alert")).to_contain_text("Press Approve again to approve anyway")
     assert app.get(f"/approvals/{approval_id}")["status"] == "pending"
     press(card(mine, "1042"), "Release")
-    expect(card(theirs, "1042")).not_to_contain_text("Held by")
+    expect(card(theirs, "1042")).not_to_contain_text("Claimed by local user")
     press(card(theirs, "1042"), "Approve")
     expect(mine.locator(".ss-decided")).to_contain_text("Approved by local user")
 
@@ -110,13 +110,13 @@ def test_a_claim_outlives_a_reload_and_can_be_given_back_from_anywhere(
     approval_id = ask("t", "Cancel order 1042")
     page = open_window(app.url)
     press(card(page, "1042"), "Claim")
-    expect(card(page, "1042")).to_contain_text("You hold this")
+    expect(card(page, "1042")).to_contain_text("Claimed by you")
     page.reload()
-    expect(card(page, "1042")).to_contain_text("You hold this")
+    expect(card(page, "1042")).to_contain_text("Claimed by you")
     other = open_window(app.url)
-    expect(card(other, "1042")).to_contain_text("Held by local user until")
+    expect(card(other, "1042")).to_contain_text("Claimed by local user until")
     press(card(other, "1042"), "Release")
-    expect(card(page, "1042")).not_to_contain_text("You hold this")
+    expect(card(page, "1042")).not_to_contain_text("Claimed by you")
     assert app.get(f"/approvals/{approval_id}")["claimed_by"] is None
 
 
@@ -131,7 +131,7 @@ def test_an_edit_is_seen_before_it_is_approved_and_in_the_history_after(
     waiting.get_by_label("amount_cents").fill("900000")
     expect(outcome).to_contain_text("£260.00 at most")
     waiting.get_by_label("amount_cents").fill("20x")
-    expect(outcome).to_contain_text("amount_cents: give a number")
+    expect(outcome).to_contain_text("amount_cents: enter a number")
     waiting.get_by_label("amount_cents").fill("1500")
     expect(outcome).to_contain_text("£15.00")
     waiting.get_by_label("order_id").fill("1042")
@@ -145,13 +145,13 @@ def test_an_edit_is_seen_before_it_is_approved_and_in_the_history_after(
     done = page.locator(".ss-decided")
     expect(done).to_contain_text("Pay back 10.00")
     done.get_by_text("History", exact=True).click()
-    expect(done.get_by_role("list", name="What changed")).to_contain_text("£10.00")
-    expect(done.get_by_role("list", name="What was edited")).to_contain_text("2500")
-    expect(done.locator(".ss-history")).to_contain_text("Edited by local user through the console")
+    expect(done.get_by_role("list", name="Changes")).to_contain_text("£10.00")
+    expect(done.get_by_role("list", name="Edited arguments")).to_contain_text("2500")
+    expect(done.locator(".ss-history")).to_contain_text("Edited by local user via the console")
     done.get_by_label("Note").fill("agreed by phone")
     press(done, "Add note")
     expect(done.locator(".ss-history")).to_contain_text("local user: agreed by phone")
-    expect(done.locator(".ss-history")).to_contain_text("Carried out.")
+    expect(done.locator(".ss-history")).to_contain_text("Completed.")
     assert app.get(f"/approvals/{approval_id}")["decided_via"] == "console"
 
 
@@ -192,12 +192,12 @@ def test_keys_move_and_act_and_a_stray_one_approves_nothing(
     expect(card(page, "1042")).to_contain_text("Press a again to approve")
     assert app.get(f"/approvals/{four[1]}")["status"] == "pending"
     page.keyboard.press("c")
-    expect(card(page, "1042")).to_contain_text("You hold this")
+    expect(card(page, "1042")).to_contain_text("Claimed by you")
     page.keyboard.press("a")
     expect(page.locator(".ss-decided")).to_contain_text("Approved by local user")
     assert app.get(f"/approvals/{four[1]}")["status"] == "approved"
     page.keyboard.press("?")
-    expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+    expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
     page.keyboard.press("/")
     expect(page.get_by_label("Search approvals")).to_be_focused()
     page.keyboard.type("aaaa")
@@ -211,7 +211,7 @@ def test_notes_and_history_are_on_the_card(
     page, other = open_window(app.url), open_window(app.url)
     waiting = card(page, "1042")
     waiting.get_by_text("History", exact=True).click()
-    expect(waiting.locator(".ss-history")).to_contain_text("Asked for by Order actions")
+    expect(waiting.locator(".ss-history")).to_contain_text("Requested by Order changes")
     waiting.get_by_label("Note").fill("<b>called</b> the customer")
     press(waiting, "Add note")
     expect(waiting.locator(".ss-history")).to_contain_text("local user: <b>called</b> the customer")
@@ -228,9 +228,7 @@ def test_two_leads_are_told_what_is_missing(
     expect(waiting).to_contain_text("Discounts on open orders need two.")
     expect(waiting.get_by_role("button", name="Edit")).to_be_hidden()
     press(waiting, "Approve")
-    expect(waiting).to_contain_text(
-        "Approved once by local user; a second, different lead has to approve it too."
-    )
+    expect(waiting).to_contain_text("Approved once by local user. A second lead must approve it too.")
     press(waiting, "Approve")
     expect(waiting.get_by_role("alert")).to_contain_text("already approved once by local user")
 
@@ -240,10 +238,10 @@ def test_what_needs_a_person_stays_until_somebody_has_seen_to_it(
 ) -> None:
     page = open_window(app.url, viewport=PHONE)
     app.post("/chat", {"thread_id": "t", "message": "I want to talk to a human"})
-    page.get_by_role("button", name="1 conversation needs a person").click()
-    section = page.get_by_role("region", name="Needs a person")
+    page.get_by_role("button", name="1 conversation needs a human").click()
+    section = page.get_by_role("region", name="Needs a human")
     expect(section.get_by_role("button", name="conversation")).to_be_focused()
-    expect(section).to_contain_text("No webhook is set")
+    expect(section).to_contain_text("No webhook configured")
     section.scroll_into_view_if_needed()
     save(page, "queue-phone")
     section.get_by_role("button", name="Done").click()

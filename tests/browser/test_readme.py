@@ -44,7 +44,7 @@ def test_what_the_readme_says_to_try_first(data_dir: Path, open_window: Window, 
         page.get_by_role("tab", name="Replay").click()
         expect(page.locator(".ss-conversations button")).to_have_count(1)
         page.get_by_role("tab", name="Analytics").click()
-        expect(page.locator(".ss-figures .ss-card").first).to_contain_text("1")
+        expect(page.locator(".ss-metrics .ss-card").first).to_contain_text("1")
         # What the page still fetches, it fetches from an app that is there.
-        expect(page.locator(".vega-embed")).to_have_count(2)
+        expect(page.locator(".ss-chart")).to_have_count(2)
         page.close()

@@ -97,13 +97,11 @@ GRADIO = {
     ),
 }
 # The console's functions, by name: whom they are for, and what they take.
-_ANALYTICS = ["7d", "", "", ""]
 FUNCTIONS = {
     "follow": Door(OPERATOR, ["op-s-own"], own=True),
     "say": Door(OPERATOR, ["hi", "op-s-own"], own=True),
     "choose": Door(OPERATOR, ["op-s-own"], own=True),
     "choose_1": Door(OPERATOR, ["op-s-own"], own=True),
-    **dict.fromkeys(("show", *(f"show_{number}" for number in range(1, 6))), Door(LEAD, _ANALYTICS)),
     "chat": Door(OPERATOR, ["hi", "op-s-own"], own=True),
     "pending_approvals": Door(LEAD, []),
     "decide": Door(LEAD, ["x", "reject", "", None]),
@@ -211,7 +209,12 @@ def test_what_is_beside_the_routes_is_not_open(app: LocalApp) -> None:
     for method, path in (
         *(("POST", "/gradio_api/call/decide"), ("GET", "/gradio_api/file=/etc/passwd")),
         *(("GET", "/gradio_api/mcp/"), ("GET", "/gradio_api/mcp/sse"), ("POST", "/gradio_api/mcp/http")),
-        *(("GET", "/console/approvals.js"), ("GET", "/login/"), ("OPTIONS", "/config"), ("PUT", "/nothing")),
+        *(
+            ("GET", "/console/approvals/approvals.js"),
+            ("GET", "/login/"),
+            ("OPTIONS", "/config"),
+            ("PUT", "/nothing"),
+        ),
     ):
         assert _ask(app, None, method, path, {}).status_code == 401, (method, path)
 
@@ -228,8 +231,6 @@ async def test_a_function_asks_itself_who_calls(app: LocalApp, name: str) -> Non
     nobody = await doors.called(app.url, {}, f"{name}-of-nobody", index, door.body)
     assert nobody == [{"msg": "refused", "status": 401}]
     for who, key in KEYS.items():
-        if name.startswith("show_") and who != "op":
-            continue  # the same function again
         told = await doors.called(app.url, {"X-API-Key": key}, f"{name}-of-{who}", index, door.body, event)
         if _may(who, door):
             assert "forbidden" not in str(told[-1]), (who, told[-1])

@@ -154,7 +154,7 @@ def test_several_requests_are_announced_in_their_order() -> None:
 def test_escalations_and_errors_are_told() -> None:
     told = contents(Escalation(reason="asks for a person", delivered=False), DONE)
     assert "Handed over to a human" in told[0]
-    assert "nobody was notified" in told[0]
+    assert "No notification is configured" in told[0]
     failed = contents(customer("hi"), Failure(code="model_error", message="Try again."))
     assert "ss-note--red" in failed[-1]
     assert "Try again" in failed[-1]
@@ -222,6 +222,4 @@ def test_what_is_shown_of_hostile_text_takes_no_time() -> None:
     shown = transcript.messages()
     # Both took more than 2 s before.
     assert time.process_time() - began < 1
-    assert all(
-        "more characters; all of it is in the Replay tab" in one["content"] for one in (shown[1], shown[2])
-    )
+    assert all("more characters. See the Replay tab" in one["content"] for one in (shown[1], shown[2]))

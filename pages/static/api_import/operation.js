@@ -1,0 +1,104 @@
+// The details of one operation: why it was classified so, its arguments, what a reviewer may change, and a trial call.
+
+import { actionButton, chip, messageOf, node } from "../shell/dom.js";
+
+const MAX_RESULT_CHARS = 20_000;
+const SAFE_METHODS = ["GET", "HEAD", "OPTIONS"];
+
+/**
+ * @param {OperationReview} review
+ * @param {Operation} one
+ */
+export function operationDetails(review, one) {
+  const isGone = one.change === "gone";
+  return node("div", { class: "ss-api-details" },
+    node("ul", { class: "ss-api-reasons" }, one.reasons.map((reason) => node("li", {}, reason)),
+      one.findings.map((finding) =>
+        node("li", {}, chip(finding.severity, finding.severity === "error" ? "red" : ""), " ", finding.message))),
+    review.isEditable && !isGone ? editForm(review, one) : node("p", { class: "ss-muted" }, one.description),
+    one.schema ? folded(`Arguments (${Object.keys(one.schema.properties ?? {}).length})`, one.schema) : null,
+    one.schema ? folded("Example call", { tool: one.tool_name, args: exampleArgs(one.schema) }) : null,
+    one.access === "read" && !isGone ? trial(review, one) : null);
+}
+
+/** @param {string} label @param {object} value */
+const folded = (label, value) =>
+  node("details", {}, node("summary", {}, label), node("pre", {}, JSON.stringify(value, null, 1)));
+
+/** @param {string} label @param {HTMLElement} input */
+const labelled = (label, input) => node("label", {}, label, input);
+
+/** @param {boolean} isChecked */
+function checkbox(isChecked) {
+  const input = node("input", { type: "checkbox" });
+  input.checked = isChecked;
+  return input;
+}
+
+/**
+ * @param {OperationReview} review
+ * @param {Operation} one
+ */
+function editForm(review, one) {
+  const name = node("input", { value: one.tool_name, maxlength: "63" });
+  const agent = node("input", { value: one.agent, maxlength: "63" });
+  const description = node("textarea", { rows: "2", maxlength: "1000" });
+  description.value = one.description;
+  const isRead = checkbox(one.access === "read");
+  const needsApproval = checkbox(one.needs_approval);
+  const isIdempotent = checkbox(one.idempotent);
+  const mayBeRead = one.read_proposed || SAFE_METHODS.includes(one.method);
+  /** @param {Event} event */
+  const save = async (event) => {
+    event.preventDefault();
+    await review.change([one], {
+      tool_name: name.value.trim(), agent: agent.value.trim(), description: description.value.trim(),
+      access: isRead.checked ? "read" : "write", idempotent: isIdempotent.checked,
+      ...(one.access === "read" && isRead.checked ? { needs_approval: needsApproval.checked } : {}),
+    });
+    review.refreshDetails(one);
+  };
+  return node("form", { class: "ss-form ss-api-edit", onsubmit: save },
+    labelled("Tool name", name), labelled("Agent", agent), labelled("Description for the agents", description),
+    mayBeRead ? labelled("Read-only (runs without approval)", isRead) : null,
+    mayBeRead && one.access === "read" ? labelled("Require approval anyway", needsApproval) : null,
+    one.access === "write" ? labelled("The API supports Idempotency-Key (safe to retry)", isIdempotent) : null,
+    node("div", { class: "ss-actions" }, node("button", { class: "ss-button" }, "Save")));
+}
+
+/**
+ * @param {OperationReview} review
+ * @param {Operation} one
+ */
+function trial(review, one) {
+  const args = node("textarea", { rows: "3", spellcheck: "false", "aria-label": "Arguments as JSON" });
+  args.value = JSON.stringify(exampleArgs(one.schema), null, 1);
+  const result = node("pre", { hidden: true });
+  const run = async () => {
+    result.hidden = false;
+    try {
+      result.textContent = JSON.stringify(await review.call(one, JSON.parse(args.value)), null, 1).slice(0, MAX_RESULT_CHARS);
+    } catch (error) {
+      result.textContent = messageOf(error);
+    }
+  };
+  return node("details", { class: "ss-api-try" }, node("summary", {}, "Try it"), args,
+    node("div", { class: "ss-actions" }, actionButton("Call it now", "", run)), result);
+}
+
+/** Each required argument with a value of its type. @param {JsonSchema | null} schema */
+function exampleArgs(schema) {
+  const required = schema?.required ?? [];
+  return Object.fromEntries(Object.entries(schema?.properties ?? {}).filter(([name]) => required.includes(name))
+    .map(([name, property]) => [name, exampleValue(property)]));
+}
+
+/** @param {JsonSchema} property */
+function exampleValue(property) {
+  if (property.enum) return property.enum[0];
+  if (property.default !== undefined) return property.default;
+  const type = Array.isArray(property.type) ? property.type[0] : property.type;
+  /** @type {Record<string, unknown>} */
+  const examples = { integer: 1, number: 1.5, boolean: true, array: [], object: {}, null: null };
+  return type !== undefined && type in examples ? examples[type] : "text";
+}

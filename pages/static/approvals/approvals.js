@@ -1,0 +1,216 @@
+// The panel of pending approvals: which cards there are, in step with the server's events.
+
+import { onOpen, send } from "../shell/connection.js";
+import { chip, find, messageOf, node, visible } from "../shell/dom.js";
+import { on } from "../shell/events.js";
+import { humanize, timeOfDay } from "../shell/format.js";
+import { register } from "../shell/mounts.js";
+import { openTab } from "../shell/tabs.js";
+import { makeBatch } from "./batch.js";
+import { EXPIRES_SOON_SECONDS, makeCard, showClaim, updateTimes } from "./card.js";
+import { DecidedList, outcomeOf } from "./decided.js";
+import { showActions, showDecidedMeanwhile } from "./decision_form.js";
+import { escalations } from "./escalations.js";
+import { makeFilters } from "./filters.js";
+import { listenForKeys } from "./keyboard.js";
+
+const FADE_MS = 450;
+
+register("approvals", (element) => {
+  const [heading, total, queue, empty, loading, recent, announcer] = ["h2", ".ss-count", ".ss-queue", ".ss-nothing",
+    ".ss-loading", ".ss-recent", ".ss-live"].map((selector) => find(element, selector));
+  const decided = new DecidedList(find(recent, "ul"));
+  /** @type {Map<string, Card>} */
+  const cards = new Map();
+  /** @type {Set<Card>} */
+  const selected = new Set();
+  /** @type {Card[]} */
+  let shown = [];
+  let isLoaded = false;
+  /** @type {Card | undefined} */
+  let nextToExpire;
+
+  const filters = makeFilters(draw);
+  const batch = makeBatch(selected, () => shown, draw);
+  const expiry = node("button", { type: "button", class: "ss-soon", hidden: true,
+    onclick: () => { if (nextToExpire) showCard(nextToExpire.id); } });
+  const more = node("p", { class: "ss-muted", role: "status", hidden: true });
+  const help = listenForKeys({
+    shown: () => shown, isVisible: () => element.offsetParent !== null, search: filters.focusSearch, press,
+  });
+
+  /** @param {string} text */
+  const announce = (text) => { announcer.textContent = visible(text); };
+
+  /** @param {Approval} approval */
+  function put(approval) {
+    if (approval.need === "run") return; // Auto-approved by policy: it would push out what people decided.
+    if (approval.status !== "pending") { settle(approval); return; }
+    if (decided.has(approval.approval_id)) return;
+    const card = cards.get(approval.approval_id);
+    if (card) update(card, approval);
+    else add(approval);
+  }
+
+  /** @param {Card} card @param {Approval} approval */
+  function update(card, approval) {
+    const votes = card.approval.votes?.length ?? 0;
+    card.approval = approval;
+    card.history.update(approval);
+    showClaim(card);
+    if ((approval.votes?.length ?? 0) > votes) { card.isDecidedHere = false; showActions(card); }
+  }
+
+  /** @param {Approval} approval */
+  function add(approval) {
+    const card = makeCard(approval, {
+      selected: (one) => { selected[one.select.checked ? "add" : "delete"](one); draw(); },
+      failed: (error) => announce(messageOf(error)),
+    });
+    // Newer cards go below, so that nothing moves under the pointer.
+    const after = [...cards.values()].find((other) => other.approval.requested_at > approval.requested_at);
+    cards.set(approval.approval_id, card);
+    queue.insertBefore(card.element, after?.element ?? null);
+    if (isLoaded) announce(`New approval: ${humanize(approval.action)}`);
+  }
+
+  /** @param {Approval} approval */
+  function settle(approval) {
+    const card = cards.get(approval.approval_id);
+    cards.delete(approval.approval_id);
+    if (card) {
+      selected.delete(card);
+      leave(card, approval);
+    }
+    decided.put(approval);
+  }
+
+  /** Shows the outcome in the card's place; a card that somebody works in stays until they dismiss it. @param {Card} card @param {Approval} approval */
+  function leave(card, approval) {
+    const [outcome, color] = outcomeOf(approval);
+    const text = approval.status === "expired"
+      ? "Expired without a decision. It did not run." : `${outcome} by ${approval.decided_by} at ${timeOfDay(approval.decided_at ?? "")}.`;
+    announce(`${humanize(card.approval.action)}: ${text}`);
+    const hasFocus = card.element.contains(document.activeElement);
+    card.element.classList.replace("ss-approval", "ss-leaving");
+    card.countdown.replaceWith(chip(outcome, color));
+    if (card.isRefused || (hasFocus && !card.isDecidedHere)) {
+      showDecidedMeanwhile(card, text, () => remove(card));
+      return;
+    }
+    card.body.replaceChildren();
+    if (hasFocus) focusNext(card);
+    card.element.classList.add("ss-fading");
+    setTimeout(() => remove(card), matchMedia("(prefers-reduced-motion: reduce)").matches ? 0 : FADE_MS);
+  }
+
+  /** @param {Card} card */
+  function remove(card) {
+    if (card.element.contains(document.activeElement)) focusNext(card);
+    card.element.remove();
+    showTotals();
+  }
+
+  /** Moves the focus to the next card, else to the heading. @param {Card} card */
+  function focusNext(card) {
+    let next = card.element.nextElementSibling;
+    while (next && !next.classList.contains("ss-approval")) next = next.nextElementSibling;
+    (next instanceof HTMLElement ? next : heading).focus({ preventScroll: true });
+  }
+
+  /** @param {Approval[]} items */
+  function replaceAll(items) {
+    const pending = items.filter((item) => item.status === "pending");
+    const ids = new Set(pending.map((item) => item.approval_id));
+    items.filter((item) => item.status !== "pending").reverse().forEach(put);
+    for (const card of [...cards.values()]) {
+      if (!ids.has(card.id)) { cards.delete(card.id); selected.delete(card); remove(card); }
+    }
+    pending.sort((one, other) => one.requested_at.localeCompare(other.requested_at)).forEach(put);
+    isLoaded = true;
+    showTotals();
+  }
+
+  function showTotals() {
+    const count = cards.size;
+    draw();
+    total.textContent = String(count);
+    total.hidden = count === 0;
+    empty.hidden = !isLoaded || queue.childElementCount > 0;
+    loading.hidden = isLoaded;
+    recent.hidden = decided.isEmpty;
+    document.title = count ? `(${count}) Smart Support` : "Smart Support";
+    const pill = document.getElementById("ss-pending");
+    if (!pill) return;
+    pill.textContent = count ? `${count} pending` : "No pending approvals";
+    pill.classList.toggle("ss-chip--amber", count > 0);
+  }
+
+  /** Applies filters, order and selection, and warns, after any change. */
+  function draw() {
+    shown = filters.apply([...cards.values()], queue);
+    for (const card of cards.values()) card.select.checked = selected.has(card);
+    batch.draw();
+    warnOfExpiry();
+  }
+
+  function warnOfExpiry() {
+    const soon = [...cards.values()].filter((card) => card.secondsLeft < EXPIRES_SOON_SECONDS)
+      .sort((one, other) => one.secondsLeft - other.secondsLeft);
+    const text = soon.length === 0 ? "" : soon.length === 1 ? "1 approval expires in less than 2 minutes"
+      : `${soon.length} approvals expire in less than 2 minutes`;
+    // Only a change is set, as screen readers announce it each time.
+    if (expiry.textContent !== text) expiry.textContent = text;
+    expiry.hidden = text === "";
+    nextToExpire = soon[0];
+  }
+
+  /** Does what a key stands for, by pressing the card's own button. @param {Card} card @param {CardAction} action */
+  function press(card, action) {
+    if (action === "select") card.select.click();
+    else if (action === "claim") { if (!card.claimButton.hidden) card.claimButton.click(); }
+    else if (action === "history") card.history.element.open = !card.history.element.open;
+    else {
+      const button = card.buttons[action];
+      if (button?.isConnected && !button.hidden) button.click();
+    }
+  }
+
+  function showPanel() {
+    openTab("Console");
+    requestAnimationFrame(() => {
+      element.scrollIntoView({ behavior: "smooth", block: "start" });
+      const first = queue.querySelector(".ss-approval");
+      (first instanceof HTMLElement ? first : heading).focus({ preventScroll: true });
+    });
+  }
+
+  /** Brings a card into view and focuses its first button. @param {string} id */
+  function showCard(id) {
+    const card = cards.get(id);
+    if (!card) return;
+    card.element.scrollIntoView({ behavior: "smooth", block: "center" });
+    find(card.element, "button:not(.ss-link)").focus({ preventScroll: true });
+    card.element.classList.remove("ss-flash");
+    requestAnimationFrame(() => card.element.classList.add("ss-flash"));
+  }
+
+  queue.before(node("div", { class: "ss-urgent", role: "status" }, escalations.shortcut, expiry),
+    filters.element, more, ...batch.elements, help);
+  recent.before(escalations.section);
+  on("me", () => cards.forEach(showClaim));
+  on("approvals", (frame) => {
+    replaceAll(frame.items);
+    more.hidden = !frame.more;
+    more.textContent = `Showing the oldest ${cards.size}. There are more.`;
+  });
+  on("approval", (frame) => { put(frame.approval); showTotals(); });
+  on("show_approvals", showPanel);
+  on("show_approval", showCard);
+  onOpen(() => send({ type: "watch_approvals" }));
+  setInterval(() => {
+    cards.forEach(updateTimes);
+    warnOfExpiry();
+    decided.updateTimes();
+  }, 1000);
+});

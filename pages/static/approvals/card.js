@@ -1,0 +1,124 @@
+// One pending approval. Each card belongs to one approval id, so that what is typed into it can't move to another.
+
+import { now } from "../shell/connection.js";
+import { chip, linkButton, node, visible } from "../shell/dom.js";
+import { emit } from "../shell/events.js";
+import { agentTitle, humanize, timeAgo } from "../shell/format.js";
+import { claimOf, toggleClaim } from "./claims.js";
+import { showActions } from "./decision_form.js";
+import { effectList } from "./effect.js";
+import { makeHistory } from "./history.js";
+
+export const EXPIRES_SOON_SECONDS = 120;
+const MAX_CHARS = 140;
+export const MAX_SUMMARY_CHARS = 320;
+const MAX_LINES = 4;
+/** @type {Record<string, [string, string]>} */
+const RISKS = { high: ["High risk", "red"], medium: ["Medium risk", "amber"], low: ["Low risk", ""] };
+
+/**
+ * @param {Approval} approval
+ * @param {{selected: (card: Card) => void, failed: (error: unknown) => void}} callbacks
+ * @returns {Card}
+ */
+export function makeCard(approval, { selected, failed }) {
+  const id = approval.approval_id;
+  const titleId = `ss-title-${id}`;
+  const [risk, color] = RISKS[approval.risk] ?? [humanize(approval.risk), ""];
+  const countdown = node("span", { class: "ss-chip ss-chip--amber ss-countdown", title: "Time left to decide" });
+  const requested = node("span");
+  const body = node("div", { class: "ss-card-body" });
+  const select = node("input", { type: "checkbox", class: "ss-select", "aria-label": `Select ${humanize(approval.action)}`,
+    onchange: () => selected(card) });
+  const claim = node("span", { class: "ss-claim" });
+  const claimButton = linkButton("Claim", () => { toggleClaim(card).catch(failed); });
+  const notice = node("p", { class: "ss-notice", hidden: true });
+  const history = makeHistory(approval);
+  const element = node("article",
+    { class: `ss-card ss-approval ss-approval--${color || "grey"}`, "aria-labelledby": titleId, tabindex: "-1" },
+    node("header", {}, select, node("h3", { id: titleId }, humanize(approval.action)), chip(risk, color),
+      approval.need === "two_leads" ? chip("Needs two leads", "accent") : null, claim,
+      node("span", { class: "ss-gap" }), countdown),
+    node("p", { class: "ss-muted" }, approval.customer_id ? `${approval.customer_id} · ` : "",
+      `${agentTitle(approval.agent)} · `, requested, " · ",
+      linkButton("Conversation", () => emit("open_thread", approval.thread_id)), " · ", claimButton),
+    notice,
+    node("p", { class: "ss-summary" }, foldable(approval.summary, MAX_SUMMARY_CHARS)),
+    changedFacts(approval.changed),
+    effectList(approval.effect, "Changes"),
+    argumentList(approval.args),
+    body, history.element);
+  element.dataset.approvalId = id;
+  /** @type {Card} */
+  const card = { id, approval, element, countdown, requested, body, select, claim, claimButton, notice, history,
+    buttons: {}, secondsLeft: 0, isBusy: false, isDecidedHere: false, isRefused: false, warnedUntil: null };
+  showActions(card);
+  showClaim(card);
+  updateTimes(card);
+  return card;
+}
+
+/** Shows the claim, the first of two approvals, and the policy's reason. @param {Card} card */
+export function showClaim(card) {
+  const { approval } = card;
+  const claim = claimOf(approval);
+  card.claim.replaceChildren(...(claim
+    ? [chip(claim.isOwn ? "Claimed by you" : `Claimed by ${claim.name} until ${claim.until}`, claim.isOwn ? "accent" : "amber")]
+    : []));
+  card.claimButton.textContent = claim?.canRelease ? "Release" : "Claim";
+  card.claimButton.hidden = Boolean(claim && !claim.canRelease);
+  const vote = approval.votes?.[0];
+  const lines = [vote ? `Approved once by ${vote.by}. A second lead must approve it too.` : "", approval.because ?? ""];
+  card.notice.textContent = visible(lines.filter(Boolean).join(" "));
+  card.notice.hidden = card.notice.textContent === "";
+}
+
+/** Updates the countdown and the age. @param {Card} card */
+export function updateTimes(card) {
+  const left = Math.max(0, Math.floor((Date.parse(card.approval.expires_at) - now()) / 1000));
+  const hours = Math.floor(left / 3600);
+  const rest = `${String(Math.floor((left % 3600) / 60)).padStart(2, "0")}:${String(left % 60).padStart(2, "0")}`;
+  card.countdown.textContent = hours ? `${hours}:${rest}` : rest;
+  card.secondsLeft = left;
+  card.countdown.classList.toggle("ss-chip--red", left < EXPIRES_SOON_SECONDS);
+  card.countdown.classList.toggle("ss-chip--amber", left >= EXPIRES_SOON_SECONDS);
+  if (card.claim.firstChild && !claimOf(card.approval)) showClaim(card);
+  card.requested.textContent = timeAgo(Date.parse(card.approval.requested_at), now());
+}
+
+/** @param {EffectLine[] | null | undefined} changed */
+function changedFacts(changed) {
+  if (!Array.isArray(changed) || changed.length === 0) return null;
+  return node("div", { class: "ss-changed" },
+    node("b", {}, "This changed after it was approved, so nothing was done. Review it again."),
+    effectList(changed.map((line) => ({ ...line, field: humanize(line.field).toLowerCase() })), "Changed since the approval"));
+}
+
+/** A call's arguments, each with its name. @param {Record<string, unknown> | null} args */
+export function argumentList(args) {
+  const entries = Object.entries(args ?? {});
+  if (entries.length === 0) return null;
+  return node("dl", { class: "ss-args" }, entries.map(([name, value]) => [node("dt", {}, name),
+    node("dd", {}, foldable(typeof value === "string" ? value : JSON.stringify(value, null, 1)))]));
+}
+
+/**
+ * Text that is cut where it is long, with a button to show all of it.
+ * @param {unknown} value
+ * @param {number} limit in characters
+ */
+export function foldable(value, limit = MAX_CHARS) {
+  const text = visible(value);
+  if (text.length <= limit && text.split("\n").length <= MAX_LINES) return node("span", {}, text);
+  const short = `${text.slice(0, limit).split("\n").slice(0, MAX_LINES).join("\n")}…`;
+  const label = `Show all ${text.length.toLocaleString("en")} characters`;
+  const shown = node("span", {}, short);
+  const toggle = linkButton(label, () => {
+    const isOpen = toggle.getAttribute("aria-expanded") !== "true";
+    toggle.setAttribute("aria-expanded", String(isOpen));
+    shown.textContent = isOpen ? text : short;
+    toggle.textContent = isOpen ? "Show less" : label;
+  });
+  toggle.setAttribute("aria-expanded", "false");
+  return node("span", {}, shown, " ", toggle);
+}

@@ -1,0 +1,226 @@
+// The decisions on a card: approve, reject with a reason, edit the arguments, answer in the tool's place.
+
+import { actionButton, find, messageOf, node, visible } from "../shell/dom.js";
+import { emit } from "../shell/events.js";
+import { request, RequestError } from "../shell/rest.js";
+import { argumentField } from "./argument_fields.js";
+import { claimOf, mayDecide } from "./claims.js";
+import { effectList } from "./effect.js";
+
+const PREVIEW_AFTER_MS = 350;
+const DECIDED_MEANWHILE = [409, 410];
+/** @type {Promise<{name: string, schema: JsonSchema}[]> | null} */
+let tools = null;
+
+/**
+ * Whether the agent that requested a call supports a decision.
+ * @param {Approval} approval
+ * @param {string} decision
+ */
+export const isAllowed = (approval, decision) => (approval.allowed ?? ["approve", "edit", "reject"]).includes(decision);
+
+/**
+ * Shows the buttons of a card.
+ * @param {Card} card
+ * @param {Decision | null} focusOn the button that gets the focus
+ */
+export function showActions(card, focusOn = null) {
+  const { approval } = card;
+  const approve = button("Approve", "green", () => {
+    if (mayDecide(card)) { decide(card, { decision: "approve" }, approve); return; }
+    const claim = claimOf(approval);
+    showProblem(card, `Claimed by ${claim?.name} until ${claim?.until}. Press Approve again to approve anyway.`);
+  });
+  /** @type {Record<Decision, HTMLButtonElement>} */
+  const buttons = {
+    approve,
+    reject: button("Reject…", "red", () => showReject(card)),
+    respond: button("Answer…", "quiet", () => showRespond(card)),
+    edit: button("Edit", "quiet", () => showEdit(card)),
+  };
+  // Both leads must approve the same call, so neither may change it.
+  buttons.edit.hidden = Object.keys(approval.args ?? {}).length === 0 || approval.need === "two_leads";
+  card.buttons = Object.fromEntries(Object.entries(buttons).filter(([decision]) => isAllowed(approval, decision)));
+  card.body.replaceChildren(
+    ...(isAllowed(approval, "reject") ? [] : [node("p", { class: "ss-muted" },
+      "This agent does not support rejection. Without a decision, the approval expires.")]),
+    node("div", { class: "ss-actions" }, card.buttons.approve, card.buttons.reject,
+      node("span", { class: "ss-others" }, card.buttons.respond, card.buttons.edit)));
+  if (focusOn) card.buttons[focusOn]?.focus();
+}
+
+/**
+ * A button that ignores the second half of a double click, which may land on a card that has just moved.
+ * @param {string} text
+ * @param {string} kind
+ * @param {() => void} onclick
+ */
+const button = (text, kind, onclick) => actionButton(text, kind, (event) => { if (event.detail <= 1) onclick(); });
+
+/** @param {Card} card */
+function showReject(card) {
+  const reason = node("textarea", { rows: "2", maxlength: "2000", required: true, id: `ss-reason-${card.id}` });
+  const reject = button("Reject", "red", () => {
+    if (reason.value.trim()) decide(card, { decision: "reject", reason: reason.value.trim() }, reject);
+    else { showProblem(card, "Add a reason. The customer will see it."); reason.focus(); }
+  });
+  showForm(card, "reject", node("label", { for: reason.id }, "Reason (shown to the customer)"), reason,
+    node("div", { class: "ss-actions" }, reject, button("Cancel", "", () => showActions(card, "reject"))));
+  reason.focus();
+}
+
+/** Answers in the tool's place: nothing runs, and the agent gets the answer as the tool's result. @param {Card} card */
+function showRespond(card) {
+  const message = node("textarea", { rows: "3", maxlength: "2000", required: true, id: `ss-answer-${card.id}` });
+  const answer = button("Send answer", "green", () => {
+    if (message.value.trim()) decide(card, { decision: "respond", message: message.value.trim() }, answer);
+    else { showProblem(card, "Enter an answer. The agent gets it as the tool's result."); message.focus(); }
+  });
+  showForm(card, "respond",
+    node("label", { for: message.id }, "Your answer (the agent gets it as the tool's result, and nothing runs)"), message,
+    node("div", { class: "ss-actions" }, answer, button("Cancel", "", () => showActions(card, "respond"))));
+  message.focus();
+}
+
+/** @param {Card} card */
+async function showEdit(card) {
+  const schema = card.approval.args_schema ?? await toolSchema(card.approval.action);
+  const fields = Object.entries(card.approval.args).map(([name, value], index) =>
+    argumentField(`ss-arg-${card.id}-${index}`, name, value, schema?.properties?.[name] ?? {}));
+  const approve = button("Approve with changes", "green", () => submitEdit(card, fields, approve));
+  const preview = node("div", { class: "ss-edit-outcome", "aria-live": "polite" });
+  const form = showForm(card, "edit",
+    fields.map((field) => [node("label", { for: field.input.id }, field.name), field.input]), preview,
+    node("div", { class: "ss-actions" }, approve, button("Cancel", "", () => showActions(card, "edit"))));
+  let timer = 0;
+  let version = 0;
+  form.addEventListener("input", () => {
+    clearTimeout(timer);
+    preview.replaceChildren();
+    const current = version += 1;
+    timer = setTimeout(async () => {
+      const lines = await previewEdit(card, fields);
+      if (current === version && form.isConnected) preview.replaceChildren(...lines);
+    }, PREVIEW_AFTER_MS);
+  });
+  fields[0].input.focus();
+}
+
+/** @param {ArgumentField[]} fields */
+const readArgs = (fields) => Object.fromEntries(fields.map((field) => [field.name, field.read()]));
+
+/** @param {Card} card @param {object} args */
+const isUnchanged = (card, args) => JSON.stringify(args) === JSON.stringify(card.approval.args);
+
+/**
+ * What the card would say with the edited arguments, or why they are refused.
+ * @param {Card} card
+ * @param {ArgumentField[]} fields
+ */
+async function previewEdit(card, fields) {
+  try {
+    const args = readArgs(fields);
+    if (isUnchanged(card, args)) return [];
+    const edit = await request("POST", `/approvals/${encodeURIComponent(card.id)}/preview`, { args });
+    const warning = edit.customer_id === card.approval.customer_id ? [] : [node("p", { class: "ss-problem ss-problem--amber" },
+      edit.customer_id ? `This is about another customer: ${edit.customer_id}.` : "The customer can't be determined.")];
+    const effect = effectList(edit.effect, "Changes with your arguments");
+    return [...warning, node("p", { class: "ss-muted" }, "With your changes:"),
+      node("p", { class: "ss-summary" }, edit.summary), ...(effect ? [effect] : [])];
+  } catch (error) {
+    return [node("p", { class: "ss-problem" }, messageOf(error))];
+  }
+}
+
+/**
+ * Replaces a card's buttons by a form. Escape goes back, Enter submits.
+ * @param {Card} card
+ * @param {Decision} decision
+ * @param {...Child} content
+ */
+function showForm(card, decision, ...content) {
+  const form = node("form", { class: "ss-form" }, ...content);
+  form.addEventListener("submit", (event) => event.preventDefault());
+  form.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") { event.stopPropagation(); showActions(card, decision); }
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey || event.target instanceof HTMLInputElement)) {
+      event.preventDefault();
+      find(form, ".ss-actions button").click();
+    }
+  });
+  card.body.replaceChildren(form);
+  return form;
+}
+
+/** @param {Card} card @param {ArgumentField[]} fields @param {HTMLButtonElement} pressed */
+function submitEdit(card, fields, pressed) {
+  try {
+    const args = readArgs(fields);
+    if (isUnchanged(card, args)) showProblem(card, "Nothing was changed. Change a value, or cancel and approve it as it is.");
+    else decide(card, { decision: "edit", args }, pressed);
+  } catch (error) {
+    showProblem(card, messageOf(error));
+  }
+}
+
+/** @param {string} action */
+async function toolSchema(action) {
+  tools ??= request("GET", "/tools").catch(() => { tools = null; return []; });
+  return (await tools).find((tool) => tool.name === action)?.schema;
+}
+
+/** @param {Card} card @param {object} body @param {HTMLButtonElement} pressed */
+async function decide(card, body, pressed) {
+  if (card.isBusy) return;
+  const controls = [...card.body.querySelectorAll("button")];
+  card.isBusy = card.isDecidedHere = true;
+  // aria-disabled, because a disabled button would lose the focus.
+  for (const control of controls) control.setAttribute("aria-disabled", "true");
+  pressed.classList.add("ss-busy");
+  try {
+    const approval = await request("POST", `/approvals/${encodeURIComponent(card.id)}/decision`, body);
+    card.isBusy = false;
+    emit("approval", { approval });
+  } catch (error) {
+    card.isBusy = card.isDecidedHere = false;
+    if (error instanceof RequestError && DECIDED_MEANWHILE.includes(error.status ?? 0) && await showOtherDecision(card)) return;
+    for (const control of controls) control.removeAttribute("aria-disabled");
+    pressed.classList.remove("ss-busy");
+    showProblem(card, messageOf(error));
+  }
+}
+
+/** Shows the decision that was made first. Whether there is one. @param {Card} card */
+async function showOtherDecision(card) {
+  /** @type {Approval | null} */
+  const approval = await request("GET", `/approvals/${encodeURIComponent(card.id)}`).catch(() => null);
+  if (!approval || approval.status === "pending") return false;
+  card.isRefused = true;
+  emit("approval", { approval });
+  return true;
+}
+
+/** @param {Card} card @param {string} text */
+function showProblem(card, text) {
+  let place = card.body.querySelector(".ss-problem");
+  if (!place) {
+    place = node("p", { class: "ss-problem", role: "alert" });
+    card.body.prepend(place);
+  }
+  place.textContent = visible(text);
+}
+
+/**
+ * Says that the approval was decided while somebody worked on this card, and waits for them to dismiss it.
+ * @param {Card} card
+ * @param {string} outcome
+ * @param {() => void} dismiss
+ */
+export function showDecidedMeanwhile(card, outcome, dismiss) {
+  const done = button("Dismiss", "", dismiss);
+  card.body.replaceChildren(
+    node("p", { class: "ss-problem ss-problem--amber", role: "alert" },
+      `Already ${outcome.charAt(0).toLowerCase()}${outcome.slice(1)}`),
+    node("div", { class: "ss-actions" }, done));
+  done.focus({ preventScroll: true });
+}

@@ -1,0 +1,58 @@
+// Every request to the server's REST API goes through this file.
+
+// The audit trail records that a person acted in the console, and not a program through the API.
+const HEADERS = { Accept: "application/json", "X-Smart-Support-Door": "console" };
+
+/** The server refused a request or can't be reached; `code` and `status` are null where there was no answer. */
+export class RequestError extends Error {
+  /**
+   * @param {string} message
+   * @param {string | null} code
+   * @param {number | null} status
+   */
+  constructor(message, code = null, status = null) {
+    super(message);
+    this.code = code;
+    this.status = status;
+  }
+}
+
+/**
+ * Sends a request under `/api/v1` and returns the answer's `data`.
+ * @param {string} method
+ * @param {string} path
+ * @param {object} [body] sent as JSON; a FormData as it is
+ * @returns {Promise<any>}
+ * @throws {RequestError}
+ */
+export const request = async (method, path, body) => (await requestPage(method, path, body)).data;
+
+/**
+ * As `request`, and returns `data` with `meta`.
+ * @param {string} method
+ * @param {string} path
+ * @param {object} [body]
+ * @returns {Promise<{data: any, meta: any}>}
+ * @throws {RequestError}
+ */
+export async function requestPage(method, path, body) {
+  const isJson = body !== undefined && !(body instanceof FormData);
+  const response = await fetch(`/api/v1${path}`, {
+    method,
+    headers: { ...HEADERS, ...(isJson ? { "Content-Type": "application/json" } : {}) },
+    body: isJson ? JSON.stringify(body) : body,
+  }).catch(() => {
+    throw new RequestError("Can't reach the server. Nothing was changed. Try again when the connection is back.");
+  });
+  const answer = await response.json().catch(() => null);
+  if (answer?.success) return answer;
+  const message = answer?.error?.message ?? "Something went wrong on the server. Try again.";
+  throw new RequestError(message, answer?.error?.code, response.status);
+}
+
+/** The server's clock in milliseconds, exact to a second; null where it can't be reached. */
+export async function serverTime() {
+  const response = await fetch("/api/v1/health", { cache: "no-store" }).catch(() => null);
+  const date = Date.parse(response?.headers.get("Date") ?? "");
+  return Number.isNaN(date) ? null : date + 500;
+}

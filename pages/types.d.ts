@@ -1,0 +1,286 @@
+// Types of the console's JavaScript, checked by `make check`. The wire shapes are those of PROTOCOL's REST API.
+
+type Child = Node | string | null | undefined | false | Child[];
+
+interface Window {
+  ssConfig?: { agents: Record<string, string> };
+  ssMounts?: [string, ...any[]][];
+  ssChat?: Promise<{ thread: () => string; wake: () => void; startNew: () => void }>;
+  resolveChat?: (chat: { thread: () => string; wake: () => void; startNew: () => void }) => void;
+}
+
+/** What `shell/events.js` carries: WebSocket frames by their type, then the tabs' own events. */
+interface ConsoleEvents {
+  "*": { type: string; thread_id?: string; seq?: number };
+  approvals: { items: Approval[]; more: boolean };
+  approval: { approval: Approval };
+  escalations: { items: EscalationRecord[] };
+  escalation_record: { escalation: EscalationRecord };
+  state: "live" | "lost";
+  me: User;
+  show_approvals: undefined;
+  /** An approval id. */
+  show_approval: string;
+  /** A thread id. */
+  open_thread: string;
+  /** A job id; null closes the open import. */
+  import_changed: string | null;
+  conversations_changed: undefined;
+  replay_find: { params: URLSearchParams; range: string };
+  /** `step` is counted from 1. */
+  replay_open: { threadId: string; step?: number };
+  /** A thread id. */
+  replay_opening: string;
+  replay_shown: { threadId: string; outline: Outline };
+  /** Places are counted from 0. */
+  replay_at: number;
+  replay_go: number;
+}
+
+interface User { name: string; role: "operator" | "lead" | "admin"; login: boolean }
+
+interface JsonSchema {
+  type?: string | string[];
+  enum?: unknown[];
+  default?: unknown;
+  required?: string[];
+  properties?: Record<string, JsonSchema>;
+}
+
+// Approvals
+
+type Decision = "approve" | "reject" | "edit" | "respond";
+type CardAction = Decision | "select" | "claim" | "history";
+type ApprovalOutcome = "approved" | "rejected" | "edited" | "expired" | "responded" | "withdrawn" | "pending";
+
+interface EffectLine { subject: string; field: string; before: string; after: string }
+
+interface Approval {
+  approval_id: string;
+  thread_id: string;
+  customer_id: string | null;
+  agent: string;
+  action: string;
+  args: Record<string, unknown>;
+  args_schema: JsonSchema | null;
+  summary: string;
+  risk: string;
+  status: ApprovalOutcome;
+  execution: string | null;
+  execution_reason: string | null;
+  requested_at: string;
+  expires_at: string;
+  decided_at: string | null;
+  decided_by: string | null;
+  reason: string | null;
+  allowed?: string[];
+  need?: string;
+  because?: string | null;
+  votes?: { by: string }[];
+  notes?: number;
+  effect?: EffectLine[] | null;
+  changed?: EffectLine[] | null;
+  claimed_by: string | null;
+  claimed_until: string | null;
+}
+
+interface HistoryEntry { at: string; kind: string; actor: string; via: string | null; detail: Record<string, any> }
+
+interface ApprovalHistory { element: HTMLDetailsElement; update: (approval: Approval) => void }
+
+interface Card {
+  id: string;
+  approval: Approval;
+  element: HTMLElement;
+  countdown: HTMLElement;
+  requested: HTMLElement;
+  body: HTMLElement;
+  select: HTMLInputElement;
+  claim: HTMLElement;
+  claimButton: HTMLButtonElement;
+  notice: HTMLElement;
+  history: ApprovalHistory;
+  buttons: Partial<Record<Decision, HTMLButtonElement>>;
+  secondsLeft: number;
+  isBusy: boolean;
+  /** This window sent the decision. */
+  isDecidedHere: boolean;
+  /** The server refused this window's decision, as another was first. */
+  isRefused: boolean;
+  /** The end of the claim that this window was warned of. */
+  warnedUntil: string | null;
+}
+
+interface ArgumentField {
+  name: string;
+  input: HTMLInputElement | HTMLTextAreaElement | HTMLSelectElement;
+  read: () => unknown;
+}
+
+interface EscalationRecord {
+  escalation_id: string;
+  thread_id: string;
+  reason: string;
+  status: string;
+  error: string | null;
+  times: number;
+  requested_at: string;
+  last_at: string;
+  handled_by: string | null;
+}
+
+// Conversations and replay
+
+interface Conversation {
+  thread_id: string;
+  customer_id: string | null;
+  opening: string | null;
+  last_at: string;
+  agents: string[];
+  status: string;
+  outcome: string | null;
+}
+
+interface Outline {
+  started_at: string;
+  steps: number;
+  /** Steps in a page. */
+  page: number;
+  /** For each page, the event number before its first step. */
+  pages: number[];
+  messages: number;
+  channels: string[];
+  tokens: { input: number; output: number };
+  cost_usd: number | null;
+  /** Places of steps, counted from 1. */
+  failed: number[];
+  approvals: number[];
+  escalations: number[];
+  found: number[];
+}
+
+/** A recorded event, with the fields of its type. */
+type Step = { type: string; at: string; agent?: string } & Record<string, any>;
+type DiffStep = Step & { mark: "same" | "then" | "now" };
+
+// API import
+
+interface Finding { severity: string; message: string; place: string }
+
+interface Job {
+  job_id: string;
+  kind: string;
+  status: string;
+  title: string;
+  source: string;
+  created_at: string;
+  error: string | null;
+  progress: { step: string };
+  format: string;
+  version: string;
+  can_be_worded: boolean;
+  warnings: string[];
+  findings: Finding[];
+  base_url: string | null;
+  variables: Record<string, string>;
+  servers: { url: string; variables?: Record<string, { default?: string }> }[];
+  schemes: { name: string; kind: string }[];
+  credentials: string[];
+}
+
+interface Operation {
+  key: string;
+  method: string;
+  path: string;
+  tool_name: string;
+  description: string;
+  agent: string;
+  access: "read" | "write";
+  read_proposed: boolean;
+  needs_approval: boolean;
+  idempotent: boolean;
+  enabled: boolean;
+  risk: string;
+  tokens: number;
+  change: "new" | "same" | "changed" | "gone";
+  reasons: string[];
+  findings: Finding[];
+  schema: JsonSchema | null;
+}
+
+/** What an operation's details need of the review. */
+interface OperationReview {
+  isEditable: boolean;
+  change: (operations: Operation[], changes: object) => Promise<void>;
+  refreshDetails: (operation: Operation) => void;
+  call: (operation: Operation, args: object) => Promise<unknown>;
+}
+
+// Analytics
+
+/** Filters of conversations, or a `figure` of the analytics and a `line` of it. */
+type MetricQuery = Record<string, string | string[]>;
+
+interface Outcomes { resolved: number; resolved_with_approval: number; escalated: number; rejected: number; abandoned: number }
+
+interface Percentiles { p50: number | null; p95: number | null; p99: number | null }
+
+/** One hour or day. */
+interface Bucket extends Outcomes {
+  at: string;
+  conversations: number;
+  approvals: number;
+  by_policy: number;
+  of_known_customers: number;
+  reopened: number;
+  turns_to_resolution: number | null;
+  seconds_to_decide: number | null;
+  latency_ms: Percentiles;
+  tokens: number;
+  cost_usd: number | null;
+  hours_saved: number;
+}
+
+interface DecisionTimes { median_seconds: number | null; p95_seconds: number | null }
+
+interface LeadMetric extends DecisionTimes, Partial<Record<ApprovalOutcome, number>> {
+  decided_by: string;
+  decided: number;
+  /** Decisions under three seconds. */
+  hasty: number;
+  hasty_share: number;
+}
+
+interface ToolMetric { tool: string | null; calls: number; errors: number }
+
+interface Metrics {
+  range: string;
+  since: string;
+  until: string;
+  filters: Record<string, string | null>;
+  conversations: number;
+  outcomes: Outcomes;
+  resolution_rate: number | null;
+  escalation_rate: number | null;
+  reopened: { rate: number | null; reopened: number; resolved: number };
+  turns_to_resolution: { median: number | null; p95: number | null };
+  approvals: Record<ApprovalOutcome, number> & {
+    requested: number; by_policy: number;
+    median_seconds_to_decide: number | null; p95_seconds_to_decide: number | null;
+  };
+  leads: LeadMetric[];
+  approval_tools: (DecisionTimes & Partial<Record<ApprovalOutcome, number>> & { tool: string; requested: number })[];
+  agents: { agent: string; turns: number }[];
+  tools: ToolMetric[];
+  tool_errors: { error_class: string; errors: number }[];
+  escalations: { kind: string; escalations: number }[];
+  latency_ms: Percentiles;
+  first_token_ms: Percentiles;
+  tokens: { input: number; output: number };
+  cost_usd: number | null;
+  cost_per_conversation_usd: number | null;
+  models: { model: string; turns: number; input: number; output: number; cost_usd: number | null }[];
+  hours_saved: { hours: number };
+  series: Bucket[];
+  previous?: Metrics | null;
+}
