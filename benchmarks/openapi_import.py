@@ -60,7 +60,7 @@ def measure(what: str, path: Path) -> dict[str, Any]:
     """What one process measures of itself: seconds, peak megabytes, and how many operations there were."""
     from smart_support.connectors.openapi.document.parse import parse
     from smart_support.connectors.openapi.document.reader import load
-    from smart_support.connectors.review.review import proposed
+    from smart_support.connectors.review.reviewed_operation import proposed
 
     raw, operations = path.read_bytes(), 0
     started = _cpu_seconds()

@@ -14,6 +14,7 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 
 from smart_support import clock
 from smart_support.agents.budget import Budget
+from smart_support.agents.function_call import FunctionCallModel
 from smart_support.agents.graph import build_graph
 from smart_support.agents.model_client import Models
 from smart_support.agents.models import chat_models
@@ -40,9 +41,14 @@ from smart_support.approvals.queue import ApprovalQueue
 from smart_support.approvals.quota import Quota
 from smart_support.audit import AuditTrail
 from smart_support.concurrency import in_background
-from smart_support.connectors.mcp import McpServers
-from smart_support.connectors.review.service import ImportedTool, ImportedTools, Imports, Unusable
-from smart_support.connectors.review.store import ImportStore, Job
+from smart_support.connectors.mcp_client import McpClient
+from smart_support.connectors.review.import_service import (
+    ImportedTool,
+    ImportedTools,
+    ImportService,
+    Unusable,
+)
+from smart_support.connectors.review.import_store import ImportJob, ImportStore
 from smart_support.connectors.review.vault import Vault
 from smart_support.conversation.broadcast import Broadcast
 from smart_support.conversation.cluster_relay import ClusterRelay
@@ -144,7 +150,7 @@ class Services:
         team, registry: who the agents are, and the tools there are; tools added before the start stay.
         own_team, own_tools, toolset, demo, chat_models: what those are made of.
         demo_model: the embedded model, where that one is in use.
-        wording_model: the one that proposes words for what is imported, where one can.
+        suggestion_model: suggests names for imported operations; None for the demo model.
     """
 
     event_log: EventStore
@@ -158,7 +164,7 @@ class Services:
     failed_logins: FailedLogins
     audit_trail: AuditTrail
     escalations: Escalations
-    imports: Imports
+    imports: ImportService
     turns: TurnRunner
     recovery: Recovery
     erasure: Erasure
@@ -198,8 +204,9 @@ class Services:
         uses_demo_model = graph is chat_model is None and settings.model == "demo"
         self.demo_model = DemoChatModel() if uses_demo_model else None
         self.chat_models = [] if graph is not None else chat_models(settings, chat_model or self.demo_model)
-        # The demo model can't propose names or descriptions.
-        self.wording_model = self.chat_models[0].model if self.chat_models and not self.demo_model else None
+        # The demo model can't suggest names or descriptions.
+        can_suggest = bool(self.chat_models) and self.demo_model is None
+        self.suggestion_model = FunctionCallModel(self.chat_models[0].model) if can_suggest else None
         self.demo: DemoStore | None = None
         # Those that we keep; None where a graph of somebody else's keeps its own.
         self._checkpoints: BaseCheckpointSaver[Any] | None = None
@@ -398,24 +405,24 @@ class Services:
         self.own_tools = [*self.registry, *self._tools(store)]
         client = GuardedClient(parse_allowed_hosts(self.settings.allowed_hosts))
         self._opened.push_async_callback(client.aclose)
-        self.imports = Imports(
+        self.imports = ImportService(
             ImportStore(self.state),
             Vault(self.state, self.settings.data_dir / "secret.key", self.settings.secret_key),
             client,
-            mcp=McpServers(
+            mcp=McpClient(
                 self.settings.mcp_servers,
                 parse_allowed_hosts(self.settings.allowed_hosts),
                 timeout_seconds=self.settings.tool_timeout_seconds,
             ),
             max_bytes=self.settings.max_spec_bytes,
             timeout_seconds=self.settings.tool_timeout_seconds,
-            taken=lambda: [tool.name for tool in self.own_tools],
-            assemble=self._assembled,
+            reserved_names=lambda: [tool.name for tool in self.own_tools],
+            build_toolset=self._assembled,
             announce=self._announce_tools,
             locks=self._stores.locks,
         )
-        await self.imports.open()
-        self._opened.push_async_callback(self.imports.close)
+        await self.imports.worker.fail_interrupted()
+        self._opened.push_async_callback(self.imports.worker.close)
         self._gate = Gate(self.approvals, ledger, Quota(self.state), self.escalations.escalate)
         words = self.team.personality.escalation_message
         budget = Budget(self.settings, self.state, self._escalate, words)
@@ -424,7 +431,7 @@ class Services:
         self._checkpoints = self._stores.checkpoints
         check_policy(self.own_team, Registry(self.own_tools))
         check_ceilings(self.own_team, Registry(self.own_tools))
-        await self.imports.use_stored()
+        await self.imports.activate_stored()
         return self._agents
 
     def _assembled(self, imported: ImportedTools, job_id: str | None) -> Callable[[], None]:
@@ -488,7 +495,7 @@ class Services:
         """What the agents file says of tools that do not exist now, and what of the imports is out of use."""
         return [*self._warnings, *(one.message for one in self._unusable)]
 
-    async def import_warnings(self, job: Job) -> list[str]:
+    async def import_warnings(self, job: ImportJob) -> list[str]:
         """What a reviewer should know beside the description; in review, as if it were approved."""
         if job.status != "review":
             return [*self._warnings, *(one.message for one in self._unusable if one.job_id == job.job_id)]
@@ -503,7 +510,7 @@ class Services:
 
     async def _use_stored_imports(self) -> None:
         if self._graph is None:
-            await self.imports.use_stored()
+            await self.imports.activate_stored()
 
     def _store(self) -> DemoStore:
         business = self.toolset.business

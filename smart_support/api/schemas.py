@@ -10,7 +10,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar, get_type_hints
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from smart_support.approvals import approval
-from smart_support.connectors.review.store import Job
+from smart_support.connectors.review import import_store
 from smart_support.conversation.erasure import Compaction
 from smart_support.gate.planned_call import EDITED_FIELDS, PlannedCall
 
@@ -392,7 +392,10 @@ class ImportJob(BaseModel):
     """An import of an API's description."""
 
     model_config = _described_by(
-        **_fields_of(Job, status=Literal["loading", "review", "failed", "live", "replaced", "removed"])
+        **_fields_of(
+            import_store.ImportJob,
+            status=Literal["loading", "review", "failed", "live", "replaced", "removed"],
+        )
     )
 
 

@@ -50,7 +50,7 @@ def test_an_api_is_pasted_reviewed_approved_and_used(
     line = review.locator("li").filter(has_text="POST /tickets/search")
     expect(line).to_contain_text("Possibly read-only")
     review.get_by_role("button", name="search_tickets").click()
-    expect(line).to_contain_text("tick it if it only reads")
+    expect(line).to_contain_text("Mark it read-only if it changes nothing")
     line.get_by_label("Read-only").check()
     save(page, "api-review")
     line.get_by_role("button", name="Save").click()
@@ -98,7 +98,7 @@ def test_filters_bulk_and_a_refusal(app: AppProcess, api: ShopApi, open_window: 
     expect(review).to_contain_text("3 automatic, 1 need approval")
     review.get_by_label("Agent for the selected operations").fill("Not a name")
     review.get_by_role("button", name="Move").click()
-    expect(review.get_by_role("alert")).to_contain_text("is no name")
+    expect(review.get_by_role("alert")).to_contain_text("is not valid")
     save(page, "api-dark")
 
 

@@ -221,7 +221,7 @@ def test_reads_can_be_tried_and_writes_never(app: AppProcess, api: ShopApi) -> N
 @pytest.mark.parametrize(
     ("status", "told", "execution"),
     [
-        (409, "said no (409): no, 409", "failed"),
+        (409, "refused the request (409): no, 409", "failed"),
         (401, "credentials", "failed"),
         (503, "is not known", "outcome_unknown"),
     ],
@@ -248,8 +248,8 @@ def test_what_the_api_answers_is_understood(
         (429, "Ticket Desk can't do this just now (429)", 3),
         (500, "Ticket Desk can't do this just now (500)", 3),
         ("silent", "took too long", 3),
-        ("dropped", "Ticket Desk can't be reached just now", 3),
-        ("huge", "Ticket Desk answered with more than can be read", 1),
+        ("dropped", "Ticket Desk can't be reached", 3),
+        ("huge", "Ticket Desk sent a response that is too large", 1),
         ("away", "Ticket Desk leads to an address that may not be reached", 1),
     ],
 )

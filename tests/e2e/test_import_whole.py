@@ -13,7 +13,7 @@ from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 from langgraph.graph import START, MessagesState, StateGraph
 
 from smart_support import Settings, clock, create_app, services
-from smart_support.connectors.review.store import ImportStore
+from smart_support.connectors.review.import_store import ImportStore
 from smart_support.errors import StorageFailed
 from tests.harness import LocalApp, ScriptedModel
 from tests.openapi_import.shop_api import ShopApi, shop_api

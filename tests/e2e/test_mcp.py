@@ -65,7 +65,7 @@ def test_an_mcp_server_is_reviewed_approved_and_gated(
 ) -> None:
     if how == "http":
         refused = _loaded(app, address)
-        assert (refused["status"], "asks for a token" in refused["error"]) == ("failed", True)
+        assert (refused["status"], "requires a token" in refused["error"]) == ("failed", True)
     job = _loaded(app, "desk") if how == "stdio" else _loaded(app, address, token=TOKEN)
     assert (job["status"], job["title"]) == ("review", "Desk")
     path = f"/openapi/jobs/{job['job_id']}"

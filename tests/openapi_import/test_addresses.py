@@ -4,22 +4,31 @@ from typing import Any
 
 import pytest
 
-from smart_support.connectors.openapi.document.operation import Document, Operation, Server
-from smart_support.connectors.review.addresses import address, api_name, home, kept_address, moved, same_api
-from smart_support.connectors.review.store import Job
+from smart_support.connectors.openapi.document.document import Document
+from smart_support.connectors.openapi.document.operation import Operation
+from smart_support.connectors.openapi.document.server import Server
+from smart_support.connectors.review.base_urls import (
+    api_name,
+    base_url,
+    base_url_findings,
+    inherited_base_url,
+    is_same_api,
+    origin,
+)
+from smart_support.connectors.review.import_store import ImportJob
 from smart_support.errors import InvalidRequest
 
 FILE = "desk.yaml"
 SOURCE = "https://desk.example/docs/openapi.json"
 
 
-def _job(source: str = FILE, **more: Any) -> Job:
+def _job(source: str = FILE, **more: Any) -> ImportJob:
     given: dict[str, Any] = {
         **{"job_id": "1", "kind": "openapi", "source": source, "api": "desk", "title": "Desk"},
         **{"status": "review", "progress": {}, "error": None, "base_url": None, "variables": {}},
         **{"created_by": "dana", "created_at": "", "approved_by": None, "approved_at": None},
     }
-    return Job(**given | more)
+    return ImportJob(**given | more)
 
 
 def _document(*urls: str, **variables: Any) -> Document:
@@ -46,22 +55,22 @@ def _operation(*urls: str) -> Operation:
 def test_an_entered_base_url_counts_for_all_on_the_apis_own_host(
     base: str | None, own: tuple[str, ...], expected: str
 ) -> None:
-    assert address(_job(base_url=base), _document("https://a.example/v1"), _operation(*own)) == expected
+    assert base_url(_job(base_url=base), _document("https://a.example/v1"), _operation(*own)) == expected
 
 
 def test_a_declared_server_that_is_chosen_keeps_its_variables() -> None:
     document = _document("https://a.example", "https://{shop}.example", shop={"default": "my"})
-    assert address(_job(base_url="https://{shop}.example"), document) == "https://my.example"
+    assert base_url(_job(base_url="https://{shop}.example"), document) == "https://my.example"
     chosen = _job(base_url="https://{shop}.example", variables={"shop": "other"})
-    assert address(chosen, document) == "https://other.example"
+    assert base_url(chosen, document) == "https://other.example"
 
 
 def test_a_relative_server_is_where_the_description_is_and_of_a_file_nowhere() -> None:
-    assert address(_job(SOURCE), _document("/v1")) == "https://desk.example/v1"
-    assert address(_job(SOURCE), _document()) == "https://desk.example"
+    assert base_url(_job(SOURCE), _document("/v1")) == "https://desk.example/v1"
+    assert base_url(_job(SOURCE), _document()) == "https://desk.example"
     for document in (_document(), _document("/v1")):
         with pytest.raises(InvalidRequest, match="base URL"):
-            address(_job(), document)
+            base_url(_job(), document)
 
 
 @pytest.mark.parametrize(
@@ -78,27 +87,27 @@ def test_an_import_is_of_the_api_that_came_from_there_or_is_called_there(
     source: str, live_source: str, where: str, live_where: str, same: bool
 ) -> None:
     document = _document(*filter(None, [where]))
-    assert same_api(_job(source), document, _job(live_source), _document(live_where)) is same
+    assert is_same_api(_job(source), document, _job(live_source), _document(live_where)) is same
 
 
 def test_an_mcp_server_is_only_itself() -> None:
     live, document = _job("https://a.example/mcp", kind="mcp"), _document()
-    assert same_api(_job("https://a.example/mcp", kind="mcp"), document, live, document)
-    assert not same_api(_job("https://b.example/mcp", kind="mcp"), document, live, document)
-    assert not same_api(_job("https://a.example/mcp"), document, live, document)
-    assert home(live, document) == "https://a.example/mcp"
+    assert is_same_api(_job("https://a.example/mcp", kind="mcp"), document, live, document)
+    assert not is_same_api(_job("https://b.example/mcp", kind="mcp"), document, live, document)
+    assert not is_same_api(_job("https://a.example/mcp"), document, live, document)
+    assert origin(live, document) == "https://a.example/mcp"
 
 
 def test_a_server_that_has_moved_is_kept_where_it_was_and_told() -> None:
     before, after = _document("https://a.example/v1"), _document("https://a.example/v2")
-    assert kept_address(_job(), before, _job(), before) is None
-    kept = kept_address(_job(), after, _job(), before)
+    assert inherited_base_url(_job(), before, _job(), before) is None
+    kept = inherited_base_url(_job(), after, _job(), before)
     assert kept == "https://a.example/v1"
-    (told,) = moved(_job(base_url=kept), after)
+    (told,) = base_url_findings(_job(base_url=kept), after)
     assert (told.severity, "names https://a.example/v2" in told.message) == ("warning", True)
-    assert moved(_job(), after) == []
+    assert base_url_findings(_job(), after) == []
     entered = _job(base_url="https://c.example")
-    assert kept_address(_job(), after, entered, before) == "https://c.example"
+    assert inherited_base_url(_job(), after, entered, before) == "https://c.example"
 
 
 def test_an_api_is_called_by_its_title() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from python_multipart.multipart import FormParser, parse_options_header
 
 from smart_support.connectors.openapi.document.operation import Body
-from smart_support.connectors.openapi.request.request import prepare
+from smart_support.connectors.openapi.request.request import build_request
 from smart_support.errors import InvalidArguments, InvalidRequest
 from tests.openapi_import.wire import Received, Wire, an_operation
 
@@ -62,13 +62,13 @@ def test_a_body_that_is_one_argument_arrives_whole(wire: Wire, value: Any) -> No
 def test_an_optional_body_needs_its_required_properties_only_when_it_is_sent(wire: Wire) -> None:
     schema = {"required": ["b"]}
     assert _called(wire, {}, schema=schema).content == b""
-    with pytest.raises(InvalidArguments, match="not given: body_b"):
+    with pytest.raises(InvalidArguments, match="missing required arguments: body_b"):
         _called(wire, {"a": 1}, schema=schema)
 
 
 def test_a_required_body_that_is_one_argument_is_asked_for(wire: Wire) -> None:
     for media_type, args in ((JSON, {}), ("text/plain", {}), ("text/plain", {"body": None})):
-        with pytest.raises(InvalidArguments, match="not given: body"):
+        with pytest.raises(InvalidArguments, match="missing required arguments: body"):
             _called(wire, args, media_type, properties={}, argument="body", required=True)
 
 
@@ -108,7 +108,7 @@ def test_a_form_that_is_one_argument_takes_an_object(wire: Wire) -> None:
     whole = {"properties": {}, "argument": "body"}
     received = _called(wire, {"body": {"a": "1", "b": [2, 3]}}, FORM, **whole)
     assert parse_qsl(received.content.decode()) == [("a", "1"), ("b", "2"), ("b", "3")]
-    with pytest.raises(InvalidArguments, match="body: the API takes a form here; give an object"):
+    with pytest.raises(InvalidArguments, match="body: the API requires a form; pass an object"):
         _called(wire, {"body": "a=1"}, FORM, **whole)
 
 
@@ -230,7 +230,7 @@ def test_text_and_bytes_are_sent_as_what_they_are(wire: Wire) -> None:
         ("application/octet-stream", "not base64!", "not base64"),
         ("application/octet-stream", "YQ", "padding"),
         ("application/octet-stream", 7, "not base64"),
-        ("application/xml", {"a": 1}, "takes application/xml here; give it as text"),
+        ("application/xml", {"a": 1}, "requires application/xml; pass it as text"),
         ("text/plain", "\ud800", "surrogate"),
         (JSON, {"a": ["\ud800"]}, "surrogate"),
         (JSON, [float("nan")], "finite"),
@@ -241,11 +241,11 @@ def test_text_and_bytes_are_sent_as_what_they_are(wire: Wire) -> None:
 def test_a_body_that_can_not_be_written_is_refused_by_name(media_type: str, value: Any, why: str) -> None:
     body = Body(media_type=media_type, argument="body")
     with pytest.raises(InvalidArguments, match=rf"^body.*: .*{why}"):
-        prepare(an_operation(body=body), {"body": value}, "https://api.test")
+        build_request(an_operation(body=body), {"body": value}, "https://api.test")
 
 
 def test_properties_that_no_media_type_holds_are_the_descriptions_fault(wire: Wire) -> None:
-    with pytest.raises(InvalidRequest, match="application/xml body can't be made of properties"):
+    with pytest.raises(InvalidRequest, match="application/xml body can't have properties"):
         _called(wire, {"a": 1}, "application/xml")
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from smart_support.connectors.openapi.document.operation import Operation
 from smart_support.connectors.openapi.document.parse import parse
-from smart_support.connectors.openapi.request.caller import Api, Caller
+from smart_support.connectors.openapi.request.api_client import Api, ApiClient
 from smart_support.connectors.review.vault import Vault
 from smart_support.errors import SmartSupportError, ToolFailed
 from smart_support.outbound.client import GuardedClient
@@ -28,7 +28,7 @@ def api() -> Iterator[ShopApi]:
 
 
 @pytest.fixture
-async def desk(api: ShopApi, tmp_path: Path) -> AsyncIterator[tuple[Caller, Api, Operation]]:
+async def desk(api: ShopApi, tmp_path: Path) -> AsyncIterator[tuple[ApiClient, Api, Operation]]:
     """What calls the API, where it is, and its write."""
     document = description(api.url)
     flow = {"clientCredentials": {"tokenUrl": f"{api.url}/token", "scopes": {}}}
@@ -36,15 +36,15 @@ async def desk(api: ShopApi, tmp_path: Path) -> AsyncIterator[tuple[Caller, Api,
     parsed = parse(document)
     state, client = SqliteStateDatabase(tmp_path / "state.sqlite"), GuardedClient([urlsplit(api.url).netloc])
     vault = Vault(state, tmp_path / "secret.key")
-    await vault.keep("desk", parsed.schemes["key"], {"client_id": "desk", "client_secret": SECRET}, "home")
+    await vault.store("desk", parsed.schemes["key"], {"client_id": "desk", "client_secret": SECRET}, "home")
     operation = next(one for one in parsed.operations if one.operation_id == "createTicket")
-    yield Caller(client, vault, 10), Api("Ticket Desk", api.url, parsed.schemes, "desk", "home"), operation
+    yield ApiClient(client, vault, 10), Api("Ticket Desk", api.url, parsed.schemes, "desk", "home"), operation
     await client.aclose()
     state.close()
 
 
 async def test_a_token_is_fetched_once_and_sent_with_each_call(
-    api: ShopApi, desk: tuple[Caller, Api, Operation]
+    api: ShopApi, desk: tuple[ApiClient, Api, Operation]
 ) -> None:
     caller, where, operation = desk
     for _ in range(2):
@@ -54,7 +54,7 @@ async def test_a_token_is_fetched_once_and_sent_with_each_call(
 
 
 async def test_a_token_that_was_called_back_is_renewed_and_the_call_sent_again(
-    api: ShopApi, desk: tuple[Caller, Api, Operation]
+    api: ShopApi, desk: tuple[ApiClient, Api, Operation]
 ) -> None:
     caller, where, operation = desk
     api.answers["POST", "/tickets"] = [401, 200]
@@ -65,7 +65,7 @@ async def test_a_token_that_was_called_back_is_renewed_and_the_call_sent_again(
 
 
 async def test_a_login_that_stays_refused_is_told_without_its_secret(
-    api: ShopApi, desk: tuple[Caller, Api, Operation]
+    api: ShopApi, desk: tuple[ApiClient, Api, Operation]
 ) -> None:
     caller, where, operation = desk
     api.answers["POST", "/tickets"] = [401]
@@ -77,13 +77,13 @@ async def test_a_login_that_stays_refused_is_told_without_its_secret(
 
 @pytest.mark.parametrize(("how", "certain"), [("dropped", False), ("huge", False), ("gone", True)])
 async def test_whether_a_call_may_have_had_its_effect_is_told(
-    api: ShopApi, desk: tuple[Caller, Api, Operation], how: str, certain: bool
+    api: ShopApi, desk: tuple[ApiClient, Api, Operation], how: str, certain: bool
 ) -> None:
     caller, where, operation = desk
     await caller.call(where, operation, {"subject": "Leak"}, "k1")
     if how == "gone":
         where = replace(where, base=f"http://127.0.0.1:{free_port()}")
-        caller = Caller(GuardedClient(["127.0.0.1"]), caller._vault, 10)
+        caller = ApiClient(GuardedClient(["127.0.0.1"]), caller._vault, 10)
         caller._tokens = desk[0]._tokens
     api.answers["POST", "/tickets"] = [how]
     with pytest.raises(SmartSupportError) as told:

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smart_support.connectors.openapi.document.operation import Finding, Operation
+from smart_support.connectors.openapi.document.findings import Finding
+from smart_support.connectors.openapi.document.operation import Operation
 from smart_support.connectors.review.classify import classify
 
 # Each: method and path, operationId, then what it is: R a read, W a write, P a write proposed as a read.
@@ -268,7 +269,7 @@ def test_what_is_documented_and_acts_on_one_thing_is_on(key: str) -> None:
     proposal = classify(_operation(key))
 
     assert proposal.enabled
-    assert not any(reason.startswith("Off") for reason in proposal.reasons)
+    assert not any(reason.startswith("Disabled") for reason in proposal.reasons)
 
 
 @pytest.mark.parametrize(
@@ -277,22 +278,22 @@ def test_what_is_documented_and_acts_on_one_thing_is_on(key: str) -> None:
         (replace(_operation("GET /orders"), deprecated=True), "deprecated"),
         (_operation("GET /tokens"), "credentials"),
         (_operation("POST /passwords"), "credentials"),
-        (_operation("DELETE /orders"), "more than one"),
-        (_operation("DELETE /users/{id}/addresses/"), "more than one"),
-        (_operation("DELETE /orders/batch/{id}"), "more than one"),
-        (_operation("DELETE /orders/{id}", "deleteAllOrders"), "more than one"),
-        (_operation("POST /orders/bulk-delete"), "more than one"),
-        (_operation("POST /orders", "batchRemoveOrders"), "more than one"),
-        (_operation("POST /orders", summary=""), "nobody has described"),
-        (_operation("POST /orders", summary=" \n"), "nobody has described"),
-        (_operation("GET /orders/{id}/cancel", summary=""), "nobody has described"),
+        (_operation("DELETE /orders"), "several items"),
+        (_operation("DELETE /users/{id}/addresses/"), "several items"),
+        (_operation("DELETE /orders/batch/{id}"), "several items"),
+        (_operation("DELETE /orders/{id}", "deleteAllOrders"), "several items"),
+        (_operation("POST /orders/bulk-delete"), "several items"),
+        (_operation("POST /orders", "batchRemoveOrders"), "several items"),
+        (_operation("POST /orders", summary=""), "without a description"),
+        (_operation("POST /orders", summary=" \n"), "without a description"),
+        (_operation("GET /orders/{id}/cancel", summary=""), "without a description"),
     ],
 )
 def test_what_a_reviewer_should_look_at_first_is_off_and_says_why(operation: Operation, why: str) -> None:
     proposal = classify(operation)
 
     assert not proposal.enabled
-    assert [why in reason for reason in proposal.reasons if reason.startswith("Off")] == [True]
+    assert [why in reason for reason in proposal.reasons if reason.startswith("Disabled")] == [True]
 
 
 def test_an_operation_with_an_error_is_off_and_one_with_a_warning_is_on() -> None:
@@ -392,5 +393,5 @@ def test_every_judgement_can_be_shown(operation: Operation) -> None:
     shown = "".join((*proposal.reasons, *proposal.customer_arguments))
     assert not [letter for letter in shown if unicodedata.category(letter) in ("Cc", "Cf", "Cs")]
     assert re.fullmatch(r"[a-z][a-z0-9_]{0,62}", proposal.agent)
-    assert proposal.enabled == (not any(reason.startswith("Off") for reason in proposal.reasons))
+    assert proposal.enabled == (not any(reason.startswith("Disabled") for reason in proposal.reasons))
     assert (proposal.risk == "low") <= (proposal.access == "read")

@@ -5,9 +5,14 @@ from typing import Any
 
 import pytest
 
-from smart_support.connectors.openapi.document.operation import Parameter, SecurityScheme
-from smart_support.connectors.openapi.request.credentials import Credential, apply, choose
-from smart_support.connectors.openapi.request.request import prepare
+from smart_support.connectors.openapi.document.operation import Parameter
+from smart_support.connectors.openapi.document.security import SecurityScheme
+from smart_support.connectors.openapi.request.credentials import (
+    Credential,
+    add_credentials,
+    select_credentials,
+)
+from smart_support.connectors.openapi.request.request import build_request
 from smart_support.errors import InvalidRequest, ToolFailed
 from tests.openapi_import.wire import Received, Wire, an_operation
 
@@ -34,8 +39,8 @@ def _sent(wire: Wire, *schemes: SecurityScheme, token: str | None = None, **args
         Parameter(name="sid", where="cookie", argument="sid", style="form"),
         Parameter(name="more", where="query", argument="more", style="form", explode=True),
     )
-    prepared = prepare(an_operation(*parameters), args, wire.base)
-    return wire.send(apply(prepared, [Credential(scheme, COMPLETE) for scheme in schemes], token))
+    prepared = build_request(an_operation(*parameters), args, wire.base)
+    return wire.send(add_credentials(prepared, [Credential(scheme, COMPLETE) for scheme in schemes], token))
 
 
 def test_a_bearer_token_is_sent_as_one(wire: Wire) -> None:
@@ -47,7 +52,7 @@ def test_an_access_token_is_sent_as_a_bearer_token(wire: Wire) -> None:
 
 
 def test_an_access_token_that_was_not_fetched_is_told(wire: Wire) -> None:
-    with pytest.raises(ToolFailed, match=r"No access token was fetched for this API \(oauth\)"):
+    with pytest.raises(ToolFailed, match=r"This API has no access token \(oauth\)"):
         _sent(wire, OAUTH)
 
 
@@ -82,28 +87,30 @@ def test_no_argument_stands_in_for_a_credential(wire: Wire) -> None:
 def test_the_first_alternative_that_has_all_it_needs_is_used() -> None:
     bearer, basic = Credential(BEARER, COMPLETE), Credential(BASIC, COMPLETE)
     security = [{"basic": [], "key": []}, {"bearer": []}, {"basic": []}]
-    assert choose(security, {"bearer": bearer, "basic": basic}) == (bearer,)
-    assert choose(security, {"basic": basic}) == (basic,)
+    assert select_credentials(security, {"bearer": bearer, "basic": basic}) == (bearer,)
+    assert select_credentials(security, {"basic": basic}) == (basic,)
     key = Credential(_key("query"), COMPLETE)
-    assert choose(security, {"basic": basic, "key": key, "bearer": bearer}) == (basic, key)
+    assert select_credentials(security, {"basic": basic, "key": key, "bearer": bearer}) == (basic, key)
 
 
 @pytest.mark.parametrize("security", [[], [{}], [{"bearer": []}, {}]])
 def test_where_nobody_need_say_who_calls_nothing_is_needed(security: list[dict[str, list[str]]]) -> None:
-    assert choose(security, {}) == ()
+    assert select_credentials(security, {}) == ()
 
 
 def test_credentials_that_nobody_entered_are_named_with_what_to_do() -> None:
-    expected = (
-        r"needs credentials \(basic with key or bearer\) that nobody has entered; an admin can add them"
-    )
+    expected = r"needs credentials \(basic with key or bearer\), which are missing; an admin can add them"
     with pytest.raises(ToolFailed, match=expected):
-        choose([{"basic": [], "key": []}, {"bearer": []}], {"key": Credential(_key("query"), COMPLETE)})
+        select_credentials(
+            [{"basic": [], "key": []}, {"bearer": []}], {"key": Credential(_key("query"), COMPLETE)}
+        )
 
 
 def test_only_the_scopes_that_an_operation_needs_are_asked_for() -> None:
     oauth = Credential(OAUTH, COMPLETE)
-    ((narrow,), (wide,)) = (choose([{"oauth": scopes}], {"oauth": oauth}) for scopes in (["read"], []))
+    ((narrow,), (wide,)) = (
+        select_credentials([{"oauth": scopes}], {"oauth": oauth}) for scopes in (["read"], [])
+    )
     assert (narrow.scheme.scopes, wide.scheme.scopes) == (("read",), ("read", "write"))
 
 
@@ -116,8 +123,8 @@ def test_only_the_scopes_that_an_operation_needs_are_asked_for() -> None:
         (BEARER, {"token": f"{SECRET}é"}, "printable ASCII"),
         (BEARER, {"token": f" {SECRET}"}, "printable ASCII"),
         (_key("cookie"), {"value": f"{SECRET}; admin=1"}, "a cookie can't"),
-        (_key("header", "X Y"), {"value": SECRET}, "'X Y' is no name of a header"),
-        (BASIC, {"username": f"{SECRET}:b", "password": ""}, "a user name can't hold a colon"),
+        (_key("header", "X Y"), {"value": SECRET}, "'X Y' is not a valid header name"),
+        (BASIC, {"username": f"{SECRET}:b", "password": ""}, "a user name can't contain a colon"),
         (BASIC, {"username": "dana"}, "password is missing"),
         (BASIC, {"username": "", "password": SECRET}, "username is missing"),
         (OAUTH, {"client_id": "us", "client_secret": f"{SECRET}\n"}, "control character"),
@@ -133,15 +140,15 @@ def test_a_credential_that_could_not_be_sent_is_refused_and_not_repeated(
 
 
 def test_a_password_may_be_empty(wire: Wire) -> None:
-    prepared = prepare(an_operation(), {}, wire.base)
-    sent = wire.send(apply(prepared, [Credential(BASIC, {"username": SECRET, "password": ""})]))
+    prepared = build_request(an_operation(), {}, wire.base)
+    sent = wire.send(add_credentials(prepared, [Credential(BASIC, {"username": SECRET, "password": ""})]))
     assert base64.b64decode(sent.headers["Authorization"].partition(" ")[2]).decode() == f"{SECRET}:"
 
 
 @pytest.mark.parametrize("scheme", [BEARER, BASIC, OAUTH, _key("query"), _key("header"), _key("cookie")])
 def test_no_secret_is_in_a_repr(scheme: SecurityScheme) -> None:
     credential = Credential(scheme, COMPLETE)
-    prepared = apply(prepare(an_operation(), {}, "https://api.test"), [credential], SECRET)
+    prepared = add_credentials(build_request(an_operation(), {}, "https://api.test"), [credential], SECRET)
     held = prepared.url + str(prepared.headers)
     assert SECRET in held or "Tk9%2F" in held or base64.b64encode(f"dana:{SECRET}".encode()).decode() in held
     shown = repr(credential) + repr([prepared]) + str(prepared)

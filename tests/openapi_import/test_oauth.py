@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from smart_support import clock
-from smart_support.connectors.openapi.document.operation import SecurityScheme
+from smart_support.connectors.openapi.document.security import SecurityScheme
 from smart_support.connectors.openapi.request.credentials import Credential
 from smart_support.connectors.openapi.request.oauth import TokenSource
 from smart_support.errors import ToolFailed
@@ -138,8 +138,8 @@ async def test_a_refused_token_is_fetched_anew_once_for_all_who_had_it(
 ) -> None:
     credential = _credential(login)
     old = await source.token(credential)
-    renewed = await asyncio.gather(*(source.renewed(credential, old) for _ in range(20)))
-    assert set(renewed) == {"token-2"}
+    renew = await asyncio.gather(*(source.renew(credential, old) for _ in range(20)))
+    assert set(renew) == {"token-2"}
     assert await source.token(credential) == "token-2"
     assert len(login.requests) == 2
 
@@ -151,7 +151,7 @@ async def test_a_refused_token_is_not_given_again_when_its_renewal_fails(
     old = await source.token(credential)
     login.refusal = (503, {})
     with pytest.raises(ToolFailed):
-        await source.renewed(credential, old)
+        await source.renew(credential, old)
     login.refusal = None
     assert await source.token(credential) == "token-3"
 
@@ -162,7 +162,7 @@ async def test_a_server_that_knows_the_secret_only_in_the_body_gets_it_there(
     login.only_in_body = True
     credential = _credential(login)
     assert await source.token(credential) == "token-2"
-    assert await source.renewed(credential, "token-2") == "token-3"
+    assert await source.renew(credential, "token-2") == "token-3"
     # Which way works is remembered: nobody is locked out for failing again and again.
     assert [bool(authorization) for authorization, _ in login.requests] == [True, False, False]
 
@@ -188,19 +188,19 @@ async def test_other_scopes_and_a_new_secret_have_tokens_of_their_own(
         (400, {"error": "invalid_scope"}, r"refused the credentials \(400, invalid_scope\)"),
         (400, {"error": f"who is {SECRET}?"}, r"refused the credentials \(400\)"),
         (400, {"error": ["unhashable"]}, r"refused the credentials \(400\)"),
-        (503, {}, r"does not work just now \(503\); try again later"),
-        (429, {}, r"does not work just now \(429\)"),
-        (200, {}, "without a usable access token"),
-        (200, {"access_token": 7}, "without a usable access token"),
-        (200, {"access_token": "a\r\nX-Evil: 1"}, "without a usable access token"),
-        (200, {"access_token": "a", "token_type": "mac"}, "not bearer tokens"),
+        (503, {}, r"is unavailable \(503\); try again later"),
+        (429, {}, r"is unavailable \(429\)"),
+        (200, {}, "sent no valid access token"),
+        (200, {"access_token": 7}, "sent no valid access token"),
+        (200, {"access_token": "a\r\nX-Evil: 1"}, "sent no valid access token"),
+        (200, {"access_token": "a", "token_type": "mac"}, "is not a bearer token"),
     ],
 )
 async def test_a_refusal_says_what_to_do_and_repeats_nothing_that_was_sent(
     login: Login, source: TokenSource, status: int, said: dict[str, Any], why: str
 ) -> None:
     login.refusal = (status, said)
-    with pytest.raises(ToolFailed, match=rf"The login of this API \(oauth\) .*{why}") as failed:
+    with pytest.raises(ToolFailed, match=rf"The token endpoint of this API \(oauth\) .*{why}") as failed:
         await source.token(_credential(login))
     assert SECRET not in str(failed.value)
     assert "127.0.0.1" not in str(failed.value)

@@ -11,10 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from smart_support.connectors.openapi.document.operation import Document, Operation, Parameter, Server
+from smart_support.connectors.openapi.document.document import Document
+from smart_support.connectors.openapi.document.operation import Operation, Parameter
 from smart_support.connectors.openapi.document.parse import MAX_OPERATIONS, parse
 from smart_support.connectors.openapi.document.reader import InvalidSpec, load
-from smart_support.connectors.openapi.request.request import prepare
+from smart_support.connectors.openapi.document.server import Server
+from smart_support.connectors.openapi.request.request import build_request
 
 FIXTURES = Path(__file__).parent / "fixtures"
 BOOKSHOP = load((FIXTURES / "bookshop.yaml").read_bytes())
@@ -98,13 +100,13 @@ def test_json_is_sent_where_it_is_taken_and_an_objects_properties_are_arguments(
     assert operation.schema["properties"]["title"] == {"type": ["string", "null"], "examples": ["Emma"]}
     assert operation.schema["properties"]["published"]["default"] == "2020-01-01"
     assert operation.schema["required"] == ["title"]
-    assert "covers.yaml#/Cover` is another file" in _messages(operation)
+    assert "covers.yaml#/Cover` is in another file" in _messages(operation)
 
 
 def test_a_path_and_its_parameters_are_made_to_agree(bookshop: Document) -> None:
     bare, full = _operation(bookshop, "GET /books/{id}"), _operation(bookshop, "PUT /books/{id}")
     assert _parameters(bare)["id"].required
-    assert "warning /paths/~1books~1{id}/get `id` in the path is not declared" in _messages(bare)
+    assert "warning /paths/~1books~1{id}/get `id` in the path is not defined" in _messages(bare)
     assert list(_parameters(full)) == ["id", "id_query"]
     assert _parameters(full)["id"].required
     assert "parameters/2 `gone` is not in the path" in _messages(full)
@@ -131,7 +133,7 @@ def test_every_operation_can_be_called_with_what_its_schema_asks(
 ) -> None:
     for operation in (*bookshop.operations, *post_office.operations):
         given = dict.fromkeys(operation.schema["required"], "x")
-        assert prepare(operation, given, "https://api.example").url.startswith("https://api.example/")
+        assert build_request(operation, given, "https://api.example").url.startswith("https://api.example/")
 
 
 def test_files_are_base64_to_a_tool(bookshop: Document) -> None:
@@ -232,7 +234,7 @@ def test_where_every_operation_names_its_server_the_first_one_is_the_apis() -> N
 def test_a_scheme_that_is_not_declared_is_told() -> None:
     operation = _parsed({"security": [{"ghost": []}]})
     assert operation.security == ({"ghost": []},)
-    assert "`ghost` is not declared" in _messages(operation)
+    assert "`ghost` is not defined" in _messages(operation)
 
 
 def test_an_operations_own_servers_are_kept_and_relative_ones_stay_so(
@@ -327,14 +329,14 @@ def test_too_many_optional_arguments_are_left_out_from_the_end() -> None:
     assert len(orjson.dumps(operation.schema)) <= 24_000
     assert {"p0", "last"} <= operation.schema["properties"].keys()
     assert "p449" not in operation.schema["properties"]
-    assert "left out: too many arguments" in _messages(operation)
+    assert "left out: the tool has too many arguments" in _messages(operation)
 
 
 def test_an_operation_that_no_tool_can_hold_is_left_out() -> None:
     many = [{"name": f"p{at}" * 10, "in": "query", "required": True} for at in range(490)]
     document = parse({"openapi": "3.0.0", "paths": {"/a": {"get": {"parameters": many}, "put": {}}}})
     assert [each.key for each in document.operations] == ["PUT /a"]
-    assert "can't be described in 24,000 bytes" in _messages(document)
+    assert "larger than 24,000 bytes" in _messages(document)
 
 
 def test_an_operation_has_at_most_so_many_parameters() -> None:
@@ -403,7 +405,7 @@ def test_whatever_is_wrong_the_rest_is_read(document: dict[str, Any], shuffling:
             arguments += [*operation.body.properties, *filter(None, [operation.body.argument])]
         assert sorted(arguments) == sorted(operation.schema["properties"])
         assert set(operation.schema["required"]) <= set(arguments)
-    assert "it could not be read" not in _messages(parsed)
+    assert "it can't be parsed" not in _messages(parsed)
     if isinstance(document.get("paths"), dict):
         paths = list(document["paths"].items())
         shuffling.shuffle(paths)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smart_support.connectors.openapi.document.operation import Parameter
-from smart_support.connectors.openapi.request.request import prepare
+from smart_support.connectors.openapi.request.request import build_request
 from smart_support.errors import InvalidArguments
 from tests.openapi_import.wire import Received, Wire, an_operation
 
@@ -220,8 +220,8 @@ def test_a_parameter_with_content_is_one_json_document(wire: Wire, where: str) -
         ("query", "pipeDelimited", False, ["a|b"], "separates"),
         ("query", "spaceDelimited", False, {"a b": 1}, "separates"),
         ("query", "tabDelimited", False, ["a\tb"], "separates"),
-        ("query", "deepObject", True, {"a][b": 1}, "part the names"),
-        ("query", "deepObject", True, {"": 1}, "part the names"),
+        ("query", "deepObject", True, {"a][b": 1}, "separate names"),
+        ("query", "deepObject", True, {"": 1}, "separate names"),
         ("path", "label", True, ["1.5", "2"], "separates"),
         ("header", "simple", False, ["a,b"], "separates"),
         ("header", "simple", True, {"a=b": "c"}, "ends a name"),
@@ -241,7 +241,7 @@ def test_what_would_arrive_as_something_else_is_refused_by_name(
 ) -> None:
     path = "/pets/{color}" if where == "path" else "/pets"
     with pytest.raises(InvalidArguments, match=f"wanted: .*{why}"):
-        prepare(
+        build_request(
             an_operation(_parameter(where, style, explode), path=path), {"wanted": value}, "https://api.test"
         )
 
@@ -252,7 +252,9 @@ def test_what_is_nested_too_deeply_is_refused_by_name() -> None:
         value = [value]
     for style in ("form", "deepObject"):
         with pytest.raises(InvalidArguments, match=r"wanted: .*nested"):
-            prepare(an_operation(_parameter("query", style, True)), {"wanted": value}, "https://api.test")
+            build_request(
+                an_operation(_parameter("query", style, True)), {"wanted": value}, "https://api.test"
+            )
 
 
 texts = st.text(max_size=20)

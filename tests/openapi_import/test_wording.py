@@ -101,7 +101,7 @@ async def test_words_are_proposed_by_group_and_never_another_access(model: _Mode
         "Better words.",
     )
     assert (worded["access"], worded["enabled"]) == ("read", True)
-    assert "by the rules it is list_tickets, of tickets" in worded["reasons"][-1]
+    assert "the rules' proposal was list_tickets, agent tickets" in worded["reasons"][-1]
     deletes = found["delete_ticket"]
     assert (deletes["tool_name"], deletes["access"], deletes["needs_approval"]) == (
         "delete_ticket",

@@ -10,7 +10,7 @@ from threading import Thread
 from typing import Any
 
 from smart_support.connectors.openapi.document.operation import Body, Operation, Parameter
-from smart_support.connectors.openapi.request.request import Prepared, prepare
+from smart_support.connectors.openapi.request.request import HttpRequest, build_request
 from smart_support.outbound.client import GuardedClient
 
 
@@ -40,7 +40,7 @@ class Wire:
         self._runner, self._received = runner, received
         self._client = GuardedClient({"127.0.0.1"})
 
-    def send(self, prepared: Prepared) -> Received:
+    def send(self, prepared: HttpRequest) -> Received:
         self._received.clear()
         answer = self._runner.run(
             self._client.request(
@@ -52,7 +52,7 @@ class Wire:
         return received
 
     def call(self, operation: Operation, args: dict[str, Any]) -> Received:
-        return self.send(prepare(operation, args, self.base))
+        return self.send(build_request(operation, args, self.base))
 
     def close(self) -> None:
         self._runner.run(self._client.aclose())

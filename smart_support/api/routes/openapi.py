@@ -15,10 +15,10 @@ from smart_support.api import schemas
 from smart_support.api.dependencies import admin, channel, services
 from smart_support.api.envelope import answer
 from smart_support.connectors.openapi.document.operation import Operation
-from smart_support.connectors.openapi.document.reader import check_keys
-from smart_support.connectors.review.addresses import moved
-from smart_support.connectors.review.review import Reviewed
-from smart_support.connectors.review.store import Job
+from smart_support.connectors.openapi.document.reader import check_unique_keys
+from smart_support.connectors.review.base_urls import base_url_findings
+from smart_support.connectors.review.import_store import ImportJob
+from smart_support.connectors.review.reviewed_operation import ReviewedOperation
 from smart_support.errors import Conflict, InvalidJson, InvalidRequest, TooLarge
 from smart_support.identity.users import User
 from smart_support.services import Services
@@ -98,7 +98,7 @@ async def begin(
 ) -> Response:
     """Start an import of `{"url"}`, `{"spec"}` or `{"mcp"}`, or of a file (multipart or the body itself)."""
     given = await _given(request, services.settings.max_spec_bytes)
-    job = await services.imports.begin(**given, by=user.name)
+    job = await services.imports.worker.submit(**given, by=user.name)
     if given.get("token"):
         what = {"job_id": job.job_id, "scheme": "token"}
         await services.audit_trail.record("credentials_entered", by=user.name, via=channel(request), **what)
@@ -127,7 +127,7 @@ async def list_operations(job_id: str, services: Services = Depends(services)) -
 @router.patch("/jobs/{job_id}/operations", response_model=schemas.Answer[schemas.ChangedOperations])
 async def change_several(job_id: str, body: BulkChanges, services: Services = Depends(services)) -> Response:
     """Change several operations, all or none."""
-    await services.imports.change(job_id, body.keys, body.changes.given())
+    await services.imports.edit(job_id, body.keys, body.changes.given())
     return answer({"changed": len(body.keys)})
 
 
@@ -136,7 +136,7 @@ async def change_one(
     job_id: str, key: str, body: OperationChanges, services: Services = Depends(services)
 ) -> Response:
     """Change one operation."""
-    done = await services.imports.change(job_id, [key], body.given())
+    done = await services.imports.edit(job_id, [key], body.given())
     operations = {one.key: operation for one, operation in await services.imports.operations(job_id)}
     return answer(_operation(done[0], operations[done[0].key]))
 
@@ -145,10 +145,10 @@ async def change_one(
 async def word(job_id: str, services: Services = Depends(services)) -> Response:
     """Let the language model propose names, descriptions and groups for new operations."""
     await services.imports.store.job(job_id)
-    model = services.wording_model
+    model = services.suggestion_model
     if model is None:
         raise Conflict("This needs a language model; set SMART_SUPPORT_MODEL=openai:NAME")
-    return answer({"changed": [one.key for one in await services.imports.word(job_id, model)]})
+    return answer({"changed": [one.key for one in await services.imports.suggest(job_id, model)]})
 
 
 @router.put("/jobs/{job_id}/place", response_model=schemas.Answer[schemas.ImportJob])
@@ -222,7 +222,7 @@ async def _given(request: Request, max_bytes: int) -> dict[str, Any]:
     if mcp is not None and not (isinstance(mcp, str) and mcp.strip()):
         raise InvalidRequest("mcp: give the server's URL, or its name in SMART_SUPPORT_MCP_SERVERS")
     if url is not None and not (isinstance(url, str) and url.strip()):
-        raise InvalidRequest("url: give the URL of the description")
+        raise InvalidRequest("Enter a URL, file or text")
     if spec is not None and not isinstance(spec, (str, dict, list)):
         raise InvalidRequest("spec: give the description as text or as an object")
     token = body.get("token")
@@ -243,7 +243,7 @@ def _read(raw: bytes) -> Any:
         raise InvalidJson(f"Invalid JSON: {error}") from None
     if isinstance(body, dict) and isinstance(body.get("spec"), dict):
         with contextlib.suppress(orjson.JSONEncodeError):  # too deep; the import reports where
-            check_keys(raw, orjson.dumps(body))
+            check_unique_keys(raw, orjson.dumps(body))
     return body
 
 
@@ -256,21 +256,21 @@ async def _body(request: Request, max_bytes: int) -> bytes:
     return bytes(body)
 
 
-def _job(job: Job) -> dict[str, Any]:
-    return {name: getattr(job, name) for name in Job.__slots__}
+def _job(job: ImportJob) -> dict[str, Any]:
+    return {name: getattr(job, name) for name in ImportJob.__slots__}
 
 
-async def _warnings(services: Services, job: Job) -> dict[str, Any]:
+async def _warnings(services: Services, job: ImportJob) -> dict[str, Any]:
     """Problems of the agents file and this import, in sentences."""
     return {"warnings": [] if job.status in ("loading", "failed") else await services.import_warnings(job)}
 
 
-async def _details(services: Services, job: Job) -> dict[str, Any]:
+async def _details(services: Services, job: ImportJob) -> dict[str, Any]:
     if job.status in ("loading", "failed"):
         return {"findings": []}
-    document = await services.imports.document(job)
+    document = await services.imports.documents.get(job)
     findings = [
-        *moved(job, document),
+        *base_url_findings(job, document),
         *document.findings,
         *(one for operation in document.operations for one in operation.findings),
     ]
@@ -283,15 +283,15 @@ async def _details(services: Services, job: Job) -> dict[str, Any]:
             {"name": name, "kind": scheme.kind, "description": scheme.description[:300]}
             for name, scheme in document.schemes.items()
         ],
-        "credentials": await services.imports.entered(job),
-        "can_be_worded": services.wording_model is not None,
+        "credentials": await services.imports.schemes_with_credentials(job),
+        "can_be_worded": services.suggestion_model is not None,
         "findings": [
             {"severity": one.severity, "place": one.place, "message": one.message} for one in findings[:500]
         ],
     }
 
 
-def _operation(reviewed: Reviewed, operation: Operation | None) -> dict[str, Any]:
+def _operation(reviewed: ReviewedOperation, operation: Operation | None) -> dict[str, Any]:
     proposal = reviewed.proposal
     wire = {
         "key": reviewed.key,

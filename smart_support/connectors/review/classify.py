@@ -1,7 +1,7 @@
-"""What an operation does to the world, judged by rules on its method and words, each with its reason.
+"""Classifies operations as reads or writes by rules on their method and names, and gives the reasons.
 
-A write taken for a read is the error that matters, so what is unsure is a write with approval, and a POST is
-only ever proposed as a read. The words are in vocabulary.py.
+The dangerous error is a write classified as a read. So in doubt an operation is a write with approval, and a
+POST is at most proposed as a read. The word lists are in vocabulary.py.
 """
 
 import re
@@ -17,30 +17,30 @@ Access = Literal["read", "write"]
 Kind = Literal["destructive", "money", "messages", "credentials"]
 Risk = Literal["low", "medium", "high"]
 
-_READING = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 _KINDS: tuple[tuple[Kind, frozenset[str]], ...] = (
     ("destructive", vocabulary.DESTRUCTIVE),
     ("money", vocabulary.MONEY),
     ("messages", vocabulary.MESSAGES),
     ("credentials", vocabulary.CREDENTIALS),
 )
-_GRAVE = frozenset({"destructive", "money", "credentials"})
-# What generators put between the words of a path when they make an operationId of it.
+_HIGH_RISK = frozenset({"destructive", "money", "credentials"})
+# Words that generators add when they derive an operationId from a path.
 _FILLERS = frozenset({"by", "the", "of", "with", "api", "controller", "using"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """What the rules say of an operation.
+    """The result of the rules for one operation. It is stored as JSON.
 
     Attributes:
-        read_proposed: a POST that looks like a read: it stays a write until a reviewer says otherwise.
-        needs_approval: of every write and of no read.
-        agent: the group it belongs to, a legal name of an agent.
-        customer_arguments: arguments that name the customer, those that say so outright first.
-        risks: what could be lost by it.
-        enabled: whether it is on before anybody has looked.
-        reasons: one for each judgement, in words.
+        read_proposed: a POST that looks like a read; it stays a write until a reviewer decides otherwise.
+        needs_approval: true for every write and no read.
+        agent: a valid agent name, from the operation's tag or path.
+        customer_arguments: arguments that identify the customer, those named `customer...` first.
+        risks: the kinds of harm it could do.
+        enabled: the default before a review.
+        reasons: one sentence per decision.
     """
 
     access: Access
@@ -55,76 +55,76 @@ class Proposal:
 
 
 def classify(operation: Operation) -> Proposal:
-    """Judge an operation by its method, path, operationId, tags and argument names.
+    """Classify an operation by its method, path, operationId, tags and argument names.
 
-    Its prose is never believed, except where it speaks against a read.
+    Its summary is used only as evidence against a read.
     """
-    access, read_proposed, why_access = _access(operation)
-    found = dict(_risks(operation, access))
-    why_off = tuple(_why_off(operation, access, found))
-    agent, why_agent = _group(operation)
-    customers = _customers(operation)
-    named = (f"Names the customer by {', '.join(customers)}.",) if customers else ()
+    access, read_proposed, access_reason = _access(operation)
+    risks = dict(_risks(operation, access))
+    disabled_reasons = tuple(_disabled_reasons(operation, access, risks))
+    agent, agent_reason = _agent(operation)
+    customers = _customer_arguments(operation)
+    customer_reasons = (f"Identifies the customer by {', '.join(customers)}.",) if customers else ()
     return Proposal(
         access=access,
         read_proposed=read_proposed,
         needs_approval=access == "write",
         agent=agent,
         customer_arguments=customers,
-        risk=_risk(access, found),
-        risks=tuple(found),
-        enabled=not why_off,
-        reasons=(why_access, *found.values(), *why_off, *named, why_agent),
+        risk=_risk(access, risks),
+        risks=tuple(risks),
+        enabled=not disabled_reasons,
+        reasons=(access_reason, *risks.values(), *disabled_reasons, *customer_reasons, agent_reason),
     )
 
 
-def _customers(operation: Operation) -> tuple[str, ...]:
-    named = filter(vocabulary.names_customer, operation.schema.get("properties", {}))
-    return tuple(sorted(named, key=lambda name: ("customer" not in name.lower(), name)))
+def _customer_arguments(operation: Operation) -> tuple[str, ...]:
+    names = filter(vocabulary.identifies_customer, operation.schema.get("properties", {}))
+    return tuple(sorted(names, key=lambda name: ("customer" not in name.lower(), name)))
 
 
 def _access(operation: Operation) -> tuple[Access, bool, str]:
     method = operation.method.upper()
-    if method in _READING:
-        action = _action(operation) if method == "GET" else ""
+    if method in _SAFE_METHODS:
+        action = _action_word(operation) if method == "GET" else ""
         if action:
-            return "write", False, f"GET with the action word '{action}': taken for a write."
-        return "read", False, f"{method} without an action word: a read."
+            return "write", False, f"Write: GET with the action word '{action}'."
+        return "read", False, f"Read: {method} without an action word."
     if method != "POST":
-        known = method in ("PUT", "PATCH", "DELETE")
+        is_known = method in ("PUT", "PATCH", "DELETE")
+        return "write", False, f"Write: {method}." if is_known else "Write: unknown method."
+    read_word, change_word = _read_word(operation), _change_word(operation)
+    if change_word:
+        return "write", False, f"Write: POST with '{change_word}'."
+    if read_word:
         return (
             "write",
-            False,
-            f"{method} always writes." if known else "An unknown method: taken for a write.",
+            True,
+            f"Probably a read: POST with '{read_word}'. Mark it read-only if it changes nothing.",
         )
-    reading, changing = _reading(operation), _changing(operation)
-    if changing:
-        return "write", False, f"POST with '{changing}': a write."
-    if reading:
-        return "write", True, f"POST with '{reading}' and no word that changes: tick it if it only reads."
-    return "write", False, "POST without a sign that it only reads: a write."
+    return "write", False, "Write: POST without a word for reading."
 
 
-def _action(operation: Operation) -> str:
-    """The word by which a GET acts, or nothing."""
-    own, path = _own_name(operation), vocabulary.segments(operation.path)
+def _action_word(operation: Operation) -> str:
+    """The word that makes a GET a write, or an empty string."""
+    own, path = _chosen_id(operation), vocabulary.segments(operation.path)
     for name in (*_parts(own)[-1:], own, *path[-1:]):
-        said = vocabulary.words(name)
-        if said and vocabulary.acts(said[0]):
-            return said[0]
-        if said and said[-1] in vocabulary.VERBS and said[0] not in vocabulary.ASKS:
-            return said[-1]
-    everything = {word for name in (own, *path) for word in vocabulary.words(name)}
-    return "export by mail" if everything & vocabulary.EXPORTS and everything & vocabulary.BY_MAIL else ""
+        words = vocabulary.words(name)
+        if words and vocabulary.is_action(words[0]):
+            return words[0]
+        if words and words[-1] in vocabulary.VERBS and words[0] not in vocabulary.READ_VERBS:
+            return words[-1]
+    all_words = {word for name in (own, *path) for word in vocabulary.words(name)}
+    return "export by mail" if all_words & vocabulary.EXPORTS and all_words & vocabulary.EMAIL else ""
 
 
-def _reading(operation: Operation) -> str:
-    """The word by which a POST looks like a read, or nothing.
+def _read_word(operation: Operation) -> str:
+    """The word that makes a POST look like a read, or an empty string.
 
-    In a path it is a segment of its own, the last one unless it searches, with nothing variable at the end:
-    `/mailing-list` and `/list/{id}` are things.
+    In a path the word must be a whole segment, the last one unless it means a search, and the path must not
+    end with a placeholder: `/mailing-list` and `/list/{id}` are nouns.
     """
-    own = [vocabulary.words(part) for part in _parts(_own_name(operation))[-1:]]
+    own = [vocabulary.words(part) for part in _parts(_chosen_id(operation))[-1:]]
     if own and own[0] and own[0][0] in vocabulary.READS:
         return own[0][0]
     path = vocabulary.segments(operation.path)
@@ -132,92 +132,90 @@ def _reading(operation: Operation) -> str:
         return ""
     if vocabulary.words(path[-1])[0] == "get":
         return "get"
-    looking = [part.lower() for part in path if part.lower() in vocabulary.SEARCHES]
-    return next((part for part in (path[-1].lower(), *looking) if part in vocabulary.READS), "")
+    searches = [part.lower() for part in path if part.lower() in vocabulary.SEARCHES]
+    return next((part for part in (path[-1].lower(), *searches) if part in vocabulary.READS), "")
 
 
-def _changing(operation: Operation) -> str:
-    """The first word, in the order of the alphabet, by which a POST changes something, or nothing."""
-    names = [_own_name(operation), *vocabulary.segments(operation.path)]
-    said = {word for name in names for word in vocabulary.words(name)}
-    prose = vocabulary.words(operation.summary)
-    leading = {word for word in vocabulary.stems(prose[:1]) if vocabulary.acts(word)}
-    told = vocabulary.stems(prose) & {"create", "update", "delete", "remove", "save"}
-    return min(
-        said & vocabulary.ACTIONS | vocabulary.stems(names) & vocabulary.CHANGES | leading | told, default=""
-    )
+def _change_word(operation: Operation) -> str:
+    """The word that proves that a POST changes something (the first in the alphabet), or an empty string."""
+    names = [_chosen_id(operation), *vocabulary.segments(operation.path)]
+    words = {word for name in names for word in vocabulary.words(name)}
+    summary = vocabulary.words(operation.summary)
+    matches = words & vocabulary.ACTIONS | vocabulary.stems(names) & vocabulary.CHANGES
+    matches |= {word for word in vocabulary.stems(summary[:1]) if vocabulary.is_action(word)}
+    matches |= vocabulary.stems(summary) & {"create", "update", "delete", "remove", "save"}
+    return min(matches, default="")
 
 
-def _own_name(operation: Operation) -> str:
-    """An operationId that somebody chose; one made from method and path counts as none."""
+def _chosen_id(operation: Operation) -> str:
+    """The operationId, or an empty string if it only repeats method and path."""
     method = operation.method.lower()
     chosen = [word for word in vocabulary.words(operation.operation_id) if not word.isdigit()]
     if method not in (chosen[:1] + chosen[-1:]):
         return operation.operation_id
     path = vocabulary.stems([operation.path])
-    made = vocabulary.stems(chosen) <= path | _FILLERS | vocabulary.stems([method])
-    return "" if made else operation.operation_id
+    is_derived = vocabulary.stems(chosen) <= path | _FILLERS | vocabulary.stems([method])
+    return "" if is_derived else operation.operation_id
 
 
 def _parts(operation_id: str) -> list[str]:
-    """`repos/delete`, `users.list` and `Users_SendReminder` as a thing and what is done with it."""
-    mixed = operation_id != operation_id.lower()
-    return [part for part in re.split(r"[/.:#_]+" if mixed else r"[/.:#]+|__+", operation_id) if part]
+    """Splits an operationId into resource and action: `repos/delete`, `users.list`, `Users_SendReminder`."""
+    is_mixed_case = operation_id != operation_id.lower()
+    return [part for part in re.split(r"[/.:#_]+" if is_mixed_case else r"[/.:#]+|__+", operation_id) if part]
 
 
 def _risks(operation: Operation, access: Access) -> Iterator[tuple[Kind, str]]:
-    names = [_own_name(operation), *vocabulary.segments(operation.path)]
-    said = vocabulary.stems(names)
-    for kind, listed in _KINDS:
-        found = min(said & listed, default="")
+    stems = vocabulary.stems([_chosen_id(operation), *vocabulary.segments(operation.path)])
+    for kind, words in _KINDS:
+        word = min(stems & words, default="")
         if kind == "destructive" and operation.method.upper() == "DELETE":
             yield kind, "Destructive: DELETE."
-        elif found and (access == "write" or kind == "credentials"):
-            yield kind, f"{kind.capitalize()}: it says '{found}'."
-        elif kind == "credentials" and any("password" in word or "apikey" in word for word in said):
-            yield kind, "Credentials: a word of it holds 'password' or 'apikey'."
+        elif word and (access == "write" or kind == "credentials"):
+            yield kind, f"{kind.capitalize()}: contains '{word}'."
+        elif kind == "credentials" and any("password" in stem or "apikey" in stem for stem in stems):
+            yield kind, "Credentials: contains 'password' or 'apikey'."
 
 
 def _risk(access: Access, risks: dict[Kind, str]) -> Risk:
-    if _GRAVE & risks.keys():
+    if _HIGH_RISK & risks.keys():
         return "high"
     return "medium" if access == "write" else "low"
 
 
-def _why_off(operation: Operation, access: Access, risks: dict[Kind, str]) -> Iterator[str]:
+def _disabled_reasons(operation: Operation, access: Access, risks: dict[Kind, str]) -> Iterator[str]:
     if operation.deprecated:
-        yield "Off at first: deprecated."
+        yield "Disabled by default: deprecated."
     if "credentials" in risks:
-        yield "Off at first: it deals with credentials."
+        yield "Disabled by default: handles credentials."
     if _deletes_many(operation):
-        yield "Off at first: it may delete more than one thing."
+        yield "Disabled by default: may delete several items."
     if any(finding.severity == "error" for finding in operation.findings):
-        yield "Off at first: its description has an error."
+        yield "Disabled by default: its description has an error."
     if access == "write" and not (operation.summary.strip() or operation.description.strip()):
-        yield "Off at first: a write that nobody has described."
+        yield "Disabled by default: a write without a description."
 
 
 def _deletes_many(operation: Operation) -> bool:
-    said = vocabulary.stems([_own_name(operation), *vocabulary.segments(operation.path)])
+    stems = vocabulary.stems([_chosen_id(operation), *vocabulary.segments(operation.path)])
     if operation.method.upper() == "DELETE":
-        return not vocabulary.ends_with_placeholder(operation.path) or bool(said & vocabulary.BULK)
-    return bool(said & vocabulary.BULK and said & vocabulary.DELETES)
+        return not vocabulary.ends_with_placeholder(operation.path) or bool(stems & vocabulary.BULK)
+    return bool(stems & vocabulary.BULK and stems & vocabulary.DELETES)
 
 
-def _group(operation: Operation) -> tuple[str, str]:
-    """The name of an agent, and why."""
+def _agent(operation: Operation) -> tuple[str, str]:
+    """The agent's name, and the reason."""
     for tag in operation.tags[:1]:
-        if name := _legal(tag):
-            return name, f"Grouped under '{name}' by its first tag."
+        if name := _agent_name(tag):
+            return name, f"Agent '{name}': from its first tag."
     for segment in vocabulary.segments(operation.path):
-        name = _legal(segment)
-        if name and name not in vocabulary.NO_GROUP:
-            return name, f"Grouped under '{name}' by its path."
-    return "api", "Grouped under 'api': neither a tag nor its path names a group."
+        name = _agent_name(segment)
+        if name and name not in vocabulary.GENERIC_SEGMENTS:
+            return name, f"Agent '{name}': from its path."
+    return "api", "Agent 'api': it has no tag, and its path names no resource."
 
 
-def _legal(text: str) -> str:
-    """As `[a-z][a-z0-9_]{0,62}`, or nothing where no letter or digit is left."""
+def _agent_name(text: str) -> str:
+    """The text as `[a-z][a-z0-9_]{0,62}`, or an empty string if it has no ASCII letter or digit."""
     ascii_only = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
     name = "_".join(vocabulary.words(ascii_only))
     return (name if name[:1].isalpha() else f"g_{name}")[:63].rstrip("_") if name else ""

@@ -1,4 +1,4 @@
-"""Credentials of imported APIs: kept encrypted, given to a call, never shown again."""
+"""Stores the credentials of imported APIs, encrypted. They are used for calls and never shown again."""
 
 import contextlib
 import os
@@ -8,7 +8,8 @@ from typing import Any
 import orjson
 from cryptography.fernet import Fernet, InvalidToken
 
-from smart_support.connectors.openapi.document.operation import SecurityScheme
+from smart_support.connectors.mcp_document import MCP_SCHEMES, TOKEN
+from smart_support.connectors.openapi.document.security import SecurityScheme
 from smart_support.connectors.openapi.request.credentials import Credential
 from smart_support.errors import ConfigError, ToolFailed
 from smart_support.observability.log import hide
@@ -16,81 +17,91 @@ from smart_support.storage.state.base import StateDatabase
 
 
 class Vault:
-    """What admins entered, encrypted (Fernet: AES-128-CBC, HMAC-SHA256) under a key in its own file."""
+    """Credentials, encrypted with Fernet (AES-128-CBC, HMAC-SHA256) under a key in its own file."""
 
     def __init__(self, state: StateDatabase, key_file: Path, key: str = "") -> None:
         """
         Args:
-            key: in place of what is in the file, where machines share a system and not a folder.
+            key: used instead of the file, for systems whose machines share no folder.
 
         Raises:
-            ConfigError: the key file is no key.
+            ConfigError: the file does not contain a key.
         """
         self._state = state
         try:
             self._fernet = Fernet(key or _key(key_file))
         except ValueError:
             raise ConfigError(
-                f"{key_file}: is no key; put back the one that belongs to this data folder"
+                f"{key_file}: not a valid key; restore the key file of this data folder"
             ) from None
 
-    async def keep(self, api: str, scheme: SecurityScheme, values: dict[str, str], home: str) -> None:
-        """Keep the values for one scheme of an API, in place of what was there.
+    async def store(self, api: str, scheme: SecurityScheme, values: dict[str, str], origin: str) -> None:
+        """Store the values for one scheme of an API; replaces the previous ones.
 
         Args:
-            home: where the API is; they are given out for no other place, whatever a new description says.
+            origin: where the API is. The values are never sent anywhere else, even if a new description
+                names another server.
 
         Raises:
-            InvalidRequest: a value is missing or could not be sent.
+            InvalidRequest: a value is missing or can't be sent.
         """
         Credential(scheme, values)
         _hide(values)
-        kept = {"values": values, "home": home, "token_url": scheme.token_url}
+        sealed = {"values": values, "home": origin, "token_url": scheme.token_url}
         await self._state.execute(
             """INSERT INTO api_credentials (api, scheme, sealed) VALUES (:api, :scheme, :sealed)
                ON CONFLICT (api, scheme) DO UPDATE SET sealed = :sealed""",
-            {"api": api, "scheme": scheme.name, "sealed": self._fernet.encrypt(orjson.dumps(kept))},
+            {"api": api, "scheme": scheme.name, "sealed": self._fernet.encrypt(orjson.dumps(sealed))},
         )
 
-    async def of(self, api: str, schemes: dict[str, SecurityScheme], home: str) -> dict[str, Credential]:
-        """The credentials of an API that were entered for this place, by the name of their scheme.
+    async def credentials(
+        self, api: str, schemes: dict[str, SecurityScheme], origin: str
+    ) -> dict[str, Credential]:
+        """The credentials that were entered for an API at this origin, by scheme name.
 
         Raises:
-            ToolFailed: what was kept can't be opened with the key that is there.
+            ToolFailed: they can't be decrypted with the current key.
         """
         rows = await self._state.read(
             "SELECT scheme, sealed FROM api_credentials WHERE api = :api ORDER BY scheme", {"api": api}
         )
-        opened = {row["scheme"]: self._opened(api, row["sealed"]) for row in rows if row["scheme"] in schemes}
+        decrypted = {
+            row["scheme"]: self._decrypt(api, row["sealed"]) for row in rows if row["scheme"] in schemes
+        }
         return {
-            name: Credential(schemes[name], kept["values"])
-            for name, kept in opened.items()
-            if (kept["home"], kept["token_url"]) == (home, schemes[name].token_url)
+            name: Credential(schemes[name], stored["values"])
+            for name, stored in decrypted.items()
+            if (stored["home"], stored["token_url"]) == (origin, schemes[name].token_url)
         }
 
-    def _opened(self, api: str, sealed: bytes) -> dict[str, Any]:
+    async def mcp_token(self, api: str, source: str) -> str | None:
+        """The bearer token that was entered for an MCP server."""
+        credential = (await self.credentials(api, MCP_SCHEMES, source)).get(TOKEN)
+        return credential.values["token"] if credential else None
+
+    def _decrypt(self, api: str, sealed: bytes) -> dict[str, Any]:
         try:
-            kept: dict[str, Any] = orjson.loads(self._fernet.decrypt(sealed))
+            stored: dict[str, Any] = orjson.loads(self._fernet.decrypt(sealed))
         except InvalidToken:
             raise ToolFailed(
-                f"The credentials of {api} can't be opened; an admin has to enter them again in the API tab."
+                f"The credentials of {api} can't be decrypted; an admin must enter them again in the API tab."
             ) from None
-        _hide(kept.get("values", {}))
-        # Those of before places were kept are entered again.
-        return kept if "home" in kept else {"values": {}, "home": "", "token_url": ""}
+        _hide(stored.get("values", {}))
+        # Old entries have no origin; they have to be entered again.
+        return stored if "home" in stored else {"values": {}, "home": "", "token_url": ""}
 
 
 def _hide(values: dict[str, str]) -> None:
-    """Have the log know what it may never show."""
+    """Redact the values in the log."""
     for value in values.values():
         hide(value)
 
 
 def _key(path: Path) -> bytes:
-    """The key, made at the first start; only its owner can read the file."""
+    """Read the key, or create it at the first start; only its owner can read the file."""
     with contextlib.suppress(FileExistsError):
-        made = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(made, "wb") as file:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
             file.write(Fernet.generate_key())
     key = path.read_bytes().strip()
     hide(key.decode("ascii", "replace"))

@@ -1,19 +1,19 @@
-"""The words by which an operation is judged, and how they are found. What follows of them is in classify.py.
+"""Word lists for classify.py, and functions that split names into words.
 
-A word is as it stands in a name, in lower case; a stem is a word without its plural and its digits. The
-plural of a verb is a thing (`GET /refunds`), so what acts is compared as words, what is acted on as stems.
+A word is part of a name in lower case; a stem is a word in the singular, without trailing digits. The plural
+of a verb is a noun (`GET /refunds`), so verbs are compared as words and nouns as stems.
 """
 
 import re
 from collections.abc import Iterable
 
 
-def _listed(text: str) -> frozenset[str]:
+def _words_of(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-# Never a noun: they act wherever a name leads or ends with them.
-VERBS = _listed(
+# Never nouns: at the start or end of a name they mean an action.
+VERBS = _words_of(
     """
     logout logoff signout signoff signin send resend execute trigger verify confirm restart stop
     activate deactivate enable disable approve reject delete remove cancel create add put modify edit
@@ -25,61 +25,61 @@ VERBS = _listed(
     provision deprovision acknowledge escalate reopen unlink
     """
 )
-# Leading a GET, each of them does something after all (`GET /invoices/{id}/send`), nouns or not.
-ACTIONS = VERBS | _listed(
+# At the start of the name of a GET they mean an action (`GET /invoices/{id}/send`), even if nouns.
+ACTIONS = VERBS | _words_of(
     """
     login run open close start update set reset clear sync import archive invite charge refund
     transfer process callback change copy
     """
 )
-EXPORTS = _listed("export exports exporting")
-BY_MAIL = _listed("email emails mail mailing mailer emailed")
-SEARCHES = _listed("search lookup")
-READS = SEARCHES | _listed("list get estimate preview")
-# Leading an operationId, each of them says that what follows is a thing and not an act.
-ASKS = READS | _listed(
+EXPORTS = _words_of("export exports exporting")
+EMAIL = _words_of("email emails mail mailing mailer emailed")
+SEARCHES = _words_of("search lookup")
+READS = SEARCHES | _words_of("list get estimate preview")
+# At the start of an operationId they mean that a noun follows.
+READ_VERBS = READS | _words_of(
     "find fetch read query show view describe retrieve count check has is download browse head exists"
 )
-# With one of these beside it, a POST is no read whatever else it is called.
-CHANGES = _listed(
+# A POST with one of these is never a read.
+CHANGES = _words_of(
     """
     create update add insert upsert write save edit modify patch put replace delete remove index
     token session link key secret job webhook payment message graphql simulate convert skip
     email mail sms password otp login batch bulk export upload
     """
 )
-DESTRUCTIVE = _listed(
+DESTRUCTIVE = _words_of(
     """
     delete deletion remove removal purge terminate termination close closure destroy drop erase
     erasure wipe truncate revoke cancel cancellation deactivate disable archive void expire
     unsubscribe detach disassociate uninstall deprovision unregister deregister suspend ban clear reset
     """
 )
-MONEY = _listed(
+MONEY = _words_of(
     """
     refund payment pay payout charge chargeback transfer invoice credit debit balance billing bill
     coupon wallet withdrawal withdraw deposit capture settlement subscription purchase checkout fee
     money giftcard buy voucher dispute loan
     """
 )
-MESSAGES = _listed(
+MESSAGES = _words_of(
     """
     email mail mailing sms mms message messaging notify notification invite invitation webhook push
     broadcast campaign send resend whatsapp fax newsletter tweet chat reply
     """
 )
-CREDENTIALS = _listed(
+CREDENTIALS = _words_of(
     """
     token secret password passwd passphrase passcode passkey key apikey credential oauth session
     login signin otp totp mfa 2fa pin jwt cvv cvc authenticate
     """
 )
-DELETES = _listed("delete remove purge erase wipe clear drop destroy truncate")
-BULK = _listed("batch bulk all mass many multiple everything truncate")
-# Segments that say nothing about what stands below them.
-NO_GROUP = _listed("admin api apis rest public service services rpc index")
+DELETES = _words_of("delete remove purge erase wipe clear drop destroy truncate")
+BULK = _words_of("batch bulk all mass many multiple everything truncate")
+# Path segments that name no resource.
+GENERIC_SEGMENTS = _words_of("admin api apis rest public service services rpc index")
 
-_FORMATS = _listed("json xml csv pdf html txt yaml yml php asp aspx cgi do jsp action ashx")
+_FORMATS = _words_of("json xml csv pdf html txt yaml yml php asp aspx cgi do jsp action ashx")
 _VERSION = re.compile(r"v?\d+([._-]?\d+)*([._-]?(alpha|beta|rc|preview)\d*)?|latest")
 _BOUNDARY = re.compile(r"[\W_]+|(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _PLACEHOLDER = re.compile(r"\{[^{}]*\}")
@@ -89,36 +89,36 @@ _CUSTOMER = re.compile(
     r"passenger|person|cardholder|account_?holder)_?(ids?|no|num|number|uuid|guid|key|ref|code|emails?|"
     r"e_mail|phone)?)|user_?name|(e_?)?mails?|(e_?)?mail_?address(es)?|msisdn|phone(_?(no|number))?"
 )
-# What an argument's name gains where it comes from a header, a filter or a clash of names.
-_AROUND = re.compile(r"^(x|filter|body)_|_(path|query|header|cookie|eq)$")
+# Affixes of argument names that come from headers, filters or name clashes.
+_AFFIXES = re.compile(r"^(x|filter|body)_|_(path|query|header|cookie|eq)$")
 
 
 def words(text: str) -> list[str]:
-    """The words of a name, in lower case: `findUserOrders` and `find-user-orders` alike."""
+    """Splits a name into lower-case words: `findUserOrders` and `find-user-orders` give the same."""
     return [word.lower() for word in _BOUNDARY.split(text) if word]
 
 
 def stems(names: Iterable[str]) -> frozenset[str]:
-    """The words of names, singular, without digits at their end: `oauth2/tokens` is oauth and token."""
+    """The words of names in the singular, without trailing digits: `oauth2/tokens` gives oauth and token."""
     return frozenset(_stem(word) for name in names for word in words(name))
 
 
 def segments(path: str) -> list[str]:
-    """The static parts of a path, also those that a `:`, a `.` or a query sets apart, without versions.
+    """The static parts of a path without versions and file formats, also split at `:`, `.` and in the query.
 
-    `/v1/jobs/{id}:cancel` is jobs and cancel (Google's AIP-136), `/chat.postMessage` is chat and postMessage.
+    `/v1/jobs/{id}:cancel` gives jobs and cancel (Google's AIP-136), `/chat.postMessage` chat and postMessage.
     """
     parts = re.split(r"[/?#&=:.()]+", _PLACEHOLDER.sub("", path))
-    return [part for part in parts if words(part) and not _says_nothing(part.lower())]
+    return [part for part in parts if words(part) and not _is_version_or_format(part.lower())]
 
 
 def ends_with_placeholder(path: str) -> bool:
-    """Whether a path names one thing: `/pets/{id}`, `/pets/{id}.json`, `/pets({id})`."""
+    """Whether a path identifies one item: `/pets/{id}`, `/pets/{id}.json`, `/pets({id})`."""
     return bool(re.search(r"\}\)?(\.[a-z]+)?/?$", path))
 
 
-def acts(word: str) -> bool:
-    """Whether a leading word acts: a verb, or one that runs into its object (`deleteuser`, not `deleted`)."""
+def is_action(word: str) -> bool:
+    """Whether a first word means an action: a verb, or a verb joined to its object (`deleteuser`)."""
     if word in ACTIONS:
         return True
     return any(
@@ -127,17 +127,17 @@ def acts(word: str) -> bool:
     )
 
 
-def names_customer(argument: str) -> bool:
-    """Whether an argument says who the customer is.
+def identifies_customer(argument: str) -> bool:
+    """Whether an argument identifies the customer.
 
-    `owner` and `client_id` do not: an owner is as often a colleague, a client an application.
+    `owner` and `client_id` don't: an owner is often a colleague, and a client an application.
     """
     if not re.fullmatch(r"[A-Za-z0-9_-]+", argument):
         return False
-    return bool(_CUSTOMER.fullmatch(_AROUND.sub("", "_".join(words(argument.replace("IDs", "Ids"))))))
+    return bool(_CUSTOMER.fullmatch(_AFFIXES.sub("", "_".join(words(argument.replace("IDs", "Ids"))))))
 
 
-def _says_nothing(part: str) -> bool:
+def _is_version_or_format(part: str) -> bool:
     return part in _FORMATS or bool(_VERSION.fullmatch(part))
 
 

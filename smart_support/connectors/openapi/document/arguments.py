@@ -1,13 +1,13 @@
-"""An operation's declared parameters and body become a tool's arguments, and one schema of them all."""
+"""Builds a tool's arguments and their schema from an operation's parameters and body."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from smart_support.connectors.openapi.document.dialect import DeclaredBody, DeclaredParameter
-from smart_support.connectors.openapi.document.findings import Findings
+from smart_support.connectors.openapi.document.dialect import RawBody, RawParameter
+from smart_support.connectors.openapi.document.findings import Finding, Findings
 from smart_support.connectors.openapi.document.naming import argument_names
-from smart_support.connectors.openapi.document.operation import Body, Finding, Parameter
+from smart_support.connectors.openapi.document.operation import Body, Parameter
 from smart_support.connectors.openapi.document.reader import InvalidSpec
 from smart_support.connectors.openapi.document.references import References
 from smart_support.connectors.openapi.request.encoding import is_json
@@ -21,136 +21,140 @@ from smart_support.connectors.openapi.schema.tool_schema import (
     tool_schema,
 )
 
-__all__ = ["Arguments", "assembled"]
+__all__ = ["Arguments", "build_arguments"]
 
-# Of all parameters together; each has at least a few and at most MAX_NODES.
-_NODES = 2_000
-_FEW_NODES = 8
-_OBJECT = ("object", ["object"], ["object", "null"], ["null", "object"])
+# The budget of all parameters together; each gets from _MIN_NODES to MAX_NODES.
+_TOTAL_NODES = 2_000
+_MIN_NODES = 8
+_OBJECT_TYPES = ("object", ["object"], ["object", "null"], ["null", "object"])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arguments:
-    """What a tool takes: as parameters and body of a request, and as the schema a model sees."""
+    """A tool's arguments: as parameters and body of a request, and as the schema for a model."""
 
     parameters: tuple[Parameter, ...]
     body: Body | None
     schema: dict[str, Any]
 
 
-def assembled(
-    parameters: Sequence[DeclaredParameter],
-    body: DeclaredBody | None,
+def build_arguments(
+    parameters: Sequence[RawParameter],
+    body: RawBody | None,
     references: References,
     findings: Findings,
 ) -> Arguments:
-    """The arguments, described as deep as fits into `MAX_BYTES`; without the last optional ones if need be.
+    """The arguments, with schemas as deep as `MAX_BYTES` allows, if necessary without the last optional ones.
 
     Raises:
-        InvalidSpec: there are too many for a tool, whatever is left out.
+        InvalidSpec: even the required arguments are too large for a tool.
     """
-    for depth, most in [*((depth, MAX_BYTES) for depth in range(MAX_DEPTH, 0, -1)), (1, MAX_BYTES // 2)]:
-        arguments, found = _described(parameters, body, references, depth, most)
+    for depth, max_bytes in [*((depth, MAX_BYTES) for depth in range(MAX_DEPTH, 0, -1)), (1, MAX_BYTES // 2)]:
+        arguments, new_findings = _at_depth(parameters, body, references, depth, max_bytes)
         if encoded_size(arguments.schema) <= MAX_BYTES:
-            findings.add(found)
+            findings.add(new_findings)
             return arguments
-    fewer = _fewer(parameters, encoded_size(arguments.schema) - MAX_BYTES, arguments)
-    if len(fewer) == len(parameters):
-        raise InvalidSpec(f"its arguments can't be described in {MAX_BYTES:,} bytes")
+    kept = _drop_optional(parameters, encoded_size(arguments.schema) - MAX_BYTES, arguments)
+    if len(kept) == len(parameters):
+        raise InvalidSpec(f"the schema of its arguments is larger than {MAX_BYTES:,} bytes")
     for each in parameters:
-        if each not in fewer:
-            findings.tell(
-                "warning", each.place, f"`{each.name[:60]}` is left out: too many arguments for a tool"
+        if each not in kept:
+            findings.report(
+                "warning", each.place, f"`{each.name[:60]}` is left out: the tool has too many arguments"
             )
-    return assembled(fewer, body, references, findings)
+    return build_arguments(kept, body, references, findings)
 
 
-def _fewer(
-    parameters: Sequence[DeclaredParameter], excess: int, arguments: Arguments
-) -> list[DeclaredParameter]:
-    """The parameters without as many of the last optional ones as take the excess of bytes."""
+def _drop_optional(
+    parameters: Sequence[RawParameter], excess: int, arguments: Arguments
+) -> list[RawParameter]:
+    """The parameters without the last optional ones, whose schemas have at least `excess` bytes."""
     kept = []
-    for each, written in reversed(list(zip(parameters, arguments.parameters, strict=True))):
+    for each, parameter in reversed(list(zip(parameters, arguments.parameters, strict=True))):
         if excess > 0 and not each.required:
-            excess -= encoded_size({written.argument: written.schema})
+            excess -= encoded_size({parameter.argument: parameter.schema})
         else:
             kept.append(each)
     return kept[::-1]
 
 
-def _described(
-    parameters: Sequence[DeclaredParameter],
-    body: DeclaredBody | None,
+def _at_depth(
+    parameters: Sequence[RawParameter],
+    body: RawBody | None,
     references: References,
     depth: int,
-    most: int,
+    max_bytes: int,
 ) -> tuple[Arguments, list[Finding]]:
-    nodes = max(_FEW_NODES, min(MAX_NODES, _NODES // max(len(parameters), 1)))
+    nodes = max(_MIN_NODES, min(MAX_NODES, _TOTAL_NODES // max(len(parameters), 1)))
     converted = [
         self_contained(each.schema, references, place=each.place, depth=depth, nodes=nodes)
         for each in parameters
     ]
     whole: dict[str, Any] = {}
-    told: tuple[Finding, ...] = ()
+    body_findings: tuple[Finding, ...] = ()
     if body:
-        whole, told = self_contained(_sent(body), references, place=body.place, depth=depth, max_bytes=most)
-    flat = _stands_flat(body, whole)
+        source = _body_schema(body)
+        whole, body_findings = self_contained(
+            source, references, place=body.place, depth=depth, max_bytes=max_bytes
+        )
+    flat = _is_flat(body, whole)
     parts: dict[str, Any] = whole["properties"] if flat else {"body": whole} if body else {}
     names = argument_names(
         [(each.where, each.name) for each in parameters] + [("body", name) for name in parts]
     )
-    ours, bodys = names[: len(parameters)], dict(zip(names[len(parameters) :], parts, strict=True))
-    written = tuple(
+    own_names, body_names = names[: len(parameters)], dict(zip(names[len(parameters) :], parts, strict=True))
+    converted_parameters = tuple(
         _parameter(each, argument, schema)
-        for each, argument, (schema, _) in zip(parameters, ours, converted, strict=True)
+        for each, argument, (schema, _) in zip(parameters, own_names, converted, strict=True)
     )
-    sent = _body(body, whole, bodys, flat) if body else None
-    described = {each.argument: each.schema for each in written}
-    described |= {argument: parts[name] for argument, name in bodys.items()}
-    required = [each.argument for each in written if each.required] + _required(sent)
-    arguments = Arguments(parameters=written, body=sent, schema=tool_schema(described, required))
-    return arguments, [finding for _, findings in converted for finding in findings] + list(told)
+    request_body = _body(body, whole, body_names, flat) if body else None
+    schemas = {each.argument: each.schema for each in converted_parameters}
+    schemas |= {argument: parts[name] for argument, name in body_names.items()}
+    required = [each.argument for each in converted_parameters if each.required]
+    required += _required(request_body)
+    arguments = Arguments(
+        parameters=converted_parameters, body=request_body, schema=tool_schema(schemas, required)
+    )
+    return arguments, [finding for _, findings in converted for finding in findings] + list(body_findings)
 
 
-def _sent(body: DeclaredBody) -> Any:
-    """The body's schema; of what is neither JSON nor a form a text, of what is no text either, bytes."""
+def _body_schema(body: RawBody) -> Any:
+    """The body's schema. A body that is neither JSON nor a form is text or a file."""
     if is_json(body.media_type) or is_form(body.media_type):
         return body.schema
-    words = {"description": f"As {body.media_type[:60]}."}
-    return words | (
-        {"type": "string"} if is_text(body.media_type) else {"type": "string", "format": "binary"}
-    )
+    schema = {"type": "string", "description": f"As {body.media_type[:60]}."}
+    return schema if is_text(body.media_type) else schema | {"format": "binary"}
 
 
-def _stands_flat(body: DeclaredBody | None, whole: dict[str, Any]) -> bool:
-    """Whether the properties stand among the tool's arguments: those of a plain object."""
+def _is_flat(body: RawBody | None, whole: dict[str, Any]) -> bool:
+    """Whether the body's properties become arguments: those of an object without alternatives."""
     if body is None or whole.keys() & {"oneOf", "anyOf"}:
         return False
-    return whole.get("type") in _OBJECT and bool(whole.get("properties"))
+    return whole.get("type") in _OBJECT_TYPES and bool(whole.get("properties"))
 
 
-def _parameter(declared: DeclaredParameter, argument: str, schema: dict[str, Any]) -> Parameter:
+def _parameter(source: RawParameter, argument: str, schema: dict[str, Any]) -> Parameter:
     return Parameter(
-        name=declared.name,
-        where=declared.where,
+        name=source.name,
+        where=source.where,
         argument=argument,
-        required=declared.required,
+        required=source.required,
         schema=schema,
-        style=declared.style,
-        explode=declared.explode,
-        allow_reserved=declared.allow_reserved,
-        media_type=declared.media_type,
+        style=source.style,
+        explode=source.explode,
+        allow_reserved=source.allow_reserved,
+        media_type=source.media_type,
     )
 
 
-def _body(declared: DeclaredBody, schema: dict[str, Any], names: dict[str, str], flat: bool) -> Body:
+def _body(source: RawBody, schema: dict[str, Any], names: dict[str, str], flat: bool) -> Body:
     return Body(
-        media_type=declared.media_type,
-        required=declared.required,
+        media_type=source.media_type,
+        required=source.required,
         schema=schema,
         properties=names if flat else {},
         argument="" if flat else next(iter(names)),
-        encodings=declared.encodings,
+        encodings=source.encodings,
     )
 
 

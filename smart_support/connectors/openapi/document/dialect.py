@@ -1,25 +1,26 @@
-"""What a description declares of one operation, the same for OpenAPI 3 and Swagger 2.0, before it is made
-into a tool by assembly.py."""
+"""The common interface of OpenAPI 3 and Swagger 2.0: parameters and bodies before their conversion."""
 
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from smart_support.connectors.openapi.document.findings import Findings
-from smart_support.connectors.openapi.document.operation import SecurityScheme, Server, Where
+from smart_support.connectors.openapi.document.operation import Where
+from smart_support.connectors.openapi.document.security import SecurityScheme
+from smart_support.connectors.openapi.document.server import Server
 
-__all__ = ["DeclaredBody", "DeclaredParameter", "Dialect", "Placed", "by_hand", "with_words"]
+__all__ = ["Dialect", "Located", "RawBody", "RawParameter", "manual_token_scheme", "with_annotations"]
 
 
-class Placed(NamedTuple):
-    """A node of the document, its references followed, and where it stands (JSON Pointer)."""
+class Located(NamedTuple):
+    """A node with resolved references, and its place (JSON Pointer)."""
 
     node: dict[str, Any]
     place: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DeclaredParameter:
-    """A parameter as declared. `schema`: not converted; it stands at `place`. The rest: `Parameter`."""
+class RawParameter:
+    """A parameter before conversion. `place`: of its schema. The other fields are those of `Parameter`."""
 
     name: str
     where: Where
@@ -33,8 +34,8 @@ class DeclaredParameter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DeclaredBody:
-    """A body as declared, in the media type that is sent. `schema`: not converted; it stands at `place`."""
+class RawBody:
+    """A body in the media type that is sent, before conversion. `place`: of its schema."""
 
     media_type: str
     required: bool
@@ -44,32 +45,34 @@ class DeclaredBody:
 
 
 class Dialect(Protocol):
-    """How one format of descriptions says what it says."""
+    """One description format."""
 
-    def parameter(self, declared: Placed, where: Where, findings: Findings) -> DeclaredParameter:
-        """A parameter other than of a body."""
+    def parameter(self, source: Located, where: Where, findings: Findings) -> RawParameter:
+        """A parameter that is not part of a body."""
         ...
 
-    def body(self, operation: Placed, parameters: list[Placed], findings: Findings) -> DeclaredBody | None:
-        """The body that an operation takes."""
+    def body(self, operation: Located, parameters: list[Located], findings: Findings) -> RawBody | None:
+        """The body of an operation."""
         ...
 
-    def servers(self, owner: Placed) -> tuple[Server, ...]:
-        """The servers that a document, path or operation names itself."""
+    def servers(self, owner: Located) -> tuple[Server, ...]:
+        """The servers of a document, path or operation itself."""
         ...
 
     def schemes(self, findings: Findings) -> dict[str, SecurityScheme]:
-        """How the API may want to know who calls."""
+        """The security schemes of the API."""
         ...
 
 
-def with_words(schema: Any, declared: dict[str, Any]) -> Any:
-    """A parameter's schema with what the parameter says beside it; that is nearer to what is meant."""
-    words = {key: declared[key] for key in ("description", "deprecated", "example") if key in declared}
-    return schema | words if isinstance(schema, dict) else schema
+def with_annotations(schema: Any, parameter: dict[str, Any]) -> Any:
+    """A parameter's schema with the parameter's own annotations, which are more specific."""
+    annotations = {
+        key: parameter[key] for key in ("description", "deprecated", "example") if key in parameter
+    }
+    return schema | annotations if isinstance(schema, dict) else schema
 
 
-def by_hand(name: str, words: str) -> SecurityScheme:
-    """A login that only a person can go through: the access token that comes of it is entered as it is."""
-    told = f"An access token from this API's own login, until it ends. {words}".strip()
-    return SecurityScheme(name=name, kind="bearer", description=told)
+def manual_token_scheme(name: str, description: str) -> SecurityScheme:
+    """A scheme for a login that only a person can complete: its access token is entered by hand."""
+    description = f"An access token from this API's login, valid until it expires. {description}".strip()
+    return SecurityScheme(name=name, kind="bearer", description=description)

@@ -1,32 +1,50 @@
-"""Where findings are collected while something is read. What one is: operation.py."""
+"""What a reviewer should know about a description: errors, changes and guesses."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
 
-from smart_support.connectors.openapi.document.operation import Finding, Severity
+__all__ = ["Finding", "Findings", "Severity"]
 
-__all__ = ["Findings"]
+Severity = Literal["note", "warning", "error"]
+_MAX_FINDINGS = 50
 
-_MOST = 50
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One finding.
+
+    Attributes:
+        severity: `error` if an operation can't be used, `warning` if something was changed or guessed, else
+            `note`.
+        place: where in the document, as a JSON Pointer (RFC 6901).
+        message: one line: the problem, and what was done about it.
+    """
+
+    severity: Severity
+    place: str
+    message: str
 
 
 class Findings:
-    """Each finding once, in the order they were made, and no more than a reviewer can read."""
+    """Collects findings without duplicates, in order."""
 
     def __init__(self) -> None:
-        self._found: dict[Finding, None] = {}
+        self._findings: dict[Finding, None] = {}
 
-    def tell(self, severity: Severity, place: str, message: str) -> None:
-        """Add one; see `Finding`. The message becomes one line, whatever names it quotes."""
+    def report(self, severity: Severity, place: str, message: str) -> None:
+        """Add a `Finding`. Line breaks in the message, which may quote names, become spaces."""
         self.add([Finding(severity=severity, place=place, message=" ".join(message.split()))])
 
     def add(self, findings: Iterable[Finding]) -> None:
-        """Add several."""
-        self._found |= dict.fromkeys(findings)
+        """Add several findings."""
+        self._findings |= dict.fromkeys(findings)
 
     def all(self) -> tuple[Finding, ...]:
-        """All of them, or the worst fifty and one that says how many more there were."""
-        if len(self._found) <= _MOST:
-            return tuple(self._found)
-        worst = sorted(self._found, key=lambda finding: ("error", "warning", "note").index(finding.severity))
-        rest = Finding(severity="note", place="", message=f"{len(worst) - _MOST} more findings are not shown")
-        return (*worst[:_MOST], rest)
+        """All findings; if there are more than 50, the 50 most severe and a note about the rest."""
+        if len(self._findings) <= _MAX_FINDINGS:
+            return tuple(self._findings)
+        order = ("error", "warning", "note")
+        worst = sorted(self._findings, key=lambda finding: order.index(finding.severity))
+        message = f"{len(worst) - _MAX_FINDINGS} more findings are not shown"
+        return (*worst[:_MAX_FINDINGS], Finding(severity="note", place="", message=message))

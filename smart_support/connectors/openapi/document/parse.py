@@ -1,21 +1,26 @@
-"""An API's description becomes a `Document`: its operations, each ready to be a tool, and what a reviewer
-should know. How the formats differ: openapi3.py and swagger2.py."""
+"""Parses a loaded API description into a `Document`. The formats are in openapi3.py and swagger2.py."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from smart_support.connectors.openapi.document.arguments import assembled
-from smart_support.connectors.openapi.document.dialect import Dialect, Placed
+from smart_support.connectors.openapi.document.arguments import build_arguments
+from smart_support.connectors.openapi.document.dialect import Dialect, Located
+from smart_support.connectors.openapi.document.document import Document
 from smart_support.connectors.openapi.document.findings import Findings
 from smart_support.connectors.openapi.document.naming import tool_names
 from smart_support.connectors.openapi.document.nodes import flag, label, mapping, pointer, sequence, text
 from smart_support.connectors.openapi.document.openapi3 import OpenApi3
-from smart_support.connectors.openapi.document.operation import Document, Operation, Server
-from smart_support.connectors.openapi.document.parameters import declarations, is_key, of_request
+from smart_support.connectors.openapi.document.operation import Operation
+from smart_support.connectors.openapi.document.parameters import (
+    collect_parameters,
+    is_idempotency_key,
+    request_parameters,
+)
 from smart_support.connectors.openapi.document.reader import InvalidSpec, format_of
 from smart_support.connectors.openapi.document.references import References
 from smart_support.connectors.openapi.document.security import requirements
+from smart_support.connectors.openapi.document.server import Server
 from smart_support.connectors.openapi.document.swagger2 import Swagger2
 from smart_support.errors import SmartSupportError
 from smart_support.observability.log import get_logger
@@ -31,12 +36,12 @@ _MAX_DESCRIPTION = 4_000
 
 
 @dataclass(frozen=True, slots=True)
-class _Site:
-    """An operation as it stands in the document, and the path item around it."""
+class _OperationNode:
+    """An operation in the document, and its path item."""
 
     method: str
     path: str
-    item: Placed
+    item: Located
     node: Any
 
     @property
@@ -49,19 +54,19 @@ class _Site:
 
 
 def parse(document: dict[str, Any]) -> Document:
-    """Read a loaded description: OpenAPI 3.0, 3.1 or Swagger 2.0.
+    """Parse a loaded OpenAPI 3.0, 3.1 or Swagger 2.0 description. Fetches nothing.
 
-    Nothing is fetched, and no mistake in a part keeps the rest from being read: what could not be is a
-    finding of severity `error` on the document; what was changed or guessed is one on its operation.
+    An error in one operation does not affect the others: it becomes a finding of severity `error` on the
+    document. What is changed or guessed becomes a finding on the operation.
 
     Raises:
-        InvalidSpec: it is none of these formats.
+        InvalidSpec: the document has another format.
     """
-    return _Reading(document).document()
+    return _Parser(document).document()
 
 
-class _Reading:
-    """One document while it is read."""
+class _Parser:
+    """The state of parsing one document."""
 
     def __init__(self, document: dict[str, Any]) -> None:
         self._format = format_of(document)
@@ -72,89 +77,89 @@ class _Reading:
         )
         self._findings = Findings()
         self._schemes = self._dialect.schemes(self._findings)
-        self._servers = self._dialect.servers(Placed(document, ""))
+        self._servers = self._dialect.servers(Located(document, ""))
 
     def document(self) -> Document:
         info = mapping(self._document.get("info"))
-        sites = list(self._sites())
-        if len(sites) > MAX_OPERATIONS:
-            message = f"there are {len(sites)} operations; only the first {MAX_OPERATIONS} are read"
-            self._findings.tell("error", "/paths", message)
-        names = tool_names({site.key: text(mapping(site.node).get("operationId")) for site in sites})
-        operations = [self._operation(site, names[site.key]) for site in sites[:MAX_OPERATIONS]]
+        sources = list(self._operation_nodes())
+        if len(sources) > MAX_OPERATIONS:
+            message = f"there are {len(sources)} operations; only the first {MAX_OPERATIONS} are read"
+            self._findings.report("error", "/paths", message)
+        names = tool_names({source.key: text(mapping(source.node).get("operationId")) for source in sources})
+        operations = [self._operation(source, names[source.key]) for source in sources[:MAX_OPERATIONS]]
         return Document(
             title=text(info.get("title")) or "Untitled API",
             version=label(info.get("version")),
             format=self._format,
             description=text(info.get("description"))[:_MAX_DESCRIPTION],
             servers=self._servers
-            or _common([one.servers for one in operations if one])
+            or _shared_servers([one.servers for one in operations if one])
             or (Server(url="/"),),
             schemes=self._schemes,
             operations=tuple(operation for operation in operations if operation is not None),
             findings=self._findings.all(),
         )
 
-    def _sites(self) -> Iterator[_Site]:
+    def _operation_nodes(self) -> Iterator[_OperationNode]:
         paths = mapping(self._document.get("paths"))
         if not paths:
-            self._findings.tell("warning", "/paths", "the document has no paths, so there is nothing to call")
-        elsewhere = []
+            self._findings.report("warning", "/paths", "the document has no paths, so it has no operations")
+        external = []
         for path, node in paths.items():
             if path.startswith("x-"):
                 continue
-            if _is_of_another_file(node):
-                elsewhere.append(path)
+            if _is_external_reference(node):
+                external.append(path)
                 continue
-            found = self._references.follow(node, pointer("/paths", path))
-            if found.fault or not isinstance(found.node, dict):
-                fault = found.fault or "a path must be an object"
-                self._findings.tell("error", pointer("/paths", path), f"{fault}; its operations are left out")
-            item = mapping(found.node)
-            for beside in reversed(found.beside):
-                item = item | beside
+            resolved = self._references.resolve(node, pointer("/paths", path))
+            if resolved.fault or not isinstance(resolved.node, dict):
+                fault = resolved.fault or "a path must be an object"
+                self._findings.report(
+                    "error", pointer("/paths", path), f"{fault}; its operations are left out"
+                )
+            item = mapping(resolved.node)
+            for siblings in reversed(resolved.siblings):
+                item = item | siblings
             for method in METHODS:
                 if method in item:
-                    yield _Site(method, path, Placed(item, found.place), item[method])
-        if elsewhere:
-            told = f"{len(elsewhere)} of {len(paths)} paths are in other files, which are not fetched"
-            self._findings.tell(
+                    yield _OperationNode(method, path, Located(item, resolved.place), item[method])
+        if external:
+            message = f"{len(external)} of {len(paths)} paths are in other files, which are not fetched"
+            self._findings.report(
                 "error",
-                pointer("/paths", elsewhere[0]),
-                f"{told}: `{elsewhere[0][:80]}` for one; bundle the files into one document",
+                pointer("/paths", external[0]),
+                f"{message}: `{external[0][:80]}` for example; bundle the files into one document",
             )
 
-    def _operation(self, site: _Site, tool_name: str) -> Operation | None:
+    def _operation(self, source: _OperationNode, tool_name: str) -> Operation | None:
         try:
-            self._references.check_effort()
-            if not isinstance(site.node, dict):
+            self._references.check_time()
+            if not isinstance(source.node, dict):
                 raise InvalidSpec("an operation must be an object")
-            return self._read(site, Placed(site.node, site.place), tool_name)
+            return self._read(source, Located(source.node, source.place), tool_name)
         except SmartSupportError as error:
             fault = error.message
-        except Exception:  # whatever is wrong with one operation, the others are of use
-            log.exception("operation_not_read", operation=site.key[:200])
-            fault = "it could not be read"
-        self._findings.tell("error", site.place, f"{site.key[:200]} is left out: {fault}")
+        except Exception:  # an error in one operation must not affect the others
+            log.exception("operation_not_parsed", operation=source.key[:200])
+            fault = "it can't be parsed"
+        self._findings.report("error", source.place, f"{source.key[:200]} is left out: {fault}")
         return None
 
-    def _read(self, site: _Site, operation: Placed, tool_name: str) -> Operation:
+    def _read(self, source: _OperationNode, operation: Located, tool_name: str) -> Operation:
         findings, node = Findings(), operation.node
         security = self._security(operation, findings)
-        declared = declarations(site.path, site.item, operation, self._references, findings)
+        sources = collect_parameters(source.path, source.item, operation, self._references, findings)
         schemes = [self._schemes[name] for each in security for name in each if name in self._schemes]
-        parameters = of_request(site.path, operation, declared, schemes, self._dialect, findings)
-        body = self._dialect.body(operation, declared, findings)
-        arguments = assembled(parameters, body, self._references, findings)
-        servers = self._dialect.servers(operation) or self._dialect.servers(site.item)
-        if servers and self._servers and servers[0].is_elsewhere(self._servers[0]):
-            findings.tell(
-                "warning", site.place, f"it is called at a host of its own: `{servers[0].url[:200]}`"
-            )
+        parameters = request_parameters(source.path, operation, sources, schemes, self._dialect, findings)
+        body = self._dialect.body(operation, sources, findings)
+        arguments = build_arguments(parameters, body, self._references, findings)
+        servers = self._dialect.servers(operation) or self._dialect.servers(source.item)
+        if servers and self._servers and servers[0].is_on_another_host(self._servers[0]):
+            findings.report("warning", source.place, f"it has its own server: `{servers[0].url[:200]}`")
         return Operation(
-            key=site.key,
-            method=site.method.upper(),
-            path=site.path,
+            key=source.key,
+            method=source.method.upper(),
+            path=source.path,
             tool_name=tool_name,
             summary=text(node.get("summary")),
             description=text(node.get("description"))[:_MAX_DESCRIPTION],
@@ -166,21 +171,23 @@ class _Reading:
             schema=arguments.schema,
             security=security,
             servers=servers,
-            keyed=any(each.node["in"] == "header" and is_key(each.node["name"]) for each in declared),
+            keyed=any(
+                each.node["in"] == "header" and is_idempotency_key(each.node["name"]) for each in sources
+            ),
             findings=findings.all(),
         )
 
-    def _security(self, operation: Placed, findings: Findings) -> tuple[dict[str, list[str]], ...]:
-        owner = operation if "security" in operation.node else Placed(self._document, "")
+    def _security(self, operation: Located, findings: Findings) -> tuple[dict[str, list[str]], ...]:
+        owner = operation if "security" in operation.node else Located(self._document, "")
         node = owner.node.get("security", [])
         return requirements(node, pointer(owner.place, "security"), self._schemes, findings)
 
 
-def _is_of_another_file(node: Any) -> bool:
-    to = mapping(node).get("$ref")
-    return isinstance(to, str) and not to.startswith("#")
+def _is_external_reference(node: Any) -> bool:
+    reference = mapping(node).get("$ref")
+    return isinstance(reference, str) and not reference.startswith("#")
 
 
-def _common(servers: list[tuple[Server, ...]]) -> tuple[Server, ...]:
-    """The first operation's, where each has its own and the document none."""
+def _shared_servers(servers: list[tuple[Server, ...]]) -> tuple[Server, ...]:
+    """The first operation's servers, if every operation has its own."""
     return servers[0] if servers and all(servers) else ()

@@ -1,6 +1,6 @@
-"""The bytes of an API's description become one object, or an error that says what they are instead.
+"""Reads the bytes of an API description into one object, or raises an error that says what they are instead.
 
-JSON is read here, YAML by yaml_child.py in a process of its own. What the object means: parse.py.
+JSON is read here, YAML in a separate process (yaml_process.py).
 """
 
 import codecs
@@ -12,23 +12,24 @@ from typing import Any
 
 import orjson
 
-from smart_support.connectors.openapi.document.nodes import label
-from smart_support.connectors.openapi.document.repeated import may_repeat, repeated
+from smart_support.connectors.openapi.document.nodes import label, pointer
 from smart_support.errors import SmartSupportError
 
-__all__ = ["InvalidSpec", "check_keys", "format_of", "load"]
+__all__ = ["InvalidSpec", "check_unique_keys", "format_of", "load"]
 
 MAX_BYTES = 20_000_000
 
-# Twice what the largest real documents hold; a container takes some 200 bytes of memory however short it is.
+# Twice the number in the largest real documents. An empty container takes about 200 bytes of memory.
 _MAX_VALUES = 3_000_000
 _MAX_DEPTH = 250
-_TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]')
+_BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]')
+_KEYS_AND_BRACKETS = re.compile(rb'("(?:[^"\\]|\\.)*")\s*(:)?|[\[\]{},]')
 _ALIAS = re.compile(rb"(?<=[\s\[{,])\*[^\s\[\]{},]")
-_CHILD = Path(__file__).with_name("yaml_child.py")
-_CHILD_SECONDS = 60  # it ends itself long before, by CPU time; this is for a machine that gives it none
+_YAML_PROCESS = Path(__file__).with_name("yaml_process.py")
+# The process limits its own CPU time to much less; this is for a machine under load.
+_YAML_SECONDS = 60
 _BYTE_ORDER_MARKS = (
-    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose mark begins it
+    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose mark is a prefix of it
     (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
@@ -37,79 +38,82 @@ _BYTE_ORDER_MARKS = (
 
 
 class InvalidSpec(SmartSupportError):
-    """A description that can't be read at all. One line: what is wrong, and where as far as that is known."""
+    """A description can't be read. The message is one line with the problem and, if known, its position."""
 
     code = "invalid_spec"
     status = 422
 
 
 def load(raw: bytes | str, *, max_bytes: int = MAX_BYTES) -> dict[str, Any]:
-    """Read an OpenAPI 3 or Swagger 2.0 document, JSON or YAML; all keys are text, dates stay text.
+    """Read an OpenAPI 3 or Swagger 2.0 document in JSON or YAML. Keys are strings, dates stay strings.
 
-    Integers beyond 64 bits become floats. It blocks, for YAML up to some seconds: call it in a thread.
+    Integers above 64 bits become floats. Blocks, for YAML up to several seconds: call it in a thread.
 
     Args:
-        max_bytes: the most that is read, and the most a YAML document may be with its aliases written out.
+        max_bytes: the size limit, also of a YAML document with expanded aliases.
 
     Raises:
-        InvalidSpec: it is no such document.
+        InvalidSpec: it is not such a document.
     """
     content = _utf8(raw, max_bytes)
     start = content.lstrip()[:1000].lower()
     if not start:
-        raise InvalidSpec("The document is empty; give an OpenAPI or Swagger document.")
+        raise InvalidSpec("The document is empty; enter an OpenAPI or Swagger document.")
     if start.startswith(b"<"):
-        raise InvalidSpec(_of_markup(start))
+        raise InvalidSpec(_markup_message(start))
     document = _read(content, max_bytes)
     if not isinstance(document, dict):
         raise InvalidSpec(
-            f"The document is {_kind(document)}, not an object with `openapi` or `swagger` in it."
+            f"The document is {_kind(document)}, not an object with the key `openapi` or `swagger`."
         )
     format_of(document)
     return document
 
 
-def check_keys(content: bytes, written: bytes, *, is_source: bool = True) -> None:
-    """See that no object of a JSON text has a key twice: of the two, another reader might take the other.
+def check_unique_keys(content: bytes, encoded: bytes, *, is_source: bool = True) -> None:
+    """Check that no object in a JSON text has a duplicate key: parsers differ in which value they use.
 
     Args:
-        written: what was read of it, written as JSON again.
-        is_source: the text is as its author wrote it, so that they find a line of it.
+        encoded: the parsed content, encoded as JSON again.
+        is_source: the text is what its author wrote, so line numbers are useful.
 
     Raises:
-        InvalidSpec: one has.
+        InvalidSpec: there is a duplicate key.
     """
-    if not may_repeat(content, written) or not (found := repeated(content)):
+    if not _may_have_duplicates(content, encoded) or not (duplicate := _first_duplicate(content)):
         return
-    where = f"in `{found.within}`" if found.within else "at its top"
-    where += f", again {_at(content, found.start)}" if is_source else ""
-    fault = f"The document has the key `{found.key[:60]}` twice {where}"
-    raise InvalidSpec(" ".join(fault.split()) + "; readers differ in which they take: leave one out.")
+    key, place, start = duplicate
+    where = f"in `{place}`" if place else "at the top level"
+    where += f", again {_at(content, start)}" if is_source else ""
+    message = f"The document has the key `{key[:60]}` twice {where}"
+    raise InvalidSpec(" ".join(message.split()) + "; parsers differ in which they use: remove one.")
 
 
 def format_of(document: dict[str, Any]) -> str:
-    """`openapi-3.1` (3.2 only adds to it), `openapi-3.0` or `swagger-2.0`.
+    """`openapi-3.1` (also for 3.2, which only adds to it), `openapi-3.0` or `swagger-2.0`.
 
     Raises:
-        InvalidSpec: the document says neither, or another version.
+        InvalidSpec: the version is missing or not supported.
     """
     key = next((key for key in ("openapi", "swagger") if key in document), None)
     if key is None:
-        keys = ", ".join(f"`{key[:40]}`" for key in list(document)[:5]) or "nothing"
-        raise InvalidSpec(f"The document has no `openapi` or `swagger` version; at its top it has {keys}.")
+        keys = ", ".join(f"`{key[:40]}`" for key in list(document)[:5]) or "none"
+        raise InvalidSpec(
+            f"The document has no `openapi` or `swagger` version; its top-level keys are: {keys}."
+        )
     version = label(document[key])
     if key == "swagger" and version in {"2.0", "2"}:
         return "swagger-2.0"
     if key == "openapi" and version.split(".")[0] == "3":
         return "openapi-3.0" if version.split(".")[1:2] in ([], ["0"]) else "openapi-3.1"
     raise InvalidSpec(
-        f"`{key}: {str(document[key])[:40]}` is no version that can be read; convert it to OpenAPI 3."
+        f"`{key}: {str(document[key])[:40]}` is not a supported version; convert it to OpenAPI 3."
     )
 
 
 def _utf8(raw: bytes | str, max_bytes: int) -> bytes:
     if len(raw) > max_bytes:
-        raise InvalidSpec(f"The document is larger than {max_bytes:,} bytes; cut it down to what you need.")
+        raise InvalidSpec(f"The document is larger than {max_bytes:,} bytes; remove what you don't need.")
     try:
         content = raw.encode() if isinstance(raw, str) else raw
         encoding = next((name for mark, name in _BYTE_ORDER_MARKS if content.startswith(mark)), "utf-8")
@@ -120,7 +124,7 @@ def _utf8(raw: bytes | str, max_bytes: int) -> bytes:
         ) from None
     except UnicodeEncodeError as error:
         raise InvalidSpec(
-            f"The document holds half a character ({error.reason}); save it as UTF-8."
+            f"The document contains an incomplete character ({error.reason}); save it as UTF-8."
         ) from None
     return content if encoding == "utf-8" else decoded.encode()
 
@@ -130,20 +134,20 @@ def _at(content: bytes, place: int) -> str:
     return f"at line {before.count(10) + 1} column {place - before.rfind(10)}"
 
 
-def _deepest(content: bytes) -> str:
-    """Where a JSON text first is too deep."""
+def _too_deep_at(content: bytes) -> str:
+    """The first position in a JSON text that is nested too deeply."""
     depth = 0
-    for found in _TOKENS.finditer(content):
-        depth += {b"[": 1, b"{": 1, b"]": -1, b"}": -1}.get(found[0], 0)
+    for token in _BRACKETS.finditer(content):
+        depth += {b"[": 1, b"{": 1, b"]": -1, b"}": -1}.get(token[0], 0)
         if depth > _MAX_DEPTH:
-            return _at(content, found.start())
+            return _at(content, token.start())
     return ""
 
 
-def _of_markup(start: bytes) -> str:
+def _markup_message(start: bytes) -> str:
     if b"<html" in start or b"<!doctype html" in start:
-        return "This is a web page; give the address of the JSON or YAML document itself."
-    return "This is XML; give an OpenAPI or Swagger document in JSON or YAML."
+        return "This is a web page; enter the URL of the JSON or YAML document itself."
+    return "This is XML; enter an OpenAPI or Swagger document in JSON or YAML."
 
 
 def _kind(document: Any) -> str:
@@ -152,9 +156,38 @@ def _kind(document: Any) -> str:
     return "only a comment" if document is None else f"only text or a number ({str(document)[:40]!r})"
 
 
+def _may_have_duplicates(content: bytes, encoded: bytes) -> bool:
+    """A quick check by the number of colons, which parsing reduces for each duplicate key."""
+    colons = content.count(b":") + content.count(rb"\u003a") + content.count(rb"\u003A")
+    return colons != encoded.count(b":")
+
+
+def _first_duplicate(content: bytes) -> tuple[str, str, int] | None:
+    """The first duplicate key, the JSON Pointer of its object, and its position."""
+    steps: list[str | int] = []
+    keys: list[set[str]] = []
+    for token in _KEYS_AND_BRACKETS.finditer(content):
+        mark = token[0]
+        if mark in (b"{", b"["):
+            steps.append("" if mark == b"{" else 0)
+            keys.append(set())
+        elif mark in (b"}", b"]"):
+            steps.pop()
+            keys.pop()
+        elif mark == b"," and isinstance(index := steps[-1], int):
+            steps[-1] = index + 1
+        elif token[2]:
+            key: str = orjson.loads(token[1])
+            if key in keys[-1]:
+                return key, pointer("", *steps[:-1]), token.start()
+            keys[-1].add(key)
+            steps[-1] = key
+    return None
+
+
 def _read(content: bytes, max_bytes: int) -> Any:
     if content.lstrip()[:1] not in b"{[":
-        return _json(_converted(content, max_bytes), is_source=False)
+        return _json(_yaml_to_json(content, max_bytes), is_source=False)
     try:
         return _json(content)
     except orjson.JSONDecodeError as error:
@@ -164,8 +197,8 @@ def _read(content: bytes, max_bytes: int) -> Any:
         if "depth limit" in error.msg:
             raise fault from None
     try:
-        # With comments or a comma too many it is still YAML.
-        return _json(_converted(content, max_bytes), is_source=False)
+        # JSON with comments or trailing commas may be valid YAML.
+        return _json(_yaml_to_json(content, max_bytes), is_source=False)
     except InvalidSpec:
         raise fault from None
 
@@ -174,41 +207,43 @@ def _json(content: bytes, *, is_source: bool = True) -> Any:
     """
     Raises:
         orjson.JSONDecodeError: it is not JSON.
-        InvalidSpec: it would take too much memory, or is not clear.
+        InvalidSpec: it takes too much memory, or has duplicate keys.
     """
     if sum(content.count(mark) for mark in (b",", b":", b"[", b"{")) > _MAX_VALUES:
         raise InvalidSpec(
-            f"The document holds more than {_MAX_VALUES:,} values; cut it down to what you need."
+            f"The document contains more than {_MAX_VALUES:,} values; remove what you don't need."
         )
     document = orjson.loads(content)
     try:
-        written = orjson.dumps(document)
-    except orjson.JSONEncodeError:  # the reader goes deeper than the writer, and it will be stored as JSON
+        encoded = orjson.dumps(document)
+    except (
+        orjson.JSONEncodeError
+    ):  # orjson decodes deeper nesting than it encodes, and the document is stored as JSON
         raise InvalidSpec(
-            f"The document is nested over {_MAX_DEPTH} levels deep {_deepest(content)}; that is no API's."
+            f"The document is nested more than {_MAX_DEPTH} levels deep {_too_deep_at(content)}."
         ) from None
-    check_keys(content, written, is_source=is_source)
+    check_unique_keys(content, encoded, is_source=is_source)
     return document
 
 
-def _converted(content: bytes, max_bytes: int) -> bytes:
-    """YAML as JSON."""
-    # Isolated: no module beside the child's file may stand in for one of the standard library.
-    command = [sys.executable, "-I", str(_CHILD), str(max_bytes)]
+def _yaml_to_json(content: bytes, max_bytes: int) -> bytes:
+    """Converts YAML to JSON."""
+    # Isolated mode, so that no file beside the program shadows a module of the standard library.
+    command = [sys.executable, "-I", str(_YAML_PROCESS), str(max_bytes)]
     try:
-        done = subprocess.run(
-            command, input=content, capture_output=True, timeout=_CHILD_SECONDS, check=False
+        process = subprocess.run(
+            command, input=content, capture_output=True, timeout=_YAML_SECONDS, check=False
         )
     except subprocess.TimeoutExpired:
         raise InvalidSpec("The document could not be read in time; try again later.") from None
-    if done.returncode == 1 and done.stdout:
-        fault = " ".join(done.stdout.decode(errors="replace").split())[:300]
+    if process.returncode == 1 and process.stdout:
+        fault = " ".join(process.stdout.decode(errors="replace").split())[:300]
         raise InvalidSpec(f"The document is not valid YAML: {fault}.")
-    if done.returncode != 0:
+    if process.returncode != 0:
         alias = _ALIAS.search(content)
         raise InvalidSpec(
             "The document takes too much time or memory to read: its brackets, braces or aliases are nested "
-            "or repeated far beyond what an API's description needs"
+            "too deeply or repeated too often"
             + (f"; its first alias is {_at(content, alias.start())}." if alias else ".")
         )
-    return done.stdout
+    return process.stdout

@@ -1,26 +1,46 @@
-"""Which credentials an operation asks for. What kinds there are, each format says itself."""
+"""Security schemes and security requirements (OpenAPI 3.1, "Security Scheme Object")."""
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from smart_support.connectors.openapi.document.findings import Findings
 from smart_support.connectors.openapi.document.nodes import sequence, text
-from smart_support.connectors.openapi.document.operation import SecurityScheme
 
-__all__ = ["requirements"]
+__all__ = ["Requirements", "SecurityScheme", "requirements"]
 
+# Alternatives; each maps scheme names to scopes.
 Requirements = tuple[dict[str, list[str]], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecurityScheme:
+    """A way to authenticate.
+
+    Attributes:
+        kind: `oauth2` is client credentials only; `other` is not supported.
+        where, parameter: of an API key: `header`, `query` or `cookie`, and its name there.
+        token_url, scopes: of OAuth2 client credentials (RFC 6749, 4.4).
+    """
+
+    name: str
+    kind: Literal["apiKey", "basic", "bearer", "oauth2", "other"]
+    where: str = ""
+    parameter: str = ""
+    token_url: str = ""
+    scopes: tuple[str, ...] = ()
+    description: str = ""
 
 
 def requirements(
     node: Any, place: str, schemes: Mapping[str, SecurityScheme], findings: Findings
 ) -> Requirements:
-    """The alternatives of a `security`, each scheme name -> scopes; none where it is an empty list.
+    """The alternatives of a `security` node.
 
-    The empty alternative, which makes credentials optional, is put last: they are used where there are any.
+    An empty alternative makes credentials optional. It comes last, so that existing credentials are used.
     """
     if not isinstance(node, list):
-        findings.tell("warning", place, "`security` is no list; it is taken for empty")
+        findings.report("warning", place, "`security` is not a list; it is treated as empty")
     alternatives = [
         {name: [text(scope) for scope in sequence(scopes) if text(scope)] for name, scopes in each.items()}
         for each in sequence(node)
@@ -28,9 +48,9 @@ def requirements(
     ]
     for name in dict.fromkeys(name for each in alternatives for name in each):
         if name not in schemes:
-            findings.tell(
-                "warning", place, f"`{name[:60]}` is not declared, so its credentials can't be entered"
+            findings.report(
+                "warning", place, f"`{name[:60]}` is not defined; its credentials can't be entered"
             )
         elif schemes[name].kind == "other":
-            findings.tell("warning", place, f"credentials of the kind of `{name[:60]}` are not supported")
+            findings.report("warning", place, f"`{name[:60]}` is a kind of credentials that is not supported")
     return tuple(sorted(alternatives, key=lambda each: not each))

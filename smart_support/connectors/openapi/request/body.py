@@ -1,4 +1,4 @@
-"""A request's body from a tool's arguments: JSON, form, multipart, text or bytes. The rest: request.py."""
+"""Encodes a request's body from a tool's arguments: JSON, form, multipart, text or bytes."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -7,29 +7,29 @@ from typing import Any
 from smart_support.connectors.openapi.document.operation import Body, Parameter
 from smart_support.connectors.openapi.request import multipart
 from smart_support.connectors.openapi.request.encoding import (
-    Unwritable,
+    EncodingError,
     as_bytes,
     as_json,
     as_text,
     essence,
     is_json,
-    naming,
-    percent,
+    naming_argument,
+    percent_encode,
 )
-from smart_support.connectors.openapi.request.styles import pairs
+from smart_support.connectors.openapi.request.styles import encode_pairs
 from smart_support.errors import InvalidRequest
 
-__all__ = ["missing", "write_body"]
+__all__ = ["encode_body", "missing_arguments"]
 
 FORM = "application/x-www-form-urlencoded"
 
 _MEDIA_TYPE = re.compile(r"[\w!#$&^.+*-]+/[\w!#$&^.+*-]+( *;[ -~]*)?", re.ASCII)
 _BINARY = re.compile(r"(image|audio|video|font)/.*|application/(octet-stream|pdf|zip|gzip)")
-_MAX_HOPS = 8  # through references and alternatives of a schema that may be recursive
+_MAX_HOPS = 8  # through references and alternatives; a schema may be recursive
 
 
-def missing(body: Body, args: Mapping[str, Any]) -> list[str]:
-    """The arguments without which the body can't be written: those that are required and absent."""
+def missing_arguments(body: Body, args: Mapping[str, Any]) -> list[str]:
+    """The required arguments of the body that are missing."""
     if body.argument:
         absent = args.get(body.argument) is None and not (body.argument in args and is_json(body.media_type))
         return [body.argument] if body.required and absent else []
@@ -41,35 +41,37 @@ def missing(body: Body, args: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def write_body(body: Body, args: Mapping[str, Any]) -> tuple[str, bytes] | None:
-    """The content type and the bytes, or None where the body is optional and none of it was given.
+def encode_body(body: Body, args: Mapping[str, Any]) -> tuple[str, bytes] | None:
+    """The content type and the bytes, or None if the body is optional and has no arguments.
 
-    An argument that is absent is absent from the body; a null one is a null in JSON and left out of forms.
+    A missing argument is left out of the body; a null is a null in JSON and left out of forms.
 
     Raises:
-        InvalidArguments: a value can't be written in this form; names the argument.
-        InvalidRequest: the document names a media type that is none.
+        InvalidArguments: a value can't be encoded; the message names the argument.
+        InvalidRequest: the description has an invalid media type.
     """
     if not _MEDIA_TYPE.fullmatch(body.media_type):
-        raise InvalidRequest(f"{body.media_type[:60]!r} is no media type; correct the API's description.")
+        raise InvalidRequest(
+            f"{body.media_type[:60]!r} is not a valid media type; correct the API's description."
+        )
     if body.argument:
         return _whole(body, args[body.argument]) if body.argument in args else None
-    given = {argument: args[argument] for argument in body.properties if argument in args}
-    if not given and not body.required:
+    values = {argument: args[argument] for argument in body.properties if argument in args}
+    if not values and not body.required:
         return None
-    return _object(body, body.properties, given)
+    return _object(body, body.properties, values)
 
 
 def _whole(body: Body, value: Any) -> tuple[str, bytes] | None:
     kind = essence(body.media_type)
     if value is None and not is_json(kind):
         return None
-    with naming(body.argument):
+    with naming_argument(body.argument):
         if is_json(kind):
             return _json_type(body.media_type), as_json(value).encode()
         if kind == FORM or kind.startswith("multipart/"):
             if not isinstance(value, dict):
-                raise Unwritable("the API takes a form here; give an object")
+                raise EncodingError("the API requires a form; pass an object")
             names = {f"{body.argument}.{name}": name for name in value}
             return _object(body, names, {argument: value[name] for argument, name in names.items()})
         if _BINARY.fullmatch(kind) or _is_file(body.schema, body.schema):
@@ -77,71 +79,71 @@ def _whole(body: Body, value: Any) -> tuple[str, bytes] | None:
         return _text_type(body.media_type), _text(value, kind)
 
 
-def _object(body: Body, properties: Mapping[str, str], given: Mapping[str, Any]) -> tuple[str, bytes]:
+def _object(body: Body, properties: Mapping[str, str], values: Mapping[str, Any]) -> tuple[str, bytes]:
     kind = essence(body.media_type)
     if kind == FORM:
-        return body.media_type, _form(body, properties, given)
+        return body.media_type, _form(body, properties, values)
     if kind.startswith("multipart/"):
         parts = [
-            part for argument, value in given.items() for part in _parts(body, argument, properties, value)
+            part for argument, value in values.items() for part in _parts(body, argument, properties, value)
         ]
-        boundary, content = multipart.joined(parts)
+        boundary, content = multipart.encode_multipart(parts)
         return f"{kind}; boundary={boundary}", content
     if not is_json(kind):
-        raise InvalidRequest(f"A {kind} body can't be made of properties; correct the API's description.")
-    return _json_type(body.media_type), _json_object(properties, given).encode()
+        raise InvalidRequest(f"A {kind} body can't have properties; correct the API's description.")
+    return _json_type(body.media_type), _json_object(properties, values).encode()
 
 
-def _json_object(properties: Mapping[str, str], given: Mapping[str, Any]) -> str:
+def _json_object(properties: Mapping[str, str], values: Mapping[str, Any]) -> str:
     members = []
-    for argument, value in given.items():
-        with naming(argument):
+    for argument, value in values.items():
+        with naming_argument(argument):
             members.append(f"{as_json(properties[argument])}:{as_json(value)}")
     return "{" + ",".join(members) + "}"
 
 
-def _form(body: Body, properties: Mapping[str, str], given: Mapping[str, Any]) -> bytes:
+def _form(body: Body, properties: Mapping[str, str], values: Mapping[str, Any]) -> bytes:
     fields = [
         _field(argument, properties[argument], body.encodings.get(properties[argument], {}), value)
-        for argument, value in given.items()
+        for argument, value in values.items()
     ]
-    others = [percent(name) for argument, name in properties.items() if argument not in given]
-    return "&".join(f"{name}={text}" for name, text in pairs(fields, given, others)).encode()
+    others = [percent_encode(name) for argument, name in properties.items() if argument not in values]
+    return "&".join(f"{name}={text}" for name, text in encode_pairs(fields, values, others)).encode()
 
 
 def _field(argument: str, name: str, encoding: Mapping[str, Any], value: Any) -> Parameter:
-    """A form's property as the parameter it is written like (OpenAPI 3.1, Encoding Object)."""
+    """A form's property as a parameter with the same encoding (OpenAPI 3.1, Encoding Object)."""
     if encoding.keys() & {"style", "explode"}:
         style = encoding.get("style", "form")
         explode = encoding.get("explode", style == "form")
         return Parameter(name=name, where="query", argument=argument, style=style, explode=explode)
-    # Without a style, an object is a JSON document and an array its items under one name.
-    document = isinstance(value, dict) or is_json(encoding.get("contentType", FORM))
+    # Without a style, an object is JSON, and an array repeats the name for each item.
+    is_json_document = isinstance(value, dict) or is_json(encoding.get("contentType", FORM))
     return Parameter(
         name=name,
         where="query",
         argument=argument,
         style="form",
         explode=True,
-        media_type="application/json" if document else None,
+        media_type="application/json" if is_json_document else None,
     )
 
 
 def _parts(body: Body, argument: str, properties: Mapping[str, str], value: Any) -> Iterator[multipart.Part]:
     name = properties[argument]
     schema = body.schema.get("properties", {}).get(name, {})
-    # Several types may be named, the first is as good as any; a range of types is none that can be sent.
+    # Of several types the first is used. A range of types can't be sent.
     chosen = body.encodings.get(name, {}).get("contentType", "").partition(",")[0].strip()
     media_type = chosen if _MEDIA_TYPE.fullmatch(chosen) and "*" not in chosen else ""
-    several = isinstance(value, list) and not (media_type and is_json(media_type))
-    for item in value if several else [value]:
+    is_repeated = isinstance(value, list) and not (media_type and is_json(media_type))
+    for item in value if is_repeated else [value]:
         if item is not None:
-            with naming(argument):
+            with naming_argument(argument):
                 yield _part(name, item, media_type, file=_is_file(schema, body.schema))
 
 
 def _part(name: str, value: Any, media_type: str, *, file: bool) -> multipart.Part:
-    percent(name)  # refuses a name that is not Unicode
+    percent_encode(name)  # raises if the name is not valid Unicode
     if file:
         media_type = media_type or "application/octet-stream"
         return multipart.Part(name=name, content=as_bytes(value), media_type=media_type, filename=name)
@@ -152,24 +154,24 @@ def _part(name: str, value: Any, media_type: str, *, file: bool) -> multipart.Pa
 
 
 def _is_file(schema: Any, root: Mapping[str, Any], hops: int = 0) -> bool:
-    """Whether a property's values, or their items, are files: base64 in the arguments, bytes in the body."""
+    """Whether a property's values or items are files: base64 in the arguments, bytes in the body."""
     if not isinstance(schema, dict) or hops > _MAX_HOPS:
         return False
     if schema.get("contentEncoding") == "base64" or schema.get("format") == "binary":
         return True
-    further = [schema.get("items"), *(schema.get("anyOf") or ()), *(schema.get("oneOf") or ())]
+    subschemas = [schema.get("items"), *(schema.get("anyOf") or ()), *(schema.get("oneOf") or ())]
     if str(reference := schema.get("$ref", "")).startswith("#/$defs/"):
-        further.append(root.get("$defs", {}).get(reference.removeprefix("#/$defs/")))
-    return any(_is_file(each, root, hops + 1) for each in further)
+        subschemas.append(root.get("$defs", {}).get(reference.removeprefix("#/$defs/")))
+    return any(_is_file(each, root, hops + 1) for each in subschemas)
 
 
 def _text(value: Any, kind: str) -> bytes:
     if isinstance(value, list | dict):
-        raise Unwritable(f"the API takes {kind or 'text'} here; give it as text")
+        raise EncodingError(f"the API requires {kind or 'text'}; pass it as text")
     try:
         return as_text(value).encode()
     except UnicodeEncodeError:
-        raise Unwritable("it holds half of a surrogate pair, which is no character") from None
+        raise EncodingError("it contains a lone surrogate, which is not a character") from None
 
 
 def _json_type(media_type: str) -> str:

@@ -1,4 +1,4 @@
-"""Single values as text, JSON, percent-encoded text or bytes. Put together in styles.py and body.py."""
+"""Encodes single values as text, JSON, percent-encoded text or bytes."""
 
 import base64
 import binascii
@@ -15,89 +15,89 @@ from smart_support.errors import InvalidArguments
 
 __all__ = [
     "FIELD_NAME",
-    "Unwritable",
+    "EncodingError",
     "as_bytes",
     "as_json",
     "as_text",
     "essence",
     "is_json",
-    "naming",
-    "percent",
+    "naming_argument",
+    "percent_encode",
 ]
 
 
 FIELD_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # of a header or a cookie: RFC 9110, 5.6.2
 
 
-class Unwritable(ValueError):
-    """A value has no form at its place in a request. Inside `naming` it becomes an `InvalidArguments`."""
+class EncodingError(ValueError):
+    """A value can't be encoded. `naming_argument` turns it into `InvalidArguments`."""
 
 
 @contextmanager
-def naming(argument: str) -> Iterator[None]:
-    """Tell of a value that can't be written by the name its caller knows.
+def naming_argument(argument: str) -> Iterator[None]:
+    """Add the argument's name to encoding errors.
 
     Raises:
-        InvalidArguments: the value can't be written.
+        InvalidArguments: the value can't be encoded.
     """
     try:
         yield
-    except Unwritable as error:
+    except EncodingError as error:
         raise InvalidArguments(f"{argument}: {error}.") from None
     except RecursionError:
-        raise InvalidArguments(f"{argument}: it is nested too deeply; send less of it.") from None
+        raise InvalidArguments(f"{argument}: it is nested too deeply.") from None
 
 
 def as_text(value: Any) -> str:
-    """A text as it is, numbers as digits without an exponent, the rest as JSON."""
+    """Strings unchanged, numbers without an exponent, everything else as JSON."""
     if isinstance(value, str):
         return value
     if isinstance(value, float) and math.isfinite(value):
-        # Not every server that reads an integer or a decimal reads 1e+22 or 3.0 as one.
+        # Not every server parses 1e+22 or 3.0 as an integer.
         return format(Decimal(repr(value)), "f").removesuffix(".0")
     return as_json(value)
 
 
 def as_json(value: Any, *, ascii_only: bool = False) -> str:
-    """The JSON text of a value (RFC 8259), integers of any size included.
+    """The value as JSON (RFC 8259), with integers of any size.
 
     Raises:
-        Unwritable: it holds what JSON can't carry.
+        EncodingError: JSON can't represent it.
     """
     try:
-        # Not orjson: that refuses integers over 64 bits and silently makes a null of what is not finite.
+        # Not orjson: it rejects integers above 64 bits and encodes NaN and infinities as null.
         text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
         text.encode()
     except UnicodeEncodeError:
-        raise Unwritable("it holds half of a surrogate pair, which is no character") from None
+        raise EncodingError("it contains a lone surrogate, which is not a character") from None
     except ValueError:
-        raise Unwritable("it holds a number that is not finite or has thousands of digits") from None
+        raise EncodingError("it contains a number that is not finite or has thousands of digits") from None
     return json.dumps(value, separators=(",", ":")) if ascii_only else text
 
 
-def percent(text: str, keep: str = "") -> str:
-    """Percent-encode everything but the unreserved characters (RFC 3986, 2.3) and those of `keep`.
+def percent_encode(text: str, keep: str = "") -> str:
+    """Percent-encode everything except the unreserved characters (RFC 3986, 2.3) and those in `keep`.
 
     Raises:
-        Unwritable: the text is not Unicode.
+        EncodingError: the text is not valid Unicode.
     """
     try:
         return quote(text, safe=keep)
     except UnicodeEncodeError:
-        raise Unwritable("it holds half of a surrogate pair, which is no character") from None
+        raise EncodingError("it contains a lone surrogate, which is not a character") from None
 
 
 def as_bytes(value: Any) -> bytes:
-    """The bytes that a base64 text stands for (RFC 4648, 4).
+    """Decodes base64 (RFC 4648, 4).
 
     Raises:
-        Unwritable: it is not base64.
+        EncodingError: it is not base64.
     """
     try:
         return base64.b64decode(value, validate=True)
     except (TypeError, ValueError, binascii.Error):
-        raise Unwritable(
-            "it is not base64; encode the file's bytes as base64 (RFC 4648), padding included"
+        raise EncodingError(
+            "it is not base64; encode the file's bytes as base64 with padding (RFC 4648)"
         ) from None
 
 
@@ -107,6 +107,6 @@ def essence(media_type: str) -> str:
 
 
 def is_json(media_type: str) -> bool:
-    """Whether a document of this type is written as JSON (`+json`: RFC 6839, 3.1)."""
+    """Whether the media type is JSON (`+json`: RFC 6839, 3.1)."""
     kind = essence(media_type)
     return kind in {"application/json", "text/json", "application/*", "*/*"} or kind.endswith("+json")

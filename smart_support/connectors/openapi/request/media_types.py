@@ -1,4 +1,4 @@
-"""Which of several media types is sent, and what its values are to a tool."""
+"""Chooses and classifies the media type of a body."""
 
 import re
 from collections.abc import Iterable
@@ -14,17 +14,17 @@ _TEXT = re.compile(r"text/.*|application/(.*\+)?(xml|yaml|x-yaml|graphql|javascr
 
 
 def preferred(names: Iterable[str]) -> str:
-    """JSON before forms before multipart before text before bytes; nothing where there is none."""
+    """The best of several media types: JSON, form, multipart, text, bytes. Empty if there is none."""
     return min(names, key=_rank, default="")
 
 
 def is_form(media_type: str) -> bool:
-    """Whether its values are objects of fields."""
+    """Whether the media type is a form, whose value is an object of fields."""
     return essence(media_type) == FORM or essence(media_type).startswith("multipart/")
 
 
 def is_text(media_type: str) -> bool:
-    """Whether it is written as text that is neither JSON nor a form."""
+    """Whether the media type is text, but neither JSON nor a form."""
     return bool(_TEXT.fullmatch(essence(media_type)))
 
 

@@ -1,18 +1,18 @@
-"""The parts of a multipart body (RFC 7578, RFC 2046). Which values become parts: body.py."""
+"""Encodes multipart bodies (RFC 7578, RFC 2046)."""
 
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["Part", "joined"]
+__all__ = ["Part", "encode_multipart"]
 
-# As browsers write a field's name into its quotes (WHATWG HTML, "multipart/form-data encoding algorithm").
+# How browsers escape a field's name in quotes (WHATWG HTML, "multipart/form-data encoding algorithm").
 _QUOTED = str.maketrans({'"': "%22", "\r": "%0D", "\n": "%0A"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """One field. Without a `media_type` it is plain text (RFC 7578, 4.4). Files have a `filename`."""
+    """One field. Without a `media_type` it is text/plain (RFC 7578, 4.4). Files have a `filename`."""
 
     name: str
     content: bytes
@@ -20,11 +20,11 @@ class Part:
     filename: str = ""
 
 
-def joined(parts: Sequence[Part]) -> tuple[str, bytes]:
-    """The boundary, too random for any value to hold it, and the body."""
+def encode_multipart(parts: Sequence[Part]) -> tuple[str, bytes]:
+    """The boundary, which is random so that no value contains it, and the body."""
     boundary = secrets.token_hex(24)
-    opened = f"--{boundary}\r\n".encode()
-    body = b"".join(opened + _head(part).encode() + part.content + b"\r\n" for part in parts)
+    delimiter = f"--{boundary}\r\n".encode()
+    body = b"".join(delimiter + _head(part).encode() + part.content + b"\r\n" for part in parts)
     return boundary, body + f"--{boundary}--\r\n".encode()
 
 

@@ -1,4 +1,4 @@
-"""Access tokens by OAuth2 client credentials (RFC 6749, 4.4). How a request carries one: credentials.py."""
+"""Fetches access tokens with OAuth2 client credentials (RFC 6749, 4.4)."""
 
 import asyncio
 import base64
@@ -17,23 +17,23 @@ from smart_support.connectors.openapi.request.credentials import Credential
 from smart_support.errors import SmartSupportError, ToolFailed
 from smart_support.observability.log import get_logger
 
-__all__ = ["Answer", "Send", "TokenSource"]
+__all__ = ["Response", "Send", "TokenSource"]
 
 log = get_logger()
 
 _EARLY_SECONDS = 30
-_UNTOLD_SECONDS = 300  # how long a token is used whose server does not say (RFC 6749, 5.1, leaves it open)
+_DEFAULT_SECONDS = 300  # the lifetime of a token without `expires_in`, which is optional (RFC 6749, 5.1)
 _MAX_SECONDS = 86_400
 _TIMEOUT_SECONDS = 15.0
 _MAX_BYTES = 100_000
-_TOKEN = re.compile(r"[!-~]+")  # RFC 6749, A.12, without spaces: it goes into a header
+_TOKEN = re.compile(r"[!-~]+")  # RFC 6749, A.12, without spaces, because it is sent in a header
 # RFC 6749, 5.2
 _KNOWN_ERRORS = {"invalid_request", "invalid_client", "invalid_grant", "invalid_scope"}
 _KNOWN_ERRORS |= {"unauthorized_client", "unsupported_grant_type"}
 
 
-class Answer(Protocol):
-    """What a token server answered."""
+class Response(Protocol):
+    """The response of a token endpoint."""
 
     @property
     def status(self) -> int: ...
@@ -42,7 +42,7 @@ class Answer(Protocol):
 
 
 class Send(Protocol):
-    """Sends one request, as `net.GuardedClient.request` does."""
+    """Sends one request, as `GuardedClient.request` does."""
 
     async def __call__(
         self,
@@ -53,75 +53,80 @@ class Send(Protocol):
         content: bytes,
         timeout_seconds: float,
         max_bytes: int,
-    ) -> Answer: ...
+    ) -> Response: ...
 
 
-# Two APIs may each name a scheme `oauth2`, and an admin may enter a new secret: the name alone is no key.
+# Not the scheme's name: two APIs may both have a scheme `oauth2`, and an admin may enter a new secret.
 _Key = tuple[str, str, str, tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
-class _Held:
+class _CachedToken:
     token: str = field(repr=False)
     until: datetime
 
 
 class TokenSource:
-    """Fetches access tokens and keeps each until 30 seconds before it ends, in memory only."""
+    """Fetches access tokens and caches each, in memory, until 30 seconds before it expires."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
-        self._held: dict[_Key, _Held] = {}
-        # Each protects its key's token: those who come during a fetch wait for it and fetch nothing.
+        self._cache: dict[_Key, _CachedToken] = {}
+        # Each protects one cached token, so that concurrent calls share one fetch.
         self._fetching: defaultdict[_Key, asyncio.Lock] = defaultdict(asyncio.Lock)
+        # Servers that accept client credentials only in the body.
         self._in_body: set[_Key] = set()
 
     async def token(self, credential: Credential) -> str:
-        """An access token that is good for at least 30 seconds where its server gives that much.
+        """A valid access token.
 
         Raises:
-            ToolFailed: none was given. Nothing was asked of the API itself, so this is never in doubt.
+            ToolFailed: the token endpoint issued none. The API itself was not called.
         """
         return await self._current(credential, rejected=None)
 
-    async def renewed(self, credential: Credential, rejected: str) -> str:
-        """A token in the place of one that the API answered with 401; fetched once for all who had that one.
+    async def renew(self, credential: Credential, rejected: str) -> str:
+        """A new token after the API rejected one with 401; concurrent calls share one fetch.
 
         Raises:
-            ToolFailed: as of `token`.
+            ToolFailed: as in `token`.
         """
         return await self._current(credential, rejected)
 
     async def _current(self, credential: Credential, rejected: str | None) -> str:
         key = _key(credential)
         async with self._fetching[key]:
-            held = self._held.get(key)
-            if held and held.token != rejected and clock.now() < held.until:
-                return held.token
-            self._held.pop(key, None)
-            self._held[key] = held = await self._fetched(credential, key)
-            return held.token
+            cached = self._cache.get(key)
+            if cached and cached.token != rejected and clock.now() < cached.until:
+                return cached.token
+            self._cache.pop(key, None)
+            self._cache[key] = cached = await self._fetch(credential, key)
+            return cached.token
 
-    async def _fetched(self, credential: Credential, key: _Key) -> _Held:
-        asked_at = clock.now()
+    async def _fetch(self, credential: Credential, key: _Key) -> _CachedToken:
+        requested_at = clock.now()
         name = credential.scheme.name
-        answer = await self._asked(credential, in_body=key in self._in_body)
-        if key not in self._in_body and answer.status != 200 and _refuses_client(answer):
-            # RFC 6749, 2.3.1: a server must know Basic, and many know only the body.
-            answer = await self._asked(credential, in_body=True)
-            if answer.status == 200:
+        response = await self._request(credential, in_body=key in self._in_body)
+        if key not in self._in_body and response.status != 200 and _refuses_client(response):
+            # RFC 6749, 2.3.1: a server must support Basic, but many support only the body.
+            response = await self._request(credential, in_body=True)
+            if response.status == 200:
                 self._in_body.add(key)
-        said = _object(answer.content)
-        if answer.status != 200:
-            raise _refusal(name, answer.status, said)
-        token = said.get("access_token")
+        body = _object(response.content)
+        if response.status != 200:
+            raise _refusal(name, response.status, body)
+        token = body.get("access_token")
         if not isinstance(token, str) or not _TOKEN.fullmatch(token):
-            raise ToolFailed(f"The login of this API ({name}) answered without a usable access token.")
-        if str(said.get("token_type", "Bearer")).lower() != "bearer":
-            raise ToolFailed(f"The login of this API ({name}) gives tokens that are not bearer tokens.")
-        return _Held(token, asked_at + timedelta(seconds=_lifetime(said.get("expires_in")) - _EARLY_SECONDS))
+            raise ToolFailed(f"The token endpoint of this API ({name}) sent no valid access token.")
+        if str(body.get("token_type", "Bearer")).lower() != "bearer":
+            raise ToolFailed(
+                f"The token endpoint of this API ({name}) sent a token that is not a bearer token."
+            )
+        return _CachedToken(
+            token, requested_at + timedelta(seconds=_lifetime(body.get("expires_in")) - _EARLY_SECONDS)
+        )
 
-    async def _asked(self, credential: Credential, *, in_body: bool) -> Answer:
+    async def _request(self, credential: Credential, *, in_body: bool) -> Response:
         scheme, values = credential.scheme, credential.values
         form = {"grant_type": "client_credentials"}
         headers = {"Accept": "application/json", "Content-Type": "application/x-www-form-urlencoded"}
@@ -142,10 +147,10 @@ class TokenSource:
                 max_bytes=_MAX_BYTES,
             )
         except (SmartSupportError, TimeoutError) as error:
-            # Not passed on as it is: a caller would have to think that the API itself may have acted.
+            # Not re-raised: the caller would assume that the API itself may have executed the call.
             log.info("token_not_fetched", scheme=scheme.name, error=repr(error))
             raise ToolFailed(
-                f"The login of this API ({scheme.name}) can't be reached; try again later."
+                f"The token endpoint of this API ({scheme.name}) can't be reached; try again later."
             ) from None
 
 
@@ -154,35 +159,35 @@ def _key(credential: Credential) -> _Key:
     return scheme.token_url, values["client_id"], values["client_secret"], scheme.scopes
 
 
-def _refuses_client(answer: Answer) -> bool:
-    error = str(_object(answer.content).get("error", "invalid_client"))
-    return answer.status in {400, 401} and error in {"invalid_client", "invalid_request"}
+def _refuses_client(response: Response) -> bool:
+    error = str(_object(response.content).get("error", "invalid_client"))
+    return response.status in {400, 401} and error in {"invalid_client", "invalid_request"}
 
 
-def _refusal(name: str, status: int, said: Mapping[str, Any]) -> ToolFailed:
-    # Only words of the standard: a server's own sentence may repeat what it was sent.
-    error = str(said.get("error"))
+def _refusal(name: str, status: int, body: Mapping[str, Any]) -> ToolFailed:
+    # Only error codes of the standard: a server's own message may repeat the secret.
+    error = str(body.get("error"))
     why = f"{status}, {error}" if error in _KNOWN_ERRORS else str(status)
     log.info("token_refused", scheme=name, status=status)
     if status >= 500 or status == 429:
-        return ToolFailed(f"The login of this API ({name}) does not work just now ({why}); try again later.")
+        return ToolFailed(f"The token endpoint of this API ({name}) is unavailable ({why}); try again later.")
     return ToolFailed(
-        f"The login of this API ({name}) refused the credentials ({why}); "
+        f"The token endpoint of this API ({name}) refused the credentials ({why}); "
         "an admin can correct them in the API tab."
     )
 
 
 def _object(content: bytes) -> dict[str, Any]:
     try:
-        said = orjson.loads(content)
+        body = orjson.loads(content)
     except orjson.JSONDecodeError:
         return {}
-    return said if isinstance(said, dict) else {}
+    return body if isinstance(body, dict) else {}
 
 
 def _lifetime(expires_in: Any) -> float:
     try:
         seconds = float(expires_in)
     except (TypeError, ValueError):
-        return _UNTOLD_SECONDS
+        return _DEFAULT_SECONDS
     return min(seconds, _MAX_SECONDS) if seconds > 0 else 0.0

@@ -1,7 +1,4 @@
-"""One schema of a description, with everything it refers to written out, as JSON Schema 2020-12.
-
-How far it is written out, and what happens when that is too much: tool_schema.py.
-"""
+"""Converts a schema to JSON Schema 2020-12 with all references inlined, up to a depth and size."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -10,90 +7,92 @@ from typing import Any
 from jsonschema import Draft202012Validator
 from jsonschema.validators import extend
 
-from smart_support.connectors.openapi.document.findings import Findings
+from smart_support.connectors.openapi.document.findings import Findings, Severity
 from smart_support.connectors.openapi.document.nodes import flag, mapping, pointer, sequence
-from smart_support.connectors.openapi.document.operation import Severity
 from smart_support.connectors.openapi.document.references import References
 from smart_support.connectors.openapi.schema import keywords
-from smart_support.connectors.openapi.schema.merging import merged, with_plain_bounds
+from smart_support.connectors.openapi.schema.merging import merged, with_numeric_bounds
 
 __all__ = ["Inliner", "TooManyNodes"]
 
-_MAX_NESTING = 24  # of alternatives and `allOf` in each other, which add no depth to a value
+_MAX_NESTING = 24  # of nested alternatives and `allOf`, which add no depth to a value
 _MAX_DEFAULT_BYTES = 200
 _MAX_REQUIRED = 1_000
-_UNCHECKED = ["not", "if", "contains", "dependentRequired", "dependentSchemas", "patternProperties"]
-_UNCHECKED += ["propertyNames", "unevaluatedProperties", "unevaluatedItems", "dependencies"]
-# A default is tried without patterns: both come from a stranger, and together they might take for ever.
-_Fits = extend(Draft202012Validator, {"pattern": lambda *_: iter(())})  # type: ignore[no-untyped-call]
+_UNSUPPORTED = ["not", "if", "contains", "dependentRequired", "dependentSchemas", "patternProperties"]
+_UNSUPPORTED += ["propertyNames", "unevaluatedProperties", "unevaluatedItems", "dependencies"]
+# Validates defaults without `pattern`: a malicious pattern and default could take forever.
+_DefaultValidator = extend(Draft202012Validator, {"pattern": lambda *_: iter(())})  # type: ignore[no-untyped-call]
 
 
 class TooManyNodes(Exception):
-    """The schema, written out this deep, has more nodes than allowed."""
+    """The schema, inlined to this depth, has more nodes than allowed."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Opened:
-    """A schema without `$ref` and `allOf`. `trail`: the references that lead here."""
+class _Resolved:
+    """A schema without `$ref` and `allOf`. `trail`: the references that lead to it."""
 
     schema: dict[str, Any]
     place: str
     trail: tuple[str, ...]
-    merged: bool = False
+    is_merged: bool = False
 
     def at(self, *tokens: str | int) -> str:
-        """Where a part of it stands; of one that was merged only the whole's place is known."""
-        return self.place if self.merged else pointer(self.place, *tokens)
+        """The place of a part; for a merged schema, the place of the whole."""
+        return self.place if self.is_merged else pointer(self.place, *tokens)
 
 
 @dataclass(slots=True)
-class _Notes:
-    """What came up while a part was written out.
+class _Trace:
+    """What happened while a part was inlined.
 
-    `passed`: the references followed. `repeated`: those not followed, because they led there already.
+    Attributes:
+        reports: arguments of `Findings.report`.
+        visited: the references that were followed.
+        recursive: the references that were not followed because they are recursive.
     """
 
-    told: list[tuple[Severity, str, str]] = field(default_factory=list)
-    passed: set[str] = field(default_factory=set)
-    repeated: set[str] = field(default_factory=set)
+    reports: list[tuple[Severity, str, str]] = field(default_factory=list)
+    visited: set[str] = field(default_factory=set)
+    recursive: set[str] = field(default_factory=set)
 
-    def add(self, told: Iterable[tuple[Severity, str, str]], passed: Iterable[str]) -> None:
-        """Those of a part of this part."""
-        self.told += told
-        self.passed.update(passed)
+    def add(self, part: "_Trace") -> None:
+        """Add the reports and references of a part."""
+        self.reports += part.reports
+        self.visited |= part.visited
 
 
 @dataclass(frozen=True, slots=True)
-class _Written:
-    """A part as it was written out, to be used wherever it is referred to again; `schema` keeps its id."""
+class _CacheEntry:
+    """An inlined part, for the next reference to it. `schema` keeps the object, and so its id, alive."""
 
     schema: dict[str, Any]
     result: dict[str, Any]
     nodes: int
     changes: int
-    notes: _Notes
+    trace: _Trace
 
 
 class Inliner:
-    """Writes out one schema. What it has written stands in `references.written` for the next.
+    """Inlines one schema. Uses and fills the cache `references.inlined`.
 
     Args:
-        depth: how many properties or items may lie in each other; what lies deeper may be anything.
-        nodes: how many schemas the result may hold.
-        words: the longest description, in characters.
+        depth: of nested properties and items; anything deeper accepts any value.
+        nodes: the maximum number of schemas in the result.
+        words: the maximum length of a description in characters.
     """
 
     def __init__(
         self, references: References, findings: Findings, *, depth: int, nodes: int, words: int
     ) -> None:
         self._references = references
-        self._depth, self._most, self._left, self._words = depth, nodes, nodes, words
+        self._depth, self._max_nodes, self._left, self._words = depth, nodes, nodes, words
         self._changes = 0
-        self._notes = _Notes()
+        self._trace = _Trace()
         self._findings = findings
 
     def convert(self, node: Any, place: str) -> dict[str, Any]:
-        """The schema, self-contained.
+        """The schema without references.
 
         Raises:
             TooManyNodes: it has more than allowed.
@@ -103,49 +102,56 @@ class Inliner:
     def _convert(
         self, node: Any, place: str, depth: int, nesting: int, trail: tuple[str, ...]
     ) -> dict[str, Any]:
-        opened = self._opened(node, place, nesting, trail)
-        return self._cut(node) if opened is None else self._written(opened, depth, nesting)
+        resolved = self._resolve(node, place, nesting, trail)
+        return self._cut(node) if resolved is None else self._cached(resolved, depth, nesting)
 
-    def _written(self, opened: _Opened, depth: int, nesting: int) -> dict[str, Any]:
-        if opened.merged or not _has_parts(opened.schema):
-            return self._write(opened, depth, nesting)
-        # With the place, which is another under a merged parent: what is told of a part names it.
-        key = (id(opened.schema), opened.place, self._depth - depth, nesting, self._most, self._words)
-        known: _Written | None = self._references.written.get(key)
-        if known and known.notes.passed.isdisjoint(opened.trail):
-            return self._again(known)
-        left, changes, around = self._left, self._changes, self._notes
-        self._notes = notes = _Notes()
-        result = self._write(opened, depth, nesting)
-        self._notes = around
-        around.add(notes.told, notes.passed)
-        around.repeated |= notes.repeated
-        if notes.repeated.isdisjoint(opened.trail):
-            self._references.written[key] = _Written(
-                opened.schema, result, left - self._left, self._changes - changes, notes
+    def _cached(self, resolved: _Resolved, depth: int, nesting: int) -> dict[str, Any]:
+        if resolved.is_merged or not _has_parts(resolved.schema):
+            return self._inline(resolved, depth, nesting)
+        # The place is part of the key because reports name it, and it differs under a merged parent.
+        key = (
+            id(resolved.schema),
+            resolved.place,
+            self._depth - depth,
+            nesting,
+            self._max_nodes,
+            self._words,
+        )
+        entry: _CacheEntry | None = self._references.inlined.get(key)
+        if entry and entry.trace.visited.isdisjoint(resolved.trail):
+            return self._replay(entry)
+        left, changes, outer = self._left, self._changes, self._trace
+        self._trace = trace = _Trace()
+        result = self._inline(resolved, depth, nesting)
+        self._trace = outer
+        outer.add(trace)
+        outer.recursive |= trace.recursive
+        if trace.recursive.isdisjoint(resolved.trail):
+            self._references.inlined[key] = _CacheEntry(
+                resolved.schema, result, left - self._left, self._changes - changes, trace
             )
         return result
 
-    def _again(self, known: _Written) -> dict[str, Any]:
-        """A part as it was written out before: with all it told, and as large as it was."""
-        self._count(known.nodes)
-        self._changes += known.changes
-        self._notes.add(known.notes.told, known.notes.passed)
-        for severity, place, message in known.notes.told:
-            self._findings.tell(severity, place, message)
-        return known.result
+    def _replay(self, entry: _CacheEntry) -> dict[str, Any]:
+        """A cached part; repeats its reports and counts its nodes."""
+        self._count(entry.nodes)
+        self._changes += entry.changes
+        self._trace.add(entry.trace)
+        for severity, place, message in entry.trace.reports:
+            self._findings.report(severity, place, message)
+        return entry.result
 
-    def _write(self, opened: _Opened, depth: int, nesting: int) -> dict[str, Any]:
-        schema, tell = opened.schema, self._teller(opened.place)
+    def _inline(self, resolved: _Resolved, depth: int, nesting: int) -> dict[str, Any]:
+        schema, note = resolved.schema, self._notes_at(resolved.place)
         if nesting > _MAX_NESTING or (depth >= self._depth and _has_parts(schema)):
             return self._cut(schema)
-        for key in _UNCHECKED:
+        for key in _UNSUPPORTED:
             if key in schema:
-                tell(f"`{key}` is not checked here, only by the API")
-        result = keywords.rules(schema, tell)
-        result |= self._object(opened, depth, nesting)
-        result |= self._array(opened, depth, nesting)
-        result |= self._alternatives(opened, depth, nesting)
+                note(f"`{key}` is not checked here, only by the API")
+        result = keywords.assertions(schema, note)
+        result |= self._object(resolved, depth, nesting)
+        result |= self._array(resolved, depth, nesting)
+        result |= self._alternatives(resolved, depth, nesting)
         if flag(schema.get("nullable")):
             result = keywords.with_null(result)
         result |= keywords.annotations(schema, result, self._words)
@@ -153,48 +159,50 @@ class Inliner:
             result["default"] = schema["default"]
         return result
 
-    def _opened(self, node: Any, place: str, nesting: int, trail: tuple[str, ...]) -> _Opened | None:
-        """The schema after its references, all parts of it merged into one; None where it holds itself."""
+    def _resolve(self, node: Any, place: str, nesting: int, trail: tuple[str, ...]) -> _Resolved | None:
+        """The schema with references resolved and `allOf` merged; None if it is recursive."""
         self._count(1)
-        found = self._references.follow(node, place)
-        if found.fault:
-            self._tell("warning", found.place, f"{found.fault}; any value is taken")
-        self._notes.passed.update(found.passed)
-        repeated = set(found.passed).intersection(trail)
-        if repeated or nesting > _MAX_NESTING:
-            self._notes.repeated |= repeated
-            self._tell("note", place, "the schema holds itself; described once, then any value is taken")
+        target = self._references.resolve(node, place)
+        if target.fault:
+            self._report("warning", target.place, f"{target.fault}; any value is accepted")
+        self._trace.visited.update(target.visited)
+        recursive = set(target.visited).intersection(trail)
+        if recursive or nesting > _MAX_NESTING:
+            self._trace.recursive |= recursive
+            self._report(
+                "note", place, "the schema is recursive; it is described once, then any value is accepted"
+            )
             return None
-        if not isinstance(found.node, dict | bool):
-            self._tell("warning", found.place, "a schema must be an object; any value is taken")
-        trail = (*trail, *found.passed)
-        if not found.beside and isinstance(found.node, dict) and "allOf" not in found.node:
-            self._check_width([found.node])
-            return _Opened(with_plain_bounds(found.node), found.place, trail)
-        parts = [*found.beside, mapping(found.node)]
+        if not isinstance(target.node, dict | bool):
+            self._report("warning", target.place, "a schema must be an object; any value is accepted")
+        trail = (*trail, *target.visited)
+        if not target.siblings and isinstance(target.node, dict) and "allOf" not in target.node:
+            self._check_width([target.node])
+            return _Resolved(with_numeric_bounds(target.node), target.place, trail)
+        parts = [*target.siblings, mapping(target.node)]
         members = [
-            self._opened(member, pointer(found.place, "allOf", at), nesting + 1, trail)
+            self._resolve(member, pointer(target.place, "allOf", at), nesting + 1, trail)
             for part in parts
             for at, member in enumerate(sequence(part.get("allOf")))
         ]
-        return self._merged(parts, [member for member in members if member], found.place, trail)
+        return self._merged(parts, [member for member in members if member], target.place, trail)
 
     def _merged(
-        self, parts: list[dict[str, Any]], members: list[_Opened], place: str, trail: tuple[str, ...]
-    ) -> _Opened:
+        self, parts: list[dict[str, Any]], members: list[_Resolved], place: str, trail: tuple[str, ...]
+    ) -> _Resolved:
         own = [{key: value for key, value in part.items() if key != "allOf"} for part in parts]
         schemas = [*own, *(member.schema for member in members)]
         self._check_width(schemas)
-        whole, conflicts = merged([with_plain_bounds(schema) for schema in schemas if schema] or [{}])
+        whole, conflicts = merged([with_numeric_bounds(schema) for schema in schemas if schema] or [{}])
         for key in conflicts:
-            self._tell("warning", place, f"the parts of `allOf` conflict in `{key}`; the first one's stands")
+            self._report("warning", place, f"the parts of `allOf` conflict in `{key}`; the first one is used")
         if len(members) == 1 and not any(_has_parts(part) for part in own):
-            # One reference with some words beside it: what lies in it is that reference's alone.
-            return _Opened(whole, members[0].place, members[0].trail, members[0].merged)
-        return _Opened(whole, place, trail, merged=len(schemas) > 1)
+            # A single reference with annotations: its parts are those of the target.
+            return _Resolved(whole, members[0].place, members[0].trail, members[0].is_merged)
+        return _Resolved(whole, place, trail, is_merged=len(schemas) > 1)
 
-    def _object(self, opened: _Opened, depth: int, nesting: int) -> dict[str, Any]:
-        schema = opened.schema
+    def _object(self, resolved: _Resolved, depth: int, nesting: int) -> dict[str, Any]:
+        schema = resolved.schema
         result: dict[str, Any] = {}
         required = dict.fromkeys(
             name for name in sequence(schema.get("required"))[:_MAX_REQUIRED] if isinstance(name, str)
@@ -202,72 +210,78 @@ class Inliner:
         if isinstance(schema.get("properties"), dict):
             result["properties"] = {}
             for name, node in schema["properties"].items():
-                part = self._opened(node, opened.at("properties", name), nesting, opened.trail)
+                part = self._resolve(node, resolved.at("properties", name), nesting, resolved.trail)
                 if part is None:
                     result["properties"][name] = self._cut(node)
                 elif flag(part.schema.get("readOnly")):
                     required.pop(name, None)
                 else:
-                    # Older formats said it of the property instead of the object.
+                    # Older formats have `required` in the property instead of the object.
                     required |= {name: None} if flag(part.schema.get("required")) else {}
-                    result["properties"][name] = self._written(part, depth + 1, nesting)
+                    result["properties"][name] = self._cached(part, depth + 1, nesting)
         if required:
             result["required"] = list(required)
-        further = schema.get("additionalProperties")
-        if isinstance(further, bool) and "patternProperties" not in schema:
-            result["additionalProperties"] = further
-        elif isinstance(further, dict) and further:
-            place = opened.at("additionalProperties")
-            result["additionalProperties"] = self._convert(further, place, depth + 1, nesting, opened.trail)
+        additional = schema.get("additionalProperties")
+        if isinstance(additional, bool) and "patternProperties" not in schema:
+            result["additionalProperties"] = additional
+        elif isinstance(additional, dict) and additional:
+            place = resolved.at("additionalProperties")
+            result["additionalProperties"] = self._convert(
+                additional, place, depth + 1, nesting, resolved.trail
+            )
         return result
 
-    def _array(self, opened: _Opened, depth: int, nesting: int) -> dict[str, Any]:
-        schema = opened.schema
+    def _array(self, resolved: _Resolved, depth: int, nesting: int) -> dict[str, Any]:
+        schema = resolved.schema
         result: dict[str, Any] = {}
-        # A list of items is draft 4's way to say what 2020-12 calls prefixItems.
+        # A list in `items` is draft 4's form of `prefixItems`.
         positions = schema.get("prefixItems", schema.get("items"))
         if isinstance(positions, list) and positions:
             key = "prefixItems" if "prefixItems" in schema else "items"
             result["prefixItems"] = [
-                self._convert(node, opened.at(key, at), depth + 1, nesting, opened.trail)
+                self._convert(node, resolved.at(key, at), depth + 1, nesting, resolved.trail)
                 for at, node in enumerate(positions)
             ]
         if isinstance(schema.get("items"), dict):
             result["items"] = self._convert(
-                schema["items"], opened.at("items"), depth + 1, nesting, opened.trail
+                schema["items"], resolved.at("items"), depth + 1, nesting, resolved.trail
             )
         return result
 
-    def _alternatives(self, opened: _Opened, depth: int, nesting: int) -> dict[str, Any]:
+    def _alternatives(self, resolved: _Resolved, depth: int, nesting: int) -> dict[str, Any]:
         result: dict[str, Any] = {}
         for key in ("anyOf", "oneOf"):
-            nodes = sequence(opened.schema.get(key))
+            nodes = sequence(resolved.schema.get(key))
             before = self._changes
-            written = [
-                self._convert(node, opened.at(key, at), depth, nesting + 1, opened.trail)
+            converted = [
+                self._convert(node, resolved.at(key, at), depth, nesting + 1, resolved.trail)
                 for at, node in enumerate(nodes)
             ]
-            if not written:
+            if not converted:
                 continue
-            # Alternatives that allow more than they did may overlap; those that a discriminator parts, too.
-            exact = self._changes == before and "discriminator" not in opened.schema and not result
-            if key == "oneOf" and exact:
-                return {"oneOf": written}
-            result["anyOf"] = [*result.get("anyOf", []), *written]
+            # Alternatives may overlap if they now accept more, or if only a discriminator separates them.
+            is_exact = self._changes == before and "discriminator" not in resolved.schema and not result
+            if key == "oneOf" and is_exact:
+                return {"oneOf": converted}
+            result["anyOf"] = [*result.get("anyOf", []), *converted]
         return result
 
     def _cut(self, node: Any) -> dict[str, Any]:
         self._changes += 1
-        words = str(mapping(node).get("description") or "")
+        description = str(mapping(node).get("description") or "")
         return {
-            "description": keywords.shortened(f"(Not described further here.) {words}".strip(), self._words)
+            "description": keywords.shortened(
+                f"(Not described further here.) {description}".strip(), self._words
+            )
         }
 
     def _fits(self, value: Any, schema: dict[str, Any]) -> bool:
-        return keywords.encoded_size(value) <= _MAX_DEFAULT_BYTES and bool(_Fits(schema).is_valid(value))
+        return keywords.encoded_size(value) <= _MAX_DEFAULT_BYTES and bool(
+            _DefaultValidator(schema).is_valid(value)
+        )
 
     def _check_width(self, schemas: Iterable[dict[str, Any]]) -> None:
-        if sum(len(mapping(schema.get("properties"))) for schema in schemas) > self._most:
+        if sum(len(mapping(schema.get("properties"))) for schema in schemas) > self._max_nodes:
             raise TooManyNodes
 
     def _count(self, nodes: int) -> None:
@@ -275,13 +289,13 @@ class Inliner:
         if self._left < 0:
             raise TooManyNodes
 
-    def _teller(self, place: str) -> Callable[[str], None]:
-        return lambda message: self._tell("note", place, message)
+    def _notes_at(self, place: str) -> Callable[[str], None]:
+        return lambda message: self._report("note", place, message)
 
-    def _tell(self, severity: Severity, place: str, message: str) -> None:
+    def _report(self, severity: Severity, place: str, message: str) -> None:
         self._changes += 1
-        self._notes.told.append((severity, place, message))
-        self._findings.tell(severity, place, message)
+        self._trace.reports.append((severity, place, message))
+        self._findings.report(severity, place, message)
 
 
 def _has_parts(schema: dict[str, Any]) -> bool:

@@ -1,7 +1,6 @@
-"""The keywords of a single schema that hold no further schemas, as JSON Schema 2020-12 wants them.
+"""Converts the keywords of a schema that contain no subschemas to JSON Schema 2020-12.
 
-What can't be kept is told and left out, so that the result only ever allows more. Keywords with schemas in
-them: inlining.py.
+Invalid keywords are reported and left out, so the result accepts at least what the original accepts.
 """
 
 import math
@@ -13,15 +12,21 @@ import orjson
 from smart_support.connectors.openapi.document.nodes import sequence, text
 from smart_support.connectors.openapi.schema import patterns
 
-__all__ = ["Tell", "annotations", "encoded_size", "rules", "with_null"]
+__all__ = ["Report", "annotations", "assertions", "encoded_size", "with_null"]
 
-Tell = Callable[[str], None]
+Report = Callable[[str], None]
 
 _TYPES = ("null", "boolean", "object", "array", "number", "integer", "string")
-_MEANT = {"int": "integer", "long": "integer", "float": "number", "double": "number", "decimal": "number"}
-_MEANT |= {"bool": "boolean", "list": "array", "map": "object", "dict": "object", "file": "string"}
-_MEANT |= dict.fromkeys(("str", "text", "date", "datetime", "date-time", "uuid", "binary"), "string")
-_NUMBERS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf")
+_TYPE_ALIASES = {
+    "int": "integer",
+    "long": "integer",
+    "float": "number",
+    "double": "number",
+    "decimal": "number",
+}
+_TYPE_ALIASES |= {"bool": "boolean", "list": "array", "map": "object", "dict": "object", "file": "string"}
+_TYPE_ALIASES |= dict.fromkeys(("str", "text", "date", "datetime", "date-time", "uuid", "binary"), "string")
+_NUMERIC = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf")
 _COUNTS = ("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties")
 _MAX_ENUM_BYTES = 4_000
 _MAX_EXAMPLE_BYTES = 60
@@ -29,22 +34,22 @@ _MAX_WORD = 50
 _BASE64 = "The bytes of the file, as base64."
 
 
-def rules(schema: dict[str, Any], tell: Tell) -> dict[str, Any]:
-    """What the schema asks of a value itself."""
-    types = _types(schema, tell)
+def assertions(schema: dict[str, Any], report: Report) -> dict[str, Any]:
+    """The keywords that restrict the value itself."""
+    types = _types(schema, report)
     if _is_file(schema, types):
         return {"type": ["string", "null"] if "null" in types else "string", "contentEncoding": "base64"}
     result: dict[str, Any] = {"type": types[0] if len(types) == 1 else types} if types else {}
-    result |= _choices(schema, types, tell)
-    for key in (*_NUMBERS, *_COUNTS):
+    result |= _choices(schema, types, report)
+    for key in (*_NUMERIC, *_COUNTS):
         if key in schema and (number := _number(key, schema[key])) is not None:
             result[key] = number
         elif key in schema:
-            tell(f"`{key}: {_shown(schema[key])}` is no number that fits there; left out")
+            report(f"`{key}: {_shown(schema[key])}` is not a valid number; it is ignored")
     if schema.get("uniqueItems") is True:
         result["uniqueItems"] = True
     if "pattern" in schema and (fault := patterns.fault(schema["pattern"])):
-        tell(f"the pattern `{_shown(schema['pattern'])}` {fault}; left out")
+        report(f"the pattern `{_shown(schema['pattern'])}` {fault}; it is ignored")
     elif "pattern" in schema:
         result["pattern"] = schema["pattern"]
     for key in ("format", "contentEncoding", "contentMediaType"):
@@ -54,27 +59,27 @@ def rules(schema: dict[str, Any], tell: Tell) -> dict[str, Any]:
 
 
 def annotations(schema: dict[str, Any], result: dict[str, Any], longest: int) -> dict[str, Any]:
-    """What the schema says to its readers; with a hint where `result`'s values are files."""
-    words = text(schema.get("description")) or text(schema.get("title"))
+    """The description, examples and deprecation; with a hint if the value is a file."""
+    description = text(schema.get("description")) or text(schema.get("title"))
     if result.get("contentEncoding") == "base64":
-        words = f"{words[: longest - len(_BASE64) - 1]} {_BASE64}".strip()
-    found: dict[str, Any] = {"description": shortened(words, longest)} if words else {}
+        description = f"{description[: longest - len(_BASE64) - 1]} {_BASE64}".strip()
+    notes: dict[str, Any] = {"description": shortened(description, longest)} if description else {}
     examples = [schema["example"]] if "example" in schema else sequence(schema.get("examples"))[:3]
     short = [each for each in examples if each is not None and encoded_size(each) <= _MAX_EXAMPLE_BYTES]
     if short:
-        found["examples"] = short
+        notes["examples"] = short
     if schema.get("deprecated") is True:
-        found["deprecated"] = True
-    return found
+        notes["deprecated"] = True
+    return notes
 
 
-def shortened(words: str, longest: int) -> str:
-    """At most so many characters, the last one an ellipsis where some are missing."""
-    return words if len(words) <= longest else words[: longest - 1].rstrip() + "…"
+def shortened(text: str, longest: int) -> str:
+    """The text cut to `longest` characters; a cut text ends with an ellipsis."""
+    return text if len(text) <= longest else text[: longest - 1].rstrip() + "…"
 
 
 def with_null(schema: dict[str, Any]) -> dict[str, Any]:
-    """The schema with null allowed as well: what OpenAPI 3.0 calls `nullable`."""
+    """The schema that also accepts null: OpenAPI 3.0's `nullable`."""
     result = dict(schema)
     if "const" in result:
         result["enum"] = [result.pop("const")]
@@ -90,35 +95,37 @@ def with_null(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def encoded_size(value: Any) -> int:
-    """Bytes of the value's JSON; more than any limit where it has none."""
+    """The size of the value as JSON in bytes; above every limit if it can't be encoded."""
     try:
         return len(orjson.dumps(value))
     except (TypeError, orjson.JSONEncodeError):
         return 1_000_000_000
 
 
-def _types(schema: dict[str, Any], tell: Tell) -> list[str]:
-    said = schema.get("type")
-    if said is None:
+def _types(schema: dict[str, Any], report: Report) -> list[str]:
+    type_value = schema.get("type")
+    if type_value is None:
         keys = schema.keys()
         return ["object"] if "properties" in keys else ["array"] if "items" in keys else []
-    names = [text(name) for name in (said if isinstance(said, list) else [said])]
-    types = list(dict.fromkeys(name if name in _TYPES else _MEANT.get(name.lower(), "") for name in names))
+    names = [text(name) for name in (type_value if isinstance(type_value, list) else [type_value])]
+    types = list(
+        dict.fromkeys(name if name in _TYPES else _TYPE_ALIASES.get(name.lower(), "") for name in names)
+    )
     if "" in types or not types:
-        tell(f"`type: {_shown(said)}` is none; any value is taken")
+        report(f"`type: {_shown(type_value)}` is not a type; any value is accepted")
         return []
     if not set(names) <= {*_TYPES, "file"}:
-        tell(f"`type: {_shown(said)}` is none; taken for {' or '.join(types)}")
+        report(f"`type: {_shown(type_value)}` is not a type; it is treated as {' or '.join(types)}")
     return types
 
 
-def _choices(schema: dict[str, Any], types: list[str], tell: Tell) -> dict[str, Any]:
+def _choices(schema: dict[str, Any], types: list[str], report: Report) -> dict[str, Any]:
     result = {"const": schema["const"]} if "const" in schema else {}
     if "enum" not in schema:
         return result
     values = sequence(schema["enum"])
     if len(values) > _MAX_ENUM_BYTES or encoded_size(values) > _MAX_ENUM_BYTES:
-        tell(f"`enum` has {len(values)} values, too many for a tool; left out")
+        report(f"`enum` has {len(values)} values, too many for a tool; it is ignored")
         return result
     if "string" in types and not {"number", "integer", "boolean"} & set(types):
         values = [_as_text(value) for value in values]
@@ -128,13 +135,13 @@ def _choices(schema: dict[str, Any], types: list[str], tell: Tell) -> dict[str, 
         if not types or _type(value) in types or (_type(value) == "integer" and "number" in types)
     ]
     if not values:
-        tell("`enum` is no list of values of this type; left out")
+        report("`enum` has no values of this type; it is ignored")
         return result
     return result | {"enum": values}
 
 
 def _type(value: Any) -> str:
-    """The JSON type of a value; of a whole number `integer`."""
+    """The JSON type of a value; `integer` for a whole number."""
     if value is None or isinstance(value, bool):
         return "null" if value is None else "boolean"
     if isinstance(value, int) or (isinstance(value, float) and value.is_integer()):
@@ -143,7 +150,7 @@ def _type(value: Any) -> str:
 
 
 def _as_text(value: Any) -> Any:
-    # YAML reads unquoted codes and years as numbers.
+    # YAML parses unquoted codes and years as numbers.
     if isinstance(value, bool):
         return str(value).lower()
     return str(value) if isinstance(value, int | float) else value
@@ -164,7 +171,7 @@ def _number(key: str, value: Any) -> int | float | None:
 
 
 def _is_file(schema: dict[str, Any], types: list[str]) -> bool:
-    """Bytes as such: Swagger 2.0's `file`, 3.0's `binary`, and 3.1's media type of a text that is none."""
+    """Whether the value is a file: 2.0's `file`, 3.0's `binary`, or 3.1's unencoded `contentMediaType`."""
     if schema.get("type") == "file" or schema.get("format") == "binary":
         return True
     return (

@@ -1,21 +1,21 @@
-"""Several schemas that must all hold (`allOf`) as one. Their references are followed by inlining.py."""
+"""Merges schemas that must all be valid (`allOf`) into one."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import orjson
 
-__all__ = ["all_of", "merged", "with_plain_bounds"]
+__all__ = ["all_of", "merged", "with_numeric_bounds"]
 
-_Rule = Callable[[Any, Any], Any]
+_Merge = Callable[[Any, Any], Any]
 
 
 class _Conflict(Exception):
-    """Both can't be held in one keyword."""
+    """Two values of a keyword can't be merged."""
 
 
 def merged(parts: Sequence[dict[str, Any]]) -> tuple[dict[str, Any], list[str]]:
-    """One schema for all, and the keywords in which they conflict: there the first one's value stands."""
+    """The merged schema, and the keywords that conflict; for those the first value is used."""
     if len(parts) == 1:
         return parts[0], []
     result: dict[str, Any] = {}
@@ -23,22 +23,22 @@ def merged(parts: Sequence[dict[str, Any]]) -> tuple[dict[str, Any], list[str]]:
     for part in parts:
         for key, value in part.items():
             try:
-                result[key] = _combined(key, result[key], value) if key in result else value
+                result[key] = _merge_values(key, result[key], value) if key in result else value
             except _Conflict:
                 conflicts.append(key)
     return result, list(dict.fromkeys(conflicts))
 
 
 def all_of(one: Any, other: Any) -> Any:
-    """A schema for what must be both."""
+    """A schema that requires both."""
     if one == other:
         return one
     members = one["allOf"] if isinstance(one, dict) and one.keys() == {"allOf"} else [one]
     return {"allOf": [*members, other]}
 
 
-def with_plain_bounds(schema: dict[str, Any]) -> dict[str, Any]:
-    """OpenAPI 3.0's `exclusiveMinimum: true` beside a minimum as the number that 2020-12 has there."""
+def with_numeric_bounds(schema: dict[str, Any]) -> dict[str, Any]:
+    """Converts OpenAPI 3.0's boolean `exclusiveMinimum` and `exclusiveMaximum` to numbers, as in 2020-12."""
     for exclusive, inclusive in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
         if isinstance(strict := schema.get(exclusive), bool):
             schema = {key: value for key, value in schema.items() if key != exclusive}
@@ -47,14 +47,14 @@ def with_plain_bounds(schema: dict[str, Any]) -> dict[str, Any]:
     return schema
 
 
-def _combined(key: str, one: Any, other: Any) -> Any:
-    if one == other or key in _FIRST_STANDS or key.startswith("x-"):
+def _merge_values(key: str, one: Any, other: Any) -> Any:
+    if one == other or key in _FIRST_WINS or key.startswith("x-"):
         return one
-    if key not in _RULES:
+    if key not in _MERGE_FUNCTIONS:
         raise _Conflict
     try:
-        return _RULES[key](one, other)
-    except (TypeError, AttributeError):  # one of them is not of the keyword's type
+        return _MERGE_FUNCTIONS[key](one, other)
+    except (TypeError, AttributeError):  # a value has the wrong type for the keyword
         raise _Conflict from None
 
 
@@ -96,10 +96,10 @@ def _either(one: Any, other: Any) -> bool:
     return one is True or other is True
 
 
-# Words about the schema, not rules: the outermost author's stand.
-_FIRST_STANDS = {"title", "description", "default", "example", "examples", "xml", "externalDocs"}
-_FIRST_STANDS |= {"discriminator", "$schema", "$id", "$comment", "$defs", "definitions"}
-_RULES: dict[str, _Rule] = {
+# Annotations, not assertions: the outermost one is used.
+_FIRST_WINS = {"title", "description", "default", "example", "examples", "xml", "externalDocs"}
+_FIRST_WINS |= {"discriminator", "$schema", "$id", "$comment", "$defs", "definitions"}
+_MERGE_FUNCTIONS: dict[str, _Merge] = {
     "properties": _properties,
     "required": _union,
     "enum": _intersection,

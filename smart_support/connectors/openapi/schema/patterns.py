@@ -1,14 +1,14 @@
-"""Which of a description's regular expressions may be used to check arguments: those that Python reads as
-they are meant and that can't be made to take for ever."""
+"""Decides which regular expressions of a description can validate arguments: valid in Python and safe from
+exponential backtracking."""
 
 import re
 
 __all__ = ["fault"]
 
 _MAX_LENGTH = 500
-_LITERAL = re.compile(r"/\^.*\$/[a-z]*", re.DOTALL)
-# One item of a pattern: an escape, a class, a group's beginning or end, a repetition, anything else.
-_ITEM = re.compile(
+_DELIMITED = re.compile(r"/\^.*\$/[a-z]*", re.DOTALL)
+# One token of a pattern: an escape, a class, the start or end of a group, a quantifier, or a character.
+_TOKEN = re.compile(
     r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\((?:\?[:=!]|\?<[=!]|\?P?<\w+>)?|\)|[*+]|\{\d+\}|\{\d*,\d*\}|.",
     re.DOTALL,
 )
@@ -17,27 +17,29 @@ _COUNT = re.compile(r"\{\d+\}")
 
 
 def fault(pattern: object) -> str:
-    """Why the pattern can't be used, or nothing where it can."""
+    """Why the pattern can't be used, or an empty string."""
     if not isinstance(pattern, str):
-        return "is not text"
+        return "is not a string"
     if len(pattern) > _MAX_LENGTH:
         return f"is longer than {_MAX_LENGTH} characters"
-    if _LITERAL.fullmatch(pattern):
-        return "stands between slashes, which would have to be matched too"
+    if _DELIMITED.fullmatch(pattern):
+        return "is enclosed in slashes, which would be part of the match"
     try:
         re.compile(pattern)
     except (re.error, RecursionError, OverflowError, ValueError):
-        return "is no regular expression that Python reads"
-    return "could take for ever on some texts" if _explodes(pattern) else ""
+        return "is not a valid regular expression in Python"
+    return "could take exponential time" if _is_exponential(pattern) else ""
 
 
-def _explodes(pattern: str) -> bool:
-    """Whether a group that is repeated holds a repetition or a choice: then a text that almost fits may be
-    tried in exponentially many ways. Harmless patterns of that shape are given up with the others; the API
-    checks its arguments itself."""
+def _is_exponential(pattern: str) -> bool:
+    """Whether a repeated group contains a quantifier or an alternative.
+
+    A text that almost matches may then be tried in exponentially many ways. Some safe patterns are rejected
+    too; the API validates its arguments itself.
+    """
     ambiguous = [False]
     closed = False
-    for item in _ITEM.findall(pattern):
+    for item in _TOKEN.findall(pattern):
         if item.startswith("("):
             ambiguous.append(False)
         elif item == ")" and len(ambiguous) > 1:

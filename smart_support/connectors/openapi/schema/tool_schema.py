@@ -1,10 +1,9 @@
-"""The JSON Schema of a tool's arguments, small enough for a model to read. Single schemas: inlining.py."""
+"""Builds the JSON Schema of a tool's arguments, small enough for a language model."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from smart_support.connectors.openapi.document.findings import Findings
-from smart_support.connectors.openapi.document.operation import Finding
+from smart_support.connectors.openapi.document.findings import Finding, Findings
 from smart_support.connectors.openapi.document.references import References
 from smart_support.connectors.openapi.schema.inlining import Inliner, TooManyNodes
 from smart_support.connectors.openapi.schema.keywords import encoded_size
@@ -27,18 +26,18 @@ def self_contained(
     nodes: int = MAX_NODES,
     max_bytes: int = MAX_BYTES,
 ) -> tuple[dict[str, Any], tuple[Finding, ...]]:
-    """The schema as one of JSON Schema 2020-12 without references, and what a reviewer should know of it.
+    """The schema as JSON Schema 2020-12 without references, and findings about it.
 
-    It allows what the original allows, or more. It is written out as deep as `nodes` and `max_bytes` permit,
-    but no deeper than `depth`; what lies deeper may be anything.
+    It accepts at least what the original accepts. It is as deep as `depth`, `nodes` and `max_bytes` allow;
+    anything deeper accepts any value.
 
     Args:
-        place: where the schema stands, as a JSON Pointer.
-        nodes: the most schemas in it.
-        max_bytes: the most bytes of its JSON.
+        place: the place of the schema, as a JSON Pointer.
+        nodes: the maximum number of schemas in it.
+        max_bytes: its maximum size as JSON.
 
     Raises:
-        InvalidSpec: the document has taken too long.
+        InvalidSpec: the document takes too long.
     """
     for limit, words in [*((limit, MAX_WORDS) for limit in range(depth, 0, -1)), (1, _FEW_WORDS)]:
         findings = Findings()
@@ -50,12 +49,12 @@ def self_contained(
         if encoded_size(result) <= max_bytes:
             return result, findings.all()
     findings = Findings()
-    findings.tell("warning", place, "the schema is too large for a tool; any value is taken")
+    findings.report("warning", place, "the schema is too large for a tool; any value is accepted")
     return {"description": "(Too large to be described here.)"}, findings.all()
 
 
 def tool_schema(arguments: Mapping[str, dict[str, Any]], required: Iterable[str]) -> dict[str, Any]:
-    """An object of these arguments and no others."""
+    """The schema of an object with exactly these arguments."""
     return {
         "type": "object",
         "properties": dict(arguments),

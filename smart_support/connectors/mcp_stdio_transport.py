@@ -1,6 +1,6 @@
-"""An MCP server as a child process: JSON-RPC on its standard input and output, one message a line.
+"""MCP stdio transport: JSON-RPC over a child process's standard input and output, one message per line.
 
-In place of the SDK's own `stdio_client`, which keeps a line in memory however long it is.
+Replaces the SDK's `stdio_client`, which buffers a line of any length in memory.
 """
 
 import sys
@@ -20,7 +20,7 @@ from smart_support.outbound.client import ReadLimit
 
 __all__ = ["stdio_transport"]
 
-# For the server to end by itself once its input is closed, and again after SIGTERM.
+# How long the server may take to exit once its input is closed, and again after SIGTERM.
 _EXIT_SECONDS = 2.0
 _Incoming = SessionMessage | Exception
 
@@ -28,11 +28,11 @@ _Incoming = SessionMessage | Exception
 def stdio_transport(
     command: Sequence[str], limit: ReadLimit, *, on_failure: Callable[[SmartSupportError], None]
 ) -> Transport:
-    """A transport for `mcp.Client` that starts the server, and ends it with all that it started.
+    """A transport for `mcp.Client` that starts the server, and ends it with all its child processes.
 
     Args:
-        limit: of all that the server writes.
-        on_failure: told when the limit is reached; the session must end then.
+        limit: of everything that the server writes.
+        on_failure: called when the limit is exceeded; it must end the session.
     """
     return _session(command, limit, on_failure)
 
@@ -54,7 +54,7 @@ async def _session(
         try:
             yield received, outgoing
         finally:
-            # A cancelled caller must not leave the process behind; each wait in here is limited.
+            # The process must end even if the caller is cancelled. Each wait below has a time limit.
             with anyio.CancelScope(shield=True):
                 await _end(process)
                 for stream in (incoming, received, outgoing, to_send):
@@ -71,17 +71,17 @@ async def _read(
     line = bytearray()
     try:
         async with incoming:
-            async for piece in output:
-                limit.take(piece, "the MCP server", lines=True)
-                *whole, rest = piece.split(b"\n")
-                for end in whole:
+            async for chunk in output:
+                limit.take(chunk, "the MCP server", lines=True)
+                *line_ends, rest = chunk.split(b"\n")
+                for end in line_ends:
                     await incoming.send(_message(bytes(line) + end))
                     line.clear()
                 line += rest
     except ResponseTooLarge as error:
         on_failure(error)
     except (anyio.BrokenResourceError, anyio.ClosedResourceError, OSError):
-        return  # the session is over, or the process is gone
+        return  # the session or the process has ended
 
 
 async def _write(to_server: ByteSendStream, messages: ObjectReceiveStream[SessionMessage]) -> None:
@@ -99,13 +99,13 @@ def _message(line: bytes) -> _Incoming:
 
 
 async def _end(process: Process) -> None:
-    """End the process as the protocol asks for: close its input, wait, then signal."""
+    """End the process as the MCP specification requires: close its input, wait, then send signals."""
     assert process.stdin is not None
     with suppress(OSError, anyio.BrokenResourceError, anyio.ClosedResourceError):
         await process.stdin.aclose()
     with anyio.move_on_after(_EXIT_SECONDS):
         await process.wait()
-    # Whatever the server has started ends with it, even where the server itself has ended.
+    # The server's child processes may outlive it.
     await terminate_posix_process_tree(process, _EXIT_SECONDS)
     with anyio.move_on_after(_EXIT_SECONDS):
         await process.wait()

@@ -1,4 +1,4 @@
-"""Import jobs and their reviewed operations as rows. What may follow what is in jobs.py."""
+"""Stores import jobs and their reviewed operations."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from smart_support import audit, clock
-from smart_support.connectors.review.review import Reviewed
+from smart_support.connectors.review.reviewed_operation import ReviewedOperation
 from smart_support.errors import InvalidRequest, NotFound, SmartSupportError, ToolRefused
 from smart_support.observability.log import get_logger
 from smart_support.storage.state.base import Connection, StateDatabase
@@ -28,7 +28,7 @@ _UPDATE = (
     + " WHERE job_id = :job_id AND key = :key"
 )
 
-_TAKEN = """
+_TAKEN_NAMES = """
     SELECT others.tool_name FROM operations AS others
     JOIN import_jobs ON import_jobs.job_id = others.job_id
     JOIN operations AS own ON own.tool_name = others.tool_name AND own.job_id = :id
@@ -38,21 +38,23 @@ _TAKEN = """
 
 
 class ReviewOutdated(SmartSupportError):
-    """A review's ground has changed under it; nothing was changed. Raised by `ImportStore`."""
+    """The live import changed after the review began; nothing was stored. Raised by `ImportStore`."""
 
     code = "review_outdated"
     status = 409
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
+class ImportJob:
     """One import.
 
     Attributes:
-        api: what the API is called among the imported ones; the same over re-imports.
+        kind: `openapi` or `mcp`.
+        source: a URL, a file name, or the name of a configured MCP server.
+        api: the API's name, unique among live imports; it stays the same when the API is imported again.
         status: `loading`, `review`, `failed`, `live`, `replaced` or `removed`.
         progress: `{"step", "done", "total"}`, and in review `compared_with`: the job that was live then.
-        base_url: as the reviewer entered it, else None for the document's own first server.
+        base_url: as the reviewer entered it; None for the document's first server.
     """
 
     job_id: str
@@ -72,13 +74,13 @@ class Job:
 
 
 class ImportStore:
-    """Reads and writes them."""
+    """Reads and writes import jobs and their operations."""
 
     def __init__(self, state: StateDatabase) -> None:
         self._state = state
 
-    async def begin(self, kind: str, source: str, by: str) -> Job:
-        """A new job, loading."""
+    async def create(self, kind: str, source: str, by: str) -> ImportJob:
+        """Create a job with the status `loading`."""
         job_id = clock.new_id()
         await self._state.execute(
             """INSERT INTO import_jobs (job_id, kind, source, api, title, status, progress, created_by,
@@ -95,49 +97,49 @@ class ImportStore:
         )
         return await self.job(job_id)
 
-    async def job(self, job_id: str) -> Job:
-        """The job of that id.
+    async def job(self, job_id: str) -> ImportJob:
+        """The job with this id.
 
         Raises:
-            NotFound: there is none.
+            NotFound: there is no such job.
         """
         rows = await self._jobs("WHERE job_id = :id", {"id": job_id})
         if not rows:
-            raise NotFound(f"import job {job_id[:64]!r}: there is none; see GET /api/v1/openapi/jobs")
+            raise NotFound(f"import job {job_id[:64]!r} does not exist; see GET /api/v1/openapi/jobs")
         return rows[0]
 
-    async def jobs(self, status: str | None = None, limit: int = 100) -> list[Job]:
-        """Jobs, the newest first."""
+    async def jobs(self, status: str | None = None, limit: int = 100) -> list[ImportJob]:
+        """Jobs, newest first."""
         where = "WHERE (:status IS NULL OR status = :status) ORDER BY job_id DESC LIMIT :limit"
         return await self._jobs(where, {"status": status, "limit": limit})
 
-    async def live(self, api: str) -> Job | None:
-        """The job of an API whose tools are in use."""
+    async def live(self, api: str) -> ImportJob | None:
+        """The live job of an API."""
         rows = await self._jobs("WHERE api = :api AND status = 'live'", {"api": api})
         return rows[0] if rows else None
 
-    async def document(self, job_id: str) -> bytes:
-        """What was loaded, as it was kept."""
+    async def description(self, job_id: str) -> bytes:
+        """The loaded description as JSON; `null` before it was loaded."""
         rows = await self._state.read("SELECT document FROM import_jobs WHERE job_id = :id", {"id": job_id})
         return bytes(rows[0]["document"] or b"null") if rows else b"null"
 
     async def update(self, job_id: str, **values: Any) -> None:
-        """Set columns of a job; dicts are kept as JSON."""
-        plain = {name: _json(value) if isinstance(value, dict) else value for name, value in values.items()}
-        names = ", ".join(f"{name} = :{name}" for name in plain)
+        """Set columns of a job; dicts are stored as JSON."""
+        encoded = {name: _json(value) if isinstance(value, dict) else value for name, value in values.items()}
+        names = ", ".join(f"{name} = :{name}" for name in encoded)
         await self._state.execute(
-            f"UPDATE import_jobs SET {names} WHERE job_id = :job_id", plain | {"job_id": job_id}
+            f"UPDATE import_jobs SET {names} WHERE job_id = :job_id", encoded | {"job_id": job_id}
         )
 
-    async def fail_left_behind(self, loading: Collection[str]) -> None:
-        """Jobs that a crash cut off while loading; not those that another process is `loading`."""
+    async def fail_interrupted(self, loading: Collection[str]) -> None:
+        """Mark jobs as failed that a crash interrupted; not those that another process is `loading`."""
         for job in await self.jobs("loading"):
             if job.job_id not in loading:
-                told = "The server was restarted; please import again."
-                await self.update(job.job_id, status="failed", error=told)
+                message = "The server was restarted; import the description again."
+                await self.update(job.job_id, status="failed", error=message)
 
-    async def put(self, job_id: str, reviewed: list[Reviewed]) -> None:
-        """The operations of a job, all at once."""
+    async def add_operations(self, job_id: str, reviewed: list[ReviewedOperation]) -> None:
+        """Store the operations of a job in one transaction."""
 
         def work(connection: Connection) -> None:
             for place, one in enumerate(reviewed):
@@ -145,11 +147,11 @@ class ImportStore:
 
         await self._state.transact(work)
 
-    async def change(self, job_id: str, reviewed: list[Reviewed]) -> None:
-        """Operations as a reviewer has changed them.
+    async def update_operations(self, job_id: str, reviewed: list[ReviewedOperation]) -> None:
+        """Store operations that a reviewer has changed.
 
         Raises:
-            ReviewOutdated: the job was approved meanwhile.
+            ReviewOutdated: the job is no longer in review.
         """
 
         def work(connection: Connection) -> None:
@@ -159,27 +161,33 @@ class ImportStore:
 
         await self._state.transact(work)
 
-    async def operations(self, job_id: str) -> dict[str, Reviewed]:
-        """A job's operations by key, in the document's order."""
+    async def operations(self, job_id: str) -> dict[str, ReviewedOperation]:
+        """A job's operations by key, in the order of the description."""
         rows = await self._state.read(
             f"SELECT {', '.join(_COLUMNS)} FROM operations WHERE job_id = :id ORDER BY place", {"id": job_id}
         )
         return {row["key"]: one for row in rows if (one := _reviewed(row))}
 
-    async def check_in_use(self, job_id: str) -> None:
-        """See, right before a call, that the tools of an import are in use, whichever process changed that.
+    async def other_tool_names(self, api: str) -> set[str]:
+        """The tool names of all live imports except this API's."""
+        rows = await self._state.read(
+            """SELECT tool_name FROM operations JOIN import_jobs ON import_jobs.job_id = operations.job_id
+               WHERE import_jobs.status = 'live' AND import_jobs.api <> :api""",
+            {"api": api},
+        )
+        return {str(row["tool_name"]) for row in rows}
 
+    async def require_live(self, job_id: str) -> None:
+        """
         Raises:
-            ToolRefused: they are not; nothing was called.
+            ToolRefused: the import is not live; another process may have changed that a moment ago.
         """
         rows = await self._state.read("SELECT status FROM import_jobs WHERE job_id = :id", {"id": job_id})
         if not rows or rows[0]["status"] != "live":
-            raise ToolRefused(
-                "This was taken out of use a moment ago, so nothing was done; please ask again."
-            )
+            raise ToolRefused("This tool was disabled a moment ago, so nothing was done; please ask again.")
 
     async def former_agents(self) -> list[str]:
-        """The agents of all imports that were ever in use: a conversation may still be with one of them."""
+        """The agents of all imports that were ever live: a conversation may still be with one of them."""
         rows = await self._state.read(
             """SELECT DISTINCT agent FROM operations JOIN import_jobs
                    ON import_jobs.job_id = operations.job_id
@@ -187,12 +195,12 @@ class ImportStore:
         )
         return [str(row["agent"]) for row in rows]
 
-    async def go_live(self, job: Job, by: str) -> None:
-        """Make a job the live one of its API, in one step and on the audit record.
+    async def go_live(self, job: ImportJob, by: str) -> None:
+        """Make a job the live one of its API and record it in the audit trail, in one transaction.
 
         Raises:
-            ReviewOutdated: it was approved meanwhile, or another import of the API was.
-            InvalidRequest: another API's tool has got one of its names meanwhile.
+            ReviewOutdated: the job, or another import of the API, was approved in the meantime.
+            InvalidRequest: a tool of another API has taken one of its names in the meantime.
         """
 
         def work(connection: Connection) -> None:
@@ -202,9 +210,9 @@ class ImportStore:
                 if live["job_id"] != job.progress.get("compared_with"):
                     raise ReviewOutdated(
                         f"import job {job.job_id}: {live['approved_by']} approved another import of this API "
-                        "after this one was compared with what was in use; import it again to see what is new"
+                        "in the meantime; import it again to see the changes"
                     )
-            for taken in connection.execute(_TAKEN, {"id": job.job_id, "api": job.api, "on": 1}):
+            for taken in connection.execute(_TAKEN_NAMES, {"id": job.job_id, "api": job.api, "on": 1}):
                 raise InvalidRequest(f"tool name {taken['tool_name']!r} is taken; choose another")
             ids = {"api": job.api, "id": job.job_id, "by": by, "now": clock.rfc3339(clock.now())}
             connection.execute(
@@ -220,8 +228,8 @@ class ImportStore:
 
         await self._state.transact(work)
 
-    async def remove(self, job: Job, by: str) -> None:
-        """Take a job off the list; of a live one, which takes its tools out of use, a record is made."""
+    async def remove(self, job: ImportJob, by: str) -> None:
+        """Mark a job as removed and record it in the audit trail."""
 
         def work(connection: Connection) -> None:
             sql = "UPDATE import_jobs SET status = 'removed' WHERE job_id = :id AND status = :status"
@@ -233,29 +241,29 @@ class ImportStore:
 
         await self._state.transact(work)
 
-    async def _jobs(self, where: str, params: dict[str, Any]) -> list[Job]:
-        names = ", ".join(Job.__slots__)
+    async def _jobs(self, where: str, params: dict[str, Any]) -> list[ImportJob]:
+        names = ", ".join(ImportJob.__slots__)
         rows = await self._state.read(f"SELECT {names} FROM import_jobs {where}", params)
-        loaded = ("progress", "variables")
-        return [Job(**row | {name: orjson.loads(row[name]) for name in loaded}) for row in rows]
+        encoded = ("progress", "variables")
+        return [ImportJob(**row | {name: orjson.loads(row[name]) for name in encoded}) for row in rows]
 
 
 def _check_in_review(connection: Connection, job_id: str) -> None:
     (job,) = connection.execute("SELECT status FROM import_jobs WHERE job_id = :id", {"id": job_id})
     if job["status"] != "review":
-        raise ReviewOutdated(f"import job {job_id} is {job['status']} by now; nothing was changed")
+        raise ReviewOutdated(f"import job {job_id} is {job['status']} now; nothing was changed")
 
 
-def _row(job_id: str, one: Reviewed) -> dict[str, Any]:
+def _row(job_id: str, one: ReviewedOperation) -> dict[str, Any]:
     values = {name: getattr(one, name) for name in _COLUMNS}
     return values | {"job_id": job_id, "proposal": _json(one.proposal)}
 
 
-def _reviewed(row: dict[str, Any]) -> Reviewed | None:
-    """The operation of a row; None where it can't be read, which must cost nothing but the operation."""
+def _reviewed(row: dict[str, Any]) -> ReviewedOperation | None:
+    """The operation of a row; None if it can't be read, so that the others still work."""
     flags = {name: bool(row[name]) for name in ("enabled", "needs_approval", "idempotent")}
     try:
-        return Reviewed(**row | flags | {"proposal": orjson.loads(row["proposal"])})
+        return ReviewedOperation(**row | flags | {"proposal": orjson.loads(row["proposal"])})
     except orjson.JSONDecodeError as error:
         log.error("operation_unreadable", key=row["key"], error=repr(error))
         return None

@@ -1,0 +1,164 @@
+"""A program that converts YAML on stdin to JSON on stdout, or prints one line with an error.
+
+It is a separate process because the time and memory for a YAML text can't be estimated from its size: 400 kB
+of open braces keep the parser busy for two minutes, and aliases multiply the content. The process limits
+both. Keys become strings, dates stay strings, merge keys (`<<`) are applied.
+"""
+
+import contextlib
+import re
+import resource
+import signal
+import sys
+from itertools import islice
+from typing import Any
+
+import orjson
+from ryaml import InvalidYamlError, loads  # type: ignore[attr-defined]  # missing in its stubs
+
+_MEGABYTE = 1_000_000
+# Values that are integers above 64 bits: the parser rejects them, and JSON parsers round them anyway.
+_LONG_INTEGER = re.compile(r"(?m)((?:^|[:,\[-])[ ]+|\[)([-+]?\d{19,})(?=[ ]*(?:$|[,\]}]|[ ]#))")
+
+
+# The parser rejects deeper nesting, but only after minutes. Brackets in prose don't count: between them there
+# are lines that start with a key.
+_MAX_OPEN = 256
+_BRACKET = re.compile(r"[\[{\]}]")
+_BRACKET_OR_KEY = re.compile(r"(?m)^[ \t]*[^\s\[\]{}#:]+:(?=\s)|[\[{\]}]")
+_POSITION = re.compile(r"at position (\d+)")
+_KEY_TWICE = re.compile(r'duplicate entry with key "(.*)"$')
+
+
+class _ConversionError(Exception):
+    """The text can't be converted to JSON."""
+
+
+def main() -> int:
+    """Convert stdin. The argument is the size limit of the output in bytes."""
+    raw = sys.stdin.buffer.read()
+    _limit_resources(len(raw))
+    try:
+        output = _as_json(raw.decode(), int(sys.argv[1]))
+    except (_ConversionError, MemoryError) as error:
+        sys.stdout.write(str(error) or "it takes too much memory to read")
+        return 1
+    sys.stdout.buffer.write(output)
+    return 0
+
+
+def _limit_resources(size: int) -> None:
+    """Let the kernel end this process if it takes ten times as much as real documents of that size."""
+    megabytes = size / _MEGABYTE
+    memory = int((256 + 20 * megabytes) * _MEGABYTE)
+    for kind, limit in ((resource.RLIMIT_AS, memory), (resource.RLIMIT_CORE, 0)):
+        with contextlib.suppress(
+            ValueError, OSError
+        ):  # a stricter limit is set, or the system has no such limit
+            resource.setrlimit(kind, (limit, limit))
+    # CPU time, not wall-clock time, so that a busy machine does not reject a valid document.
+    signal.setitimer(signal.ITIMER_PROF, 0.7 + 0.2 * megabytes)
+
+
+def _as_json(source: str, max_bytes: int) -> bytes:
+    _check_depth(source)
+    document = _parse(source)
+    if "<<" in source:
+        document = _merged(document)
+    try:
+        output = orjson.dumps(document, option=orjson.OPT_NON_STR_KEYS)
+    except orjson.JSONEncodeError as error:
+        raise _ConversionError(str(error)) from None
+    if len(output) > max_bytes:
+        raise _ConversionError(f"with expanded aliases it is larger than {max_bytes:,} bytes")
+    return output
+
+
+def _check_depth(source: str) -> None:
+    if _too_deep(_BRACKET, source) and (bracket := _too_deep(_BRACKET_OR_KEY, source)):
+        place = _at(source, bracket.start())
+        raise _ConversionError(f"brackets and braces are nested more than {_MAX_OPEN} deep {place}")
+
+
+def _too_deep(tokens: re.Pattern[str], source: str) -> re.Match[str] | None:
+    depth = 0
+    for token in tokens.finditer(source):
+        if token[0] in "[{":
+            depth += 1
+            if depth > _MAX_OPEN:
+                return token
+        else:
+            depth = max(depth - 1, 0) if token[0] in "]}" else 0
+    return None
+
+
+def _at(source: str, place: int) -> str:
+    return f"at line {source.count(chr(10), 0, place) + 1} column {place - source.rfind(chr(10), 0, place)}"
+
+
+def _parse(source: str) -> Any:
+    try:
+        return _load(source)
+    except _ConversionError as error:
+        if "invalid type: integer" not in str(error):
+            raise
+    return _load(_LONG_INTEGER.sub(_as_float, source))
+
+
+def _load(source: str) -> Any:
+    try:
+        return loads(source)
+    except InvalidYamlError as error:
+        raise _ConversionError(_message(str(error), source)) from None
+    except ValueError:  # the parser's error for a key that Python can't hash
+        raise _ConversionError("a key is an object or array") from None
+
+
+def _message(fault: str, source: str) -> str:
+    """The parser's error message, with the position, which some messages lack."""
+    fault = fault.replace("recursion limit exceeded", "it is nested too deeply or an alias contains itself")
+    fault = fault.replace("repetition limit exceeded", "its aliases repeat too much")
+    fault = fault.replace("deserializing from YAML containing more", "more")
+    if at := _POSITION.search(fault):
+        # The position is in bytes.
+        place = len(source.encode()[: int(at[1])].decode(errors="ignore"))
+        return _POSITION.sub(_at(source, place), fault)
+    if " at line " in fault:
+        return fault
+    match = _locate(fault, source)
+    return f"{fault}, {_at(source, match.start())}" if match else fault
+
+
+def _locate(fault: str, source: str) -> re.Match[str] | None:
+    if twice := _KEY_TWICE.fullmatch(fault):  # the position is missing only for top-level keys
+        places = re.finditer(rf"(?m)^[\"']?{re.escape(twice[1])}[\"']?[ ]*:", source)
+        return next(islice(places, 1, None), None)
+    if "aliases" in fault:
+        return re.search(r"(?<=[\s\[{,])\*[^\s\[\]{},]", source)
+    return re.search(r"(?m)(?<!\A)^---(?=\s)", source) if "more than one document" in fault else None
+
+
+def _as_float(match: re.Match[str]) -> str:
+    fits = -(2**63) <= int(match[2]) < 2**64 if len(match[2]) < 30 else False
+    return match[0] if fits else f"{match[1]}{match[2]}.0"
+
+
+def _merged(node: Any) -> Any:
+    """The node with merge keys applied (yaml.org/type/merge); an object's own keys take precedence."""
+    if isinstance(node, list):
+        return [_merged(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    own = {key: _merged(value) for key, value in node.items()}
+    sources = own.get("<<")
+    sources = sources if isinstance(sources, list) else [sources]
+    if not all(isinstance(source, dict) for source in sources):
+        return own
+    del own["<<"]
+    for source in sources:
+        own = source | own
+    return own
+
+
+if __name__ == "__main__":
+    sys.exit(main())

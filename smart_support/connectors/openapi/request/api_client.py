@@ -1,0 +1,167 @@
+"""Calls an operation of an API: builds the request, adds credentials, sends it and decodes the response.
+
+Errors mean the same for all APIs: the API refused the call (the customer may see the reason), it could not be
+reached (a retry may help), or it failed.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import urljoin
+
+import orjson
+
+from smart_support.connectors.openapi.document.operation import Operation
+from smart_support.connectors.openapi.document.security import SecurityScheme
+from smart_support.connectors.openapi.request.credentials import (
+    Credential,
+    add_credentials,
+    select_credentials,
+)
+from smart_support.connectors.openapi.request.oauth import TokenSource
+from smart_support.connectors.openapi.request.request import HttpRequest, build_request
+from smart_support.connectors.response_decoding import json_or_text
+from smart_support.connectors.review.vault import Vault
+from smart_support.errors import (
+    OutboundRefused,
+    ResponseTooLarge,
+    SmartSupportError,
+    ToolFailed,
+    ToolRefused,
+    ToolUnauthorized,
+    ToolUnavailable,
+)
+from smart_support.observability.log import get_logger
+from smart_support.outbound.client import Fetched, GuardedClient
+
+log = get_logger()
+
+MAX_RESPONSE_BYTES = 2_000_000
+_MAX_REASON_CHARS = 300
+_RETRYABLE = frozenset({408, 425, 429})
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """An API that can be called.
+
+    Attributes:
+        name: its title, for error messages.
+        base: the base URL of the API, or of the operation that is called.
+        key: its unique name; credentials are stored under the key and the `origin`.
+    """
+
+    name: str
+    base: str
+    schemes: dict[str, SecurityScheme]
+    key: str
+    origin: str
+
+
+class ApiClient:
+    """Calls operations of imported APIs."""
+
+    def __init__(self, client: GuardedClient, vault: Vault, timeout_seconds: float) -> None:
+        """`timeout_seconds`: the time limit of one request with its redirects and bodies."""
+        self._client = client
+        self._vault = vault
+        self._timeout = timeout_seconds
+        self._tokens = TokenSource(client.request)
+
+    async def call(
+        self, api: Api, operation: Operation, args: Mapping[str, Any], idempotency_key: str | None
+    ) -> Any:
+        """The API's response: parsed JSON if it is JSON, else text.
+
+        Args:
+            idempotency_key: sent as `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header).
+
+        Raises:
+            InvalidArguments: an argument can't be sent.
+            ToolRefused: the API refused the call (a 4xx response).
+            ToolNotReached: the connection failed; nothing was sent.
+            ToolUnavailable, TimeoutError: the API is unavailable (429, 5xx), or the outcome is unknown.
+            ToolFailed: the credentials are missing or not accepted, or the address is not allowed.
+            ResponseTooLarge: the response is larger than `MAX_RESPONSE_BYTES`.
+        """
+        request = build_request(operation, args, api.base)
+        if idempotency_key:
+            request = _with_header(request, "Idempotency-Key", idempotency_key)
+        credentials = select_credentials(
+            operation.security, await self._vault.credentials(api.key, api.schemes, api.origin)
+        )
+        oauth = next(
+            (_with_absolute_token_url(api, one) for one in credentials if one.scheme.kind == "oauth2"), None
+        )
+        token = await self._tokens.token(oauth) if oauth else None
+        response = await self._send(api, add_credentials(request, credentials, token))
+        if response.status == 401 and oauth and token:
+            # A token can be revoked early. The API did nothing with this one, so the call is sent again.
+            token = await self._tokens.renew(oauth, token)
+            response = await self._send(api, add_credentials(request, credentials, token))
+        return _decode(api, response)
+
+    async def _send(self, api: Api, request: HttpRequest) -> Fetched:
+        try:
+            return await self._client.request(
+                request.method,
+                request.url,
+                headers=request.headers,
+                content=request.content,
+                timeout_seconds=self._timeout,
+                max_bytes=MAX_RESPONSE_BYTES,
+                max_redirects=3 if request.method == "GET" else 0,
+            )
+        except SmartSupportError as error:
+            # The client's message names hosts, which a customer must not see; they go only to the log.
+            log.warning("api_call_failed", api=api.name, operation=request.method, cause=error.message)
+            raise _translate(api, error) from None
+
+
+def _with_absolute_token_url(api: Api, credential: Credential) -> Credential:
+    """Resolves the token URL, which a description may give relative to its server."""
+    token_url = urljoin(f"{api.base}/", credential.scheme.token_url)
+    return replace(credential, scheme=replace(credential.scheme, token_url=token_url))
+
+
+def _with_header(request: HttpRequest, name: str, value: str) -> HttpRequest:
+    return replace(request, headers={**request.headers, name: value})
+
+
+def _translate(api: Api, error: SmartSupportError) -> SmartSupportError:
+    if isinstance(error, OutboundRefused):
+        return ToolFailed(f"{api.name} is at an address that is not allowed; nothing was sent.")
+    if isinstance(error, ResponseTooLarge):
+        return ResponseTooLarge(f"{api.name} sent a response that is too large; request less at once.")
+    if isinstance(error, ToolUnavailable):
+        return type(error)(f"{api.name} can't be reached; try again later.")
+    if isinstance(error, ToolFailed):
+        # The API responded, so a write may have had its effect.
+        return ToolUnavailable(f"{api.name} sent a response that can't be read.")
+    return error
+
+
+def _decode(api: Api, response: Fetched) -> Any:
+    status, content = response.status, json_or_text(response.content)
+    if 200 <= status < 300:
+        return content if content not in ("", None) else {"message": "Done.", "status": status}
+    if status in (401, 403):
+        raise ToolUnauthorized(
+            f"{api.name} did not accept our credentials ({status}); an admin can change them in the API tab."
+        )
+    if status in _RETRYABLE or status >= 500:
+        raise ToolUnavailable(f"{api.name} is unavailable ({status}); try again later.")
+    if status >= 400:
+        raise ToolRefused(f"{api.name} refused the request ({status}): {_reason(content)}")
+    # After a 302 or 303 (RFC 9110, 15.4) the call may have had its effect.
+    raise ToolUnavailable(f"{api.name} redirected this call ({status}).")
+
+
+def _reason(content: Any) -> str:
+    """The reason in an error response, from a field of RFC 9457 or another common name."""
+    if isinstance(content, dict):
+        for name in ("detail", "message", "error_description", "title", "error", "errors"):
+            if content.get(name):
+                return _reason(content[name])
+    text = content if isinstance(content, str) else orjson.dumps(content).decode()
+    return " ".join(text.split())[:_MAX_REASON_CHARS] or "no reason given"

@@ -1,0 +1,368 @@
+"""Reviews imports and makes the approved operations tools.
+
+No operation is a tool before somebody has approved it, and a re-import changes no decision silently.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from smart_support.connectors.mcp_client import McpClient
+from smart_support.connectors.openapi.document.document import Document
+from smart_support.connectors.openapi.document.operation import Operation
+from smart_support.connectors.openapi.request.api_client import ApiClient
+from smart_support.connectors.operation_tool import Invoke, OperationInvoker, operation_tool
+from smart_support.connectors.review.base_urls import base_url, origin
+from smart_support.connectors.review.documents import DocumentCache
+from smart_support.connectors.review.import_store import ImportJob, ImportStore
+from smart_support.connectors.review.import_worker import ImportWorker
+from smart_support.connectors.review.reviewed_operation import ReviewedOperation, apply_changes
+from smart_support.connectors.review.suggestions import SuggestionModel, suggest
+from smart_support.connectors.review.vault import Vault
+from smart_support.errors import Conflict, InvalidRequest, NotFound, SmartSupportError, ToolFailed
+from smart_support.observability.log import get_logger
+from smart_support.outbound.client import GuardedClient
+from smart_support.storage.coordination.base import Locks
+from smart_support.tools.registry import Args, Tool
+
+log = get_logger()
+OPEN = ("review", "live")
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedTool:
+    """A tool from an import, its agent, and the title of its API."""
+
+    tool: Tool
+    agent: str
+    api: str
+    job_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unusable:
+    """Why an approved operation, or a whole import, can't be used."""
+
+    job_id: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedTools:
+    """The tools of all live imports.
+
+    Attributes:
+        former_agents: the agents of all imports that were ever live.
+    """
+
+    tools: list[ImportedTool]
+    unusable: list[Unusable]
+    former_agents: list[str]
+
+
+# Builds the agents and their tools from imported tools, and returns a function that activates them. It has no
+# side effects. It raises `InvalidRequest` if the tools of the import with the given id can't be used.
+BuildToolset = Callable[[ImportedTools, str | None], Callable[[], None]]
+
+
+class ImportService:
+    """All imports, and the tools that came from them.
+
+    Attributes:
+        store, documents: the stored jobs and their parsed descriptions.
+        worker: loads descriptions in the background.
+    """
+
+    def __init__(
+        self,
+        store: ImportStore,
+        vault: Vault,
+        client: GuardedClient,
+        *,
+        mcp: McpClient,
+        max_bytes: int,
+        timeout_seconds: float,
+        reserved_names: Callable[[], Iterable[str]],
+        build_toolset: BuildToolset,
+        announce: Callable[[], None],
+        locks: Locks,
+    ) -> None:
+        """
+        Args:
+            max_bytes: the size limit of a description.
+            timeout_seconds: the time limit of one call of an imported tool.
+            reserved_names: the names of tools that are not imported.
+            announce: called after this process has changed the live tools.
+            locks: locks shared by all processes of the system.
+        """
+        self.store = store
+        self.documents = DocumentCache(store)
+        self.worker = ImportWorker(
+            store,
+            vault,
+            self.documents,
+            client,
+            mcp,
+            max_bytes=max_bytes,
+            reserved_names=reserved_names,
+            locks=locks,
+        )
+        self._vault = vault
+        self._invoker = OperationInvoker(ApiClient(client, vault, timeout_seconds), mcp, vault)
+        self._timeout = timeout_seconds
+        self._reserved_names = reserved_names
+        self._build_toolset = build_toolset
+        self._announce = announce
+        self._locks = locks
+        # Keeps the active tools equal to the stored ones: held from reading the live jobs to activating them.
+        self._activating = asyncio.Lock()
+
+    async def operations(self, job_id: str) -> list[tuple[ReviewedOperation, Operation | None]]:
+        """The operations under review; None for one that the description no longer has."""
+        job = await self.store.job(job_id)
+        known = {one.tool_name: one for one in (await self.documents.get(job)).operations}
+        return [(one, known.get(key)) for key, one in (await self.store.operations(job_id)).items()]
+
+    async def edit(self, job_id: str, keys: list[str], changes: dict[str, Any]) -> list[ReviewedOperation]:
+        """Apply a reviewer's changes to some operations, or to none of them.
+
+        Args:
+            keys: keys of reviewed operations, or of operations (`GET /pets`).
+
+        Raises:
+            Conflict: the import is not in review.
+            InvalidRequest: a change is not allowed.
+            NotFound: there is no such operation.
+        """
+        job = await self.store.job(job_id)
+        _require_status(job, "review")
+        known = {one.key: (one, operation) for one, operation in await self.operations(job_id) if operation}
+        known |= {operation.key: (one, operation) for one, operation in known.values() if operation}
+        missing = [key for key in keys if key not in known]
+        if missing:
+            raise NotFound(f"operation {missing[0][:100]!r} does not exist in this import")
+        edited = [apply_changes(*known[key], changes) for key in keys]
+        await self._check_names(job, edited)
+        await self.store.update_operations(job_id, edited)
+        return edited
+
+    async def suggest(self, job_id: str, model: SuggestionModel) -> list[ReviewedOperation]:
+        """Let a language model suggest names, descriptions and agents; returns the operations it changed."""
+        job = await self.store.job(job_id)
+        _require_status(job, "review")
+        pairs = [(one, operation) for one, operation in await self.operations(job_id) if operation]
+        suggested = await suggest(model, job.title, pairs, await self._taken_names(job.api))
+        # The reviewer may have made changes in the meantime; those take precedence.
+        current = await self.store.operations(job_id)
+        unchanged = {one.key for one, _ in pairs if one == current[one.key]}
+        applied = [one for one in suggested if one.key in unchanged]
+        await self.store.update_operations(job_id, applied)
+        return applied
+
+    async def configure(
+        self, job_id: str, *, base: str | None = None, variables: dict[str, str] | None = None
+    ) -> ImportJob:
+        """Set the base URL, or the values of the server's variables.
+
+        Raises:
+            Conflict: the import is neither in review nor live.
+            InvalidRequest: the result is not a valid base URL.
+        """
+        async with self._change_live() as others:
+            job = await self.store.job(job_id)
+            _require_status(job, *OPEN)
+            configured = replace(
+                job,
+                base_url=base or None if base is not None else job.base_url,
+                variables=variables if variables is not None else job.variables,
+            )
+            base_url(configured, await self.documents.get(job))
+            if job.status == "live":
+                after = [configured if one.job_id == job_id else one for one in others]
+                activate = self._build_toolset(await self._tools_of(after), job_id)
+            await self.store.update(job_id, base_url=configured.base_url, variables=configured.variables)
+            if job.status == "live":
+                activate()
+        return await self.store.job(job_id)
+
+    async def enter_credentials(self, job_id: str, scheme: str, values: dict[str, str]) -> list[str]:
+        """Store credentials for one scheme; returns the names of all schemes that have credentials.
+
+        Raises:
+            Conflict: the import is neither in review nor live.
+            InvalidRequest: there is no such scheme, a value is missing, or the API has no base URL.
+        """
+        job = await self.store.job(job_id)
+        _require_status(job, *OPEN)
+        document = await self.documents.get(job)
+        schemes = document.schemes
+        if scheme not in schemes:
+            raise InvalidRequest(f"scheme {scheme[:60]!r} is not one of: {', '.join(schemes) or 'none'}")
+        await self._vault.store(job.api, schemes[scheme], values, origin(job, document))
+        return await self.schemes_with_credentials(job)
+
+    async def schemes_with_credentials(self, job: ImportJob) -> list[str]:
+        """The schemes whose credentials were entered for the API's current origin."""
+        document = await self.documents.get(job)
+        try:
+            return list(await self._vault.credentials(job.api, document.schemes, origin(job, document)))
+        except (InvalidRequest, ToolFailed):
+            return []
+
+    async def try_out(self, job_id: str, key: str, args: dict[str, Any]) -> Any:
+        """Call a read as its tool would, and return the result.
+
+        Raises:
+            Conflict: the import is neither in review nor live.
+            InvalidRequest: the operation is a write, which needs an approval.
+        """
+        job = await self.store.job(job_id)
+        _require_status(job, *OPEN)
+        operations = {one.key: (one, operation) for one, operation in await self.operations(job_id)}
+        reviewed, operation = operations.get(key, (None, None))
+        if reviewed is None or operation is None:
+            raise NotFound(f"operation {key[:100]!r} does not exist in this import")
+        if reviewed.access != "read":
+            raise InvalidRequest(f"{operation.key} is a write and can't be tried: it needs an approval")
+        document = await self.documents.get(job)
+        invoke = self._invoker.bind(job, document, operation)
+        tool = self._tool(job, document, operation, reviewed, invoke)
+        tool.check(args)
+        return await invoke(tool.exact(args), None)
+
+    async def approve(self, job_id: str, *, by: str) -> ImportJob:
+        """Make the enabled operations tools. They replace those of the API's previous import.
+
+        Raises:
+            Conflict: the import is not in review.
+            InvalidRequest: the base URL is missing, a name is taken, or a policy rule does not fit a tool.
+            ReviewOutdated: another import of the API was approved since this one was compared.
+        """
+        async with self._change_live() as live:
+            job = await self.store.job(job_id)
+            _require_status(job, "review")
+            document = await self.documents.get(job)
+            base_url(job, document)
+            for reviewed, operation in await self.operations(job_id):
+                if reviewed.enabled and operation:
+                    base_url(job, document, operation)
+            await self._check_names(job, [])
+            activate = self._build_toolset(await self._tools_of(_after_approval(job, live)), job_id)
+            await self.store.go_live(job, by)
+            activate()
+        log.info("import_approved", job_id=job_id, api=job.api, by=by)
+        return await self.store.job(job_id)
+
+    async def remove(self, job_id: str, *, by: str) -> ImportJob:
+        """Disable the tools of a live import, or discard one that is in review or failed."""
+        async with self._change_live() as live:
+            job = await self.store.job(job_id)
+            _require_status(job, "live", "review", "failed")
+            after = [one for one in live if one.job_id != job_id]
+            activate = self._build_toolset(await self._tools_of(after), None)
+            await self.store.remove(job, by)
+            activate()
+        return await self.store.job(job_id)
+
+    async def activate_stored(self) -> None:
+        """Activate the tools of the live imports: at start-up, or after another process changed them."""
+        async with self._activating:
+            self._build_toolset(await self._tools_of(await self._live_jobs()), None)()
+
+    async def tools_after_approval(self, job: ImportJob) -> ImportedTools:
+        """The live tools as they would be if this import were approved now."""
+        return await self._tools_of(_after_approval(job, await self._live_jobs()))
+
+    @asynccontextmanager
+    async def _change_live(self) -> AsyncIterator[list[ImportJob]]:
+        """Change the live imports exclusively, across all processes. Yields those that are live before.
+
+        In the body, do what can fail first, then store the change, then activate it.
+        """
+        async with self._locks.hold("imports"), self._activating:
+            yield await self._live_jobs()
+        self._announce()
+
+    async def _live_jobs(self) -> list[ImportJob]:
+        return [*reversed(await self.store.jobs("live", limit=1000))]
+
+    async def _tools_of(self, jobs: Sequence[ImportJob]) -> ImportedTools:
+        """The tools of these imports. It never raises: what can't be used is listed in `unusable`."""
+        tools: list[ImportedTool] = []
+        unusable: list[Unusable] = []
+        for job in jobs:
+            try:
+                document = await self.documents.get(job)
+                base_url(job, document)
+                operations = await self.operations(job.job_id)
+            except Exception as error:
+                log.error("import_unusable", job_id=job.job_id, api=job.api, error=repr(error))
+                unusable.append(Unusable(job.job_id, f"{job.title}: its tools are disabled: {_why(error)}"))
+                continue
+            for reviewed, operation in operations:
+                if not reviewed.enabled or reviewed.change == "gone":
+                    continue
+                try:
+                    if operation is None:
+                        raise InvalidRequest("its description can't be read")
+                    invoke = self._if_live(job, self._invoker.bind(job, document, operation))
+                    tool = self._tool(job, document, operation, reviewed, invoke)
+                except Exception as error:
+                    log.error("operation_unusable", job_id=job.job_id, key=reviewed.key, error=repr(error))
+                    message = f"{job.title}: {reviewed.tool_name} is disabled: {_why(error)}"
+                    unusable.append(Unusable(job.job_id, message))
+                    continue
+                tools.append(ImportedTool(tool, reviewed.agent, job.title, job.job_id))
+        return ImportedTools(tools, unusable, await self.store.former_agents())
+
+    def _if_live(self, job: ImportJob, invoke: Invoke) -> Invoke:
+        """Check right before each call that the import is live: any process may have changed that."""
+
+        async def invoke_if_live(args: Args, key: str | None) -> Any:
+            await self.store.require_live(job.job_id)
+            return await invoke(args, key)
+
+        return invoke_if_live
+
+    def _tool(
+        self,
+        job: ImportJob,
+        document: Document,
+        operation: Operation,
+        reviewed: ReviewedOperation,
+        invoke: Invoke,
+    ) -> Tool:
+        target = f"{job.api} {base_url(job, document, operation)}"
+        return operation_tool(
+            operation, reviewed, job.title, invoke, target=target, timeout_seconds=self._timeout
+        )
+
+    async def _taken_names(self, api: str) -> set[str]:
+        """The names of all tools that are not this API's."""
+        return {*self._reserved_names(), *await self.store.other_tool_names(api)}
+
+    async def _check_names(self, job: ImportJob, edited: list[ReviewedOperation]) -> None:
+        operations = await self.store.operations(job.job_id) | {one.key: one for one in edited}
+        taken = await self._taken_names(job.api)
+        for one in operations.values():
+            if one.enabled and one.change != "gone":
+                if one.tool_name in taken:
+                    raise InvalidRequest(f"tool name {one.tool_name!r} is taken; rename {one.key}")
+                taken.add(one.tool_name)
+
+
+def _require_status(job: ImportJob, *statuses: str) -> None:
+    if job.status not in statuses:
+        why = f": {job.error}" if job.error else ""
+        raise Conflict(f"import job {job.job_id} is {job.status}, not {' or '.join(statuses)}{why}")
+
+
+def _after_approval(job: ImportJob, live: Sequence[ImportJob]) -> list[ImportJob]:
+    """The live imports once a job is approved: it replaces the one of the same API."""
+    return [*(one for one in live if one.api != job.api), job]
+
+
+def _why(error: Exception) -> str:
+    return error.message if isinstance(error, SmartSupportError) else "it can't be read"

@@ -1,0 +1,143 @@
+"""What a reviewer sees and may change of an operation, and what a re-import keeps of it. Stores nothing."""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import orjson
+
+from smart_support.connectors.openapi.document.operation import Operation
+from smart_support.connectors.review.classify import classify
+from smart_support.errors import InvalidRequest
+
+Change = Literal["new", "same", "changed", "gone"]
+NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+MAX_DESCRIPTION = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewedOperation:
+    """One operation in a review.
+
+    Attributes:
+        key: the tool's original name; it stays the same when the tool is renamed or imported again.
+        fingerprint: see `fingerprint`.
+        change: compared with the live operation that has the same key.
+        idempotent: the API supports `Idempotency-Key`, or the method is idempotent (RFC 9110, 9.2.2).
+        proposal: the `Proposal` of `classify` as JSON; empty for an operation that is gone.
+    """
+
+    key: str
+    fingerprint: str
+    change: Change
+    enabled: bool
+    access: Literal["read", "write"]
+    needs_approval: bool
+    idempotent: bool
+    agent: str
+    tool_name: str
+    description: str
+    risk: Literal["low", "medium", "high"]
+    proposal: dict[str, Any] = field(default_factory=dict)
+
+
+def propose(operation: Operation, live: ReviewedOperation | None) -> ReviewedOperation:
+    """An operation at the start of a review: as the rules classify it, or as it was decided before.
+
+    All decisions are kept if the operation is the same. If it has changed, two are reset to the safe side
+    until somebody reviews it: access, if the rules say write, and idempotence, unless the description states
+    it.
+    """
+    proposal = classify(operation)
+    new = ReviewedOperation(
+        key=operation.tool_name,
+        fingerprint=fingerprint(operation),
+        change="new",
+        enabled=proposal.enabled,
+        access=proposal.access,
+        needs_approval=proposal.needs_approval,
+        idempotent=operation.method.upper() in ("PUT", "DELETE") or operation.keyed,
+        agent=proposal.agent,
+        tool_name=operation.tool_name,
+        description=(operation.summary or operation.description or operation.key)[:MAX_DESCRIPTION],
+        risk=proposal.risk,
+        proposal=_as_json(proposal),
+    )
+    if live is None:
+        return new
+    decided = replace(live, fingerprint=new.fingerprint, proposal=new.proposal)
+    if live.fingerprint == new.fingerprint:
+        return replace(decided, change="same")
+    stricter: dict[str, Any] = {"idempotent": live.idempotent and new.idempotent}
+    stricter |= {"access": "write", "needs_approval": True} if new.access == "write" else {}
+    return replace(decided, change="changed", **stricter)
+
+
+def apply_changes(
+    reviewed: ReviewedOperation, operation: Operation, changes: Mapping[str, Any]
+) -> ReviewedOperation:
+    """The operation with a reviewer's changes.
+
+    Raises:
+        InvalidRequest: a name is invalid, or a write would need no approval.
+    """
+    for name in ("agent", "tool_name"):
+        if name in changes and not NAME.fullmatch(str(changes[name])):
+            raise InvalidRequest(
+                f"{name}: {str(changes[name])[:80]!r} is not valid; use 1 to 63 of a-z, 0-9 and _, "
+                "starting with a letter"
+            )
+    result = replace(reviewed, **changes)
+    if result.access == "read" and reviewed.access == "write":
+        if not (operation.method.upper() in _SAFE_METHODS or reviewed.proposal.get("read_proposed")):
+            raise InvalidRequest(
+                f"{operation.key}: its description does not show that {operation.method.upper()} only reads, "
+                "so it can't be marked read-only"
+            )
+        result = result if "needs_approval" in changes else replace(result, needs_approval=False)
+    if result.access == "write" and not result.needs_approval:
+        if changes.get("needs_approval") is False:
+            raise InvalidRequest(
+                f"{operation.key}: a write needs approval; a policy rule can auto-approve some of its calls"
+            )
+        result = replace(result, needs_approval=True)
+    return result
+
+
+def fingerprint(operation: Operation) -> str:
+    """SHA-256 of everything that decides what a call does, without descriptions.
+
+    It is stored: a different hash marks the operation as changed at the next import.
+    """
+    content = {
+        "method": operation.method,
+        "path": operation.path,
+        "parameters": operation.parameters,
+        "body": operation.body,
+        "security": operation.security,
+        "servers": [server.url for server in operation.servers],
+        "keyed": operation.keyed,
+    }
+    undescribed = _without_descriptions(_as_json(content))
+    return hashlib.sha256(orjson.dumps(undescribed, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def _without_descriptions(value: Any) -> Any:
+    if isinstance(value, dict):
+        # A property may be named `description`; its value is an object.
+        is_described = isinstance(value.get("description"), str)
+        return {
+            name: _without_descriptions(part)
+            for name, part in value.items()
+            if not (is_described and name == "description")
+        }
+    return [_without_descriptions(part) for part in value] if isinstance(value, list) else value
+
+
+def _as_json(value: Any) -> dict[str, Any]:
+    """The value with all dataclasses in it as JSON objects."""
+    converted: dict[str, Any] = orjson.loads(orjson.dumps(value))
+    return converted
