@@ -20,10 +20,10 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from smart_support import clock
-from smart_support.analytics.metrics import Asked, Metrics
+from smart_support.analytics.metrics import Metrics, MetricsQuery
 from smart_support.analytics.query_files import FIGURES
 from smart_support.analytics.replay import Replay
-from smart_support.analytics.time_range import Span, naive, span
+from smart_support.analytics.time_range import TimeRange, naive, parse_range
 from smart_support.events import Message, MessageComplete, Record
 from smart_support.storage.events.base import EventStore
 from smart_support.storage.events.duckdb_file import connect
@@ -134,7 +134,7 @@ async def least(work: Callable[[], Awaitable[Any]]) -> float:
     return min(times)
 
 
-async def measure(log: EventStore, asked: Span) -> None:
+async def measure(log: EventStore, asked: TimeRange) -> None:
     """Print a line for each figure of a range."""
     metrics, replay = Metrics(log, 1800), Replay(log)
     page, _ = await metrics.conversations(limit=1)
@@ -142,7 +142,7 @@ async def measure(log: EventStore, asked: Span) -> None:
     bare = await least(lambda: log.query(SCAN, asked.params))
     print(f"\n{asked.name:24}{'ms':>9}{'ratio':>9}\n{'bare scan':24}{bare:9.1f}{1:9.1f}")
     work: dict[str, Callable[[], Awaitable[Any]]] = {
-        figure: lambda figure=figure: getattr(metrics, figure)(Asked(asked))
+        figure: lambda figure=figure: getattr(metrics, figure)(MetricsQuery(asked))
         for figure in FIGURES
         if hasattr(metrics, figure)
     }
@@ -217,7 +217,7 @@ async def main(events: int, seconds: int) -> None:
         log = EmbeddedEventStore(path)
         await long_thread(log)
         for name in ("7d", "all"):
-            await measure(log, span(name))
+            await measure(log, parse_range(name))
         await under_writing(log, seconds)
         log.close()
 

@@ -31,7 +31,7 @@ from smart_support.agents.team import (
     warnings_of,
     with_tools,
 )
-from smart_support.analytics.ad_hoc_sql import SqlBox
+from smart_support.analytics.ad_hoc_sql import AdHocSql
 from smart_support.analytics.metrics import Metrics
 from smart_support.analytics.replay import Replay
 from smart_support.approvals.approval import Approval
@@ -146,7 +146,7 @@ class Services:
         approvals: what waits or waited for a human; `desk`: how they work on it together;
             `escalations`: what they were told.
         meters: what a monitor reads of this process; `sockets`: the open ones.
-        metrics, replay, sql_box: figures, recorded conversations, and an admin's own questions to them.
+        metrics, replay, ad_hoc_sql: figures, recorded conversations, and an admin's own questions to them.
         team, registry: who the agents are, and the tools there are; tools added before the start stay.
         own_team, own_tools, toolset, demo, chat_models: what those are made of.
         demo_model: the embedded model, where that one is in use.
@@ -170,7 +170,7 @@ class Services:
     erasure: Erasure
     metrics: Metrics
     replay: Replay
-    sql_box: SqlBox
+    ad_hoc_sql: AdHocSql
 
     def __init__(
         self,
@@ -306,7 +306,7 @@ class Services:
         self.desk = Desk(self.state, self.approvals)
         self.metrics = Metrics(self.event_log, settings.session_ttl_seconds, settings.minutes_saved)
         self.replay = Replay(self.event_log)
-        self.sql_box = SqlBox(self.event_log)
+        self.ad_hoc_sql = AdHocSql(self.event_log)
         ledger = Ledger(self.state)
         graph: GraphAdapter
         if self._graph is not None:

@@ -1,1 +1,1 @@
-"""Figures over the event log, recorded conversations, and exports. Reads only."""
+"""Metrics over the event log, replay and exports. Read-only."""

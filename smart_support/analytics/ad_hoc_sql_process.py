@@ -1,16 +1,16 @@
-"""A program of its own that answers one question of an admin, from a copy of the event file. See sql_box.py.
+"""A program that runs one SQL query of an admin on a copy of the event file. ad_hoc_sql.py starts it.
 
-SQL is code: DuckDB's own advice is to run what others write in a process that can do nothing else (its page
-"Securing DuckDB", https://duckdb.org/docs/stable/operations_manual/securing_duckdb/overview). There are three
-walls, each enough by itself:
+DuckDB recommends running untrusted SQL in a sandboxed process ("Securing DuckDB",
+https://duckdb.org/docs/stable/operations_manual/securing_duckdb/overview). There are three independent
+layers:
 
-1. The process can open no file and no socket once the copy is open, its environment is empty, and it is
-   killed when its time is over, whatever it is doing.
-2. DuckDB is locked: no external access, no extensions, no setting can be changed.
-3. The syntax tree may name the table `events` and its own common table expressions, and functions of a
-   list (`ad_hoc_sql_functions.txt`). What a new release of DuckDB adds is refused until somebody reviews it.
+1. Once the copy is open, the process can't open files or sockets. Its environment is empty, and it is killed
+   when its time is over.
+2. DuckDB is locked: no external access, no extensions, no changes to settings.
+3. The syntax tree may only contain the table `events`, its own common table expressions, and the functions in
+   `ad_hoc_sql_functions.txt`. What a new DuckDB release adds is refused until it is reviewed.
 
-It imports nothing of this project: it is started by its path, in Python's isolated mode.
+It imports nothing from this project: it is started by its path, in Python's isolated mode.
 """
 
 import os
@@ -29,7 +29,7 @@ TABLE_FUNCTIONS = frozenset({"unnest", "range", "generate_series"})
 FUNCTIONS = frozenset(
     Path(__file__).with_name("ad_hoc_sql_functions.txt").read_text(encoding="utf-8").splitlines()
 )
-# What may stand in a syntax tree, in the words of DuckDB's serializer.
+# What a syntax tree may contain, by the names of DuckDB's serializer.
 _NODES = frozenset({"SELECT_NODE", "SET_OPERATION_NODE", "CTE_NODE", "RECURSIVE_CTE_NODE"})
 _SOURCES = frozenset(
     {"BASE_TABLE", "JOIN", "SUBQUERY", "TABLE_FUNCTION", "EMPTY", "EXPRESSION_LIST", "PIVOT", "EMPTY_FROM"}
@@ -47,18 +47,19 @@ _EXPRESSIONS = frozenset(
         *("TYPE", "WINDOW"),
     }
 )
-# Every kind of value that an answer can hold: Python's modules for them are imported before no file opens.
-_ALL_KINDS = """
+# Every type of value that a result can contain: it imports Python's modules for them while files can be
+# opened.
+_ALL_TYPES = """
     SELECT uuid(), 1.5::DECIMAL(9, 2), DATE '2026-01-01', TIME '12:00', TIMESTAMP '2026-01-01',
         INTERVAL 1 DAY, '\\x00'::BLOB, [1], {'a': 1}, MAP {'a': 1}, 1::HUGEINT,
         '101'::BIT, 1.5, NULL, '{}'::JSON
 """
-_AT_ONCE = 200
-_BIG_INTEGER = 2**53  # the first that not every reader of JSON holds exactly
+_BATCH_ROWS = 200
+_BIG_INTEGER = 2**53  # not every JSON parser represents larger integers exactly
 
 
-class Question(NamedTuple):
-    """What is asked, and how much the answer may take."""
+class Query(NamedTuple):
+    """The SQL and its limits."""
 
     source: str
     sql: str
@@ -69,57 +70,57 @@ class Question(NamedTuple):
 
 
 class Refused(Exception):
-    """The question is not answered; the message says why."""
+    """The query is not allowed; the message says why."""
 
 
 def main() -> None:
-    """Answer the question on stdin; say on stdout that the file is copied, then open, and the answer."""
-    _tell(b"ready")
-    question = Question(**orjson.loads(sys.stdin.buffer.readline()))
+    """Run the query on stdin. Print `ready`, `copied`, `opened` and the result on stdout."""
+    _print_line(b"ready")
+    query = Query(**orjson.loads(sys.stdin.buffer.readline()))
     with suppress(OSError):
         os.nice(10)
     copy = Path("events.duckdb")
-    _copy_file(f"{question.source}", copy)
-    if os.path.exists(f"{question.source}.wal"):
-        _copy_file(f"{question.source}.wal", Path(f"{copy}.wal"))
-    _tell(b"copied")
-    database = _opened(copy, question.memory_bytes)
-    _seal(question)
-    _tell(b"opened")
+    _copy_file(f"{query.source}", copy)
+    if os.path.exists(f"{query.source}.wal"):
+        _copy_file(f"{query.source}.wal", Path(f"{copy}.wal"))
+    _print_line(b"copied")
+    database = _open(copy, query.memory_bytes)
+    _drop_privileges(query)
+    _print_line(b"opened")
     try:
-        answer = _answer(database, question)
+        result = _execute(database, query)
     except (Refused, duckdb.Error) as error:
-        answer = {"error": _first_line(error)}
+        result = {"error": _first_line(error)}
     except MemoryError:
-        answer = {"error": None}
+        result = {"error": None}
     except Exception as error:
-        answer = {"error": f"the answer can't be shown ({type(error).__name__})"}
-    _tell(orjson.dumps(answer))
-    # Without closing what is open: nothing of it is needed any more.
+        result = {"error": f"the result can't be shown ({type(error).__name__})"}
+    _print_line(orjson.dumps(result))
+    # Skip clean-up: the process needs nothing any more.
     os._exit(0)
 
 
-def _tell(line: bytes) -> None:
+def _print_line(line: bytes) -> None:
     sys.stdout.buffer.write(line + b"\n")
     sys.stdout.buffer.flush()
 
 
 def _copy_file(source: str, target: Path) -> None:
-    """Copy a file, without its bytes where the file system can share them."""
-    with open(source, "rb") as read, open(target, "xb") as written:
-        left = os.fstat(read.fileno()).st_size
+    """Copy a file; file systems that support it share the blocks."""
+    with open(source, "rb") as reader, open(target, "xb") as writer:
+        left = os.fstat(reader.fileno()).st_size
         try:
-            while left > 0 and (copied := os.copy_file_range(read.fileno(), written.fileno(), left)):
+            while left > 0 and (copied := os.copy_file_range(reader.fileno(), writer.fileno(), left)):
                 left -= copied
-        except (AttributeError, OSError):  # not on this system, or not between these file systems
-            read.seek(0)
-            written.seek(0)
-            while chunk := read.read(1_000_000):
-                written.write(chunk)
+        except (AttributeError, OSError):  # not supported by the system or between these file systems
+            reader.seek(0)
+            writer.seek(0)
+            while chunk := reader.read(1_000_000):
+                writer.write(chunk)
 
 
-def _opened(path: Path, memory_bytes: int) -> duckdb.DuckDBPyConnection:
-    """The copy, in an instance that can reach nothing else."""
+def _open(path: Path, memory_bytes: int) -> duckdb.DuckDBPyConnection:
+    """Open the copy in a locked DuckDB instance."""
     database = duckdb.connect(
         str(path),
         read_only=True,
@@ -136,70 +137,70 @@ def _opened(path: Path, memory_bytes: int) -> duckdb.DuckDBPyConnection:
     )
     for sql in ("enable_progress_bar = false", "enable_external_access = false", "lock_configuration = true"):
         database.execute(f"SET {sql}")
-    database.execute(_ALL_KINDS).fetchall()
+    database.execute(_ALL_TYPES).fetchall()
     return database
 
 
-def _seal(question: Question) -> None:
-    """Open no file or socket any more, write nothing, and take no more memory and time than that."""
+def _drop_privileges(query: Query) -> None:
+    """Forbid opening files and sockets and writing, and limit memory and CPU time."""
     limits = {
         resource.RLIMIT_NOFILE: 0,
         resource.RLIMIT_FSIZE: 0,
         resource.RLIMIT_CORE: 0,
-        # Should the app be killed, this process ends all the same.
-        resource.RLIMIT_CPU: int(question.seconds) + 10,
-        # Code and stacks take some beside what DuckDB counts.
-        resource.RLIMIT_AS: question.memory_bytes + 1_000_000_000,
+        # Ends this process even if the app is killed.
+        resource.RLIMIT_CPU: int(query.seconds) + 10,
+        # DuckDB's limit does not count code and stacks.
+        resource.RLIMIT_AS: query.memory_bytes + 1_000_000_000,
     }
     for kind, limit in limits.items():
-        with suppress(ValueError, OSError):  # where a stricter limit or no such limit exists
+        with suppress(ValueError, OSError):  # a stricter limit is set, or the system has no such limit
             resource.setrlimit(kind, (limit, limit))
 
 
-def _answer(database: duckdb.DuckDBPyConnection, question: Question) -> dict[str, Any]:
-    # One more than is shown, so that it is known whether there are more.
-    sql = f"SELECT * FROM (\n{question.sql.strip().rstrip(';')}\n) LIMIT {question.max_rows + 1}"
-    # The text that will run is what is checked, so no bracket or comment in it can mean two things.
+def _execute(database: duckdb.DuckDBPyConnection, query: Query) -> dict[str, Any]:
+    # One extra row shows whether there are more.
+    sql = f"SELECT * FROM (\n{query.sql.strip().rstrip(';')}\n) LIMIT {query.max_rows + 1}"
+    # The complete statement is checked, so brackets or comments in it can't change its meaning.
     serialized = database.execute("SELECT json_serialize_sql($sql)", {"sql": sql}).fetchall()[0][0]
     check(serialized)
-    result = database.execute(sql)
-    columns = [column[0] for column in result.description or ()]
+    cursor = database.execute(sql)
+    columns = [column[0] for column in cursor.description or ()]
     rows: list[list[Any]] = []
     chars = 0
-    while some := result.fetchmany(_AT_ONCE):
-        for row in some:
-            shown = [_as_json(value) for value in row]
-            chars += sum(len(str(value)) for value in shown)
-            if len(rows) == question.max_rows or chars > question.max_chars:
+    while batch := cursor.fetchmany(_BATCH_ROWS):
+        for row in batch:
+            cells = [_as_json(value) for value in row]
+            chars += sum(len(str(value)) for value in cells)
+            if len(rows) == query.max_rows or chars > query.max_chars:
                 return {"columns": columns, "rows": rows, "truncated": True}
-            rows.append(shown)
+            rows.append(cells)
     return {"columns": columns, "rows": rows, "truncated": False}
 
 
 def check(serialized: str) -> None:
-    """See that a statement, as `json_serialize_sql` gives it, asks for nothing but events.
+    """Check that a statement, serialized by `json_serialize_sql`, reads only `events`.
 
     Raises:
-        Refused: it asks for something else, or is no single SELECT.
+        Refused: it uses something else, or is not a single SELECT.
     """
     try:
         tree = orjson.loads(serialized)
-    except orjson.JSONDecodeError:  # nested deeper than its reader goes
-        raise Refused("it is nested too deeply; ask something simpler") from None
+    except orjson.JSONDecodeError:  # nested too deeply for the parser
+        raise Refused("it is nested too deeply; simplify it") from None
     if tree["error"] or len(tree["statements"]) != 1:
-        why = tree.get("error_message") or "there is more than one"
-        raise Refused(f"give one SELECT statement ({why})")
+        why = tree.get("error_message") or "there are several"
+        raise Refused(f"enter one SELECT statement ({why})")
     for part, tables in _parts(tree["statements"][0]):
         _check_part(part, tables)
 
 
-def _parts(statement: dict[str, Any]) -> Iterator[tuple[dict[str, Any], frozenset[str]]]:
-    """Every object of a tree, each with the tables that can be named there.
+def _parts(load_query: dict[str, Any]) -> Iterator[tuple[dict[str, Any], frozenset[str]]]:
+    """Every object of a syntax tree, with the tables that it can refer to.
 
-    A common table expression can be named after its definition, and in it only where it is recursive: by the
-    part that is repeated. Anywhere else DuckDB would look for its name elsewhere, for a file among others.
+    A common table expression can be referred to after its definition and, if it is recursive, in its
+    recursive part. Elsewhere DuckDB would resolve the name differently, for example as a file.
     """
-    left: list[tuple[Any, frozenset[str]]] = [(statement, frozenset({TABLE}))]
+    left: list[tuple[Any, frozenset[str]]] = [(load_query, frozenset({TABLE}))]
     while left:
         value, tables = left.pop()
         if isinstance(value, list):
@@ -213,20 +214,20 @@ def _parts(statement: dict[str, Any]) -> Iterator[tuple[dict[str, Any], frozense
             left.append((entry["value"], tables))
             tables |= {name}
         yield value, tables
-        repeated = tables
+        recursive = tables
         if value.get("type") in ("RECURSIVE_CTE_NODE", "CTE_NODE") and value.get("cte_name"):
-            repeated = tables | {str(value["cte_name"]).lower()}
+            recursive = tables | {str(value["cte_name"]).lower()}
         for name, inner in value.items():
             if name != "cte_map":
-                left.append((inner, repeated if name in ("right", "child") else tables))
+                left.append((inner, recursive if name in ("right", "child") else tables))
 
 
 def _check_part(part: dict[str, Any], tables: frozenset[str]) -> None:
     kind, expression = part.get("type"), part.get("class")
     if expression is not None:
         if expression not in _EXPRESSIONS:
-            raise Refused(f"{_words(expression)} can't be asked here")
-        # Calls and operators alike, for an operator is a function by another name.
+            raise Refused(f"{_words(expression)} is not allowed here")
+        # Operators are functions too.
         if expression in ("FUNCTION", "WINDOW"):
             _check_name(part, "function_name", FUNCTIONS | TABLE_FUNCTIONS, "the function")
         return
@@ -237,17 +238,17 @@ def _check_part(part: dict[str, Any], tables: frozenset[str]) -> None:
     is_source = "sample" in part and "column_name_alias" in part
     allowed = _SOURCES if is_source else _NODES | _SOURCES | _CLAUSES
     if isinstance(kind, str) and kind not in allowed:
-        raise Refused(f"{_words(kind)} can't be asked here")
+        raise Refused(f"{_words(kind)} is not allowed here")
 
 
 def _check_name(part: dict[str, Any], field: str, allowed: frozenset[str], what: str) -> None:
-    """See that it is one of the names, and stands alone: no catalog and no schema before it."""
+    """Check that the name is allowed and has no catalog or schema."""
     name = str(part.get(field, ""))
     path = (part.get("qualified_name") or {}).get("path", [name])
-    prefixed = [part.get(one) for one in ("catalog", "schema", "catalog_name", "schema_name")]
-    if any(prefixed) or path != [name] or name.lower() not in allowed:
-        shown = ".".join(str(one) for one in [*filter(None, prefixed), name])
-        only = f"; there is only {TABLE}" if what == "the table" else ""
+    prefixes = [part.get(one) for one in ("catalog", "schema", "catalog_name", "schema_name")]
+    if any(prefixes) or path != [name] or name.lower() not in allowed:
+        shown = ".".join(str(one) for one in [*filter(None, prefixes), name])
+        only = f"; the only table is {TABLE}" if what == "the table" else ""
         raise Refused(f"{what} {shown[:100]!r} can't be used here{only}")
 
 
@@ -256,7 +257,7 @@ def _words(kind: object) -> str:
 
 
 def _as_json(value: Any) -> Any:
-    """A cell as JSON can have it."""
+    """A cell as a JSON value."""
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= _BIG_INTEGER:
         return str(value)
     if value is None or isinstance(value, (bool, int, float, str)):
@@ -269,11 +270,11 @@ def _as_json(value: Any) -> Any:
 
 
 def _first_line(error: Exception) -> str | None:
-    """What is wrong, without the position that DuckDB draws below; None where memory ran out."""
+    """The error message without DuckDB's drawing of the position; None if memory ran out."""
     if isinstance(error, duckdb.OutOfMemoryException):
         return None
     if "pytz" in str(error):
-        return "a time with a zone can't be shown; write ::TIMESTAMP after it, for UTC"
+        return "a time with a time zone can't be shown; convert it to UTC with ::TIMESTAMP"
     return (str(error).splitlines() or [type(error).__name__])[0][:300]
 
 

@@ -1,4 +1,4 @@
-"""Which conversations figures and lists are about, by what happened in them. No query is made here."""
+"""Filters for metrics and for the list of conversations."""
 
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -8,8 +8,8 @@ from smart_support.analytics.time_range import naive
 from smart_support.errors import InvalidRequest
 
 CHANNELS = ("socket", "rest", "gradio", "console", "system")
-# Figures of what happened in a range, whenever the conversation began that it happened in.
-COUNTED = (
+# Figures that count events in a time range, whenever the conversation started.
+SELECTABLE_FIGURES = (
     "agents",
     "tools",
     "tool_errors",
@@ -23,12 +23,12 @@ COUNTED = (
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """Each narrows down to whole conversations, so that all figures of a page are about the same ones.
+    """Selects whole conversations, so that all figures of a dashboard are about the same ones.
 
     Attributes:
-        agent: spoke or called a tool in it.
-        tool: was called in it, or an approval was asked for it.
-        channel: a turn of it came through this door.
+        agent: sent a message or called a tool.
+        tool: was called, or an approval was requested for it.
+        channel: of at least one turn.
     """
 
     agent: str | None = None
@@ -41,21 +41,21 @@ class Filters:
 
     @property
     def params(self) -> dict[str, Any]:
-        """As the statements take them; empty where nothing is filtered."""
-        named = asdict(self)
-        return named if any(value is not None for value in named.values()) else {}
+        """As parameters of the SQL files; empty if there is no filter."""
+        params = asdict(self)
+        return params if any(value is not None for value in params.values()) else {}
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
-    """What a figure counted.
+class FigureSelection:
+    """Selects the conversations that a figure counted.
 
     Attributes:
-        figure: one of `COUNTED`.
-        line: one line of it: an agent, a tool, a class of errors, a kind of escalation, a lead; of
-            `approvals` an outcome or `pending`. All of the figure without it.
-        since: the first moment it counted, UTC.
-        until: the moment it stopped before.
+        figure: one of `SELECTABLE_FIGURES`.
+        line: one line of the figure: an agent, a tool, an error class, a kind of escalation, a lead; for
+            `approvals` an outcome or `pending`. None for all lines.
+        since: the start of the figure's time range, UTC.
+        until: its end, exclusive.
     """
 
     figure: str | None
@@ -64,32 +64,38 @@ class Counted:
     until: datetime | None
 
     def __post_init__(self) -> None:
-        if self.figure not in (None, *COUNTED):
-            raise InvalidRequest(f"figure {str(self.figure)[:40]!r} is not one of {', '.join(COUNTED)}")
+        if self.figure not in (None, *SELECTABLE_FIGURES):
+            raise InvalidRequest(
+                f"figure {str(self.figure)[:40]!r} is not one of {', '.join(SELECTABLE_FIGURES)}"
+            )
 
     @property
     def params(self) -> dict[str, Any]:
-        """As `queries/conversations.sql` takes them."""
-        moments = {"counted_since": self.since, "counted_until": self.until}
-        named = {name: naive(moment) if moment else None for name, moment in moments.items()}
-        return named | {"figure": self.figure, "line": self.line}
+        """As parameters of `queries/conversations.sql`."""
+        return {
+            "counted_since": naive(self.since) if self.since else None,
+            "counted_until": naive(self.until) if self.until else None,
+            "figure": self.figure,
+            "line": self.line,
+        }
 
 
-NOTHING_COUNTED = Counted(None, None, None, None)
+NO_SELECTION = FigureSelection(None, None, None, None)
 
 
 @dataclass(frozen=True, slots=True)
-class About:
-    """What happened in a conversation, so that a figure leads to the conversations behind it.
+class ConversationFilter:
+    """Selects conversations by their events.
 
     Attributes:
-        tool: was called, or an approval asked for it; with `error_class`, its result was such an error.
-        approval: an approval ended in this outcome, by `decided_by` where that is given; or was `asked` for,
-            or is `pending`; or a write ran `by_policy`, without one.
-        channel: a turn came through this door.
-        escalation: a human was called by this.
-        counted: only conversations behind this figure; then all else of this is about what happened since it
-            began to count, and not since the conversations listed may have begun.
+        tool: was called, or an approval was requested for it; with `error_class`, its result was such an
+            error.
+        approval: an approval has this outcome, decided by `decided_by` if that is set; or was requested
+            (`asked`); or is `pending`; or a write ran `by_policy`, without an approval.
+        channel: of at least one turn.
+        escalation: the kind of an escalation.
+        counted: only conversations that this figure counted. The other fields then apply to events since the
+            start of the figure's time range, not since the start of the list's range.
     """
 
     tool: str | None = None
@@ -98,15 +104,15 @@ class About:
     decided_by: str | None = None
     channel: str | None = None
     escalation: str | None = None
-    counted: Counted | None = None
+    counted: FigureSelection | None = None
 
     @property
     def params(self) -> dict[str, Any]:
-        """As `queries/conversations.sql` takes them."""
-        named = asdict(self)
-        del named["counted"]
-        return named | (self.counted or NOTHING_COUNTED).params
+        """As parameters of `queries/conversations.sql`."""
+        params = asdict(self)
+        del params["counted"]
+        return params | (self.counted or NO_SELECTION).params
 
 
-EVERYTHING = Filters()
-ANYTHING = About()
+NO_FILTERS = Filters()
+ANY_CONVERSATION = ConversationFilter()

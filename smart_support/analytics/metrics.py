@@ -1,8 +1,8 @@
-"""The figures: one function each, one SQL statement each (`queries/<figure>.sql`), and their wire shape.
+"""Metrics: one method and one SQL file (`queries/<figure>.sql`) per figure, and the response of the API.
 
-A conversation and an approval belong to the range in which they began, and are counted by what has become
-of them since; so a figure for last week never shows as open what was closed the day after. Turns, calls,
-tokens, costs and latency belong to the range in which they happened.
+Conversations and approvals belong to the range in which they started and are counted by their current
+outcome, so last week's figures don't show as open what was closed later. Turns, calls, tokens, costs and
+latency belong to the range in which they happened.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,11 +12,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from smart_support import clock
-from smart_support.analytics.cursor import Place, next_place, page_params
-from smart_support.analytics.filters import ANYTHING, EVERYTHING, About, Filters
-from smart_support.analytics.query_files import statement
-from smart_support.analytics.series import NOTHING, OUTCOMES, Then, series, whole_and_then, wire
-from smart_support.analytics.time_range import Span, naive, span
+from smart_support.analytics.cursor import Cursor, next_cursor, page_parameters
+from smart_support.analytics.filters import ANY_CONVERSATION, NO_FILTERS, ConversationFilter, Filters
+from smart_support.analytics.query_files import load_query
+from smart_support.analytics.series import OUTCOMES, as_rfc3339, build_series, split_total
+from smart_support.analytics.time_range import TimeRange, naive, parse_range
 from smart_support.concurrency import run_together
 from smart_support.errors import InvalidRequest
 from smart_support.settings import MINUTES_SAVED
@@ -26,25 +26,25 @@ from smart_support.storage.state.base import Row
 
 STATUSES = ("active", "waiting", "ended")
 MAX_LIMIT = 100
-# Every bucket is shown where the range is this short; a longer one starts at its first event.
-GRID_DAYS = 100
+# Up to this length a series covers the whole range; a longer one starts at its first event.
+MAX_FULL_SERIES_DAYS = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What a figure is asked for."""
+class MetricsQuery:
+    """The time range and the filters of a figure."""
 
-    span: Span
-    filters: Filters = EVERYTHING
+    time_range: TimeRange
+    filters: Filters = NO_FILTERS
 
     @property
     def width(self) -> str:
-        """Of what a series is told in: hours for up to a day, days for more."""
-        return "hour" if self.span.until - self.span.since <= timedelta(hours=24) else "day"
+        """The bucket of a series: `hour` for up to a day, else `day`."""
+        return "hour" if self.time_range.until - self.time_range.since <= timedelta(hours=24) else "day"
 
 
 class Metrics:
-    """Figures over the event log."""
+    """Computes figures from the event log."""
 
     def __init__(
         self,
@@ -54,8 +54,8 @@ class Metrics:
     ) -> None:
         """
         Args:
-            session_ttl_seconds: a conversation has ended when nothing happened for that long.
-            minutes_saved: what a call of a tool saves people, by its name; `*` for those not named.
+            session_ttl_seconds: a conversation ends after this time without an event.
+            minutes_saved: tool name -> minutes of work that a call saves; `*` for all other tools.
         """
         self._log = event_log
         self._asks: Queryable = event_log
@@ -68,91 +68,95 @@ class Metrics:
         since: str | None = None,
         until: str | None = None,
         *,
-        filters: Filters = EVERYTHING,
+        filters: Filters = NO_FILTERS,
         compare: bool = False,
     ) -> dict[str, Any]:
-        """Every figure of a range, as PROTOCOL's analytics shape. Moments are RFC 3339 in UTC.
+        """All figures of a range. Times are RFC 3339 in UTC.
 
         Args:
             range_: `24h`, `7d` (the default), `30d`, `90d` or `all`, each up to now.
-            since: the first moment; it and `until`, where one is given, stand instead of the range.
-            until: the moment to stop before.
-            filters: only these conversations, in every figure.
-            compare: add `previous`, the same of the time just before, as long; null where the record does
-                not reach back that far, for a part of that time would look like less.
+            since: the start; `since` and `until` replace the range.
+            until: the end, exclusive.
+            filters: only these conversations.
+            compare: add `previous`: the figures of the preceding range of the same length; null if the event
+                log does not cover it completely.
 
         Raises:
-            InvalidRequest: the range is not one of these, or can't be read.
+            InvalidRequest: the range or a time is invalid.
         """
-        asked = Asked(span(range_, since, until), filters)
-        async with self._log.snapshot() as moment:
-            return await self._of(moment)._compared(asked, compare)
+        query = MetricsQuery(parse_range(range_, since, until), filters)
+        async with self._log.snapshot() as snapshot:
+            return await self._at(snapshot)._with_previous(query, compare)
 
-    def _of(self, moment: Queryable) -> "Metrics":
-        """The same figures, all of one moment."""
-        found = copy(self)
-        found._asks = moment
-        return found
+    def _at(self, snapshot: Queryable) -> "Metrics":
+        """These metrics over one snapshot, so that all figures are consistent."""
+        metrics = copy(self)
+        metrics._asks = snapshot
+        return metrics
 
-    async def _compared(self, asked: Asked, compare: bool) -> dict[str, Any]:
-        found = await self._dashboard(asked)
+    async def _with_previous(self, query: MetricsQuery, compare: bool) -> dict[str, Any]:
+        figures = await self._dashboard(query)
         if compare:
-            before = asked.span.before
-            known = before is not None and await self._reaches_back_to(before.since)
-            found["previous"] = (
-                await self._dashboard(replace(asked, span=before)) if before and known else None
+            before = query.time_range.before
+            is_covered = before is not None and await self._covers(before.since)
+            figures["previous"] = (
+                await self._dashboard(replace(query, time_range=before)) if before and is_covered else None
             )
-        return found
+        return figures
 
-    async def _reaches_back_to(self, moment: datetime) -> bool:
-        sql = "SELECT 1 FROM events WHERE happened_at <= $moment LIMIT 1"
-        return bool(await self._asks.query(sql, {"moment": naive(moment)}))
+    async def _covers(self, start: datetime) -> bool:
+        sql = "SELECT 1 FROM events WHERE happened_at <= $start LIMIT 1"
+        return bool(await self._asks.query(sql, {"start": naive(start)}))
 
-    async def _dashboard(self, asked: Asked) -> dict[str, Any]:
-        # The longest first, so that all others are asked beside it.
+    async def _dashboard(self, query: MetricsQuery) -> dict[str, Any]:
+        # The slowest first, so that all others run at the same time.
         (
-            (judged_so, outcomes_then),
-            (approvals, leads, approval_tools, approvals_then),
-            (models, models_then),
-            (turns, first_tokens, latency_then),
-            (saved, saved_then),
-            (agents, tools, tool_errors, escalations, (by_policy, by_policy_then), counted),
+            (conversations, outcomes_by_time),
+            (approvals, leads, approval_tools, approvals_by_time),
+            (models, models_by_time),
+            (turns, first_tokens, latency_by_time),
+            (saved, saved_by_time),
+            (agents, tools, tool_errors, escalations, (by_policy, by_policy_by_time), counts),
         ) = await run_together(
-            self.outcomes(asked),
-            self.approvals(asked),
-            self.models(asked),
-            self.latency(asked),
-            self.saved(asked),
+            self.outcomes(query),
+            self.approvals(query),
+            self.models(query),
+            self.latency(query),
+            self.saved(query),
             run_together(
-                self.agents(asked),
-                self.tools(asked),
-                self.tool_errors(asked),
-                self.escalations(asked),
-                self.by_policy(asked),
-                self._counted(asked),
+                self.agents(query),
+                self.tools(query),
+                self.tool_errors(query),
+                self.escalations(query),
+                self.by_policy(query),
+                self._counts(query),
             ),
         )
         costs = [model["cost_usd"] for model in models if model["cost_usd"] is not None]
-        started, outcomes = judged_so["conversations"], {name: judged_so[name] for name in OUTCOMES}
-        known, back = judged_so["of_known_customers"], judged_so["reopened"]
-        judged = sum(outcomes.values())
+        started, outcomes = conversations["conversations"], {name: conversations[name] for name in OUTCOMES}
+        known, reopened = conversations["of_known_customers"], conversations["reopened"]
+        closed = sum(outcomes.values())
         resolved = outcomes["resolved"] + outcomes["resolved_with_approval"]
         cost = sum(costs) if costs else None
-        then = {"outcomes": outcomes_then, "models": models_then, "latency": latency_then}
-        then |= {"approvals": approvals_then, "by_policy": by_policy_then, "saved": saved_then}
+        by_time = {"outcomes": outcomes_by_time, "models": models_by_time, "latency": latency_by_time}
+        by_time |= {"approvals": approvals_by_time, "by_policy": by_policy_by_time, "saved": saved_by_time}
         return {
-            "range": asked.span.name,
-            "filters": asdict(asked.filters),
-            "since": clock.rfc3339(asked.span.since),
-            "until": clock.rfc3339(asked.span.until),
+            "range": query.time_range.name,
+            "filters": asdict(query.filters),
+            "since": clock.rfc3339(query.time_range.since),
+            "until": clock.rfc3339(query.time_range.until),
             "conversations": started,
             "outcomes": outcomes,
-            "resolution_rate": resolved / judged if judged else None,
-            "escalation_rate": outcomes["escalated"] / judged if judged else None,
+            "resolution_rate": resolved / closed if closed else None,
+            "escalation_rate": outcomes["escalated"] / closed if closed else None,
             "escalations": escalations,
-            "reopened": {"resolved": known, "reopened": back, "rate": back / known if known else None},
+            "reopened": {
+                "resolved": known,
+                "reopened": reopened,
+                "rate": reopened / known if known else None,
+            },
             "turns_to_resolution": dict(
-                zip(("median", "p95"), judged_so["turns"] or [None] * 2, strict=True)
+                zip(("median", "p95"), conversations["turns"] or [None] * 2, strict=True)
             ),
             "approvals": approvals | {"by_policy": by_policy},
             "leads": leads,
@@ -167,92 +171,89 @@ class Metrics:
             "cost_per_conversation_usd": cost / started if cost is not None and started else None,
             "models": models,
             "hours_saved": saved,
-            "series": series(counted, then),
+            "series": build_series(counts, by_time),
         }
 
-    async def outcomes(self, asked: Asked) -> tuple[Row, list[Row]]:
-        """`conversations` started, and how many of them have each outcome; see `queries/judged.sql`.
+    async def outcomes(self, query: MetricsQuery) -> tuple[Row, list[Row]]:
+        """`conversations` that started, and their outcomes; see `queries/conversation_outcomes.sql`.
 
-        With them, of those that were resolved: the median and 95th percentile of their `turns`, how many are
-        `of_known_customers`, and how many of these were `reopened`. Then the same by hour or day.
+        For resolved ones also: the median and 95th percentile of their `turns`, the number
+            `of_known_customers`,
+        and how many of those were `reopened`. Then the same by hour or day.
         """
-        rows = await self._rows("outcomes", asked, width=asked.width, ended_before=self._ended_before())
-        return whole_and_then(rows)
+        rows = await self._rows("outcomes", query, width=query.width, ended_before=self._ended_before())
+        return split_total(rows)
 
-    async def escalations(self, asked: Asked) -> list[Row]:
-        """`escalations` by their `kind`, the most frequent first."""
-        return await self._rows("escalations", asked)
+    async def escalations(self, query: MetricsQuery) -> list[Row]:
+        """`escalations` by `kind`, most frequent first."""
+        return await self._rows("escalations", query)
 
-    async def approvals(self, asked: Asked) -> tuple[Row, list[Row], list[Row], list[Row]]:
-        """Approvals asked for, by what became of them and how long that took: all; by lead, tool, time."""
-        rows = await self._rows("approvals", asked, width=asked.width)
+    async def approvals(self, query: MetricsQuery) -> tuple[Row, list[Row], list[Row], list[Row]]:
+        """Requested approvals by outcome, and the time to decide: in total, by lead, by tool, by time."""
+        rows = await self._rows("approvals", query, width=query.width)
         leads = [_lead(row) for row in rows if row["of_lead"] and row["decided"]]
         tools = [_approval_tool(row) for row in rows if row["of_tool"]]
-        whole, then = whole_and_then([row for row in rows if not row["of_tool"] and not row["of_lead"]])
-        return _approvals(whole), sorted(leads, key=lambda lead: -lead["decided"]), tools, then
+        total, by_time = split_total([row for row in rows if not row["of_tool"] and not row["of_lead"]])
+        return _approvals(total), sorted(leads, key=lambda lead: -lead["decided"]), tools, by_time
 
-    async def by_policy(self, asked: Asked) -> tuple[int, list[Row]]:
-        """Writes that nobody had to decide; then the `writes` by time."""
-        whole, then = whole_and_then(await self._rows("by_policy", asked, width=asked.width))
-        return int(whole["writes"]), then
+    async def by_policy(self, query: MetricsQuery) -> tuple[int, list[Row]]:
+        """The number of auto-approved writes; then `writes` by time."""
+        total, by_time = split_total(await self._rows("by_policy", query, width=query.width))
+        return int(total["writes"]), by_time
 
-    async def agents(self, asked: Asked) -> list[Row]:
-        """`agent` and the `turns` it took part in, the busiest first."""
-        return await self._rows("agents", asked)
+    async def agents(self, query: MetricsQuery) -> list[Row]:
+        """`agent` and its `turns`, the busiest first."""
+        return await self._rows("agents", query)
 
-    async def tools(self, asked: Asked) -> list[Row]:
-        """`tool`, its `calls`, and how many results were `errors`, the most called first."""
-        return await self._rows("tools", asked)
+    async def tools(self, query: MetricsQuery) -> list[Row]:
+        """`tool`, its `calls` and `errors`, the most called first."""
+        return await self._rows("tools", query)
 
-    async def tool_errors(self, asked: Asked) -> list[Row]:
-        """`errors` by their `error_class`, the most frequent first."""
-        return await self._rows("tool_errors", asked)
+    async def tool_errors(self, query: MetricsQuery) -> list[Row]:
+        """`errors` by `error_class`, most frequent first."""
+        return await self._rows("tool_errors", query)
 
     async def latency(
-        self, asked: Asked
+        self, query: MetricsQuery
     ) -> tuple[dict[str, float | None], dict[str, float | None], list[Row]]:
-        """Milliseconds that turns took, and their first tokens: `p50`, `p95`, `p99`; then both by time."""
-        found, then = whole_and_then(await self._rows("latency", asked, width=asked.width))
-        turn, first = (found[name] or [None] * 3 for name in ("turn", "first_token"))
+        """Milliseconds of turns, and until the first token: `p50`, `p95`, `p99`; then both by time."""
+        total, by_time = split_total(await self._rows("latency", query, width=query.width))
+        turn, first = (total[name] or [None] * 3 for name in ("turn", "first_token"))
         names = ("p50", "p95", "p99")
-        return dict(zip(names, turn, strict=True)), dict(zip(names, first, strict=True)), then
+        return dict(zip(names, turn, strict=True)), dict(zip(names, first, strict=True)), by_time
 
-    async def models(self, asked: Asked) -> tuple[list[Row], list[Row]]:
+    async def models(self, query: MetricsQuery) -> tuple[list[Row], list[Row]]:
         """`turns`, tokens and `cost_usd` by `model`, the busiest first; then the same by time."""
-        rows = await self._rows("models", asked, width=asked.width)
+        rows = await self._rows("models", query, width=query.width)
         models = [{name: row[name] for name in row if name != "bucket"} for row in rows if row["model"]]
         return models, [row for row in rows if row["bucket"]]
 
-    async def saved(self, asked: Asked) -> tuple[dict[str, Any], list[Row]]:
-        """`hours` of work, by the `minutes` a tool's call is said to stand for; then the hours by time."""
-        named = {tool: each for tool, each in self._minutes_saved.items() if tool != "*"}
+    async def saved(self, query: MetricsQuery) -> tuple[dict[str, Any], list[Row]]:
+        """Saved `hours` of work, and the configured `minutes` per call of a tool; then the hours by time."""
+        by_tool = {tool: minutes for tool, minutes in self._minutes_saved.items() if tool != "*"}
         rows = await self._rows(
             "saved",
-            asked,
-            width=asked.width,
-            tools=list(named),
-            minutes=list(named.values()),
-            otherwise=self._minutes_saved.get("*", 0.0),
+            query,
+            width=query.width,
+            tools=list(by_tool),
+            minutes=list(by_tool.values()),
+            default_minutes=self._minutes_saved.get("*", 0.0),
         )
-        whole, then = whole_and_then(rows)
-        return {"hours": whole["hours"], "minutes": self._minutes_saved}, then
+        total, by_time = split_total(rows)
+        return {"hours": total["hours"], "minutes": self._minutes_saved}, by_time
 
-    async def series(self, asked: Asked, then: Then = NOTHING) -> list[Row]:
-        """Figures by hour for up to a day, by day for more: `at` (the bucket's start), no bucket left out.
+    async def series(self, query: MetricsQuery) -> list[Row]:
+        """Counts by hour or day without gaps; `at` is the start of the bucket."""
+        return build_series(await self._counts(query), {})
 
-        Args:
-            then: what other figures say by time, by their names, to stand beside the counts.
-        """
-        return series(await self._counted(asked), then)
-
-    async def _counted(self, asked: Asked) -> list[Row]:
-        since, until = asked.span.since, asked.span.until
-        grid = until - since <= timedelta(days=GRID_DAYS)
+    async def _counts(self, query: MetricsQuery) -> list[Row]:
+        since, until = query.time_range.since, query.time_range.until
+        is_full = until - since <= timedelta(days=MAX_FULL_SERIES_DAYS)
         return await self._rows(
             "series",
-            asked,
-            width=asked.width,
-            starts_at=naive(since) if grid else None,
+            query,
+            width=query.width,
+            starts_at=naive(since) if is_full else None,
             ends_at=naive(min(until - timedelta(microseconds=1), clock.now())),
         )
 
@@ -265,26 +266,26 @@ class Metrics:
         q: str | None = None,
         since: str | None = None,
         until: str | None = None,
-        about: About = ANYTHING,
+        about: ConversationFilter = ANY_CONVERSATION,
         only: list[str] | None = None,
         limit: int = 50,
         cursor: str | None = None,
     ) -> tuple[list[dict[str, Any]], str | None]:
-        """A page of the conversations that started in a span (all, by default), the newest first.
+        """A page of the conversations that started in a time range (by default all), newest first.
 
         Args:
-            agent: only those it took part in.
-            outcome: only those with it, or with one of several.
-            q: only those with this text in a message, the thread's id or the customer's, in either case.
-            about: only those in which such things happened.
-            only: only these threads.
-            cursor: where the page before left off, as it was returned; what starts meanwhile moves nothing.
+            agent: that took part.
+            outcome: one or several.
+            q: a text in a message, the thread id or the customer id, ignoring case.
+            about: a filter on events.
+            only: ids of threads.
+            cursor: the cursor that the previous page returned. New conversations don't shift the pages.
 
         Returns:
-            The page, and the cursor of the next or None.
+            The page, and the cursor of the next page or None.
 
         Raises:
-            InvalidRequest: an argument is none of those allowed; the message says which are.
+            InvalidRequest: an argument is invalid; the message lists the allowed values.
         """
         _check("status", status, STATUSES)
         outcomes = [outcome] if isinstance(outcome, str) else [*(outcome or ())]
@@ -292,22 +293,25 @@ class Metrics:
             _check("outcome", each, OUTCOMES)
         if not 1 <= limit <= MAX_LIMIT:
             raise InvalidRequest(f"limit {limit} is not between 1 and {MAX_LIMIT}")
-        asked = span(None, since, until) if since is not None or until is not None else span("all")
-        narrowed: dict[str, Any] = {"agent": agent, "only": only, **about.params}
-        judged = bool(status or outcomes)
-        params = page_params(narrowed, q, limit, Place.read(cursor), judged=judged)
+        time_range = (
+            parse_range(None, since, until) if since is not None or until is not None else parse_range("all")
+        )
+        filters: dict[str, Any] = {"agent": agent, "only": only, **about.params}
+        by_outcome = bool(status or outcomes)
+        params = page_parameters(filters, q, limit, Cursor.decode(cursor), by_outcome=by_outcome)
         params |= {"ended_before": self._ended_before(), "status": status, "outcomes": outcomes or None}
-        rows = await self._asks.query(statement("conversations"), asked.params | params)
-        following = next_place(rows, limit)
-        shown = [
-            row | {"started_at": wire(row["started_at"]), "last_at": wire(row["last_at"])} for row in rows
+        rows = await self._asks.query(load_query("conversations"), time_range.params | params)
+        following = next_cursor(rows, limit)
+        page = [
+            row | {"started_at": as_rfc3339(row["started_at"]), "last_at": as_rfc3339(row["last_at"])}
+            for row in rows
         ]
-        return shown[:limit], following
+        return page[:limit], following
 
-    async def _rows(self, figure: str, asked: Asked, **params: Any) -> list[Row]:
-        narrowed = asked.filters.params
-        sql = statement(figure, filtered=bool(narrowed))
-        return await self._asks.query(sql, asked.span.params | narrowed | params)
+    async def _rows(self, figure: str, query: MetricsQuery, **params: Any) -> list[Row]:
+        filters = query.filters.params
+        sql = load_query(figure, filtered=bool(filters))
+        return await self._asks.query(sql, query.time_range.params | filters | params)
 
     def _ended_before(self) -> datetime:
         return naive(clock.now() - self._ttl)
@@ -319,7 +323,7 @@ def _check(name: str, value: str | None, allowed: tuple[str, ...]) -> None:
 
 
 def _seconds(row: Row) -> tuple[float | None, float | None]:
-    """The median and the 95th percentile, where a human decided at all."""
+    """The median and the 95th percentile, or None if nobody decided."""
     median, p95 = row["seconds"] or (None, None)
     return median, p95
 
@@ -327,15 +331,15 @@ def _seconds(row: Row) -> tuple[float | None, float | None]:
 def _approvals(row: Row) -> Row:
     names = ("requested", "approved", "rejected", "edited", "expired", "responded", "withdrawn", "pending")
     median, p95 = _seconds(row)
-    waited = {"median_seconds_to_decide": median, "p95_seconds_to_decide": p95}
-    return {name: row[name] for name in names} | waited
+    times = {"median_seconds_to_decide": median, "p95_seconds_to_decide": p95}
+    return {name: row[name] for name in names} | times
 
 
 def _lead(row: Row) -> Row:
     names = ("decided_by", "decided", "approved", "edited", "rejected", "responded")
     median, p95 = _seconds(row)
-    haste = {"hasty": row["hasty"], "hasty_share": row["hasty"] / row["decided"]}
-    return {name: row[name] for name in names} | {"median_seconds": median, "p95_seconds": p95} | haste
+    hasty = {"hasty": row["hasty"], "hasty_share": row["hasty"] / row["decided"]}
+    return {name: row[name] for name in names} | {"median_seconds": median, "p95_seconds": p95} | hasty
 
 
 def _approval_tool(row: Row) -> Row:

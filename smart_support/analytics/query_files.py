@@ -1,42 +1,42 @@
-"""The SQL files of `queries/` by name, and what they say of themselves. Nothing is run here."""
+"""Loads the SQL files in `queries/`, and the definitions of figures in their comments."""
 
 import re
 from functools import cache
 from pathlib import Path
 
 FOLDER = Path(__file__).parent / "queries"
-# Figures that a reader may ask the meaning of; the rest are parts of these.
+# Figures with a definition. Each is a file, or a part of one (see `_PART_OF`).
 FIGURES = (
     *("outcomes", "reopened", "escalations", "effort", "approvals", "leads", "approval_tools", "by_policy"),
     *("agents", "tools", "tool_errors", "latency", "models", "saved", "series"),
 )
-# Figures that are found on the way to another, at the cost of one.
-_TOGETHER = {
+# Figures that are computed together with another one.
+_PART_OF = {
     **dict.fromkeys(("effort", "reopened"), "outcomes"),
     **dict.fromkeys(("leads", "approval_tools"), "approvals"),
 }
 
 
 @cache
-def statement(name: str, *, filtered: bool = False) -> str:
-    """The text of `queries/<name>.sql`. A line `-- include NAME` stands for the text of another.
+def load_query(name: str, *, filtered: bool = False) -> str:
+    """The text of `queries/<name>.sql`. A line `-- include NAME` is replaced by the text of that file.
 
     Args:
-        filtered: take `scope_filtered` where `scope` is included: only conversations that fit `$agent`,
-            `$tool` and `$channel`.
+        filtered: include `scope_filtered` instead of `scope`: only conversations that match `$agent`, `$tool`
+            and `$channel`.
     """
     text = (FOLDER / f"{name}.sql").read_text(encoding="utf-8")
 
-    def included(found: re.Match[str]) -> str:
-        other = "scope_filtered" if filtered and found[1] == "scope" else found[1]
-        return statement(other, filtered=filtered).rstrip() + found[2]
+    def included(line: re.Match[str]) -> str:
+        other = "scope_filtered" if filtered and line[1] == "scope" else line[1]
+        return load_query(other, filtered=filtered).rstrip() + line[2]
 
     return re.sub(r"^-- include (\w+)(,?)$", included, text, flags=re.M)
 
 
-def definition(figure: str) -> str:
-    """What a figure counts, in words: the comment its file begins with, or a part `[figure]` of one."""
-    file = _TOGETHER.get(figure, figure)
+def figure_definition(figure: str) -> str:
+    """The definition of a figure: the comment at the start of its file, or the part `[figure]` of it."""
+    file = _PART_OF.get(figure, figure)
     text = (FOLDER / f"{file}.sql").read_text(encoding="utf-8")
     lines = re.match(r"(?:-- .*\n)+", text)
     assert lines, figure

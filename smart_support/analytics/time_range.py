@@ -1,4 +1,4 @@
-"""Which stretch of time is asked for: a named range, or `since` and `until`. No query is made here."""
+"""Time ranges: a named range, or `since` and `until`."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -18,48 +18,52 @@ EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)  # before any event
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
-    """`since` up to, not including, `until`, both UTC. `name` is the range asked for, or `custom`."""
+class TimeRange:
+    """From `since` to `until` (exclusive), both UTC. `name` is the named range, or `custom`."""
 
     name: str
     since: datetime
     until: datetime
 
     @property
-    def before(self) -> "Span | None":
-        """The time just before, as long; None where that would begin before any event."""
-        long = self.until - self.since
-        return Span(self.name, self.since - long, self.since) if long <= self.since - EARLIEST else None
+    def before(self) -> "TimeRange | None":
+        """The preceding range of the same length; None if it would start before 1970."""
+        length = self.until - self.since
+        return (
+            TimeRange(self.name, self.since - length, self.since) if length <= self.since - EARLIEST else None
+        )
 
     @property
     def params(self) -> dict[str, datetime]:
-        """The two ends as the event log takes them: naive, in UTC."""
+        """As SQL parameters: naive datetimes in UTC."""
         return {"since": naive(self.since), "until": naive(self.until)}
 
 
-def span(range_: str | None = None, since: str | None = None, until: str | None = None) -> Span:
-    """The span of a named range up to now, or of `since` and `until` (either may be left out) instead of it.
+def parse_range(range_: str | None = None, since: str | None = None, until: str | None = None) -> TimeRange:
+    """A named range up to now, or the range from `since` to `until`, one of which may be missing.
 
     Raises:
-        InvalidRequest: the range is none that exists, a moment can't be read, or the ends are reversed.
+        InvalidRequest: the range is unknown, a time is invalid, or `since` is later than `until`.
     """
-    custom = since is not None or until is not None
+    is_custom = since is not None or until is not None
     if range_ is not None and range_ not in ALLOWED:
         raise InvalidRequest(f"range {range_[:40]!r} is not one of {', '.join(ALLOWED)}")
-    now = clock.now() + timedelta(microseconds=1)  # the end is not included, and this very moment is
-    if custom:
-        start = moment("since", since, EARLIEST)
-        end = moment("until", until, max(now, start))
+    now = clock.now() + timedelta(
+        microseconds=1
+    )  # `until` is exclusive, and the current time must be included
+    if is_custom:
+        start = parse_time("since", since, EARLIEST)
+        end = parse_time("until", until, max(now, start))
         if since is not None and start > end:
             raise InvalidRequest(f"since {since!r} is later than until {until!r}; swap the two")
         start = max(start, EARLIEST)
-        return Span("custom", start, max(start, end))
+        return TimeRange("custom", start, max(start, end))
     name = range_ or DEFAULT
-    return Span(name, now - NAMED[name] if name in NAMED else EARLIEST, now)
+    return TimeRange(name, now - NAMED[name] if name in NAMED else EARLIEST, now)
 
 
-def moment(name: str, text: str | None, default: datetime) -> datetime:
-    """A date or RFC 3339 moment, in UTC.
+def parse_time(name: str, text: str | None, default: datetime) -> datetime:
+    """A date or RFC 3339 time in UTC.
 
     Raises:
         InvalidRequest: it is neither.
@@ -70,10 +74,10 @@ def moment(name: str, text: str | None, default: datetime) -> datetime:
         return clock.parse(text).astimezone(UTC)
     except (ValueError, OverflowError):
         raise InvalidRequest(
-            f"{name} {text[:40]!r} is not a date and time as 2026-11-23T09:00:00Z (in a URL, + is %2B)"
+            f"{name} {text[:40]!r} is not a date and time such as 2026-11-23T09:00:00Z (in a URL, + is %2B)"
         ) from None
 
 
 def naive(at: datetime) -> datetime:
-    """As the event log keeps moments: UTC without saying so."""
+    """As the event log stores times: naive, in UTC."""
     return at.astimezone(UTC).replace(tzinfo=None)

@@ -51,7 +51,7 @@ async def what_if(services: Services, thread_id: str, changed: ChangedDecision) 
         NotFound: the conversation had no such decision.
         InvalidRequest: the decision is the recorded one or can't be made, or the agents are a foreign graph.
     """
-    steps = [step async for page in services.replay.whole(thread_id) for step in page]
+    steps = [step async for page in services.replay.batches(thread_id) for step in page]
     decision = next((step for step in steps if _is_decision(step, changed.approval_id)), None)
     if decision is None:
         raise NotFound(f"approval {changed.approval_id[:100]!r} was not decided in this conversation")

@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from smart_support import clock
-from smart_support.analytics.cursor import Place
-from smart_support.analytics.filters import About, Counted
+from smart_support.analytics.cursor import Cursor
+from smart_support.analytics.filters import ConversationFilter, FigureSelection
 from smart_support.analytics.metrics import Metrics
 from smart_support.errors import InvalidRequest
 from smart_support.storage.events.base import EventStore
@@ -113,19 +113,19 @@ async def test_what_a_figure_counts_is_found_whenever_the_conversation_began(
     week = {"since": clock.rfc3339(NOON - timedelta(days=7)), "until": clock.rfc3339(NOON)}
 
     async def behind(figure: str, line: str | None, **filters: Any) -> set[str]:
-        counted = Counted(figure, line, NOON - timedelta(days=7), NOON)
-        return {*await _ids(metrics, about=About(**filters, counted=counted))}
+        counted = FigureSelection(figure, line, NOON - timedelta(days=7), NOON)
+        return {*await _ids(metrics, about=ConversationFilter(**filters, counted=counted))}
 
     figures = await metrics.analytics(**week)
     assert figures["escalations"] == [{"kind": "limit", "escalations": 1}]
     assert await behind("escalations", "limit") == {"early"}
-    assert {*await _ids(metrics, **week, about=About(escalation="limit"))} == set()
+    assert {*await _ids(metrics, **week, about=ConversationFilter(escalation="limit"))} == set()
     assert await behind("agents", "order_lookup") == {"early", "inside"}
     assert await behind("tool_errors", None) == {"early"}
     # What narrows down looks where the figure does.
     assert await behind("agents", None, tool="get_status") == {"early"}
     with pytest.raises(InvalidRequest, match="figure"):
-        Counted("latency", None, None, None)
+        FigureSelection("latency", None, None, None)
 
 
 async def test_filters_fill_their_pages(event_log: EventStore, metrics: Metrics) -> None:
@@ -194,8 +194,8 @@ async def test_what_cannot_be_asked_for(metrics: Metrics, asked: dict[str, Any],
 @given(st.text())
 def test_a_cursor_is_read_or_refused(text: str) -> None:
     try:
-        place = Place.read(text)
+        place = Cursor.decode(text)
     except InvalidRequest:
         return
     assert place is not None
-    assert Place.read(place.cursor()) == place
+    assert Cursor.decode(place.encode()) == place

@@ -13,15 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smart_support.analytics import export as export_module
-from smart_support.analytics.export import Format, exported
+from smart_support.analytics.export import Format, export_events
 from smart_support.analytics.filters import Filters
-from smart_support.analytics.time_range import span
+from smart_support.analytics.time_range import parse_range
 from smart_support.events import payload
 from smart_support.storage.events.base import EventStore
 from tests.analytics.story import Story, carried_out, record
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
-RANGE = span(None, "2026-03-01T12:00:00Z", "2026-03-02")
+RANGE = parse_range(None, "2026-03-01T12:00:00Z", "2026-03-02")
 TRICKY = 'Quote " comma, semicolon; new\nline, Zürich, 日本, =1+1'
 
 
@@ -33,7 +33,7 @@ def temporary(event_log: EventStore) -> Path:
 
 
 async def _export(log: EventStore, format_: Format) -> bytes:
-    file, size = await exported(log, RANGE, format_)
+    file, size = await export_events(log, RANGE, format_)
     with file:
         content = file.read()
     assert len(content) == size
@@ -86,7 +86,7 @@ async def test_a_range_without_events_is_a_file_without_rows(event_log: EventSto
 async def test_filters_apply_to_an_export_too(event_log: EventStore) -> None:
     stories = [Story("mine", NOON, channel="rest").ask().complete(), Story("other", NOON).ask().complete()]
     await record(event_log, *stories)
-    file, _ = await exported(event_log, RANGE, "csv", Filters(channel="rest"))
+    file, _ = await export_events(event_log, RANGE, "csv", Filters(channel="rest"))
     with file:
         rows = list(csv.DictReader(io.StringIO(file.read().decode())))
     assert [row["thread_id"] for row in rows] == ["mine", "mine"]

@@ -7,9 +7,9 @@ import pytest
 
 from smart_support import clock
 from smart_support.analytics.filters import Filters
-from smart_support.analytics.metrics import Asked, Metrics
+from smart_support.analytics.metrics import Metrics, MetricsQuery
 from smart_support.analytics.query_files import FIGURES
-from smart_support.analytics.time_range import span
+from smart_support.analytics.time_range import parse_range
 from smart_support.errors import InvalidRequest
 from smart_support.storage.events.base import EventStore
 from tests.analytics.story import Story, carried_out, record, resolved, waiting
@@ -251,6 +251,6 @@ async def test_no_figure_reads_the_payload(event_log: EventStore, metrics: Metri
     """What the figures are made of has columns of its own; the texts are by far the most of the file."""
     await event_log.query("ALTER TABLE events DROP COLUMN payload")
     for filters in (Filters(), Filters(agent="a", tool="b", channel="rest")):
-        asked = Asked(span("all"), filters)
+        asked = MetricsQuery(parse_range("all"), filters)
         for figure in set(FIGURES) - {"effort", "reopened", "leads", "approval_tools"}:
             await getattr(metrics, figure)(asked)

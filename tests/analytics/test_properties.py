@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from smart_support import clock
-from smart_support.analytics.filters import About, Counted, Filters
+from smart_support.analytics.filters import ConversationFilter, FigureSelection, Filters
 from smart_support.analytics.metrics import Metrics
 from smart_support.storage.events.base import EventStore
 from tests.analytics import by_pandas
@@ -113,14 +113,18 @@ async def test_the_figures_fit_together(data: st.DataObject, event_log: EventSto
     behind = by_pandas.behind(of_these, since, until)
     lines = data.draw(st.lists(st.sampled_from(sorted({*behind, *_lines(found)}, key=str)), max_size=6))
     for figure, line in lines:
-        counted = Counted(figure, line, since, until)
+        counted = FigureSelection(figure, line, since, until)
         listed = await _listed(metrics, counted, **filters)
         assert listed == behind.get((figure, line), set()), counted
     _is_as_pandas_has_it(found, of_these, since, until)
 
 
-async def _listed(metrics: Metrics, counted: Counted, agent: str | None = None, **about: str) -> set[str]:
-    page, _ = await metrics.conversations(agent=agent, about=About(**about, counted=counted), limit=100)
+async def _listed(
+    metrics: Metrics, counted: FigureSelection, agent: str | None = None, **about: str
+) -> set[str]:
+    page, _ = await metrics.conversations(
+        agent=agent, about=ConversationFilter(**about, counted=counted), limit=100
+    )
     return {one["thread_id"] for one in page}
 
 

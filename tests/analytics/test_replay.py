@@ -62,7 +62,7 @@ async def test_an_outline_leads_to_any_step(event_log: EventStore) -> None:
         story.ask("Where is my “order”?").answer(tokens=3).complete()
     await record(event_log, story, resolved("other", NOON))
     replay = Replay(event_log)
-    outline, whole = await replay.outline("t"), [step async for page in replay.whole("t") for step in page]
+    outline, whole = await replay.outline("t"), [step async for page in replay.batches("t") for step in page]
     assert whole == await replay.steps("t", limit=1000)
     assert (outline["steps"], outline["messages"], len(outline["pages"])) == (len(whole), PAGE, 3)
     assert outline["found"] is None
@@ -84,7 +84,7 @@ async def test_an_outline_says_where_to_look(event_log: EventStore) -> None:
     with pytest.raises(NotFound, match="'nobody'"):
         await replay.outline("nobody")
     with pytest.raises(NotFound, match="'nobody'"):
-        await anext(replay.whole("nobody"))
+        await anext(replay.batches("nobody"))
 
 
 async def test_a_thread_that_never_was_is_not_found(event_log: EventStore) -> None:

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from smart_support import clock
 from smart_support.analytics import ad_hoc_sql, ad_hoc_sql_process
-from smart_support.analytics.ad_hoc_sql import SqlBox
+from smart_support.analytics.ad_hoc_sql import AdHocSql
 from smart_support.errors import InvalidRequest
 from smart_support.storage.events.base import EventStore
 from smart_support.storage.events.duckdb_file import connect
@@ -199,10 +199,10 @@ async def test_no_question_reads_or_writes_a_file_or_tells_of_the_machine(
     await record(event_log, resolved("t", clock.now() - timedelta(hours=1)))
     before, names = _content(folder), {*os.listdir(folder)}
     counted = await event_log.query("SELECT count(*) AS n FROM events")
-    box = SqlBox(event_log, seconds=2)
+    box = AdHocSql(event_log, seconds=2)
     for attack in ATTACKS:
         with pytest.raises(InvalidRequest) as refused:
-            await box.ask(attack.replace("D/", f"{folder}/"))
+            await box.run(attack.replace("D/", f"{folder}/"))
         # The question itself may be quoted; nothing else of the file may.
         assert not _tells(refused.value.message.replace(f"ON {CANARY}", "")), attack
         assert "\n" not in refused.value.message
@@ -249,10 +249,10 @@ import socket, sys
 sys.path.insert(0, sys.argv[1])
 import ad_hoc_sql_process
 from pathlib import Path
-question = ad_hoc_sql_process.Question(sys.argv[2], "", 5, 1, 1, 1_000_000_000)
+question = ad_hoc_sql_process.Query(sys.argv[2], "", 5, 1, 1, 1_000_000_000)
 ad_hoc_sql_process._copy_file(question.source, Path("events.duckdb"))
-database = ad_hoc_sql_process._opened(Path("events.duckdb"), 1_000_000_000)
-ad_hoc_sql_process._seal(question)
+database = ad_hoc_sql_process._open(Path("events.duckdb"), 1_000_000_000)
+ad_hoc_sql_process._drop_privileges(question)
 told = [database.execute("SELECT count(*) FROM events").fetchall()[0][0]]
 for reach in (lambda: open(sys.argv[3]), lambda: open("new", "w"), lambda: socket.socket(),
               lambda: database.execute("SET threads = 4"),
@@ -293,8 +293,8 @@ async def test_the_process_that_answers_has_none_of_our_environment(
         f"import os, sys\nopen({str(told)!r}, 'w').write(repr((dict(os.environ), sys.flags.isolated)))\n"
     )
     monkeypatch.setattr("smart_support.analytics.ad_hoc_sql._PROGRAM", program)
-    with pytest.raises(Exception, match="could not be copied"):
-        await SqlBox(event_log).ask("SELECT 1")
+    with pytest.raises(Exception, match="can't be copied"):
+        await AdHocSql(event_log).run("SELECT 1")
     assert CANARY not in told.read_text()
     assert told.read_text().endswith("1)")
 
@@ -437,13 +437,13 @@ SOME = ("levenshtein", "repeat", "list_sort", "regexp_replace", "string_agg", "r
 
 
 async def _check_ends_in_time(event_log: EventStore, names: Iterable[str]) -> None:
-    box = SqlBox(event_log, seconds=1)
+    box = AdHocSql(event_log, seconds=1)
     for name in names:
         for arguments in LONG:
             sql = f"SELECT len({name}({arguments})::VARCHAR)"
             began = time.monotonic()
             with contextlib.suppress(InvalidRequest):
-                await box.ask(sql)
+                await box.run(sql)
             # Its time begins when its process has started and has its copy, each within a limit of its own.
             most = 1 + 2 * ad_hoc_sql.SECONDS_TO_START + ad_hoc_sql.SECONDS_TO_COPY
             assert time.monotonic() - began < most + 1, sql

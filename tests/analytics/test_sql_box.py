@@ -9,16 +9,16 @@ import pytest
 
 from smart_support import clock
 from smart_support.analytics import ad_hoc_sql as sql_box_module
-from smart_support.analytics.ad_hoc_sql import SqlBox
+from smart_support.analytics.ad_hoc_sql import AdHocSql
 from smart_support.errors import InvalidRequest, StorageFailed
 from smart_support.storage.events.base import EventStore
 from tests.analytics.story import record, resolved
 
 
 @pytest.fixture
-async def box(event_log: EventStore) -> SqlBox:
+async def box(event_log: EventStore) -> AdHocSql:
     await record(event_log, resolved("t", clock.now() - timedelta(hours=1), customer_id="mia"))
-    return SqlBox(event_log, seconds=0.3, max_rows=100)
+    return AdHocSql(event_log, seconds=0.3, max_rows=100)
 
 
 @pytest.mark.parametrize(
@@ -36,8 +36,8 @@ async def box(event_log: EventStore) -> SqlBox:
         ),
     ],
 )
-async def test_a_question_is_answered(box: SqlBox, sql: str, rows: list[list[object]]) -> None:
-    assert (await box.ask(sql)).rows == rows
+async def test_a_question_is_answered(box: AdHocSql, sql: str, rows: list[list[object]]) -> None:
+    assert (await box.run(sql)).rows == rows
 
 
 @pytest.mark.parametrize(
@@ -90,11 +90,11 @@ async def test_a_question_is_answered(box: SqlBox, sql: str, rows: list[list[obj
     ],
 )
 async def test_what_is_no_question_to_the_log_is_refused(
-    box: SqlBox, event_log: EventStore, sql: str
+    box: AdHocSql, event_log: EventStore, sql: str
 ) -> None:
     before = await event_log.query("SELECT count(*) AS n FROM events")
     with pytest.raises(InvalidRequest) as refused:
-        await box.ask(sql)
+        await box.run(sql)
     assert "\n" not in refused.value.message
     assert await event_log.query("SELECT count(*) AS n FROM events") == before
 
@@ -108,9 +108,9 @@ async def test_what_is_no_question_to_the_log_is_refused(
     ],
 )
 async def test_a_question_without_end_is_stopped_and_the_log_goes_on(
-    box: SqlBox, event_log: EventStore, sql: str
+    box: AdHocSql, event_log: EventStore, sql: str
 ) -> None:
-    asked = asyncio.create_task(box.ask(sql))
+    asked = asyncio.create_task(box.run(sql))
     await record(event_log, resolved("meanwhile", clock.now()))
     with pytest.raises(InvalidRequest, match=r"took more than 0\.3 s"):
         await asked
@@ -131,8 +131,8 @@ async def test_a_question_that_would_take_the_memory_of_others_is_stopped(
     event_log: EventStore, sql: str
 ) -> None:
     before = _resident_bytes()
-    with pytest.raises(InvalidRequest, match="200 MB of memory, and was stopped"):
-        await SqlBox(event_log, seconds=60, memory_bytes=200_000_000).ask(sql)
+    with pytest.raises(InvalidRequest, match="200 MB of memory and was stopped"):
+        await AdHocSql(event_log, seconds=60, memory_bytes=200_000_000).run(sql)
     assert _resident_bytes() - before < 100_000_000
 
 
@@ -149,8 +149,8 @@ async def test_a_question_that_would_take_the_memory_of_others_is_stopped(
 async def test_what_can_not_be_interrupted_is_ended_in_time_and_nobody_else_waits(
     event_log: EventStore, sql: str
 ) -> None:
-    box = SqlBox(event_log, seconds=1)
-    asked = asyncio.create_task(box.ask(sql))
+    box = AdHocSql(event_log, seconds=1)
+    asked = asyncio.create_task(box.run(sql))
     began, longest = time.monotonic(), 0.0
     while not asked.done():
         before = time.monotonic()
@@ -168,16 +168,16 @@ def _resident_bytes() -> int:
 
 async def test_a_copy_is_gone_after_its_question_whatever_came_of_it(event_log: EventStore) -> None:
     await record(event_log, resolved("t", clock.now()))
-    box = SqlBox(event_log, seconds=0.3)
+    box = AdHocSql(event_log, seconds=0.3)
     for sql in (
         "SELECT 1",
         "SELECT no_such",
         "SELECT count(*) FROM range(100000000000) a WHERE a.range % 7 = 1",
     ):
-        await asyncio.gather(box.ask(sql), return_exceptions=True)
+        await asyncio.gather(box.run(sql), return_exceptions=True)
         assert not event_log.question_folder.exists()
     given_up = asyncio.create_task(
-        SqlBox(event_log, seconds=60).ask("SELECT count(*) FROM range(1000000000000)")
+        AdHocSql(event_log, seconds=60).run("SELECT count(*) FROM range(1000000000000)")
     )
     while not [*event_log.question_folder.glob("*.duckdb")]:
         await asyncio.wait({given_up}, timeout=0.01)
@@ -186,21 +186,21 @@ async def test_a_copy_is_gone_after_its_question_whatever_came_of_it(event_log: 
     assert not event_log.question_folder.exists()
 
 
-async def test_without_room_for_a_copy_it_says_so(box: SqlBox, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sql_box_module, "_SPARE_BYTES", 10**18)
+async def test_without_room_for_a_copy_it_says_so(box: AdHocSql, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sql_box_module, "_RESERVED_BYTES", 10**18)
     with pytest.raises(StorageFailed, match="free some"):
-        await box.ask("SELECT 1")
+        await box.run("SELECT 1")
 
 
 async def test_a_question_is_about_all_that_was_acknowledged_before_it(event_log: EventStore) -> None:
-    box = SqlBox(event_log)
+    box = AdHocSql(event_log)
     for number in range(1, 4):
         await record(event_log, resolved(f"t{number}", clock.now()))
-        assert (await box.ask("SELECT count(DISTINCT thread_id) FROM events")).rows == [[number]]
+        assert (await box.run("SELECT count(DISTINCT thread_id) FROM events")).rows == [[number]]
 
 
-async def test_every_kind_of_value_can_be_shown(box: SqlBox) -> None:
-    table = await box.ask(
+async def test_every_kind_of_value_can_be_shown(box: AdHocSql) -> None:
+    table = await box.run(
         "SELECT uuid_extract_version(event_id), 1.5::DECIMAL(9, 2), TIME '12:00', "
         "TIMESTAMP '2026-01-02 03:04:05', INTERVAL 1 DAY, 'a'::BLOB, [1, NULL], {'a': 1}, MAP {'k': [1]}, "
         "'nan'::DOUBLE, NULL FROM events LIMIT 1"
@@ -209,16 +209,16 @@ async def test_every_kind_of_value_can_be_shown(box: SqlBox) -> None:
     assert told[:5] == [7, "1.50", "12:00:00", "2026-01-02 03:04:05", "1 day, 0:00:00"]
     assert told[6:9] == [[1, None], {"a": 1}, {"k": [1]}]
     with pytest.raises(InvalidRequest, match="::TIMESTAMP"):
-        await box.ask("SELECT now()")
-    assert len((await box.ask("SELECT now()::TIMESTAMP")).rows) == 1
+        await box.run("SELECT now()")
+    assert len((await box.run("SELECT now()::TIMESTAMP")).rows) == 1
 
 
 async def test_rows_that_are_too_long_together_are_left_out(event_log: EventStore) -> None:
-    table = await SqlBox(event_log, max_chars=1000).ask("SELECT '" + "x" * 300 + "' FROM range(5)")
+    table = await AdHocSql(event_log, max_chars=1000).run("SELECT '" + "x" * 300 + "' FROM range(5)")
     assert (len(table.rows), table.truncated) == (3, True)
 
 
-async def test_more_rows_than_fit_are_left_out_and_said_so(box: SqlBox) -> None:
-    table = await box.ask("SELECT range AS n FROM range(1000)")
+async def test_more_rows_than_fit_are_left_out_and_said_so(box: AdHocSql) -> None:
+    table = await box.run("SELECT range AS n FROM range(1000)")
     assert (table.columns, len(table.rows), table.truncated) == (["n"], 100, True)
-    assert not (await box.ask("SELECT range FROM range(100)")).truncated
+    assert not (await box.run("SELECT range FROM range(100)")).truncated

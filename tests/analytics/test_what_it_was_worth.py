@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from smart_support import clock
-from smart_support.analytics.filters import About, Filters
+from smart_support.analytics.filters import ConversationFilter, Filters
 from smart_support.analytics.metrics import Metrics
-from smart_support.analytics.query_files import FIGURES, definition
+from smart_support.analytics.query_files import FIGURES, figure_definition
 from smart_support.errors import InvalidRequest
 from smart_support.storage.events.base import EventStore
 from tests.analytics.story import Story, record, resolved, waiting
@@ -190,7 +190,7 @@ async def test_a_figure_leads_to_the_conversations_behind_it(event_log: EventSto
     await record(event_log, *stories)
 
     async def behind(**about: str) -> set[str]:
-        page, _ = await metrics.conversations(about=About(**about))
+        page, _ = await metrics.conversations(about=ConversationFilter(**about))
         return {item["thread_id"] for item in page}
 
     assert await behind(tool="refund_order") == {"broken", "free"}
@@ -219,4 +219,6 @@ async def test_there_is_no_time_before_where_the_record_begins_in_it(
 
 
 def test_every_figure_says_what_it_counts() -> None:
-    assert all(len(definition(figure)) > 60 and "--" not in definition(figure) for figure in FIGURES)
+    assert all(
+        len(figure_definition(figure)) > 60 and "--" not in figure_definition(figure) for figure in FIGURES
+    )

@@ -1,4 +1,4 @@
--- Turns in which each agent spoke or called a tool; a turn that two took part in counts for both.
+-- Turns in which an agent sent a message or called a tool. A turn with two agents counts for both.
 WITH
 -- include scope
 SELECT agent, count(DISTINCT turn_id) AS turns

@@ -1,14 +1,14 @@
--- Approvals asked for in the range, by what has become of them since; the parts add up to `requested`. Seconds
--- to decide are those of the ones that a human decided. `by_policy`: writes that a rule let run without asking,
--- which are none of the others.
--- [leads] Decisions by who made them, of approvals asked for in the range; expiries are the clock's and
--- withdrawals the customer's.
--- `hasty` are those made within 3 seconds of the request: a card can hardly be read in that time, so a large
--- share is a sign that approvals are waved through.
--- [approval_tools] Approvals asked for in the range by the tool they are for, and what has become of them since.
+-- Approvals requested in the range, by their current outcome; the outcomes add up to `requested`. Seconds to
+-- decide cover human decisions only. `by_policy`: writes that a policy rule auto-approved; they are not among
+-- the others.
+-- [leads] Human decisions by lead, for approvals requested in the range. Expiries and withdrawals are not
+-- decisions.
+-- `hasty` decisions were made within 3 seconds of the request. That is hardly enough to read an approval, so a
+-- large share suggests that approvals are not checked.
+-- [approval_tools] Approvals requested in the range by tool, and their current outcome.
 WITH
 -- include scope,
-told AS (
+approval AS (
     SELECT
         approval_id,
         min(happened_at) FILTER (type = 'interrupt' AND happened_at < $until) AS requested_at,
@@ -21,12 +21,12 @@ told AS (
     GROUP BY approval_id
     HAVING requested_at IS NOT NULL
 ),
-waited AS (
+timed AS (
     SELECT
         *,
         date_trunc($width, requested_at) AS bucket,
         date_diff('microsecond', requested_at, decided_at) / 1e6 AS seconds
-    FROM told
+    FROM approval
 )
 SELECT
     grouping(tool) = 0 AS of_tool,
@@ -45,6 +45,6 @@ SELECT
     count(*) FILTER (outcome NOT IN ('expired', 'withdrawn')) AS decided,
     count(*) FILTER (outcome NOT IN ('expired', 'withdrawn') AND seconds < 3) AS hasty,
     quantile_cont(seconds, [0.5, 0.95]) FILTER (outcome NOT IN ('expired', 'withdrawn')) AS seconds
-FROM waited
+FROM timed
 GROUP BY GROUPING SETS ((), (tool), (decided_by), (bucket))
 ORDER BY requested DESC, tool, decided_by

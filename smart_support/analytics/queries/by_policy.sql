@@ -1,4 +1,4 @@
--- Writes that a rule of the policy let run without asking anybody, as they ended in the range.
+-- Writes that a policy rule auto-approved, by the time they finished.
 WITH
 -- include scope
 SELECT date_trunc($width, happened_at) AS bucket, count(*) AS writes

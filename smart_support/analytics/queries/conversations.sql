@@ -1,6 +1,6 @@
--- Conversations that started in the range, the newest first, from a place in that order on.
--- Where no filter looks at the judgement, a page of $candidates is judged and no more. Where one does and
--- nothing else narrows it down ($judge_all), looking each event up among all candidates would only cost.
+-- A page of the conversations that started in the range, newest first, after a cursor.
+-- Without a filter on status or outcome, these are computed for one page of $candidates only. With such a filter
+-- and no other ($all_conversations), the events are not restricted to candidates, because that only costs time.
 WITH candidate AS MATERIALIZED (
     SELECT thread_id, min(happened_at) AS started_at
     FROM events
@@ -43,7 +43,7 @@ WITH candidate AS MATERIALIZED (
             FROM events
             WHERE happened_at >= coalesce($counted_since, $since) AND type = 'escalation' AND coalesce(kind, 'asked') = $escalation
         ))
-        -- The text as JSON writes it is looked for first: it is cheap and lets few rows through.
+        -- First search the JSON text: it is fast and excludes most rows.
         AND ($q IS NULL OR contains(lower(thread_id), lower($q)) OR thread_id IN (
             SELECT thread_id
             FROM events
@@ -53,7 +53,7 @@ WITH candidate AS MATERIALIZED (
                     AND contains(lower(payload ->> '$.content'), lower($q)))
             )
         ))
-        -- What a figure counts, where it counts it: whenever the conversation began.
+        -- The events that a figure counts, in its time range, whenever the conversation started.
         AND ($figure IS NULL OR thread_id IN (
             SELECT thread_id
             FROM events
@@ -86,15 +86,15 @@ scope AS NOT MATERIALIZED (
     FROM events
     WHERE
         happened_at >= $since
-        AND ($judge_all OR (
+        AND ($all_conversations OR (
             happened_at >= (SELECT min(started_at) FROM candidate)
             AND thread_id IN (SELECT thread_id FROM candidate)
         ))
 ),
--- include judged,
+-- include conversation_outcomes,
 page AS MATERIALIZED (
-    SELECT judged.*
-    FROM judged
+    SELECT conversation_outcome.*
+    FROM conversation_outcome
     SEMI JOIN candidate USING (thread_id)
     WHERE ($status IS NULL OR status = $status) AND ($outcomes IS NULL OR list_contains($outcomes::VARCHAR[], outcome))
     ORDER BY started_at DESC, thread_id DESC
@@ -114,7 +114,7 @@ detail AS (
     GROUP BY thread_id
 ),
 speaker AS (
-    SELECT thread_id, agent, min(seq) AS first_spoke
+    SELECT thread_id, agent, min(seq) AS first_event
     FROM events
     WHERE
         happened_at >= $since
@@ -124,7 +124,7 @@ speaker AS (
     GROUP BY thread_id, agent
 ),
 speakers AS (
-    SELECT thread_id, list(agent ORDER BY first_spoke) AS agents FROM speaker GROUP BY thread_id
+    SELECT thread_id, list(agent ORDER BY first_event) AS agents FROM speaker GROUP BY thread_id
 )
 SELECT
     page.thread_id,

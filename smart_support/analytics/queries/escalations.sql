@@ -1,5 +1,5 @@
--- How often a human was called, and by what: the customer or agent who `asked`, a `policy` rule, a `limit` of
--- writes an hour, a `budget` of the models that is used up, repeated `failures`, or an `unknown_outcome` of a write.
+-- Escalations to a human by reason: the customer or an agent `asked`, a `policy` rule, the `limit` of writes per
+-- hour, an exhausted model `budget`, repeated `failures`, or a write with an `unknown_outcome`.
 WITH
 -- include scope
 SELECT coalesce(kind, 'asked') AS kind, count(*) AS escalations

@@ -1,5 +1,5 @@
--- Every event of the range, whole, as recorded: in the order of time but for neighbours of one moment.
--- Sorting would hold the whole range in memory.
+-- All events of the range as recorded, in order of time except for events at almost the same time: sorting would
+-- load the whole range into memory.
 WITH
 -- include scope
 SELECT * FROM scope WHERE happened_at < $until

@@ -1,5 +1,5 @@
--- Milliseconds from a turn's beginning to its completion, and to its first token; turns that ended waiting or
--- in an error are left out. The percentiles are interpolated.
+-- Milliseconds from the start of a turn to its completion and to its first token. Turns that ended with an approval
+-- request or an error are not counted. Percentiles are interpolated.
 WITH
 -- include scope
 SELECT

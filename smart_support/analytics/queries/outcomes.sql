@@ -1,22 +1,21 @@
--- Conversations that started in the range, by what has become of them since: resolved by the agents alone,
--- resolved with an approval, escalated to a human, rejected, or abandoned. What is still open has no outcome yet.
--- [effort] Turns that it took: of conversations that started in the range and were resolved, how many turns
--- ended in them, the median and the 95th percentile.
--- [reopened] Of the conversations that started in the range, were resolved, and whose customer is known: those
--- whose customer came back with another conversation within 7 days of the last word. Any of these days may lie
--- behind the range.
+-- Conversations that started in the range, by their current outcome: resolved by the agents alone, resolved with
+-- an approval, escalated to a human, rejected, or abandoned. Open conversations have no outcome yet.
+-- [effort] Turns to resolution: the median and the 95th percentile of the number of turns in resolved
+-- conversations that started in the range.
+-- [reopened] Of the resolved conversations that started in the range and have a known customer: those whose
+-- customer started another conversation within 7 days of the last event, even after the range.
 WITH
 -- include scope,
--- include judged,
+-- include conversation_outcomes,
 known AS MATERIALIZED (
     SELECT customer_id, started_at, last_at, turns, outcome, date_trunc($width, started_at) AS bucket
-    FROM judged
+    FROM conversation_outcome
 ),
 resolved AS MATERIALIZED (
     SELECT * FROM known WHERE started_at < $until AND outcome IN ('resolved', 'resolved_with_approval')
 ),
-back AS (
-    -- An index of the later ones by customer beats sorting both sides, as a join by the nearest one would.
+reopened_count AS (
+    -- A semi join by customer is faster than an ASOF join, which sorts both sides.
     SELECT bucket, count(*) AS reopened
     FROM resolved
     SEMI JOIN known AS later
@@ -49,4 +48,4 @@ effort AS (
 SELECT counted.*, turns, coalesce(of_known_customers, 0) AS of_known_customers, coalesce(reopened, 0) AS reopened
 FROM counted
 LEFT JOIN effort ON effort.bucket IS NOT DISTINCT FROM counted.bucket
-LEFT JOIN back ON back.bucket IS NOT DISTINCT FROM counted.bucket
+LEFT JOIN reopened_count ON reopened_count.bucket IS NOT DISTINCT FROM counted.bucket

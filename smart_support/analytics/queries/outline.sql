@@ -1,5 +1,5 @@
--- One thread without its content: how many steps, after which number each page of $page steps begins, what it
--- took, and the places (from 1) of what a reader looks for. `found` are those in whose words $q stands.
+-- An overview of one thread: the number of steps, the last `seq` of each page of $page steps, tokens and cost, and
+-- the positions (from 1) of errors, approvals, escalations and search results: `found` are those that contain $q.
 WITH step AS (
     SELECT *, row_number() OVER (ORDER BY seq) AS place FROM events WHERE thread_id = $thread_id
 )
@@ -17,7 +17,7 @@ SELECT
     list(place ORDER BY place) FILTER (type = 'error' OR status = 'error') AS failed,
     list(place ORDER BY place) FILTER (type = 'interrupt') AS approvals,
     list(place ORDER BY place) FILTER (type = 'escalation') AS escalations,
-    -- What JSON writes is looked through first: it is cheap and lets few rows through.
+    -- First search the JSON text: it is fast and excludes most rows.
     list(place ORDER BY place) FILTER (contains(lower(payload), lower($q_json)) AND contains(lower(concat_ws(
         chr(10), tool, decided_by, payload ->> '$.content', payload ->> '$.args', payload ->> '$.summary',
         payload ->> '$.reason', payload ->> '$.message', payload ->> '$.question', payload ->> '$.options'

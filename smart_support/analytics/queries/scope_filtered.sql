@@ -1,4 +1,4 @@
-kept AS MATERIALIZED (
+matching AS MATERIALIZED (
     SELECT thread_id
     FROM events
     WHERE happened_at >= $since
@@ -9,5 +9,5 @@ kept AS MATERIALIZED (
         AND ($channel IS NULL OR bool_or(channel = $channel))
 ),
 scope AS NOT MATERIALIZED (
-    SELECT events.* FROM events SEMI JOIN kept USING (thread_id) WHERE happened_at >= $since
+    SELECT events.* FROM events SEMI JOIN matching USING (thread_id) WHERE happened_at >= $since
 )

@@ -1,10 +1,10 @@
--- Counts by hour or day ($width) in UTC, without gaps: from $starts_at, or where that is null from the first
--- event in the range, to $ends_at. An approval is told by one interrupt, so those are counted. What became of
--- conversations and approvals stands where they began.
+-- Counts by hour or day ($width) in UTC, without gaps: from $starts_at, or from the first event in the range if it
+-- is null, to $ends_at. An approval has one interrupt event, so those are counted. Outcomes of conversations and
+-- approvals count at the time when they started.
 WITH
 -- include scope,
 typed AS (
-    -- Few rows are left, and what is asked of a type is asked of those.
+    -- Aggregates first, so that few rows are left.
     SELECT date_trunc($width, happened_at) AS bucket, type, first_seq = 1 AS begins, count(*) AS events
     FROM scope
     WHERE happened_at < $until
@@ -20,7 +20,7 @@ counted AS (
     FROM typed
     GROUP BY bucket
 ),
-grid AS (
+bucket_grid AS (
     SELECT unnest(generate_series(
         date_trunc($width, coalesce($starts_at, (SELECT min(bucket) FROM counted))),
         $ends_at::TIMESTAMP,
@@ -33,6 +33,6 @@ SELECT
     coalesce(turns, 0)::BIGINT AS turns,
     coalesce(approvals, 0)::BIGINT AS approvals,
     coalesce(escalations, 0)::BIGINT AS escalations
-FROM grid
+FROM bucket_grid
 LEFT JOIN counted USING (bucket)
 ORDER BY bucket

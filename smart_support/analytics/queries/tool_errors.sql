@@ -1,5 +1,5 @@
--- Results of tools that were errors, by their class: `transient` (a time-out, 429 or 5xx that stayed so),
--- `validation` (arguments or a rule of the tool said no), `auth` (our credentials were refused), `unknown`.
+-- Failed tool results by error class: `transient` (a timeout, 429 or 5xx after all retries), `validation` (the tool
+-- refused the arguments or the action), `auth` (our credentials were refused), `unknown`.
 WITH
 -- include scope
 SELECT coalesce(error_class, 'unknown') AS error_class, count(*) AS errors

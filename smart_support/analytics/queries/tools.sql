@@ -1,4 +1,4 @@
--- Calls asked for, whatever became of them, and results that were errors. A model may call a tool by no name.
+-- Requested tool calls, whether executed or not, and failed results. A model may call a tool with an empty name.
 WITH
 -- include scope
 SELECT

@@ -10,10 +10,10 @@ from pydantic import BaseModel, Field
 
 from smart_support.analytics.ad_hoc_sql import MAX_SQL_CHARS, Table
 from smart_support.analytics.ad_hoc_sql_shape import sql_shape
-from smart_support.analytics.export import exported
+from smart_support.analytics.export import export_events
 from smart_support.analytics.filters import Filters
-from smart_support.analytics.query_files import FIGURES, definition
-from smart_support.analytics.time_range import span
+from smart_support.analytics.query_files import FIGURES, figure_definition
+from smart_support.analytics.time_range import parse_range
 from smart_support.api import schemas
 from smart_support.api.dependencies import admin, channel, lead, services
 from smart_support.api.envelope import answer
@@ -70,7 +70,7 @@ async def analytics(
 @router.get("/definitions", response_model=schemas.Answer[dict[str, str]])
 async def definitions() -> Response:
     """The definition of each figure, as text."""
-    return answer({figure: definition(figure) for figure in FIGURES})
+    return answer({figure: figure_definition(figure) for figure in FIGURES})
 
 
 @router.get(
@@ -88,10 +88,10 @@ async def export(
     services: Services = Depends(services),
 ) -> Response:
     """Download the events of the range."""
-    time_range = span(range_, since, until)
+    time_range = parse_range(range_, since, until)
     what = {"format": format_, "range": time_range.name, "filters": asdict(filters)}
     await services.audit_trail.record("analytics_exported", by=user.name, via=via, **what)
-    file, size = await exported(services.event_log, time_range, format_, filters)
+    file, size = await export_events(services.event_log, time_range, format_, filters)
     name = f"smart-support-{time_range.until:%Y-%m-%d}-{time_range.name}.{format_}"
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Content-Length": str(size)}
     return StreamingResponse(_chunks(file), 200, headers, MEDIA_TYPES[format_])
@@ -112,7 +112,7 @@ async def sql(
 ) -> Response:
     """Run a read-only SQL query on the event log, without files or network, for at most 5 seconds."""
     await services.audit_trail.record("sql_asked", by=user.name, via=via, sql=sql_shape(query.sql))
-    return answer(asdict(await services.sql_box.ask(query.sql)))
+    return answer(asdict(await services.ad_hoc_sql.run(query.sql)))
 
 
 def _chunks(file: BinaryIO) -> Iterator[bytes]:

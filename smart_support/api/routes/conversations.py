@@ -5,8 +5,8 @@ from typing import Literal
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import Response
 
-from smart_support.analytics.filters import COUNTED, About, Counted
-from smart_support.analytics.time_range import span
+from smart_support.analytics.filters import SELECTABLE_FIGURES, ConversationFilter, FigureSelection
+from smart_support.analytics.time_range import parse_range
 from smart_support.api import schemas
 from smart_support.api.dependencies import services, user
 from smart_support.api.envelope import answer
@@ -49,7 +49,7 @@ async def list_conversations(
     ),
     escalation: EscalationKind | None = Query(None, description="only those with an escalation of this kind"),
     channel: Literal["socket", "rest", "gradio", "console", "system"] | None = None,
-    figure: Literal[COUNTED] | None = Query(  # type: ignore[valid-type]
+    figure: Literal[SELECTABLE_FIGURES] | None = Query(  # type: ignore[valid-type]
         None, description="only those that this figure counts, whenever they started"
     ),
     line: str | None = Query(
@@ -76,8 +76,8 @@ async def list_conversations(
 ) -> Response:
     """List conversations, the newest first; operators see their own, leads see all."""
     is_limited = counted_since or counted_until
-    period = span(None, counted_since, counted_until or None) if is_limited else span("all")
-    counted = Counted(figure, line, period.since, period.until) if figure else None
+    period = parse_range(None, counted_since, counted_until or None) if is_limited else parse_range("all")
+    counted = FigureSelection(figure, line, period.since, period.until) if figure else None
     only = None if user.role >= Role.LEAD else await services.session_manager.owned(user)
     page, following = await services.metrics.conversations(
         status=status,
@@ -86,7 +86,7 @@ async def list_conversations(
         q=q,
         since=since,
         until=until,
-        about=About(tool, error_class, approval, decided_by, channel, escalation, counted),
+        about=ConversationFilter(tool, error_class, approval, decided_by, channel, escalation, counted),
         only=only,
         limit=limit,
         cursor=cursor,

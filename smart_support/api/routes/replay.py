@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Query
 from fastapi.responses import PlainTextResponse, Response, StreamingResponse
 from pydantic import BaseModel, Field
 
-from smart_support.analytics.regression_export import as_test
+from smart_support.analytics.regression_export import regression_test
 from smart_support.analytics.replay import LAST_SEQ
 from smart_support.api import schemas
 from smart_support.api.dependencies import channel, lead, services, user
@@ -60,7 +60,7 @@ async def whole(
 ) -> Response:
     """All steps of the conversation in one answer, streamed."""
     await services.session_manager.check_owner(thread_id, user, must_exist=True)
-    pages = services.replay.whole(thread_id)
+    pages = services.replay.batches(thread_id)
     first = await anext(pages)
     return StreamingResponse(_as_one_answer(first, pages), media_type="application/json")
 
@@ -83,8 +83,8 @@ async def as_test_file(
     """Download the conversation as a Python test for the project's test suite."""
     await services.session_manager.check_owner(thread_id, user, must_exist=True)
     await services.audit_trail.record("test_case_exported", by=user.name, via=via, conversation=thread_id)
-    steps = [step async for page in services.replay.whole(thread_id) for step in page]
-    source = await asyncio.to_thread(as_test, thread_id, steps)
+    steps = [step async for page in services.replay.batches(thread_id) for step in page]
+    source = await asyncio.to_thread(regression_test, thread_id, steps)
     name = re.sub(r"[^a-z0-9]+", "_", thread_id.lower()).strip("_")[:60] or "conversation"
     headers = {"Content-Disposition": f'attachment; filename="test_{name}.py"'}
     return PlainTextResponse(source, 200, headers, "text/x-python; charset=utf-8")
