@@ -1,10 +1,10 @@
-"""What each figure of the dashboard costs, as a ratio to one bare scan of the columns that are counted.
+"""The cost of each figure of the dashboard, as a ratio to a single scan of the columns it reads.
 
     python benchmarks/analytics.py [EVENTS] [--seconds N]     (1,000,000 and 20, in a temporary folder)
 
-Then the same while 1,600 events a second are written, and how long a turn waits for its acknowledgement.
-The log is made up: conversations over 90 days in the shapes that occur, in the order of time. Each time is
-the least of several runs on a warm file, so that it says what the work costs and not what else ran.
+Then the same while 1,600 events per second are written, and how long a turn waits for its acknowledgement.
+The event log is generated: 90 days of typical conversations. Each time is the minimum of several runs on a
+warm file, which excludes the effect of other processes.
 """
 
 import argparse
@@ -34,9 +34,9 @@ EVENTS_A_CONVERSATION = 10.8
 RUNS = 5
 LONG_THREAD = "benchmark-long"
 LONG_STEPS = 10_000
-A_SECOND = 1_600
+PER_SECOND = 1_600
 WRITING_SECONDS = 20
-# Every column that a figure reads, looked at once.
+# Reads every column that a figure uses.
 SCAN = """
     SELECT max(thread_id), max(turn_id), max(first_seq), max(seq), max(type), max(channel), max(customer_id),
         max(agent), max(role), max(tool), max(status), max(approval_id), max(outcome), max(decided_by),
@@ -45,8 +45,8 @@ SCAN = """
     FROM events WHERE happened_at >= $since AND happened_at < $until
 """
 
-# A conversation `i`: a read that is answered; for three in five then a write that waits, is decided and
-# runs. Some are escalated, some asked back, some fail. `p` are the places of the events in it.
+# Conversation `i` has a read and, in three of five cases, a write that is decided and executed. Some are
+# escalated, some need clarification, some fail. `p` is the position of an event in its conversation.
 FILL = """
 INSERT INTO events BY NAME
 WITH event AS (
@@ -56,7 +56,7 @@ WITH event AS (
         ['message', 'route', 'tool_call', 'tool_result', 'message', 'message_complete', 'message', 'route',
             'tool_call', 'interrupt', 'decision', 'tool_result', 'message', 'message_complete'][p] AS kind,
         $start::TIMESTAMP
-            + to_microseconds((i * $gap + p * (900000 + hash(i, p) % 2000000))::BIGINT) AS moment
+            + to_microseconds((i * $gap + p * (900000 + hash(i, p) % 2000000))::BIGINT) AS happened_at
     FROM range($conversations) AS conversation(i), range(1, 15) AS place(p)
     WHERE p <= 6 OR i % 5 < 3
 )
@@ -66,7 +66,7 @@ SELECT
     md5(printf('%d-%d', i, CASE WHEN p <= 6 THEN 1 WHEN p <= 10 THEN 2 ELSE 3 END))::UUID AS turn_id,
     p AS first_seq,
     p AS seq,
-    moment AS happened_at,
+    happened_at,
     CASE
         WHEN kind = 'message_complete' AND i % 50 = 0 THEN 'error'
         WHEN p = 5 AND i % 11 = 0 THEN 'clarification'
@@ -93,7 +93,7 @@ SELECT
     CASE WHEN type = 'message_complete' THEN 40 + hash(i, p) % 200 END AS output_tokens,
     CASE WHEN type = 'message_complete' THEN (hash(i, p) % 900) / 1e6 END AS cost_usd,
     CASE WHEN type IN ('message_complete', 'tool_result') THEN 200 + hash(i, p) % 4000 END AS duration_ms,
-    -- One object with the fields of every type: each event reads those that are its own.
+    -- One object with the fields of all types; each event reads its own.
     json_object(
         'role', role, 'content', printf('Message %d of conversation %d about an order', p, i),
         'agent', agent, 'targets', [], 'reason', 'made up', 'tool', tool, 'tool_call_id', tool_call_id,
@@ -104,12 +104,12 @@ SELECT
         'options', [], 'delivered', true
     ) AS payload
 FROM event
-ORDER BY moment
+ORDER BY happened_at
 """
 
 
 def fill(path: Path, events: int) -> None:
-    """Make up a log of about `events` events that ends now."""
+    """Generate a log of about `events` events that ends now."""
     EmbeddedEventStore(path).close()
     conversations = round(events / EVENTS_A_CONVERSATION)
     start = naive(clock.now() - timedelta(days=DAYS))
@@ -123,8 +123,8 @@ def fill(path: Path, events: int) -> None:
         )
 
 
-async def least(work: Callable[[], Awaitable[Any]]) -> float:
-    """Milliseconds of the quickest of several runs, after one that warms up."""
+async def fastest(work: Callable[[], Awaitable[Any]]) -> float:
+    """Milliseconds of the fastest of several runs, after a warm-up."""
     await work()
     times = []
     for _ in range(RUNS):
@@ -134,19 +134,19 @@ async def least(work: Callable[[], Awaitable[Any]]) -> float:
     return min(times)
 
 
-async def measure(log: EventStore, asked: TimeRange) -> None:
-    """Print a line for each figure of a range."""
+async def measure(log: EventStore, time_range: TimeRange) -> None:
+    """Print one line per figure of a range."""
     metrics, replay = Metrics(log, 1800), Replay(log)
     page, _ = await metrics.conversations(limit=1)
-    since = clock.rfc3339(asked.since)
-    bare = await least(lambda: log.query(SCAN, asked.params))
-    print(f"\n{asked.name:24}{'ms':>9}{'ratio':>9}\n{'bare scan':24}{bare:9.1f}{1:9.1f}")
+    since = clock.rfc3339(time_range.since)
+    bare = await fastest(lambda: log.query(SCAN, time_range.params))
+    print(f"\n{time_range.name:24}{'ms':>9}{'ratio':>9}\n{'bare scan':24}{bare:9.1f}{1:9.1f}")
     work: dict[str, Callable[[], Awaitable[Any]]] = {
-        figure: lambda figure=figure: getattr(metrics, figure)(MetricsQuery(asked))
+        figure: lambda figure=figure: getattr(metrics, figure)(MetricsQuery(time_range))
         for figure in FIGURES
         if hasattr(metrics, figure)
     }
-    work["dashboard, all of these"] = lambda: metrics.analytics(asked.name)
+    work["dashboard, all of these"] = lambda: metrics.analytics(time_range.name)
     work["conversations, a page"] = lambda: metrics.conversations(since=since)
     work["conversations, escalated"] = lambda: metrics.conversations(since=since, outcome="escalated")
     work["conversations, a text"] = lambda: metrics.conversations(since=since, q="conversation 123 about")
@@ -154,39 +154,39 @@ async def measure(log: EventStore, asked: TimeRange) -> None:
     work["replay, the outline"] = lambda: replay.outline(LONG_THREAD)
     work["replay, a page of 200"] = lambda: replay.steps(LONG_THREAD, LONG_STEPS // 2, 200)
     for name, run in work.items():
-        taken = await least(run)
+        taken = await fastest(run)
         print(f"{name:24}{taken:9.1f}{taken / bare:9.1f}")
 
 
 async def long_thread(log: EventStore) -> None:
-    """A conversation of 10,000 steps, the last of which are the newest events there are."""
-    await asyncio.gather(*(log.append(_said(LONG_THREAD, seq)) for seq in range(1, LONG_STEPS + 1)))
+    """Append a conversation of 10,000 steps."""
+    await asyncio.gather(*(log.append(_message(LONG_THREAD, seq)) for seq in range(1, LONG_STEPS + 1)))
 
 
-def _said(thread_id: str, seq: int) -> Record:
+def _message(thread_id: str, seq: int) -> Record:
     return Record(thread_id, seq, Message(role="agent", content=f"Step {seq} of it", agent="order_lookup"))
 
 
-def _ended(thread_id: str, seq: int) -> Record:
+def _completion(thread_id: str, seq: int) -> Record:
     usage = {"input_tokens": 900, "output_tokens": 60, "cost_usd": None}
     return Record(thread_id, seq, MessageComplete(usage=usage, duration_ms=1200.0))
 
 
 async def writing(log: EventStore, seconds: int, waits: list[float]) -> None:
-    """Write as many events a second as a busy team does, and keep how long each turn waited for its end."""
-    burst, began = A_SECOND // 100, time.perf_counter()
+    """Write `PER_SECOND` events per second, and record how long each turn waits for its last event."""
+    burst, began = PER_SECOND // 100, time.perf_counter()
     for number in range(seconds * 100):
         await asyncio.sleep(max(0, began + number / 100 - time.perf_counter()))
         sent = time.perf_counter()
         for seq in range(1, burst):
-            log.append(_said(f"busy-{number}", seq))
-        last = log.append(_ended(f"busy-{number}", burst))
+            log.append(_message(f"busy-{number}", seq))
+        last = log.append(_completion(f"busy-{number}", burst))
         last.add_done_callback(lambda _, sent=sent: waits.append((time.perf_counter() - sent) * 1000))
     await last
 
 
-async def under_writing(log: EventStore, seconds: int) -> None:
-    """Print what reading costs while others write, and what that costs them."""
+async def measure_under_load(log: EventStore, seconds: int) -> None:
+    """Print the cost of reads during writes, and of writes during reads."""
     metrics, replay, waits = Metrics(log, 1800), Replay(log), []
     task = asyncio.create_task(writing(log, seconds, waits))
     dashboards, pages = [], []
@@ -199,18 +199,22 @@ async def under_writing(log: EventStore, seconds: int) -> None:
         pages.append((time.perf_counter() - began) * 1000)
         await asyncio.sleep(0.5)
     await task
-    print(f"\nwhile {A_SECOND:,} events a second are written{'p50':>9}{'p99':>9}  ms")
-    for name, times in (("dashboard of 7 days", dashboards), ("replay, a page of 200", pages)):
-        print(f"{name:40}{_part(times, 0.5):9.1f}{_part(times, 0.99):9.1f}")
-    print(f"{'a turn waits for its acknowledgement':40}{_part(waits, 0.5):9.1f}{_part(waits, 0.99):9.1f}")
+    print(f"\nwhile {PER_SECOND:,} events per second are written{'p50':>9}{'p99':>9}  ms")
+    rows = [
+        ("dashboard of 7 days", dashboards),
+        ("replay, a page of 200", pages),
+        ("a turn waits for its acknowledgement", waits),
+    ]
+    for name, times in rows:
+        print(f"{name:40}{_percentile(times, 0.5):9.1f}{_percentile(times, 0.99):9.1f}")
 
 
-def _part(times: list[float], share: float) -> float:
+def _percentile(times: list[float], share: float) -> float:
     return sorted(times)[min(len(times) - 1, int(share * len(times)))]
 
 
 async def main(events: int, seconds: int) -> None:
-    """Make the log, measure a week and all of it, remove it."""
+    """Generate a log, and measure a week and the whole log."""
     with tempfile.TemporaryDirectory(prefix="smart-support-benchmark-") as folder:
         path = Path(folder) / "events.duckdb"
         fill(path, events)
@@ -218,7 +222,7 @@ async def main(events: int, seconds: int) -> None:
         await long_thread(log)
         for name in ("7d", "all"):
             await measure(log, parse_range(name))
-        await under_writing(log, seconds)
+        await measure_under_load(log, seconds)
         log.close()
 
 

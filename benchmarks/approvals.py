@@ -1,7 +1,7 @@
-"""Decisions a second and their p99 with 100,000 approvals in the table; how soon 50 open windows show one.
+"""Decisions per second with 100,000 approvals in the table, and the time until 50 open windows show one.
 
-The ratio is against the bare durable write that a decision can't do without: one row, one commit, same disk.
-Where a Postgres is installed, the same on a cluster of its own, against a bare `UPDATE ... RETURNING` there.
+The ratio compares with a single durable write: one row, one commit, same disk. If Postgres is installed, the
+same is measured on a temporary cluster and compared with a single `UPDATE ... RETURNING`.
 """
 
 import argparse
@@ -50,23 +50,23 @@ def _request(number: int) -> Request:
     )
 
 
-async def _filled(state: StateDatabase, count: int, pending: int) -> list[str]:
-    """Put `count` decided approvals and then `pending` ones into the table; the ids of the pending."""
+async def _fill(state: StateDatabase, count: int, pending: int) -> list[str]:
+    """Insert `count` decided and `pending` pending approvals; returns the ids of the pending ones."""
     queue = ApprovalQueue(state, 3600)
     await queue.request(_request(0))
 
-    def decided(connection: Connection) -> None:
+    def insert_decided(connection: Connection) -> None:
         own = {name: f"{name} || '-' || nth" for name in ("approval_id", "thread_id", "interrupt_id")}
         _multiply(connection, "approvals", count, own)
         _multiply(connection, "audit", count, {"number": "number + nth"})
         connection.execute("UPDATE approvals SET status = 'approved', execution = 'done', resumed = 1")
 
-    await state.transact(decided)
+    await state.transact(insert_decided)
     return [(await queue.request(_request(count + number))).approval_id for number in range(pending)]
 
 
 def _multiply(connection: Connection, table: str, count: int, own: dict[str, str]) -> None:
-    """Have the one row of a table `count` times; `own`: what each has of its own."""
+    """Copy the only row of a table until there are `count`. `own`: column -> SQL of its value."""
     columns = [*connection.execute(f"SELECT * FROM {table}")[0]]
     connection.execute(
         f"""WITH RECURSIVE copies(nth) AS (SELECT 1 UNION ALL SELECT nth + 1 FROM copies WHERE nth < :most)
@@ -86,9 +86,9 @@ async def _bare(state: StateDatabase, count: int) -> list[float]:
     return spent
 
 
-async def _decided(state: StateDatabase, count: int, measured: int) -> list[float]:
-    """Seconds of each decision, one after the other."""
-    ids, queue, spent = await _filled(state, count, measured), ApprovalQueue(state, 3600), []
+async def _time_decisions(state: StateDatabase, count: int, measured: int) -> list[float]:
+    """Seconds of each decision, in sequence."""
+    ids, queue, spent = await _fill(state, count, measured), ApprovalQueue(state, 3600), []
     for approval_id in ids:
         started = time.perf_counter()
         await queue.decide(approval_id, DecisionInput("approve", decided_by="dana", via="rest"))
@@ -96,37 +96,39 @@ async def _decided(state: StateDatabase, count: int, measured: int) -> list[floa
     return spent
 
 
-def _tell(spent: list[float], floor_name: str, bare: list[float]) -> None:
+def _report(spent: list[float], floor_name: str, bare: list[float]) -> None:
     ours, floor = statistics.median(spent), statistics.median(bare)
     p99 = statistics.quantiles(spent, n=100)[98]
-    print(f"  {1 / statistics.mean(spent):6.0f} a second, p50 {ours * 1000:.2f} ms, p99 {p99 * 1000:.2f} ms")
+    print(
+        f"  {1 / statistics.mean(spent):6.0f} per second, p50 {ours * 1000:.2f} ms, p99 {p99 * 1000:.2f} ms"
+    )
     print(f"  ratio to {floor_name} {ours / floor:5.2f}  (p50 {floor * 1000:.2f} ms)")
 
 
 async def decisions(folder: Path, count: int, measured: int) -> None:
     state = SqliteStateDatabase(folder / "state.sqlite")
-    spent = await _decided(state, count, measured)
+    spent = await _time_decisions(state, count, measured)
     bare = await _bare(state, measured)
     state.close()
-    print(f"decisions with {count:,} approvals in the table, one after the other")
-    _tell(spent, "a bare durable row", bare)
+    print(f"decisions with {count:,} approvals in the table, in sequence")
+    _report(spent, "a bare durable row", bare)
 
 
 def on_postgres(count: int, measured: int) -> None:
-    """The same on a Postgres of its own, whose commits are as durable as an operator's."""
+    """The same on a temporary Postgres with durable commits."""
     from smart_support.storage.state.postgres import PostgresStateDatabase
 
     cluster = Postgres(durable=True).start()
     try:
         url = f"{cluster.url}/postgres"
         state = PostgresStateDatabase(url)
-        spent = asyncio.run(_decided(state, count, measured))
+        spent = asyncio.run(_time_decisions(state, count, measured))
         bare = _bare_updates(url, measured)
         state.close()
     finally:
         cluster.stop()
     print(f"the same on Postgres, with {count:,} approvals in the table")
-    _tell(spent, "a bare UPDATE ... RETURNING", bare)
+    _report(spent, "a bare UPDATE ... RETURNING", bare)
 
 
 def _bare_updates(url: str, count: int) -> list[float]:
@@ -146,7 +148,7 @@ def _bare_updates(url: str, count: int) -> list[float]:
     return spent
 
 
-async def _window(url: str, heard: dict[str, list[float]], ready: asyncio.Event) -> None:
+async def _window(url: str, received: dict[str, list[float]], ready: asyncio.Event) -> None:
     async with websockets.connect(url, proxy=None, max_queue=None) as connection:
         await connection.send('{"type": "watch_approvals"}')
         await connection.recv()
@@ -154,33 +156,33 @@ async def _window(url: str, heard: dict[str, list[float]], ready: asyncio.Event)
         while True:
             frame = orjson.loads(await connection.recv())
             if frame["type"] == "approval" and frame["approval"]["decided_at"]:
-                heard.setdefault(frame["approval"]["approval_id"], []).append(time.perf_counter())
+                received.setdefault(frame["approval"]["approval_id"], []).append(time.perf_counter())
 
 
 async def _delays(base: str, count: int, decided: int) -> list[float]:
-    """Seconds from a decision to each window's hearing of it, over all of them."""
-    heard: dict[str, list[float]] = {}
+    """Seconds from each decision until each window receives it."""
+    received: dict[str, list[float]] = {}
     readies = [asyncio.Event() for _ in range(count)]
     address = base.replace("http", "ws").replace("/api/v1", "/ws")
-    windows = [asyncio.create_task(_window(address, heard, ready)) for ready in readies]
+    windows = [asyncio.create_task(_window(address, received, ready)) for ready in readies]
     await asyncio.gather(*(ready.wait() for ready in readies))
     delays: list[float] = []
     async with httpx.AsyncClient(timeout=30) as client:
         for _ in range(decided):
-            asked = await client.post(f"{base}/chat", json={"message": "Give me a coupon with 10% off"})
-            approval_id = asked.json()["data"]["approval"]["approval_id"]
+            response = await client.post(f"{base}/chat", json={"message": "Give me a coupon with 10% off"})
+            approval_id = response.json()["data"]["approval"]["approval_id"]
             started = time.perf_counter()
             await client.post(f"{base}/approvals/{approval_id}/decision", json={"decision": "reject"})
-            while len(heard.get(approval_id, ())) < count:  # noqa: ASYNC110
+            while len(received.get(approval_id, ())) < count:  # noqa: ASYNC110
                 await asyncio.sleep(0.001)
-            delays += [moment - started for moment in heard[approval_id][:count]]
+            delays += [at - started for at in received[approval_id][:count]]
     for window in windows:
         window.cancel()
     return delays
 
 
 def shown(folder: Path, count: int, decided: int) -> None:
-    """How soon each of `count` open windows shows each of `decided` decisions."""
+    """Measure the time until `count` open windows show each of `decided` decisions."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -200,7 +202,7 @@ def shown(folder: Path, count: int, decided: int) -> None:
         server.terminate()
         server.wait(30)
     p50, p95 = statistics.median(delays), statistics.quantiles(delays, n=20)[18]
-    print(f"a decision seen in {count} open windows: p50 {p50 * 1000:.0f} ms, p95 {p95 * 1000:.0f} ms")
+    print(f"a decision shown in {count} open windows: p50 {p50 * 1000:.0f} ms, p95 {p95 * 1000:.0f} ms")
     print(f"  ratio to the limit of 1 s {p95:5.3f}")
 
 
@@ -208,8 +210,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("approvals", nargs="?", type=int, default=100_000)
     parser.add_argument("--decisions", type=int, default=DECISIONS)
-    parser.add_argument("--windows", type=int, default=WINDOWS, help="0: only the decisions, without the app")
-    parser.add_argument("--shown", type=int, default=SHOWN, help="decisions that the windows are shown")
+    parser.add_argument("--windows", type=int, default=WINDOWS, help="0: measure only decisions")
+    parser.add_argument("--shown", type=int, default=SHOWN, help="number of decisions to show")
     given = parser.parse_args()
     log.configure("console", "error")
     with tempfile.TemporaryDirectory() as folder:

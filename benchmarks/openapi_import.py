@@ -1,7 +1,7 @@
-"""CPU seconds and peak memory of importing a description, against just loading its YAML or JSON.
+"""CPU seconds and peak memory of importing a description, compared with only parsing its YAML or JSON.
 
-A generated one of 1,500 operations (`--operations N`), and those of folders: `openapi_import.py FOLDER ...`.
-Each measure runs in a process of its own, so that its peak is its own.
+Imports a generated description with 1,500 operations (`--operations N`), and the files in folders:
+`openapi_import.py FOLDER ...`. Each measurement runs in a separate process, for its peak memory.
 """
 
 import argparse
@@ -37,8 +37,8 @@ def main(operations: int, rounds: int, folders: list[str]) -> None:
 
 
 def show(path: Path, rounds: int) -> None:
-    """One line of the table."""
-    loads, imports = ([measured(what, path) for _ in range(rounds)] for what in ("load", "import"))
+    """Print one line of the table."""
+    loads, imports = ([measure_in_process(what, path) for _ in range(rounds)] for what in ("load", "import"))
     load, whole = min(one["seconds"] for one in loads), min(one["seconds"] for one in imports)
     bare, peak = (min(one["peak_mb"] for one in several) for several in (loads, imports))
     ratio = f"{whole / load:6.2f}" if load >= 0.05 else "     -"  # the clock ticks in hundredths
@@ -48,19 +48,19 @@ def show(path: Path, rounds: int) -> None:
     )
 
 
-def measured(what: str, path: Path) -> dict[str, Any]:
-    """Run one measure in a fresh process."""
+def measure_in_process(what: str, path: Path) -> dict[str, Any]:
+    """Run one measurement in a new process."""
     command = [sys.executable, "-m", "benchmarks.openapi_import", "--measure", what, str(path)]
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True, text=True)
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return result
 
 
 def measure(what: str, path: Path) -> dict[str, Any]:
-    """What one process measures of itself: seconds, peak megabytes, and how many operations there were."""
+    """Seconds and peak megabytes of this process, and the number of operations."""
     from smart_support.connectors.openapi.document.parse import parse
     from smart_support.connectors.openapi.document.reader import load
-    from smart_support.connectors.review.reviewed_operation import proposed
+    from smart_support.connectors.review.reviewed_operation import propose
 
     raw, operations = path.read_bytes(), 0
     started = _cpu_seconds()
@@ -68,21 +68,23 @@ def measure(what: str, path: Path) -> dict[str, Any]:
         orjson.loads(raw) if path.suffix == ".json" else ryaml.loads(raw.decode())
     else:
         document = parse(load(raw, max_bytes=len(raw)))
-        operations = len([proposed(one, None) for one in document.operations])
+        operations = len([propose(one, None) for one in document.operations])
     seconds = _cpu_seconds() - started
-    # The child that reads YAML counts too; what a lead waits for is both, what a machine holds is the larger.
-    peaks = [resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    # Includes the process that reads YAML: CPU times add up, and the larger peak counts.
+    peaks = [
+        resource.getrusage(target).ru_maxrss for target in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    ]
     return {"seconds": seconds, "peak_mb": max(peaks) / 1024, "operations": operations}
 
 
 def _cpu_seconds() -> float:
-    """Of this process and its children: with one after the other it is what passes on an idle machine."""
+    """The CPU time of this process and its children, which run in sequence."""
     spent = os.times()
     return spent.user + spent.system + spent.children_user + spent.children_system
 
 
 def description(operations: int) -> dict[str, Any]:
-    """A description in the proportions of real ones: some 4 kB of text an operation, most of it answers.
+    """A description with the proportions of real ones: about 4 kB of text per operation, mostly responses.
 
     Of 25,484 real operations the median tool schema has 382 bytes and the 99th percentile 17 kB.
     """
@@ -110,7 +112,7 @@ def description(operations: int) -> dict[str, Any]:
 
 
 def _schema(number: int) -> dict[str, Any]:
-    """Every tenth is deep: it holds two of the others, and these hold more."""
+    """Every tenth schema is deep: it refers to two others, which refer to more."""
     properties: dict[str, Any] = {
         f"field{n}": {"type": "string", "description": _words(4), "example": "abc"} for n in range(4)
     }
@@ -144,7 +146,7 @@ if __name__ == "__main__":
     parser.add_argument("--operations", type=int, default=OPERATIONS)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument(
-        "--measure", nargs=2, metavar=("WHAT", "FILE"), help="of a round: load or import a file"
+        "--measure", nargs=2, metavar=("WHAT", "FILE"), help="internal: load or import a file"
     )
     given = parser.parse_args()
     if given.measure:

@@ -1,7 +1,8 @@
-"""Many sockets for minutes against a real process: conversations, approvals, decisions and lost connections.
+"""Runs many WebSocket clients for minutes against a real process: turns, approvals, decisions, reconnects.
 
-Nothing may be lost: the numbers of every thread have no gap, over every reconnect, and are those of replay.
-The process may not grow, and a customer's first token may not be late. Exits with 1 where one is broken.
+No event may be lost: the sequence numbers of every thread have no gap, also after reconnects, and equal those
+of replay. The memory of the process must not grow, and first tokens must not be late. Exits with 1 on a
+failure.
 """
 
 import argparse
@@ -29,16 +30,16 @@ sys.path.insert(0, str(ROOT))
 from tests.harness import free_port  # noqa: E402
 
 MAX_GROWTH, MAX_FIRST_TOKEN_MS = 0.10, 500.0
-TURNS_A_THREAD = 6
-SHARE_LOST = 0.2  # of turns in which the connection is cut
+TURNS_PER_THREAD = 6
+SHARE_LOST = 0.2  # of turns whose connection is cut
 READS = ("Where is my order 1042?", "When does order 1043 arrive?", "What do you know about order 1044?")
 WRITES = ("Cancel order 1042", "Cancel order 1046", "Make me a coupon of 10%")
-SECONDS_A_TURN = 60.0
+SECONDS_PER_TURN = 60.0
 
 
 @dataclass
 class Thread:
-    """What a client has seen of a conversation. `jumps`: where a resume gave a whole message for a range."""
+    """The events that a client received. `jumps`: ranges that a resume replaced by one whole message."""
 
     thread_id: str
     last: int = 0
@@ -47,7 +48,7 @@ class Thread:
     faults: list[str] = field(default_factory=list)
 
     def take(self, event: dict[str, Any]) -> None:
-        """One event, in the order it came."""
+        """Record one event."""
         seq = event["seq"]
         if seq <= self.last:
             self.faults.append(f"{self.thread_id}: {seq} came after {self.last}")
@@ -57,7 +58,7 @@ class Thread:
         self.seen.add(seq)
 
     def compare(self, steps: list[dict[str, Any]]) -> None:
-        """Hold what was seen against replay: the same facts, no number between them without one."""
+        """Compare the received events with replay: the same events, without gaps."""
         following = 1
         for step in steps:
             if step["first_seq"] != following:
@@ -66,9 +67,9 @@ class Thread:
                 )
             following = step["seq"] + 1
             if step["seq"] not in self.seen:
-                self.faults.append(f"{self.thread_id}: {step['type']} {step['seq']} was never seen")
+                self.faults.append(f"{self.thread_id}: {step['type']} {step['seq']} was not received")
         if steps and steps[-1]["seq"] != self.last:
-            self.faults.append(f"{self.thread_id}: seen to {self.last}, recorded to {steps[-1]['seq']}")
+            self.faults.append(f"{self.thread_id}: received to {self.last}, recorded to {steps[-1]['seq']}")
         ends = {step["seq"]: step["first_seq"] for step in steps}
         for begin, end in self.jumps:
             if ends.get(end, end + 1) > begin:
@@ -77,7 +78,7 @@ class Thread:
 
 @dataclass
 class Tally:
-    """What all clients did."""
+    """The totals of all clients."""
 
     threads: list[Thread] = field(default_factory=list)
     first_tokens: list[float] = field(default_factory=list)
@@ -89,60 +90,60 @@ class Tally:
 
 
 class Customer:
-    """One socket: speaks, waits, decides what waits, and loses its connection now and then."""
+    """One WebSocket client: sends messages, decides approvals, and sometimes loses its connection."""
 
     def __init__(self, url: str, tally: Tally, number: int, think: float) -> None:
         self._url, self._tally, self._number, self._think = url, tally, number, think
-        self._chance = random.Random(number)
+        self._random = random.Random(number)
         self._thread = Thread("")
         self._socket: Any = None
 
-    async def live(self, until: float) -> None:
-        """Talk until it is time, each conversation a few turns long."""
-        await asyncio.sleep(self._chance.uniform(0, self._think))
+    async def run(self, until: float) -> None:
+        """Have conversations of a few turns each until the time is over."""
+        await asyncio.sleep(self._random.uniform(0, self._think))
         conversations = 0
         while time.monotonic() < until:
             conversations += 1
             self._thread = Thread(f"soak-{self._number}-{conversations}")
             self._tally.threads.append(self._thread)
             await self._connect()
-            for _ in range(TURNS_A_THREAD):
+            for _ in range(TURNS_PER_THREAD):
                 if time.monotonic() >= until:
                     break
                 await self._turn()
-                await asyncio.sleep(self._chance.uniform(0.5, 1.5) * self._think)
+                await asyncio.sleep(self._random.uniform(0.5, 1.5) * self._think)
             await self._socket.close()
 
     async def _connect(self) -> None:
         self._socket = await websockets.connect(self._url, max_size=None, max_queue=None, proxy=None)
 
     async def _turn(self) -> None:
-        writes = self._chance.random() < 0.25
-        said = self._chance.choice(WRITES if writes else READS)
-        cut_after = self._chance.randrange(1, 12) if self._chance.random() < SHARE_LOST else 0
+        writes = self._random.random() < 0.25
+        content = self._random.choice(WRITES if writes else READS)
+        cut_after = self._random.randrange(1, 12) if self._random.random() < SHARE_LOST else 0
         began = time.perf_counter()
-        await self._send(type="message", content=said)
-        ended = await self._to_rest(began, cut_after)
+        await self._send(type="message", content=content)
+        ended = await self._until_end(began, cut_after)
         if ended["type"] == "interrupt":
-            await asyncio.sleep(self._chance.uniform(0, 1))
+            await asyncio.sleep(self._random.uniform(0, 1))
             await self._decide(ended)
         self._tally.turns += 1
 
-    async def _decide(self, asked: dict[str, Any]) -> None:
-        """As a lead would, now and then on a connection that is cut."""
-        approved = self._chance.random() < 0.5
-        cut_after = self._chance.randrange(1, 4) if self._chance.random() < SHARE_LOST else 0
-        frame = {"interrupt_id": asked["interrupt_id"], "approved": approved, "reason": "soak"}
+    async def _decide(self, request: dict[str, Any]) -> None:
+        """Decide as a lead would, sometimes on a connection that is cut."""
+        approved = self._random.random() < 0.5
+        cut_after = self._random.randrange(1, 4) if self._random.random() < SHARE_LOST else 0
+        frame = {"interrupt_id": request["interrupt_id"], "approved": approved, "reason": "soak"}
         await self._send(type="interrupt_response", **frame)
         self._tally.decisions += 1
-        ended = await self._to_rest(None, cut_after)
+        ended = await self._until_end(None, cut_after)
         if ended["type"] == "interrupt":
             await self._decide(ended)
 
-    async def _to_rest(self, began: float | None, cut_after: int) -> dict[str, Any]:
-        """Events to the turn's end; after `cut_after` of them the connection is lost, and another made."""
+    async def _until_end(self, began: float | None, cut_after: int) -> dict[str, Any]:
+        """Receive events until the turn ends; reconnect after `cut_after` of them."""
         count = 0
-        async with asyncio.timeout(SECONDS_A_TURN):
+        async with asyncio.timeout(SECONDS_PER_TURN):
             while True:
                 event = orjson.loads(await self._socket.recv())
                 if "seq" not in event:
@@ -159,13 +160,13 @@ class Customer:
                         self._tally.errors.append(f"{self._thread.thread_id}: {event}")
                     return event
                 if count == cut_after:
-                    began = None  # what comes now waits for a connection, not for the app
+                    began = None  # the next token waits for the connection, not for the app
                     await self._reconnect()
 
     async def _reconnect(self) -> None:
         self._tally.lost_connections += 1
         self._socket.transport.abort()
-        await asyncio.sleep(self._chance.uniform(0, 0.3))
+        await asyncio.sleep(self._random.uniform(0, 0.3))
         await self._connect()
         await self._send(type="resume", after=self._thread.last)
 
@@ -174,7 +175,7 @@ class Customer:
 
 
 class App:
-    """The app as an operator runs it, and how large it is."""
+    """The app as an operator runs it, and its memory."""
 
     def __init__(self, folder: Path) -> None:
         self.port = free_port()
@@ -190,10 +191,10 @@ class App:
             stdout=self._log,
             stderr=self._log,
         )
-        self._seen = psutil.Process(self._process.pid)
+        self._inspected = psutil.Process(self._process.pid)
 
     async def ready(self) -> None:
-        """Return once it answers."""
+        """Return when the app responds."""
         async with httpx.AsyncClient() as client, asyncio.timeout(60):
             while True:
                 try:
@@ -202,19 +203,19 @@ class App:
                 except httpx.HTTPError:
                     await asyncio.sleep(0.1)
 
-    async def weigh(self) -> None:
-        """Note its size once a second until cancelled."""
+    async def sample_memory(self) -> None:
+        """Record its memory once a second until cancelled."""
         while True:
-            self.sizes.append(self._seen.memory_info().rss / 2**20)
+            self.sizes.append(self._inspected.memory_info().rss / 2**20)
             await asyncio.sleep(1)
 
     def cpu_seconds(self) -> float:
-        """What it has used so far."""
-        times = self._seen.cpu_times()
+        """Its CPU time so far."""
+        times = self._inspected.cpu_times()
         return float(times.user + times.system)
 
     def stop(self) -> None:
-        """End it."""
+        """Stop the app."""
         self._process.terminate()
         self._process.wait(30)
         self._log.close()
@@ -241,7 +242,7 @@ async def _compare(app: App, tally: Tally) -> None:
 
 
 def _growth(sizes: list[float]) -> tuple[float, float]:
-    """The size when it was warm (after a third of the time), and at the end; medians, as it breathes."""
+    """The memory after a third of the time, when the app is warm, and at the end, as medians."""
     third, few = len(sizes) // 3, max(1, len(sizes) // 10)
     return statistics.median(sizes[third : third + few]), statistics.median(sizes[-few:])
 
@@ -250,24 +251,24 @@ async def _soak(sockets: int, seconds: float, think: float, folder: Path) -> int
     app, tally = App(folder), Tally()
     try:
         await app.ready()
-        weighing = asyncio.create_task(app.weigh())
+        sampling = asyncio.create_task(app.sample_memory())
         began, used = time.monotonic(), app.cpu_seconds()
         customers = [
-            Customer(f"ws://127.0.0.1:{app.port}/ws", tally, number, think).live(began + seconds)
+            Customer(f"ws://127.0.0.1:{app.port}/ws", tally, number, think).run(began + seconds)
             for number in range(sockets)
         ]
         done = await asyncio.gather(*customers, return_exceptions=True)
         took, used = time.monotonic() - began, app.cpu_seconds() - used
-        weighing.cancel()
+        sampling.cancel()
         await _compare(app, tally)
     finally:
         app.stop()
     tally.errors += [repr(one) for one in done if isinstance(one, BaseException)]
-    return _told(tally, app.sizes, sockets, took, used)
+    return _report(tally, app.sizes, sockets, took, used)
 
 
-def _told(tally: Tally, sizes: list[float], sockets: int, took: float, used: float) -> int:
-    """Print what happened; 1 where a limit is broken, else 0."""
+def _report(tally: Tally, sizes: list[float], sockets: int, took: float, used: float) -> int:
+    """Print the results; 1 if a limit is exceeded, else 0."""
     faults = [fault for thread in tally.threads for fault in thread.faults]
     warm, end = _growth(sizes)
     cuts = statistics.quantiles(tally.first_tokens, n=100) if len(tally.first_tokens) > 1 else [0.0] * 99
@@ -276,12 +277,12 @@ def _told(tally: Tally, sizes: list[float], sockets: int, took: float, used: flo
         ("sockets", f"{sockets}", ""),
         ("seconds", f"{took:.0f}", ""),
         ("conversations", f"{len(tally.threads):,}", ""),
-        ("turns", f"{tally.turns:,} ({tally.turns / took:.1f} a second)", ""),
+        ("turns", f"{tally.turns:,} ({tally.turns / took:.1f} per second)", ""),
         ("events", f"{tally.events:,}", ""),
         ("decisions", f"{tally.decisions:,}", ""),
         ("lost connections", f"{tally.lost_connections:,}", ""),
         ("processor", f"{used / took:.0%} of one core", ""),
-        ("events lost or twice", f"{len(faults)}", "0"),
+        ("lost or duplicate events", f"{len(faults)}", "0"),
         ("errors", f"{len(tally.errors)}", "0"),
         ("first token, p50", f"{cuts[49]:.0f} ms", ""),
         ("first token, p99", f"{cuts[98]:.0f} ms", f"{MAX_FIRST_TOKEN_MS:.0f} ms"),
@@ -297,11 +298,11 @@ def _told(tally: Tally, sizes: list[float], sockets: int, took: float, used: flo
 
 
 def main() -> int:
-    """Soak a fresh app."""
+    """Run the soak test against a new app."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sockets", type=int, default=200)
     parser.add_argument("--seconds", type=float, default=300)
-    parser.add_argument("--think", type=float, default=20, help="seconds between messages, about")
+    parser.add_argument("--think", type=float, default=20, help="average seconds between messages")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="smart-support-soak-") as folder:
         return uvloop.run(_soak(given.sockets, given.seconds, given.think, Path(folder)))

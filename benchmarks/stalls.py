@@ -1,7 +1,7 @@
-"""The longest time in which the app answers nobody, while one input is worked on.
+"""The longest time in which the app does not respond while it processes one input.
 
-`/health` is asked again and again from outside. Messages go to the embedded model; answers of a model come
-from a server on loopback that speaks OpenAI's protocol.
+Requests `/health` continuously. Messages go to the demo model; model responses come from a local server with
+OpenAI's API.
 """
 
 import argparse
@@ -41,24 +41,24 @@ MESSAGES = {
     "at signs": "a@a.",
     "brackets": "([{",
 }
-# Characters of one piece, and pieces; divided by `--less`.
+# Characters per chunk, and number of chunks; divided by `--less`.
 ANSWERS = {
-    "arguments, 100 kB in 2 pieces": (50_000, 2),
-    "arguments, 2 MB in pieces of 400": (400, 5_000),
-    "arguments, 10 MB in pieces of 1 MB": (1_000_000, 10),
-    "arguments, 20 kB in pieces of 1": (1, 20_000),
-    "text, 2 MB in pieces of 20": (20, 100_000),
+    "arguments, 100 kB in 2 chunks": (50_000, 2),
+    "arguments, 2 MB in chunks of 400": (400, 5_000),
+    "arguments, 10 MB in chunks of 1 MB": (1_000_000, 10),
+    "arguments, 20 kB in chunks of 1": (1, 20_000),
+    "text, 2 MB in chunks of 20": (20, 100_000),
 }
 
 
 class Server(ThreadingHTTPServer):
-    """Answers each request with the pieces it was given, as text or as a call's arguments."""
+    """Answers each request with the configured chunks, as text or as arguments of a tool call."""
 
     daemon_threads = True
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.name, self.size, self.pieces = "", 0, 0
+        self.name, self.size, self.chunks = "", 0, 0
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -70,16 +70,16 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "text/event-stream")
         self.end_headers()
         with contextlib.suppress(ConnectionError):
-            for number in range(self.server.pieces):
+            for number in range(self.server.chunks):
                 self._send(self._delta(number))
             self._send({}, "stop")
             self.wfile.write(b"data: [DONE]\n\n")
 
     def _delta(self, number: int) -> dict[str, Any]:
-        piece = "x" * self.server.size
+        chunk = "x" * self.server.size
         if self.server.name.startswith("text"):
-            return {"content": piece}
-        function = {"arguments": piece} | ({"name": "get_order_status"} if number == 0 else {})
+            return {"content": chunk}
+        function = {"arguments": chunk} | ({"name": "get_order_status"} if number == 0 else {})
         return {"tool_calls": [{"index": 0, "id": "c" if number == 0 else None, "function": function}]}
 
     def _send(self, delta: dict[str, Any], finish: str | None = None) -> None:
@@ -99,7 +99,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 @contextlib.contextmanager
 def running(folder: str, **settings: str) -> Iterator[str]:
-    """The app in a process of its own; gives its host and port."""
+    """Run the app in a separate process; yields its host and port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -121,31 +121,31 @@ def running(folder: str, **settings: str) -> Iterator[str]:
             process.terminate()
 
 
-class Watch(threading.Thread):
-    """Asks for `/health` all the time; `longest` is the slowest answer, in seconds."""
+class HealthProbe(threading.Thread):
+    """Requests `/health` continuously. `longest`: the slowest response in seconds."""
 
     def __init__(self, address: str) -> None:
         super().__init__(daemon=True)
         self._url = f"http://{address}/api/v1/health"
         self._client = httpx.Client(timeout=120)
-        self._over = threading.Event()
+        self._stopped = threading.Event()
         self.longest = 0.0
 
     def run(self) -> None:
         with self._client:
-            while not self._over.is_set():
+            while not self._stopped.is_set():
                 began = time.perf_counter()
                 self._client.get(self._url)
                 self.longest = max(self.longest, time.perf_counter() - began)
 
-    def end(self) -> float:
-        self._over.set()
+    def stop(self) -> float:
+        self._stopped.set()
         self.join()
         return self.longest
 
 
 async def turn(address: str, thread_id: str, content: str) -> str:
-    """Say something; the type of the event that the turn ended in."""
+    """Send a message; returns the type of the event that ends the turn."""
     async with websockets.connect(f"ws://{address}/ws", max_size=None, proxy=None) as connection:
         frame = {"type": "message", "thread_id": thread_id, "content": content}
         await connection.send(json.dumps(frame))
@@ -159,12 +159,12 @@ async def turn(address: str, thread_id: str, content: str) -> str:
 
 
 def measure(address: str, name: str, content: str) -> None:
-    watch = Watch(address)
-    watch.start()
+    probe = HealthProbe(address)
+    probe.start()
     began = time.perf_counter()
     ended = asyncio.run(turn(address, name.replace(" ", "-").replace(",", ""), content))
     print(
-        f"{name:36}  {watch.end() * 1000:8.0f} ms  {time.perf_counter() - began:6.1f} s  {ended}", flush=True
+        f"{name:36}  {probe.stop() * 1000:8.0f} ms  {time.perf_counter() - began:6.1f} s  {ended}", flush=True
     )
 
 
@@ -176,7 +176,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         with running(folder) as address:
             asyncio.run(turn(address, "warm", "hello"))
-            measure(address, "nothing special", "Where is my order 1043?")
+            measure(address, "ordinary message", "Where is my order 1043?")
             for name, unit in MESSAGES.items():
                 measure(address, f"message, {name}", (unit * CHARS)[: CHARS // less] + "!")
         agents = Path(folder) / "agents.yaml"
@@ -186,10 +186,10 @@ def main() -> None:
         where = {"OPENAI_BASE_URL": f"http://127.0.0.1:{server.server_port}/v1", "OPENAI_API_KEY": "any"}
         os.environ.update(where)
         with running(folder, MODEL="openai:m", AGENTS_FILE=str(agents)) as address:
-            for name, (size, pieces) in ANSWERS.items():
-                server.name, server.size, server.pieces = "text, short", 5, 1
+            for name, (size, chunks) in ANSWERS.items():
+                server.name, server.size, server.chunks = "text, short", 5, 1
                 asyncio.run(turn(address, "warm", "hello"))
-                server.name, server.size, server.pieces = name, max(1, size // less), max(2, pieces // less)
+                server.name, server.size, server.chunks = name, max(1, size // less), max(2, chunks // less)
                 measure(address, name, "hello")
         server.shutdown()
 

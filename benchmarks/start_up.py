@@ -1,4 +1,4 @@
-"""Seconds from launch to the first good answer of `health`, against a one-line Gradio app's first page."""
+"""Seconds from launch to the first response of `/health`, compared with a one-line Gradio app."""
 
 import argparse
 import os
@@ -27,7 +27,7 @@ def free_port() -> int:
 
 
 def seconds(command: list[str], url: str, environment: dict[str, str]) -> float:
-    """From launch to the first 200 of `url`."""
+    """Seconds from launch to the first 200 response of `url`."""
     started = time.perf_counter()
     silent = subprocess.DEVNULL
     with subprocess.Popen(
@@ -59,7 +59,7 @@ def main() -> None:
         port = free_port()
         line = [sys.executable, "-c", ONE_LINE.format(port=port)]
         theirs.append(seconds(line, f"http://127.0.0.1:{port}/", QUIET))
-    print(f"launch to first answer, median of {rounds}")
+    print(f"launch to first response, median of {rounds}")
     print(f"  Smart Support (fresh data) {statistics.median(ours):5.2f} s")
     print(f"  one-line Gradio app        {statistics.median(theirs):5.2f} s")
     print(f"  ratio                      {statistics.median(ours) / statistics.median(theirs):5.2f}")

@@ -1,7 +1,7 @@
-"""CPU of one turn of 200 streamed tokens through each door, against the same graph streamed bare.
+"""CPU time of a turn of 200 streamed tokens through each channel, compared with the bare graph.
 
-The server runs in a child process with its event log and checkpoints on disk; what counts is that process's
-CPU time. Bare: the same graph with the same checkpointer, `astream` in a process that does nothing else.
+Measures the CPU time of the server process, with its event log and checkpoints on disk. The bare graph uses
+the same checkpointer and runs `astream` in a separate process.
 """
 
 import argparse
@@ -32,7 +32,7 @@ agents:
 
 
 def model() -> Any:
-    """A chat model that streams `TOKENS` tokens at once and costs next to nothing itself."""
+    """A chat model that streams `TOKENS` tokens immediately and uses almost no CPU."""
     from langchain_core.language_models import BaseChatModel
     from langchain_core.messages import AIMessageChunk
     from langchain_core.outputs import ChatGenerationChunk, ChatResult
@@ -62,7 +62,7 @@ def agents_file(folder: Path) -> Path:
 
 
 def serve(port: int, folder: Path) -> None:
-    """The app as `app.py` runs it, with the model above."""
+    """Run the app like `app.py`, with the model above."""
     from smart_support import Settings
     from smart_support.server.run import serve as serve_app
     from smart_support.server.run import without_garbage_collection
@@ -82,7 +82,7 @@ def serve(port: int, folder: Path) -> None:
 
 
 def warm_up(count: int) -> int:
-    """How many turns come before the `count` that are measured."""
+    """The number of turns before the `count` measured ones."""
     return max(1, count // 4)
 
 
@@ -91,7 +91,7 @@ async def _never(thread_id: str, reason: str, about: str | None = None, kind: st
 
 
 def bare(folder: Path, count: int) -> None:
-    """Prints milliseconds of CPU a turn of the bare graph."""
+    """Print the milliseconds of CPU per turn of the bare graph."""
     import aiosqlite
     import uvloop
     from langchain_core.messages import HumanMessage
@@ -140,7 +140,7 @@ def bare(folder: Path, count: int) -> None:
 
 
 def cpu_seconds(pid: int) -> float:
-    """CPU time a process has used, its threads included."""
+    """The CPU time of a process and its threads."""
     fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / CLOCK_TICKS
 
@@ -183,16 +183,16 @@ async def over_gradio(port: int, count: int) -> None:
         assert final["status"] == "complete", final
 
 
-def measured(pid: int, port: int, door: Callable[[int, int], Any], count: int) -> float:
-    """Milliseconds of the server's CPU a turn."""
-    asyncio.run(door(port, warm_up(count)))
+def measured(pid: int, port: int, channel: Callable[[int, int], Any], count: int) -> float:
+    """Milliseconds of the server's CPU per turn."""
+    asyncio.run(channel(port, warm_up(count)))
     before = cpu_seconds(pid)
-    asyncio.run(door(port, count))
+    asyncio.run(channel(port, count))
     return (cpu_seconds(pid) - before) * 1000 / count
 
 
-def one_round(doors: dict[str, Callable[[int, int], Any]], count: int) -> dict[str, float]:
-    """One server and one bare run, side by side in time."""
+def one_round(channels: dict[str, Callable[[int, int], Any]], count: int) -> dict[str, float]:
+    """Measure the bare graph, then the channels of one server."""
     import httpx
 
     with tempfile.TemporaryDirectory() as folder, socket.socket() as probe:
@@ -204,7 +204,7 @@ def one_round(doors: dict[str, Callable[[int, int], Any]], count: int) -> dict[s
         this = [sys.executable, __file__]
         alone = [*this, "--bare", f"{folder}/bare", "--turns", str(count)]
         out = subprocess.run(alone, check=True, stdout=subprocess.PIPE, text=True)
-        found = {"bare graph": float(out.stdout.split()[-1])}
+        results = {"bare graph": float(out.stdout.split()[-1])}
         server = subprocess.Popen([*this, "--serve", str(port), f"{folder}/served"])
         try:
             while True:
@@ -213,29 +213,29 @@ def one_round(doors: dict[str, Callable[[int, int], Any]], count: int) -> dict[s
                         break
                 except httpx.HTTPError:
                     time.sleep(0.1)
-            for name, door in doors.items():
-                found[name] = measured(server.pid, port, door, count)
+            for name, channel in channels.items():
+                results[name] = measured(server.pid, port, channel, count)
         finally:
             server.terminate()
             server.wait(30)
-    return found
+    return results
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--turns", type=int, default=TURNS)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
-    parser.add_argument("--serve", nargs=2, metavar=("PORT", "FOLDER"), help="of a round: the app")
-    parser.add_argument("--bare", metavar="FOLDER", help="of a round: the graph alone")
+    parser.add_argument("--serve", nargs=2, metavar=("PORT", "FOLDER"), help="internal: run the app")
+    parser.add_argument("--bare", metavar="FOLDER", help="internal: run the bare graph")
     chosen = parser.parse_args()
     if chosen.serve:
         serve(int(chosen.serve[0]), Path(chosen.serve[1]))
     elif chosen.bare:
         bare(Path(chosen.bare), chosen.turns)
     else:
-        doors = {"/ws": over_socket, "REST, server-sent events": over_sse, "Gradio /chat": over_gradio}
-        rounds = [one_round(doors, chosen.turns) for _ in range(chosen.rounds)]
-        print(f"CPU a turn of {TOKENS} tokens, {chosen.turns} turns, median of {chosen.rounds} rounds")
+        channels = {"/ws": over_socket, "REST, server-sent events": over_sse, "Gradio /chat": over_gradio}
+        rounds = [one_round(channels, chosen.turns) for _ in range(chosen.rounds)]
+        print(f"CPU per turn of {TOKENS} tokens, {chosen.turns} turns, median of {chosen.rounds} rounds")
         for name in rounds[0]:
             cost = statistics.median(one[name] for one in rounds)
             ratio = statistics.median(one[name] / one["bare graph"] for one in rounds)

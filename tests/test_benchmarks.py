@@ -36,13 +36,13 @@ def _first_words(table: str) -> list[str]:
 def test_decisions() -> None:
     printed = _shape(_run("approvals.py", "20", "--decisions", "20", "--windows", "0")).splitlines()
     assert printed[:3] == [
-        "decisions with # approvals in the table, one after the other",
-        " # a second, p# # ms, p# # ms",
+        "decisions with # approvals in the table, in sequence",
+        " # per second, p# # ms, p# # ms",
         " ratio to a bare durable row # (p# # ms)",
     ]
     on_postgres = [
         "the same on Postgres, with # approvals in the table",
-        " # a second, p# # ms, p# # ms",
+        " # per second, p# # ms, p# # ms",
         " ratio to a bare UPDATE ... RETURNING # (p# # ms)",
     ]
     assert printed[3:] == (on_postgres if is_installed() else [])
@@ -103,16 +103,16 @@ def test_the_start() -> None:
 def test_the_longest_stall() -> None:
     table = _run("stalls.py", "--less", "100")
     names = _first_words(table)
-    assert names[:2] == ["input", "nothing special"]
+    assert names[:2] == ["input", "ordinary message"]
     assert "message, equal letters" in names
-    assert names[-1] == "text, 2 MB in pieces of 20"
+    assert names[-1] == "text, 2 MB in chunks of 20"
 
 
 @pytest.mark.nightly
 def test_windows() -> None:
     sizes = ("20", "--decisions", "20", "--windows", "2", "--shown", "2")
     assert _shape(_run("approvals.py", *sizes)).splitlines()[-2:] == [
-        "a decision seen in # open windows: p# # ms, p# # ms",
+        "a decision shown in # open windows: p# # ms, p# # ms",
         " ratio to the limit of # s #",
     ]
 
@@ -123,7 +123,7 @@ def test_a_short_soak() -> None:
     arguments = ("--sockets", "4", "--seconds", "4", "--think", "1")
     table = _run("soak.py", *arguments, may_break_limits=True)
     rows = [line.split() for line in table.splitlines()]
-    assert ["events", "lost", "or", "twice", "0", "0"] in rows
+    assert ["lost", "or", "duplicate", "events", "0", "0"] in rows
     assert ["errors", "0", "0"] in rows
     assert _first_words(table)[-3:] == ["first token, p50", "first token, p99", "memory, warm to end"]
 
