@@ -47,7 +47,7 @@ async def _items() -> AsyncIterator[int]:
     await _slow_to_end()
 
 
-async def _steps() -> None:
+async def _batches() -> None:
     async for _ in batches(_items(), 0):
         await asyncio.sleep(0)
 
@@ -82,7 +82,7 @@ async def _model_stream() -> None:
 HELPERS: dict[str, Callable[[], Awaitable[None]]] = {
     "run_together": _together,
     "in_background": _background,
-    "in_steps": _steps,
+    "batches": _batches,
     "end_tasks": _ending,
     "while logged in": _logged_in,
     "a model's stream": _model_stream,

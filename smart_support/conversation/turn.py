@@ -138,7 +138,7 @@ class Turn:
         await self.emit(message)
         for approval in await self._unresumed_approvals():
             await self._apply(approval)
-            await self._expend_lost_approvals()
+            await self._use_up_lost_approvals()
         if await self._answer_stuck():
             return
         if pending := await self._pending_interrupts():
@@ -155,7 +155,7 @@ class Turn:
             return  # the turn of a message that came in between has done it
         self._speaker = approval.asked_by or self._speaker
         await self._apply(approval)
-        await self._check_nothing_is_lost()
+        await self._raise_if_approval_lost()
         await self._conclude()
 
     async def finish(self) -> None:
@@ -186,7 +186,7 @@ class Turn:
         elif not pending and not stuck and state.is_unfinished:
             await self._emit_stream(self._run.go_on())
         await self._ledger.give_up(self.thread_id, self._report_unknown_outcome)
-        await self._check_nothing_is_lost()
+        await self._raise_if_approval_lost()
         if own or self.has_begun:
             await self._conclude()
 
@@ -301,15 +301,15 @@ class Turn:
                     return approval
         raise ToolFailed(STUCK)
 
-    async def _check_nothing_is_lost(self) -> None:
+    async def _raise_if_approval_lost(self) -> None:
         """Raise `ToolFailed` where an approved call will not run, because its graph has forgotten it."""
-        if lost := await self._expend_lost_approvals():
+        if lost := await self._use_up_lost_approvals():
             raise ToolFailed(
                 f"{lost[0].call.tool} was approved but can't be carried out any more; nothing was changed. "
                 "Please ask again."
             )
 
-    async def _expend_lost_approvals(self) -> list[Approval]:
+    async def _use_up_lost_approvals(self) -> list[Approval]:
         """Use up the approvals whose interrupt the graph has lost, so that none is left without an outcome.
 
         Returns:

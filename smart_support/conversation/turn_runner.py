@@ -64,7 +64,7 @@ class _Lane:
 
 
 class TurnRunner:
-    """Starts turns, runs them in order, and ends them when the process ends.
+    """Starts turns, runs those of a thread in order, and ends them when the process ends.
 
     Attributes:
         is_closing: the process is about to end; no new turn is taken.
@@ -320,7 +320,7 @@ class TurnRunner:
                         await turn.run(queued.work)
                         is_complete = True
         except asyncio.CancelledError:
-            # The turn stays marked as running, and the next start finishes it.
+            # The turn stays marked as running, so that the next start finishes it.
             logger.warning("turn_parked")
             if queued.spoken_by is not None and not (turn and turn.has_begun):
                 self._publish_unrecorded(queued, ShuttingDown(NOT_TAKEN))
@@ -333,14 +333,14 @@ class TurnRunner:
             lane.turns -= 1
             if lane.turns == 0:
                 del self._lanes[thread_id]
-            # Published last, so that whoever has seen the end can send the next message at once.
+            # Published last, so that a client that has seen the end can send its next message at once.
             if turn and is_complete:
                 turn.publish_end()
             if lane.turns == 0:
                 self._broadcast.publish(thread_id, None)
 
     async def _begin(self, queued: _QueuedTurn) -> Turn:
-        """Mark the turn as running; after that only its end, or the recovery of a crash, ends it."""
+        """Mark a turn as running, until it ends or is recovered after a crash."""
         covers_from = None
         if queued.is_recovery:
             records = await self._log.read(queued.thread_id)
@@ -355,7 +355,7 @@ class TurnRunner:
         return Turn(self._dependencies, session, recorder)
 
     async def _is_still_ours(self, queued: _QueuedTurn) -> bool:
-        """Whether there is something to do; a turn that another process left there is finished first."""
+        """Whether the turn is still to be run. First finishes one that another process has left."""
         if self._is_single_process:
             return True
         session = await self._sessions.load(queued.thread_id)
