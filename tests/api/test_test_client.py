@@ -85,7 +85,7 @@ def test_a_socket_that_closes_while_its_handler_is_busy(
             busy.pop()
         return ""
 
-    monkeypatch.setattr(services.turns, "say", never)
+    monkeypatch.setattr(services.turns, "submit", never)
     for _ in range(ROUNDS):
         with client.websocket_connect("/ws") as socket:
             socket.send_json({"type": "resume", "thread_id": clock.new_id()})
