@@ -122,7 +122,7 @@ def test_a_variable_that_means_nothing_is_told_with_the_one_that_was_meant(
         ),
         ("shop.sqlite", b"no database " * 100, ["SMART_SUPPORT_DATA_DIR", "not a database"]),
         ("events.duckdb", b"no database " * 1000, ["SMART_SUPPORT_DATA_DIR", "events.duckdb"]),
-        ("secret.key", b"no key", ["secret.key", "put back the one"]),
+        ("secret.key", b"no key", ["secret.key", "restore the key file"]),
     ],
 )
 def test_a_broken_file_of_the_data_folder_is_named_without_a_trace(

@@ -183,7 +183,7 @@ def test_an_admin_queries_the_events(demo: AppProcess, open_window: Window) -> N
     expect(page.locator(".ss-sql td")).to_have_text(str(count))
     sql.fill("DROP TABLE events")
     sql.press("Control+Enter")
-    expect(page.locator(".ss-sql .ss-problem")).to_contain_text("give one SELECT")
+    expect(page.locator(".ss-sql .ss-problem")).to_contain_text("enter one SELECT")
     sql.fill("SELECT '<img src=x onerror=alert(1)>' AS \"<b>\"")
     page.get_by_role("button", name="Run").click()
     expect(page.locator(".ss-sql td")).to_have_text("<img src=x onerror=alert(1)>")

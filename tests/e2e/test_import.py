@@ -250,7 +250,7 @@ def test_what_the_api_answers_is_understood(
         ("silent", "took too long", 3),
         ("dropped", "Ticket Desk can't be reached", 3),
         ("huge", "Ticket Desk sent a response that is too large", 1),
-        ("away", "Ticket Desk leads to an address that may not be reached", 1),
+        ("away", "Ticket Desk is at an address that is not allowed", 1),
     ],
 )
 def test_an_api_that_fails_is_told_in_a_sensible_sentence(
