@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
+from langchain_core.messages import AIMessage
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, MessagesState, StateGraph
 
@@ -30,7 +31,9 @@ async def dependencies(data_dir: Path) -> AsyncIterator[TurnDependencies]:
         return False
 
     builder = StateGraph(MessagesState)
-    builder.add_node("agent", lambda state: {"messages": [("ai", f"You said {state['messages'][-1].text}.")]})
+    builder.add_node(
+        "agent", lambda state: {"messages": [AIMessage(f"You said {state['messages'][-1].text}.")]}
+    )
     builder.add_edge(START, "agent")
     state, event_log = state_of(data_dir), EmbeddedEventStore(data_dir / "events.duckdb")
     yield TurnDependencies(
