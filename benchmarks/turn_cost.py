@@ -106,7 +106,7 @@ def bare(folder: Path, count: int) -> None:
     from smart_support.approvals.ledger import Ledger
     from smart_support.approvals.queue import ApprovalQueue
     from smart_support.approvals.quota import Quota
-    from smart_support.gate.gate import Gate, Gatekeeper
+    from smart_support.gate.gate import Gate
     from smart_support.storage.state.sqlite import SqliteStateDatabase
     from smart_support.tools.registry import Registry
 
@@ -125,11 +125,18 @@ def bare(folder: Path, count: int) -> None:
             saver = AsyncSqliteSaver(connection)
             await saver.setup()
             team, registry = load_team(agents_file(folder)), Registry()
-            gate = Gate(ApprovalQueue(state, 1800), Ledger(state), Quota(state), _never)
+            gate = Gate(
+                registry=registry,
+                policy=team.policy,
+                approvals=ApprovalQueue(state, 1800),
+                ledger=Ledger(state),
+                quota=Quota(state),
+                escalate=_never,
+            )
             settings = Settings(data_dir=folder)
             budget = Budget(settings, state, _never, "")
             models = Models(chat_models(settings, model()), budget, settings.model_context_tokens)
-            graph = build_graph(team, registry, models, Gatekeeper(team, registry, gate), saver)
+            graph = build_graph(team, registry, models, gate, saver)
             await turns(warm_up(count), graph, "warm")
             before = time.process_time()
             await turns(count, graph, "turn")

@@ -3,12 +3,11 @@
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Protocol, Self
 
-import jsonschema
 from langchain_core.language_models import BaseChatModel
 from langgraph.checkpoint.base import BaseCheckpointSaver
 
@@ -34,7 +33,6 @@ from smart_support.agents.team import (
 from smart_support.analytics.ad_hoc_sql import AdHocSql
 from smart_support.analytics.metrics import Metrics
 from smart_support.analytics.replay import Replay
-from smart_support.approvals.approval import Approval
 from smart_support.approvals.claims import Desk
 from smart_support.approvals.ledger import Ledger
 from smart_support.approvals.queue import ApprovalQueue
@@ -70,11 +68,10 @@ from smart_support.demo.saas.tools import SaasTools
 from smart_support.demo.shop.tools import CommerceTools
 from smart_support.demo.store import DemoStore
 from smart_support.demo.toolset import DemoToolset
-from smart_support.errors import ConfigError, InvalidArguments, InvalidRequest
+from smart_support.errors import ConfigError, InvalidRequest
 from smart_support.escalations.escalations import Escalations
 from smart_support.events import EscalationKind
-from smart_support.gate.gate import Gate, Gatekeeper
-from smart_support.gate.planned_call import MAX_ARGUMENT_BYTES, PlannedCall, is_storable
+from smart_support.gate.gate import Gate
 from smart_support.identity.account_changes import record_account_changes
 from smart_support.identity.failed_logins import FailedLogins
 from smart_support.identity.logins import Logins
@@ -92,12 +89,8 @@ from smart_support.storage.state.base import StateDatabase
 from smart_support.storage.stores import open_stores
 from smart_support.tools.handoff import handoff_tool
 from smart_support.tools.registry import (
-    NOTHING_REMOTE,
     Registry,
     Tool,
-    closed,
-    same_types,
-    summary_of,
     tools_of,
 )
 from smart_support.version import __version__
@@ -308,11 +301,20 @@ class Services:
         self.replay = Replay(self.event_log)
         self.ad_hoc_sql = AdHocSql(self.event_log)
         ledger = Ledger(self.state)
+        self._gate = Gate(
+            registry=self.registry,
+            policy=self.own_team.policy,
+            approvals=self.approvals,
+            ledger=ledger,
+            quota=Quota(self.state),
+            escalate=self.escalations.escalate,
+            handover_message=self.own_team.personality.escalation_message,
+        )
         graph: GraphAdapter
         if self._graph is not None:
             graph, side_threads = self._foreign_graph(), None
         else:
-            graph = await self._open_own(ledger)
+            graph = await self._open_own()
             side_threads = SideThreads(graph, self.session_manager)
         self.turns = TurnRunner(
             dependencies=TurnDependencies(
@@ -326,7 +328,7 @@ class Services:
                 prices=Prices(settings.model_prices),
                 side_threads=side_threads,
             ),
-            edit=self._edit,
+            edit=self._gate.edit,
             limits=Limits(settings, stores.rates),
             locks=stores.locks,
             is_single_process=stores.bus.is_single_process,
@@ -398,7 +400,7 @@ class Services:
         await self._opened.aclose()
         await asyncio.to_thread(tracing.close)
 
-    async def _open_own(self, ledger: Ledger) -> OwnGraph:
+    async def _open_own(self) -> OwnGraph:
         """The demo business, the imports and the agents of a team of our own."""
         self.demo = store = self._store()
         self._opened.callback(store.close)
@@ -423,7 +425,6 @@ class Services:
         )
         await self.imports.worker.fail_interrupted()
         self._opened.push_async_callback(self.imports.worker.close)
-        self._gate = Gate(self.approvals, ledger, Quota(self.state), self.escalations.escalate)
         words = self.team.personality.escalation_message
         budget = Budget(self.settings, self.state, self._escalate, words)
         limits = self.settings.model_context_tokens, self.settings.fallback_seconds
@@ -448,19 +449,15 @@ class Services:
             raise InvalidRequest(problem.message)
         registry = Registry([*self.own_tools, *(one.tool for one in tools)])
         team = with_tools(self.own_team, [(one.agent, one.api, one.tool) for one in tools], registry)
-        gatekeeper = Gatekeeper(team, self.registry, self._gate)
-        looking = Gatekeeper(team, self.registry, self._gate, looks_only=True)
-        parts = (team, self.registry, self._models)
-        saver = self._stores.checkpoints
         former = [name for name in imported.former_agents if name not in RESERVED and not team.agent(name)]
-        graph = build_graph(*parts, gatekeeper, saver, former=former)
-        beside = build_graph(*parts, looking, saver, former=former, asks_back=False)
-        own_graph = OwnGraph(graph, beside, team.fallback)
+        checkpoints = self._stores.checkpoints
+        graph = build_graph(team, self.registry, self._models, self._gate, checkpoints, former=former)
+        own_graph = OwnGraph(graph, team.fallback)
         warnings = warnings_of(self.own_team, registry)
 
         def put_to_use() -> None:
             self.registry.replace(registry)
-            self.team, self._gatekeeper, self._agents = team, gatekeeper, own_graph
+            self.team, self._agents = team, own_graph
             if hasattr(self, "turns"):
                 self.turns.use(own_graph)
             for text in warnings:
@@ -544,25 +541,3 @@ class Services:
             keeps_our_checkpoints=self._checkpoints is not None,
             silence_seconds=self.settings.graph_timeout_seconds,
         )
-
-    async def _edit(self, approval: Approval, args: Mapping[str, Any]) -> PlannedCall:
-        """A human's arguments, which must fit the tool; for one that is not ours, what its agent says.
-
-        Where the agent says nothing, they must be of the types it asked with.
-
-        Raises:
-            InvalidArguments: they don't fit.
-            Forbidden, ToolRefused: the policy or the business does not allow them.
-        """
-        tool = self.registry.get(approval.call.tool)
-        if tool is not None:
-            return await self._gatekeeper.edit(tool, approval, args)
-        schema = closed(approval.args_schema) or same_types(approval.requested_args)
-        problems = [*jsonschema.Draft202012Validator(schema, registry=NOTHING_REMOTE).iter_errors(args)]
-        if problems:
-            told = "; ".join(item.message[:200] for item in problems)
-            raise InvalidArguments(f"{approval.call.tool}: {told}")
-        name = approval.call.tool
-        if is_storable(approval.requested_args) and not is_storable(args):
-            raise InvalidArguments(f"{name}: more than {MAX_ARGUMENT_BYTES:,} bytes of arguments")
-        return approval.call.edited({"args": args, "summary": summary_of(name, args), "effect": None})

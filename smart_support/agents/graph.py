@@ -1,10 +1,10 @@
 """The graph of a turn: route -> agent -> gate -> approve -> act, one tool call a step.
 
-`approve` holds nothing but the interrupt and `act` runs exactly one call, so that a resume never repeats
-a side effect. Who may approve, and what was decided, is the approval queue's business.
+`approve` contains only the interrupt and `act` runs exactly one call, so that a resume never repeats a side
+effect. A run with `configurable.read_only` takes no write and asks no question back.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, TypedDict
 
 from langchain_core.messages import (
@@ -24,11 +24,13 @@ from smart_support.agents.model_client import Models
 from smart_support.agents.prompts import agent_prompt
 from smart_support.agents.router import Router
 from smart_support.agents.team import RESERVED, AgentSpec, Team
-from smart_support.agents.tool_messages import pending_calls, refused
-from smart_support.agents.tool_selection import find_tool, shortlist
+from smart_support.agents.tool_messages import failures_in_a_row, pending_calls, refused, tool_message
+from smart_support.agents.tool_selection import SHOWN, find_tool, shortlist
 from smart_support.clock import new_id
 from smart_support.errors import ConfigError
-from smart_support.gate.gate import Gatekeeper
+from smart_support.gate.call_result import CallResult
+from smart_support.gate.caller import Caller, CallerLimits
+from smart_support.gate.gate import Gate
 from smart_support.gate.planned_call import PlannedCall, is_storable
 from smart_support.observability.log import bind
 from smart_support.tools.registry import Registry
@@ -36,6 +38,7 @@ from smart_support.tools.registry import Registry
 # Of one request: calls beyond it are not made. Real tasks take up to 13 (the retail tasks of tau2-bench).
 MAX_STEPS = 40
 MAX_GRAPH_STEPS = 400
+FAILURES_TO_ESCALATE = 3
 STOPPED = (
     f"I have taken {MAX_STEPS} steps for this and stop here, so that it does not go on for ever. Tell me how "
     "to go on, or ask for a colleague."
@@ -66,16 +69,14 @@ def build_graph(
     team: Team,
     registry: Registry,
     models: Models,
-    gatekeeper: Gatekeeper,
+    gate: Gate,
     checkpointer: Any,
     *,
-    asks_back: bool = True,
     former: Sequence[str] = (),
 ) -> Any:
     """The compiled graph of a team, one node for each agent, named after it.
 
     Args:
-        asks_back: an unclear message is answered with a question; otherwise with nothing.
         former: agents that the team has no more; a thread that is with one of them goes to the fallback.
 
     Raises:
@@ -83,12 +84,13 @@ def build_graph(
     """
     router = Router(team, registry, models)
     paths = _Paths(team)
+    callers = {spec.name: _caller_of(spec, registry) for spec in team.agents}
     hand_over: Node = _hand_over_node
     graph = StateGraph(State)
-    graph.add_node("route", _route_node(router, models, team.fallback, asks_back))
-    graph.add_node("gate", _gate_node(gatekeeper, paths))
+    graph.add_node("route", _route_node(router, models, team.fallback))
+    graph.add_node("gate", _gate_node(gate, callers, paths))
     graph.add_node("approve", _approve_node)
-    graph.add_node("act", _act_node(gatekeeper))
+    graph.add_node("act", _act_node(gate, callers))
     for spec in team.agents:
         if spec.name in RESERVED:
             raise ConfigError(f"{team.source}: agent {spec.name!r} has the name of a step; choose another")
@@ -106,7 +108,17 @@ def build_graph(
     return graph.compile(checkpointer=checkpointer).with_config(recursion_limit=MAX_GRAPH_STEPS)
 
 
-def _route_node(router: Router, models: Models, fallback: str, asks_back: bool) -> Node:
+def _caller_of(spec: AgentSpec, registry: Registry) -> Caller:
+    """An agent as the gate knows it; one with very many tools can search them as well."""
+    search = (find_tool(registry, spec.tools),) if len(spec.tools) > SHOWN else ()
+    return Caller(spec.name, frozenset(spec.tools), search, CallerLimits(spec.writes_per_hour))
+
+
+def _is_read_only(config: RunnableConfig) -> bool:
+    return bool(config["configurable"].get("read_only"))
+
+
+def _route_node(router: Router, models: Models, fallback: str) -> Node:
     async def route(state: State, config: RunnableConfig) -> State:
         thread_id = config["configurable"]["thread_id"]
         try:
@@ -126,7 +138,7 @@ def _route_node(router: Router, models: Models, fallback: str, asks_back: bool) 
                 "model": routing.model,
             },
         }
-        if routing.question and asks_back:
+        if routing.question and not _is_read_only(config):
             asked = {"question": routing.question, "options": routing.options}
             update["messages"] = [
                 AIMessage(_as_text(asked), id=new_id(), additional_kwargs={"clarification": asked})
@@ -214,18 +226,23 @@ def _hand_over_node(state: State) -> State:
     return {"steps": 0}
 
 
-def _gate_node(gatekeeper: Gatekeeper, paths: "_Paths") -> Node:
-    async def gate(state: State, config: RunnableConfig) -> State:
-        thread_id = config["configurable"]["thread_id"]
-        agent = paths.current_agent(state)
-        verdict = await gatekeeper.judge(
-            pending_calls(state["messages"])[0], agent, thread_id, stopped=state.get("stopped", False)
+def _gate_node(gate: Gate, callers: Mapping[str, Caller], paths: "_Paths") -> Node:
+    async def plan(state: State, config: RunnableConfig) -> State:
+        call = pending_calls(state["messages"])[0]
+        planned = await gate.plan(
+            callers[paths.current_agent(state)],
+            str(call["name"]),
+            call["args"],
+            tool_call_id=call["id"],
+            thread_id=config["configurable"]["thread_id"],
+            is_stopped=state.get("stopped", False),
+            read_only=_is_read_only(config),
         )
-        if isinstance(verdict, ToolMessage):
-            return {"messages": [verdict], "call": None}
-        return {"call": verdict.state()}
+        if isinstance(planned, CallResult):
+            return {"messages": [tool_message(planned)], "call": None}
+        return {"call": planned.state()}
 
-    return gate
+    return plan
 
 
 def _approve_node(state: State) -> State:
@@ -265,19 +282,22 @@ def _stopped(state: State, planned: PlannedCall, answer: dict[str, Any]) -> Stat
     return {"messages": messages, "call": None, "stopped": True, "targets": state["targets"][:1]}
 
 
-def _act_node(gatekeeper: Gatekeeper) -> Node:
+def _act_node(gate: Gate, callers: Mapping[str, Caller]) -> Node:
     async def act(state: State, config: RunnableConfig) -> State:
         planned = PlannedCall.from_state(state["call"] or {})
         bind(agent=planned.agent)
         thread_id = config["configurable"]["thread_id"]
-        again = await gatekeeper.asks_again(planned, thread_id)
-        if isinstance(again, ToolMessage):
-            return {"messages": [again], "call": None}
-        if again:
-            return {"call": again.state()}
-        done = await gatekeeper.run(planned, thread_id)
-        await gatekeeper.tell_of_failures(state["messages"], done, thread_id)
-        return {"messages": [done], "call": None}
+        rechecked = await gate.recheck(planned, thread_id)
+        if isinstance(rechecked, CallResult):
+            return {"messages": [tool_message(rechecked)], "call": None}
+        if rechecked:
+            return {"call": rechecked.state()}
+        caller = callers.get(planned.agent, Caller(planned.agent))
+        result = await gate.execute(planned, caller, thread_id)
+        failures = failures_in_a_row([*state["messages"], tool_message(result)])
+        if failures == FAILURES_TO_ESCALATE and result.escalation is None:
+            result = await gate.escalate_failures(result, thread_id, failures)
+        return {"messages": [tool_message(result)], "call": None}
 
     return act
 

@@ -6,10 +6,12 @@ from typing import Any, TypeVar
 
 from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, ToolMessage
 
-from smart_support.text import clean_text
+from smart_support.gate.call_result import CallResult
 from smart_support.tools.registry import title_of
 
 _Message = TypeVar("_Message", bound=BaseMessage)
+# Entries of an artifact that have the name of the result's attribute.
+_RECORDED = "status", "agent", "duration_ms", "customer_id", "approval_id", "policy", "error_class", "whole"
 CUT_OFF = "This was interrupted; it is not known what came of it."
 
 
@@ -68,7 +70,10 @@ def refused(call: dict[str, Any], answer: dict[str, Any], agent: str, skipped: l
         text += f" Reason: {reason}"
     if skipped:
         text += " Skipped with it, and not carried out either: " + "; ".join(skipped) + "."
-    return result(call, text, agent, status=outcome, reason=reason, skipped=skipped)
+    result = CallResult(
+        tool_call_id=call["id"], tool=str(call["name"]), agent=agent, status=outcome, text=text
+    )
+    return tool_message(result, reason=reason, skipped=skipped)
 
 
 def with_all_results(messages: Sequence[_Message], missing: str = CUT_OFF) -> list[_Message | ToolMessage]:
@@ -83,18 +88,37 @@ def with_all_results(messages: Sequence[_Message], missing: str = CUT_OFF) -> li
         complete.append(message)
         if isinstance(message, AIMessage):
             calls: list[Any] = [*message.tool_calls, *message.invalid_tool_calls]
-            complete += [
-                result(call, missing, "", status="error") for call in calls if call["id"] not in answered
-            ]
+            complete += [_cut_off(call, missing) for call in calls if call["id"] not in answered]
     return complete
 
 
-def result(call: dict[str, Any], text: str, agent: str, *, status: str, **more: Any) -> ToolMessage:
-    """The message that answers a call; `more` is for the record and is not sent to the model."""
+def _cut_off(call: dict[str, Any], text: str) -> ToolMessage:
+    return tool_message(
+        CallResult(tool_call_id=call["id"], tool=str(call["name"]), agent="", status="error", text=text)
+    )
+
+
+def tool_message(result: CallResult, **more: Any) -> ToolMessage:
+    """The message that answers a call. Its artifact is for the record and is not sent to the model.
+
+    Args:
+        more: further entries of the artifact.
+    """
+    artifact = {name: value for name in _RECORDED if (value := getattr(result, name)) is not None}
+    if result.is_final:
+        artifact["as_it_stands"] = True
+    if result.has_failed:
+        artifact["broke"] = True
+    if (escalation := result.escalation) is not None:
+        artifact["escalation"] = {
+            "reason": escalation.reason,
+            "delivered": escalation.delivered,
+            "kind": escalation.kind,
+        }
     return ToolMessage(
-        content=clean_text(text),
-        name=str(call["name"])[:100],
-        tool_call_id=call["id"],
-        status="success" if status == "ok" else "error",
-        artifact={"status": status, "agent": agent, **more},
+        content=result.text,
+        name=result.tool[:100],
+        tool_call_id=result.tool_call_id,
+        status="success" if result.status == "ok" else "error",
+        artifact=artifact | more,
     )

@@ -13,7 +13,7 @@ from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
 from smart_support.approvals.approval import Approval
 from smart_support.approvals.decision import DecisionInput, reason_or_answer
-from smart_support.approvals.reader import Wanted
+from smart_support.approvals.reader import ApprovalFilter
 from smart_support.conversation.limits import checked_thread_id
 from smart_support.errors import InvalidJson, InvalidRequest, SmartSupportError, TooLarge, UnknownType
 from smart_support.escalations.escalations import EscalationRecord
@@ -240,7 +240,7 @@ class _Connection:
                 self._services.escalations.subscribe(self._escalation_changed),
             )
         # The oldest first, because those expire next if there are more than fit.
-        query = Wanted(status="pending", sort="oldest", limit=MAX_PENDING)
+        query = ApprovalFilter(status="pending", sort="oldest", limit=MAX_PENDING)
         pending, more = await self._services.approvals.find(query)
         recent = await self._services.approvals.recently_decided(RECENTLY_DECIDED)
         items = [approval.wire() for approval in (*pending, *recent)]

@@ -132,14 +132,14 @@ class Ledger:
 
     async def begun(self, thread_id: str) -> list[Entry]:
         """What was begun on a thread and has no result: a call that runs, or one that a crash left open."""
-        rows = await self._state.execute(
+        rows = await self._state.read(
             "SELECT * FROM action_ledger WHERE thread_id = :id AND status = 'begun'", {"id": thread_id}
         )
         return [_entry(row) for row in rows]
 
     async def has(self, thread_id: str, tool_call_id: str) -> bool:
         """Whether a call was begun, whatever came of it."""
-        rows = await self._state.execute(
+        rows = await self._state.read(
             "SELECT 1 FROM action_ledger WHERE thread_id = :thread_id AND tool_call_id = :tool_call_id",
             {"thread_id": thread_id, "tool_call_id": tool_call_id},
         )

@@ -1,10 +1,10 @@
-"""The approval queue: request, decide (one winner), expire, and tell who watches.
+"""The approval queue: request, decide, expire, read, and notify listeners.
 
-The truth is one row in the state database; each change is one transaction with its audit row. What an
-approved call does, and how a conversation goes on, is not known here.
+An approval is one row in the state database. Each change is one transaction with its audit row.
 """
 
 import asyncio
+import builtins
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import timedelta
@@ -17,14 +17,22 @@ from smart_support.approvals.approval import Approval, Request, Status
 from smart_support.approvals.ceilings import Ceiling, take_places
 from smart_support.approvals.decision import DecisionInput, check_edit_given
 from smart_support.approvals.policy import BY_POLICY
-from smart_support.approvals.reader import Found, approval_of, load, load_row
+from smart_support.approvals.reader import (
+    ApprovalFilter,
+    approval_of,
+    load,
+    load_row,
+    only_row,
+    page_of,
+    page_query,
+)
 from smart_support.audit_consistency import DECISION, recorded
 from smart_support.errors import AlreadyDecided, Forbidden, InvalidRequest
 from smart_support.gate.planned_call import PlannedCall
 from smart_support.identity.account_names import BOTH, LOCAL_USER
 from smart_support.identity.users import Accounts
 from smart_support.observability.log import get_logger
-from smart_support.storage.state.base import Connection, Row, StateDatabase
+from smart_support.storage.state.base import Connection, Row, StateDatabase, listed
 
 log = get_logger()
 
@@ -46,12 +54,12 @@ _DECIDE = """
 """
 
 
-class ApprovalQueue(Found):
-    """Everything that waits or waited for a human."""
+class ApprovalQueue:
+    """All approvals: requested, decided by one winner, expired."""
 
     def __init__(self, state: StateDatabase, ttl_seconds: float, accounts: Accounts | None = None) -> None:
         """`accounts`: who the names of deciders belong to; without it, each name is a person of its own."""
-        super().__init__(state)
+        self._state = state
         self._accounts = accounts or Accounts(None, "")
         self._ttl = timedelta(seconds=ttl_seconds)
         self._watchers: set[Callable[[Approval], None]] = set()
@@ -152,12 +160,76 @@ class ApprovalQueue(Found):
             AlreadyDecided, ApprovalExpired: it can't.
             NotFound: there is none.
         """
-        return await self._state.transact(lambda c: _undecided(c, approval_id))
+        return _checked_pending(await self.get(approval_id))
 
-    async def expire_due(self) -> list[Approval]:
+    async def get(self, approval_id: str) -> Approval:
+        """The approval with that id.
+
+        Raises:
+            NotFound: there is none.
+        """
+        rows = await self._state.read("SELECT * FROM approvals WHERE approval_id = :id", {"id": approval_id})
+        return approval_of(only_row(rows, approval_id))
+
+    async def find(self, selected: ApprovalFilter) -> tuple[builtins.list[Approval], str | None]:
+        """One page, and the cursor of the next; None where this is the last.
+
+        Raises:
+            InvalidRequest: the status or the cursor is not valid.
+        """
+        return page_of(await self._state.read(*page_query(selected)), selected.limit)
+
+    async def list(self, status: str | None = None, *, limit: int = 100) -> builtins.list[Approval]:
+        """Approvals of one status, or of all, the newest first."""
+        page, _ = await self.find(ApprovalFilter(status=status, limit=limit))
+        return page
+
+    async def recently_decided(self, limit: int) -> builtins.list[Approval]:
+        """What people decided and what expired, the latest first, without what the policy let run."""
+        rows = await self._state.read(
+            """SELECT * FROM approvals WHERE status <> 'pending' AND need <> 'run'
+               ORDER BY decided_at DESC LIMIT :limit""",
+            {"limit": limit},
+        )
+        return [approval_of(row) for row in rows]
+
+    async def of_thread(self, thread_id: str) -> builtins.list[Approval]:
+        """Every approval of one thread, the oldest first."""
+        rows = await self._state.read(
+            "SELECT * FROM approvals WHERE thread_id = :thread_id ORDER BY approval_id",
+            {"thread_id": thread_id},
+        )
+        return [approval_of(row) for row in rows]
+
+    async def not_resumed(self) -> builtins.list[Approval]:
+        """Decided or expired approvals that their conversations have not taken up, as after a crash."""
+        rows = await self._state.read(
+            "SELECT * FROM approvals WHERE status <> 'pending' AND resumed = 0 ORDER BY approval_id"
+        )
+        return [approval_of(row) for row in rows]
+
+    async def history(self, approval_id: str) -> builtins.list[dict[str, Any]]:
+        """The audit rows of one approval, the oldest first.
+
+        Raises:
+            NotFound: there is no such approval.
+        """
+        await self.get(approval_id)
+        rows = await self._state.read(
+            "SELECT at, kind, actor, via, digest, detail FROM audit WHERE approval_id = :id ORDER BY number",
+            {"id": approval_id},
+        )
+        # The stored values in `detail` are for `audit verify` only.
+        details = [orjson.loads(row["detail"]) for row in rows]
+        return [
+            row | {"detail": {name: value for name, value in detail.items() if name != "stored"}}
+            for row, detail in zip(rows, details, strict=True)
+        ]
+
+    async def expire_due(self) -> builtins.list[Approval]:
         """Expire what is past its time; each is returned once, to whoever expired it."""
 
-        def work(connection: Connection) -> list[Approval]:
+        def work(connection: Connection) -> builtins.list[Approval]:
             due = connection.execute(
                 "SELECT approval_id FROM approvals WHERE status = 'pending' AND expires_at <= :now",
                 {"now": clock.rfc3339(clock.now())},
@@ -178,7 +250,7 @@ class ApprovalQueue(Found):
         """Return when the next pending approval is due, having looked again at each change."""
         while True:
             self._changed.clear()
-            rows = await self._state.execute(
+            rows = await self._state.read(
                 "SELECT MIN(expires_at) AS next FROM approvals WHERE status = 'pending'"
             )
             next_due = rows[0]["next"]
@@ -192,11 +264,9 @@ class ApprovalQueue(Found):
                 return
 
     async def mark_resumed(self, *approval_ids: str) -> None:
-        """The conversation has taken these decisions up."""
-        for approval_id in approval_ids:
-            await self._state.execute(
-                "UPDATE approvals SET resumed = 1 WHERE approval_id = :id", {"id": approval_id}
-            )
+        """Record that the conversation has taken up these decisions."""
+        among, params = listed("id", approval_ids)
+        await self._state.execute(f"UPDATE approvals SET resumed = 1 WHERE approval_id IN {among}", params)
 
     async def changed(self, approval_id: str) -> Approval:
         """Tell the watchers that something about an approval has changed, and give it as it is now."""
@@ -268,7 +338,8 @@ class ApprovalQueue(Found):
     def _decide(
         self, connection: Connection, approval_id: str, decision: DecisionInput, edit: PlannedCall | None
     ) -> Approval:
-        current, status, by = _undecided(connection, approval_id), decision.status, decision.decided_by
+        current = _checked_pending(load(connection, approval_id))
+        status, by = decision.status, decision.decided_by
         check_edit_given(status == "edited", edit)
         current.check_allows(decision.decision)
         if status != "rejected" and self._asked_for(current, by):
@@ -401,8 +472,8 @@ def _take_places(
     take_places(connection, ceilings, thread_id=thread_id, tool_call_id=call.tool_call_id, facts=facts)
 
 
-def _undecided(connection: Connection, approval_id: str) -> Approval:
-    current = load(connection, approval_id)
+def _checked_pending(current: Approval) -> Approval:
+    """The same approval; raises where it is decided or expired."""
     if current.status != "pending":
         raise current.refusal()
     if clock.parse(current.expires_at) <= clock.now():

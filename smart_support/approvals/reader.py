@@ -1,6 +1,6 @@
-"""Finding approvals: filters, words, and an order to work in. Nothing is changed here."""
+"""Reads approvals: filters and pages as SQL, rows as `Approval`."""
 
-import builtins
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -9,7 +9,7 @@ import orjson
 from smart_support.approvals.approval import STATUSES, Approval
 from smart_support.errors import InvalidRequest, NotFound
 from smart_support.gate.planned_call import PlannedCall
-from smart_support.storage.state.base import Connection, Row, StateDatabase
+from smart_support.storage.state.base import Connection, Row
 
 Sort = Literal["newest", "oldest", "risk"]
 _WORDS = " || ' ' || ".join(
@@ -32,12 +32,13 @@ _NOT_OWN = frozenset({*_CALL_COLUMNS, "action", "tool_call_id", "resumed"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class ApprovalFilter:
     """Which approvals, in which order.
 
     Attributes:
-        q: words in its summary, arguments, customer, thread or reason; upper and lower case alike.
-        cursor: where the page before ended, as `find` gave it.
+        q: text to search for in summary, arguments, customer, thread and reason; case does not matter.
+        cursor: the end of the page before, as `find` returned it.
+        limit: the size of a page.
     """
 
     status: str | None = None
@@ -51,95 +52,36 @@ class Wanted:
     limit: int = 100
 
 
-class Found:
-    """Reads approvals."""
+def page_query(selected: ApprovalFilter) -> tuple[str, dict[str, Any]]:
+    """The SELECT of one page, with one row more where another page follows, and its parameters.
 
-    def __init__(self, state: StateDatabase) -> None:
-        self._state = state
+    Raises:
+        InvalidRequest: the status or the cursor is not valid.
+    """
+    if selected.status is not None and selected.status not in STATUSES:
+        raise InvalidRequest(f"status {selected.status!r} is not one of {', '.join(STATUSES)}")
+    order, after = _ORDERS[selected.sort]
+    values = {name: getattr(selected, name) for name in _EXACT} | {"q": _pattern(selected.q)}
+    values |= _after(selected.cursor)
+    conditions = {name: f"{name} = :{name}" for name in _EXACT} | {
+        "q": f"LOWER({_WORDS}) LIKE :q ESCAPE '\\'",
+        "after_id": after,
+    }
+    # Only the conditions that are given: no index helps with `:status IS NULL OR status = :status`.
+    where = [sql for name, sql in conditions.items() if values[name] is not None]
+    sql = f"SELECT * FROM approvals WHERE {' AND '.join(where) or 'TRUE'} ORDER BY {order} LIMIT :limit"
+    params = {name: value for name, value in values.items() if value is not None}
+    return sql, params | {"limit": selected.limit + 1}
 
-    async def get(self, approval_id: str) -> Approval:
-        """The approval of that id.
 
-        Raises:
-            NotFound: there is none.
-        """
-        return await self._state.transact(lambda c: load(c, approval_id))
-
-    async def find(self, wanted: Wanted) -> tuple[builtins.list[Approval], str | None]:
-        """One page, and the cursor of the next; None where it was the last.
-
-        Raises:
-            InvalidRequest: a status or cursor is none.
-        """
-        if wanted.status is not None and wanted.status not in STATUSES:
-            raise InvalidRequest(f"status {wanted.status!r} is not one of {', '.join(STATUSES)}")
-        order, after = _ORDERS[wanted.sort]
-        given = {name: getattr(wanted, name) for name in _EXACT} | {"q": _pattern(wanted.q)}
-        given |= _after(wanted.cursor)
-        conditions = {name: f"{name} = :{name}" for name in _EXACT} | {
-            "q": f"LOWER({_WORDS}) LIKE :q ESCAPE '\\'",
-            "after_id": after,
-        }
-        # Only what is asked for: no index helps with `:status IS NULL OR status = :status`.
-        where = [sql for name, sql in conditions.items() if given[name] is not None]
-        rows = await self._state.execute(
-            f"""SELECT * FROM approvals WHERE {" AND ".join(where) or "TRUE"}
-                ORDER BY {order} LIMIT :limit""",
-            {name: value for name, value in given.items() if value is not None} | {"limit": wanted.limit + 1},
-        )
-        found = [approval_of(row) for row in rows]
-        more = len(found) > wanted.limit
-        return found[: wanted.limit], _cursor(found[wanted.limit - 1]) if more else None
-
-    async def list(self, status: str | None = None, *, limit: int = 100) -> builtins.list[Approval]:
-        """Approvals of one status, or of all, the newest first."""
-        found, _ = await self.find(Wanted(status=status, limit=limit))
-        return found
-
-    async def recently_decided(self, limit: int) -> builtins.list[Approval]:
-        """What a human decided, or what expired, the latest first; not what the policy let run by itself."""
-        rows = await self._state.execute(
-            """SELECT * FROM approvals WHERE status <> 'pending' AND need <> 'run'
-               ORDER BY decided_at DESC LIMIT :limit""",
-            {"limit": limit},
-        )
-        return [approval_of(row) for row in rows]
-
-    async def of_thread(self, thread_id: str) -> builtins.list[Approval]:
-        """Every approval of one thread, the oldest first."""
-        rows = await self._state.execute(
-            "SELECT * FROM approvals WHERE thread_id = :thread_id ORDER BY approval_id",
-            {"thread_id": thread_id},
-        )
-        return [approval_of(row) for row in rows]
-
-    async def not_resumed(self) -> builtins.list[Approval]:
-        """Decided or expired, but the conversation has not taken it up: what a crash left behind."""
-        rows = await self._state.execute(
-            "SELECT * FROM approvals WHERE status <> 'pending' AND resumed = 0 ORDER BY approval_id"
-        )
-        return [approval_of(row) for row in rows]
-
-    async def history(self, approval_id: str) -> builtins.list[dict[str, Any]]:
-        """What the audit record says of one approval, the oldest first.
-
-        Raises:
-            NotFound: there is no such approval.
-        """
-        await self.get(approval_id)
-        rows = await self._state.execute(
-            "SELECT at, kind, actor, via, digest, detail FROM audit WHERE approval_id = :id ORDER BY number",
-            {"id": approval_id},
-        )
-        # The values as they are stored are for `audit verify`; whoever looks has the approval beside this.
-        shown = [{**orjson.loads(row["detail"])} for row in rows]
-        for detail in shown:
-            detail.pop("stored", None)
-        return [row | {"detail": detail} for row, detail in zip(rows, shown, strict=True)]
+def page_of(rows: Sequence[Row], limit: int) -> tuple[list[Approval], str | None]:
+    """The approvals of a `page_query`, and the cursor of the next page; None where this is the last."""
+    page = [approval_of(row) for row in rows[:limit]]
+    return page, _cursor(page[-1]) if len(rows) > limit else None
 
 
 def load(connection: Connection, approval_id: str) -> Approval:
-    """The approval of that id, inside a transaction.
+    """An approval, inside a transaction.
 
     Raises:
         NotFound: there is none.
@@ -148,12 +90,21 @@ def load(connection: Connection, approval_id: str) -> Approval:
 
 
 def load_row(connection: Connection, approval_id: str) -> Row:
-    """The same as it is stored.
+    """The row of an approval, inside a transaction.
 
     Raises:
         NotFound: there is none.
     """
     rows = connection.execute("SELECT * FROM approvals WHERE approval_id = :id", {"id": approval_id})
+    return only_row(rows, approval_id)
+
+
+def only_row(rows: Sequence[Row], approval_id: str) -> Row:
+    """The one row of a SELECT by id.
+
+    Raises:
+        NotFound: there is none.
+    """
     if not rows:
         raise NotFound(f"approval {approval_id[:64]!r}: there is none; see GET /api/v1/approvals")
     return rows[0]

@@ -1,26 +1,22 @@
-"""What stands between a model's tool call and the tool: judged before, run after, in code.
+"""Authorises and executes tool calls.
 
-A call of a tool the agent was not given, with arguments that don't fit, or of a write without an approved
-decision, does not run, whatever model or agent asked. The graph only carries the verdicts.
+A call runs only if its caller has the tool and its arguments fit. A write runs only if a human, or a rule of
+the policy, has approved exactly this call.
 """
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+from functools import partial
 from typing import Any, TypeVar
 
 import orjson
-from langchain_core.messages import AnyMessage, ToolMessage
 
-from smart_support.agents.context_window import KEPT_CHARS, MODEL_CHARS, as_text, trimmed
-from smart_support.agents.team import Team
-from smart_support.agents.tool_messages import failures_in_a_row, result
-from smart_support.agents.tool_selection import FIND, SHOWN, find_tool
 from smart_support.approvals.approval import Approval
 from smart_support.approvals.ceilings import CeilingReached
 from smart_support.approvals.ledger import UNKNOWN, Ledger, what_to_check
-from smart_support.approvals.policy import Verdict
+from smart_support.approvals.policy import Policy, Verdict
 from smart_support.approvals.queue import ApprovalQueue
 from smart_support.approvals.quota import Quota
 from smart_support.errors import (
@@ -31,7 +27,10 @@ from smart_support.errors import (
     ToolRefused,
     ToolUnavailable,
 )
-from smart_support.events import EscalationKind
+from smart_support.events import Escalation, EscalationKind
+from smart_support.gate.call_result import CallResult, ResultStatus, text_and_whole
+from smart_support.gate.caller import Caller
+from smart_support.gate.edits import edited_by_schema
 from smart_support.gate.planned_call import MAX_ARGUMENT_BYTES, PlannedCall, is_storable
 from smart_support.gate.retry import attempted
 from smart_support.observability.log import get_logger
@@ -40,248 +39,158 @@ from smart_support.tools.handoff import ESCALATE, Escalate
 from smart_support.tools.registry import Access, Call, Registry, Tool, title_of
 
 log = get_logger()
-FAILURES_TO_TELL = 3
 VERSION = "version of the tool"
 SMALL_BYTES = 50_000
+STOPPED = "A colleague has just said no to an action of this request; the customer may ask anew."
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
 class Gate:
-    """What the gatekeeper works with.
+    """Plans, rechecks and executes the calls of any caller.
 
-    Attributes:
-        escalate: tells a human that one is needed.
+    A `PlannedCall` that needs approval waits for a decision; any other may be executed at once. For a refused
+    call there is a `CallResult` in its place that says why.
     """
 
-    approvals: ApprovalQueue
-    ledger: Ledger
-    quota: Quota
-    escalate: Escalate
-
-
-class Gatekeeper:
-    """Judges every tool call, and runs those that passed."""
-
-    def __init__(self, team: Team, registry: Registry, gate: Gate, *, looks_only: bool = False) -> None:
-        """`looks_only`: no write passes, because a colleague is deciding on one already."""
-        self._looks_only = looks_only
-        self._given = {spec.name: frozenset(spec.tools) for spec in team.agents}
-        self._limits = {spec.name: spec.writes_per_hour for spec in team.agents}
-        self._policy = team.policy
-        self._handing_over = team.personality.escalation_message
+    def __init__(
+        self,
+        *,
+        registry: Registry,
+        policy: Policy,
+        approvals: ApprovalQueue,
+        ledger: Ledger,
+        quota: Quota,
+        escalate: Escalate,
+        handover_message: str = "",
+    ) -> None:
+        """
+        Args:
+            escalate: notifies a human.
+            handover_message: what a caller is given beside the reason where a forbidden call is escalated.
+        """
         self._registry = registry
-        self._gate = gate
+        self._policy = policy
+        self._approvals = approvals
+        self._ledger = ledger
+        self._quota = quota
+        self._escalate = escalate
+        self._handover_message = handover_message
 
-    async def judge(
-        self, call: dict[str, Any], agent: str, thread_id: str, *, stopped: bool
-    ) -> PlannedCall | ToolMessage:
-        """The call as it may go on, or the answer that tells the model why not.
+    async def plan(
+        self,
+        caller: Caller,
+        tool_name: str,
+        args: Any,
+        *,
+        tool_call_id: str,
+        thread_id: str,
+        is_stopped: bool = False,
+        read_only: bool = False,
+    ) -> PlannedCall | CallResult:
+        """Check a call against the caller's tools, the tool's schema, the policy and the limits.
 
         Args:
-            call: a LangChain tool call, with `args` null where they were not JSON.
-            stopped: a write of this message was refused by a human, so no further one is asked.
+            args: the arguments as they came; None where they were no JSON.
+            tool_call_id: unique within the thread.
+            is_stopped: no write is taken, because a person has rejected an earlier one of the same request.
+            read_only: no write is taken, because a person is deciding on one of this thread.
         """
-        tool = self._tool(str(call["name"]), agent)
+        refusal = partial(CallResult, tool_call_id=tool_call_id, tool=tool_name[:100], agent=caller.name)
+        tool = self._tool(caller, tool_name)
         if tool is None:
-            log.warning("tool_not_given", tool=str(call["name"])[:100], agent=agent)
-            return result(call, f"{agent} has no tool {str(call['name'])[:100]!r}.", agent, status="error")
-        if stopped and tool.access is Access.WRITE:
-            text = "A colleague has just said no to an action of this request; the customer may ask anew."
-            return result(call, text, agent, status="skipped")
-        if self._looks_only and tool.access is Access.WRITE:
+            log.warning("tool_not_given", tool=tool_name[:100], agent=caller.name)
+            return refusal(status="error", text=f"{caller.name} has no tool {tool_name[:100]!r}.")
+        if is_stopped and tool.access is Access.WRITE:
+            return refusal(status="skipped", text=STOPPED)
+        if read_only and tool.access is Access.WRITE:
             text = (
                 f"{title_of(tool.name)} can't be asked for while a colleague is deciding on an earlier "
                 "request; please ask again when that is decided."
             )
-            return result(call, text, agent, status="skipped", as_it_stands=True)
+            return refusal(status="skipped", text=text, is_final=True)
         try:
-            planned, verdict = await self._plan(tool, call, agent, thread_id)
+            planned, verdict = await self._plan(tool, args, caller.name, tool_call_id, thread_id)
             if planned.need == "never":
                 return await self._forbidden(planned, thread_id)
-            if planned.need and not await self._within_limit(planned, thread_id):
-                return await self._over_limit(planned, thread_id)
+            if planned.need and not await self._take_quota(planned, caller, thread_id):
+                return await self._over_quota(planned, caller, thread_id)
             if planned.need == "run":
-                try:
-                    await self._gate.approvals.grant(planned, thread_id, verdict.ceilings)
-                except CeilingReached as reached:
-                    log.info("over_ceiling", tool=tool.name, why=reached.why)
-                    return replace(planned, need="ask", because=reached.why)
+                return await self._granted(planned, verdict, thread_id)
             return planned
         except SmartSupportError as error:
-            return result(call, error.message, agent, status="error")
+            return refusal(status="error", text=error.message)
         except Exception as error:
             log.error("tool_preview_failed", tool=tool.name, error=repr(error))
-            return result(call, f"{tool.name} failed; try again later.", agent, status="error")
+            return refusal(status="error", text=f"{tool.name} failed; try again later.")
 
-    async def asks_again(self, planned: PlannedCall, thread_id: str) -> PlannedCall | ToolMessage | None:
-        """The call with a new card, where what its card showed is no longer so; None where it may run.
+    async def recheck(self, planned: PlannedCall, thread_id: str) -> PlannedCall | CallResult | None:
+        """Compare what a call was approved on with what is true now, before it is executed.
 
-        The approval it had is used up: nobody has approved the call under what is true now. Where that
-        can't be read, or makes no card any more, the call does not run either, and the message says why.
+        Returns:
+            None where the call may run. Where its state, its tool or the policy's verdict has changed, the
+            call as it has to be approved again, or a refusal where that is impossible or can't be found out.
+            In both of these cases the approval it had is used up.
         """
         tool = self._registry.get(planned.tool)
         if planned.need is None or tool is None:
             return None
-        # What was begun before a crash has changed the state itself; the ledger knows what to do.
-        if await self._gate.ledger.has(thread_id, planned.tool_call_id):
+        # A call that was begun before a crash has changed the state itself; the ledger knows what to do.
+        if await self._ledger.has(thread_id, planned.tool_call_id):
             return None
-        call = {"id": planned.tool_call_id, "name": planned.tool, "args": planned.args}
         why = "what its card showed could not be read again"
         try:
             now = await tool.state(planned.state_args) if tool.state and planned.seen is not None else None
             verdict, facts = await self._verdict(tool, planned.args)
-            stricter = verdict.stricter_than(planned.need)
+            is_stricter = verdict.stricter_than(planned.need)
             over = None
-            if planned.need == "run" and not stricter:
+            if planned.need == "run" and not is_stricter:
                 over = await self._over_ceiling(replace(planned, facts=facts), verdict, thread_id)
-            if now == planned.seen and not (stricter or over) and tool.version == planned.tool_version:
+            if now == planned.seen and not (is_stricter or over) and tool.version == planned.tool_version:
                 return None
             why = "what its card showed had changed"
-            if stricter or over:
+            if is_stricter or over:
                 why = "the policy asks for more than it had"
             if tool.version != planned.tool_version:
                 why = "what it does was changed after that"
-            fresh, _ = await self._plan(tool, call, planned.agent, thread_id)
+            fresh, _ = await self._plan(tool, planned.args, planned.agent, planned.tool_call_id, thread_id)
         except Exception as error:
-            log.warning("not_asked_again", tool=tool.name, why=why, error=repr(error))
-            await self._gate.ledger.refuse(thread_id, planned.tool_call_id, why)
-            plain = f"{tool.name} was not run, because {why}; please ask again later."
-            text = error.message if isinstance(error, ToolRefused) else plain
-            return result(call, text, planned.agent, status="error")
-        await self._gate.ledger.refuse(thread_id, planned.tool_call_id, why)
+            log.warning("recheck_failed", tool=tool.name, why=why, error=repr(error))
+            await self._ledger.refuse(thread_id, planned.tool_call_id, why)
+            text = f"{tool.name} was not run, because {why}; please ask again later."
+            return _result(planned, "error", error.message if isinstance(error, ToolRefused) else text)
+        await self._ledger.refuse(thread_id, planned.tool_call_id, why)
         if fresh.need == "never":
             return await self._forbidden(fresh, thread_id)
-        log.info("asked_again", tool=tool.name, why=why)
-        # What has changed under a call that needed nobody needs somebody.
+        log.info("approval_required_again", tool=tool.name, why=why)
+        # A call that needed nobody before it changed needs somebody now.
         need = "ask" if fresh.need == "run" else fresh.need
-        then, since = {VERSION: planned.tool_version}, {VERSION: tool.version}
-        changed = _differences((planned.seen or {}) | then, (now or {}) | since)
+        changed = _differences(
+            (planned.seen or {}) | {VERSION: planned.tool_version}, (now or {}) | {VERSION: tool.version}
+        )
         return replace(fresh, need=need, changed=changed, because=over or fresh.because)
 
-    async def _over_ceiling(self, planned: PlannedCall, verdict: Verdict, thread_id: str) -> str | None:
-        """Why a call that was granted has to be asked after all, where a ceiling is lower by now."""
-        try:
-            await self._gate.approvals.check_ceilings(planned, thread_id, verdict.ceilings)
-        except CeilingReached as reached:
-            return reached.why
-        return None
+    async def execute(self, planned: PlannedCall, caller: Caller, thread_id: str) -> CallResult:
+        """Run a call: a read directly, a write through the ledger, which needs its approval."""
+        result = await self._execute(planned, caller, thread_id)
+        if planned.need and result.approval_id is None:
+            # The call was not begun. Its approval must not be good for a later one.
+            refused = await self._ledger.refuse(thread_id, planned.tool_call_id, result.text[:500])
+            return replace(result, approval_id=refused)
+        return result
 
-    async def tell_of_failures(
-        self, messages: Sequence[AnyMessage], last: ToolMessage, thread_id: str
-    ) -> None:
-        """Have a human told where calls break again and again; noted on the last one's result."""
-        if failures_in_a_row([*messages, last]) != FAILURES_TO_TELL or "escalation" in last.artifact:
-            return
-        reason = f"{FAILURES_TO_TELL} calls in a row broke, the last of them {last.name}: {last.text}"
-        about = f"{thread_id}:{last.tool_call_id}"
-        delivered = await self._gate.escalate(thread_id, reason, about, kind="failures")
-        last.artifact["escalation"] = {"reason": reason, "delivered": delivered, "kind": "failures"}
-
-    async def run(self, planned: PlannedCall, thread_id: str) -> ToolMessage:
-        """Run one call: a read at once, a write through the ledger, and say what came of it."""
-        message = await self._run(planned, thread_id)
-        if planned.need:
-            # Whatever kept an approved call from being begun has used its approval up.
-            refused = await self._gate.ledger.refuse(thread_id, planned.tool_call_id, str(message.text)[:500])
-            if refused:
-                message.artifact["approval_id"] = refused
-        return message
-
-    async def _run(self, planned: PlannedCall, thread_id: str) -> ToolMessage:
-        call = {"id": planned.tool_call_id, "name": planned.tool}
-        tool = self._tool(planned.tool, planned.agent)
-        if planned.need and await self._gone(tool, planned, thread_id):
-            name = title_of(planned.tool)
-            text = f"{name} was not carried out, because it is no longer available; nothing was changed."
-            log.warning("approved_call_gone", tool=planned.tool)
-            return result(call, text, planned.agent, status="error", as_it_stands=True)
-        if tool is None:
-            begun = planned.need and await self._gate.ledger.has(thread_id, planned.tool_call_id)
-            text = UNKNOWN if begun else f"{planned.tool} is no longer available; it was not run."
-            return result(call, text, planned.agent, status="error")
-        started = time.perf_counter()
-        try:
-            tool.check(planned.args)
-            text, extra = await self._outcome(tool, planned, thread_id)
-        except (ToolFailed, ToolUnavailable) as error:
-            text, extra = error.message, _error(error) | {"broke": True}
-        except SmartSupportError as error:
-            text, extra = error.message, _error(error)
-        except TimeoutError as error:
-            log.warning("tool_timed_out", tool=tool.name)
-            text = f"{tool.name} took too long and was given up; try again later."
-            extra = _error(error) | {"broke": True}
-        except Exception as error:
-            log.error("tool_failed", tool=tool.name, error=repr(error))
-            text = f"{tool.name} failed; try again later, or ask for a human."
-            extra = _error(error) | {"broke": True}
-        spent = round((time.perf_counter() - started) * 1000, 1)
-        log.info("tool_ran", tool=tool.name, status=extra["status"], duration_ms=spent)
-        return result(call, text, planned.agent, duration_ms=spent, **extra)
-
-    async def _gone(self, tool: Tool | None, planned: PlannedCall, thread_id: str) -> bool:
-        """Whether an approved write that was not begun is no write of the agent any more.
-
-        As a read it would run past the ledger. What was begun before a crash is the ledger's to say.
-        """
-        if tool is not None and tool.access is Access.WRITE:
-            return False
-        return not await self._gate.ledger.has(thread_id, planned.tool_call_id)
-
-    def _tool(self, name: str, agent: str) -> Tool | None:
-        """The tool of that name, if the agent was given it."""
-        given = self._given.get(agent, frozenset())
-        if name == FIND and len(given) > SHOWN:
-            return find_tool(self._registry, sorted(given))
-        return self._registry.get(name) if name in given else None
-
-    async def _plan(
-        self, tool: Tool, call: dict[str, Any], agent: str, thread_id: str
-    ) -> tuple[PlannedCall, Verdict]:
-        """The call as it would be approved, and of a write what the policy says of it."""
-        args = _checked_args(tool, call["args"])
-        customer_id = await tool.customer(args) if tool.customer else None
-        planned = PlannedCall(
-            tool_call_id=call["id"],
-            tool=tool.name,
-            args=args,
-            agent=agent,
-            summary=tool.summary(args),
-            risk=tool.risk,
-            tool_version=tool.version,
-            customer_id=customer_id,
-        )
-        if tool.access is Access.READ:
-            return planned, Verdict()
-        planned.digest(thread_id)
-        verdict, facts = await self._verdict(tool, args)
-        because = verdict.because or None
-        planned = replace(planned, need=verdict.need, because=because, escalate=verdict.escalate, facts=facts)
-        if verdict.need == "never":
-            return planned, verdict
-        seen = await tool.state(args) if tool.state else None
-        return replace(planned, effect=await _effect(tool, args), seen=seen), verdict
-
-    async def _verdict(self, tool: Tool, args: Mapping[str, Any]) -> tuple[Verdict, dict[str, Any]]:
-        """What the policy says of a write, and on which facts: the system's own before the model's.
-
-        A name that a rule could ask for and that has no value is among them as null, so that a dry run can
-        judge as it was judged.
-        """
-        known = tool.known_names()
-        facts = dict.fromkeys(sorted(known)) | dict(args) | (await tool.facts(args) if tool.facts else {})
-        return self._policy.judge(tool.name, facts, known), facts
-
-    async def edit(self, tool: Tool, approval: Approval, args: Mapping[str, Any]) -> PlannedCall:
-        """A human's arguments for a call that waits, and what its card says with them, as things are now.
+    async def edit(self, approval: Approval, args: Mapping[str, Any]) -> PlannedCall:
+        """The call of a pending approval with a person's arguments, and what its card says with them now.
 
         Raises:
-            InvalidArguments: they don't fit the tool, or have no exact form to take a digest of.
-            ToolRefused: a rule of the business says no to them.
-            Forbidden: the policy asks for more with them than the approval can give.
+            InvalidArguments: the arguments don't fit the tool, or have no exact JSON form.
+            ToolRefused: a rule of the business refuses them.
+            Forbidden: with these arguments the policy requires more than the approval can give.
         """
-        call, exact = approval.call, _checked_args(tool, dict(args))
+        call = approval.call
+        tool = self._registry.get(call.tool)
+        if tool is None:
+            return edited_by_schema(approval, args)
+        exact = _checked_args(tool, dict(args))
         replace(call, args=exact).digest(approval.thread_id)
         verdict, facts = await self._verdict(tool, exact)
         if verdict.stricter_than(call.need or "ask"):
@@ -300,102 +209,226 @@ class Gatekeeper:
             }
         )
 
-    async def _forbidden(self, planned: PlannedCall, thread_id: str) -> ToolMessage:
-        await self._gate.approvals.forbid(planned, thread_id)
+    async def escalate_failures(self, last: CallResult, thread_id: str, count: int) -> CallResult:
+        """Notify a human that `count` calls in a row have failed; returns the last one's result with that."""
+        reason = f"{count} calls in a row broke, the last of them {last.tool}: {last.text}"
+        about = f"{thread_id}:{last.tool_call_id}"
+        return replace(last, escalation=await self._escalated(thread_id, reason, about, "failures"))
+
+    def _tool(self, caller: Caller, name: str) -> Tool | None:
+        """The tool of that name, if the caller has it."""
+        own = next((tool for tool in caller.own_tools if tool.name == name), None)
+        return own or (self._registry.get(name) if name in caller.tools else None)
+
+    async def _plan(
+        self, tool: Tool, args: Any, agent: str, tool_call_id: str, thread_id: str
+    ) -> tuple[PlannedCall, Verdict]:
+        """The call as it would be approved, and for a write the policy's verdict."""
+        exact = _checked_args(tool, args)
+        planned = PlannedCall(
+            tool_call_id=tool_call_id,
+            tool=tool.name,
+            args=exact,
+            agent=agent,
+            summary=tool.summary(exact),
+            risk=tool.risk,
+            tool_version=tool.version,
+            customer_id=await tool.customer(exact) if tool.customer else None,
+        )
+        if tool.access is Access.READ:
+            return planned, Verdict()
+        planned.digest(thread_id)
+        verdict, facts = await self._verdict(tool, exact)
+        because = verdict.because or None
+        planned = replace(planned, need=verdict.need, because=because, escalate=verdict.escalate, facts=facts)
+        if verdict.need == "never":
+            return planned, verdict
+        seen = await tool.state(exact) if tool.state else None
+        return replace(planned, effect=await _effect(tool, exact), seen=seen), verdict
+
+    async def _verdict(self, tool: Tool, args: Mapping[str, Any]) -> tuple[Verdict, dict[str, Any]]:
+        """The policy's verdict on a write, and the facts it judged: the system's own before the arguments.
+
+        A name that a rule could use and that has no value is among them as null, so that a dry run judges the
+        same facts.
+        """
+        known = tool.known_names()
+        facts = dict.fromkeys(sorted(known)) | dict(args) | (await tool.facts(args) if tool.facts else {})
+        return self._policy.judge(tool.name, facts, known), facts
+
+    async def _granted(self, planned: PlannedCall, verdict: Verdict, thread_id: str) -> PlannedCall:
+        """A call that the policy lets run, once that is recorded; over a ceiling it needs approval."""
+        try:
+            await self._approvals.grant(planned, thread_id, verdict.ceilings)
+        except CeilingReached as reached:
+            log.info("over_ceiling", tool=planned.tool, why=reached.why)
+            return replace(planned, need="ask", because=reached.why)
+        return planned
+
+    async def _over_ceiling(self, planned: PlannedCall, verdict: Verdict, thread_id: str) -> str | None:
+        """Why a granted call needs approval after all, where a ceiling has been lowered since."""
+        try:
+            await self._approvals.check_ceilings(planned, thread_id, verdict.ceilings)
+        except CeilingReached as reached:
+            return reached.why
+        return None
+
+    async def _take_quota(self, planned: PlannedCall, caller: Caller, thread_id: str) -> bool:
+        limit = caller.limits.writes_per_hour
+        if limit is None:
+            return True
+        return await self._quota.take(caller.name, limit, thread_id, planned.tool_call_id)
+
+    async def _forbidden(self, planned: PlannedCall, thread_id: str) -> CallResult:
+        await self._approvals.forbid(planned, thread_id)
         log.warning("forbidden_by_policy", tool=planned.tool)
         text = f"{title_of(planned.tool)} can't be done here, so nobody was asked."
         text += f" {planned.because}" if planned.because else ""
-        text += f" {self._handing_over}" if planned.escalate else ""
-        return await self._told(planned, thread_id, text, kind="policy" if planned.escalate else None)
+        text += f" {self._handover_message}" if planned.escalate else ""
+        return await self._rejected(planned, thread_id, text, "policy" if planned.escalate else None)
 
-    async def _within_limit(self, planned: PlannedCall, thread_id: str) -> bool:
-        limit = self._limits.get(planned.agent)
-        return limit is None or await self._gate.quota.take(
-            planned.agent, limit, thread_id, planned.tool_call_id
-        )
-
-    async def _over_limit(self, planned: PlannedCall, thread_id: str) -> ToolMessage:
-        limit = self._limits[planned.agent]
-        because = f"{planned.agent} has made its {limit} writes of this hour"
-        await self._gate.approvals.forbid(replace(planned, because=because), thread_id)
+    async def _over_quota(self, planned: PlannedCall, caller: Caller, thread_id: str) -> CallResult:
+        because = f"{caller.name} has made its {caller.limits.writes_per_hour} writes of this hour"
+        await self._approvals.forbid(replace(planned, because=because), thread_id)
         text = (
             f"{title_of(planned.tool)} can't be asked for now: {because}. A colleague has been told; please "
             "try again later."
         )
-        return await self._told(planned, thread_id, text, kind="limit")
+        return await self._rejected(planned, thread_id, text, "limit")
 
-    async def _told(
-        self, planned: PlannedCall, thread_id: str, text: str, *, kind: EscalationKind | None
-    ) -> ToolMessage:
-        """The answer to a call that may not be, and where there is a `kind`, a human told of it."""
-        call = {"id": planned.tool_call_id, "name": planned.tool}
-        extra: dict[str, Any] = {"customer_id": planned.customer_id, "as_it_stands": True}
+    async def _rejected(
+        self, planned: PlannedCall, thread_id: str, text: str, kind: EscalationKind | None
+    ) -> CallResult:
+        """A refusal by the policy or a limit; where there is a `kind`, a human is notified."""
+        escalation = None
         if kind:
             reason = f"{planned.agent} wanted to: {planned.summary}. {text}"
-            about = f"{thread_id}:{planned.tool_call_id}"
-            delivered = await self._gate.escalate(thread_id, reason, about, kind=kind)
-            extra["escalation"] = {"reason": reason, "delivered": delivered, "kind": kind}
-        return result(call, text, planned.agent, status="rejected", **extra)
+            escalation = await self._escalated(thread_id, reason, f"{thread_id}:{planned.tool_call_id}", kind)
+        customer = planned.customer_id
+        return _result(planned, "rejected", text, is_final=True, customer_id=customer, escalation=escalation)
 
-    async def _outcome(self, tool: Tool, planned: PlannedCall, thread_id: str) -> tuple[str, dict[str, Any]]:
-        failed: dict[str, Any] = {"status": "error"}
+    async def _escalated(self, thread_id: str, reason: str, about: str, kind: EscalationKind) -> Escalation:
+        delivered = await self._escalate(thread_id, reason, about, kind=kind)
+        return Escalation(reason=reason, delivered=delivered, kind=kind)
 
-        seen = (planned.state_args, planned.seen) if planned.seen is not None else None
+    async def _execute(self, planned: PlannedCall, caller: Caller, thread_id: str) -> CallResult:
+        tool = self._tool(caller, planned.tool)
+        if planned.need and (tool is None or tool.access is Access.READ):
+            # As a read, an approved write would run past the ledger.
+            if not await self._ledger.has(thread_id, planned.tool_call_id):
+                log.warning("approved_tool_gone", tool=planned.tool)
+                title = title_of(planned.tool)
+                text = f"{title} was not carried out, because it is no longer available; nothing was changed."
+                return _result(planned, "error", text, is_final=True)
+            if tool is None:
+                return _result(planned, "error", UNKNOWN)
+        if tool is None:
+            return _result(planned, "error", f"{planned.tool} is no longer available; it was not run.")
+        started = time.perf_counter()
+        try:
+            tool.check(planned.args)
+            run = self._read if tool.access is Access.READ else self._write
+            result = await run(tool, planned, thread_id)
+        except SmartSupportError as error:
+            has_failed = isinstance(error, ToolFailed | ToolUnavailable)
+            result = _error_result(planned, error, error.message, has_failed=has_failed)
+        except TimeoutError as error:
+            log.warning("tool_timed_out", tool=tool.name)
+            text = f"{tool.name} took too long and was given up; try again later."
+            result = _error_result(planned, error, text)
+        except Exception as error:
+            log.error("tool_failed", tool=tool.name, error=repr(error))
+            text = f"{tool.name} failed; try again later, or ask for a human."
+            result = _error_result(planned, error, text)
+        duration_ms = round((time.perf_counter() - started) * 1000, 1)
+        log.info("tool_ran", tool=tool.name, status=result.status, duration_ms=duration_ms)
+        return replace(result, duration_ms=duration_ms)
 
-        async def run(key: str | None) -> Any:
+    async def _read(self, tool: Tool, planned: PlannedCall, thread_id: str) -> CallResult:
+        value = await _call(tool, planned, thread_id)
+        escalation = None
+        if tool.name == ESCALATE and isinstance(value, dict):
+            escalation = Escalation(reason=value["reason"], delivered=value["delivered"])
+        text, whole = await _in_thread_if_large(text_and_whole, value)
+        customer_id = planned.customer_id
+        return _result(planned, "ok", text, whole=whole, customer_id=customer_id, escalation=escalation)
+
+    async def _write(self, tool: Tool, planned: PlannedCall, thread_id: str) -> CallResult:
+        error_class = None
+
+        async def run(idempotency_key: str) -> Any:
+            nonlocal error_class
             try:
-                call = Call(thread_id, planned.tool_call_id, key, seen)
-                return await _in_thread_if_large(clean_json, await attempted(tool, planned.args, call))
+                return await _call(tool, planned, thread_id, idempotency_key)
             except Exception as error:
-                failed.update(_error(error))
+                error_class = _error_class(error)
                 raise
 
-        if tool.access is Access.READ:
-            result = await run(None)
-            extra: dict[str, Any] = {"status": "ok", "customer_id": planned.customer_id}
-            if tool.name == ESCALATE and isinstance(result, dict):
-                extra["escalation"] = {name: result[name] for name in ("reason", "delivered")}
-            text, whole = await _in_thread_if_large(_as_told, result)
-            return text, extra | whole
-        entry = await self._gate.ledger.execute(
+        entry = await self._ledger.execute(
             thread_id=thread_id,
             tool_call_id=planned.tool_call_id,
             tool=tool.name,
-            digest=(await _as_it_is(tool, planned)).digest(thread_id),
+            digest=(await _as_it_is_now(tool, planned)).digest(thread_id),
             idempotent=tool.idempotent,
             run=run,
         )
-        extra = {"approval_id": entry.approval_id, "customer_id": planned.customer_id}
-        if planned.need == "run":
-            extra["policy"] = planned.because or "The policy lets this run without asking."
+        policy = planned.because or "The policy lets this run without asking."
+        result = partial(
+            _result,
+            planned,
+            approval_id=entry.approval_id,
+            customer_id=planned.customer_id,
+            policy=policy if planned.need == "run" else None,
+        )
         if entry.status == "done":
-            text, whole = await _in_thread_if_large(_as_told, entry.result)
-            return text, extra | {"status": "ok"} | whole
+            text, whole = await _in_thread_if_large(text_and_whole, entry.result)
+            return result("ok", text, whole=whole)
         if entry.status == "outcome_unknown":
             reason = what_to_check(tool.name, entry)
-            told = {
-                "reason": reason,
-                "delivered": await self._gate.escalate(thread_id, reason, entry.approval_id),
-                "kind": "unknown_outcome",
-            }
-            return UNKNOWN, extra | failed | {"escalation": told}
-        return str(entry.result), extra | failed
+            delivered = await self._escalate(thread_id, reason, entry.approval_id)
+            escalation = Escalation(reason=reason, delivered=delivered, kind="unknown_outcome")
+            return result("error", UNKNOWN, error_class=error_class, escalation=escalation)
+        return result("error", str(entry.result), error_class=error_class)
+
+
+def _result(planned: PlannedCall, status: ResultStatus, text: str, **fields: Any) -> CallResult:
+    """The result of a planned call."""
+    return CallResult(
+        tool_call_id=planned.tool_call_id,
+        tool=planned.tool,
+        agent=planned.agent,
+        status=status,
+        text=text,
+        **fields,
+    )
+
+
+def _error_result(
+    planned: PlannedCall, error: Exception, text: str, *, has_failed: bool = True
+) -> CallResult:
+    return _result(planned, "error", text, error_class=_error_class(error), has_failed=has_failed)
+
+
+def _error_class(error: Exception) -> str:
+    """The class of an error, for the record."""
+    return getattr(error, "error_class", "transient" if isinstance(error, TimeoutError) else "unknown")
+
+
+async def _call(tool: Tool, planned: PlannedCall, thread_id: str, idempotency_key: str | None = None) -> Any:
+    """Run the tool, with retries where they are safe; its result as JSON values."""
+    seen = (planned.state_args, planned.seen) if planned.seen is not None else None
+    call = Call(thread_id, planned.tool_call_id, idempotency_key, seen)
+    return await _in_thread_if_large(clean_json, await attempted(tool, planned.args, call))
 
 
 async def _effect(tool: Tool, args: dict[str, Any]) -> list[dict[str, str]] | None:
     return [asdict(change) for change in await tool.preview(args)] if tool.preview else None
 
 
-async def _as_it_is(tool: Tool, planned: PlannedCall) -> PlannedCall:
-    """The call that would run now: the tool's version and whose things it names, found anew."""
+async def _as_it_is_now(tool: Tool, planned: PlannedCall) -> PlannedCall:
+    """The call that would run now, with the tool's present version and customer."""
     customer_id = await tool.customer(planned.args) if tool.customer else None
     return replace(planned, tool_version=tool.version, customer_id=customer_id)
-
-
-def _error(error: Exception) -> dict[str, Any]:
-    """What the record keeps of a call that failed."""
-    transient = "transient" if isinstance(error, TimeoutError) else "unknown"
-    return {"status": "error", "error_class": getattr(error, "error_class", transient)}
 
 
 def _checked_args(tool: Tool, args: Any) -> dict[str, Any]:
@@ -419,7 +452,7 @@ def _differences(before: dict[str, Any], after: dict[str, Any]) -> list[dict[str
 
 
 async def _in_thread_if_large(work: Callable[[Any], T], result: Any) -> T:
-    """What `work` makes of a result; of a large one in a thread, so that others go on meanwhile."""
+    """`work(result)`; of a large result in a thread, so that the event loop is not blocked."""
     return work(result) if _is_small(result) else await asyncio.to_thread(work, result)
 
 
@@ -428,17 +461,3 @@ def _is_small(result: Any) -> bool:
         return len(orjson.dumps(result)) <= SMALL_BYTES
     except (TypeError, ValueError):
         return False
-
-
-def _as_told(result: Any) -> tuple[str, dict[str, str]]:
-    """A result as the model is given it, and as the record keeps it."""
-    return trimmed(result), _whole(result)
-
-
-def _whole(result: Any) -> dict[str, str]:
-    """What the record keeps of a result that a model is given in part."""
-    text = as_text(result)
-    if len(text) > KEPT_CHARS:
-        note = f"… (The first {KEPT_CHARS:,} of {len(text):,} characters; the rest was not kept.)"
-        return {"whole": f"{text[:KEPT_CHARS]}{note}"}
-    return {"whole": text} if len(text) > MODEL_CHARS else {}

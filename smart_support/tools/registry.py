@@ -6,15 +6,17 @@ style docstring are its schema. `Registry.add(*tools_of(toolset))` makes them ca
 
 import asyncio
 import inspect
+import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any, Literal, TypeVar
+from itertools import takewhile
+from typing import Annotated, Any, Literal, TypeVar, get_type_hints
 
 import jsonschema
 import referencing
-from langchain_core.tools import StructuredTool
+from pydantic import Field, create_model
 from referencing import Registry as Referenced
 
 from smart_support.errors import ConfigError, InvalidArguments, SmartSupportError, ToolFailed, ToolRefused
@@ -28,6 +30,9 @@ CHANGED = (
     "What this was approved on changed in the very moment it was to be carried out, so nothing was done; "
     "please ask again."
 )
+# Of a Google style docstring: where a section begins, and an argument's line in one, four spaces deep.
+_SECTION = re.compile(r"(Args|Returns|Raises|Yields):\s")
+_ARGUMENT = re.compile(r" {4}(\w+): *(.*)")
 
 
 class Access(StrEnum):
@@ -276,25 +281,38 @@ def _tool(toolset: Toolset, name: str, method: Callable[..., Any]) -> Tool:
 
 def _described(method: Callable[..., Any]) -> dict[str, Any]:
     """The description and argument schema that a method's docstring and type hints give."""
-
-    def bare(*args: Any, **kwargs: Any) -> None: ...
-
-    signature = inspect.signature(method)
-    shown = [parameter for name, parameter in signature.parameters.items() if name != "call"]
-    bare.__signature__ = signature.replace(parameters=shown)  # type: ignore[attr-defined]
-    bare.__annotations__ = {p.name: p.annotation for p in shown}
-    bare.__name__ = method.__name__
-    bare.__doc__ = method.__doc__
-    structured = StructuredTool.from_function(bare, parse_docstring=True)
-    schema = structured.tool_call_schema.model_json_schema()  # type: ignore[union-attr]
-    schema.pop("description", None)
-    schema.pop("title", None)
+    description, of_arguments = _docstring_parts(inspect.getdoc(method) or "")
+    hints = get_type_hints(method, include_extras=True)
+    fields: dict[str, Any] = {}
+    for name, parameter in inspect.signature(method).parameters.items():
+        if name == "call":
+            continue
+        default = ... if parameter.default is parameter.empty else parameter.default
+        words = Field(description=of_arguments[name]) if name in of_arguments else None
+        fields[name] = (Annotated[hints[name], words] if words else hints[name], default)
+    schema = create_model(method.__name__, **fields).model_json_schema()
+    schema.pop("title")
     schema["additionalProperties"] = False
-    schema["properties"] = {name: _plain(part) for name, part in schema["properties"].items()}
-    return {"description": structured.description, "schema": schema}
+    schema["properties"] = {name: _without_null(part) for name, part in schema["properties"].items()}
+    return {"description": description, "schema": schema}
 
 
-def _plain(part: dict[str, Any]) -> dict[str, Any]:
+def _docstring_parts(docstring: str) -> tuple[str, dict[str, str]]:
+    """What a Google style docstring says of the function, and of each argument."""
+    paragraphs = docstring.split("\n\n")
+    described = list(takewhile(lambda paragraph: not _SECTION.match(paragraph), paragraphs))
+    section = next((paragraph for paragraph in paragraphs if paragraph.startswith("Args:")), "")
+    arguments: dict[str, str] = {}
+    name = ""
+    for line in section.splitlines()[1:]:
+        if match := _ARGUMENT.match(line):
+            name, arguments[match[1]] = match[1], match[2]
+        elif name:
+            arguments[name] += f" {line.strip()}"
+    return " ".join(described), arguments
+
+
+def _without_null(part: dict[str, Any]) -> dict[str, Any]:
     """An optional argument as one that may be left out, rather than one that may be null."""
     kinds = [kind for kind in part.get("anyOf", ()) if kind.get("type") != "null"]
     if len(kinds) != 1 or part.get("default") is not None:

@@ -10,7 +10,7 @@ from langchain_core.messages import AIMessage, HumanMessage
 
 from smart_support import Settings, create_app
 from smart_support.errors import ToolFailed
-from smart_support.gate.gate import Gatekeeper
+from smart_support.gate.gate import Gate
 from smart_support.tools.registry import Call
 from tests.harness import Client, LocalApp, ScriptedModel, of_type, spoken
 
@@ -147,7 +147,7 @@ async def test_what_changes_in_the_very_last_moment_is_not_done(
     async def seen_to_be_as_it_was(*_: Any) -> None:
         await _meanwhile(app, "apply_discount", order_id="1042", percent=10)
 
-    monkeypatch.setattr(Gatekeeper, "asks_again", seen_to_be_as_it_was)
+    monkeypatch.setattr(Gate, "recheck", seen_to_be_as_it_was)
     async with await Client.connect(app.ws_url) as client:
         first = (await client.turn("t", "move 1042"))[-1]
         await client.send(type="interrupt_response", thread_id="t", approved=True)

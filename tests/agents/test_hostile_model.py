@@ -30,7 +30,7 @@ from smart_support.conversation.graph_adapter.interrupts import pending_interrup
 from smart_support.demo.shop.tools import CommerceTools
 from smart_support.demo.store import DemoStore
 from smart_support.errors import SmartSupportError
-from smart_support.gate.gate import Gate, Gatekeeper
+from smart_support.gate.gate import Gate
 from smart_support.settings import ROOT, Settings
 from smart_support.storage.state.base import StateDatabase
 from smart_support.tools.handoff import handoff_tool
@@ -213,12 +213,18 @@ def _graph(shop: DemoStore, state: StateDatabase, script: Callable[..., AIMessag
     tools = [*tools_of(CommerceTools(shop)), handoff_tool(escalate, "A colleague takes over.")]
     registry = Registry(ran.watching(tool) for tool in tools)
     team = load_team(Settings().agents_path)
-    gate = Gate(ApprovalQueue(state, 1800), Ledger(state), Quota(state), escalate)
-    gatekeeper = Gatekeeper(team, registry, gate)
+    gate = Gate(
+        registry=registry,
+        policy=team.policy,
+        approvals=ApprovalQueue(state, 1800),
+        ledger=Ledger(state),
+        quota=Quota(state),
+        escalate=escalate,
+    )
     models = Models(
         [NamedModel(ScriptedModel(script=script))], Budget(Settings(), state, escalate, ""), 32_000
     )
-    return build_graph(team, registry, models, gatekeeper, InMemorySaver())
+    return build_graph(team, registry, models, gate, InMemorySaver())
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, InvalidToolCall, ToolMessage
 from langchain_core.messages.utils import count_tokens_approximately
 
-from smart_support.agents.context_window import MODEL_CHARS, as_text, fitting, trimmed
+from smart_support.agents.context_window import fitting
 from smart_support.agents.tool_messages import with_all_results
+from smart_support.gate.call_result import MODEL_CHARS, as_text, trimmed
 
 
 def test_what_fits_is_left_alone() -> None:

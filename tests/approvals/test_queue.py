@@ -10,7 +10,7 @@ from smart_support import audit, clock
 from smart_support.approvals.approval import Approval, Request
 from smart_support.approvals.decision import DecisionInput
 from smart_support.approvals.queue import ApprovalQueue
-from smart_support.approvals.reader import Wanted
+from smart_support.approvals.reader import ApprovalFilter
 from smart_support.errors import AlreadyDecided, ApprovalExpired, InvalidRequest, NotFound
 from smart_support.gate.planned_call import PlannedCall
 from smart_support.storage.state.base import StateDatabase
@@ -138,7 +138,7 @@ async def test_pages_follow_each_other_without_gap_or_repeat(queue: ApprovalQueu
         found: list[str] = []
         cursor: str | None = None
         while cursor is not None or not found:
-            page, cursor = await queue.find(Wanted(sort=sort, limit=3, cursor=cursor))  # type: ignore[arg-type]
+            page, cursor = await queue.find(ApprovalFilter(sort=sort, limit=3, cursor=cursor))  # type: ignore[arg-type]
             found += [one.approval_id for one in page]
         assert found == order
 
@@ -166,7 +166,7 @@ async def test_filters_and_words_find_what_they_say(
         "c": wanted(**coupon, args={"percent": 10}),
     }
     ids = {(await queue.request(request)).approval_id: name for name, request in asked.items()}
-    found, _ = await queue.find(Wanted(**filters))  # type: ignore[arg-type]
+    found, _ = await queue.find(ApprovalFilter(**filters))  # type: ignore[arg-type]
     assert {ids[one.approval_id] for one in found} == expected
 
 

@@ -11,7 +11,7 @@ from smart_support.api.dependencies import channel, lead, services
 from smart_support.api.envelope import answer
 from smart_support.approvals.approval import Status
 from smart_support.approvals.decision import DecisionInput, reason_or_answer
-from smart_support.approvals.reader import Wanted
+from smart_support.approvals.reader import ApprovalFilter
 from smart_support.errors import SmartSupportError
 from smart_support.identity.users import User
 from smart_support.services import Services
@@ -72,7 +72,7 @@ async def list_approvals(
     filters: Annotated[Filters, Query()], services: Services = Depends(services)
 ) -> Response:
     """List approvals: newest first, oldest first, or by risk and then oldest first."""
-    approvals, cursor = await services.approvals.find(Wanted(**filters.model_dump()))
+    approvals, cursor = await services.approvals.find(ApprovalFilter(**filters.model_dump()))
     return answer([approval.wire() for approval in approvals], meta={"next_cursor": cursor})
 
 

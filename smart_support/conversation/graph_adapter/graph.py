@@ -114,8 +114,12 @@ class GraphRun:
         reader: turns the graph's stream into events, and sums up what models have used.
     """
 
-    def __init__(self, adapter: GraphAdapter, thread_id: str, reader: StreamReader) -> None:
+    def __init__(
+        self, adapter: GraphAdapter, thread_id: str, reader: StreamReader, *, read_only: bool = False
+    ) -> None:
+        """`read_only`: the gate of our own graph refuses every write of this run."""
         self.reader = reader
+        self._read_only = read_only
         self._adapter = adapter
         self._thread_id = thread_id
         # Only a LangGraph graph takes these: each step is durable before the next one begins, and what runs
@@ -154,7 +158,8 @@ class GraphRun:
                     yield event
 
     async def _stream(self, graph_input: Any) -> AsyncGenerator[Event]:
-        config = {"configurable": {"thread_id": self._thread_id}, **callbacks()}
+        configurable = {"thread_id": self._thread_id} | ({"read_only": True} if self._read_only else {})
+        config = {"configurable": configurable, **callbacks()}
         self.reader.interrupted = False
         stream = self._adapter.graph.astream(
             graph_input, config=config, stream_mode=STREAM_MODES, **self._options

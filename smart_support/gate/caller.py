@@ -1,0 +1,32 @@
+"""Who asks for tool calls."""
+
+from dataclasses import dataclass, field
+
+from smart_support.tools.registry import Tool
+
+
+@dataclass(frozen=True, slots=True)
+class CallerLimits:
+    """How much a caller may do.
+
+    Attributes:
+        writes_per_hour: writes in any hour, over all threads; None for no limit.
+    """
+
+    writes_per_hour: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """An agent, or an API client, that asks for tool calls.
+
+    Attributes:
+        name: the name in approvals, in the audit trail and in messages.
+        tools: names of the registered tools that the caller may call.
+        own_tools: tools that only this caller has; they are not in the registry.
+    """
+
+    name: str
+    tools: frozenset[str] = frozenset()
+    own_tools: tuple[Tool, ...] = ()
+    limits: CallerLimits = field(default_factory=CallerLimits)
