@@ -137,7 +137,7 @@ def chained(previous: str, row: Mapping[str, Any]) -> str:
 
 
 def blank(connection: Connection, thread_ids: Sequence[str], **row: Any) -> None:
-    """Take the detail out of all rows of these threads, in the caller's transaction; a new row lists them.
+    """Delete the detail of all rows of these threads, in the caller's transaction; a new row lists them.
 
     Their hashes stay as they are: they cover the detail's hash, or for rows of the first form the seal covers
     all of the row but the detail.
@@ -146,7 +146,7 @@ def blank(connection: Connection, thread_ids: Sequence[str], **row: Any) -> None
         row: of the new row: its `kind`, `actor`, `via` and `detail`, as of `append`.
     """
     among, threads = in_clause("thread", thread_ids)
-    found = connection.execute(
+    rows = connection.execute(
         f"SELECT number FROM audit WHERE thread_id IN {among} AND detail <> :nothing ORDER BY number",
         threads | {"nothing": _NOTHING},
     )
@@ -155,7 +155,7 @@ def blank(connection: Connection, thread_ids: Sequence[str], **row: Any) -> None
             WHERE thread_id IN {among} AND detail <> :nothing""",
         threads | {"nothing": _NOTHING},
     )
-    detail = dict(row.pop("detail", {})) | {"blanked": [one["number"] for one in found]}
+    detail = dict(row.pop("detail", {})) | {"blanked": [one["number"] for one in rows]}
     append(connection, row.pop("kind"), detail=detail, **row)
 
 
@@ -177,14 +177,14 @@ def blanked(rows: Iterable[Mapping[str, Any]]) -> dict[int, Blanked]:
     for row in rows:
         if row["kind"] in (ERASED, RETIRED):
             said = _parsed(row["detail"])
-            numbers = said.get("blanked") if isinstance(said, dict) else None
+            listed_rows = said.get("blanked") if isinstance(said, dict) else None
             by, form = row["number"], row.get("form", 1)
-            if form == 1 and isinstance(numbers, dict):
+            if form == 1 and isinstance(listed_rows, dict):
                 noted |= {
-                    int(one): Blanked(by, str(hash_)) for one, hash_ in numbers.items() if one.isdecimal()
+                    int(one): Blanked(by, str(hash_)) for one, hash_ in listed_rows.items() if one.isdecimal()
                 }
-            elif form == FORM and isinstance(numbers, list):
-                noted |= {one: Blanked(by) for one in numbers if isinstance(one, int)}
+            elif form == FORM and isinstance(listed_rows, list):
+                noted |= {one: Blanked(by) for one in listed_rows if isinstance(one, int)}
     return noted
 
 
@@ -302,9 +302,9 @@ def _rows(read: Read, where: str = "true") -> Iterator[Row]:
     return read(f"SELECT * FROM audit WHERE {where} ORDER BY number", {})
 
 
-def _verify(read: Read, wanted: tuple[int, str] | None) -> int:
+def _verify(read: Read, head: tuple[int, str] | None) -> int:
     erased = blanked(_rows(read, f"kind IN ('{ERASED}', '{RETIRED}')"))
-    chain, passed = _Chain(erased), wanted is None or wanted == (0, GENESIS)
+    chain, passed = _Chain(erased), head is None or head == (0, GENESIS)
     for row in _rows(read):
         if not chain.follow(row):
             print(
@@ -312,18 +312,18 @@ def _verify(read: Read, wanted: tuple[int, str] | None) -> int:
                 "the record was changed there or before"
             )
             return 1
-        passed = passed or (row["number"], row["hash"]) == wanted
-    if not passed and wanted:
-        print(f"row {wanted[0]} with hash {wanted[1]} is not there: the record was cut off or made anew")
+        passed = passed or (row["number"], row["hash"]) == head
+    if not passed and head:
+        print(f"row {head[0]} with hash {head[1]} is not there: the record was cut off or made anew")
         return 1
     if thread_id := chain.half_erased():
         print(f"thread {thread_id}: only some of its rows were erased: the record was changed")
         return 1
-    found = differences(read, erased.keys())
-    shown = list(islice(found, MOST_SHOWN))
+    differing = differences(read, erased.keys())
+    shown = list(islice(differing, MOST_SHOWN))
     if shown:
         print("\n".join(shown))
-        more = " and more" if next(found, None) else ""
+        more = " and more" if next(differing, None) else ""
         print(f"{len(shown)}{more} differences between the record and what it is of: one of them was changed")
         return 1
     print(f"{chain.number} rows, each follows from the one before it")

@@ -78,11 +78,11 @@ def differences(read: Read, blanked: Collection[int]) -> Iterator[str]:
         for row in read(f"SELECT * FROM action_ledger WHERE approval_id IN {among}", params):
             entries[row["approval_id"]].append(row)
         for approval_id, approval in some.items():
-            for told in _compared(approval, entries[approval_id], rows[approval_id], blanked):
-                yield f"approval {approval_id}: {told}"
-    for sql, told in _WITHOUT_APPROVAL:
+            for difference in _compared(approval, entries[approval_id], rows[approval_id], blanked):
+                yield f"approval {approval_id}: {difference}"
+    for sql, difference in _WITHOUT_APPROVAL:
         for row in read(sql, {}):
-            yield f"approval {row['approval_id']}: {told}"
+            yield f"approval {row['approval_id']}: {difference}"
 
 
 _WITHOUT_APPROVAL = (

@@ -33,7 +33,7 @@ from smart_support.agents.team import (
 from smart_support.analytics.ad_hoc_sql import AdHocSql
 from smart_support.analytics.metrics import Metrics
 from smart_support.analytics.replay import Replay
-from smart_support.approvals.claims import Desk
+from smart_support.approvals.claims import Claims
 from smart_support.approvals.ledger import Ledger
 from smart_support.approvals.queue import ApprovalQueue
 from smart_support.approvals.quota import Quota
@@ -136,7 +136,7 @@ class Services:
         audit_trail: puts on record what people do that is no approval: exports, backups, logins...
         turns: say, decide, follow; `recovery`: starts turns that no message starts.
         erasure: deletes conversations.
-        approvals: what waits or waited for a human; `desk`: how they work on it together;
+        approvals: what waits or waited for a human; `claims`: who works on what;
             `escalations`: what they were told.
         meters: what a monitor reads of this process; `sockets`: the open ones.
         metrics, replay, ad_hoc_sql: figures, recorded conversations, and an admin's own questions to them.
@@ -151,7 +151,7 @@ class Services:
     session_manager: SessionManager
     broadcast: Broadcast
     approvals: ApprovalQueue
-    desk: Desk
+    claims: Claims
     logins: Logins
     login_throttle: LoginThrottle
     failed_logins: FailedLogins
@@ -296,7 +296,7 @@ class Services:
         self.audit_trail = AuditTrail(self.state)
         self.failed_logins = FailedLogins(self.audit_trail, self.accounts)
         await record_account_changes(self.state, self.accounts.known())
-        self.desk = Desk(self.state, self.approvals)
+        self.claims = Claims(self.state, self.approvals)
         self.metrics = Metrics(self.event_log, settings.session_ttl_seconds, settings.minutes_saved)
         self.replay = Replay(self.event_log)
         self.ad_hoc_sql = AdHocSql(self.event_log)

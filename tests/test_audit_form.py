@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from smart_support import audit, clock
 from smart_support.approvals.approval import Request
-from smart_support.approvals.claims import Desk
+from smart_support.approvals.claims import Claims
 from smart_support.approvals.decision import DecisionInput
 from smart_support.approvals.ledger import Ledger
 from smart_support.approvals.queue import ApprovalQueue
@@ -57,7 +57,7 @@ def _request(number: int, **fields: Any) -> Request:
 async def _live(state: StateDatabase) -> None:
     """A day of a support desk: one of each thing that is recorded of approvals."""
     queue, ledger = ApprovalQueue(state, 3600), Ledger(state)
-    desk = Desk(state, queue)
+    desk = Claims(state, queue)
 
     async def decided(number: int, decision: str = "approve", **fields: Any) -> Any:
         approval = await queue.request(_request(number, **fields))

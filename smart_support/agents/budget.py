@@ -1,7 +1,7 @@
-"""What language models may use: a conversation's share and a day's, counted durably call by call.
+"""Limits the model tokens and costs of a conversation and of a day, counted durably call by call.
 
-Where a share is used up no model is asked any more: a human is called and the customer told. What was
-approved still runs, for that asks no model.
+Where a limit is reached no model is called any more: a human is notified, and the customer is informed. An
+approved call still runs, as it needs no model.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,7 +27,7 @@ _COUNT = """
 
 
 class BudgetSpent(Exception):
-    """A share is used up, so nothing was asked. The text says which, for colleagues."""
+    """A limit is reached, so no model was called. The text says which, for colleagues."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +48,13 @@ class _Share:
 
 
 class Budget:
-    """Counts what models use, and says when to stop."""
+    """Counts what models use and enforces the limits."""
 
     def __init__(self, settings: Settings, state: StateDatabase, escalate: Escalate, words: str) -> None:
         """
         Args:
-            escalate: tells a human.
-            words: how the team hands a customer over to one.
+            escalate: notifies a human.
+            words: the team's message for a customer who is handed over.
         """
         self._state = state
         self._prices = Prices(settings.model_prices)
@@ -69,7 +69,7 @@ class Budget:
         self._in_usd = any(share.usd for share in shares)
 
     async def check(self, thread_id: str) -> None:
-        """Raise `BudgetSpent` where no model may be asked for this conversation."""
+        """Raise `BudgetSpent` where no model may be called for this conversation."""
         if not self._limited:
             return
         shares = _shares(thread_id)
@@ -81,7 +81,7 @@ class Budget:
                 raise BudgetSpent(spent)
 
     async def count(self, thread_id: str, model: str | None, usage: Mapping[str, Any] | None) -> None:
-        """Count one answer's tokens, as its provider told them, before anything comes of the answer."""
+        """Count the tokens of one answer, as its provider reports them, before the answer is used."""
         if not (self._limited and usage):
             return
         tokens = int(usage["input_tokens"]), int(usage["output_tokens"])
@@ -98,7 +98,7 @@ class Budget:
     async def handed_over(
         self, thread_id: str, agent: str, spent: BudgetSpent, history: Sequence[AnyMessage]
     ) -> AIMessage:
-        """What the customer is told instead of an answer, once a human was told of it."""
+        """Notify a human, and return the message for the customer in place of an answer."""
         conversation, day = _shares(thread_id)
         about = f"budget:{conversation}:{day}"
         delivered = await self._escalate(conversation, str(spent), about, kind="budget")
@@ -121,5 +121,5 @@ def _shares(thread_id: str) -> tuple[str, str]:
 
 
 def _conversation_of(thread_id: str) -> str:
-    """A side thread's conversation; see `conversation/aside.py`. No other id has a tilde."""
+    """The conversation of a side thread (`conversation/side_thread.py`). No other id has a tilde."""
     return thread_id.partition("~")[0]

@@ -139,17 +139,19 @@ def _route_node(router: Router, models: Models, fallback: str) -> Node:
             },
         }
         if routing.question and not _is_read_only(config):
-            asked = {"question": routing.question, "options": routing.options}
+            clarification = {"question": routing.question, "options": routing.options}
             update["messages"] = [
-                AIMessage(_as_text(asked), id=new_id(), additional_kwargs={"clarification": asked})
+                AIMessage(
+                    _as_text(clarification), id=new_id(), additional_kwargs={"clarification": clarification}
+                )
             ]
         return update
 
     return route
 
 
-def _as_text(asked: dict[str, Any]) -> str:
-    return "\n".join([asked["question"], *(f"- {option}" for option in asked["options"])])
+def _as_text(clarification: dict[str, Any]) -> str:
+    return "\n".join([clarification["question"], *(f"- {option}" for option in clarification["options"])])
 
 
 def _agent_node(team: Team, spec: AgentSpec, registry: Registry, models: Models) -> Node:

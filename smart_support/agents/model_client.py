@@ -1,7 +1,6 @@
-"""How chat models are asked: in order until one answers, what was not shown yet once more, nothing by halves.
+"""Calls chat models with fallback and retry, and discards partial tool calls.
 
-A tool call passes only whole: its stream came to its end, and its arguments are JSON to the last bracket.
-Which models there are is in `models.py`, what they may use in `budget.py`.
+A tool call counts only if its stream came to an end and its arguments are complete JSON.
 """
 
 import asyncio
@@ -42,7 +41,7 @@ TOO_LONG = (
     "The language model's answer was too long, so the rest of it was not read. Nothing was done because of "
     "it. Please ask for less at once."
 )
-NOT_TOLD = "The language model could not say more about it; please go on in a moment."
+CUT_SHORT = "The language model could not say more about it; please go on in a moment."
 
 
 class StreamCut(Exception):
@@ -50,15 +49,15 @@ class StreamCut(Exception):
 
 
 class Models:
-    """The models that answer for a team, the first one first."""
+    """The chat models of a team: the first is called first, the others are fallbacks."""
 
     def __init__(
         self, models: Sequence[NamedModel], budget: Budget, context_tokens: int, down_seconds: float = 0
     ) -> None:
         """
         Args:
-            context_tokens: how much of a conversation a model is given, as estimated.
-            down_seconds: how long one that could not answer is asked after the others.
+            context_tokens: how much of a conversation a model is sent, in estimated tokens.
+            down_seconds: how long a model that could not answer is called after the others.
         """
         limit_partial_json()
         self.budget = budget
@@ -76,11 +75,11 @@ class Models:
         *,
         shown: bool = True,
     ) -> AIMessage:
-        """One answer, its text streamed to whoever listens to the graph unless it is not to be `shown`.
+        """Return one answer; its text is streamed to the graph's listeners unless `shown` is false.
 
         Raises:
-            BudgetSpent: nothing was asked.
-            ModelFailed: no model answered, or one broke off in the middle of what was already shown.
+            BudgetSpent: no model was called.
+            ModelFailed: no model answered, or a stream broke off after some of its text was shown.
         """
         await self.budget.check(thread_id)
         fitted = fitting(with_all_results(history), self._context_tokens)
@@ -89,7 +88,7 @@ class Models:
             answer = await self._first_answer(messages, tools, [] if shown else [TAG_NOSTREAM])
         except ModelFailed as failed:
             if done := outcomes_of_writes(history):
-                raise ModelFailed(" ".join([*done, NOT_TOLD])) from failed
+                raise ModelFailed(" ".join([*done, CUT_SHORT])) from failed
             raise
         model = answer.response_metadata.get("model_name")
         await self.budget.count(thread_id, model, answer.usage_metadata)
@@ -100,11 +99,11 @@ class Models:
     ) -> AIMessage:
         failed: Exception | None = None
         for one in self._in_order():
-            asked = one.model.bind_tools(tools) if tools else one.model
+            model = one.model.bind_tools(tools) if tools else one.model
             for _ in range(TRIES):
                 attempt = _Attempt(one)
                 try:
-                    return await attempt.answer(asked.with_config(tags=tags), messages)
+                    return await attempt.answer(model.with_config(tags=tags), messages)
                 except SmartSupportError:
                     raise
                 except Exception as error:
@@ -121,34 +120,34 @@ class Models:
         raise ModelFailed(NO_ANSWER) from failed
 
     def _in_order(self) -> list[NamedModel]:
-        """Every call would wait anew for one that is down: those that just failed come last."""
+        """The models, those that have just failed last: each call would wait for them again."""
         now = time.monotonic()
         return sorted(self._models, key=lambda one: self._down_until.get(id(one), 0) > now)
 
     def _note_down(self, one: NamedModel, error: Exception) -> None:
-        # What it says of one request is no reason to keep others from it.
+        # An error about one request says nothing about the next.
         if getattr(error, "status_code", None) not in _ABOUT_THE_REQUEST:
             self._down_until[id(one)] = time.monotonic() + self._down_seconds
 
 
 @dataclass(slots=True)
 class _Attempt:
-    """One request to one model, with what has come of it so far.
+    """One request to one model.
 
     Attributes:
-        began: there was a sign of life. Before it, the model's own client has tried as often as it is worth.
-        shown: some text was streamed, so it can't be said again.
+        began: some part of the answer arrived. Until then the model's own client retries.
+        shown: some text was streamed, so that the request must not be repeated.
     """
 
     one: NamedModel
     began: bool = False
     shown: bool = False
 
-    async def answer(self, asked: Runnable[Any, Any], messages: list[BaseMessage]) -> AIMessage:
+    async def answer(self, model: Runnable[Any, Any], messages: list[BaseMessage]) -> AIMessage:
         answer = StreamedAnswer()
-        stream: Any = asked.astream(messages)
+        stream: Any = model.astream(messages)
         paused = time.monotonic()
-        # To the first sign of life, however often the client tries; after it the client minds the gaps.
+        # The limit is for the first part, over all retries of the client; later gaps are the client's limit.
         async with asyncio.timeout(self.one.timeout_seconds) as limit, contextlib.aclosing(stream):
             async for part in stream:
                 limit.reschedule(None)
@@ -158,7 +157,7 @@ class _Attempt:
                 if answer.is_cut:
                     log.warning("answer_cut", model=self.one.name)
                     break
-                # What has arrived already is read without waiting: let others go on in between.
+                # Chunks that have already arrived are read without waiting: let other tasks run in between.
                 if time.monotonic() - paused > SECONDS_BETWEEN_PAUSES:
                     await asyncio.sleep(0)
                     paused = time.monotonic()
@@ -168,24 +167,24 @@ class _Attempt:
         return self._named(whole)
 
     def is_final(self, error: Exception) -> bool:
-        """Whether this model is not worth another try."""
+        """Whether another try with this model is useless."""
         return not self.began or isinstance(error, TimeoutError)
 
     def _named(self, answer: AIMessage) -> AIMessage:
-        """The answer with a model's name that has a price; local servers tell a file's path, or none."""
-        told = str(answer.response_metadata.get("model_name") or "")
-        if self.one.name and not told.startswith(self.one.name):
+        """The answer with the configured model's name: local servers report a file path, or nothing."""
+        reported = str(answer.response_metadata.get("model_name") or "")
+        if self.one.name and not reported.startswith(self.one.name):
             answer.response_metadata["model_name"] = self.one.name
         return answer
 
 
 def _ended(whole: AIMessage) -> bool:
-    """Whether the provider said that this is all: chat completions by a reason, responses by a status.
+    """Whether the provider marked the end: chat completions by `finish_reason`, responses by `status`.
 
-    One that used all its tokens before it said anything, as by thinking, has not come to an end.
+    An answer that used all its tokens before any text, for example on reasoning, has not ended.
     """
-    told = whole.response_metadata
+    metadata = whole.response_metadata
     said = whole.text or whole.tool_calls or whole.invalid_tool_calls
-    return bool(told.get("finish_reason") or told.get("status")) and (
-        bool(said) or told.get("finish_reason") != "length"
+    return bool(metadata.get("finish_reason") or metadata.get("status")) and (
+        bool(said) or metadata.get("finish_reason") != "length"
     )

@@ -1,6 +1,6 @@
 """The chat models that the settings name, behind an OpenAI-compatible API.
 
-How they are asked, in which order and until when is in `asking.py`.
+`model_client.py` calls them.
 """
 
 from contextlib import suppress
@@ -63,7 +63,7 @@ def _openai(setting: str, value: str, settings: Settings, **where: Any) -> Named
     from openai import DefaultAsyncHttpxClient, OpenAIError, Timeout
 
     name, seconds = value.removeprefix("openai:"), settings.model_timeout_seconds
-    # The wait for an answer is ours to end (see `asking.py`): the client would only wait once more.
+    # The wait for an answer is ours to end (see `model_client.py`): the client would only wait once more.
     timeout = Timeout(None, connect=min(CONNECT_SECONDS, seconds))
     max_bytes = FEWEST_ANSWER_BYTES + BYTES_A_TOKEN * settings.model_answer_tokens
 

@@ -86,6 +86,6 @@ def route_tool(team: Team, registry: Registry) -> dict[str, object]:
 
 
 def _agent_line(spec: AgentSpec, registry: Registry) -> str:
-    found = (registry.get(name) for name in spec.tools)
-    tools = "; ".join(f"{tool.name} ({tool.description})" for tool in found if tool)
+    known = (registry.get(name) for name in spec.tools)
+    tools = "; ".join(f"{tool.name} ({tool.description})" for tool in known if tool)
     return f"- {spec.name}: {spec.description}" + (f" Tools: {tools}" if tools else "")

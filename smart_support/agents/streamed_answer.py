@@ -1,4 +1,4 @@
-"""One answer of a chat model, put together from its chunks within fixed limits.
+"""Assembles one answer of a chat model from its chunks, within fixed limits.
 
 LangChain parses the arguments of a tool call again with every chunk, also where they are not JSON yet, and
 its parser takes quadratic time then. Here the pieces are kept as text and parsed once, at the end.
@@ -40,7 +40,7 @@ class AnswerTooLong(Exception):
 
 
 class StreamedAnswer:
-    """Takes the chunks of one answer in, and gives the message they make up.
+    """Collects the chunks of one answer.
 
     Attributes:
         began: there was a chunk.
@@ -86,7 +86,7 @@ class StreamedAnswer:
         else:
             calls, broken = _given_calls(first)
             content = first.content
-        told: list[dict[str, Any]] = [
+        metadata: list[dict[str, Any]] = [
             part.response_metadata for part in self._parts if part.response_metadata
         ]
         return AIMessage(
@@ -95,7 +95,7 @@ class StreamedAnswer:
             tool_calls=calls,
             invalid_tool_calls=broken,
             usage_metadata=self._usage(),
-            response_metadata=clean_json(merge_dicts({}, *told)),
+            response_metadata=clean_json(merge_dicts({}, *metadata)),
         )
 
     def _call_of(self, piece: Mapping[str, Any]) -> "_Call":
@@ -124,17 +124,16 @@ class StreamedAnswer:
     def _id(self) -> str | None:
         """The provider's id where there is one, else LangChain's."""
         ids = [part.id for part in self._parts if part.id]
-        found = next((one for one in ids if not one.startswith("lc_")), next(iter(ids), None))
-        return clean_text(found) if found else None
+        id_ = next((one for one in ids if not one.startswith("lc_")), next(iter(ids), None))
+        return clean_text(id_) if id_ else None
 
     def _usage(self) -> UsageMetadata | None:
         usage: UsageMetadata | None = None
         for part in self._parts:
-            told = part.usage_metadata if isinstance(part, AIMessage) else None
-            if told:
-                usage = add_usage(usage, told)
+            if isinstance(part, AIMessage) and part.usage_metadata:
+                usage = add_usage(usage, part.usage_metadata)
         if usage is None and self.is_cut:
-            # The provider tells it at the end, which was not read: four characters a token, as elsewhere.
+            # The provider reports usage at the end, which was not read: estimate four characters a token.
             spent = self._chars // 4 + 1
             usage = UsageMetadata(input_tokens=0, output_tokens=spent, total_tokens=spent)
         if usage is None:

@@ -1,7 +1,4 @@
-"""Who the agents are: agents.yaml read into `Team` and `AgentSpec`. Errors name file, line and the fix.
-
-What an agent does with its tools is the graph's business; what a tool is, the registry's.
-"""
+"""Reads an agents file into `Team` and `AgentSpec`. Errors name file, line and the fix."""
 
 from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,7 +17,7 @@ from smart_support.tools.registry import Access, Registry, Tool
 _NAMED = "The file is named by SMART_SUPPORT_AGENTS_FILE; docs/agents.md explains every key."
 # Names of the graph's own steps, and of what its state holds: LangGraph takes neither for a further step.
 RESERVED = frozenset({"route", "gate", "approve", "act", "messages", "targets", "stopped", "steps", "call"})
-MAX_TOLD = 12
+MAX_NAMED_TOOLS = 12
 MAX_DESCRIPTION = 600
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
@@ -42,13 +39,13 @@ class AgentSpec(_Part):
     """One agent.
 
     Attributes:
-        name: what the record calls it; a node of the graph has the same name.
-        title: what people read.
-        description: what it is for, one line; the router chooses by it.
-        instructions: more for its own prompt.
-        tools: what it may call, and nothing else.
-        examples: prompts that a newcomer can try.
-        writes_per_hour: how many writes it may make in any hour; beyond them none is asked or run.
+        name: its name in events and approvals; also the name of its node in the graph.
+        title: its name on the screen.
+        description: what it is for, in one line; the router chooses by it.
+        instructions: further text for its prompt.
+        tools: the only tools it may call.
+        examples: prompts for a newcomer to try.
+        writes_per_hour: how many writes it may make in any hour.
     """
 
     name: Name
@@ -142,7 +139,7 @@ def with_tools(team: Team, given: Sequence[tuple[str, str, Tool]], registry: Reg
 
 def _made_for(name: str, tools: Sequence[tuple[str, Tool]]) -> AgentSpec:
     apis = ", ".join(dict.fromkeys(api for api, _ in tools))
-    does = "; ".join(tool.description.partition(" (")[0].rstrip(".") for _, tool in tools[:MAX_TOLD])
+    does = "; ".join(tool.description.partition(" (")[0].rstrip(".") for _, tool in tools[:MAX_NAMED_TOOLS])
     return AgentSpec(
         name=name,
         title=name.replace("_", " ").capitalize(),
@@ -152,16 +149,15 @@ def _made_for(name: str, tools: Sequence[tuple[str, Tool]]) -> AgentSpec:
 
 
 def check_policy(team: Team, registry: Registry) -> None:
-    """See that the rules that speak of the business's own tools fit them.
+    """Check that the policy rules for the business's own tools fit these tools.
 
-    A rule for a tool that does not exist is no mistake here: the tool may be imported, or imported again.
-    See `warnings_of`.
+    A rule for a tool that does not exist is no error: the tool may be imported later. See `warnings_of`.
 
     Args:
         registry: the business's own tools, without imported ones, so that no import can make a start fail.
 
     Raises:
-        ConfigError: a rule names a read, or asks for what no tool that it speaks of has; says what there is.
+        ConfigError: a rule is for a read, or uses a name that none of its tools has.
     """
     writes = _writes(registry)
     for place, rule in enumerate(team.policy.rules, start=1):
@@ -181,9 +177,9 @@ def check_policy(team: Team, registry: Registry) -> None:
 
 
 def misfit(team: Team, tool: Tool, taken: Container[str]) -> str | None:
-    """Why an imported tool can't be used beside those that there are, or None.
+    """Why an imported tool can't be used together with the others, or None.
 
-    A rule that names the tool and can't be judged for it might be the one that forbids a call.
+    A rule for exactly this tool that can't be evaluated might be the one that forbids a call.
 
     Args:
         taken: the names of the other tools.
@@ -204,16 +200,16 @@ def misfit(team: Team, tool: Tool, taken: Container[str]) -> str | None:
 
 
 def warnings_of(team: Team, registry: Registry) -> list[str]:
-    """What in an agents file speaks of tools that do not exist now; each a sentence.
+    """A sentence for each place of an agents file that names a tool which does not exist now.
 
     Args:
         team: as its file has it.
         registry: all tools that there are, imported ones among them.
     """
     writes = _writes(registry)
-    told = []
+    warnings = []
     for spec in team.agents:
-        told += [
+        warnings += [
             f"{team.source}: agent {spec.name!r} is given {name!r}, which is not a tool now; the agent has "
             "it as soon as it is one"
             for name in spec.tools
@@ -224,36 +220,36 @@ def warnings_of(team: Team, registry: Registry) -> list[str]:
         if not any(fnmatchcase(name, rule.tool) for name in writes):
             is_read = rule.tool in registry
             why = "is a read, which runs without asking" if is_read else "is not a write that there is now"
-            told.append(f"{where} {rule.tool!r} {why}; the rule applies as soon as it is one")
+            warnings.append(f"{where} {rule.tool!r} {why}; the rule applies as soon as it is one")
         elif unknown := team.policy.unknown_names(rule, writes):
-            told.append(
+            warnings.append(
                 f"{where} {rule.when!r} asks for {', '.join(sorted(unknown))}, which no tool that it speaks "
                 "of has now"
             )
-    return told
+    return warnings
 
 
 def _writes(registry: Registry) -> dict[str, Collection[str]]:
-    """Of each write, by name, every name that a rule may ask for."""
+    """The names that a rule may use, by write."""
     return {tool.name: tool.known_names() for tool in registry if tool.access is Access.WRITE}
 
 
 def check_ceilings(team: Team, registry: Registry) -> None:
-    """A daily limit must be on a number that the tools of its rule have.
+    """Check that each daily limit is on a number that the tools of its rule have.
 
     Raises:
-        ConfigError: it is not; says which rule, which field, and what there is.
+        ConfigError: it is not.
     """
     writes = [tool for tool in registry if tool.access is Access.WRITE]
     for place, rule in enumerate(team.policy.rules, start=1):
-        spoken_of = [tool for tool in writes if fnmatchcase(tool.name, rule.tool)]
-        if rule.max_per_day is None or not spoken_of:
+        matching = [tool for tool in writes if fnmatchcase(tool.name, rule.tool)]
+        if rule.max_per_day is None or not matching:
             continue
         name = rule.max_per_day.field
         where = f"{team.source}: policy rule {place}: max_per_day.field {name!r}"
-        having = [tool for tool in spoken_of if name in tool.known_names()]
+        having = [tool for tool in matching if name in tool.known_names()]
         if not having:
-            known = sorted({name for tool in spoken_of for name in tool.known_names()})
+            known = sorted({name for tool in matching for name in tool.known_names()})
             raise ConfigError(f"{where} is nothing that {rule.tool} has; it has: {', '.join(known)}")
         for tool in having:
             kind = tool.schema.get("properties", {}).get(name, {}).get("type", "number")

@@ -1,6 +1,6 @@
-"""Which of very many tools a model sees for one request: those whose words fit best. The rest can be found.
+"""Chooses the tools that a model is offered for one request where an agent has very many.
 
-Ranked by BM25 over name, description and argument names; the models themselves are not asked.
+Tools are ranked by BM25 over their names, descriptions and argument names. `find_tools` finds the others.
 """
 
 import re
@@ -31,9 +31,9 @@ def shortlist(tools: Sequence[Tool], request: str, messages: Sequence[AnyMessage
         call for message in messages[-12:] if isinstance(message, AIMessage) for call in message.tool_calls
     ]
     used = {call["name"] for call in recent}
-    asked = " ".join(str(call["args"].get("words", "")) for call in recent if call["name"] == FIND)
+    searched = " ".join(str(call["args"].get("words", "")) for call in recent if call["name"] == FIND)
     kept = [tool for tool in tools if tool.name in used][-SHOWN // 2 :]
-    best = [tool for tool in ranked(tools, f"{request} {asked}") if tool not in kept]
+    best = [tool for tool in ranked(tools, f"{request} {searched}") if tool not in kept]
     return [*kept, *best][:SHOWN]
 
 
@@ -50,8 +50,8 @@ def find_tool(registry: Registry, names: Sequence[str]) -> Tool:
 
     async def run(args: Args, call: Call) -> Any:
         tools = [tool for name in names if (tool := registry.get(name))]
-        found = ranked(tools, str(args["words"]))[:_LISTED]
-        return {"tools": [{"name": tool.name, "does": tool.description} for tool in found]}
+        best = ranked(tools, str(args["words"]))[:_LISTED]
+        return {"tools": [{"name": tool.name, "does": tool.description} for tool in best]}
 
     return Tool(
         name=FIND,
@@ -73,5 +73,5 @@ def _words_of(tool: Tool) -> list[str]:
 
 
 def _words(text: str) -> list[str]:
-    found = _WORD.findall(_BOUNDARY.sub(" ", text).lower())
-    return [word[:-1] if word.endswith("s") and len(word) > 3 else word for word in found]
+    words = _WORD.findall(_BOUNDARY.sub(" ", text).lower())
+    return [word[:-1] if word.endswith("s") and len(word) > 3 else word for word in words]

@@ -1,4 +1,4 @@
-"""Working in the queue together: claim, release, notes. Courtesy among people; deciding is the queue's."""
+"""Claims and notes: how people share the work on pending approvals."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -15,17 +15,17 @@ CLAIM = timedelta(minutes=5)
 MAX_NOTE_CHARS = 2000
 
 
-class Desk:
-    """What people do with approvals beside deciding them; each is on the audit record."""
+class Claims:
+    """Claims, releases and notes of approvals; each is recorded in the audit trail."""
 
     def __init__(self, state: StateDatabase, queue: ApprovalQueue) -> None:
         self._state = state
         self._queue = queue
 
     async def claim(self, approval_id: str, *, by: str, via: str) -> Approval:
-        """Say that one is at work on it, for five minutes; claiming again starts them anew.
+        """Claim an approval for five minutes; claiming it again starts them anew.
 
-        Others see it and can still decide: a claim keeps nobody from an urgent case.
+        A claim is shown to others and does not keep them from deciding, so that urgent cases never wait.
 
         Raises:
             AlreadyClaimed: somebody else holds it; says who, and until when.
@@ -43,7 +43,7 @@ class Desk:
         return await self._changed(approval_id, work)
 
     async def release(self, approval_id: str, *, by: str, via: str) -> Approval:
-        """Give a claim back; one that nobody holds stays as it is.
+        """Release a claim; an approval that nobody has claimed stays as it is.
 
         Raises:
             AlreadyClaimed: somebody else holds it.
@@ -62,7 +62,7 @@ class Desk:
         return await self._changed(approval_id, work)
 
     async def note(self, approval_id: str, text: str, *, by: str, via: str) -> Approval:
-        """Leave a note for whoever looks at it next; it stays in its history.
+        """Add a note, which stays in the approval's history.
 
         Raises:
             InvalidRequest: it is empty or too long.

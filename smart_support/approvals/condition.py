@@ -1,6 +1,6 @@
-"""The small language of `when:` in a policy: comparisons of names and values, read as data, never run.
+"""The language of `when:` in a policy: comparisons of names and values, evaluated as data.
 
-It is a part of Python's own expressions, parsed by `ast`: names (dotted for what lies inside an object),
+It is a subset of Python's own expressions, parsed by `ast`: names (dotted for what lies inside an object),
 numbers, texts, lists, comparisons, `in`, `and`, `or`, `not`. Nothing can be called.
 """
 
@@ -31,13 +31,13 @@ class Condition:
 
     Attributes:
         text: as it was written.
-        names: the facts it asks for; of a dotted one the first part.
+        names: the facts it uses; of a dotted name the first part.
     """
 
     def __init__(self, text: str) -> None:
         """
         Raises:
-            ValueError: it is not of this language; says which part, and what would be.
+            ValueError: it is no valid condition.
         """
         if len(text) > MAX_CHARS:
             raise ValueError(f"{len(text)} characters; a condition has at most {MAX_CHARS}")
@@ -47,13 +47,13 @@ class Condition:
         except (SyntaxError, RecursionError, MemoryError):
             raise ValueError(f"{text!r} is not a condition; write one like: amount_cents <= 2000") from None
         self.text = text.strip()
-        found = {node.id for node in ast.walk(self._tree) if isinstance(node, ast.Name)}
-        self.names = frozenset(found - set(_WORDS))
+        names = {node.id for node in ast.walk(self._tree) if isinstance(node, ast.Name)}
+        self.names = frozenset(names - set(_WORDS))
 
     def holds(self, facts: Mapping[str, Any]) -> bool | None:
-        """Whether it is so; None where the facts do not tell (Kleene's three-valued logic).
+        """Whether the condition is true; None where that is unknown (Kleene's three-valued logic).
 
-        A name that is missing or null is not known, and so is a comparison of what can't be compared.
+        A missing or null name is unknown, and so is a comparison of values that can't be compared.
         """
         return _truth(self._tree, facts)
 

@@ -1,7 +1,7 @@
-"""The action ledger: intent before, result after every write; each at most once, never silently unknown.
+"""The action ledger: runs an approved write at most once.
 
-The ledger is handed a callable and knows neither tools nor graphs. It runs nothing that no approved
-decision for exactly that call stands behind.
+The intent is stored before the call and the result after it. A call runs only if there is an approved, unused
+decision for exactly this call.
 """
 
 import uuid
@@ -28,9 +28,11 @@ UNKNOWN = "It is not known whether this was carried out; a colleague checks befo
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """What became of one write. `result` is the tool's own where `done`, otherwise a plain sentence.
+    """The intent of one write, and its result.
 
-    `fresh`: the call that returned this entry has begun it.
+    Attributes:
+        result: the tool's result where the status is `done`, otherwise a sentence.
+        fresh: the call that returned this entry has begun it.
     """
 
     approval_id: str
@@ -43,7 +45,7 @@ class Entry:
 
 
 def what_to_check(tool: str, entry: Entry) -> str:
-    """What a human has to find out where the outcome of a write is unknown."""
+    """The text of the escalation for a write of unknown outcome."""
     return (
         f"The outcome of {tool} is unknown: it was begun and no answer came back. Look in the system it "
         f"acts on whether it took effect (approval {entry.approval_id}, idempotency key "
@@ -67,16 +69,16 @@ class Ledger:
         idempotent: bool,
         run: Callable[[str], Awaitable[Any]],
     ) -> Entry:
-        """Run an approved write once, or tell what became of it when it ran before.
+        """Run an approved write once, or return the entry of its earlier run.
 
         Args:
-            digest: computed from what is about to run; it must be the one that was approved. A call that a
-                crash left open and that is another one by now is not asked again, idempotent or not.
-            idempotent: whether a call that a crash left open may be asked again with the same key.
+            digest: computed from the call that is about to run; it must be the approved one. An interrupted
+                call whose digest has changed is never repeated.
+            idempotent: whether a call that a crash interrupted may be repeated with the same key.
             run: awaited with the idempotency key, after the intent is durable.
 
         Raises:
-            Forbidden: no approved, unused decision stands behind exactly this call. Nothing ran.
+            Forbidden: there is no approved, unused decision for exactly this call. Nothing ran.
         """
         begun = await self._state.transact(lambda c: self._begin(c, thread_id, tool_call_id, tool, digest))
         if begun is None:
@@ -89,17 +91,16 @@ class Ledger:
             return await self._finish(thread_id, tool_call_id, "outcome_unknown", UNKNOWN)
         status, result = await self._attempt(run, entry.idempotency_key, tool)
         if status == "failed" and not fresh:
-            # This attempt did nothing; the one that a crash cut off may have.
+            # This attempt had no effect; the interrupted one may have had.
             log.error("outcome_unknown", tool=tool, approval_id=entry.approval_id)
             status, result = "outcome_unknown", UNKNOWN
         return await self._finish(thread_id, tool_call_id, status, result)
 
     async def begin_together(self, approvals: Sequence[Approval]) -> list[Entry]:
-        """Put the intent of several approved calls on record, all or none: one resume will run them all.
+        """Store the intents of several approved calls, all or none: one resume runs them all.
 
         Returns:
-            Their entries. `fresh` tells those that this call has begun; the others were begun before, and
-            must not be run by whoever asks.
+            Their entries. Those that are not `fresh` were begun before and must not be run again.
 
         Raises:
             Forbidden: one of them has no approved, unused decision. Nothing was begun.
@@ -121,7 +122,7 @@ class Ledger:
     async def finish_together(
         self, thread_id: str, entries: Sequence[Entry], status: EntryStatus, result: Any = None
     ) -> None:
-        """Record what became of calls that were begun together; a call that has a result keeps it."""
+        """Store the result of calls that were begun together; a call that has a result keeps it."""
 
         def work(connection: Connection) -> None:
             for entry in entries:
@@ -131,14 +132,14 @@ class Ledger:
             await self._state.transact(work)
 
     async def begun(self, thread_id: str) -> list[Entry]:
-        """What was begun on a thread and has no result: a call that runs, or one that a crash left open."""
+        """The calls of a thread that have no result: they run now, or a crash interrupted them."""
         rows = await self._state.read(
             "SELECT * FROM action_ledger WHERE thread_id = :id AND status = 'begun'", {"id": thread_id}
         )
         return [_entry(row) for row in rows]
 
     async def has(self, thread_id: str, tool_call_id: str) -> bool:
-        """Whether a call was begun, whatever came of it."""
+        """Whether a call was begun, whatever its result."""
         rows = await self._state.read(
             "SELECT 1 FROM action_ledger WHERE thread_id = :thread_id AND tool_call_id = :tool_call_id",
             {"thread_id": thread_id, "tool_call_id": tool_call_id},
@@ -146,22 +147,22 @@ class Ledger:
         return bool(rows)
 
     async def refuse(self, thread_id: str, tool_call_id: str, why: str) -> str | None:
-        """An approved call that was not begun never will be: its approval is used up, the record says why.
+        """Use up the approval of a call that was not begun, so that it never runs; `why` is recorded.
 
         Returns:
-            The approval's id; None where there was none to use up.
+            The approval's id; None where there is no unused approval.
         """
         return await self._state.transact(lambda c: _refuse(c, thread_id, tool_call_id, why))
 
-    async def give_up(self, thread_id: str, tell: Callable[[str, Entry], Awaitable[None]]) -> None:
-        """Mark what was begun on a thread and will not be taken up again as of unknown outcome.
+    async def give_up(self, thread_id: str, notify: Callable[[str, Entry], Awaitable[None]]) -> None:
+        """Mark the interrupted calls of a thread as of unknown outcome.
 
         Args:
-            tell: awaited with each one's tool and entry before it is marked, so that no crash can leave one
-                marked and nobody told; it may be told again.
+            notify: awaited with each call's tool and entry before it is marked. After a crash in between it is
+                called again for the same entry.
         """
         for entry in await self.begun(thread_id):
-            await tell(entry.tool, entry)
+            await notify(entry.tool, entry)
             await self._finish(thread_id, entry.tool_call_id, "outcome_unknown", UNKNOWN)
 
     async def _attempt(
@@ -172,23 +173,23 @@ class Ledger:
         except Exception as error:
             if isinstance(error, SmartSupportError) and error.nothing_done:
                 return "failed", error.message
-            # The call left this process and no answer came back: it may have had its effect.
+            # The call has left this process without an answer: it may have had its effect.
             log.error("write_broke", tool=tool, error=repr(error))
             return "outcome_unknown", UNKNOWN
 
     def _begin(
         self, connection: Connection, thread_id: str, tool_call_id: str, tool: str, digest: str
     ) -> tuple[Entry, bool, bool] | None:
-        """The entry, whether it is new, and whether it is of this very call.
+        """The entry, whether it is new, and whether it is for exactly this call.
 
-        None where nothing approved stands behind exactly this call.
+        None where there is no approved decision for exactly this call.
         """
         key = {"thread_id": thread_id, "tool_call_id": tool_call_id}
-        found = connection.execute(
+        rows = connection.execute(
             "SELECT * FROM action_ledger WHERE thread_id = :thread_id AND tool_call_id = :tool_call_id", key
         )
-        if found:
-            entry, same = _entry(found[0]), found[0]["digest"] == digest
+        if rows:
+            entry, same = _entry(rows[0]), rows[0]["digest"] == digest
             return (entry, False, same) if same or entry.status == "begun" else None
         approved = connection.execute(
             """SELECT approval_id, digest FROM approvals WHERE thread_id = :thread_id
@@ -263,10 +264,10 @@ def _finish(
 
 
 def _key_of(approval_id: str) -> str:
-    """The idempotency key of the one execution that an approval stands for.
+    """The idempotency key of the one execution that an approval allows.
 
-    Made from the approval, so that it is the same where a restored backup knows of the approval and not of
-    its execution: a system that honours keys then does nothing twice.
+    It is derived from the approval, so that it is the same after the restore of a backup that has the approval
+    but not its execution: a system that honours keys does nothing twice.
     """
     return str(uuid.uuid5(_KEYS, approval_id))
 
@@ -289,7 +290,7 @@ def _refuse(connection: Connection, thread_id: str, tool_call_id: str, why: str)
 
 
 def _json(result: Any) -> str:
-    """The result as JSON text, whatever a tool returned: it has run, so its record may not fail."""
+    """The result as JSON text, whatever a tool returned: it has run, so storing its result must not fail."""
     try:
         return orjson.dumps(result, default=str).decode()
     except (TypeError, orjson.JSONEncodeError):

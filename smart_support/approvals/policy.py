@@ -1,7 +1,6 @@
-"""Which write needs whom: rules on a tool and on what is known of the call, from the agents file.
+"""The policy: rules of the agents file that say which write needs whose approval.
 
-Judged in code, on facts that the systems themselves gave where they can be had; a model's words are no
-fact. What a verdict leads to is the gate's business.
+Rules are evaluated on facts from the systems themselves where there are some, and else on the arguments.
 """
 
 import hashlib
@@ -42,11 +41,11 @@ class Rule(BaseModel):
     Attributes:
         tool: the name of a tool; `*` stands for any characters, so that `*` alone is every write.
         when: a `Condition` on the call's arguments and facts; always where it is left out.
-        then: `run` without asking, `ask` one human, `two_leads`, or `never`.
-        because: why, in words for the person who asked or decides.
-        escalate: with `never`: a human is told.
-        max_per_conversation, max_per_day: with `run`: how much of it runs without asking; beyond that a human
-            is asked. A rule with neither lets `MAX_PER_CONVERSATION` calls run in a conversation.
+        then: `run` without approval, `ask` one human, `two_leads`, or `never`.
+        because: the reason, for the person who decides or whose request it is.
+        escalate: with `never`: a human is notified.
+        max_per_conversation, max_per_day: with `run`: how much runs without approval; what is beyond needs it.
+            A rule with neither lets `MAX_PER_CONVERSATION` calls run in a conversation.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -93,7 +92,7 @@ class Rule(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a call needs, the words of the rule that says so, and the ceilings under which it may run."""
+    """What a call needs, the reason of the rule that says so, and the ceilings under which it may run."""
 
     need: Need = "ask"
     because: str = ""
@@ -106,7 +105,7 @@ class Verdict:
 
 
 class Policy:
-    """The rules of a team. The strictest that applies wins; where none does, a human is asked."""
+    """The rules of a team. The strictest that applies wins; where none does, one human has to approve."""
 
     def __init__(self, rules: Iterable[Rule] = ()) -> None:
         self.rules = tuple(rules)
@@ -116,10 +115,10 @@ class Policy:
         """What a call of a write needs.
 
         Args:
-            facts: its arguments, and what the systems say, by name; the systems' word comes first.
-            known: every name that could stand in `facts` for this tool. A rule all of whose names are
-                others does not speak of it. Where a name has no value, the rule is uncertain: then it
-                applies where it is strict (`ask`, `two_leads`, `never`), and does not where it is `run`.
+            facts: the arguments, and the facts of the systems, which take precedence, by name.
+            known: every name that `facts` can have for this tool. A rule that uses none of them does not
+                apply. Where a name has no value the rule is uncertain: it then applies if it is strict
+                (`ask`, `two_leads`, `never`), and does not if it is `run`.
         """
         applying = [rule for rule in self.rules if self._applies(rule, tool, facts, known)]
         if not applying:
@@ -133,7 +132,7 @@ class Policy:
         return Verdict(strictest.then, strictest.because, escalate, ceilings)
 
     def of_tool(self, tool: str) -> list[dict[str, Any]]:
-        """The rules that speak of a tool, as `/tools` shows them."""
+        """The rules for a tool, as `/tools` shows them."""
         return [
             {"when": rule.when or None, "then": rule.then, "because": rule.because or None}
             | _ceilings_of(rule)
@@ -142,10 +141,10 @@ class Policy:
         ]
 
     def unknown_names(self, rule: Rule, tools: Mapping[str, Collection[str]]) -> frozenset[str]:
-        """The names a rule asks for that none of the tools it speaks of has: most likely misspelt.
+        """The names that a rule uses and that none of its tools has: most likely misspelt.
 
         Args:
-            tools: of each write, by name, every name that could stand in its facts.
+            tools: for each write, by name, every name that its facts can have.
         """
         if not rule.when:
             return frozenset()
@@ -165,19 +164,19 @@ class Policy:
 
 
 def _ceilings_of(rule: Rule) -> dict[str, Any]:
-    """The ceilings that hold for a rule, its own or the built-in one."""
+    """The ceilings of a rule, its own or the built-in one."""
     if rule.then != "run":
         return {}
-    found: dict[str, Any] = {}
+    ceilings: dict[str, Any] = {}
     if (most := rule.ceiling.max_per_conversation) is not None:
-        found["max_per_conversation"] = most
+        ceilings["max_per_conversation"] = most
     if rule.max_per_day:
-        found["max_per_day"] = rule.max_per_day.model_dump()
-    return found
+        ceilings["max_per_day"] = rule.max_per_day.model_dump()
+    return ceilings
 
 
 class Rules(BaseModel):
-    """The `policy:` part of an agents file; what else is in the file is not looked at."""
+    """The `policy:` part of an agents file; the other parts are ignored."""
 
     policy: tuple[Rule, ...] = Field(default=())
 

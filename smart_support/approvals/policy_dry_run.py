@@ -1,6 +1,6 @@
-"""What a changed policy would have done: recorded writes judged again, and where it differs from what was.
+"""Dry run of a changed policy: judges the recorded writes again and reports the differences.
 
-Nothing is written. What each write was judged on was recorded with it, so the systems are not asked again.
+Nothing is written. The facts of each write were recorded with it, so that no other system is called.
 """
 
 import argparse
@@ -34,7 +34,7 @@ _WORDS = {
     "two_leads": "asks two leads",
     "never": "is not allowed",
 }
-_ASKED = """
+_REQUESTED = """
     SELECT requested_at AS at, thread_id, action, args, facts, need, status, decided_by, approval_id
     FROM approvals WHERE requested_at >= :since AND tool_version IS NOT NULL
 """
@@ -43,10 +43,11 @@ _FORBIDDEN = "SELECT at, thread_id, detail, actor FROM audit WHERE kind = 'forbi
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A recorded write that the policy would now treat otherwise.
+    """A recorded write for which the policy now gives another verdict.
 
     Attributes:
-        need: what was asked for then; `status` and `decided_by`: what came of it.
+        need: what the policy required then.
+        status, decided_by: the outcome then.
     """
 
     at: str
@@ -58,8 +59,8 @@ class Difference:
     verdict: Verdict
 
     @property
-    def grave(self) -> bool:
-        """Whether a write that nobody approved would have run without anybody being asked."""
+    def is_grave(self) -> bool:
+        """Whether a write that nobody approved would have run without approval."""
         return self.verdict.need == "run" and self.status not in ("approved",)
 
     def line(self) -> str:
@@ -75,9 +76,9 @@ class Difference:
 
 
 def differences(rows: Sequence[Mapping[str, Any]], policy: Policy) -> Iterator[Difference]:
-    """The recorded writes whose verdict is now another one, in their order, which is that of time.
+    """The recorded writes whose verdict is different now, in order of time.
 
-    Ceilings count what the policy itself would have let run, from the first of the rows on.
+    Ceilings count the calls that this policy would have let run, from the first of the rows on.
     """
     tally = Tally()
     for row in rows:
@@ -93,14 +94,14 @@ def differences(rows: Sequence[Mapping[str, Any]], policy: Policy) -> Iterator[D
 
 
 def misspelt(rows: Sequence[Mapping[str, Any]], policy: Policy) -> Iterator[str]:
-    """Rules that ask for what no recorded write of their tools had, so that they speak of none of them."""
+    """A sentence for each rule that uses a name which no recorded write of its tools had."""
     had: dict[str, set[str]] = defaultdict(set)
     for row in rows:
         had[row["action"]] |= {*orjson.loads(row["args"] or "{}"), *orjson.loads(row["facts"] or "{}")}
     for place, rule in enumerate(policy.rules, start=1):
-        spoken_of = sorted(tool for tool in had if fnmatchcase(tool, rule.tool))
-        if spoken_of and (names := policy.unknown_names(rule, had)):
-            known = ", ".join(sorted({name for tool in spoken_of for name in had[tool]}))
+        matching = sorted(tool for tool in had if fnmatchcase(tool, rule.tool))
+        if matching and (names := policy.unknown_names(rule, had)):
+            known = ", ".join(sorted({name for tool in matching for name in had[tool]}))
             yield (
                 f"policy rule {place}: {rule.when!r} asks for {', '.join(sorted(names))}, which no recorded "
                 f"write of {rule.tool} had; they had: {known}"
@@ -119,8 +120,8 @@ def load_policy(path: Path) -> Policy:
     except OSError as error:
         raise ConfigError(f"{path}: can't be read: {error.strerror}; give --agents FILE") from None
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
-        told = error.errors()[0] if isinstance(error, ValidationError) else None
-        where = ".".join(str(part) for part in told["loc"]) + ": " + told["msg"] if told else str(error)
+        first = error.errors()[0] if isinstance(error, ValidationError) else None
+        where = ".".join(str(part) for part in first["loc"]) + ": " + first["msg"] if first else str(error)
         raise ConfigError(f"{path}: {where}") from None
 
 
@@ -147,34 +148,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     for line in misspelt(rows, policy):
         print(line, file=sys.stderr)
-    return _tell(rows, list(differences(rows, policy)), given.since)
+    return _print_report(rows, list(differences(rows, policy)), given.since)
 
 
 def _recorded(read: Read, since: str) -> list[Row]:
-    """What was asked for, and what was never let come to that, in the order of time."""
-    rows = list(read(_ASKED, {"since": since}))
+    """The writes that were requested, and those that the policy forbade, in order of time."""
+    rows = list(read(_REQUESTED, {"since": since}))
     for row in read(_FORBIDDEN, {"since": since}):
         detail = orjson.loads(row["detail"])
-        told = {name: orjson.dumps(detail.get(name)).decode() for name in ("args", "facts")}
-        told |= {
+        forbidden = {name: orjson.dumps(detail.get(name)).decode() for name in ("args", "facts")}
+        forbidden |= {
             "at": row["at"],
             "thread_id": row["thread_id"],
             "action": detail.get("action"),
             "need": "never",
             "status": "forbidden",
         }
-        rows.append(told | {"decided_by": row["actor"], "approval_id": None})
+        rows.append(forbidden | {"decided_by": row["actor"], "approval_id": None})
     return sorted(rows, key=lambda row: str(row["at"]))
 
 
-def _tell(rows: Sequence[Mapping[str, Any]], found: Sequence[Difference], since: str) -> int:
-    print(f"{len(rows)} writes since {since}; {len(found)} would have been treated differently.")
-    turns = Counter((one.action, one.need, one.verdict.need) for one in found)
+def _print_report(rows: Sequence[Mapping[str, Any]], differing: Sequence[Difference], since: str) -> int:
+    print(f"{len(rows)} writes since {since}; {len(differing)} would have been treated differently.")
+    turns = Counter((one.action, one.need, one.verdict.need) for one in differing)
     for (action, need, now), number in turns.most_common():
         print(f"{number:6}  {action}: {_WORDS[need]} -> {_WORDS[now]}")
-    for one in found:
+    for one in differing:
         print(one.line())
-    grave = sum(one.grave for one in found)
+    grave = sum(one.is_grave for one in differing)
     if grave:
         print(f"{grave} that nobody approved as they were asked would have run without anybody being asked.")
     return 1 if grave else 0
@@ -192,5 +193,5 @@ def _since(text: str) -> str:
 
 
 def _printable(text: str) -> str:
-    """What a terminal shows as it is; all else escaped, for it may move what stands beside it."""
+    """The text with all characters escaped that a terminal does not print as they are."""
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)

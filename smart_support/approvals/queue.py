@@ -32,7 +32,7 @@ from smart_support.gate.planned_call import PlannedCall
 from smart_support.identity.account_names import BOTH, LOCAL_USER
 from smart_support.identity.users import Accounts
 from smart_support.observability.log import get_logger
-from smart_support.storage.state.base import Connection, Row, StateDatabase, listed
+from smart_support.storage.state.base import Connection, Row, StateDatabase, in_clause
 
 log = get_logger()
 
@@ -265,7 +265,7 @@ class ApprovalQueue:
 
     async def mark_resumed(self, *approval_ids: str) -> None:
         """Record that the conversation has taken up these decisions."""
-        among, params = listed("id", approval_ids)
+        among, params = in_clause("id", approval_ids)
         await self._state.execute(f"UPDATE approvals SET resumed = 1 WHERE approval_id IN {among}", params)
 
     async def changed(self, approval_id: str) -> Approval:
@@ -342,7 +342,7 @@ class ApprovalQueue:
         status, by = decision.status, decision.decided_by
         check_edit_given(status == "edited", edit)
         current.check_allows(decision.decision)
-        if status != "rejected" and self._asked_for(current, by):
+        if status != "rejected" and self._is_own_request(current, by):
             raise Forbidden(
                 f"approval {approval_id}: you asked for this yourself; another lead has to decide it"
             )
@@ -366,8 +366,8 @@ class ApprovalQueue:
             by = f"{first['by']}{BOTH}{by}"
         return self._settle(connection, approval_id, status, by, decision.via, decision.reason, edit)
 
-    def _asked_for(self, approval: Approval, by: str) -> bool:
-        """Whether somebody decides what they asked for themselves; known only where people log in."""
+    def _is_own_request(self, approval: Approval, by: str) -> bool:
+        """Whether `by` decides on their own request; known only where people log in."""
         asked_by = approval.asked_by
         return asked_by is not None and by != LOCAL_USER and self._accounts.is_same_person(asked_by, by)
 

@@ -186,8 +186,8 @@ def write(
     )
 
 
-def _mark(method: Method, **declared: Any) -> Method:
-    method.__tool__ = declared  # type: ignore[attr-defined]
+def _mark(method: Method, **properties: Any) -> Method:
+    method.__tool__ = properties  # type: ignore[attr-defined]
     return method
 
 
@@ -228,8 +228,8 @@ def tools_of(toolset: Toolset) -> list[Tool]:
 
 
 def _tool(toolset: Toolset, name: str, method: Callable[..., Any]) -> Tool:
-    declared: dict[str, Any] = dict(method.__tool__)  # type: ignore[attr-defined]
-    summary = declared.pop("summary", None)
+    marked: dict[str, Any] = dict(method.__tool__)  # type: ignore[attr-defined]
+    summary = marked.pop("summary", None)
     takes_call = "call" in inspect.signature(method).parameters
 
     async def in_owner(function: Callable[..., Any], *args: Any) -> Any:
@@ -250,16 +250,16 @@ def _tool(toolset: Toolset, name: str, method: Callable[..., Any]) -> Tool:
         return await in_owner(lambda: method(**args, **extra))
 
     async def preview(args: Args) -> list[Change]:
-        found: list[Change] = await in_owner(toolset.preview, name, args)
-        return found
+        changes: list[Change] = await in_owner(toolset.preview, name, args)
+        return changes
 
     async def state(args: Args) -> dict[str, Any] | None:
-        found: dict[str, Any] | None = await in_owner(toolset.state_of, args)
-        return found
+        values: dict[str, Any] | None = await in_owner(toolset.state_of, args)
+        return values
 
     async def facts(args: Args) -> dict[str, Any]:
-        found: dict[str, Any] = await in_owner(toolset.facts_of, name, args)
-        return found
+        values: dict[str, Any] = await in_owner(toolset.facts_of, name, args)
+        return values
 
     async def customer(args: Args) -> str | None:
         customer_id: str | None = await in_owner(toolset.customer_of, args)
@@ -270,12 +270,12 @@ def _tool(toolset: Toolset, name: str, method: Callable[..., Any]) -> Tool:
         **_described(method),
         run=run,
         summarise=_filled_in(summary) if isinstance(summary, str) else summary,
-        preview=preview if declared["access"] is Access.WRITE else None,
+        preview=preview if marked["access"] is Access.WRITE else None,
         customer=customer,
-        state=state if declared["access"] is Access.WRITE else None,
-        facts=facts if declared["access"] is Access.WRITE else None,
+        state=state if marked["access"] is Access.WRITE else None,
+        facts=facts if marked["access"] is Access.WRITE else None,
         fact_names=toolset.fact_names,
-        **declared,
+        **marked,
     )
 
 

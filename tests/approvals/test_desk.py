@@ -8,7 +8,7 @@ import yaml
 
 from smart_support import clock
 from smart_support.approvals.approval import Approval
-from smart_support.approvals.claims import CLAIM, Desk
+from smart_support.approvals.claims import CLAIM, Claims
 from smart_support.approvals.decision import DecisionInput
 from smart_support.approvals.queue import ApprovalQueue
 from smart_support.errors import AlreadyClaimed, AlreadyDecided, Forbidden, InvalidRequest, NotFound
@@ -22,13 +22,13 @@ EDIT = planned(args={"order_id": "2"}, summary="Cancel order 2")
 
 
 @pytest.fixture
-def desk(state: StateDatabase, queue: ApprovalQueue) -> Desk:
-    return Desk(state, queue)
+def desk(state: StateDatabase, queue: ApprovalQueue) -> Claims:
+    return Claims(state, queue)
 
 
 async def test_a_claim_is_seen_and_lapses(state: StateDatabase, wanted: Make) -> None:
     queue = ApprovalQueue(state, ttl_seconds=3600)
-    desk, approval = Desk(state, queue), await queue.request(wanted())
+    desk, approval = Claims(state, queue), await queue.request(wanted())
     told: list[Approval] = []
     queue.watch(told.append)
     await desk.claim(approval.approval_id, by="dana", via="rest")
@@ -44,7 +44,7 @@ async def test_a_claim_is_seen_and_lapses(state: StateDatabase, wanted: Make) ->
 
 
 async def test_a_claim_keeps_nobody_from_deciding_and_ends_with_it(
-    desk: Desk, queue: ApprovalQueue, wanted: Make
+    claims: Claims, queue: ApprovalQueue, wanted: Make
 ) -> None:
     approval = await queue.request(wanted())
     await desk.claim(approval.approval_id, by="dana", via="rest")
@@ -55,7 +55,7 @@ async def test_a_claim_keeps_nobody_from_deciding_and_ends_with_it(
 
 
 async def test_the_history_tells_everything_in_its_order(
-    desk: Desk, queue: ApprovalQueue, wanted: Make
+    claims: Claims, queue: ApprovalQueue, wanted: Make
 ) -> None:
     approval = await queue.request(wanted())
     await desk.claim(approval.approval_id, by="dana", via="console")
@@ -71,7 +71,7 @@ async def test_the_history_tells_everything_in_its_order(
 
 
 async def test_bad_notes_and_unknown_approvals_are_refused(
-    desk: Desk, queue: ApprovalQueue, wanted: Make
+    claims: Claims, queue: ApprovalQueue, wanted: Make
 ) -> None:
     approval = await queue.request(wanted())
     for text in ("", " \n", "x" * 2001, "\ud800"):

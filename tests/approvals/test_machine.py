@@ -19,7 +19,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 
 from smart_support import audit, clock
 from smart_support.approvals.approval import Approval, Request
-from smart_support.approvals.claims import CLAIM, Desk
+from smart_support.approvals.claims import CLAIM, Claims
 from smart_support.approvals.decision import DecisionInput
 from smart_support.approvals.ledger import Entry, Ledger
 from smart_support.approvals.policy import Policy, Rule
@@ -314,7 +314,7 @@ class Approvals(RuleBasedStateMachine):
     def _open(self) -> None:
         self.state = state_of(self.folder)
         self.queue = ApprovalQueue(self.state, TTL)
-        self.desk = Desk(self.state, self.queue)
+        self.desk = Claims(self.state, self.queue)
         self.ledger = Ledger(self.state)
         self.quota = Quota(self.state)
 

@@ -140,7 +140,7 @@ async def claim(
     services: Services = Depends(services),
 ) -> Response:
     """Claim an approval for five minutes, so that others see who works on it."""
-    return answer((await services.desk.claim(approval_id, by=user.name, via=via)).wire())
+    return answer((await services.claims.claim(approval_id, by=user.name, via=via)).wire())
 
 
 @router.delete("/{approval_id}/claim", response_model=schemas.Answer[schemas.Approval])
@@ -151,7 +151,7 @@ async def release(
     services: Services = Depends(services),
 ) -> Response:
     """Release a claim."""
-    return answer((await services.desk.release(approval_id, by=user.name, via=via)).wire())
+    return answer((await services.claims.release(approval_id, by=user.name, via=via)).wire())
 
 
 @router.post("/{approval_id}/notes", response_model=schemas.Answer[schemas.Approval])
@@ -163,4 +163,4 @@ async def note(
     services: Services = Depends(services),
 ) -> Response:
     """Add a note to the approval's history."""
-    return answer((await services.desk.note(approval_id, body.text, by=user.name, via=via)).wire())
+    return answer((await services.claims.note(approval_id, body.text, by=user.name, via=via)).wire())
