@@ -236,7 +236,7 @@ class _Connection:
         self._user.must_be(Role.LEAD)
         if not self._unsubscribers:
             self._unsubscribers = (
-                self._services.approvals.watch(self._approval_changed),
+                self._services.approvals.subscribe(self._approval_changed),
                 self._services.escalations.subscribe(self._escalation_changed),
             )
         # The oldest first, because those expire next if there are more than fit.

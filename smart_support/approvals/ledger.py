@@ -158,8 +158,8 @@ class Ledger:
         """Mark the interrupted calls of a thread as of unknown outcome.
 
         Args:
-            notify: awaited with each call's tool and entry before it is marked. After a crash in between it is
-                called again for the same entry.
+            notify: awaited with each call's tool and entry before the call is marked. After a crash in
+                between it is called again for the same entry.
         """
         for entry in await self.begun(thread_id):
             await notify(entry.tool, entry)
@@ -266,8 +266,8 @@ def _finish(
 def _key_of(approval_id: str) -> str:
     """The idempotency key of the one execution that an approval allows.
 
-    It is derived from the approval, so that it is the same after the restore of a backup that has the approval
-    but not its execution: a system that honours keys does nothing twice.
+    It is derived from the approval, so that it is the same in a restored backup that has the approval but not
+    its execution: a system that honours keys does nothing twice.
     """
     return str(uuid.uuid5(_KEYS, approval_id))
 

@@ -44,8 +44,8 @@ class Rule(BaseModel):
         then: `run` without approval, `ask` one human, `two_leads`, or `never`.
         because: the reason, for the person who decides or whose request it is.
         escalate: with `never`: a human is notified.
-        max_per_conversation, max_per_day: with `run`: how much runs without approval; what is beyond needs it.
-            A rule with neither lets `MAX_PER_CONVERSATION` calls run in a conversation.
+        max_per_conversation, max_per_day: with `run`: how much runs without approval; more needs it. A rule
+            with neither lets `MAX_PER_CONVERSATION` calls run in a conversation.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -62,7 +62,7 @@ class ApprovalQueue:
         self._state = state
         self._accounts = accounts or Accounts(None, "")
         self._ttl = timedelta(seconds=ttl_seconds)
-        self._watchers: set[Callable[[Approval], None]] = set()
+        self._callbacks: set[Callable[[Approval], None]] = set()
         self._changed = asyncio.Event()
 
     async def request(self, request: Request) -> Approval:
@@ -71,7 +71,7 @@ class ApprovalQueue:
         if new:
             ids = {"approval_id": approval.approval_id, "agent": approval.call.agent}
             log.info("approval_requested", **ids, action=approval.call.tool)
-            self.tell(approval)
+            self.notify(approval)
         return approval
 
     async def grant(self, call: PlannedCall, thread_id: str, ceilings: Iterable[Ceiling] = ()) -> Approval:
@@ -101,7 +101,7 @@ class ApprovalQueue:
 
         granted = await self._state.transact(work)
         log.info("approval_granted", approval_id=granted.approval_id, action=granted.call.tool)
-        self.tell(granted)
+        self.notify(granted)
         return granted
 
     async def check_ceilings(self, call: PlannedCall, thread_id: str, ceilings: Iterable[Ceiling]) -> None:
@@ -150,7 +150,7 @@ class ApprovalQueue:
         log.info(
             "approval_decided", **ids, outcome=decided.status, via=decision.via, votes=len(decided.votes)
         )
-        self.tell(decided)
+        self.notify(decided)
         return decided
 
     async def undecided(self, approval_id: str) -> Approval:
@@ -243,7 +243,7 @@ class ApprovalQueue:
         for approval in expired:
             ids = {"thread_id": approval.thread_id, "approval_id": approval.approval_id}
             log.info("approval_expired", **ids, agent=approval.call.agent, action=approval.call.tool)
-            self.tell(approval)
+            self.notify(approval)
         return expired
 
     async def wait_until_due(self) -> None:
@@ -269,21 +269,21 @@ class ApprovalQueue:
         await self._state.execute(f"UPDATE approvals SET resumed = 1 WHERE approval_id IN {among}", params)
 
     async def changed(self, approval_id: str) -> Approval:
-        """Tell the watchers that something about an approval has changed, and give it as it is now."""
+        """Notify the subscribers of a changed approval, and return it."""
         approval = await self.get(approval_id)
-        self.tell(approval)
+        self.notify(approval)
         return approval
 
-    def tell(self, approval: Approval) -> None:
-        """Tell the watchers of an approval as it is now."""
+    def notify(self, approval: Approval) -> None:
+        """Call the subscribers with an approval as it is now."""
         self._changed.set()
-        for watcher in tuple(self._watchers):
-            watcher(approval)
+        for callback in tuple(self._callbacks):
+            callback(approval)
 
-    def watch(self, watcher: Callable[[Approval], None]) -> Callable[[], None]:
-        """Call `watcher` with every approval that changes from now on; returns how to stop."""
-        self._watchers.add(watcher)
-        return lambda: self._watchers.discard(watcher)
+    def subscribe(self, callback: Callable[[Approval], None]) -> Callable[[], None]:
+        """Call `callback` with every approval that changes from now on; returns a function that ends this."""
+        self._callbacks.add(callback)
+        return lambda: self._callbacks.discard(callback)
 
     def _request(self, connection: Connection, request: Request) -> tuple[Approval, bool]:
         """The approval of a request, and whether it is new."""

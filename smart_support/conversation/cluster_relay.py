@@ -94,7 +94,7 @@ class ClusterRelay:
         for topic, handler in handlers.items():
             self._bus.subscribe(topic, handler)
         self._broadcast.peers = self
-        self._approvals.watch(lambda one: self._announce(APPROVAL, id=one.approval_id))
+        self._approvals.subscribe(lambda one: self._announce(APPROVAL, id=one.approval_id))
         self._escalations.subscribe(lambda one: self._announce(ESCALATION, id=one.escalation_id))
         self._bus.publish(LISTENERS_QUERY)
 
@@ -194,7 +194,7 @@ class ClusterRelay:
     async def _repeat_changes(self) -> None:
         waiting = await self._approvals.list("pending", limit=1000)
         for approval in (*waiting, *await self._approvals.recently_decided(_RECENT_DECISIONS)):
-            self._repeat(partial(self._approvals.tell, approval))
+            self._repeat(partial(self._approvals.notify, approval))
         await self._tools_changed()
 
     def _tools(self, _: dict[str, Any]) -> None:
@@ -203,7 +203,7 @@ class ClusterRelay:
     def _approval(self, fields: dict[str, Any]) -> None:
         async def tell() -> None:
             approval = await self._approvals.get(fields["id"])
-            self._repeat(partial(self._approvals.tell, approval))
+            self._repeat(partial(self._approvals.notify, approval))
 
         self._create_task(tell())
 

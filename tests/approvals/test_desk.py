@@ -30,7 +30,7 @@ async def test_a_claim_is_seen_and_lapses(state: StateDatabase, wanted: Make) ->
     queue = ApprovalQueue(state, ttl_seconds=3600)
     desk, approval = Claims(state, queue), await queue.request(wanted())
     told: list[Approval] = []
-    queue.watch(told.append)
+    queue.subscribe(told.append)
     await desk.claim(approval.approval_id, by="dana", via="rest")
     assert told[-1].holder == "dana"
     with pytest.raises(AlreadyClaimed, match="dana is at work on it until"):

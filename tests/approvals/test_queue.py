@@ -117,7 +117,7 @@ async def test_waiting_ends_when_something_is_due(queue: ApprovalQueue, wanted: 
 
 async def test_watchers_hear_of_each_change(queue: ApprovalQueue, wanted: Make) -> None:
     heard: list[str] = []
-    stop = queue.watch(lambda approval: heard.append(approval.status))
+    stop = queue.subscribe(lambda approval: heard.append(approval.status))
     approval = await queue.request(wanted())
     await _decide(queue, approval.approval_id, "reject")
     stop()

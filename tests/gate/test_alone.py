@@ -136,7 +136,6 @@ async def test_an_approved_write_takes_four_exclusive_transactions(
     await queue.get(approval.approval_id)
     await gate.recheck(planned, "t1")
     await gate.execute(planned, CALLER, "t1")
-    await queue.mark_resumed(approval.approval_id)
     await queue.changed(approval.approval_id)
     assert count == 4
 
