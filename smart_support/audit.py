@@ -38,7 +38,7 @@ _COVERED = {1: (*_IDENTITY, "detail"), 2: ("form", *_IDENTITY, "fields", "detail
 
 
 class AuditTrail:
-    """Writes rows that stand for themselves, in a transaction of their own."""
+    """Writes single rows, each in a transaction of its own."""
 
     def __init__(self, state: StateDatabase) -> None:
         self._state = state
@@ -89,12 +89,12 @@ def append(
     Args:
         kind: what happened: `requested`, `decided`, `execution_begun`, `execution_ended`, `erased`...
         actor: who did it; `via`: the interface it came through.
-        event_id: of the event that tells of this fact; a new one where none is given.
+        event_id: of the event of the same fact; a new one where none is given.
         fields: what this step wrote into other tables, by table and column; it stays when the rest is erased.
         detail: more facts, as JSON; with what people wrote, and gone when that is erased.
 
     Returns:
-        The id for the event that tells of this fact; the row is that event's outbox.
+        The id for the event of the same fact; the row is that event's outbox.
     """
     last = connection.execute("SELECT number, hash, form FROM audit ORDER BY number DESC LIMIT 1")
     if last and last[0]["form"] == 1 and kind != SEALED:

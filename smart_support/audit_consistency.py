@@ -1,4 +1,4 @@
-"""What the audit record says of approvals and the ledger, and whether their tables still say the same.
+"""Compares the approvals and the ledger with what the audit trail recorded of them.
 
 Every step on an approval records the columns that it wrote: `fields` of its row holds those that stay when a
 conversation is erased, `stored` in its detail those that are emptied then. Put together in order, the rows of
@@ -63,10 +63,10 @@ def without_reasons(votes: str) -> str:
 
 
 def differences(read: Read, blanked: Collection[int]) -> Iterator[str]:
-    """Each fact in which the approvals or the ledger are not what the record says, as a line to read.
+    """A line for each difference between the audit trail and the approvals or the ledger.
 
     Args:
-        blanked: the numbers of the audit rows whose detail was erased.
+        blanked: the numbers of the audit rows with an erased detail.
     """
     approvals = read("SELECT * FROM approvals ORDER BY approval_id", {})
     while some := {row["approval_id"]: row for row in islice(approvals, _AT_ONCE)}:

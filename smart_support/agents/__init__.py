@@ -1,1 +1,1 @@
-"""Agents: who they are, which model speaks for them, and the graph they run in."""
+"""The agents: their file, their models and their graph."""

@@ -7,14 +7,14 @@ from langchain_core.messages.utils import count_tokens_approximately
 
 
 def fitting(history: Sequence[AnyMessage], max_tokens: int) -> list[AnyMessage]:
-    """The newest of a conversation that fits: a call and its results together, or neither.
+    """The newest part of a conversation that fits: a call and its results together, or neither.
 
-    Always in it, whatever its size: what the customer said last, and what came after that last. What is left
-    begins with the customer, as some models insist on.
+    The customer's last message and the last step are always included, whatever their size. The part begins
+    with a customer's message, because some models require that.
 
     Args:
-        history: every call in it has its results right behind it.
-        max_tokens: as estimated, at four characters a token.
+        history: every call in it is directly followed by its results.
+        max_tokens: estimated, at four characters a token.
     """
     steps = _steps(history)
     last_said = max((n for n, step in enumerate(steps) if isinstance(step[0], HumanMessage)), default=-1)
@@ -33,7 +33,7 @@ def fitting(history: Sequence[AnyMessage], max_tokens: int) -> list[AnyMessage]:
 
 
 def _steps(history: Sequence[AnyMessage]) -> list[list[AnyMessage]]:
-    """The messages, each with the results that answer it."""
+    """The messages, each with its results."""
     steps: list[list[AnyMessage]] = []
     for message in history:
         if isinstance(message, ToolMessage) and steps:

@@ -1,7 +1,7 @@
 """The graph of a turn: route -> agent -> gate -> approve -> act, one tool call a step.
 
 `approve` contains only the interrupt and `act` runs exactly one call, so that a resume never repeats a side
-effect. A run with `configurable.read_only` takes no write and asks no question back.
+effect. A run with `configurable.read_only` takes no write and asks no clarifying question.
 """
 
 from collections.abc import Mapping, Sequence
@@ -50,8 +50,8 @@ class State(TypedDict, total=False):
     """What a thread's checkpoint holds.
 
     Attributes:
-        targets: agents still to speak on this message, the current one first.
-        stopped: a colleague said no to (or let expire) a call of this message; no further write is asked.
+        targets: the agents that have yet to answer this message, the current one first.
+        stopped: a call of this message was rejected or has expired, so that no further write is taken.
         steps: model calls made for the current target.
         call: the tool call the gate let through, as `PlannedCall.state()`.
         route: the last routing decision, for the record.
@@ -77,7 +77,7 @@ def build_graph(
     """The compiled graph of a team, one node for each agent, named after it.
 
     Args:
-        former: agents that the team has no more; a thread that is with one of them goes to the fallback.
+        former: removed agents; a thread at one of them continues with the fallback agent.
 
     Raises:
         ConfigError: an agent has the name of a step of the graph.
@@ -155,17 +155,17 @@ def _as_text(clarification: dict[str, Any]) -> str:
 
 
 def _agent_node(team: Team, spec: AgentSpec, registry: Registry, models: Models) -> Node:
-    async def speak(state: State, config: RunnableConfig) -> State:
+    async def answer(state: State, config: RunnableConfig) -> State:
         bind(agent=spec.name)
         thread_id = config["configurable"]["thread_id"]
         request, steps, history = state["targets"][0]["request"], state.get("steps", 0), state["messages"]
         tools = _tools(spec, registry, request, history) if steps < MAX_STEPS else []
         try:
-            answer = await models.ask(thread_id, agent_prompt(team, spec, request), history, tools)
+            completion = await models.ask(thread_id, agent_prompt(team, spec, request), history, tools)
         except BudgetSpent as spent:
             said = await models.budget.handed_over(thread_id, spec.name, spent, history)
             return {"messages": [said], "steps": 0, "targets": []}
-        message = _own(answer, spec.name, history)
+        message = _own(completion, spec.name, history)
         if steps >= MAX_STEPS:
             message.tool_calls, message.invalid_tool_calls = [], []
             message.content = message.content or STOPPED
@@ -173,7 +173,7 @@ def _agent_node(team: Team, spec: AgentSpec, registry: Registry, models: Models)
             return {"messages": [message], "steps": steps + 1}
         return {"messages": [message], "steps": 0, "targets": state["targets"][1:]}
 
-    return speak
+    return answer
 
 
 def _tools(
@@ -194,9 +194,9 @@ def _function(tool: Any) -> dict[str, Any]:
 
 
 def _own(answer: AIMessage, agent: str, history: list[AnyMessage]) -> AIMessage:
-    """The model's answer as we keep it: named, and with tool call ids that this thread has never seen.
+    """The model's answer with the agent's name, and with tool call ids that are new in this thread.
 
-    The ledger counts on an id meaning one call, and a model may emit none, or one it has used before.
+    The ledger needs one id for each call, and a model may emit none, or one that it has used before.
     """
     calls = [call for call in answer.tool_calls if is_storable(call["args"])]
     broken = [*answer.invalid_tool_calls, *(_broken(call) for call in answer.tool_calls if call not in calls)]
@@ -217,7 +217,7 @@ def _own(answer: AIMessage, agent: str, history: list[AnyMessage]) -> AIMessage:
 
 
 def _broken(call: ToolCall) -> InvalidToolCall:
-    """A call whose arguments can't be kept: it is answered with an error, as one that is not JSON is."""
+    """A call whose arguments can't be stored; like one that is not JSON, it is answered with an error."""
     text = ascii(call["args"])[:2000]
     return InvalidToolCall(
         name=call["name"], args=text, id=call["id"], error="can't be kept", type="invalid_tool_call"
@@ -261,7 +261,7 @@ def _approve_node(state: State) -> State:
 
 
 def _edited(state: State, planned: PlannedCall, answer: dict[str, Any]) -> State:
-    """Take the human's arguments over, in the history as well: a model repeats what it reads there."""
+    """Use the edited arguments, in the history as well, because a model repeats what it reads there."""
     asking = next(m for m in reversed(state["messages"]) if isinstance(m, AIMessage) and m.tool_calls)
     calls = [
         call | {"args": answer["args"]} if call["id"] == planned.tool_call_id else call
@@ -274,7 +274,7 @@ def _edited(state: State, planned: PlannedCall, answer: dict[str, Any]) -> State
 
 
 def _stopped(state: State, planned: PlannedCall, answer: dict[str, Any]) -> State:
-    """Answer the refused call and all that was still to come of this message."""
+    """Answer the refused call, and all further calls of this message as skipped."""
     first, *others = pending_calls(state["messages"])
     skipped = [str(call["name"]) for call in others]
     skipped += [target["request"] for target in state["targets"][1:]]
@@ -305,14 +305,14 @@ def _act_node(gate: Gate, callers: Mapping[str, Caller]) -> Node:
 
 
 class _Paths:
-    """Which step comes next. An agent that the team has no more is its fallback."""
+    """Chooses the next step. A removed agent is replaced by the fallback."""
 
     def __init__(self, team: Team) -> None:
         self._known = {spec.name for spec in team.agents}
         self._fallback = team.fallback
 
     def current_agent(self, state: State) -> str:
-        """Who speaks, and whose tools count."""
+        """The agent whose turn it is."""
         name = state["targets"][0]["agent"]
         return name if name in self._known else self._fallback
 

@@ -27,11 +27,11 @@ BYTES_A_TOKEN = 2_000
 
 @dataclass(frozen=True, slots=True)
 class NamedModel:
-    """A chat model. One of a customer's own has no name here, and no time-out but its own.
+    """A chat model. One that is given to `create_app` has no name here, and only its own time-out.
 
     Attributes:
-        name: as in the settings; its streams end with a reason, or they were cut off.
-        timeout_seconds: the longest wait for its first sign of life, and between two.
+        name: as in the settings. The streams of a named model end with a reason, or they were cut off.
+        timeout_seconds: the longest wait for the first chunk, and between two chunks.
     """
 
     model: BaseChatModel
@@ -68,7 +68,7 @@ def _openai(setting: str, value: str, settings: Settings, **where: Any) -> Named
     max_bytes = FEWEST_ANSWER_BYTES + BYTES_A_TOKEN * settings.model_answer_tokens
 
     async def check_answer(response: Any) -> None:
-        """Limit the size of an answer; give up at once where the wait asked for is longer than ours."""
+        """Limit the size of an answer; don't retry where the requested wait is longer than our time-out."""
         limit_answer(response, max_bytes)
         limit_events(response)
         if _seconds_to_wait(response.headers.get("retry-after", "")) > seconds:
@@ -100,7 +100,7 @@ def _openai(setting: str, value: str, settings: Settings, **where: Any) -> Named
 
 
 def _seconds_to_wait(retry_after: str) -> float:
-    """What a `Retry-After` asks for, in seconds or as a date (RFC 9110, 10.2.3); 0 where it is neither."""
+    """The seconds of a `Retry-After`, which gives them or a date (RFC 9110, 10.2.3); 0 if it is neither."""
     with suppress(ValueError):
         return float(retry_after)
     with suppress(ValueError, TypeError):

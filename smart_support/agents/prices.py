@@ -1,4 +1,4 @@
-"""What a model's tokens cost, by an operator's own prices. Which tokens were used is not counted here."""
+"""The costs of model tokens, by the operator's prices."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a model is told: one prompt for the router, one for each agent. The same words for every model."""
+"""The prompts of the router and the agents, the same for every model."""
 
 from smart_support.agents.team import AgentSpec, Team
 from smart_support.tools.registry import Registry

@@ -1,4 +1,4 @@
-"""Which agents take a message, in which order: one model call whose answer is checked, never trusted."""
+"""Routes a message to agents by one model call, and checks the answer."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -17,7 +17,7 @@ MAX_OPTIONS = 6
 
 @dataclass(frozen=True, slots=True)
 class Routing:
-    """Either targets (`{"agent", "request"}` in order) or a question back; `usage` of the `model` asked."""
+    """Either targets (`{"agent", "request"}` in order) or a question back; `usage` is that of `model`."""
 
     targets: list[dict[str, str]]
     reason: str
@@ -28,7 +28,7 @@ class Routing:
 
 
 class Router:
-    """Routes by the team's chat model; with a single agent no model is asked."""
+    """Routes by the team's chat model; with a single agent no model is called."""
 
     def __init__(self, team: Team, registry: Registry, models: Models) -> None:
         self._team = team
@@ -36,10 +36,10 @@ class Router:
         self._registry = registry
 
     async def route(self, thread_id: str, messages: Sequence[AnyMessage]) -> Routing:
-        """Where the last message goes. What the model gets wrong goes to the fallback.
+        """Route the last message. Where the model's answer is not usable, it goes to the fallback.
 
         Raises:
-            BudgetSpent, ModelFailed: no model was asked, or none answered.
+            BudgetSpent, ModelFailed: no model was called, or none answered.
         """
         request = next(
             (str(message.text) for message in reversed(messages) if isinstance(message, HumanMessage)), ""

@@ -75,9 +75,9 @@ class StreamedAnswer:
             raise AnswerTooLong(f"more than is read of one answer: {self._chars:,} characters so far")
 
     def message(self) -> AIMessage:
-        """The answer, with clean text and only such calls as are JSON as they stand.
+        """The answer, with clean text and only those calls whose arguments are complete JSON.
 
-        LangChain would complete what was cut off. No call of an answer that was cut passes.
+        LangChain would complete partial JSON. An answer that was cut off has no calls.
         """
         first, *others = self._parts
         if isinstance(first, AIMessageChunk):
@@ -143,7 +143,7 @@ class StreamedAnswer:
 
 
 class _Call:
-    """A tool call whose pieces still come."""
+    """A tool call that is still incomplete."""
 
     def __init__(self, index: int | str | None) -> None:
         self.index = index

@@ -28,7 +28,7 @@ class _Part(BaseModel):
 
 
 class Personality(_Part):
-    """How the company speaks."""
+    """The style of the company's answers."""
 
     tone: Text = "friendly, brief and exact"
     greeting: Text = "Hello! How can I help?"

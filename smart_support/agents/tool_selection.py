@@ -20,10 +20,10 @@ _BOUNDARY = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
 def shortlist(tools: Sequence[Tool], request: str, messages: Sequence[AnyMessage]) -> list[Tool]:
-    """At most `SHOWN` tools: the best for the request, and before them those this conversation has just used.
+    """At most `SHOWN` tools: those that the conversation has just used, and the best for the request.
 
     Args:
-        messages: the conversation; tools called or asked for in it since the last few messages stay in view.
+        messages: the conversation; tools that its last messages called or searched for stay in the list.
     """
     if len(tools) <= SHOWN:
         return list(tools)
@@ -38,7 +38,7 @@ def shortlist(tools: Sequence[Tool], request: str, messages: Sequence[AnyMessage
 
 
 def ranked(tools: Sequence[Tool], words: str) -> list[Tool]:
-    """All tools, those whose words fit best first."""
+    """All tools, the best match first."""
     index = BM25Plus([_words_of(tool) for tool in tools])
     scores = index.get_scores(_words(words))
     order = sorted(range(len(tools)), key=lambda place: (-scores[place], place))
@@ -46,7 +46,7 @@ def ranked(tools: Sequence[Tool], words: str) -> list[Tool]:
 
 
 def find_tool(registry: Registry, names: Sequence[str]) -> Tool:
-    """`find_tools(words)`: looks among an agent's tools; what it names can be called next."""
+    """The tool `find_tools(words)`, which searches an agent's tools."""
 
     async def run(args: Args, call: Call) -> Any:
         tools = [tool for name in names if (tool := registry.get(name))]

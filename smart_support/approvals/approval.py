@@ -94,10 +94,10 @@ class Approval(Request):
         return self.status in ("rejected", "expired", "withdrawn")
 
     def check_allows(self, decision: str) -> None:
-        """See that the agent that asked takes this decision.
+        """Check that the requesting agent accepts this decision.
 
         Raises:
-            DecisionNotAllowed: it does not; says which it takes.
+            DecisionNotAllowed: it does not.
         """
         if decision not in self.allowed:
             takes = ", ".join(self.allowed) or "none; it can only expire"

@@ -1,8 +1,7 @@
-"""How much a policy rule lets run without asking: so many calls in a conversation, so much money in 24 hours.
+"""Ceilings: how many calls, or how much money, a policy rule lets run without approval.
 
-A place under a ceiling is taken in the transaction that grants the call, so that two turns, in one process
-or in two, can't both take the last one. A place is given back only where the call was never begun. What is
-over a ceiling is not refused: a human is asked.
+A place under a ceiling is taken in the transaction that grants the call, so that two turns can't both take
+the last one. It is given back only if the call was never begun. A call over a ceiling needs approval.
 """
 
 import math
@@ -28,7 +27,7 @@ _TAKE = """
 
 
 class CeilingReached(Exception):
-    """A call that a rule would let run is over a ceiling. `why`: a sentence for the card."""
+    """A call that a rule would let run exceeds a ceiling. `why`: a sentence for the card."""
 
     def __init__(self, why: str) -> None:
         super().__init__(why)
@@ -37,12 +36,12 @@ class CeilingReached(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Ceiling:
-    """What one rule lets run without asking.
+    """How much one rule lets run without approval.
 
     Attributes:
-        rule: which rule's calls are counted; the same over restarts, as long as its tool and condition are.
+        rule: the key of the rule; stable over restarts as long as its tool and condition stay the same.
         max_per_conversation: calls in one conversation; None where only the money is limited.
-        field: the argument or fact whose sum over the last 24 hours is limited, or None.
+        field: the argument or fact with a limit on its sum over the last 24 hours, or None.
         limit: the most that sum may be, in the field's own unit (of `amount_cents`: cents).
     """
 
@@ -52,14 +51,14 @@ class Ceiling:
     limit: float = 0
 
     def amount(self, facts: Mapping[str, Any]) -> float | None:
-        """What a call adds to the sum; None where that is not known, or would make the sum smaller."""
+        """What a call adds to the sum; None where that is unknown or negative."""
         value = facts.get(self.field) if self.field else 0
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             return None
         return value if math.isfinite(value) and value >= 0 else None
 
     def reason_to_ask(self, in_conversation: int, in_day: float, facts: Mapping[str, Any]) -> str | None:
-        """Why a call has to be asked, or None where it is within the ceiling.
+        """Why a call needs approval, or None where it is within the ceiling.
 
         Args:
             in_conversation: how many other calls ran under the rule in this conversation.
@@ -84,13 +83,13 @@ def take_places(
     tool_call_id: str,
     facts: Mapping[str, Any],
 ) -> None:
-    """Count a call under every ceiling; one that is counted already keeps its places if they are still free.
+    """Count a call under every ceiling; one that is already counted keeps its places if they are still free.
 
     Args:
-        connection: of the transaction that grants the call, or that looks at it again before it runs.
+        connection: of the transaction that grants the call, or that rechecks it before it runs.
 
     Raises:
-        CeilingReached: it is over one of them; the transaction has to be undone.
+        CeilingReached: it exceeds one of them; the transaction must be rolled back.
     """
     now = clock.now()
     call = {"thread_id": thread_id, "tool_call_id": tool_call_id}
@@ -104,7 +103,7 @@ def take_places(
 
 
 def give_places_back(connection: Connection, thread_id: str, tool_call_id: str) -> None:
-    """Count a call no more that was granted and never begun."""
+    """Stop counting a call that was granted and never begun."""
     connection.execute(
         "DELETE FROM policy_runs WHERE thread_id = :thread_id AND tool_call_id = :tool_call_id",
         {"thread_id": thread_id, "tool_call_id": tool_call_id},
@@ -112,7 +111,7 @@ def give_places_back(connection: Connection, thread_id: str, tool_call_id: str) 
 
 
 class Tally:
-    """Ceilings over calls that are only imagined, in the order of time: for a dry run."""
+    """Counts the calls of a dry run under ceilings, in order of time."""
 
     def __init__(self) -> None:
         self._calls: dict[str, list[tuple[str, str, float]]] = {}
@@ -120,7 +119,7 @@ class Tally:
     def reason_to_ask(
         self, ceilings: Iterable[Ceiling], thread_id: str, at: str, facts: Mapping[str, Any]
     ) -> str | None:
-        """Why the next call would be asked; where it would run, it is counted and this is None."""
+        """Why the next call would need approval; None where it would run, and then it is counted."""
         among = tuple(ceilings)
         since = clock.rfc3339(clock.parse(at) - DAY)
         for ceiling in among:

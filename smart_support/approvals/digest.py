@@ -1,4 +1,4 @@
-"""What exactly was approved: one digest over the call, computed when asked and again when executed."""
+"""The digest of a call, computed when it is approved and again before it is executed."""
 
 import hashlib
 from collections.abc import Mapping

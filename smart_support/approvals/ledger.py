@@ -82,7 +82,7 @@ class Ledger:
         """
         begun = await self._state.transact(lambda c: self._begin(c, thread_id, tool_call_id, tool, digest))
         if begun is None:
-            raise Forbidden(f"{tool}: no approved decision stands behind exactly this call; it was not run")
+            raise Forbidden(f"{tool}: there is no approved decision for exactly this call; it was not run")
         entry, fresh, same = begun
         if entry.status != "begun":
             return entry
@@ -112,7 +112,7 @@ class Ledger:
                 call = one.call
                 begun = self._begin(connection, one.thread_id, call.tool_call_id, call.tool, one.digest)
                 if begun is None:
-                    raise Forbidden(f"{call.tool}: no approved decision stands behind this call")
+                    raise Forbidden(f"{call.tool}: there is no approved decision for this call")
                 entry, fresh, _ = begun
                 entries.append(replace(entry, fresh=fresh))
             return entries

@@ -100,7 +100,7 @@ class Verdict:
     ceilings: tuple[Ceiling, ...] = ()
 
     def stricter_than(self, need: str) -> bool:
-        """Whether this asks for more than `need`."""
+        """Whether this requires more than `need`."""
         return NEEDS.index(self.need) > NEEDS.index(need)
 
 

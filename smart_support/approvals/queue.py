@@ -93,7 +93,7 @@ class ApprovalQueue:
             granted = self._settle(
                 connection, approval.approval_id, "approved", BY_POLICY, BY_POLICY, call.because, None
             )
-            # The turn that asks goes on with it by itself.
+            # The turn that requested the call goes on with it directly.
             connection.execute(
                 "UPDATE approvals SET resumed = 1 WHERE approval_id = :id", {"id": granted.approval_id}
             )
@@ -142,8 +142,8 @@ class ApprovalQueue:
             AlreadyDecided, ApprovalExpired: someone or the clock was first; nothing was changed.
             NotFound: there is no such approval.
             InvalidRequest: an edit comes without what was edited, or another decision with it.
-            DecisionNotAllowed: the agent that asked does not take it.
-            Forbidden: nobody approves what they asked for themselves.
+            DecisionNotAllowed: the requesting agent does not accept it.
+            Forbidden: nobody approves their own request.
         """
         decided = await self._state.transact(lambda c: self._decide(c, approval_id, decision, edit))
         ids = {"thread_id": decided.thread_id, "approval_id": approval_id, "agent": decided.call.agent}

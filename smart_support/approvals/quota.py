@@ -1,4 +1,4 @@
-"""How many writes an agent may make in an hour: counted durably, in one transaction with the taking."""
+"""Limits the writes of an agent in an hour, counted durably."""
 
 from datetime import timedelta
 
@@ -15,7 +15,7 @@ class Quota:
         self._state = state
 
     async def take(self, agent: str, limit: int, thread_id: str, tool_call_id: str) -> bool:
-        """Whether one more write is within `limit` an hour; if so it is counted, the same call once only."""
+        """Whether one more write is within `limit` an hour; if so it is counted, each call once."""
 
         def work(connection: Connection) -> bool:
             call = {"thread_id": thread_id, "tool_call_id": tool_call_id}

@@ -18,7 +18,7 @@ ResultStatus = Literal["ok", "error", "rejected", "expired", "skipped"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallResult:
-    """What came of a tool call, or why it was refused.
+    """The result of a tool call, or why it was refused.
 
     Attributes:
         agent: the caller's name.

@@ -1,4 +1,4 @@
-"""Who asks for tool calls."""
+"""The callers of tools."""
 
 from dataclasses import dataclass, field
 
@@ -18,7 +18,7 @@ class CallerLimits:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """An agent, or an API client, that asks for tool calls.
+    """An agent or an API client that requests tool calls.
 
     Attributes:
         name: the name in approvals, in the audit trail and in messages.

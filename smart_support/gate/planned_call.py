@@ -18,7 +18,7 @@ class PlannedCall:
     """One tool call: what the gate let through, what an approval stores, and what runs.
 
     Attributes:
-        agent: who asks for the call.
+        agent: the caller's name.
         summary: one sentence for the approval card.
         risk: `low`, `medium` or `high`.
         tool_version: None for a tool that this system does not know, as in a graph given to `create_app`.

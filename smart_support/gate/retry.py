@@ -1,4 +1,4 @@
-"""One call of a tool: its time limit, and another try where that is safe. Who may call is not asked here."""
+"""Calls a tool with a time limit, and retries where that is safe."""
 
 import asyncio
 from typing import Any
@@ -14,15 +14,15 @@ TRANSIENT = (TimeoutError, ToolUnavailable)
 
 
 async def attempted(tool: Tool, args: Args, call: Call) -> Any:
-    """The tool's result. What is transient is tried up to three times, with growing waits and jitter.
+    """Call the tool up to three times while it fails transiently, with growing waits and jitter.
 
-    Reads always are, and so is what was never sent; other writes only where the tool honours its idempotency
-    key, for else the second try could be a second effect.
+    A read is always retried, and so is a call that was never sent. A write that was sent is retried only if
+    the tool honours its idempotency key; otherwise the second try could be a second effect.
 
     Raises:
-        TimeoutError, ToolUnavailable: it stayed so. Anything else that the tool raises, at once; but of a
-            write with a try that was sent, whatever comes later, nothing that says that nothing was done,
-            unless the tool itself says no.
+        TimeoutError, ToolUnavailable: all tries failed. Any other error of the tool is raised at once. But
+            after a try of a write that was sent, a later error that says "nothing was done" is replaced by
+            the error of that try, unless the tool refuses by itself.
     """
     safe = tool.access is Access.READ or tool.idempotent
     doubt: Exception | None = None

@@ -1,4 +1,4 @@
-"""The tool that hands a conversation over to a human. How the human is told comes from outside."""
+"""The tool that hands a conversation over to a human."""
 
 from typing import Any, Protocol
 
@@ -9,21 +9,21 @@ ESCALATE = "escalate_to_human"
 
 
 class Escalate(Protocol):
-    """How a human is told that one is needed."""
+    """Notifies a human that one is needed."""
 
     async def __call__(
         self, thread_id: str, reason: str, about: str | None = None, kind: EscalationKind | None = None
     ) -> bool:
-        """Whether they were reached. The same `about` is told once, however often it is asked."""
+        """Return whether the notification was delivered. For the same `about` there is only one."""
         ...
 
 
 def handoff_tool(escalate: Escalate, words: str) -> Tool:
-    """`escalate_to_human(reason)`: a read, for it changes nothing of the business and must never wait.
+    """The tool `escalate_to_human(reason)`. It is a read, because it must never wait for approval.
 
     Args:
-        escalate: tells the human.
-        words: what the customer is told.
+        escalate: notifies the human.
+        words: the message for the customer.
     """
 
     async def run(args: Args, call: Call) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Name -> tool: its access, schema, limits, and how it runs. Nobody is asked for approval here.
+"""The tools by name: their access, schema and limits, and how they run.
 
 A toolset is a class whose methods are tools, marked `@read` or `@write`; a method's type hints and Google
 style docstring are its schema. `Registry.add(*tools_of(toolset))` makes them callable by name.
@@ -77,14 +77,14 @@ class Tool:
     Attributes:
         schema: JSON Schema (2020-12) of its arguments, an object.
         run: awaited with (args, call); its result must be JSON. Raises `ToolRefused` where a rule of the
-            business says no, anything else where it broke.
+            business refuses the call, anything else where it failed.
         version: changes whenever the same arguments would do something else.
         idempotent: the same idempotency key twice has the effect of once.
         summarise: one sentence for the approval card, built from arguments alone.
-        preview: what a write would change, found on a copy; raises as `run` would.
+        preview: what a write would change, computed on a copy; raises as `run` would.
         state: what a card of this write is built on, as JSON values by name; read again before it runs,
-            and where it differs, the approval is used up and asked for anew.
-        customer: the id of the customer whose things the arguments name, where one can be told.
+            and where it differs, the approval is used up and the call needs a new one.
+        customer: the id of the customer whose data the arguments name, where it is known.
         facts: what the system itself says of a call, by name, for the policy; it goes before the arguments.
         fact_names: all names that `facts` can give.
     """
@@ -202,11 +202,11 @@ class Toolset:
     fact_names: tuple[str, ...] = ()
 
     def preview(self, method: str, args: Args) -> list[Change]:
-        """What calling `method` would change, found on a copy. Runs in `executor`."""
+        """What calling `method` would change, computed on a copy. Runs in `executor`."""
         raise NotImplementedError
 
     def state_of(self, args: Args) -> dict[str, Any] | None:
-        """What the arguments are about, as a card's reader knows it; None for nothing. Runs in `executor`."""
+        """The state that a card with these arguments is built on; None for none. Runs in `executor`."""
         return None
 
     def facts_of(self, method: str, args: Args) -> dict[str, Any]:
@@ -214,7 +214,7 @@ class Toolset:
         return {}
 
     def customer_of(self, args: Args) -> str | None:
-        """The id of the customer the arguments belong to, if that can be told. Runs in `executor`."""
+        """The id of the customer the arguments belong to, if known. Runs in `executor`."""
         return None
 
 
