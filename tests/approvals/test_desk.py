@@ -22,44 +22,44 @@ EDIT = planned(args={"order_id": "2"}, summary="Cancel order 2")
 
 
 @pytest.fixture
-def desk(state: StateDatabase, queue: ApprovalQueue) -> Claims:
+def claims(state: StateDatabase, queue: ApprovalQueue) -> Claims:
     return Claims(state, queue)
 
 
 async def test_a_claim_is_seen_and_lapses(state: StateDatabase, wanted: Make) -> None:
     queue = ApprovalQueue(state, ttl_seconds=3600)
-    desk, approval = Claims(state, queue), await queue.request(wanted())
+    claims, approval = Claims(state, queue), await queue.request(wanted())
     told: list[Approval] = []
     queue.subscribe(told.append)
-    await desk.claim(approval.approval_id, by="dana", via="rest")
+    await claims.claim(approval.approval_id, by="dana", via="rest")
     assert told[-1].holder == "dana"
     with pytest.raises(AlreadyClaimed, match="dana is at work on it until"):
-        await desk.claim(approval.approval_id, by="kim", via="rest")
+        await claims.claim(approval.approval_id, by="kim", via="rest")
     with pytest.raises(AlreadyClaimed):
-        await desk.release(approval.approval_id, by="kim", via="rest")
+        await claims.release(approval.approval_id, by="kim", via="rest")
     clock.advance(CLAIM.total_seconds())
-    assert (await desk.claim(approval.approval_id, by="kim", via="rest")).holder == "kim"
-    assert (await desk.release(approval.approval_id, by="kim", via="rest")).holder is None
-    assert (await desk.release(approval.approval_id, by="dana", via="rest")).holder is None
+    assert (await claims.claim(approval.approval_id, by="kim", via="rest")).holder == "kim"
+    assert (await claims.release(approval.approval_id, by="kim", via="rest")).holder is None
+    assert (await claims.release(approval.approval_id, by="dana", via="rest")).holder is None
 
 
 async def test_a_claim_keeps_nobody_from_deciding_and_ends_with_it(
     claims: Claims, queue: ApprovalQueue, wanted: Make
 ) -> None:
     approval = await queue.request(wanted())
-    await desk.claim(approval.approval_id, by="dana", via="rest")
+    await claims.claim(approval.approval_id, by="dana", via="rest")
     decided = await queue.decide(approval.approval_id, DecisionInput("approve", decided_by="kim", via="rest"))
     assert (decided.status, decided.decided_by, decided.holder) == ("approved", "kim", None)
     with pytest.raises(AlreadyDecided):
-        await desk.claim(approval.approval_id, by="dana", via="rest")
+        await claims.claim(approval.approval_id, by="dana", via="rest")
 
 
 async def test_the_history_tells_everything_in_its_order(
     claims: Claims, queue: ApprovalQueue, wanted: Make
 ) -> None:
     approval = await queue.request(wanted())
-    await desk.claim(approval.approval_id, by="dana", via="console")
-    noted = await desk.note(approval.approval_id, " called the customer ", by="dana", via="console")
+    await claims.claim(approval.approval_id, by="dana", via="console")
+    noted = await claims.note(approval.approval_id, " called the customer ", by="dana", via="console")
     assert noted.notes == 1
     await queue.decide(
         approval.approval_id, DecisionInput("reject", decided_by="dana", via="rest", reason="no")
@@ -76,9 +76,9 @@ async def test_bad_notes_and_unknown_approvals_are_refused(
     approval = await queue.request(wanted())
     for text in ("", " \n", "x" * 2001, "\ud800"):
         with pytest.raises(InvalidRequest):
-            await desk.note(approval.approval_id, text, by="dana", via="rest")
+            await claims.note(approval.approval_id, text, by="dana", via="rest")
     with pytest.raises(NotFound):
-        await desk.claim("nothing", by="dana", via="rest")
+        await claims.claim("nothing", by="dana", via="rest")
     with pytest.raises(NotFound):
         await queue.history("nothing")
 
