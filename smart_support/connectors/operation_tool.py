@@ -94,7 +94,7 @@ def operation_tool(
         version=version[:16],
         idempotent=reviewed.idempotent or reviewed.access == "read",
         timeout_seconds=timeout_seconds,
-        summarise=lambda args: _summary(operation, reviewed, api, args),
+        summarise=lambda args, facts: _summary(operation, reviewed, api, args),
         customer=customer if customer_arguments else None,
     )
 

@@ -202,7 +202,7 @@ class Gate:
         return call.edited(
             {
                 "args": exact,
-                "summary": tool.summary(exact),
+                "summary": tool.summary(exact, facts),
                 "customer_id": await tool.customer(exact) if tool.customer else None,
                 "effect": await _effect(tool, exact),
                 "facts": facts,
@@ -240,7 +240,14 @@ class Gate:
         planned.digest(thread_id)
         verdict, facts = await self._verdict(tool, exact)
         because = verdict.because or None
-        planned = replace(planned, need=verdict.need, because=because, escalate=verdict.escalate, facts=facts)
+        planned = replace(
+            planned,
+            summary=tool.summary(exact, facts),
+            need=verdict.need,
+            because=because,
+            escalate=verdict.escalate,
+            facts=facts,
+        )
         if verdict.need == "never":
             return planned, verdict
         seen = await tool.state(exact) if tool.state else None

@@ -24,6 +24,7 @@ from smart_support.errors import ConfigError, InvalidArguments, SmartSupportErro
 Risk = Literal["low", "medium", "high"]
 Method = TypeVar("Method", bound=Callable[..., Any])
 Args = Mapping[str, Any]
+Summarise = Callable[[Args, Mapping[str, Any]], str]
 # For checks against schemas of others: what they refer to elsewhere is not fetched.
 NOTHING_REMOTE: referencing.Registry[Any] = referencing.Registry()
 CHANGED = (
@@ -80,7 +81,7 @@ class Tool:
             business refuses the call, anything else where it failed.
         version: changes whenever the same arguments would do something else.
         idempotent: the same idempotency key twice has the effect of once.
-        summarise: one sentence for the approval card, built from arguments alone.
+        summarise: one sentence for the approval card, built from the arguments and the facts of the call.
         preview: what a write would change, computed on a copy; raises as `run` would.
         state: what a card of this write is built on, as JSON values by name; read again before it runs,
             and where it differs, the approval is used up and the call needs a new one.
@@ -98,7 +99,7 @@ class Tool:
     version: str = "1"
     idempotent: bool = False
     timeout_seconds: float = 30.0
-    summarise: Callable[[Args], str] | None = None
+    summarise: Summarise | None = None
     preview: Callable[[Args], Awaitable[list[Change]]] | None = None
     customer: Callable[[Args], Awaitable[str | None]] | None = None
     state: Callable[[Args], Awaitable[dict[str, Any] | None]] | None = None
@@ -126,10 +127,10 @@ class Tool:
         """Every name that a policy can ask for: arguments and facts."""
         return frozenset((*self.schema.get("properties", {}), *self.fact_names))
 
-    def summary(self, args: Args) -> str:
-        """One sentence saying what the call would do."""
+    def summary(self, args: Args, facts: Mapping[str, Any] | None = None) -> str:
+        """One sentence that says what the call does; `facts` are those of `Tool.facts`, if known."""
         if self.summarise:
-            return self.summarise(args)
+            return self.summarise(args, facts or {})
         return summary_of(self.name, args)
 
 
@@ -171,7 +172,7 @@ def write(
     risk: Risk = "medium",
     version: str = "1",
     idempotent: bool = False,
-    summary: str | Callable[[Args], str] | None = None,
+    summary: str | Summarise | None = None,
 ) -> Callable[[Method], Method]:
     """Mark a toolset's method as a tool that changes something, and so waits for approval.
 
@@ -179,7 +180,7 @@ def write(
         risk: shown on the card and used for sorting.
         version: raise it when the same arguments would do something else.
         idempotent: the method honours its idempotency key.
-        summary: the card's sentence, a function of the arguments or a `str.format` template over them.
+        summary: the card's sentence, a `Summarise`, or a `str.format` template over the arguments.
     """
     return lambda method: _mark(
         method, access=Access.WRITE, risk=risk, version=version, idempotent=idempotent, summary=summary
@@ -321,8 +322,8 @@ def _without_null(part: dict[str, Any]) -> dict[str, Any]:
     return kept | dict(kinds[0])
 
 
-def _filled_in(template: str) -> Callable[[Args], str]:
-    return lambda args: template.format_map(_Blank(args))
+def _filled_in(template: str) -> Summarise:
+    return lambda args, facts: template.format_map(_Blank(args))
 
 
 class _Blank(dict[str, Any]):

@@ -143,7 +143,7 @@ def test_an_edit_is_seen_before_it_is_approved_and_in_the_history_after(
     save(page, "queue-edit-light")
     press(waiting, "Approve with changes")
     done = page.locator(".ss-decided")
-    expect(done).to_contain_text("Pay back 10.00")
+    expect(done).to_contain_text("Refund £10.00")
     done.get_by_text("History", exact=True).click()
     expect(done.get_by_role("list", name="Changes")).to_contain_text("£10.00")
     expect(done.get_by_role("list", name="Edited arguments")).to_contain_text("2500")

@@ -176,9 +176,18 @@ async def test_an_unpaid_order_is_cancelled_without_a_refund(use: Use, store: De
 async def test_a_card_names_the_amount(registry: Registry) -> None:
     tool = registry.get("refund_order")
     assert tool
-    assert tool.summary({"order_id": "1044"}) == "Pay back all that was paid for order 1044"
-    named = tool.summary({"order_id": "1044", "amount_cents": 2_500})
-    assert named == "Pay back 25.00 (in its currency) for order 1044"
+    assert tool.facts
+    for args, amount in ({}, "£260.00"), ({"amount_cents": 2_500}, "£25.00"):
+        asked = {"order_id": "1044"} | args
+        assert tool.summary(asked, await tool.facts(asked)) == f"Refund {amount} for order 1044"
+    cancel = registry.get("cancel_order")
+    assert cancel
+    assert cancel.facts
+    for order, summary in {
+        "1042": "Cancel order 1042 and refund €124.00",
+        "1046": "Cancel order 1046 (nothing to refund)",
+    }.items():
+        assert cancel.summary({"order_id": order}, await cancel.facts({"order_id": order})) == summary
 
 
 async def test_a_frozen_customer_gets_no_coupon(use: Use, store: DemoStore) -> None:

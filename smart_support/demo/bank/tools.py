@@ -21,18 +21,14 @@ Kind = Literal["checking", "savings"]
 TRANSACTIONS_SHOWN = 8
 
 
-def _between(args: Mapping[str, Any]) -> str:
-    money = format_money(args["amount_cents"])
-    return (
-        f"Transfer {money} (in its currency) from {args.get('from_account')} to {args.get('to_account')} "
-        f"of {args.get('customer_id')}"
-    )
+def _between(args: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
+    money = format_money(args["amount_cents"], facts.get("currency", ""))
+    return f"Transfer {money} from {args['from_account']} to {args['to_account']} of {args['customer_id']}"
 
 
-def _to_payee(args: Mapping[str, Any]) -> str:
-    money = format_money(args["amount_cents"])
-    source = args.get("from_account", "checking")
-    return f"Transfer {money} (in its currency) from {source} to payee {args.get('payee_id')}"
+def _to_payee(args: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
+    money = format_money(args["amount_cents"], facts.get("currency", ""))
+    return f"Transfer {money} from {args.get('from_account', 'checking')} to payee {args['payee_id']}"
 
 
 class FintechTools(DemoToolset):
@@ -40,7 +36,15 @@ class FintechTools(DemoToolset):
 
     business = "fintech"
     effect = EFFECT
-    fact_names = ("account", "country", "amount_cents", "balance_cents", "left_cents", "payee_days")
+    fact_names = (
+        "account",
+        "country",
+        "amount_cents",
+        "currency",
+        "balance_cents",
+        "left_cents",
+        "payee_days",
+    )
 
     def __init__(self, store: DemoStore) -> None:
         super().__init__(store)
@@ -261,7 +265,7 @@ class FintechTools(DemoToolset):
         }
         if args.get("amount_cents") is not None:
             source = self.book.account(customer, str(args.get("from_account") or "checking"))
-            facts["balance_cents"] = source["balance_cents"]
+            facts |= {"balance_cents": source["balance_cents"], "currency": source["currency"]}
         if args.get("payee_id"):
             saved = clock.parse(self.book.payee(str(args["payee_id"]))["saved_at"])
             facts["payee_days"] = (clock.now() - saved).days

@@ -11,7 +11,7 @@ from smart_support.errors import ToolRefused
 Row = dict[str, Any]
 PERIOD_DAYS = 30
 MAX_TRIAL_DAYS = 14
-SHOWN_TO_A_LEAD = ("status", "plan", "seats", "monthly_cents")
+CARD_FIELDS = ("status", "plan", "seats", "monthly_cents")
 TIMES = ("renews_at", "trial_ends_at", "ends_at")
 
 

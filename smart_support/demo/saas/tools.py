@@ -19,7 +19,7 @@ class SaasTools(DemoToolset):
 
     business = "saas"
     effect = EFFECT
-    fact_names = (*rules.SHOWN_TO_A_LEAD, "account", "country", "open_cents", "amount_cents")
+    fact_names = (*rules.CARD_FIELDS, "account", "country", "open_cents", "amount_cents")
 
     @read
     def get_subscription(self, subscription_id: str) -> Row:
@@ -32,7 +32,7 @@ class SaasTools(DemoToolset):
         customer, open_cents = self._holder(subscription), self._open_cents(subscription)
         shown = (
             "subscription_id",
-            *rules.SHOWN_TO_A_LEAD,
+            *rules.CARD_FIELDS,
             "currency",
             "renews_at",
             "trial_ends_at",
@@ -177,7 +177,7 @@ class SaasTools(DemoToolset):
     def state_of(self, args: Args) -> dict[str, Any] | None:
         """The subscription as a card shows it, with the days that an upgrade is charged for."""
         subscription = self._subscription(str(args["subscription_id"]))
-        shown = {name: subscription[name] for name in (*rules.SHOWN_TO_A_LEAD, *rules.TIMES)}
+        shown = {name: subscription[name] for name in (*rules.CARD_FIELDS, *rules.TIMES)}
         whose = {"account": self._holder(subscription)["status"]}
         owed = {"open_cents": self._open_cents(subscription), "days_left": rules.days_left(subscription)}
         return shown | whose | owed
@@ -186,7 +186,7 @@ class SaasTools(DemoToolset):
         """The subscription, its account, and the cents that would be invoiced immediately."""
         subscription = self._subscription(str(args["subscription_id"]))
         holder = self._holder(subscription)
-        shown = {name: subscription[name] for name in rules.SHOWN_TO_A_LEAD}
+        shown = {name: subscription[name] for name in rules.CARD_FIELDS}
         whose = {"account": holder["status"], "country": holder["country"]}
         new_plan = args.get("new_plan")
         charged = rules.charge(subscription, self._plan(new_plan)) if new_plan else 0

@@ -10,7 +10,7 @@ from smart_support.errors import ToolRefused
 
 Row = dict[str, Any]
 NOT_SENT = ("pending", "processing")
-SHOWN_TO_A_LEAD = (
+CARD_FIELDS = (
     *("status", "total_cents", "paid_cents", "refunded_cents", "discount_percent", "shipping_address"),
     *("card_brand", "card_last4"),
 )
@@ -71,11 +71,23 @@ def check_address(order: Row, customer: Row, new_address: str) -> str:
     return address
 
 
-def refund_summary(args: Mapping[str, Any]) -> str:
-    """The card's sentence of a refund; the order's currency is in the lines of its effect."""
-    amount = args.get("amount_cents")
-    what = "all that was paid" if amount is None else f"{format_money(amount)} (in its currency)"
-    return f"Pay back {what} for order {args.get('order_id')}"
+def cancel_summary(args: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
+    """The card's sentence of a cancellation, with the refund."""
+    summary = f"Cancel order {args.get('order_id')}"
+    refund = _refund(facts)
+    if refund is None:
+        return summary
+    return f"{summary} and refund {refund}" if facts["amount_cents"] else f"{summary} (nothing to refund)"
+
+
+def refund_summary(args: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
+    """The card's sentence of a refund, with its amount."""
+    return f"Refund {_refund(facts) or 'the amount paid'} for order {args.get('order_id')}"
+
+
+def _refund(facts: Mapping[str, Any]) -> str | None:
+    cents, currency = facts.get("amount_cents"), facts.get("currency")
+    return format_money(cents, currency) if isinstance(cents, int) and currency else None
 
 
 def check_refund(order: Row, customer: Row, amount_cents: int | None) -> int:

@@ -21,7 +21,7 @@ class CommerceTools(DemoToolset):
 
     business = "shop"
     effect = EFFECT
-    fact_names = (*rules.SHOWN_TO_A_LEAD, "account", "country", "amount_cents")
+    fact_names = (*rules.CARD_FIELDS, "account", "country", "amount_cents", "currency")
 
     @read
     def get_order_status(self, order_id: str) -> Row:
@@ -90,7 +90,7 @@ class CommerceTools(DemoToolset):
         )
         return {"message": words, "orders": orders}
 
-    @write(risk="high", idempotent=True, summary="Cancel order {order_id} and pay back what was paid for it")
+    @write(risk="high", idempotent=True, summary=rules.cancel_summary)
     def cancel_order(self, order_id: str, call: Call, reason: str = "") -> Row:
         """Cancel an order that has not been shipped, and refund what was paid for it.
 
@@ -122,7 +122,7 @@ class CommerceTools(DemoToolset):
 
         return self.store.once(call, f"cancel_order {order_id!r} {reason!r}", work)
 
-    @write(idempotent=True, summary="Send order {order_id} to another address: {new_address}")
+    @write(idempotent=True, summary="Change the shipping address of order {order_id} to {new_address}")
     def update_shipping_address(self, order_id: str, new_address: str, call: Call) -> Row:
         """Change the address of an order that has not been shipped.
 
@@ -179,7 +179,7 @@ class CommerceTools(DemoToolset):
 
         return self.store.once(call, f"refund_order {order_id!r} {amount_cents} {reason!r}", work)
 
-    @write(idempotent=True, summary="Give {percent}% off order {order_id}")
+    @write(idempotent=True, summary="Apply a {percent}% discount to order {order_id}")
     def apply_discount(self, order_id: str, percent: int, call: Call) -> Row:
         """Give a discount on an order that exists and has not been shipped; refunds what was overpaid.
 
@@ -214,7 +214,7 @@ class CommerceTools(DemoToolset):
 
         return self.store.once(call, f"apply_discount {order_id!r} {percent}", work)
 
-    @write(idempotent=True, summary="Make a coupon of {percent}% for a later order")
+    @write(idempotent=True, summary="Create a {percent}% coupon for a later order")
     def generate_coupon(self, percent: int, call: Call, valid_days: int = 30, email: str = "") -> Row:
         """Make a discount coupon for a later, next order.
 
@@ -255,7 +255,7 @@ class CommerceTools(DemoToolset):
         if not args.get("order_id"):
             return None
         order = self._order(str(args["order_id"]))
-        shown = {name: order[name] for name in rules.SHOWN_TO_A_LEAD}
+        shown = {name: order[name] for name in rules.CARD_FIELDS}
         return shown | {"account": self._holder(order)["status"]}
 
     def facts_of(self, method: str, args: Args) -> dict[str, Any]:
@@ -263,9 +263,10 @@ class CommerceTools(DemoToolset):
         if args.get("order_id"):
             order = self._order(str(args["order_id"]))
             holder = self._holder(order)
-            shown = {name: order[name] for name in rules.SHOWN_TO_A_LEAD}
+            shown = {name: order[name] for name in rules.CARD_FIELDS}
             whose = {"account": holder["status"], "country": holder["country"]}
-            return shown | whose | {"amount_cents": rules.money_out(method, order, args)}
+            money = {"amount_cents": rules.money_out(method, order, args), "currency": order["currency"]}
+            return shown | whose | money
         if args.get("email"):
             customer = self._customer(str(args["email"]))
             return {"account": customer["status"], "country": customer["country"], "amount_cents": 0}
