@@ -5,6 +5,7 @@ import contextlib
 import sqlite3
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, Self
 
@@ -12,23 +13,19 @@ from langchain_core.language_models import BaseChatModel
 from langgraph.checkpoint.base import BaseCheckpointSaver
 
 from smart_support import clock
+from smart_support.agents.assembly import Assembler, Assembly
 from smart_support.agents.budget import Budget
 from smart_support.agents.function_call import FunctionCallModel
-from smart_support.agents.graph import build_graph
 from smart_support.agents.model_client import Models
 from smart_support.agents.models import chat_models
 from smart_support.agents.prices import Prices
 from smart_support.agents.team import (
-    RESERVED,
     AgentSpec,
     Personality,
     Team,
     check_ceilings,
     check_policy,
     load_team,
-    misfit,
-    warnings_of,
-    with_tools,
 )
 from smart_support.analytics.ad_hoc_sql import AdHocSql
 from smart_support.analytics.metrics import Metrics
@@ -40,12 +37,7 @@ from smart_support.approvals.quota import Quota
 from smart_support.audit import AuditTrail
 from smart_support.concurrency import in_background
 from smart_support.connectors.mcp_client import McpClient
-from smart_support.connectors.review.import_service import (
-    ImportedTool,
-    ImportedTools,
-    ImportService,
-    Unusable,
-)
+from smart_support.connectors.review.import_service import ImportedTools, ImportService, Unusable
 from smart_support.connectors.review.import_store import ImportJob, ImportStore
 from smart_support.connectors.review.vault import Vault
 from smart_support.conversation.broadcast import Broadcast
@@ -96,22 +88,22 @@ from smart_support.tools.registry import (
 from smart_support.version import __version__
 
 logger = log.get_logger()
-# The demo business behind each template; an agents file of one's own has the tools of the one named.
+# The demo business of each template. A custom agents file can use the tools of the template's business.
 _TOOLSETS: dict[str, type[DemoToolset]] = {
     "e-commerce": CommerceTools,
     "saas": SaasTools,
     "fintech": FintechTools,
 }
-# What waits now, for the gauges of /metrics.
-_WAITING = """
+# What is pending now, for the gauges of /metrics.
+_PENDING = """
     SELECT count(*) AS approvals_pending, min(requested_at) AS oldest,
         (SELECT count(*) FROM escalations WHERE status IN ('sending', 'failed')) AS escalations_undelivered,
         (SELECT count(*) FROM escalations WHERE handled_by IS NULL) AS escalations_unhandled,
         (SELECT coalesce(max(number), 0) FROM audit) AS audit_rows
     FROM approvals WHERE status = 'pending'
 """
-# Who speaks where a graph of someone else's does not say.
-_NOT_OURS = Team(
+# Stands for a foreign graph, whose agents are unknown.
+_FOREIGN_TEAM = Team(
     company="Smart Support",
     personality=Personality(),
     agents=(AgentSpec(name="agent", title="Agent", description="The graph this app was made with."),),
@@ -128,21 +120,20 @@ class ClosableSocket(Protocol):
 
 
 class Services:
-    """All that the doors call. Made when the app is made, opened when it starts.
+    """All services. Made with the application, and opened when it starts.
 
     Attributes:
-        accounts: who there is; `logins`: who of them has logged in with a browser;
-            `login_throttle`: how often somebody may try to; `failed_logins`: audits those that failed.
-        audit_trail: puts on record what people do that is no approval: exports, backups, logins...
-        turns: say, decide, follow; `recovery`: starts turns that no message starts.
-        erasure: deletes conversations.
-        approvals: what waits or waited for a human; `claims`: who works on what;
-            `escalations`: what they were told.
-        meters: what a monitor reads of this process; `sockets`: the open ones.
-        metrics, replay, ad_hoc_sql: figures, recorded conversations, and an admin's own questions to them.
-        team, registry: who the agents are, and the tools there are; tools added before the start stay.
-        own_team, own_tools, toolset, demo, chat_models: what those are made of.
-        demo_model: the embedded model, where that one is in use.
+        accounts: users and API keys. `logins`, `login_throttle`, `failed_logins`: browser logins.
+        audit_trail: records actions other than approvals, such as exports, backups and logins.
+        turns: starts turns, decides approvals and follows events. `recovery`: turns that no user starts.
+        erasure: erases conversations.
+        approvals: the queue of approvals. `claims`: claims and notes. `escalations`: calls for a human.
+        meters: the metrics of this process. `sockets`: open WebSockets.
+        metrics, replay, ad_hoc_sql: analytics, recorded conversations, and SQL queries by an admin.
+        team, registry: the agents and all tools, with imported ones. Tools added before the start stay.
+        own_team, own_tools: the agents and tools without imported ones.
+        demo, toolset: the demo business and its tools; `demo` is None with a foreign graph.
+        chat_models: the models to call, in order. `demo_model`: the demo model, if it is in use.
         suggestion_model: suggests names for imported operations; None for the demo model.
     """
 
@@ -190,7 +181,7 @@ class Services:
         except ValueError as error:
             raise ConfigError(f"SMART_SUPPORT_ALLOWED_HOSTS: {error}") from None
         self.accounts = Accounts(settings.users_file, settings.api_keys)
-        self.own_team = team or (_NOT_OURS if graph is not None else load_team(settings.agents_path))
+        self.own_team = team or (_FOREIGN_TEAM if graph is not None else load_team(settings.agents_path))
         self.team, self.registry = self.own_team, Registry()
         self.toolset = _TOOLSETS[settings.template]
         self._graph, self._wrap_tool = graph, wrap_tool
@@ -201,7 +192,7 @@ class Services:
         can_suggest = bool(self.chat_models) and self.demo_model is None
         self.suggestion_model = FunctionCallModel(self.chat_models[0].model) if can_suggest else None
         self.demo: DemoStore | None = None
-        # Those that we keep; None where a graph of somebody else's keeps its own.
+        # None if a foreign graph keeps its own checkpoints.
         self._checkpoints: BaseCheckpointSaver[Any] | None = None
         self._opened = AsyncExitStack()
         self._relay: ClusterRelay | None = None
@@ -256,10 +247,10 @@ class Services:
         return await history.threads(self.event_log)
 
     def check(self) -> None:
-        """See, before a server starts, that the data folder can be used and the agents fit the tools.
+        """Check, before the server starts, that the data folder can be used and the agents fit the tools.
 
         Raises:
-            ConfigError: they can't, or don't; says what to do.
+            ConfigError: they don't; the message says what to do.
         """
         try:
             if not self.settings.database_url:
@@ -270,16 +261,16 @@ class Services:
                     check_policy(self.team, own)
                     check_ceilings(self.team, own)
         except (OSError, sqlite3.Error) as error:
-            told = getattr(error, "strerror", None) or error
+            reason = getattr(error, "strerror", None) or error
             raise ConfigError(
-                f"SMART_SUPPORT_DATA_DIR={self.settings.data_dir}: {told}; choose another folder"
+                f"SMART_SUPPORT_DATA_DIR={self.settings.data_dir}: {reason}; choose another folder"
             ) from None
 
     async def open(self) -> None:
-        """Open the stores, put the parts together, finish what a crash cut off.
+        """Open the stores, connect the services, and recover what a crash interrupted.
 
         Raises:
-            ConfigError: a store can't be opened, or an agent is given a tool that does not exist.
+            ConfigError: a store can't be opened, or a policy does not fit the tools.
         """
         folder, settings = self.settings.data_dir, self.settings
         self._stores = stores = await self._opened.enter_async_context(
@@ -352,18 +343,18 @@ class Services:
         self.erasure.resume_compaction()
         self._opened.push_async_callback(self.erasure.close)
         if not stores.bus.is_single_process:
-            await self._meet_the_others(stores.bus)
+            await self._join_cluster(stores.bus)
         await self.recovery.recover()
         await self._opened.enter_async_context(in_background(self.recovery.expire_forever()))
         await self._opened.enter_async_context(in_background(self.escalations.resend_interrupted()))
         await self._opened.enter_async_context(in_background(self.erasure.retire_forever()))
-        self._warn_where_two_leads_are_missing()
+        self._warn_if_leads_are_missing()
         logger.info(
             "started", model=settings.model, agents=len(self.team.agents), tools=len([*self.registry])
         )
 
-    def _warn_where_two_leads_are_missing(self) -> None:
-        """A rule that needs two leads can't be met by fewer people, nor by API keys."""
+    def _warn_if_leads_are_missing(self) -> None:
+        """Warn if a rule requires two leads and there are fewer people; API keys do not count."""
         people = self.accounts.decider_names
         if len(people) < 2 and any(rule.then == "two_leads" for rule in self.team.policy.rules):
             logger.warning(
@@ -372,8 +363,8 @@ class Services:
                 what_to_do="add leads with python -m smart_support users add; API keys do not count",
             )
 
-    async def _meet_the_others(self, bus: Bus) -> None:
-        """Hear what other processes of this system say, and see to what they leave behind."""
+    async def _join_cluster(self, bus: Bus) -> None:
+        """Receive messages from other processes, and take over the work of those that stopped."""
         parts = (bus, self.broadcast, self.event_log, self.approvals, self.escalations)
         self._relay = ClusterRelay(*parts, self._use_stored_imports)
         self._relay.open()
@@ -383,7 +374,7 @@ class Services:
 
     async def metrics_text(self) -> bytes:
         """The metrics of this process in the text format of Prometheus."""
-        (row,) = await self.state.read(_WAITING)
+        (row,) = await self.state.read(_PENDING)
         oldest = row.pop("oldest")
         gauges = Gauges(
             **row,
@@ -396,12 +387,12 @@ class Services:
         return self.meters.text(gauges)
 
     async def close(self) -> None:
-        """Let turns end, then close the stores, the last opened first."""
+        """Let turns end, then close everything in reverse order."""
         await self._opened.aclose()
         await asyncio.to_thread(tracing.close)
 
     async def _open_own(self) -> OwnGraph:
-        """The demo business, the imports and the agents of a team of our own."""
+        """Open the demo business, the imports and the agents, and return their graph."""
         self.demo = store = self._store()
         self._opened.callback(store.close)
         self.own_tools = [*self.registry, *self._tools(store)]
@@ -419,7 +410,7 @@ class Services:
             max_bytes=self.settings.max_spec_bytes,
             timeout_seconds=self.settings.tool_timeout_seconds,
             reserved_names=lambda: [tool.name for tool in self.own_tools],
-            build_toolset=self._assembled,
+            build_toolset=self._assemble,
             announce=self._announce_tools,
             locks=self._stores.locks,
         )
@@ -428,78 +419,57 @@ class Services:
         words = self.team.personality.escalation_message
         budget = Budget(self.settings, self.state, self._escalate, words)
         limits = self.settings.model_context_tokens, self.settings.fallback_seconds
-        self._models = Models(self.chat_models, budget, *limits)
         self._checkpoints = self._stores.checkpoints
+        self._assembler = Assembler(
+            self.own_team,
+            self.own_tools,
+            live_registry=self.registry,
+            models=Models(self.chat_models, budget, *limits),
+            gate=self._gate,
+            checkpoints=self._checkpoints,
+        )
         check_policy(self.own_team, Registry(self.own_tools))
         check_ceilings(self.own_team, Registry(self.own_tools))
         await self.imports.activate_stored()
-        return self._agents
+        return self._own_graph
 
-    def _assembled(self, imported: ImportedTools, job_id: str | None) -> Callable[[], None]:
-        """The agents with all tools that there would be; calling what it returns puts them to use.
-
-        Turns that are on their way keep their graph, and see the tools of the registry as it is then.
+    def _assemble(self, imported: ImportedTools, job_id: str | None) -> Callable[[], None]:
+        """Combine the agents with imported tools, and return a function that activates the result.
 
         Raises:
-            InvalidRequest: what the import with this id gives does not fit.
+            InvalidRequest: a tool of the import `job_id` can't be used.
         """
-        tools, unusable = self._fitting(imported)
-        problem = next((one for one in unusable if one.job_id == job_id), None)
-        if problem:
-            raise InvalidRequest(problem.message)
-        registry = Registry([*self.own_tools, *(one.tool for one in tools)])
-        team = with_tools(self.own_team, [(one.agent, one.api, one.tool) for one in tools], registry)
-        former = [name for name in imported.former_agents if name not in RESERVED and not team.agent(name)]
-        checkpoints = self._stores.checkpoints
-        graph = build_graph(team, self.registry, self._models, self._gate, checkpoints, former=former)
-        own_graph = OwnGraph(graph, team.fallback)
-        warnings = warnings_of(self.own_team, registry)
+        return partial(self._activate, self._assembler.assemble(imported, job_id))
 
-        def put_to_use() -> None:
-            self.registry.replace(registry)
-            self.team, self._agents = team, own_graph
-            if hasattr(self, "turns"):
-                self.turns.use(own_graph)
-            for text in warnings:
-                if text not in self._warnings:
-                    logger.warning("agents_file", warning=text)
-            for one in unusable:
-                if one not in self._unusable:
-                    logger.warning("import_out_of_use", job_id=one.job_id, reason=one.message)
-            self._warnings, self._unusable = warnings, unusable
-
-        return put_to_use
-
-    def _fitting(self, imported: ImportedTools) -> tuple[list[ImportedTool], list[Unusable]]:
-        """The imported tools that fit beside the own ones and each other, and why the others don't."""
-        fitting: list[ImportedTool] = []
-        unusable = [*imported.unusable]
-        taken = {tool.name for tool in self.own_tools}
-        for one in imported.tools:
-            if why := misfit(self.own_team, one.tool, taken):
-                unusable.append(Unusable(one.job_id, f"{one.tool.name} can't be used: {why}"))
-            else:
-                fitting.append(one)
-                taken.add(one.tool.name)
-        return fitting, unusable
+    def _activate(self, assembly: Assembly) -> None:
+        """Use other agents and tools from now on. Running turns keep their graph and see the new tools."""
+        for text in assembly.warnings:
+            if text not in self._warnings:
+                logger.warning("agents_file", warning=text)
+        for one in assembly.unusable:
+            if one not in self._unusable:
+                logger.warning("import_out_of_use", job_id=one.job_id, reason=one.message)
+        self._warnings, self._unusable = assembly.warnings, assembly.unusable
+        self.registry.replace(assembly.registry)
+        self.team = assembly.team
+        self._own_graph = OwnGraph(assembly.graph, assembly.team.fallback)
+        if hasattr(self, "turns"):
+            self.turns.use(self._own_graph)
 
     @property
     def has_imports(self) -> bool:
-        """Whether tools can be imported: a graph of somebody else's brings its own."""
+        """Whether tools can be imported; a foreign graph brings its own."""
         return self._graph is None
 
     def warnings(self) -> list[str]:
-        """What the agents file says of tools that do not exist now, and what of the imports is out of use."""
+        """Problems of the agents file with the present tools, and unusable imports, in sentences."""
         return [*self._warnings, *(one.message for one in self._unusable)]
 
     async def import_warnings(self, job: ImportJob) -> list[str]:
-        """What a reviewer should know beside the description; in review, as if it were approved."""
+        """Problems that a reviewer of an import should know; in review, as if it were approved."""
         if job.status != "review":
             return [*self._warnings, *(one.message for one in self._unusable if one.job_id == job.job_id)]
-        tools, unusable = self._fitting(await self.imports.tools_after_approval(job))
-        registry = Registry([*self.own_tools, *(one.tool for one in tools)])
-        own = [one.message for one in unusable if one.job_id == job.job_id]
-        return [*own, *warnings_of(self.own_team, registry)]
+        return self._assembler.warnings_for(await self.imports.tools_after_approval(job), job.job_id)
 
     def _announce_tools(self) -> None:
         if self._relay:

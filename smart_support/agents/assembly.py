@@ -1,0 +1,100 @@
+"""Combines the agents with the tools that exist: the app's own, and the imported ones that can be used."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from langgraph.checkpoint.base import BaseCheckpointSaver
+
+from smart_support.agents.graph import build_graph
+from smart_support.agents.model_client import Models
+from smart_support.agents.team import RESERVED, Team, misfit, warnings_of, with_tools
+from smart_support.connectors.review.import_service import ImportedTool, ImportedTools, Unusable
+from smart_support.errors import InvalidRequest
+from smart_support.gate.gate import Gate
+from smart_support.tools.registry import Registry, Tool
+
+
+@dataclass(frozen=True, slots=True)
+class Assembly:
+    """A team with its tools and its graph.
+
+    Attributes:
+        team: the agents, with those that imports added.
+        registry: all tools.
+        graph: the compiled LangGraph graph.
+        warnings: problems of the agents file with these tools, in sentences.
+        unusable: imported tools that can't be used, with the reason.
+    """
+
+    team: Team
+    registry: Registry
+    graph: Any
+    warnings: list[str]
+    unusable: list[Unusable]
+
+
+class Assembler:
+    """Builds an `Assembly` for any set of imported tools. It has no side effects."""
+
+    def __init__(
+        self,
+        team: Team,
+        own_tools: Sequence[Tool],
+        *,
+        live_registry: Registry,
+        models: Models,
+        gate: Gate,
+        checkpoints: BaseCheckpointSaver[Any],
+    ) -> None:
+        """
+        Args:
+            team: the agents as configured.
+            live_registry: the registry that every graph reads; its tools are replaced when imports change.
+        """
+        self._team = team
+        self._own_tools = own_tools
+        self._live_registry = live_registry
+        self._models = models
+        self._gate = gate
+        self._checkpoints = checkpoints
+
+    def assemble(self, imported: ImportedTools, job_id: str | None) -> Assembly:
+        """Build the team, tools and graph that there would be with these imported tools.
+
+        Raises:
+            InvalidRequest: a tool of the import `job_id` can't be used.
+        """
+        tools, unusable = self._select(imported)
+        if problem := next((one for one in unusable if one.job_id == job_id), None):
+            raise InvalidRequest(problem.message)
+        registry = self._registry_with(tools)
+        team = with_tools(self._team, [(one.agent, one.api, one.tool) for one in tools], registry)
+        # Conversations may still be at a node of an agent whose import was removed.
+        former = [name for name in imported.former_agents if name not in RESERVED and not team.agent(name)]
+        graph = build_graph(
+            team, self._live_registry, self._models, self._gate, self._checkpoints, former=former
+        )
+        return Assembly(team, registry, graph, warnings_of(self._team, registry), unusable)
+
+    def warnings_for(self, imported: ImportedTools, job_id: str) -> list[str]:
+        """The problems that a reviewer of the import `job_id` should know, in sentences."""
+        tools, unusable = self._select(imported)
+        problems = [one.message for one in unusable if one.job_id == job_id]
+        return [*problems, *warnings_of(self._team, self._registry_with(tools))]
+
+    def _registry_with(self, tools: Sequence[ImportedTool]) -> Registry:
+        return Registry([*self._own_tools, *(one.tool for one in tools)])
+
+    def _select(self, imported: ImportedTools) -> tuple[list[ImportedTool], list[Unusable]]:
+        """The imported tools that can be used beside the own ones and each other, and the other ones."""
+        usable: list[ImportedTool] = []
+        unusable = [*imported.unusable]
+        taken = {tool.name for tool in self._own_tools}
+        for one in imported.tools:
+            if why := misfit(self._team, one.tool, taken):
+                unusable.append(Unusable(one.job_id, f"{one.tool.name} can't be used: {why}"))
+            else:
+                usable.append(one)
+                taken.add(one.tool.name)
+        return usable, unusable
