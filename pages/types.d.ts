@@ -1,4 +1,4 @@
-// Types of the console's JavaScript, checked by `make check`. The wire shapes are those of PROTOCOL's REST API.
+// Types of the console's JavaScript, checked by `make check`. The wire shapes are those of the REST API.
 
 type Child = Node | string | null | undefined | false | Child[];
 
