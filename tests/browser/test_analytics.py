@@ -85,7 +85,7 @@ def test_it_fits_a_phone(with_past: AppProcess, open_window: Window, save: Save)
     help_ = _card(page, "Reopened").get_by_role("button", name="What this metric counts")
     help_.click()
     said = _card(page, "Reopened").locator(".ss-definition")
-    expect(said).to_contain_text("came back with another conversation within 7 days")
+    expect(said).to_contain_text("started another conversation within 7 days")
     expect(said).to_be_in_viewport(ratio=1)
     save(page, "phone-analytics-light")
 
