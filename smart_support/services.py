@@ -43,9 +43,9 @@ from smart_support.connectors.review.vault import Vault
 from smart_support.conversation.broadcast import Broadcast
 from smart_support.conversation.cluster_relay import ClusterRelay
 from smart_support.conversation.erasure import Erasure
+from smart_support.conversation.graph_adapter.adapter import GraphAdapter, pregel_of
 from smart_support.conversation.graph_adapter.checkpoints import Checkpoints
 from smart_support.conversation.graph_adapter.foreign_graph import ForeignGraph
-from smart_support.conversation.graph_adapter.graph import GraphAdapter, pregel_of
 from smart_support.conversation.graph_adapter.own_graph import OwnGraph
 from smart_support.conversation.limits import Limits
 from smart_support.conversation.recovery import Recovery
@@ -65,7 +65,7 @@ from smart_support.escalations.escalations import Escalations
 from smart_support.events import EscalationKind
 from smart_support.gate.gate import Gate
 from smart_support.identity.account_changes import record_account_changes
-from smart_support.identity.failed_logins import FailedLogins
+from smart_support.identity.failed_login_audit import FailedLogins
 from smart_support.identity.logins import Logins
 from smart_support.identity.throttle import LoginThrottle
 from smart_support.identity.users import Accounts

@@ -69,7 +69,7 @@ class Replay:
         """
         q_json = orjson.dumps(q)[1:-1].decode() if q else None
         params = {"thread_id": thread_id, "page": PAGE, "q": q or None, "q_json": q_json}
-        (row,) = await self._log.query(load_query("outline"), params)
+        (row,) = await self._log.query(load_query("replay_outline"), params)
         steps, ends = row["steps"], row.pop("ends") or []
         if not steps:
             raise NotFound(_UNKNOWN.format(thread_id[:128]))

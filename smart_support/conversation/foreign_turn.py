@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from smart_support.approvals.approval import Approval
 from smart_support.approvals.ledger import UNKNOWN, Entry, what_to_check
+from smart_support.conversation.graph_adapter.adapter import DecidedInterrupt, ThreadState
 from smart_support.conversation.graph_adapter.breakpoints import Breakpoint, refused_results
 from smart_support.conversation.graph_adapter.foreign_graph import ForeignGraph
-from smart_support.conversation.graph_adapter.graph import DecidedInterrupt, ThreadState
 from smart_support.conversation.graph_adapter.interrupts import PendingInterrupt
 from smart_support.conversation.recorder import Recorder
 from smart_support.conversation.sessions import Session

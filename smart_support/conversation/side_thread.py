@@ -7,7 +7,7 @@ messages of the side thread are merged into the conversation with its next messa
 from collections.abc import AsyncGenerator, Sequence
 
 from smart_support.agents.tool_messages import with_all_results
-from smart_support.conversation.graph_adapter.graph import GraphRun, History
+from smart_support.conversation.graph_adapter.adapter import GraphRun, History
 from smart_support.conversation.graph_adapter.own_graph import OwnGraph
 from smart_support.conversation.sessions import SessionManager
 from smart_support.events import Event, Message, Record

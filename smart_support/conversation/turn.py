@@ -13,7 +13,7 @@ from smart_support.approvals.approval import Approval
 from smart_support.approvals.ledger import UNKNOWN, Entry, Ledger, what_to_check
 from smart_support.approvals.queue import ApprovalQueue
 from smart_support.conversation.broadcast import Broadcast
-from smart_support.conversation.graph_adapter.graph import DecidedInterrupt, GraphAdapter, ThreadState
+from smart_support.conversation.graph_adapter.adapter import DecidedInterrupt, GraphAdapter, ThreadState
 from smart_support.conversation.graph_adapter.interrupts import PendingInterrupt, can_answer
 from smart_support.conversation.graph_adapter.stream import event_key
 from smart_support.conversation.recorder import Recorder

@@ -18,7 +18,7 @@ from tests.analytics.story import record, resolved
 @pytest.fixture
 async def box(event_log: EventStore) -> AdHocSql:
     await record(event_log, resolved("t", clock.now() - timedelta(hours=1), customer_id="mia"))
-    return AdHocSql(event_log, seconds=0.3, max_rows=100)
+    return AdHocSql(event_log, max_rows=100)
 
 
 @pytest.mark.parametrize(
@@ -107,10 +107,8 @@ async def test_what_is_no_question_to_the_log_is_refused(
         "SELECT count(*) FROM range(1000000) a, range(1000000) b WHERE a.range * b.range = 3",
     ],
 )
-async def test_a_question_without_end_is_stopped_and_the_log_goes_on(
-    box: AdHocSql, event_log: EventStore, sql: str
-) -> None:
-    asked = asyncio.create_task(box.run(sql))
+async def test_a_question_without_end_is_stopped_and_the_log_goes_on(event_log: EventStore, sql: str) -> None:
+    asked = asyncio.create_task(AdHocSql(event_log, seconds=0.3).run(sql))
     await record(event_log, resolved("meanwhile", clock.now()))
     with pytest.raises(InvalidRequest, match=r"took more than 0\.3 s"):
         await asked
@@ -158,8 +156,9 @@ async def test_what_can_not_be_interrupted_is_ended_in_time_and_nobody_else_wait
         longest = max(longest, time.monotonic() - before)
     with pytest.raises(InvalidRequest, match=r"took more than 1 s"):
         await asked
-    assert longest < 0.5
-    assert time.monotonic() - began < 1 + sql_box_module.SECONDS_TO_START
+    took = time.monotonic() - began
+    assert longest < took / 2
+    assert took < 1 + sql_box_module.SECONDS_TO_START
 
 
 def _resident_bytes() -> int:

@@ -13,7 +13,7 @@ from smart_support.agents.prices import Prices
 from smart_support.approvals.ledger import Ledger
 from smart_support.approvals.queue import ApprovalQueue
 from smart_support.conversation.broadcast import Broadcast
-from smart_support.conversation.graph_adapter.graph import GraphAdapter
+from smart_support.conversation.graph_adapter.adapter import GraphAdapter
 from smart_support.conversation.recorder import Recorder
 from smart_support.conversation.sessions import SessionManager
 from smart_support.conversation.turn import MODEL_FAILED, Turn, TurnDependencies

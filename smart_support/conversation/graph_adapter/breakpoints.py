@@ -10,7 +10,7 @@ from langgraph.types import StateSnapshot
 
 from smart_support.agents.tool_messages import refused
 from smart_support.approvals.approval import Approval, Request
-from smart_support.conversation.graph_adapter.graph import ThreadState
+from smart_support.conversation.graph_adapter.adapter import ThreadState
 from smart_support.conversation.graph_adapter.interrupts import PendingInterrupt
 from smart_support.events import ToolResult
 from smart_support.gate.planned_call import PlannedCall

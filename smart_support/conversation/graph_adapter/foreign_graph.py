@@ -13,6 +13,13 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.types import StateSnapshot
 
 from smart_support import clock
+from smart_support.conversation.graph_adapter.adapter import (
+    GraphAdapter,
+    GraphRun,
+    History,
+    ThreadState,
+    pregel_of,
+)
 from smart_support.conversation.graph_adapter.breakpoints import (
     Breakpoints,
     closing_results,
@@ -25,13 +32,6 @@ from smart_support.conversation.graph_adapter.foreign_history import (
     message_ids,
 )
 from smart_support.conversation.graph_adapter.foreign_stream import ForeignStreamReader
-from smart_support.conversation.graph_adapter.graph import (
-    GraphAdapter,
-    GraphRun,
-    History,
-    ThreadState,
-    pregel_of,
-)
 from smart_support.conversation.graph_adapter.interrupts import PendingInterrupt, refusals_in
 from smart_support.conversation.graph_adapter.message_keys import messages_in
 from smart_support.conversation.graph_adapter.parallel_calls import ambiguous_step

@@ -8,7 +8,7 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import StateSnapshot
 
-from smart_support.conversation.graph_adapter.graph import pregel_of
+from smart_support.conversation.graph_adapter.adapter import pregel_of
 from smart_support.conversation.graph_adapter.message_keys import call_key, messages_in, result_key
 from smart_support.events import Message, Record, ToolCall, ToolResult
 

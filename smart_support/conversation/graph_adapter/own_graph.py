@@ -1,6 +1,6 @@
 """The graph of our own agents, which can run read-only on a side thread."""
 
-from smart_support.conversation.graph_adapter.graph import GraphAdapter, GraphRun
+from smart_support.conversation.graph_adapter.adapter import GraphAdapter, GraphRun
 from smart_support.conversation.graph_adapter.stream import StreamReader
 
 
