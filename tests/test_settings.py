@@ -42,7 +42,7 @@ from tests.harness import ROOT, AppProcess, free_port
         ({"approval_ttl_seconds": 0}, ["SMART_SUPPORT_APPROVAL_TTL_SECONDS"]),
         ({"session_ttl_seconds": -1}, ["SMART_SUPPORT_SESSION_TTL_SECONDS"]),
         ({"log_level": "loud"}, ["SMART_SUPPORT_LOG_LEVEL"]),
-        ({"data_dir": ""}, ["SMART_SUPPORT_DATA_DIR", "name a folder"]),
+        ({"data_dir": ""}, ["SMART_SUPPORT_DATA_DIR", "set a folder"]),
         (
             {"escalation_webhook_url": "http://[::1/hook"},
             ["SMART_SUPPORT_ESCALATION_WEBHOOK_URL", "https://"],

@@ -194,7 +194,7 @@ def _import(reader: _Reader, api: ShopApi) -> None:
 
 
 def test_an_approval_has_the_fields_of_its_schema(app: AppProcess, described: Described) -> None:
-    said = {"thread_id": "fields", "message": "cancel order 1042"}
+    said = {"thread_id": "fields", "message": "give me a 10% coupon"}
     approval = httpx.post(f"{app.url}/api/v1/chat", json=said, timeout=30).json()["data"]["approval"]
     schema = described["components"]["schemas"]["Approval"]
     assert set(approval) == set(schema["properties"]) == set(schema["required"])
