@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from smart_support.connectors.openapi.document.document import Document
-from smart_support.connectors.openapi.document.naming import tool_names
 from smart_support.connectors.openapi.document.operation import Operation
 from smart_support.connectors.openapi.document.references import References
 from smart_support.connectors.openapi.document.security import SecurityScheme
+from smart_support.connectors.openapi.document.tool_names import tool_names
 from smart_support.connectors.openapi.schema.tool_schema import self_contained
 
 __all__ = ["MCP_SCHEMES", "TOKEN", "mcp_document"]

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smart_support.connectors.openapi.document.naming import argument_names, tool_names
+from smart_support.connectors.openapi.document.arguments import argument_names
+from smart_support.connectors.openapi.document.tool_names import tool_names
 
 KEYS = st.builds("{} {}".format, st.sampled_from(["GET", "POST"]), st.text(max_size=80))
 IDS = st.one_of(st.just(""), st.just("list"), st.text("abAB1-_ é", max_size=5), st.text(max_size=90))

@@ -1,12 +1,13 @@
 """Builds a tool's arguments and their schema from an operation's parameters and body."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
 from smart_support.connectors.openapi.document.dialect import RawBody, RawParameter
 from smart_support.connectors.openapi.document.findings import Finding, Findings
-from smart_support.connectors.openapi.document.naming import argument_names
 from smart_support.connectors.openapi.document.operation import Body, Parameter
 from smart_support.connectors.openapi.document.reader import InvalidSpec
 from smart_support.connectors.openapi.document.references import References
@@ -21,11 +22,14 @@ from smart_support.connectors.openapi.schema.tool_schema import (
     tool_schema,
 )
 
-__all__ = ["Arguments", "build_arguments"]
+__all__ = ["Arguments", "argument_names", "build_arguments"]
 
 # The budget of all parameters together; each gets from _MIN_NODES to MAX_NODES.
 _TOTAL_NODES = 2_000
 _MIN_NODES = 8
+_MAX_NAME_LENGTH = 64
+# On a clash the first of these keeps its name.
+_PRECEDENCE = {"path": 0, "query": 1, "header": 2, "cookie": 3, "body": 4}
 _OBJECT_TYPES = ("object", ["object"], ["object", "null"], ["null", "object"])
 
 
@@ -63,6 +67,35 @@ def build_arguments(
                 "warning", each.place, f"`{each.name[:60]}` is left out: the tool has too many arguments"
             )
     return build_arguments(kept, body, references, findings)
+
+
+def argument_names(parameters: Sequence[tuple[str, str]]) -> list[str]:
+    """An argument name (`[A-Za-z0-9_-]{1,64}`) for each parameter.
+
+    On a clash the first in the order path, query, header, cookie, body keeps the name, and a name that was
+    valid before one that had to be changed. The other gets a suffix or prefix: `id_query`, `body_id`.
+
+    Args:
+        parameters: (where, name) of each; where is `path`, `query`, `header`, `cookie` or `body`.
+    """
+
+    def precedence(at: int) -> tuple[int, bool, str]:
+        where, name = parameters[at]
+        return _PRECEDENCE[where], _valid(where, name) != name, name
+
+    names: dict[int, str] = {}
+    taken: set[str] = set()
+    for at in sorted(range(len(parameters)), key=precedence):
+        where, name = parameters[at]
+        valid = _valid(where, name)
+        longer = f"body_{valid}" if where == "body" else f"{valid}_{where}"
+        digest = sha256(f"{where} {name}".encode(errors="backslashreplace")).hexdigest()[:12]
+        hashed = f"{valid[: _MAX_NAME_LENGTH - 13]}_{digest}"
+        names[at] = next(
+            name for name in (valid, longer, hashed) if name not in taken and len(name) <= _MAX_NAME_LENGTH
+        )
+        taken.add(names[at])
+    return [names[at] for at in range(len(parameters))]
 
 
 def _drop_optional(
@@ -164,3 +197,7 @@ def _required(body: Body | None) -> list[str]:
     if body.argument:
         return [body.argument]
     return [argument for argument, name in body.properties.items() if name in body.schema.get("required", ())]
+
+
+def _valid(where: str, name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_-]", "_", name)[:_MAX_NAME_LENGTH] or where

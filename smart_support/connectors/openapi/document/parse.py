@@ -8,7 +8,6 @@ from smart_support.connectors.openapi.document.arguments import build_arguments
 from smart_support.connectors.openapi.document.dialect import Dialect, Located
 from smart_support.connectors.openapi.document.document import Document
 from smart_support.connectors.openapi.document.findings import Findings
-from smart_support.connectors.openapi.document.naming import tool_names
 from smart_support.connectors.openapi.document.nodes import flag, label, mapping, pointer, sequence, text
 from smart_support.connectors.openapi.document.openapi3 import OpenApi3
 from smart_support.connectors.openapi.document.operation import Operation
@@ -22,6 +21,7 @@ from smart_support.connectors.openapi.document.references import References
 from smart_support.connectors.openapi.document.security import requirements
 from smart_support.connectors.openapi.document.server import Server
 from smart_support.connectors.openapi.document.swagger2 import Swagger2
+from smart_support.connectors.openapi.document.tool_names import tool_names
 from smart_support.errors import SmartSupportError
 from smart_support.observability.log import get_logger
 

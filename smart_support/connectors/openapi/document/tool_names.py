@@ -1,15 +1,14 @@
-"""Derives the names of tools and arguments from those of operations and parameters."""
+"""Derives the names of tools from those of operations."""
 
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from hashlib import sha256
 
-__all__ = ["argument_names", "tool_names"]
+__all__ = ["tool_names"]
 
 _MAX_LENGTH = 64
-_PRECEDENCE = {"path": 0, "query": 1, "header": 2, "cookie": 3, "body": 4}
 
 
 def tool_names(operation_ids: Mapping[str, str]) -> dict[str, str]:
@@ -32,34 +31,6 @@ def tool_names(operation_ids: Mapping[str, str]) -> dict[str, str]:
             for key, name in names.items()
         }
     return names
-
-
-def argument_names(parameters: Sequence[tuple[str, str]]) -> list[str]:
-    """An argument name (`[A-Za-z0-9_-]{1,64}`) for each parameter.
-
-    On a clash the first in the order path, query, header, cookie, body keeps the name, and a name that was
-    valid before one that had to be changed. The other gets a suffix or prefix: `id_query`, `body_id`.
-
-    Args:
-        parameters: (where, name) of each; where is `path`, `query`, `header`, `cookie` or `body`.
-    """
-
-    def precedence(at: int) -> tuple[int, bool, str]:
-        where, name = parameters[at]
-        return _PRECEDENCE[where], _valid(where, name) != name, name
-
-    names: dict[int, str] = {}
-    taken: set[str] = set()
-    for at in sorted(range(len(parameters)), key=precedence):
-        where, name = parameters[at]
-        valid = _valid(where, name)
-        longer = f"body_{valid}" if where == "body" else f"{valid}_{where}"
-        hashed = f"{valid[: _MAX_LENGTH - 13]}_{_digest(f'{where} {name}', 12)}"
-        names[at] = next(
-            name for name in (valid, longer, hashed) if name not in taken and len(name) <= _MAX_LENGTH
-        )
-        taken.add(names[at])
-    return [names[at] for at in range(len(parameters))]
 
 
 def _base_name(key: str, operation_id: str) -> str:
@@ -89,7 +60,3 @@ def _suffixed(name: str, key: str, digits: int) -> str:
 
 def _digest(text: str, digits: int) -> str:
     return sha256(text.encode(errors="backslashreplace")).hexdigest()[:digits]
-
-
-def _valid(where: str, name: str) -> str:
-    return re.sub(r"[^A-Za-z0-9_-]", "_", name)[:_MAX_LENGTH] or where
