@@ -77,7 +77,9 @@ class _Thread:
         """Start a turn with a customer's message, routed to `agent`."""
         self._turn = clock.new_id()
         self.add(Message(role="customer", content=words, message_id=clock.new_id()), after)
-        self.add(Route(targets=[{"agent": agent, "request": words}], reason="it fits its description"), 0.3)
+        self.add(
+            Route(targets=[{"agent": agent, "request": words}], reason="Matched by agent description"), 0.3
+        )
 
     def choose(self, *phrases: str) -> str:
         """Choose one of several phrases."""
