@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import ROOT
+ROOT = Path(__file__).parent.parent
 
 FORBIDDEN = frozenset(
     re.findall(
