@@ -245,8 +245,8 @@ def test_what_the_api_answers_is_understood(
 @pytest.mark.parametrize(
     ("fails", "told", "tries"),
     [
-        (429, "Ticket Desk can't do this just now (429)", 3),
-        (500, "Ticket Desk can't do this just now (500)", 3),
+        (429, "Ticket Desk is unavailable (429)", 3),
+        (500, "Ticket Desk is unavailable (500)", 3),
         ("silent", "took too long", 3),
         ("dropped", "Ticket Desk can't be reached", 3),
         ("huge", "Ticket Desk sent a response that is too large", 1),
@@ -345,7 +345,7 @@ def test_a_description_comes_as_text_object_or_file(app: AppProcess, how: dict[s
         ({"json": {"spec": ""}}, "empty"),
         (
             {"content": '{"openapi": "3.0.0",\n "paths": {}, "paths": {}}'},
-            "`paths` twice at its top, again at line 2",
+            "`paths` twice at the top level, again at line 2",
         ),
         ({"json": {"url": "http://10.1.2.3/openapi.json"}}, "SMART_SUPPORT_ALLOWED_HOSTS"),
         ({"json": {"url": "http://127.0.0.1:1/openapi.json"}}, "127.0.0.1"),
