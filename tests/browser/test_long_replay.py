@@ -169,4 +169,4 @@ def test_more_conversations_are_loaded(app: AppProcess, open_window: Window) -> 
     page.get_by_role("button", name="Last step").click()
     page.wait_for_function(AT, arg=STEPS)
     page.get_by_role("button", name="Back to the list of conversations").click()
-    expect(page.get_by_role("searchbox", name="Search")).to_be_in_viewport()
+    expect(page.get_by_role("searchbox", name="Search", exact=True)).to_be_in_viewport()

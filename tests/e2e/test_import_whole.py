@@ -12,7 +12,8 @@ import pytest
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 from langgraph.graph import START, MessagesState, StateGraph
 
-from smart_support import Settings, clock, create_app, services
+from smart_support import Settings, clock, create_app
+from smart_support.agents import assembly
 from smart_support.connectors.review.import_store import ImportStore
 from smart_support.errors import StorageFailed
 from tests.harness import LocalApp, ScriptedModel
@@ -99,7 +100,7 @@ def _break_assembling(patch: pytest.MonkeyPatch) -> None:
     def broken(*_: Any, **__: Any) -> None:
         raise ValueError("no graph today")
 
-    patch.setattr(services, "build_graph", broken)
+    patch.setattr(assembly, "build_graph", broken)
 
 
 def _break_storing(patch: pytest.MonkeyPatch) -> None:

@@ -109,7 +109,7 @@ def test_what_a_tool_refuses_is_told(app: AppProcess, thread_id: str) -> None:
 def test_only_declared_commands_and_allowed_addresses_are_asked(app: AppProcess) -> None:
     refused = app.post("/openapi/import", {"mcp": "rm -rf /"})
     assert refused.status_code == 422
-    assert "SMART_SUPPORT_MCP_SERVERS (desk)" in refused.json()["error"]["message"]
+    assert "SMART_SUPPORT_MCP_SERVERS (configured: desk)" in refused.json()["error"]["message"]
     private = _loaded(app, "http://10.0.0.1:9/mcp")
     assert private["status"] == "failed"
     assert "SMART_SUPPORT_ALLOWED_HOSTS" in private["error"]

@@ -260,7 +260,7 @@ async def test_stopped_it_is_backed_up_as_well_and_nothing_is_overwritten_unaske
     assert run(var, "backup", str(taken))[0] == 0
     assert _check_consistent(taken) == (1, 0)
     for arguments, words in (
-        (("backup", str(taken)), "name another one"),
+        (("backup", str(taken)), "choose another one"),
         (("restore", str(tmp_path / "nothing")), "is no backup"),
         (("restore", str(taken)), "--force"),
     ):

@@ -107,7 +107,7 @@ async def test_what_outlasts_the_grace_is_parked_and_finished_by_the_next_start(
         try:
             status, body = await _health(again, ready=1)
             assert (status, body["status"]) == (503, "degraded")
-            assert "2 conversations" in body["checks"]["recovery"]
+            assert "2 interrupted conversations" in body["checks"]["recovery"]
             async with await Client.connect(again.ws_url) as client:
                 await client.send(type="resume", thread_id="t", after=before[-1]["seq"])
                 model.go_on.set()

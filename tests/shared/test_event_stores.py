@@ -50,8 +50,10 @@ async def test_what_is_appended_is_read_queried_and_erased(tmp_path: Path, kind:
 
 
 async def test_a_query_sees_what_another_process_has_appended_and_erased(tmp_path: Path) -> None:
+    # In one process, DuckDB would open the same file twice; each store has a folder of its own.
     settings = _settings(tmp_path, "postgres")
-    async with open_stores(settings) as one, open_stores(settings) as other:
+    elsewhere = settings.model_copy(update={"data_dir": tmp_path / "elsewhere"})
+    async with open_stores(settings) as one, open_stores(elsewhere) as other:
         await record(one.event_log, resolved("t", clock.now()), resolved("u", clock.now()))
         assert await _count(other.event_log) == 12
         await one.event_log.erase(["t"])
