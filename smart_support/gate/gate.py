@@ -41,7 +41,7 @@ from smart_support.tools.registry import Access, Call, Registry, Tool, title_of
 log = get_logger()
 VERSION = "version of the tool"
 SMALL_BYTES = 50_000
-STOPPED = "A colleague has just said no to an action of this request; the customer may ask anew."
+STOPPED = "A colleague rejected an earlier action of this request. The customer may ask again."
 T = TypeVar("T")
 
 
@@ -196,7 +196,7 @@ class Gate:
         if verdict.stricter_than(call.need or "ask"):
             needs = {"two_leads": "needs two leads"}.get(verdict.need, "is not allowed")
             raise Forbidden(
-                f"{call.tool}: with these arguments it {needs}; reject it and have it asked anew. "
+                f"{call.tool}: with these arguments it {needs}; reject it and have it requested again. "
                 f"{verdict.because}".strip()
             )
         return call.edited(

@@ -95,7 +95,14 @@ async def test_a_read_runs_at_once(gate: Gate) -> None:
         (CALLER, "cancel_order", None, {}, "error", "not a JSON object"),
         (CALLER, "refund_order", {"order_id": "1042", "amount_cents": 5}, {}, "rejected", "made by hand"),
         (CALLER, "cancel_order", {"order_id": "1042"}, {"read_only": True}, "skipped", "deciding"),
-        (CALLER, "cancel_order", {"order_id": "1042"}, {"is_stopped": True}, "skipped", "said no"),
+        (
+            CALLER,
+            "cancel_order",
+            {"order_id": "1042"},
+            {"is_stopped": True},
+            "skipped",
+            "rejected an earlier action",
+        ),
         (
             Caller("site", CALLER.tools, limits=CallerLimits(writes_per_hour=0)),
             "cancel_order",

@@ -36,7 +36,7 @@ def _said(thread_id: str, seq: int) -> Record:
     return Record(thread_id, seq, Message(role="customer", content=f"{thread_id} said {seq}"))
 
 
-async def _told(log: EventStore, thread_id: str) -> list[tuple[str, str]]:
+async def _recorded(log: EventStore, thread_id: str) -> list[tuple[str, str]]:
     return [(one.event_id, one.wire()) for one in await log.read(thread_id)]
 
 
@@ -72,7 +72,7 @@ async def test_who_appends_or_reads_a_thread_waits_for_no_work_on_the_file(tmp_p
     async with Held(log):
         await asyncio.wait_for(record(log, resolved("t", clock.now())), 10)
         found = await asyncio.wait_for(log.read("t"), 10)
-        told = await _told(log, "t")
+        told = await _recorded(log, "t")
         assert [one.seq for one in found] == [1, 2, 3, 4, 9, 10]
         assert [one.seq for one in await log.read("t", after=2, limit=3)] == [3, 4, 9]
         assert await log.has("t", found[-1].event_id)
@@ -82,7 +82,7 @@ async def test_who_appends_or_reads_a_thread_waits_for_no_work_on_the_file(tmp_p
         done, _ = await asyncio.wait([counting], timeout=0.1)
         assert not done
     assert await counting == [{"n": 6, "ids": 6}]
-    assert await _told(log, "t") == told
+    assert await _recorded(log, "t") == told
     log.close()
 
 
@@ -92,10 +92,10 @@ async def test_what_a_kill_leaves_in_the_journal_is_in_the_log_after_it(seldom: 
         await record(log, resolved(f"t-{number}", clock.now()))
         if number == 0:
             await log.query(COUNT)
-    told = [await _told(log, f"t-{number}") for number in range(5)]
+    told = [await _recorded(log, f"t-{number}") for number in range(5)]
     assert log._journal.pending()
     again = _killed(tmp_path / "a", tmp_path / "b")
-    assert [await _told(again, f"t-{number}") for number in range(5)] == told
+    assert [await _recorded(again, f"t-{number}") for number in range(5)] == told
     assert await again.query(COUNT) == [{"n": 30, "ids": 30}]
     assert not again._journal.leftover()
     for each in (log, again):

@@ -37,7 +37,7 @@ async def _counted(log: EventStore) -> int:
         return int((await snapshot.query(COUNT))[0]["n"])
 
 
-async def _asked(log: EventStore, sql: str, began: asyncio.Event | None = None) -> None:
+async def _query(log: EventStore, sql: str, began: asyncio.Event | None = None) -> None:
     async with log.snapshot() as snapshot:
         if began:
             began.set()
@@ -47,7 +47,7 @@ async def _asked(log: EventStore, sql: str, began: asyncio.Event | None = None) 
 async def test_who_is_cancelled_while_a_statement_runs_leaves_the_moment(log: EventStore) -> None:
     for _ in range(MAX_SNAPSHOTS + 1):
         began = asyncio.Event()
-        asking = asyncio.create_task(_asked(log, ENDLESS, began))
+        asking = asyncio.create_task(_query(log, ENDLESS, began))
         await began.wait()
         await asyncio.sleep(0.05)  # until DuckDB is at it, which nothing tells
         asking.cancel()
@@ -58,7 +58,7 @@ async def test_who_is_cancelled_while_a_statement_runs_leaves_the_moment(log: Ev
 async def test_who_is_cancelled_before_it_begins_leaves_the_moment(log: EventStore) -> None:
     log._file._lock.acquire_exclusive()  # as a compaction does, while the files change places
     try:
-        asking = asyncio.create_task(_asked(log, COUNT))
+        asking = asyncio.create_task(_query(log, COUNT))
         await asyncio.sleep(0.05)  # until it stands there, which nothing tells
         asking.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -70,7 +70,7 @@ async def test_who_is_cancelled_before_it_begins_leaves_the_moment(log: EventSto
 async def test_a_statement_that_fails_leaves_the_moment(log: EventStore) -> None:
     for _ in range(MAX_SNAPSHOTS + 1):
         with pytest.raises(Exception, match="nowhere"):
-            await _asked(log, "SELECT * FROM nowhere")
+            await _query(log, "SELECT * FROM nowhere")
 
 
 async def test_a_compaction_waits_for_a_moment_and_the_moment_for_nobody(log: EventStore) -> None:
@@ -122,7 +122,7 @@ async def test_a_file_that_is_opened_anew_waits_for_no_moment_that_waits_for_it(
 async def test_who_is_cancelled_before_the_writer_comes_to_it_holds_nothing(log: EventStore) -> None:
     for _ in range(MAX_SNAPSHOTS + 1):
         async with _held(log):
-            asking = asyncio.create_task(_asked(log, COUNT))
+            asking = asyncio.create_task(_query(log, COUNT))
             await asyncio.sleep(0.05)  # until it waits, which nothing tells
             asking.cancel()
             with pytest.raises(asyncio.CancelledError):
