@@ -14,8 +14,9 @@ test: .venv/dev .venv/browser
 
 # The same suites where many processes share a system, and those that need two of them.
 test-postgres: .venv/dev .venv/postgres
-	$(BIN)/python -m tests.postgres $(BIN)/python -m pytest -m "not nightly" $(ON_TWO_CORES) tests/shared tests/approvals \
-		tests/conversation tests/e2e tests/faults tests/api tests/test_escalation.py
+	$(BIN)/python -m tests.support.postgres $(BIN)/python -m pytest -m "not nightly" $(ON_TWO_CORES) tests/cluster tests/api tests/approvals \
+		tests/connectors tests/conversation tests/demo tests/escalations tests/faults tests/gate tests/identity \
+		tests/pages tests/rehearsal
 
 test-nightly: .venv/dev .venv/browser
 	$(BIN)/python -m pytest
@@ -32,7 +33,7 @@ check: .venv/dev node_modules/.package-lock.json
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest --noconftest tests/test_glossary.py
+	$(BIN)/python -m pytest --noconftest tests/docs/test_glossary.py
 	npm run --silent check
 
 bench: .venv/dev
@@ -75,14 +76,14 @@ clean:
 
 # Any Chromium will do: one that is there, else the distribution's package, else Playwright's own.
 .venv/browser: .venv/dev
-	@$(BIN)/python -m tests.chromium || sh tests/install-chromium $(BIN)/playwright
-	@$(BIN)/python -m tests.chromium
+	@$(BIN)/python -m tests.support.chromium || sh tests/support/install-chromium $(BIN)/playwright
+	@$(BIN)/python -m tests.support.chromium
 	@touch $@
 
 # The tests of many processes start clusters of their own from it; without it they are skipped.
 .venv/postgres: .venv/dev
-	@$(BIN)/python -m tests.postgres true || sh tests/install-postgres
-	@$(BIN)/python -m tests.postgres true
+	@$(BIN)/python -m tests.support.postgres true || sh tests/support/install-postgres
+	@$(BIN)/python -m tests.support.postgres true
 	@touch $@
 
 # Linter and type checker of the console's JavaScript. npm is needed for `make check` alone.

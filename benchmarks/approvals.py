@@ -29,7 +29,7 @@ from smart_support.gate.planned_call import PlannedCall  # noqa: E402
 from smart_support.observability import log  # noqa: E402
 from smart_support.storage.state.base import Connection, StateDatabase  # noqa: E402
 from smart_support.storage.state.sqlite import SqliteStateDatabase  # noqa: E402
-from tests.postgres import Postgres, is_installed  # noqa: E402
+from tests.support.postgres import Postgres, is_installed  # noqa: E402
 
 DECISIONS, WINDOWS, SHOWN = 2_000, 50, 40
 

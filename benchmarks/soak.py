@@ -27,7 +27,7 @@ import websockets
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
-from tests.harness import free_port  # noqa: E402
+from tests.support.harness import free_port  # noqa: E402
 
 MAX_GROWTH, MAX_FIRST_TOKEN_MS = 0.10, 500.0
 TURNS_PER_THREAD = 6

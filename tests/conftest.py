@@ -9,7 +9,8 @@ import pytest
 from hypothesis import settings
 
 from smart_support import clock
-from tests.harness import AppProcess, demo_orders
+from tests.support.guarded import guarded  # noqa: F401
+from tests.support.harness import AppProcess, demo_orders
 
 # A deadline for each example would measure how busy the machine is.
 settings.register_profile("suite", deadline=None)

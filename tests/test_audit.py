@@ -14,8 +14,8 @@ from smart_support.approvals.decision import DecisionInput
 from smart_support.approvals.ledger import Ledger
 from smart_support.approvals.queue import ApprovalQueue
 from smart_support.storage.state.sqlite import SqliteStateDatabase
-from tests.harness import ROOT
-from tests.planned import request
+from tests.support.harness import ROOT
+from tests.support.planned_calls import request
 
 
 def _run(data_dir: Path, *command: str) -> subprocess.CompletedProcess[str]:

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from smart_support.analytics.query_files import FIGURES
-from tests.harness import ROOT
-from tests.postgres import is_installed
+from tests.support.harness import ROOT
+from tests.support.postgres import is_installed
 
 
 def _run(script: str, *arguments: str, may_break_limits: bool = False) -> str:

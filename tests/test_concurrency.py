@@ -13,7 +13,7 @@ from smart_support.agents.models import NamedModel
 from smart_support.api.middleware.authentication import _while_logged_in
 from smart_support.concurrency import end_tasks, in_background, run_together
 from smart_support.conversation.batching import batches
-from tests.harness import ScriptedModel
+from tests.support.harness import ScriptedModel
 
 STEPS = 12
 

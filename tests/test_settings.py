@@ -14,7 +14,7 @@ from smart_support import Settings
 from smart_support.errors import ConfigError
 from smart_support.identity.users import Accounts
 from smart_support.settings import unknown_variables
-from tests.harness import ROOT, AppProcess, free_port
+from tests.support.harness import ROOT, AppProcess, free_port
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ _TEMPLATE = '''"""Recorded as thread {thread_id}: the same messages and decision
 
 from pathlib import Path
 
-from tests.harness import AppProcess, Client, of_type
+from tests.support.harness import AppProcess, Client, of_type
 
 # Messages and decisions in order.
 STEPS = {steps}

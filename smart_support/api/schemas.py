@@ -1,6 +1,6 @@
 """The schemas of `/api/v1/openapi.json`, derived from the domain's classes where possible.
 
-They only describe: routes build their answers themselves. `tests/api/test_described.py` compares both.
+They only describe: routes build their answers themselves. `tests/api/test_schemas.py` compares both.
 """
 
 from collections.abc import Collection

@@ -33,9 +33,9 @@ from smart_support.agents.streamed_answer import (
 from smart_support.errors import ModelFailed
 from smart_support.gate.planned_call import MAX_ARGUMENT_BYTES
 from smart_support.settings import Settings
-from tests.cost import cost
-from tests.harness import ScriptedModel
-from tests.stores import state_of
+from tests.support.cpu_cost import cost
+from tests.support.harness import ScriptedModel
+from tests.support.stores import state_of
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,7 @@ from smart_support.analytics.metrics import Metrics
 from smart_support.errors import InvalidRequest
 from smart_support.storage.events.base import EventStore
 from smart_support.storage.events.embedded import EmbeddedEventStore
-from tests.analytics.story import Story, carried_out, record, resolved, waiting
+from tests.support.story import Story, carried_out, record, resolved, waiting
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

@@ -18,7 +18,7 @@ from smart_support.analytics.filters import Filters
 from smart_support.analytics.time_range import parse_range
 from smart_support.events import payload
 from smart_support.storage.events.base import EventStore
-from tests.analytics.story import Story, carried_out, record
+from tests.support.story import Story, carried_out, record
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 RANGE = parse_range(None, "2026-03-01T12:00:00Z", "2026-03-02")

@@ -8,7 +8,7 @@ import pytest
 from smart_support import clock
 from smart_support.analytics.metrics import Metrics
 from smart_support.storage.events.base import EventStore
-from tests.analytics.story import Story, carried_out, record, resolved, waiting
+from tests.support.story import Story, carried_out, record, resolved, waiting
 
 Tale = Callable[[datetime], Story]
 

@@ -8,7 +8,7 @@ import pytest
 from smart_support.analytics.replay import PAGE, Replay
 from smart_support.errors import InvalidRequest, NotFound
 from smart_support.storage.events.base import EventStore
-from tests.analytics.story import Story, carried_out, record, resolved
+from tests.support.story import Story, carried_out, record, resolved
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

@@ -9,8 +9,8 @@ from smart_support.approvals.approval import Request
 from smart_support.approvals.ledger import Ledger
 from smart_support.approvals.queue import ApprovalQueue
 from smart_support.storage.state.base import StateDatabase
-from tests.planned import request
-from tests.stores import state_of
+from tests.support.planned_calls import request
+from tests.support.stores import state_of
 
 
 @pytest.fixture

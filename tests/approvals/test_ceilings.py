@@ -21,8 +21,8 @@ from smart_support.approvals.queue import ApprovalQueue
 from smart_support.errors import ConfigError
 from smart_support.storage.state.base import StateDatabase
 from smart_support.tools.registry import Access, Registry, Tool
-from tests.planned import request
-from tests.stores import state_of
+from tests.support.planned_calls import request
+from tests.support.stores import state_of
 
 DAY_LIMIT = {"field": "amount_cents", "limit": 5000}
 KNOWN = {"amount_cents"}

@@ -23,7 +23,7 @@ from smart_support.errors import (
 )
 from smart_support.gate.planned_call import PlannedCall
 from smart_support.storage.state.base import StateDatabase
-from tests.planned import planned
+from tests.support.planned_calls import planned
 
 Wanted = Callable[..., Request]
 

@@ -14,7 +14,7 @@ from smart_support.approvals.reader import ApprovalFilter
 from smart_support.errors import AlreadyDecided, ApprovalExpired, InvalidRequest, NotFound
 from smart_support.gate.planned_call import PlannedCall
 from smart_support.storage.state.base import StateDatabase
-from tests.planned import planned
+from tests.support.planned_calls import planned
 
 Make = Callable[..., Request]
 NONE = planned(args={}, summary="")

@@ -13,8 +13,8 @@ from playwright.sync_api import Page, expect
 
 from smart_support import Settings, create_app
 from tests.browser.conftest import PHONE, Save, Window
-from tests.browser.console import card, chat, press
-from tests.harness import LocalApp, ScriptedModel
+from tests.support.console import card, chat, press
+from tests.support.harness import LocalApp, ScriptedModel
 
 ALLOWED = {
     "ask_customer": ["approve", "respond"],

@@ -14,14 +14,16 @@ import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.browser.conftest import PHONE, Save, Window
-from tests.harness import ROOT, AppProcess
+from tests.support.harness import ROOT, AppProcess
 
 
 @pytest.fixture(scope="module")
 def with_past(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
     data_dir: Path = tmp_path_factory.mktemp("past") / "var"
     # In a process of its own: a loop of Playwright runs in this one.
-    subprocess.run([sys.executable, "-m", "tests.past", str(data_dir)], cwd=ROOT, check=True)
+    subprocess.run(
+        [sys.executable, "-m", "tests.support.recorded_month", str(data_dir)], cwd=ROOT, check=True
+    )
     with AppProcess(data_dir) as app:
         yield app
 

@@ -8,8 +8,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import PHONE, Save, Window
-from tests.harness import AppProcess
-from tests.openapi_import.shop_api import ShopApi, description, shop_api
+from tests.support.harness import AppProcess
+from tests.support.shop_api import ShopApi, description, shop_api
 
 LONG = "/a-path-that-is-longer-than-any-phone-is-wide/{with}/several_names_in_it/{and_more}.json"
 # What a browser does when somebody lets a file go over an element.

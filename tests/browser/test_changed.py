@@ -5,7 +5,7 @@ from pathlib import Path
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Save, Window
-from tests.harness import AppProcess
+from tests.support.harness import AppProcess
 
 
 def test_a_card_that_is_out_of_date_comes_back_with_what_changed(

@@ -6,8 +6,8 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Save, Window
-from tests.browser.console import card, chat, press, say, waiting
-from tests.harness import AppProcess
+from tests.support.console import card, chat, press, say, waiting
+from tests.support.harness import AppProcess
 
 
 @pytest.fixture

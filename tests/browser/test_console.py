@@ -8,8 +8,8 @@ import httpx
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import PHONE
-from tests.browser.console import card, chat, press, say, waiting
-from tests.harness import AppProcess
+from tests.support.console import card, chat, press, say, waiting
+from tests.support.harness import AppProcess
 
 Take = Callable[[str], str]
 Window = Callable[..., Page]

@@ -12,8 +12,8 @@ from playwright.sync_api import Page, expect
 
 from smart_support import Settings, create_app
 from tests.browser.conftest import Save, Window
-from tests.browser.console import chat, press, say
-from tests.harness import LocalApp
+from tests.support.console import chat, press, say
+from tests.support.harness import LocalApp
 
 EVIL = '<img src="http://evil.example/a.png" onerror="document.title=1">![a](http://evil.example/b.png)'
 ARGS = {

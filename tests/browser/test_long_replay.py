@@ -11,8 +11,8 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import PHONE, Window
-from tests.harness import ROOT, AppProcess
-from tests.past import LONG
+from tests.support.harness import ROOT, AppProcess
+from tests.support.recorded_month import LONG
 
 STEPS = 3_000
 CONVERSATIONS = 60
@@ -29,7 +29,14 @@ AT = """number => {
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
     data_dir: Path = tmp_path_factory.mktemp("long") / "var"
-    command = [sys.executable, "-m", "tests.past", str(data_dir), str(CONVERSATIONS), str(STEPS)]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.support.recorded_month",
+        str(data_dir),
+        str(CONVERSATIONS),
+        str(STEPS),
+    ]
     subprocess.run(command, cwd=ROOT, check=True)
     with AppProcess(data_dir) as app:
         yield app

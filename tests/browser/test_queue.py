@@ -7,8 +7,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import PHONE, Save, Window
-from tests.browser.console import card, press
-from tests.harness import ROOT, AppProcess
+from tests.support.console import card, press
+from tests.support.harness import ROOT, AppProcess
 
 WIDE = {"width": 1440, "height": 900}
 

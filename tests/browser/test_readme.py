@@ -5,7 +5,7 @@ from pathlib import Path
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import Save, Window
-from tests.harness import AppProcess
+from tests.support.harness import AppProcess
 
 
 def _say(page: Page, words: str) -> None:

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import PHONE, Save, Window
-from tests.harness import AppProcess
+from tests.support.harness import AppProcess
 
 HOSTILE = "<img src=x onerror=document.title='owned'> \u202e **bold**"
 Take = Callable[[str], str]

@@ -9,8 +9,8 @@ from playwright.sync_api import Page, expect
 
 from smart_support.identity.users import hash_password
 from tests.browser.conftest import Window
-from tests.browser.console import chat, press, say, waiting
-from tests.harness import AppProcess
+from tests.support.console import chat, press, say, waiting
+from tests.support.harness import AppProcess
 
 PASSWORD = "correct horse"
 

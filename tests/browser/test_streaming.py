@@ -12,8 +12,8 @@ from playwright.sync_api import expect
 
 from smart_support import Settings, clock, create_app
 from tests.browser.conftest import Save, Window
-from tests.browser.console import chat, say
-from tests.harness import LocalApp, ScriptedModel
+from tests.support.console import chat, say
+from tests.support.harness import LocalApp, ScriptedModel
 
 go_on = threading.Event()
 

@@ -17,8 +17,8 @@ from playwright.sync_api import Page, expect
 from smart_support import Settings, create_app
 from smart_support.identity.users import hash_password
 from tests.browser.conftest import Save, Window
-from tests.harness import LocalApp, ScriptedModel
-from tests.openapi_import.shop_api import ShopApi, description, shop_api
+from tests.support.harness import LocalApp, ScriptedModel
+from tests.support.shop_api import ShopApi, description, shop_api
 
 AWAY = "http://evil.example"
 PAYLOADS = (

@@ -23,7 +23,7 @@ from gradio_client import Client as GradioClient
 from tests.conformance import retail
 from tests.conformance.app import serve
 from tests.conformance.service import Service
-from tests.harness import FORKING, Client, free_port
+from tests.support.harness import FORKING, Client, free_port
 
 Mode = Literal["approve", "reject", "mix", "killed"]
 DOORS = ("rest", "socket", "gradio_client")

@@ -8,7 +8,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMe
 import pages  # noqa: F401  (imported once, before each start forks from here)
 from smart_support import Settings, clock, create_app
 from tests.conformance import retail
-from tests.harness import ScriptedModel
+from tests.support.harness import ScriptedModel
 
 AGENTS = """\
 company: Retail

@@ -9,7 +9,7 @@ from fastapi import Body, FastAPI, Header, HTTPException
 from pydantic import create_model
 
 from tests.conformance import retail
-from tests.harness import free_port
+from tests.support.harness import free_port
 
 
 class Service:

@@ -26,7 +26,7 @@ from smart_support.storage.events import embedded as event_log_module
 from smart_support.storage.events.base import EventStore
 from smart_support.storage.events.embedded import EmbeddedEventStore
 from smart_support.storage.events.rows import as_row
-from tests.harness import Client, LocalApp, ScriptedModel, of_type, spoken
+from tests.support.harness import Client, LocalApp, ScriptedModel, of_type, spoken
 from tests.test_text import any_text, any_value
 
 HALF = "\ud83d"

@@ -10,7 +10,7 @@ from smart_support import Settings, clock, create_app
 from smart_support.conversation.limits import RECOVERIES_AT_ONCE
 from smart_support.conversation.turn import Turn
 from smart_support.storage.state.sqlite import SqliteStateDatabase
-from tests.harness import Client, LocalApp, spoken
+from tests.support.harness import Client, LocalApp, spoken
 
 THREADS = 4 * RECOVERIES_AT_ONCE
 

@@ -20,7 +20,7 @@ from smart_support.conversation.turn import MODEL_FAILED, Turn, TurnDependencies
 from smart_support.errors import ToolFailed
 from smart_support.events import Message, Token
 from smart_support.storage.events.embedded import EmbeddedEventStore
-from tests.stores import state_of
+from tests.support.stores import state_of
 
 HELLO = Message(role="customer", content="hello", message_id="m-1")
 

@@ -21,9 +21,9 @@ import pytest
 
 from smart_support.__main__ import main
 from smart_support.storage.state.sqlite import SqliteStateDatabase
-from tests.faults.app import serve
-from tests.harness import FORKING, ROOT, AppProcess, free_port
-from tests.stores import of_files
+from tests.support.harness import FORKING, ROOT, AppProcess, free_port
+from tests.support.kills.app import serve
+from tests.support.stores import of_files
 
 pytestmark = of_files
 
@@ -31,7 +31,7 @@ WORKERS = 4
 
 
 class _App:
-    """The app of `tests.faults.app`: its data in `folder/var`, the effects of its tools beside it."""
+    """The app of `tests.support.kills.app`: its data in `folder/var`, the effects of its tools beside it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -11,9 +11,9 @@ import pytest
 
 from smart_support import audit, clock
 from smart_support.storage.events.embedded import EmbeddedEventStore
-from tests.analytics.story import record, resolved
-from tests.harness import AppProcess
-from tests.stores import of_files
+from tests.support.harness import AppProcess
+from tests.support.stores import of_files
+from tests.support.story import record, resolved
 
 pytestmark = of_files
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.app import BEGUN, EFFECT, KEPT, MARKED, TRAPS
-from tests.faults.traffic import Traffic, check_record, looked_at
+from tests.support.kills.app import BEGUN, EFFECT, KEPT, MARKED, TRAPS
+from tests.support.kills.traffic import Traffic, check_record, looked_at
 
 # How long to wait for a kill at each place. After an effect without a record comes the start that has to tell
 # a human: it is killed at that, too. Where what was begun has no such end, nobody is told.

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.harness import AppProcess, Client, of_type, spoken
+from tests.support.harness import AppProcess, Client, of_type, spoken
 
 
 def _status(app: AppProcess, thread_id: str, order: str) -> str:

@@ -11,8 +11,8 @@ import httpx
 import pytest
 import websockets
 
-from tests.harness import AppProcess, Client, of_type, spoken
-from tests.slow_model import AGENTS, SlowModel, slow_model
+from tests.support.harness import AppProcess, Client, of_type, spoken
+from tests.support.slow_model import AGENTS, SlowModel, slow_model
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from smart_support.gate.planned_call import PlannedCall
 from smart_support.settings import ROOT
 from smart_support.storage.state.base import StateDatabase
 from smart_support.tools.registry import Registry, tools_of
-from tests.stores import state_of
+from tests.support.stores import state_of
 
 CALLER = Caller("site", frozenset({"get_order_status", "cancel_order", "refund_order"}))
 WHERE = {"tool_call_id": "c1", "thread_id": "t1"}

@@ -1,0 +1,201 @@
+"""What `/api/v1/openapi.json` says of answers, held against real ones and against whatever may be asked."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import jsonschema
+import pytest
+import requests
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from schemathesis import GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi import checks
+
+from tests.support.harness import AppProcess
+from tests.support.shop_api import ShopApi, shop_api
+from tests.support.stores import of_files
+
+CHECKS = [
+    not_a_server_error,
+    checks.status_code_conformance,
+    checks.content_type_conformance,
+    checks.response_headers_conformance,
+    checks.response_schema_conformance,
+    checks.negative_data_rejection,
+]
+# Whether a text is SQL, a cursor that was given out, or an API's description, no schema can say.
+TOLD_BY_READING = {"GET /conversations", "POST /analytics/sql", "POST /openapi/import"}
+Described = dict[str, Any]
+NEED_A_MODEL = {"POST /openapi/jobs/{job_id}/words"}
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
+    with AppProcess(tmp_path_factory.mktemp("described") / "var", ALLOWED_HOSTS="127.0.0.1") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def described(app: AppProcess) -> Described:
+    found: Described = httpx.get(f"{app.url}/api/v1/openapi.json").json()
+    return found
+
+
+def _checks(case: Any) -> list[Any]:
+    told_by_reading = case.operation.label.replace("/api/v1", "") in TOLD_BY_READING
+    return CHECKS if told_by_reading else [*CHECKS, checks.positive_data_acceptance]
+
+
+def _cases(app: AppProcess, described: Described, examples: int) -> None:
+    schema = schemathesis.openapi.from_dict(described)
+    with requests.Session() as session:
+        for found in schema.get_all_operations():
+            operation = found.ok()
+            for mode in GenerationMode.POSITIVE, GenerationMode.NEGATIVE:
+                if mode is GenerationMode.NEGATIVE and not (operation.body or operation.query):
+                    continue  # nothing of it can be wrong
+
+                @seed(7)
+                @settings(
+                    max_examples=examples,
+                    deadline=None,
+                    database=None,
+                    phases=[Phase.generate],
+                    suppress_health_check=list(HealthCheck),
+                )
+                @given(case=operation.as_strategy(generation_mode=mode))
+                def holds(case: Any) -> None:
+                    case.call_and_validate(base_url=app.url, session=session, checks=_checks(case))
+
+                holds()
+
+
+def test_whatever_fits_or_breaks_the_description_is_answered_as_described(
+    app: AppProcess, described: Described
+) -> None:
+    _cases(app, described, 1)
+
+
+@pytest.mark.nightly
+def test_whatever_fits_or_breaks_it_at_length(app: AppProcess, described: Described) -> None:
+    _cases(app, described, 100)
+
+
+@pytest.mark.parametrize("since", ["1970-01-01", "0186-12-17T04:39:50Z", "5000-01-01"])
+def test_a_span_to_the_end_of_the_calendar_has_figures(app: AppProcess, since: str) -> None:
+    asked = {"since": since, "until": "9999-12-31", "compare": "true"}
+    found = httpx.get(f"{app.url}/api/v1/analytics", params=asked, timeout=30)
+    assert found.status_code == 200
+    assert found.json()["data"]["previous"] is None
+
+
+class _Reader:
+    """Asks, and holds each answer against its description; remembers which were right answers."""
+
+    def __init__(self, app: AppProcess, described: Described) -> None:
+        self.client = httpx.Client(base_url=app.url, timeout=30)
+        self._described = described
+        self.right: set[str] = set()
+
+    def ask(self, method: str, path: str, body: Any = None, **filled: str) -> Any:
+        answer = self.client.request(method, f"/api/v1{path.format(**filled)}", json=body)
+        path = path.partition("?")[0]
+        responses = self._described["paths"][f"/api/v1{path}"][method.lower()]["responses"]
+        status = str(answer.status_code)
+        content = responses.get(status, responses.get(f"{status[0]}XX"))["content"]
+        kind = answer.headers["content-type"].split(";")[0]
+        assert kind in content, (path, kind)
+        if answer.status_code < 300:
+            self.right.add(f"{method} {path}")
+        if kind != "application/json":
+            return answer.content
+        schema = content[kind]["schema"] | {"components": self._described["components"]}
+        jsonschema.validate(answer.json(), schema)
+        return answer.json().get("data")
+
+
+@of_files
+def test_real_answers_are_as_described(app: AppProcess, described: Described) -> None:
+    reader = _Reader(app, described)
+    ask = reader.ask
+    for path in (
+        "/health",
+        "/me",
+        "/agents",
+        "/tools",
+        "/analytics/definitions",
+        "/demo-history",
+        "/erasure",
+    ):
+        ask("GET", path)
+    ask("POST", "/chat", {"thread_id": "told", "message": "Where is order 1042?"})
+    ask("POST", "/chat", {"thread_id": "told", "message": "I want a human"})
+    waits = ask("POST", "/chat", {"thread_id": "told", "message": "Cancel order 1042"})
+    assert waits["status"] == "awaiting_approval"
+    one = {"approval_id": waits["approval"]["approval_id"]}
+    ask("POST", "/approvals/{approval_id}/claim", **one)
+    ask("POST", "/approvals/{approval_id}/preview", {"args": waits["approval"]["args"]}, **one)
+    ask("POST", "/approvals/{approval_id}/notes", {"text": "a note"}, **one)
+    ask("DELETE", "/approvals/{approval_id}/claim", **one)
+    ask("GET", "/approvals")
+    ask("POST", "/approvals/{approval_id}/decision", {"decision": "reject", "reason": "no"}, **one)
+    ask("POST", "/approvals/{approval_id}/decision", {"decision": "approve"}, **one)
+    ask("GET", "/approvals/{approval_id}", **one)
+    ask("GET", "/approvals/{approval_id}/history", **one)
+    again = ask("POST", "/chat", {"thread_id": "told-2", "message": "Cancel order 1042"})["approval"]
+    ask("POST", "/approvals/batch", {"approval_ids": [again["approval_id"], "x"], "decision": "approve"})
+    for escalation in ask("GET", "/escalations"):
+        ask("POST", "/escalations/{escalation_id}/handled", escalation_id=escalation["escalation_id"])
+        ask("POST", "/escalations/{escalation_id}/resend", escalation_id=escalation["escalation_id"])
+    ask("GET", "/conversations")
+    ask("GET", "/replay/{thread_id}", thread_id="told")
+    ask("GET", "/replay/{thread_id}/outline?q=coupon", thread_id="told")
+    ask("GET", "/replay/{thread_id}/all", thread_id="told")
+    ask("GET", "/replay/{thread_id}/test", thread_id="told")
+    other = {"approval_id": one["approval_id"], "decision": "approve"}
+    ask("POST", "/replay/{thread_id}/what-if", other, thread_id="told")
+    ask("GET", "/analytics?compare=true")
+    ask("GET", "/analytics/export?format=csv")
+    ask("GET", "/analytics/export?format=parquet")
+    ask("POST", "/analytics/sql", {"sql": "SELECT type, count(*) FROM events GROUP BY ALL"})
+    ask("GET", "/metrics")
+    ask("POST", "/backup")
+    with shop_api() as api:
+        _import(reader, api)
+    ask("DELETE", "/demo-history")
+    ask("DELETE", "/customers/{customer_id}", customer_id=waits["approval"]["customer_id"])
+    prefix = "/api/v1"
+    everything = {
+        f"{method.upper()} {path.removeprefix(prefix)}"
+        for path, methods in described["paths"].items()
+        for method in methods
+    }
+    assert everything - reader.right == NEED_A_MODEL
+
+
+def _import(reader: _Reader, api: ShopApi) -> None:
+    ask = reader.ask
+    job = ask("POST", "/openapi/import", {"url": f"{api.url}/openapi.json"})
+    one = {"job_id": job["job_id"]}
+    while ask("GET", "/openapi/jobs/{job_id}", **one)["status"] == "loading":
+        pass  # a job has no event to await
+    ask("GET", "/openapi/jobs")
+    key = ask("GET", "/openapi/jobs/{job_id}/operations", **one)[0]["key"]
+    ask("PATCH", "/openapi/jobs/{job_id}/operations", {"keys": [key], "changes": {"enabled": True}}, **one)
+    ask("PATCH", "/openapi/jobs/{job_id}/operations/{key}", {"risk": "low"}, key=key, **one)
+    ask("PUT", "/openapi/jobs/{job_id}/place", {"base_url": api.url}, **one)
+    secret = {"scheme": "key", "values": {"value": "secret-1"}}
+    ask("PUT", "/openapi/jobs/{job_id}/credentials", secret, **one)
+    ask("POST", "/openapi/jobs/{job_id}/try/{key}", {"args": {}}, key="list_tickets", **one)
+    ask("POST", "/openapi/jobs/{job_id}/approve", **one)
+    ask("POST", "/openapi/jobs/{job_id}/remove", **one)
+
+
+def test_an_approval_has_the_fields_of_its_schema(app: AppProcess, described: Described) -> None:
+    said = {"thread_id": "fields", "message": "give me a 10% coupon"}
+    approval = httpx.post(f"{app.url}/api/v1/chat", json=said, timeout=30).json()["data"]["approval"]
+    schema = described["components"]["schemas"]["Approval"]
+    assert set(approval) == set(schema["properties"]) == set(schema["required"])
+    assert {"need", "votes", "facts", "effect", "digest"} <= set(approval)

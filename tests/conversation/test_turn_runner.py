@@ -1,0 +1,127 @@
+"""A turn while it runs: a client that goes and comes back, one that comes late, two messages at once."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from langchain_core.messages import AIMessage, HumanMessage
+
+from smart_support import Settings, create_app
+from tests.support.harness import Client, LocalApp, ScriptedModel, of_type, spoken
+
+WORDS = "one two three four five six seven eight nine ten"
+
+
+class _Pausing:
+    """A model that stops before a word until it is let go on."""
+
+    def __init__(self, at: str) -> None:
+        self.at = at
+        self.reached, self.go_on = threading.Event(), threading.Event()
+
+    async def before_word(self, word: str) -> None:
+        if word.strip() == self.at:
+            self.reached.set()
+            await asyncio.to_thread(self.go_on.wait, 20)
+
+    def model(self) -> ScriptedModel:
+        return ScriptedModel(script=lambda messages, tools: AIMessage(WORDS), before_word=self.before_word)
+
+
+@pytest.fixture
+def one_agent(tmp_path: Path) -> Path:
+    path = tmp_path / "agents.yaml"
+    path.write_text(
+        "company: One\nfallback: only\nagents:\n  - {name: only, title: Only, description: Talks.}\n"
+    )
+    return path
+
+
+@pytest.fixture
+def pausing() -> _Pausing:
+    return _Pausing("six")
+
+
+@pytest.fixture
+def app(one_agent: Path, data_dir: Path, pausing: _Pausing) -> Iterator[LocalApp]:
+    settings = Settings(data_dir=data_dir, agents_file=one_agent)
+    with LocalApp(create_app(settings, chat_model=pausing.model())) as app:
+        yield app
+        pausing.go_on.set()
+
+
+def _numbers(events: list[dict[str, Any]]) -> list[int]:
+    return [event["seq"] for event in events]
+
+
+async def test_whoever_reconnects_in_mid_stream_misses_nothing(app: LocalApp, pausing: _Pausing) -> None:
+    async with await Client.connect(app.ws_url) as first:
+        await first.send(type="message", thread_id="t", content="count")
+        before = await first.until("token", content=" five")
+    await asyncio.to_thread(pausing.reached.wait, 20)
+    async with await Client.connect(app.ws_url) as second:
+        await second.send(type="resume", thread_id="t", after=before[2]["seq"])
+        await second.until("token", content=" five")
+        pausing.go_on.set()
+        await second.until("message_complete")
+    assert spoken([*before[:3], *second.seen]) == WORDS
+    assert _numbers(second.seen) == list(range(before[2]["seq"] + 1, second.seen[-1]["seq"] + 1))
+
+
+async def test_a_turn_runs_to_its_end_though_nobody_listens(app: LocalApp, pausing: _Pausing) -> None:
+    async with await Client.connect(app.ws_url) as client:
+        await client.send(type="message", thread_id="t", content="count")
+        await client.until("token")
+    pausing.go_on.set()
+    async with await Client.connect(app.ws_url) as later:
+        await later.send(type="resume", thread_id="t")
+        events = await later.until("message_complete")
+    assert spoken(events) == WORDS
+
+
+async def test_two_messages_at_once_are_two_turns_in_order(app: LocalApp, pausing: _Pausing) -> None:
+    async with await Client.connect(app.ws_url) as one, await Client.connect(app.ws_url) as two:
+        await one.send(type="message", thread_id="t", content="first")
+        await one.until("token")
+        await two.send(type="message", thread_id="t", content="second")
+        await two.send(type="ping")
+        await two.until("pong")
+        pausing.go_on.set()
+        await one.until("message_complete")
+        await one.until("message_complete")
+    said = [event["content"] for event in of_type(one.seen, "message")]
+    assert said == ["first", "second"]
+    assert spoken(one.seen) == WORDS * 2
+    assert _numbers(one.seen) == list(range(1, len(one.seen) + 1))
+
+
+async def test_a_clean_stop_lets_the_turn_end(one_agent: Path, data_dir: Path, pausing: _Pausing) -> None:
+    settings = Settings(data_dir=data_dir, agents_file=one_agent)
+    with LocalApp(create_app(settings, chat_model=pausing.model())) as app:
+        async with await Client.connect(app.ws_url) as client:
+            await client.send(type="message", thread_id="t", content="count")
+            await client.until("token")
+        pausing.go_on.set()
+    with LocalApp(create_app(settings, chat_model=pausing.model())) as app:
+        async with await Client.connect(app.ws_url) as client:
+            await client.send(type="resume", thread_id="t")
+            events = await client.until("message_complete")
+    assert spoken(events) == WORDS
+
+
+async def test_the_model_is_told_all_that_was_said(one_agent: Path, data_dir: Path) -> None:
+    heard: list[list[str]] = []
+
+    def script(messages: list[Any], tools: list[Any]) -> AIMessage:
+        heard.append([str(m.text) for m in messages if isinstance(m, (HumanMessage, AIMessage))])
+        return AIMessage(f"answer {len(heard)}")
+
+    settings = Settings(data_dir=data_dir, agents_file=one_agent)
+    with LocalApp(create_app(settings, chat_model=ScriptedModel(script=script))) as app:
+        async with await Client.connect(app.ws_url) as client:
+            for text in ("a", "b", "c"):
+                await client.turn("t", text)
+    assert heard[-1] == ["a", "answer 1", "b", "answer 2", "c"]
