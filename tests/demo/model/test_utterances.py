@@ -1,0 +1,132 @@
+"""The embedded model does what customers say, and proposes no write that they refuse.
+
+`python -m tests.demo.model.test_utterances` prints the score and every case that fails.
+"""
+
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from smart_support import clock
+from tests.demo.model.utterances import BANK, BESIDE, REFUSALS, SAAS, SHOP, UTTERANCES, Case, failures
+from tests.support.harness import AppProcess
+from tests.support.shop_api import shop_api
+
+
+def _number(name: str, type_: str) -> dict[str, Any]:
+    return {"name": name, "in": "path", "required": True, "schema": {"type": type_}}
+
+
+def _path(name: str, type_: str, **methods: tuple[str, str]) -> dict[str, Any]:
+    operations = {method: {"operationId": id_, "summary": words} for method, (id_, words) in methods.items()}
+    return {"parameters": [_number(name, type_)], **operations}
+
+
+# What a company may have beside its shop: a help desk, and paths that sound like the shop's own tools.
+_PATHS: dict[str, Any] = {
+    "/purchases/{order_id}": _path(
+        "order_id",
+        "integer",
+        get=("getPurchaseById", "Find purchase order by ID"),
+        delete=("deletePurchase", "Delete purchase order by ID"),
+    ),
+    "/stores/{store_id}/opening-hours": _path(
+        "store_id", "integer", get=("getOpeningHours", "When a store is open")
+    ),
+    "/members/{member_id}/points": _path(
+        "member_id", "string", get=("getPoints", "The loyalty points of a member")
+    )
+    | {
+        "post": {
+            "operationId": "addPoints",
+            "summary": "Add loyalty points to a member",
+            "requestBody": {
+                "required": True,
+                "content": {
+                    "application/json": {
+                        "schema": {
+                            "type": "object",
+                            "required": ["points"],
+                            "properties": {"points": {"type": "integer"}},
+                        }
+                    }
+                },
+            },
+        }
+    },
+}
+
+
+@contextmanager
+def _apps(folder: Path) -> Iterator[dict[str, AppProcess]]:
+    """The three businesses, and the shop beside an imported API."""
+    with ExitStack() as stack:
+        api = stack.enter_context(shop_api())
+        api.more = _PATHS
+        apps = {
+            where: stack.enter_context(
+                AppProcess(
+                    folder / f"app{number}",
+                    TEMPLATE="e-commerce" if where == BESIDE else where,
+                    ALLOWED_HOSTS="127.0.0.1",
+                )
+            )
+            for number, where in enumerate((SHOP, BESIDE, SAAS, BANK))
+        }
+        app = apps[BESIDE]
+        job = app.post("/openapi/import", {"url": f"{api.url}/openapi.json"}).json()["data"]
+        while job["status"] == "loading":
+            time.sleep(0.02)  # a job has no event to await
+            job = app.get(f"/openapi/jobs/{job['job_id']}")
+        secret = {"scheme": "key", "values": {"value": "secret-4714"}}
+        path = f"/openapi/jobs/{job['job_id']}"
+        httpx.put(f"{app.url}/api/v1{path}/credentials", json=secret, timeout=30).raise_for_status()
+        app.post(f"{path}/approve", {}).raise_for_status()
+        yield apps
+
+
+def _wrong(apps: dict[str, AppProcess], case: Case, writes: set[str]) -> list[str]:
+    app, thread_id = apps[case.where], f"said-{clock.new_id()}"
+
+    def say(text: str) -> dict[str, Any]:
+        answer = app.post("/chat", {"thread_id": thread_id, "message": text})
+        answer.raise_for_status()
+        said: dict[str, Any] = answer.json()["data"]
+        return said
+
+    waiting = [one["approval"]["approval_id"] for said in case.after if (one := say(said))["approval"]]
+    answer = say(case.said)
+    statuses = [app.get(f"/approvals/{approval_id}")["status"] for approval_id in waiting]
+    return failures(case, answer, writes, "withdrawn" in statuses)
+
+
+def score(cases: Iterable[Case], folder: Path) -> dict[Case, list[str]]:
+    """What is wrong with each case."""
+    with _apps(folder) as apps:
+        writes = {
+            where: {tool["name"] for tool in app.get("/tools") if tool["access"] == "write"} - _HANDOFF
+            for where, app in apps.items()
+        }
+        return {case: _wrong(apps, case, writes[case.where]) for case in cases}
+
+
+_HANDOFF = {"escalate_to_human"}
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as made:
+        results = score((*UTTERANCES, *REFUSALS), Path(made))
+    for case, wrong in results.items():
+        if wrong and case.half == "tuned":
+            print(" / ".join((*case.after, case.said)), *wrong, sep="\n    ")
+    for name, cases in (("utterances", UTTERANCES), ("refusals", REFUSALS)):
+        right = Counter(case.half for case in cases if not results[case])
+        whole = Counter(case.half for case in cases)
+        print(name, {half: f"{right[half]} of {whole[half]}" for half in ("tuned", "kept")})
+    proposed = sum(any("is proposed" in one for one in results[case]) for case in REFUSALS)
+    print(f"writes proposed on refusals: {proposed} of {len(REFUSALS)}")
