@@ -148,6 +148,18 @@ class Settings(BaseSettings):
             )
         return value
 
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _proxies(cls, value: str) -> str:
+        for one in filter(None, (part.strip() for part in value.split(","))):
+            try:
+                one == "*" or ipaddress.ip_network(one)
+            except ValueError:
+                raise ValueError(
+                    f"{one!r} is not an address like 10.0.0.5 or a network like 10.0.0.0/24"
+                ) from None
+        return value
+
     @field_validator("secret_key")
     @classmethod
     def _key(cls, value: str) -> str:

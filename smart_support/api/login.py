@@ -71,12 +71,7 @@ def _let_in(request: Request, token: str) -> Response:
 
 def _reached_by_https(request: Request) -> bool:
     """Whether the browser uses TLS, with the app or a proxy. A false header only harms its sender."""
-    schemes = (
-        request.url.scheme,
-        request.headers.get("origin", "").partition(":")[0],
-        request.headers.get("x-forwarded-proto", "").partition(",")[0].strip(),
-    )
-    return "https" in schemes
+    return "https" in (request.url.scheme, request.headers.get("origin", "").partition(":")[0])
 
 
 @router.post("/logout")

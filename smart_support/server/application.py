@@ -14,6 +14,7 @@ from smart_support.api import login, routes, websocket
 from smart_support.api.envelope import add_error_handlers
 from smart_support.api.middleware.authentication import AuthenticationMiddleware
 from smart_support.api.middleware.body_limit import BodyLimitMiddleware
+from smart_support.api.middleware.proxy_headers import TrustedProxiesMiddleware
 from smart_support.api.middleware.request_context import RequestContextMiddleware, is_unobserved
 from smart_support.api.middleware.same_origin import SameOriginMiddleware
 from smart_support.api.middleware.security_headers import SecurityHeadersMiddleware
@@ -23,11 +24,15 @@ from smart_support.settings import Settings
 
 
 class Application(FastAPI):
-    """FastAPI with two middlewares around everything, error pages included."""
+    """FastAPI with three middlewares around everything, error pages included."""
+
+    # See `TrustedProxiesMiddleware`.
+    trusted_proxies = ""
 
     def build_middleware_stack(self) -> ASGIApp:
         """Build FastAPI's middlewares and put ours around them."""
-        return RequestContextMiddleware(SecurityHeadersMiddleware(super().build_middleware_stack()))
+        app = RequestContextMiddleware(SecurityHeadersMiddleware(super().build_middleware_stack()))
+        return TrustedProxiesMiddleware(app, trusted=self.trusted_proxies)
 
 
 def create_app(
@@ -67,6 +72,7 @@ def create_app(
         telemetry={"metrics": False, "logs": False, "operation_spans": False, "exclude": is_unobserved},
     )
     app.state.services = services
+    app.trusted_proxies = settings.trusted_proxies
     app.add_middleware(BodyLimitMiddleware, import_bytes=settings.max_spec_bytes)
     app.add_middleware(AuthenticationMiddleware)
     app.add_middleware(SameOriginMiddleware, has_public_name=services.accounts.is_login_required)

@@ -115,9 +115,8 @@ def serve(app: Any, settings: Settings) -> None:
         ws="websockets-sansio",
         # Events are small and many; compressing each would cost more CPU than everything else per token.
         ws_per_message_deflate=False,
-        # Only these proxies may set the client's address; otherwise any client could.
-        proxy_headers=bool(settings.trusted_proxies),
-        forwarded_allow_ips=settings.trusted_proxies,
+        # The app does this itself (`TrustedProxiesMiddleware`), and removes what an untrusted peer sends.
+        proxy_headers=False,
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=REQUEST_SECONDS,

@@ -258,7 +258,12 @@ class LocalApp:
         self.url = f"http://127.0.0.1:{self.port}"
         self.ws_url = f"ws://127.0.0.1:{self.port}/ws"
         config = uvicorn.Config(
-            app, port=self.port, ws="websockets-sansio", log_config=None, timeout_graceful_shutdown=5
+            app,
+            port=self.port,
+            ws="websockets-sansio",
+            proxy_headers=False,
+            log_config=None,
+            timeout_graceful_shutdown=5,
         )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, daemon=True)
