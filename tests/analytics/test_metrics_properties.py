@@ -47,6 +47,8 @@ STEPS: dict[str, Step] = {
     "edited": lambda story: _decide(story, "edited"),
     "rejected": lambda story: _decide(story, "rejected"),
     "expired": lambda story: _decide(story, "expired"),
+    "responded": lambda story: _decide(story, "responded"),
+    "withdrawn": lambda story: _decide(story, "withdrawn"),
 }
 MOST = 6
 TTL = 1800
@@ -64,7 +66,7 @@ def _decide(story: Story, outcome: str) -> None:
     asked = [event.approval_id for event in events if event.type == "interrupt"]
     for approval_id in asked:
         if approval_id not in decided:
-            by = "clock" if outcome == "expired" else ("dana", "robin")[len(events) % 2]
+            by = "clock" if outcome in ("expired", "withdrawn") else ("dana", "robin")[len(events) % 2]
             story.decide(approval_id, outcome, by)
             return
 
@@ -173,9 +175,10 @@ def _fits_together(found: dict[str, Any]) -> None:
     if judged:
         assert found["resolution_rate"] + found["escalation_rate"] <= 1
     approvals = found["approvals"]
-    parts = [approvals[name] for name in ("approved", "rejected", "edited", "expired", "pending")]
+    names = ("approved", "rejected", "edited", "responded", "expired", "withdrawn", "pending")
+    parts = [approvals[name] for name in names]
     assert approvals["requested"] == sum(parts)
-    decided = sum(parts[:3])
+    decided = sum(parts[:4])
     assert (approvals["median_seconds_to_decide"] is None) == (decided == 0)
     latency = found["latency_ms"]
     assert (latency["p50"] is None) == (latency["p99"] is None)

@@ -88,11 +88,71 @@ CASES: dict[str, tuple[Tale, tuple[str, str | None], tuple[str, str | None]]] = 
         ("active", "rejected"),
         ("ended", "rejected"),
     ),
-    "rejected, after something else was done": (
+    "rejected, after a lookup for it": (
+        lambda at: Story("t", at).ask("Cancel it").result().interrupt("a1").decide("a1", "rejected")
+        .result("rejected", "cancel_order").answer().complete(),
+        ("active", "rejected"),
+        ("ended", "rejected"),
+    ),
+    "rejected, between questions that were answered": (
         lambda at: resolved("t", at).ask("Cancel it").interrupt("a1").decide("a1", "rejected")
+        .result("rejected", "cancel_order").answer().complete().ask("And when does it come?").result()
+        .answer().complete(),
+        ("active", "rejected"),
+        ("ended", "rejected"),
+    ),
+    "rejected, after a write that needed no approval": (
+        lambda at: Story("t", at).ask("A coupon").result("ok", "generate_coupon", policy="up to 10%")
+        .answer().complete().ask("Cancel it").interrupt("a1").decide("a1", "rejected")
         .result("rejected", "cancel_order").answer().complete(),
         ("active", "resolved"),
         ("ended", "resolved"),
+    ),
+    "rejected, and another one carried out": (
+        lambda at: carried_out("t", at, "a1").ask("Refund it").interrupt("a2", "refund_order")
+        .decide("a2", "rejected").result("rejected", "refund_order").answer().complete(),
+        ("active", "resolved_with_approval"),
+        ("ended", "resolved_with_approval"),
+    ),
+    "rejected, and another one approved, which failed": (
+        lambda at: waiting("t", at, "a1").decide("a1").result("error", "cancel_order").answer().complete()
+        .ask("Refund it").interrupt("a2", "refund_order").decide("a2", "rejected")
+        .result("rejected", "refund_order").answer().complete(),
+        ("active", "rejected"),
+        ("ended", "rejected"),
+    ),
+    "rejected, and another one answered by a person": (
+        lambda at: waiting("t", at, "a1").decide("a1", "responded").result("ok", "cancel_order").answer()
+        .complete().ask("Refund it").interrupt("a2", "refund_order").decide("a2", "rejected")
+        .result("rejected", "refund_order").answer().complete(),
+        ("active", "resolved"),
+        ("ended", "resolved"),
+    ),
+    "rejected, and another one withdrawn by the customer": (
+        lambda at: waiting("t", at, "a1").decide("a1", "rejected").result("rejected", "cancel_order").answer()
+        .complete().ask("Refund it").interrupt("a2", "refund_order").decide("a2", "withdrawn")
+        .result("skipped", "refund_order").answer().complete(),
+        ("active", "rejected"),
+        ("ended", "rejected"),
+    ),
+    "withdrawn by the customer": (
+        lambda at: waiting("t", at, "a1").decide("a1", "withdrawn").result("skipped", "cancel_order")
+        .answer("Then I leave it.").complete(),
+        ("active", None),
+        ("ended", "resolved"),
+    ),
+    "rejected, and another one expired as the last word": (
+        lambda at: waiting("t", at, "a1").decide("a1", "rejected").result("rejected", "cancel_order").answer()
+        .complete().ask("Refund it").interrupt("a2", "refund_order").decide("a2", "expired")
+        .result("expired", "refund_order").answer().complete(),
+        ("active", None),
+        ("ended", "abandoned"),
+    ),
+    "rejected, and then an error": (
+        lambda at: waiting("t", at, "a1").decide("a1", "rejected").result("rejected", "cancel_order").answer()
+        .complete().ask("Why?").fail(),
+        ("active", None),
+        ("ended", "abandoned"),
     ),
     "answered by a person in the tool's place": (
         lambda at: waiting("t", at, "a1").decide("a1", "responded").result("ok", "cancel_order")
@@ -186,20 +246,21 @@ async def test_rates_are_over_conversations_that_have_an_outcome(
         carried_out("c1", then, "a1"),
         Story("e1", then).ask().escalate().complete(),
         Story("f1", then).ask().fail(),
+        waiting("j1", then, "a3").decide("a3", "rejected").result("rejected").answer().complete(),
         waiting("w1", then, "a2"),
         Story("n1", clock.now() - timedelta(seconds=30)).ask(),
     )
     found = await metrics.analytics("24h")
-    assert found["conversations"] == 7
+    assert found["conversations"] == 8
     assert found["outcomes"] == {
         "resolved": 2,
         "resolved_with_approval": 1,
         "escalated": 1,
-        "rejected": 0,
+        "rejected": 1,
         "abandoned": 1,
     }
-    assert found["resolution_rate"] == 3 / 5
-    assert found["escalation_rate"] == 1 / 5
+    assert found["resolution_rate"] == 3 / 6
+    assert found["escalation_rate"] == 1 / 6
 
 
 async def test_no_rate_without_an_outcome(event_log: EventStore, metrics: Metrics) -> None:

@@ -176,7 +176,8 @@ def _outcome(rows: pd.DataFrame, *, over: bool) -> str | None:
             return "resolved_with_approval"
     went_well = completed > max(customer, last(rows.type.isin(["error", "interrupt"])))
     open_ = last((rows.type == "clarification") | (rows.outcome == "expired")) > customer
-    if went_well and not open_ and (decided.outcome == "rejected").any() and not (rows.status == "ok").any():
+    instead = (decided.outcome == "responded").any() or ((rows.status == "ok") & rows.policy.notna()).any()
+    if went_well and not open_ and (decided.outcome == "rejected").any() and not instead:
         return "rejected"
     answered = over and last(rows.role == "agent") > customer
     if went_well and not open_ and ((rows.status == "ok").any() or answered):

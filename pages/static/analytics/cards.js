@@ -50,7 +50,7 @@ const judged = (bucket) => OUTCOMES.reduce((sum, outcome) => sum + bucket[outcom
 /** @param {Metrics} metrics @returns {MetricCard[]} */
 function outcomeCards(metrics) {
   const { series, outcomes, reopened, turns_to_resolution: turns, previous: before } = metrics;
-  /** @param {"resolved_with_approval" | "abandoned"} outcome */
+  /** @param {"resolved_with_approval" | "rejected" | "abandoned"} outcome */
   const link = (outcome) => metricLink(formatCount(outcomes[outcome]), metrics, { outcome });
   return [{
     label: "Conversations", value: formatCount(metrics.conversations), definition: "outcomes", query: {},
@@ -59,7 +59,8 @@ function outcomeCards(metrics) {
     trend: series.map((bucket) => bucket.conversations),
   }, {
     label: "Resolved", value: formatPercent(metrics.resolution_rate), definition: "outcomes", query: RESOLVED,
-    note: [link("resolved_with_approval"), " with approval · ", link("abandoned"), " abandoned"],
+    note: [link("resolved_with_approval"), " with approval · ", link("rejected"), " rejected · ",
+      link("abandoned"), " abandoned"],
     change: pointChange(metrics.resolution_rate, before?.resolution_rate, 1),
     trend: series.map((bucket) => rate(bucket.resolved + bucket.resolved_with_approval, judged(bucket))),
   }, {

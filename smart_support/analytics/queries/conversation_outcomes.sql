@@ -8,7 +8,10 @@
 --          null                     it is waiting
 --          resolved_with_approval   an approved or edited action was executed: the tool returned `ok` after the
 --                                   decision or, for a graph that reports no results, the turn completed
---          rejected                 the last turn completed, a write was rejected, and no tool returned `ok`
+--          rejected                 the last turn completed (see resolved), a write was rejected, and none was
+--                                   executed: neither with an approval nor by a policy rule. Lookups don't
+--                                   count, nor do writes that failed, expired or were withdrawn. A write that
+--                                   a person answered instead (`responded`) counts as executed here
 --          resolved                 the last turn completed, no question to the customer is open, the last
 --                                   approval did not just expire, and a tool returned `ok` or, once the
 --                                   conversation has ended, the customer got an answer
@@ -49,6 +52,7 @@ conversation AS (
         bool_or(type = 'escalation') AS escalated,
         bool_or(status = 'ok') AS succeeded,
         bool_or(outcome = 'rejected') AS rejected,
+        bool_or(outcome = 'responded' OR (status = 'ok' AND policy IS NOT NULL)) AS helped_otherwise,
         max(CASE WHEN role = 'customer' THEN seq ELSE 0 END) AS customer_seq,
         max(CASE WHEN role = 'agent' THEN seq ELSE 0 END) AS agent_seq,
         max(CASE WHEN type = 'message_complete' THEN seq ELSE 0 END) AS completed_seq,
@@ -80,7 +84,7 @@ conversation_outcome AS (
             WHEN escalated THEN 'escalated'
             WHEN waiting THEN NULL
             WHEN executed THEN 'resolved_with_approval'
-            WHEN completed AND rejected AND NOT coalesce(succeeded, false) THEN 'rejected'
+            WHEN completed AND rejected AND NOT coalesce(helped_otherwise, false) THEN 'rejected'
             WHEN completed AND (succeeded OR (is_over AND agent_seq > customer_seq)) THEN 'resolved'
             WHEN is_over THEN 'abandoned'
         END AS outcome

@@ -1,5 +1,6 @@
 -- Conversations that started in the range, by their current outcome: resolved by the agents alone, resolved with
--- an approval, escalated to a human, rejected, or abandoned. Open conversations have no outcome yet.
+-- an approval, escalated to a human, rejected (a person refused an action, and no other action was carried out),
+-- or abandoned. Only the first two count as resolved. Open conversations have no outcome yet.
 -- [effort] Turns to resolution: the median and the 95th percentile of the number of turns in resolved
 -- conversations that started in the range.
 -- [reopened] Of the resolved conversations that started in the range and have a known customer: those whose

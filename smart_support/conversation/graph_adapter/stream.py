@@ -20,6 +20,8 @@ from smart_support.events import (
 
 STREAM_MODES = ["messages", "updates"]
 _STATUSES: frozenset[str] = frozenset(get_args(ToolStatus))
+# The step that gives an agent's message again, with edited arguments. The decision records these.
+_APPROVE = "approve"
 Namespace = tuple[str, ...]
 EventKey = tuple[str, str | None]
 
@@ -107,6 +109,8 @@ class StreamReader:
         messages = update.get("messages") or ()
         for message in messages if isinstance(messages, Sequence) else [messages]:
             if isinstance(message, AIMessage):
+                if node == _APPROVE:
+                    continue
                 self._count(message.usage_metadata, message.response_metadata.get("model_name"))
                 yield from self.of_message(message, node)
             elif isinstance(message, ToolMessage):
