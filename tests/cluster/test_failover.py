@@ -1,7 +1,6 @@
 """A process ends by a kill or a stop, or loses its database: the others carry on, and nothing is lost."""
 
 import asyncio
-import contextlib
 import os
 import random
 import signal
@@ -12,12 +11,12 @@ from typing import Any
 
 import httpx
 import pytest
-import websockets
 
 from tests.support.harness import AppProcess, Client, spoken
 from tests.support.kills.traffic import WORKERS, Traffic, check_record, looked_at
 from tests.support.postgres import Postgres
 from tests.support.slow_model import AGENTS, slow_model
+from tests.support.workers import end_workers, is_cut_off
 
 Machine = Callable[..., AppProcess]
 
@@ -70,6 +69,10 @@ async def test_the_database_may_restart(machine: Machine, postgres: Postgres) ->
 class _Fleet(Traffic):
     """Traffic to several processes of one system; whoever loses one goes on with another."""
 
+    # A process that is stopped takes nothing new.
+    decision_statuses = (*Traffic.decision_statuses, 503)
+    error_codes = ("shutting_down",)
+
     def __init__(self, folder: Path, seed: int) -> None:
         super().__init__(folder, seed)
         self.processes: dict[int, Any] = {}
@@ -92,16 +95,12 @@ class _Fleet(Traffic):
         workers = [asyncio.create_task(self._lasting_worker()) for _ in range(WORKERS)]
         try:
             for _ in range(ends):
+                # An end comes at any moment, so a random wait is what is tried.
                 await asyncio.sleep(self.chance.uniform(0.1, 0.8))
                 await asyncio.to_thread(self.end_one)
                 await self.one_more()
         finally:
-            for worker in workers:
-                worker.cancel()
-            failed = await asyncio.gather(*workers, return_exceptions=True)
-        for one in failed:
-            if isinstance(one, Exception):
-                raise one
+            await end_workers(workers)
 
     @property
     def url(self) -> str:
@@ -111,8 +110,11 @@ class _Fleet(Traffic):
 
     async def _lasting_worker(self) -> None:
         while True:
-            with contextlib.suppress(httpx.HTTPError, websockets.WebSocketException, OSError, KeyError):
+            try:
                 await self.worker()
+            except Exception as error:
+                if not is_cut_off(error):
+                    raise
 
 
 async def _ends(folder: Path, ends: int) -> None:

@@ -5,7 +5,6 @@ A check of the gate: the model is a script, so it says nothing of how well agent
 
 import argparse
 import asyncio
-import contextlib
 import os
 import random
 import signal
@@ -24,6 +23,7 @@ from tests.conformance import retail
 from tests.conformance.app import serve
 from tests.conformance.service import Service
 from tests.support.harness import FORKING, Client, free_port
+from tests.support.health import wait_until_healthy
 
 Mode = Literal["approve", "reject", "mix", "killed"]
 DOORS = ("rest", "socket", "gradio_client")
@@ -63,13 +63,8 @@ class Run:
         api = self._service.url.removeprefix("http://")
         self._process = FORKING.Process(target=serve, args=(self._port, str(self._folder), api), daemon=True)
         self._process.start()
-        async with httpx.AsyncClient(timeout=5) as client:
-            while self._process.is_alive():
-                with contextlib.suppress(httpx.HTTPError):
-                    if (await client.get(f"{self._url}/health")).status_code == 200:
-                        return
-                await asyncio.sleep(0.02)  # nothing to await: the port is simply not there yet
-        raise RuntimeError("the app did not start")
+        if not await wait_until_healthy(self._process, self._url):
+            raise RuntimeError("the app did not start")
 
     def kill(self) -> None:
         """Pull the plug."""

@@ -1,7 +1,6 @@
 """Backups of an app under load, put back elsewhere after a SIGKILL: nothing is lost, nothing runs twice."""
 
 import asyncio
-import contextlib
 import itertools
 import os
 import shutil
@@ -22,8 +21,10 @@ import pytest
 from smart_support.__main__ import main
 from smart_support.storage.state.sqlite import SqliteStateDatabase
 from tests.support.harness import FORKING, ROOT, AppProcess, free_port
+from tests.support.health import wait_until_healthy
 from tests.support.kills.app import serve
 from tests.support.stores import of_files
+from tests.support.workers import end_workers, is_cut_off
 
 pytestmark = of_files
 
@@ -42,12 +43,8 @@ class _App:
 
     async def __aenter__(self) -> "_App":
         self.process.start()
-        async with asyncio.timeout(60):
-            while self.process.is_alive():
-                with contextlib.suppress(httpx.HTTPError):
-                    if (await self.http.get("/health", params={"ready": 1})).status_code == 200:
-                        return self
-                await asyncio.sleep(0.02)  # nothing to await: the port is not there yet
+        if await wait_until_healthy(self.process, f"http://127.0.0.1:{self.port}/api/v1", ready=True):
+            return self
         raise RuntimeError(f"the app ended with {self.process.exitcode}")
 
     async def __aexit__(self, *_: object) -> None:
@@ -171,27 +168,29 @@ async def test_a_backup_in_the_middle_of_traffic_is_whole_and_a_start_from_it_re
     async with _App(tmp_path / "first") as app:
         numbers = itertools.count(1)
         workers = [asyncio.create_task(_traffic(app, numbers, decided)) for _ in range(WORKERS)]
-        await decided.reached(12)
-        for _ in range(backups):
-            answer = await app.http.post("/backup")
-            assert answer.status_code == 201, answer.text
-            threads, in_turn = await asyncio.to_thread(
-                _check_consistent, Path(answer.json()["data"]["folder"])
-            )
-            running += in_turn
-            assert threads >= 12
-        done = next(one for one, (decision, _) in decided.items() if decision == "approve")
-        thread_id = (await app.settled(done))["thread_id"]
-        late = (await app.say("late", "please mark IT-888888"))["approval"]["approval_id"]
-        before, began = await app.steps(thread_id), time.monotonic()
-        told = await asyncio.to_thread(app.command, "backup", str(taken))
-        assert told.returncode == 0, told.stderr
-        await app.decide(late, "approve")
-        assert (await app.settled(late))["execution"] == "done"
-        await decided.reached(len(decided) + 4)
-    for worker in workers:
-        worker.cancel()
-    await asyncio.gather(*workers, return_exceptions=True)
+        try:
+            await decided.reached(12)
+            for _ in range(backups):
+                answer = await app.http.post("/backup")
+                assert answer.status_code == 201, answer.text
+                threads, in_turn = await asyncio.to_thread(
+                    _check_consistent, Path(answer.json()["data"]["folder"])
+                )
+                running += in_turn
+                assert threads >= 12
+            done = next(one for one, (decision, _) in decided.items() if decision == "approve")
+            thread_id = (await app.settled(done))["thread_id"]
+            late = (await app.say("late", "please mark IT-888888"))["approval"]["approval_id"]
+            before, began = await app.steps(thread_id), time.monotonic()
+            told = await asyncio.to_thread(app.command, "backup", str(taken))
+            assert told.returncode == 0, told.stderr
+            await app.decide(late, "approve")
+            assert (await app.settled(late))["execution"] == "done"
+            await decided.reached(len(decided) + 4)
+        finally:
+            # Who fails before the kill was not cut off by it.
+            await end_workers(worker for worker in workers if worker.done())
+    await end_workers(workers, is_cut_off)
     assert running > 0, "no turn ran at any of the moments: nothing was shown"
 
     ledger, world = _ledger(taken), app.effects()

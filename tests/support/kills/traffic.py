@@ -4,7 +4,6 @@ Who ends it, when and how: test_kill.py, and tests/cluster/test_failover.py.
 """
 
 import asyncio
-import contextlib
 import multiprocessing.connection
 import os
 import random
@@ -20,8 +19,10 @@ import websockets
 
 from smart_support import audit
 from tests.support.harness import FORKING, free_port
+from tests.support.health import wait_until_healthy
 from tests.support.kills.app import serve
 from tests.support.stores import database_url, state_of
+from tests.support.workers import end_workers, is_cut_off
 
 WORKERS = 4
 SETTLED_SECONDS = 30
@@ -32,30 +33,32 @@ Event = dict[str, Any]
 class Traffic:
     """Customers who ask and a lead who decides, by socket and REST; remembers all that was shown."""
 
+    decision_statuses: tuple[int, ...] = (200, 409)
+    """Answers to a decision: it won, or another one was first."""
+
+    error_codes: tuple[str, ...] = ()
+    """Errors that a customer may be sent."""
+
     def __init__(self, folder: Path, seed: int) -> None:
         self.folder = folder
         self.chance = random.Random(seed)
         self.seen: dict[str, dict[int, Event]] = defaultdict(dict)
-        self.conflicts: list[str] = []
+        self.wins: Counter[str] = Counter()
+        """How many decisions won, by approval."""
         self.asked = 0
         self.port = 0
+        self.place = ""
         self.process: Any = None
 
     async def start(self, place: str = "", nth: int = 1) -> bool:
         """Start the app, and return once it answers: whether it does, or has met its trap already."""
-        self.port = free_port()
+        self.port, self.place = free_port(), place
         seed, database = self.chance.randrange(2**32), database_url(self.folder / "var")
         arguments = (self.port, str(self.folder), seed, place, nth, database)
         self.process = FORKING.Process(target=serve, args=arguments, daemon=True)
         self.process.start()
-        deadline = time.monotonic() + 60
-        async with httpx.AsyncClient() as client:
-            while time.monotonic() < deadline and self.process.is_alive():
-                with contextlib.suppress(httpx.HTTPError):
-                    health = f"http://127.0.0.1:{self.port}/api/v1/health"
-                    if (await client.get(health)).status_code == 200:
-                        return True
-                await asyncio.sleep(0.02)
+        if await wait_until_healthy(self.process, f"http://127.0.0.1:{self.port}/api/v1"):
+            return True
         if place and self.process.exitcode == -signal.SIGKILL:
             return False
         raise RuntimeError("the app did not come back")
@@ -67,17 +70,21 @@ class Traffic:
         self.process.join()
 
     async def run(self, seconds: float) -> bool:
-        """Traffic for a while; what breaks when the plug is pulled is what a client would see.
+        """Traffic for a while, then a kill.
 
         Returns:
             Whether the app killed itself before.
+
+        Raises:
+            BaseException: a worker failed with something else than a connection that the kill cut off.
         """
         workers = [asyncio.create_task(self.worker()) for _ in range(WORKERS)]
         died = await asyncio.to_thread(multiprocessing.connection.wait, [self.process.sentinel], seconds)
+        # Who fails while the app lives was not cut off. With a trap the app may end at any moment.
+        failed = [] if died or self.place else [worker for worker in workers if worker.done()]
         self.kill()
-        for worker in workers:
-            worker.cancel()
-        await asyncio.gather(*workers, return_exceptions=True)
+        await end_workers(failed)
+        await end_workers(workers, is_cut_off)
         return bool(died)
 
     async def approvals(self) -> list[Event]:
@@ -87,6 +94,7 @@ class Traffic:
             while True:
                 params = {"limit": 100} | ({"cursor": cursor} if cursor else {})
                 answer = await client.get(f"{self.url}/approvals", params=params)
+                assert answer.status_code == 200, answer.text
                 body = answer.json()
                 found += body["data"]
                 cursor = body["meta"]["next_cursor"]
@@ -98,7 +106,10 @@ class Traffic:
         words = self.chance.choice([["approve"], ["approve"], ["approve"], ["reject"], ["approve", "reject"]])
         url = f"{self.url}/approvals/{approval_id}/decision"
         answers = await asyncio.gather(*(client.post(url, json={"decision": word}) for word in words))
-        assert sum(answer.status_code == 200 for answer in answers) <= 1
+        for answer in answers:
+            assert answer.status_code in self.decision_statuses, answer.text
+            self.wins[approval_id] += answer.status_code == 200
+        assert self.wins[approval_id] <= 1, f"more than one decision won: {approval_id}"
 
     @property
     def url(self) -> str:
@@ -109,6 +120,7 @@ class Traffic:
         """One lead and one customer, until something breaks."""
         async with httpx.AsyncClient(timeout=30) as client:
             left_waiting = await client.get(f"{self.url}/approvals", params={"status": "pending", "limit": 5})
+            assert left_waiting.status_code == 200, left_waiting.text
             for approval in left_waiting.json()["data"]:
                 await self.decide(client, approval["approval_id"])
             socket = self.url.replace("http", "ws").replace("/api/v1", "/ws")
@@ -124,6 +136,7 @@ class Traffic:
         await connection.send(orjson.dumps(frame).decode())
         while True:
             event = orjson.loads(await connection.recv())
+            assert event["type"] != "error" or event["code"] in self.error_codes, event
             if event["type"] == "error" or event["thread_id"] != thread_id:
                 continue
             self.seen[thread_id][event["seq"]] = event
@@ -131,6 +144,13 @@ class Traffic:
                 await self.decide(client, event["approval_id"])
             elif event["type"] == "message_complete":
                 return
+
+
+async def _data(client: httpx.AsyncClient, url: str, **params: Any) -> list[Event]:
+    answer = await client.get(url, params=params)
+    assert answer.status_code == 200, answer.text
+    data: list[Event] = answer.json()["data"]
+    return data
 
 
 async def _settle(traffic: Traffic) -> list[Event]:
@@ -170,8 +190,7 @@ async def _check_events(traffic: Traffic) -> int:
     checked = 0
     async with httpx.AsyncClient(timeout=30) as client:
         for thread_id, seen in traffic.seen.items():
-            answer = await client.get(f"{traffic.url}/replay/{thread_id}", params={"limit": 200})
-            steps = answer.json()["data"]
+            steps = await _data(client, f"{traffic.url}/replay/{thread_id}", limit=200)
             recorded = {step["seq"]: step for step in steps}
             assert [step["seq"] for step in steps] == sorted(recorded)
             for seq, event in seen.items():
@@ -191,8 +210,8 @@ async def _check_escalations(traffic: Traffic, approvals: list[Event]) -> None:
             if approval["execution"] == "outcome_unknown":
                 told = await _told_of(approval, traffic, client)
                 assert len(told) == 1, (approval, told)
-        answer = await client.get(f"{traffic.url}/escalations", params={"limit": 100})
-        reasons = [one["reason"] for one in answer.json()["data"]]
+        listed = await _data(client, f"{traffic.url}/escalations", limit=100)
+        reasons = [one["reason"] for one in listed]
         assert len(reasons) == len(set(reasons))
 
 
@@ -200,8 +219,7 @@ async def _told_of(approval: Event, traffic: Traffic, client: httpx.AsyncClient)
     """The escalations of an approval; where there is none, its turn may still be finished."""
     deadline = time.monotonic() + SETTLED_SECONDS
     while True:
-        replay = f"{traffic.url}/replay/{approval['thread_id']}"
-        steps = (await client.get(replay, params={"limit": 200})).json()["data"]
+        steps = await _data(client, f"{traffic.url}/replay/{approval['thread_id']}", limit=200)
         told = [step for step in steps if step["type"] == "escalation"]
         told = [step for step in told if approval["approval_id"] in step["reason"]]
         if told or time.monotonic() > deadline:
