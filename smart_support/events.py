@@ -174,8 +174,8 @@ class Failure(Event):
     message: str
 
 
-_TYPES: dict[str, type[Event]] = {cls.type: cls for cls in Event.__subclasses__()}
-_FIELDS = {cls: tuple(item.name for item in fields(cls)) for cls in _TYPES.values()}
+EVENT_TYPES: dict[str, type[Event]] = {cls.type: cls for cls in Event.__subclasses__()}
+_FIELDS = {cls: tuple(item.name for item in fields(cls)) for cls in EVENT_TYPES.values()}
 
 
 def payload(event: Event) -> dict[str, Any]:
@@ -185,7 +185,7 @@ def payload(event: Event) -> dict[str, Any]:
 
 def from_payload(type_: str, values: Mapping[str, Any]) -> Event:
     """The event of a stored row. Fields that this version does not know are dropped."""
-    cls = _TYPES[type_]
+    cls = EVENT_TYPES[type_]
     known = _FIELDS[cls]
     return cls(**{name: value for name, value in values.items() if name in known})
 

@@ -257,7 +257,7 @@ class Services:
                 check_free(self.settings.data_dir / "events.duckdb")
             if self._graph is None:
                 with contextlib.closing(self._store()) as store:
-                    own = Registry([*self.registry, *self._tools(store)])
+                    own = Registry([*self.registry, *self.demo_tools(store)])
                     check_policy(self.team, own)
                     check_ceilings(self.team, own)
         except (OSError, sqlite3.Error) as error:
@@ -395,7 +395,7 @@ class Services:
         """Open the demo business, the imports and the agents, and return their graph."""
         self.demo = store = self._store()
         self._opened.callback(store.close)
-        self.own_tools = [*self.registry, *self._tools(store)]
+        self.own_tools = [*self.registry, *self.demo_tools(store)]
         client = GuardedClient(parse_allowed_hosts(self.settings.allowed_hosts))
         self._opened.push_async_callback(client.aclose)
         self.imports = ImportService(
@@ -483,7 +483,8 @@ class Services:
         business = self.toolset.business
         return DemoStore(self.settings.data_dir / f"{business}.sqlite", ROOT / "data" / business, business)
 
-    def _tools(self, store: DemoStore) -> list[Tool]:
+    def demo_tools(self, store: DemoStore) -> list[Tool]:
+        """The tools that come with the business, over a store of its data."""
         words = self.team.personality.escalation_message
         tools = [*tools_of(self.toolset(store)), handoff_tool(self._escalate, words)]
         return [*map(self._wrap_tool, tools)] if self._wrap_tool else tools

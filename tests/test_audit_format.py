@@ -26,7 +26,7 @@ from smart_support.approvals.decision import DecisionInput
 from smart_support.approvals.ledger import Ledger
 from smart_support.approvals.queue import ApprovalQueue
 from smart_support.audit_consistency import NOT_RECORDED
-from smart_support.conversation.erasure import _blank
+from smart_support.conversation.erasure import blank
 from smart_support.errors import ToolRefused
 from smart_support.storage.state.base import Connection, StateDatabase
 from smart_support.storage.state.sqlite import SqliteConnection, SqliteStateDatabase
@@ -104,7 +104,7 @@ async def _live(state: StateDatabase) -> None:
 
 def _erase(state: StateDatabase, *threads: str) -> None:
     told = {"kind": audit.ERASED, "actor": "ann", "via": "rest"}
-    state.transact_now(lambda connection: _blank(connection, threads, told))
+    state.transact_now(lambda connection: blank(connection, threads, told))
 
 
 @pytest.fixture(scope="module")

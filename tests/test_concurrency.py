@@ -8,9 +8,9 @@ import anyio
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage
 
-from smart_support.agents.model_client import _Attempt
+from smart_support.agents.model_client import Attempt
 from smart_support.agents.models import NamedModel
-from smart_support.api.middleware.authentication import _while_logged_in
+from smart_support.api.middleware.authentication import serve_while_logged_in
 from smart_support.concurrency import end_tasks, in_background, run_together
 from smart_support.conversation.batching import batches
 from tests.support.harness import ScriptedModel
@@ -67,7 +67,7 @@ async def _logged_in() -> None:
     async def send(message: Any) -> None:
         await asyncio.sleep(0)
 
-    await _while_logged_in(_slow_to_end(), _Logins(), "token", {"type": "websocket"}, send)
+    await serve_while_logged_in(_slow_to_end(), _Logins(), "token", {"type": "websocket"}, send)
 
 
 async def _model_stream() -> None:
@@ -75,7 +75,7 @@ async def _model_stream() -> None:
         await _pauses(2)
 
     model = ScriptedModel(script=lambda *_: AIMessage("one two three four five six"), before_word=pause)
-    await _Attempt(NamedModel(model, timeout_seconds=60)).answer(model, [HumanMessage("hello")])
+    await Attempt(NamedModel(model, timeout_seconds=60)).answer(model, [HumanMessage("hello")])
     await asyncio.Event().wait()
 
 

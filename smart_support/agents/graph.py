@@ -180,13 +180,13 @@ def _tools(
     spec: AgentSpec, registry: Registry, request: str, history: list[AnyMessage]
 ) -> list[dict[str, Any]]:
     known = [tool for name in spec.tools if (tool := registry.get(name))]
-    tools = [_function(tool) for tool in shortlist(known, request, history)]
+    tools = [function_schema(tool) for tool in shortlist(known, request, history)]
     if len(tools) < len(known):
-        tools.append(_function(find_tool(registry, spec.tools)))
+        tools.append(function_schema(find_tool(registry, spec.tools)))
     return tools
 
 
-def _function(tool: Any) -> dict[str, Any]:
+def function_schema(tool: Any) -> dict[str, Any]:
     return {
         "type": "function",
         "function": {"name": tool.name, "description": tool.description, "parameters": tool.schema},

@@ -101,7 +101,7 @@ class Models:
         for one in self._in_order():
             model = one.model.bind_tools(tools) if tools else one.model
             for _ in range(TRIES):
-                attempt = _Attempt(one)
+                attempt = Attempt(one)
                 try:
                     return await attempt.answer(model.with_config(tags=tags), messages)
                 except SmartSupportError:
@@ -131,7 +131,7 @@ class Models:
 
 
 @dataclass(slots=True)
-class _Attempt:
+class Attempt:
     """One request to one model.
 
     Attributes:

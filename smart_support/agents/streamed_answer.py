@@ -44,6 +44,7 @@ class StreamedAnswer:
 
     Attributes:
         began: there was a chunk.
+        call_chunks: how many chunks of calls there were.
         is_cut: a call's arguments are too long, or come in too many chunks, so the rest must not be read.
     """
 
@@ -53,7 +54,7 @@ class StreamedAnswer:
         self._parts: list[BaseMessage] = []
         self._calls: list[_Call] = []
         self._chars = 0
-        self._call_chunks = 0
+        self.call_chunks = 0
 
     def add(self, part: BaseMessage) -> None:
         """Take the next chunk in.
@@ -65,10 +66,10 @@ class StreamedAnswer:
         self._parts.append(part)
         self._chars += len(part.content) if isinstance(part.content, str) else len(str(part.content))
         for piece in part.tool_call_chunks if isinstance(part, AIMessageChunk) else ():
-            self._call_chunks += 1
+            self.call_chunks += 1
             self._chars += len(piece["args"] or "")
             self._call_of(piece).add(piece)
-        too_many = self._call_chunks > MAX_CALL_CHUNKS
+        too_many = self.call_chunks > MAX_CALL_CHUNKS
         self.is_cut = self.is_cut or too_many or any(call.is_too_long for call in self._calls)
         over = self._chars > MAX_ANSWER_CHARS or len(self._parts) > MAX_CHUNKS or len(self._calls) > MAX_CALLS
         if over and not self.is_cut:

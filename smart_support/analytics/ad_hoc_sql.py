@@ -28,8 +28,8 @@ MEMORY_BYTES = 1_000_000_000
 # Depends on the disk. Meanwhile new events stay in the journal.
 SECONDS_TO_COPY = 20.0
 SECONDS_TO_START = 20.0
-_RESERVED_BYTES = 100_000_000
-_PROGRAM = Path(__file__).with_name("ad_hoc_sql_process.py")
+RESERVED_BYTES = 100_000_000
+PROGRAM = Path(__file__).with_name("ad_hoc_sql_process.py")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ async def _private_folder(folder: Path) -> AsyncIterator[Path]:
 async def _process(folder: Path) -> AsyncIterator[asyncio.subprocess.Process]:
     """The process, with an empty environment; it is killed afterwards."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-I", str(_PROGRAM)),
+        *(sys.executable, "-I", str(PROGRAM)),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
@@ -163,7 +163,7 @@ async def _read(process: asyncio.subprocess.Process, max_bytes: int) -> bytes:
 
 
 def _check_disk_space(source: Path, folder: Path) -> None:
-    needed = source.stat().st_size + _RESERVED_BYTES
+    needed = source.stat().st_size + RESERVED_BYTES
     if shutil.disk_usage(folder).free < needed:
         raise StorageFailed(
             f"A query needs {needed / 1e6:,.0f} MB on the disk of DATA_DIR, for a copy of the event log; "

@@ -18,9 +18,9 @@ _OPTIONS: dict[Format, str] = {
 # Spreadsheets treat a cell that starts like this as a formula, also after white space and quotes; an
 # apostrophe makes it text (https://owasp.org/www-community/attacks/CSV_Injection). The full-width signs are
 # those of East Asian keyboards. Numbers are not changed.
-_FORMULA = r"^([\t\r\n]|[\s\v\p{Z}\x{FEFF}\x00\x1C-\x1F\x{85}\"']*[=+\-@＝＋－＠])"
-_NUMBER = r"[+-]?[0-9]+([.][0-9]+)?([eE][+-]?[0-9]+)?"
-_NEUTRALISED = """
+FORMULA = r"^([\t\r\n]|[\s\v\p{Z}\x{FEFF}\x00\x1C-\x1F\x{85}\"']*[=+\-@＝＋－＠])"
+NUMBER = r"[+-]?[0-9]+([.][0-9]+)?([eE][+-]?[0-9]+)?"
+NEUTRALISED = """
     CASE WHEN regexp_matches({name}, $formula) AND NOT regexp_full_match({name}, $number)
         THEN chr(39) || {name} ELSE {name} END AS {name}
 """
@@ -39,8 +39,8 @@ async def export_events(
         params = time_range.params | filters.params | {"path": str(path)}
         if format_ == "csv":
             # The names are constants.
-            columns = ", ".join(_NEUTRALISED.format(name=name) for name in TEXT_COLUMNS)
+            columns = ", ".join(NEUTRALISED.format(name=name) for name in TEXT_COLUMNS)
             events = f"SELECT * REPLACE ({columns}) FROM ({events})"
-            params |= {"formula": _FORMULA, "number": _NUMBER}
+            params |= {"formula": FORMULA, "number": NUMBER}
         await event_log.export(f"COPY ({events}) TO $path ({_OPTIONS[format_]})", params)
         return path.open("rb"), path.stat().st_size

@@ -37,7 +37,7 @@ INTERNAL_ERROR = "Internal error; nothing was lost. Please try again."
 async def socket(websocket: WebSocket) -> None:
     """Serve a client with any number of threads."""
     await websocket.accept()
-    await _Connection(websocket, websocket.app.state.services, websocket.state.user).serve()
+    await Connection(websocket, websocket.app.state.services, websocket.state.user).serve()
 
 
 class _ThreadListener:
@@ -51,7 +51,7 @@ class _ThreadListener:
             self._send(shown.wire())
 
 
-class _Connection:
+class Connection:
     def __init__(self, websocket: WebSocket, services: Services, user: User) -> None:
         self._socket = websocket
         self._user = user

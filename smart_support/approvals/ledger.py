@@ -88,13 +88,13 @@ class Ledger:
             return entry
         if not fresh and not (idempotent and same):
             log.error("outcome_unknown", tool=tool, approval_id=entry.approval_id)
-            return await self._finish(thread_id, tool_call_id, "outcome_unknown", UNKNOWN)
+            return await self.finish(thread_id, tool_call_id, "outcome_unknown", UNKNOWN)
         status, result = await self._attempt(run, entry.idempotency_key, tool)
         if status == "failed" and not fresh:
             # This attempt had no effect; the interrupted one may have had.
             log.error("outcome_unknown", tool=tool, approval_id=entry.approval_id)
             status, result = "outcome_unknown", UNKNOWN
-        return await self._finish(thread_id, tool_call_id, status, result)
+        return await self.finish(thread_id, tool_call_id, status, result)
 
     async def begin_together(self, approvals: Sequence[Approval]) -> list[Entry]:
         """Store the intents of several approved calls, all or none: one resume runs them all.
@@ -163,7 +163,7 @@ class Ledger:
         """
         for entry in await self.begun(thread_id):
             await notify(entry.tool, entry)
-            await self._finish(thread_id, entry.tool_call_id, "outcome_unknown", UNKNOWN)
+            await self.finish(thread_id, entry.tool_call_id, "outcome_unknown", UNKNOWN)
 
     async def _attempt(
         self, run: Callable[[str], Awaitable[Any]], key: str, tool: str
@@ -221,7 +221,7 @@ class Ledger:
         _audit(connection, "execution_begun", row, detail, begun["fields"])
         return _entry(row | {"status": "begun", "result": None}), True, True
 
-    async def _finish(self, thread_id: str, tool_call_id: str, status: EntryStatus, result: Any) -> Entry:
+    async def finish(self, thread_id: str, tool_call_id: str, status: EntryStatus, result: Any) -> Entry:
         def work(connection: Connection) -> Entry:
             entry = _finish(connection, thread_id, tool_call_id, status, result)
             assert entry is not None, "only a call that was begun is finished"

@@ -120,7 +120,7 @@ class Policy:
                 apply. Where a name has no value the rule is uncertain: it then applies if it is strict
                 (`ask`, `two_leads`, `never`), and does not if it is `run`.
         """
-        applying = [rule for rule in self.rules if self._applies(rule, tool, facts, known)]
+        applying = [rule for rule in self.rules if self.applies(rule, tool, facts, known)]
         if not applying:
             return Verdict()
         strictest = max(applying, key=lambda rule: NEEDS.index(rule.then))
@@ -151,7 +151,8 @@ class Policy:
         has = {name for tool, names in tools.items() if fnmatchcase(tool, rule.tool) for name in names}
         return self._conditions[rule.when].names - has
 
-    def _applies(self, rule: Rule, tool: str, facts: Mapping[str, Any], known: Collection[str]) -> bool:
+    def applies(self, rule: Rule, tool: str, facts: Mapping[str, Any], known: Collection[str]) -> bool:
+        """Whether a rule applies to a call of a tool, given what is known about the call."""
         if not fnmatchcase(tool, rule.tool):
             return False
         if not rule.when:

@@ -94,6 +94,11 @@ class Broadcast:
         """The threads that have a subscriber here."""
         return [thread_id for thread_id, topic in self._topics.items() if topic.subscribers]
 
+    @property
+    def kept_threads(self) -> list[str]:
+        """The threads that anything is kept of."""
+        return [*self._topics]
+
     def open_tokens(self, thread_id: str) -> list[TokenRecord]:
         """The tokens that are shown and whose message is not in the log yet."""
         topic = self._topics.get(thread_id)

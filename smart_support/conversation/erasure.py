@@ -152,7 +152,7 @@ class Erasure:
             for thread_id in (*threads, *side_threads):
                 await self._checkpoints.delete_thread(thread_id)
         await self._log.erase(threads)
-        approvals = await self._state.transact(lambda connection: _blank(connection, threads, entry))
+        approvals = await self._state.transact(lambda connection: blank(connection, threads, entry))
         log.info("conversations_erased", conversations=len(threads), why=entry["kind"])
         self._compact()
         return Erased(len(threads), approvals, self.compaction)
@@ -197,7 +197,7 @@ class Erasure:
             self.compaction = "done"
 
 
-def _blank(connection: Connection, threads: Sequence[str], entry: dict[str, Any]) -> int:
+def blank(connection: Connection, threads: Sequence[str], entry: dict[str, Any]) -> int:
     """Blank the content of the threads in the state database; `entry` is the audit trail's, of the erasure.
 
     Returns:

@@ -49,7 +49,7 @@ class Meters:
     """Counts the events and requests of this process."""
 
     def __init__(self, version: str) -> None:
-        self._registry = registry = CollectorRegistry()
+        self.registry = registry = CollectorRegistry()
         # Start time, memory, CPU and open files, by their standard names.
         ProcessCollector(registry=registry)
         Info(f"{_PREFIX}_build", "What runs", registry=registry).info({"version": version})
@@ -102,7 +102,7 @@ class Meters:
         """All metrics in the text format of Prometheus."""
         for field in fields(gauges):
             self._gauges[field.name].set(getattr(gauges, field.name))
-        return generate_latest(self._registry)
+        return generate_latest(self.registry)
 
     def _observe_turn(self, event: MessageComplete) -> None:
         self._turn.observe(event.duration_ms / 1000)

@@ -89,7 +89,7 @@ def test_arguments_that_are_no_json_take_no_time(size: int, junk: str) -> None:
     answer = StreamedAnswer()
 
     def read() -> None:
-        while not answer.is_cut and answer._call_chunks < MAX_CALL_CHUNKS:
+        while not answer.is_cut and answer.call_chunks < MAX_CALL_CHUNKS:
             answer.add(_piece(text, name="n" if not answer.began else None))
 
     # LangChain's own parser costs more than 400 for two pieces of 50,000.

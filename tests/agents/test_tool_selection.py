@@ -81,8 +81,8 @@ async def app(data_dir: Path) -> AsyncIterator[tuple[LocalApp, _Finds]]:
     model = _Finds()
     made = create_app(Settings(data_dir=data_dir), chat_model=ScriptedModel(script=model))
     services = made.state.services
-    own = services._tools
-    services._tools = lambda shop: [*own(shop), *_tools()]
+    own = services.demo_tools
+    services.demo_tools = lambda shop: [*own(shop), *_tools()]
     team = services.own_team
     lookup = team.agents[0].model_copy(
         update={"tools": (*team.agents[0].tools, *(tool.name for tool in _tools()))}

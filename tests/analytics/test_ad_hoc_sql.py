@@ -186,7 +186,7 @@ async def test_a_copy_is_gone_after_its_question_whatever_came_of_it(event_log: 
 
 
 async def test_without_room_for_a_copy_it_says_so(box: AdHocSql, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sql_box_module, "_RESERVED_BYTES", 10**18)
+    monkeypatch.setattr(sql_box_module, "RESERVED_BYTES", 10**18)
     with pytest.raises(StorageFailed, match="free some"):
         await box.run("SELECT 1")
 

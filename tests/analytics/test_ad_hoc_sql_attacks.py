@@ -292,7 +292,7 @@ async def test_the_process_that_answers_has_none_of_our_environment(
     program.write_text(
         f"import os, sys\nopen({str(told)!r}, 'w').write(repr((dict(os.environ), sys.flags.isolated)))\n"
     )
-    monkeypatch.setattr("smart_support.analytics.ad_hoc_sql._PROGRAM", program)
+    monkeypatch.setattr("smart_support.analytics.ad_hoc_sql.PROGRAM", program)
     with pytest.raises(Exception, match="can't be copied"):
         await AdHocSql(event_log).run("SELECT 1")
     assert CANARY not in told.read_text()

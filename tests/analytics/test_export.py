@@ -153,8 +153,8 @@ _CHARACTERS = st.sampled_from("=+-@＝\t\r\n \"'1.e\u00a0\ufeffa") | st.characte
 
 @given(text=st.text(_CHARACTERS, max_size=12))
 def test_a_text_is_changed_only_where_a_spreadsheet_would_run_it(text: str) -> None:
-    sql = f"SELECT {export_module._NEUTRALISED.format(name='x')} FROM (SELECT $x::VARCHAR AS x)"
-    params = {"x": text, "formula": export_module._FORMULA, "number": export_module._NUMBER}
+    sql = f"SELECT {export_module.NEUTRALISED.format(name='x')} FROM (SELECT $x::VARCHAR AS x)"
+    params = {"x": text, "formula": export_module.FORMULA, "number": export_module.NUMBER}
     (told,) = duckdb.execute(sql, params).fetchone() or ()
     assert told in (text, f"'{text}")
     first = text.strip().strip("\"' \t\r\n\ufeff\u00a0")[:1]

@@ -68,7 +68,7 @@ def test_a_socket_that_closes_while_its_handler_is_busy(
 ) -> None:
     services = client.app.state.services  # type: ignore[attr-defined]
     if login:
-        monkeypatch.setattr("smart_support.api.middleware.authentication._user", _logged_in)
+        monkeypatch.setattr("smart_support.api.middleware.authentication.authenticate", _logged_in)
         monkeypatch.setattr(type(services.accounts), "is_login_required", True)
         monkeypatch.setattr(services.logins, "wait_until_ended", lambda token: asyncio.Event().wait())
     busy: list[bool] = []
@@ -113,7 +113,7 @@ def test_a_socket_that_closes_at_once(client: TestClient) -> None:
 
 def test_it_ends_with_the_login(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     services = client.app.state.services  # type: ignore[attr-defined]
-    monkeypatch.setattr("smart_support.api.middleware.authentication._user", _logged_in)
+    monkeypatch.setattr("smart_support.api.middleware.authentication.authenticate", _logged_in)
     monkeypatch.setattr(type(services.accounts), "is_login_required", True)
 
     async def over(token: str) -> None:
@@ -129,13 +129,13 @@ def test_what_breaks_in_the_app_comes_out_as_it_is(
     client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     services = client.app.state.services  # type: ignore[attr-defined]
-    monkeypatch.setattr("smart_support.api.middleware.authentication._user", _logged_in)
+    monkeypatch.setattr("smart_support.api.middleware.authentication.authenticate", _logged_in)
     monkeypatch.setattr(type(services.accounts), "is_login_required", True)
     monkeypatch.setattr(services.logins, "wait_until_ended", lambda token: asyncio.Event().wait())
 
     def broken(*_: Any) -> None:
         raise LookupError("broken")
 
-    monkeypatch.setattr("smart_support.api.websocket._Connection", broken)
+    monkeypatch.setattr("smart_support.api.websocket.Connection", broken)
     with pytest.raises(LookupError, match="broken"), client.websocket_connect("/ws"):
         pass

@@ -215,7 +215,7 @@ def test_no_ceiling_is_ever_exceeded_and_a_dry_run_judges_alike(
                 assert imagined == reached.why
             for rule in own.rules:
                 ceiling = rule.ceiling
-                mine = [one for one in ran if own._applies(rule, f"refund_{name}", _facts(one), KNOWN)]
+                mine = [one for one in ran if own.applies(rule, f"refund_{name}", _facts(one), KNOWN)]
                 if ceiling.max_per_conversation is not None:
                     most = max((sum(one[1] == t for one in mine) for t in "ab"), default=0)
                     assert most <= ceiling.max_per_conversation

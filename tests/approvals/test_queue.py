@@ -105,12 +105,22 @@ async def test_past_its_time_it_can_not_be_approved(queue: ApprovalQueue, wanted
     assert (await queue.get(approval.approval_id)).status == "expired"
 
 
-async def test_waiting_ends_when_something_is_due(queue: ApprovalQueue, wanted: Make) -> None:
+async def test_waiting_ends_when_something_is_due(
+    state: StateDatabase, queue: ApprovalQueue, wanted: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked, read = asyncio.Event(), state.read
+
+    async def read_and_tell(*args: Any) -> Any:
+        rows = await read(*args)
+        looked.set()
+        return rows
+
+    monkeypatch.setattr(state, "read", read_and_tell)
     waiting = asyncio.create_task(queue.wait_until_due())
-    await asyncio.sleep(0)
+    await looked.wait()
     assert not waiting.done()
-    short = ApprovalQueue(queue._state, ttl_seconds=0.05)
-    short._changed = queue._changed
+    short = ApprovalQueue(state, ttl_seconds=0.05)
+    short.subscribe(queue.notify)
     await short.request(wanted())
     await asyncio.wait_for(waiting, 5)
 

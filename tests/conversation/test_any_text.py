@@ -21,7 +21,7 @@ from smart_support import Settings, create_app
 from smart_support.conversation.broadcast import Broadcast, Listener
 from smart_support.conversation.recorder import Recorder
 from smart_support.conversation.sessions import SessionManager
-from smart_support.events import _TYPES, Event, Failure, Message, MessageComplete, Record, Token
+from smart_support.events import EVENT_TYPES, Event, Failure, Message, MessageComplete, Record, Token
 from smart_support.storage.events import embedded as event_log_module
 from smart_support.storage.events.base import EventStore
 from smart_support.storage.events.embedded import EmbeddedEventStore
@@ -42,7 +42,7 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "duration_ms": st.floats() | st.integers(),
     "first_token_ms": st.none() | st.floats(),
 }
-any_event = st.sampled_from([cls for cls in _TYPES.values() if not cls.ends_turn]).flatmap(
+any_event = st.sampled_from([cls for cls in EVENT_TYPES.values() if not cls.ends_turn]).flatmap(
     lambda cls: st.builds(cls, **{item.name: FIELDS.get(item.name, any_text) for item in fields(cls)})
 )
 any_turn = st.tuples(st.lists(any_event, max_size=6), st.none() | any_text)
@@ -130,7 +130,7 @@ async def _told_side_by_side(log: EventStore, turns: list[tuple[list[Event], str
         "SELECT count(*) AS n FROM events WHERE thread_id IN (SELECT unnest(?))", [threads]
     )
     assert counted[0]["n"] == sum([len(await log.read(thread_id)) for thread_id in threads])
-    assert log._journal.refused() == []
+    assert log.journal.refused() == []
 
 
 async def test_an_event_that_has_no_row_fails_alone(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:

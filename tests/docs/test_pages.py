@@ -61,7 +61,7 @@ def test_every_metric_is_explained_and_no_other() -> None:
     told = set(re.findall(r"`(smart_support_\w+)(?:\{[^}]*\})?`", page))
     made = {
         family.name + {"counter": "_total", "info": "_info"}.get(family.type, "")
-        for family in Meters("0")._registry.collect()
+        for family in Meters("0").registry.collect()
         if family.name.startswith("smart_support_")
     }
     assert told == made

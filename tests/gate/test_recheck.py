@@ -11,7 +11,7 @@ from langchain_core.messages import AIMessage, HumanMessage
 from smart_support import Settings, create_app
 from smart_support.errors import ToolFailed
 from smart_support.gate.gate import Gate
-from smart_support.tools.registry import Call
+from smart_support.tools.registry import Call, Registry, Tool
 from tests.support.harness import Client, LocalApp, ScriptedModel, of_type, spoken
 
 
@@ -74,6 +74,11 @@ async def test_what_is_no_longer_possible_does_not_run_and_says_why(app: LocalAp
     assert (approval["status"], approval["execution"]) == ("approved", "failed")
 
 
+def _replace(registry: Registry, tool: Tool) -> None:
+    """Have this tool in place of the one of its name."""
+    registry.replace(Registry(tool if one.name == tool.name else one for one in registry))
+
+
 async def test_what_can_not_be_read_again_does_not_run(app: LocalApp) -> None:
     registry = app.app.state.services.registry
     tool = registry.get("update_shipping_address")
@@ -83,7 +88,7 @@ async def test_what_can_not_be_read_again_does_not_run(app: LocalApp) -> None:
 
     async with await Client.connect(app.ws_url) as client:
         first = (await client.turn("t", "move 1042"))[-1]
-        registry._tools[tool.name] = replace(tool, state=unreadable)
+        _replace(registry, replace(tool, state=unreadable))
         await client.send(type="interrupt_response", thread_id="t", approved=True)
         done = await client.until("message_complete", "interrupt")
     assert of_type(done, "tool_result")[0]["status"] == "error"
@@ -100,7 +105,7 @@ async def test_a_tool_that_does_something_else_by_now_is_asked_again(app: LocalA
     tool = registry.get("update_shipping_address")
     async with await Client.connect(app.ws_url) as client:
         first = (await client.turn("t", "move 1042"))[-1]
-        registry._tools[tool.name] = replace(tool, version="2")
+        _replace(registry, replace(tool, version="2"))
         await client.send(type="interrupt_response", thread_id="t", approved=True)
         second = (await client.until("interrupt", "message_complete"))[-1]
         assert second["type"] == "interrupt"

@@ -36,12 +36,16 @@ class AuthenticationMiddleware:
             await self._app(scope, receive, send)
             return
         services = scope["app"].state.services
-        user, token = await _user(services, scope) if services.accounts.is_login_required else (ANYONE, None)
+        user, token = (
+            await authenticate(services, scope) if services.accounts.is_login_required else (ANYONE, None)
+        )
         if user is not None:
             scope.setdefault("state", {})["user"] = user
             is_stream = scope["type"] == "websocket" or scope["path"].startswith(_STREAMS)
             if token and is_stream:
-                await _while_logged_in(self._app(scope, receive, send), services.logins, token, scope, send)
+                await serve_while_logged_in(
+                    self._app(scope, receive, send), services.logins, token, scope, send
+                )
             else:
                 await self._app(scope, receive, send)
         elif scope["type"] == "websocket":
@@ -54,7 +58,7 @@ class AuthenticationMiddleware:
             await failure("unauthorized", _UNAUTHORIZED, 401)(scope, receive, send)
 
 
-async def _user(services: Services, scope: Scope) -> tuple[User | None, str | None]:
+async def authenticate(services: Services, scope: Scope) -> tuple[User | None, str | None]:
     """Return the user, and the login's token if the request came from a browser."""
     headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
     key = headers.get(b"x-api-key")
@@ -67,7 +71,7 @@ async def _user(services: Services, scope: Scope) -> tuple[User | None, str | No
     return (services.accounts.named(name), token) if name else (None, None)
 
 
-async def _while_logged_in(
+async def serve_while_logged_in(
     serving: Awaitable[None], logins: Any, token: str, scope: Scope, send: Send
 ) -> None:
     """Serve a socket or stream, and end it when the login ends."""

@@ -23,18 +23,18 @@ class EventStore(ABC):
     """All events of a system.
 
     Attributes:
+        file: answers queries.
+        commits: makes records durable.
         copying: held by whoever copies or rewrites the files of the stores.
     """
 
     def __init__(self, file: DuckDBFile, commits: GroupCommit[Record], on_append: OnAppend) -> None:
         """
         Args:
-            file: answers queries.
-            commits: makes records durable.
             on_append: called with each record before it is durable.
         """
-        self._file = file
-        self._commits = commits
+        self.file = file
+        self.commits = commits
         self._on_append = on_append
         self.copying = asyncio.Lock()
 
@@ -46,17 +46,17 @@ class EventStore(ABC):
             only this record can't be stored.
         """
         self._on_append(record)
-        return self._commits.put(record, urgent=record.event.ends_turn)
+        return self.commits.put(record, urgent=record.event.ends_turn)
 
     @property
     def waiting(self) -> int:
         """How many records are not durable yet."""
-        return self._commits.waiting
+        return self.commits.waiting
 
     @property
     def lag_seconds(self) -> float:
         """How long the oldest of them has waited."""
-        return self._commits.lag_seconds
+        return self.commits.lag_seconds
 
     @abstractmethod
     async def read(self, thread_id: str, after: int = 0, limit: int = 1_000_000) -> list[Record]:
@@ -69,13 +69,13 @@ class EventStore(ABC):
     async def query(self, sql: str, params: Params = ()) -> list[Row]:
         """The rows of one statement over all events, as dicts. `TIMESTAMP`s are naive, in UTC."""
         await self._catch_up()
-        return await self._file.query(sql, params)
+        return await self.file.query(sql, params)
 
     @contextlib.asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Queryable]:
         """A snapshot: all its queries see the same events."""
         await self._catch_up()
-        async with self._file.snapshot() as snapshot:
+        async with self.file.snapshot() as snapshot:
             yield snapshot
 
     async def export(self, sql: str, params: Params = ()) -> None:
@@ -85,18 +85,18 @@ class EventStore(ABC):
     @property
     def export_folder(self) -> Path:
         """The folder into which `export` may write."""
-        return self._file.export_folder
+        return self.file.export_folder
 
     @property
     def question_folder(self) -> Path:
         """The folder for the copy on which an admin's SQL question runs. The caller creates it."""
-        return self._file.question_folder
+        return self.file.question_folder
 
     @contextlib.asynccontextmanager
     async def pause_writes(self) -> AsyncIterator[Path]:
         """The DuckDB file, with all events, while nothing writes it; see `DuckDBFile.pause_writes`."""
         await self._catch_up()
-        async with self._file.pause_writes() as path:
+        async with self.file.pause_writes() as path:
             yield path
 
     @abstractmethod
@@ -109,8 +109,8 @@ class EventStore(ABC):
 
     def close(self) -> None:
         """Store what was appended, then close."""
-        self._commits.close()
-        self._file.close()
+        self.commits.close()
+        self.file.close()
 
     @abstractmethod
     async def _catch_up(self) -> None:

@@ -34,7 +34,7 @@ from smart_support.storage.private_files import make_private_folder
 from smart_support.storage.state.base import MIGRATIONS, Row, apply_migration, missing_migrations
 
 # Only names and types of COLUMN_TYPES are formatted into it.
-_INSERT = "INSERT INTO {} BY NAME SELECT unnest(from_json(?, '{}'), recursive := true)"
+INSERT = "INSERT INTO {} BY NAME SELECT unnest(from_json(?, '{}'), recursive := true)"
 _DELETE = "DELETE FROM {} WHERE thread_id IN (SELECT unnest($threads::VARCHAR[]))"
 # The folder of backups, beside the file.
 BACKUPS = "backups"
@@ -52,6 +52,8 @@ class DuckDBFile:
 
     Attributes:
         write_cursor: for the writing thread only.
+        lock: held shared by readers, exclusively while the file is replaced or opened again.
+        is_invalid: whether DuckDB has given the file up, so that it must be opened again.
     """
 
     def __init__(self, path: Path, write_pending: Work = nothing) -> None:
@@ -73,16 +75,15 @@ class DuckDBFile:
             shutil.rmtree(folder, ignore_errors=True)
         make_private_folder(self.export_folder)
         _migrate(self._database, path)
-        # Held shared by readers, exclusively while the file is replaced or opened again.
-        self._lock = ReadersWriterLock()
+        self.lock = ReadersWriterLock()
         self.write_cursor = self._database.cursor()
-        self._is_invalid = False
+        self.is_invalid = False
         self._writer: GroupCommit[None] = GroupCommit(
             lambda _: self._work(), WRITE_FAILED, SECONDS_BETWEEN_COMMITS
         )
         self._lookups = ThreadPoolExecutor(1, thread_name_prefix="event-read")
         self._queries = ThreadPoolExecutor(2, thread_name_prefix="event-query")
-        self._snapshots = Snapshots(self._lock, self._writer, self.open_cursor)
+        self._snapshots = Snapshots(self.lock, self._writer, self.open_cursor)
         self._local = threading.local()
         self._reader_cursors: list[duckdb.DuckDBPyConnection] = []
         # While the file is being copied: the rows written and the threads erased since the copy began.
@@ -98,6 +99,11 @@ class DuckDBFile:
     def question_folder(self) -> Path:
         """The folder for the copy on which an admin's SQL question runs."""
         return self._path.with_name(f"{self._path.name}.question")
+
+    @property
+    def waiting(self) -> int:
+        """How many pieces of work the writing thread has not done yet."""
+        return self._writer.waiting
 
     def schedule_flush(self) -> None:
         """Have pending rows written soon. From any thread."""
@@ -127,7 +133,7 @@ class DuckDBFile:
 
     def insert_json(self, rows: str) -> None:
         """Write rows given as a JSON array; in the writing thread."""
-        self.write_cursor.execute(_INSERT.format("events", orjson.dumps([COLUMN_TYPES]).decode()), [rows])
+        self.write_cursor.execute(INSERT.format("events", orjson.dumps([COLUMN_TYPES]).decode()), [rows])
 
     def erase(self, thread_ids: list[str]) -> None:
         """Delete the rows of these threads; in the writing thread."""
@@ -185,17 +191,29 @@ class DuckDBFile:
             # In the writing thread, so that each row is either in the copy or in `_rows_since`.
             await self.run(lambda: self._begin_copy(cursor))
             await asyncio.to_thread(fill_copy, cursor)
-        await asyncio.to_thread(self._lock.acquire_exclusive)
+        await asyncio.to_thread(self.lock.acquire_exclusive)
         try:
             await self.run(self._replace_file)
         finally:
-            self._lock.release_exclusive()
+            self.lock.release_exclusive()
         for copy in self._path.parent.glob(f"{self._path.name}.before-*"):
             copy.unlink()
 
     def open_cursor(self) -> duckdb.DuckDBPyConnection:
         """A new cursor. It must be closed before the file is replaced."""
         return self._database.cursor()
+
+    def reopen(self, path: Path) -> None:
+        """Open the file again, with `path` moved to its place; while the lock is held exclusively."""
+        for cursor in (*self._reader_cursors, self.write_cursor):
+            cursor.close()
+        self._reader_cursors.clear()
+        # Closing empties the write-ahead log, which would not fit the other file.
+        self._database.close()
+        if path != self._path:
+            os.replace(path, self._path)
+        self._database = connect(self._path)
+        self.write_cursor = self._database.cursor()
 
     def close(self) -> None:
         """Write pending rows, then close the file."""
@@ -214,22 +232,22 @@ class DuckDBFile:
 
         DuckDB invalidates its instance when the disk is full at a checkpoint. The file is then opened again.
         """
-        if self._is_invalid and self._lock.try_acquire_exclusive():
+        if self.is_invalid and self.lock.try_acquire_exclusive():
             try:
-                self._reopen(self._path)
+                self.reopen(self._path)
             finally:
-                self._lock.release_exclusive()
-            self._is_invalid = False
+                self.lock.release_exclusive()
+            self.is_invalid = False
         try:
             self._write_pending()
             work()
         except duckdb.FatalException:
-            self._is_invalid = True
+            self.is_invalid = True
             self.schedule_flush()
             raise
 
     def _query(self, sql: str, params: Params) -> list[Row]:
-        with self._lock.shared():
+        with self.lock.shared():
             if getattr(self._local, "database", None) is not self._database:
                 self._local.database, self._local.cursor = self._database, self.open_cursor()
                 self._reader_cursors.append(self._local.cursor)
@@ -244,19 +262,7 @@ class DuckDBFile:
         self.write_cursor.execute(_DELETE.format(f"{COPY}.events"), {"threads": self._erased_since})
         insert(self.write_cursor, rows, f"{COPY}.events")
         finish_copy(self.write_cursor)
-        self._reopen(compacting_path(self._path))
-
-    def _reopen(self, path: Path) -> None:
-        """Open the file again, with `path` moved to its place; while the lock is held exclusively."""
-        for cursor in (*self._reader_cursors, self.write_cursor):
-            cursor.close()
-        self._reader_cursors.clear()
-        # Closing empties the write-ahead log, which would not fit the other file.
-        self._database.close()
-        if path != self._path:
-            os.replace(path, self._path)
-        self._database = connect(self._path)
-        self.write_cursor = self._database.cursor()
+        self.reopen(compacting_path(self._path))
 
 
 def check_free(path: Path) -> None:
@@ -309,7 +315,7 @@ def insert(cursor: duckdb.DuckDBPyConnection, rows: list[Row], table: str = "eve
         return
     used = {name for row in rows for name, value in row.items() if value is not None}
     structure = {name: type_ for name, type_ in COLUMN_TYPES.items() if name in used}
-    cursor.execute(_INSERT.format(table, orjson.dumps([structure]).decode()), [orjson.dumps(rows).decode()])
+    cursor.execute(INSERT.format(table, orjson.dumps([structure]).decode()), [orjson.dumps(rows).decode()])
 
 
 def refused_rows(cursor: duckdb.DuckDBPyConnection, rows: list[Row]) -> list[tuple[Row, str]]:

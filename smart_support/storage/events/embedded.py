@@ -53,7 +53,11 @@ _KNOWN = """
 
 
 class EmbeddedEventStore(EventStore):
-    """For one process."""
+    """For one process.
+
+    Attributes:
+        journal: the events that are not in the file yet.
+    """
 
     def __init__(self, path: Path, on_append: OnAppend = lambda record: None) -> None:
         """
@@ -64,8 +68,8 @@ class EmbeddedEventStore(EventStore):
         # Whether the last commit in the file failed. Its rows may be there all the same.
         self._check_for_duplicates = False
         file = DuckDBFile(path, self._move_pending)
-        self._journal = Journal(path.with_name(NAME))
-        _move_leftover(file.write_cursor, self._journal)
+        self.journal = Journal(path.with_name(NAME))
+        _move_leftover(file.write_cursor, self.journal)
         commits = GroupCommit(self._commit, WRITE_FAILED, COMMIT_INTERVAL_SECONDS, UNSTORABLE)
         super().__init__(file, commits, on_append)
 
@@ -73,7 +77,7 @@ class EmbeddedEventStore(EventStore):
         erasures = self._erasures
         # Read the journal first: a record that is moved meanwhile is seen twice, and not missed.
         pending = self._pending_records(thread_id)
-        records = [as_record(row) for row in await self._file.read(_READ, [thread_id, after, limit])]
+        records = [as_record(row) for row in await self.file.read(_READ, [thread_id, after, limit])]
         if erasures != self._erasures:
             # The pending records may be erased by now.
             return await self.read(thread_id, after, limit)
@@ -84,62 +88,62 @@ class EmbeddedEventStore(EventStore):
     async def has(self, thread_id: str, event_id: str) -> bool:
         if any(record.event_id == event_id for record in self._pending_records(thread_id)):
             return True
-        return bool(await self._file.read(_HAS, [thread_id, event_id]))
+        return bool(await self.file.read(_HAS, [thread_id, event_id]))
 
     async def erase(self, thread_ids: Sequence[str]) -> None:
         # First move all records out of the journal: a record left there by a kill would come back.
-        await self._commits.run(nothing)
-        await self._file.flush()
-        await self._commits.run(self._journal.delete_done)
+        await self.commits.run(nothing)
+        await self.file.flush()
+        await self.commits.run(self.journal.delete_done)
         self._erasures += 1
-        await self._file.run(lambda: self._file.erase(list(thread_ids)))
-        await self._commits.run(lambda: self._journal.erase_refused(thread_ids))
-        await self._commits.run(self._journal.delete_done)
+        await self.file.run(lambda: self.file.erase(list(thread_ids)))
+        await self.commits.run(lambda: self.journal.erase_refused(thread_ids))
+        await self.commits.run(self.journal.delete_done)
 
     async def compact(self) -> None:
-        await self._commits.run(self._journal.compact)
-        await self._file.compact()
+        await self.commits.run(self.journal.compact)
+        await self.file.compact()
 
     @contextlib.asynccontextmanager
     async def start_copy(self, path: Path) -> AsyncIterator["EventCopy"]:
         """A copy of all events in a new DuckDB file, made while the store is in use. Hold `copying`."""
-        with self._file.open_cursor() as cursor:
+        with self.file.open_cursor() as cursor:
             await asyncio.to_thread(attach_copy, cursor, path)
-            yield EventCopy(self._commits, self._file, cursor)
+            yield EventCopy(self.commits, self.file, cursor)
 
     def close(self) -> None:
         super().close()
         with contextlib.suppress(sqlite3.Error):  # a full disk; the next start removes what is in the file
-            self._journal.compact()
-        self._journal.close()
+            self.journal.compact()
+        self.journal.close()
 
     def _commit(self, records: list[Record]) -> None:
-        if self._journal.rows_pending >= MAX_PENDING_ROWS:
-            self._file.run_blocking()
-        self._journal.add(Batch(records, [as_row(record) for record in records]))
-        self._file.schedule_flush()
+        if self.journal.rows_pending >= MAX_PENDING_ROWS:
+            self.file.run_blocking()
+        self.journal.add(Batch(records, [as_row(record) for record in records]))
+        self.file.schedule_flush()
 
     def _move_pending(self) -> None:
         """Move the journal's batches into the file; in the file's writing thread."""
-        while batches := self._journal.next_batches(MAX_ROWS_PER_COMMIT):
+        while batches := self.journal.next_batches(MAX_ROWS_PER_COMMIT):
             rows = [row for batch in batches.values() for row in batch.rows]
             if self._check_for_duplicates:
-                rows = _missing(self._file.write_cursor, rows)
+                rows = _missing(self.file.write_cursor, rows)
             self._check_for_duplicates = True
             try:
-                self._file.insert(rows)
+                self.file.insert(rows)
             except REFUSALS:
-                self._file.insert(_without_refused(self._file.write_cursor, self._journal, rows))
-            self._journal.mark_done(batches)
+                self.file.insert(_without_refused(self.file.write_cursor, self.journal, rows))
+            self.journal.mark_done(batches)
             self._check_for_duplicates = False
 
     def _pending_records(self, thread_id: str) -> list[Record]:
-        batches = self._journal.pending().values()
+        batches = self.journal.pending().values()
         return [record for batch in batches for record in batch.records if record.thread_id == thread_id]
 
     async def _catch_up(self) -> None:
-        if self._journal.pending():
-            await self._file.flush()
+        if self.journal.pending():
+            await self.file.flush()
 
 
 class EventCopy:

@@ -32,7 +32,11 @@ class Batch(NamedTuple):
 
 
 class Journal:
-    """Batches on their way into the event file. One thread adds, one removes, and any thread reads."""
+    """Batches on their way into the event file. One thread adds, one removes, and any thread reads.
+
+    Attributes:
+        connection: to the file; commits each statement by itself.
+    """
 
     def __init__(self, path: Path) -> None:
         """Open the journal. Only the process that has the event file open may do so.
@@ -42,10 +46,10 @@ class Journal:
         """
         self._path = path
         try:
-            self._raw = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-            self._raw.execute("PRAGMA journal_mode=WAL")
-            self._raw.execute("PRAGMA synchronous=FULL")
-            self._raw.executescript(_TABLES)
+            self.connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            self.connection.execute("PRAGMA journal_mode=WAL")
+            self.connection.execute("PRAGMA synchronous=FULL")
+            self.connection.executescript(_TABLES)
         except sqlite3.Error as error:
             raise _unreadable(path, error) from None
         # By number. Every access is one operation of the interpreter, so that no lock is needed.
@@ -64,7 +68,7 @@ class Journal:
             ConfigError: they can't be read.
         """
         try:
-            batches = self._raw.execute("SELECT rows FROM batches ORDER BY number").fetchall()
+            batches = self.connection.execute("SELECT rows FROM batches ORDER BY number").fetchall()
             return [row for (rows,) in batches for row in orjson.loads(rows)]
         except (sqlite3.Error, orjson.JSONDecodeError) as error:
             raise _unreadable(self._path, error) from None
@@ -72,15 +76,15 @@ class Journal:
     def add(self, batch: Batch) -> None:
         """Store a batch: it is on disk when this returns."""
         number, text = next(self._next_number), orjson.dumps(batch.rows).decode()
-        self._raw.execute("BEGIN IMMEDIATE")
+        self.connection.execute("BEGIN IMMEDIATE")
         try:
-            self._raw.execute("DELETE FROM batches WHERE number <= ?", [self._last_done])
-            self._raw.execute("INSERT INTO batches VALUES (?, ?)", [number, text])
-            self._raw.execute("COMMIT")
+            self.connection.execute("DELETE FROM batches WHERE number <= ?", [self._last_done])
+            self.connection.execute("INSERT INTO batches VALUES (?, ?)", [number, text])
+            self.connection.execute("COMMIT")
         except BaseException:
             # With a full disk the transaction may have ended already, or be open after a failed commit.
-            if self._raw.in_transaction:
-                self._raw.execute("ROLLBACK")
+            if self.connection.in_transaction:
+                self.connection.execute("ROLLBACK")
             raise
         self._pending[number] = batch
         self._rows_added += len(batch.rows)
@@ -119,30 +123,32 @@ class Journal:
 
     def refused(self) -> list[tuple[str, str]]:
         """The ids of the refused events, and the reasons."""
-        return self._raw.execute("SELECT event_id, reason FROM refused").fetchall()
+        return self.connection.execute("SELECT event_id, reason FROM refused").fetchall()
 
     def erase_refused(self, thread_ids: Sequence[str]) -> None:
         """Delete the refused rows of these threads; in the thread that adds."""
         ids = orjson.dumps(thread_ids).decode()
-        self._raw.execute("DELETE FROM refused WHERE thread_id IN (SELECT value FROM json_each(?))", [ids])
+        self.connection.execute(
+            "DELETE FROM refused WHERE thread_id IN (SELECT value FROM json_each(?))", [ids]
+        )
 
     def delete_done(self) -> None:
         """Delete the batches that are in the event file; in the thread that adds."""
-        self._raw.execute("DELETE FROM batches WHERE number <= ?", [self._last_done])
+        self.connection.execute("DELETE FROM batches WHERE number <= ?", [self._last_done])
 
     def compact(self) -> None:
         """As `delete_done`, and leave nothing of them in the file's bytes. Waits while a backup reads it."""
         self.delete_done()
-        self._raw.execute("VACUUM")
-        self._raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        self.connection.execute("VACUUM")
+        self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def delete_leftover(self) -> None:
         """Delete what `leftover` returns."""
-        self._raw.execute("DELETE FROM batches")
+        self.connection.execute("DELETE FROM batches")
 
     def close(self) -> None:
         """Close the file."""
-        self._raw.close()
+        self.connection.close()
 
 
 def _unreadable(path: Path, error: Exception) -> ConfigError:

@@ -101,13 +101,13 @@ class PostgresEventStore(EventStore):
         return bool(await asyncio.to_thread(self._fetch, _HAS, (thread_id, event_id)))
 
     async def erase(self, thread_ids: Sequence[str]) -> None:
-        await self._commits.run(lambda: self._erase(list(thread_ids)))
+        await self.commits.run(lambda: self._erase(list(thread_ids)))
         await self._catch_up()
 
     async def compact(self) -> None:
         """Rewrite this process's copy. The other processes do the same with theirs."""
         async with self._updating:
-            await self._file.compact()
+            await self.file.compact()
 
     async def update_copy_forever(self) -> None:
         """Update the copy once a second, so that a query has little to wait for."""
@@ -164,7 +164,7 @@ class PostgresEventStore(EventStore):
         erasures, rows = await asyncio.to_thread(self._changes)
         if not (erasures or rows):
             return False
-        await self._file.run(lambda: self._apply(erasures, rows))
+        await self.file.run(lambda: self._apply(erasures, rows))
         if erasures and (self._compaction is None or self._compaction.done()):
             self._compaction = asyncio.create_task(self.compact())
         return len(rows) == ROWS_PER_STEP
@@ -183,7 +183,7 @@ class PostgresEventStore(EventStore):
             self._write(erasures, rows, texts)
         except REFUSALS:
             parsed = [orjson.loads(text) for text in texts]
-            refused = {row["event_id"]: why for row, why in refused_rows(self._file.write_cursor, parsed)}
+            refused = {row["event_id"]: why for row, why in refused_rows(self.file.write_cursor, parsed)}
             for event_id, why in refused.items():
                 log.error("event_not_copied", event_id=event_id, error=why)
             self._write(erasures, rows, [row["row"] for row in rows if row["event_id"] not in refused])
@@ -191,13 +191,13 @@ class PostgresEventStore(EventStore):
     def _write(self, erasures: list[Row], rows: list[Row], texts: list[str]) -> None:
         position = rows[-1]["position"] if rows else self._position
         erasure = erasures[-1]["position"] if erasures else self._erasure
-        cursor = self._file.write_cursor
+        cursor = self.file.write_cursor
         cursor.begin()
         try:
             if erasures:
-                self._file.erase([thread for row in erasures for thread in orjson.loads(row["threads"])])
+                self.file.erase([thread for row in erasures for thread in orjson.loads(row["threads"])])
             if texts:
-                self._file.insert_json(f"[{','.join(texts)}]")
+                self.file.insert_json(f"[{','.join(texts)}]")
             if rows:
                 last = {"position": position, "event_id": rows[-1]["event_id"]}
                 cursor.execute("UPDATE copied SET position = $position, event_id = $event_id", last)
@@ -210,7 +210,7 @@ class PostgresEventStore(EventStore):
 
     def _copied_positions(self) -> tuple[int, int]:
         """How far the copy goes. A copy of another database's events is emptied."""
-        cursor = self._file.write_cursor
+        cursor = self.file.write_cursor
         cursor.execute(_COPIED)
         for position, erasure, event_id in cursor.execute(
             "SELECT position, erasure, event_id FROM copied"

@@ -91,7 +91,7 @@ async def test_the_lag_is_how_long_the_oldest_unwritten_event_has_waited(tmp_pat
         release.wait()
 
     try:
-        waiting = log._commits.run(hold)
+        waiting = log.commits.run(hold)
         await asyncio.to_thread(held.wait)
         record = log.append(Record("t", 1, Message(role="customer", content="Hello")))
         first, second = log.lag_seconds, log.lag_seconds

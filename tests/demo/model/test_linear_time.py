@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from langchain_core.messages import HumanMessage, SystemMessage
 
-from smart_support.agents.graph import _function
+from smart_support.agents.graph import function_schema
 from smart_support.agents.prompts import agent_prompt, route_tool, router_prompt
 from smart_support.agents.team import load_team
 from smart_support.demo.model import language
@@ -89,7 +89,7 @@ def ask(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
     registry = Registry([*tools_of(CommerceTools(store)), handoff_tool(escalate, "A colleague takes over.")])
     team = load_team(Settings().agents_path)
-    route, tools = [route_tool(team, registry)], [_function(tool) for tool in registry]
+    route, tools = [route_tool(team, registry)], [function_schema(tool) for tool in registry]
 
     def both(text: str) -> None:
         answer([SystemMessage(router_prompt(team)), HumanMessage(text)], route)

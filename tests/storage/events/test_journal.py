@@ -53,7 +53,7 @@ class Held:
             held.set()
             self._release.wait(20)
 
-        self._done = self._log._file.run(hold)
+        self._done = self._log.file.run(hold)
         await asyncio.to_thread(held.wait)
 
     async def __aexit__(self, *_: object) -> None:
@@ -93,11 +93,11 @@ async def test_what_a_kill_leaves_in_the_journal_is_in_the_log_after_it(seldom: 
         if number == 0:
             await log.query(COUNT)
     told = [await _recorded(log, f"t-{number}") for number in range(5)]
-    assert log._journal.pending()
+    assert log.journal.pending()
     again = _killed(tmp_path / "a", tmp_path / "b")
     assert [await _recorded(again, f"t-{number}") for number in range(5)] == told
     assert await again.query(COUNT) == [{"n": 30, "ids": 30}]
-    assert not again._journal.leftover()
+    assert not again.journal.leftover()
     for each in (log, again):
         each.close()
 
@@ -106,7 +106,7 @@ async def test_what_a_kill_leaves_in_both_is_in_the_log_once(seldom: None, tmp_p
     log = EmbeddedEventStore(tmp_path / "a" / "events.duckdb")
     await record(log, resolved("t", clock.now()), resolved("u", clock.now()))
     assert await log.query(COUNT) == [{"n": 12, "ids": 12}]
-    assert log._journal.leftover()
+    assert log.journal.leftover()
     again = _killed(tmp_path / "a", tmp_path / "b")
     assert await again.query(COUNT) == [{"n": 12, "ids": 12}]
     for each in (log, again):
@@ -144,10 +144,10 @@ async def test_nobody_waits_for_a_backup_that_reads_the_journal(tmp_path: Path) 
 async def test_an_append_that_the_journal_refuses_is_told_and_the_next_one_goes_on(tmp_path: Path) -> None:
     log = EmbeddedEventStore(tmp_path / "events.duckdb")
     await log.append(_said("t", 1))
-    log._journal._raw.execute("PRAGMA query_only=ON")
+    log.journal.connection.execute("PRAGMA query_only=ON")
     with pytest.raises(Exception, match="could not be written"):
         await log.append(_said("t", 2))
-    log._journal._raw.execute("PRAGMA query_only=OFF")
+    log.journal.connection.execute("PRAGMA query_only=OFF")
     await log.append(_said("t", 3))
     assert [one.seq for one in await log.read("t")] == [1, 3]
     log.close()
@@ -158,7 +158,7 @@ async def test_what_the_file_refuses_is_kept_and_brought_in_later(
 ) -> None:
     log = EmbeddedEventStore(tmp_path / "events.duckdb")
     with monkeypatch.context() as broken:
-        broken.setattr(duckdb_file, "_INSERT", "INSERT INTO nowhere{} SELECT ? -- {}")
+        broken.setattr(duckdb_file, "INSERT", "INSERT INTO nowhere{} SELECT ? -- {}")
         await log.append(_said("t", 1))
         with pytest.raises(Exception, match="could not be written"):
             await log.query(COUNT)
@@ -179,11 +179,11 @@ async def test_a_row_that_the_file_never_takes_is_put_aside_and_holds_nothing_up
     for each in (log, killed):
         assert await each.query(COUNT) == [{"n": 2, "ids": 2}]
         assert [one.seq for one in await each.read("t")] == [1, 3]
-        assert [event_id for event_id, _ in each._journal.refused()] == ["no-uuid"]
+        assert [event_id for event_id, _ in each.journal.refused()] == ["no-uuid"]
         await each.append(_said("t", 4))
         assert await each.query(COUNT) == [{"n": 3, "ids": 3}]
         await each.erase(["odd"])
-        assert not each._journal.refused()
+        assert not each.journal.refused()
         each.close()
 
 
@@ -196,7 +196,7 @@ async def test_what_failed_and_is_there_all_the_same_is_not_brought_in_again(
         def durable_but_failed(*_: object) -> None:
             raise RuntimeError("the commit succeeded, the checkpoint after it failed")
 
-        broken.setattr(log._journal, "mark_done", durable_but_failed)
+        broken.setattr(log.journal, "mark_done", durable_but_failed)
         await log.append(_said("t", 1))
         with pytest.raises(Exception, match="could not be written"):
             await log.query(COUNT)
@@ -212,7 +212,7 @@ async def test_while_the_file_refuses_no_more_is_taken_than_fits(
     monkeypatch.setattr(embedded, "MAX_ROWS_PER_COMMIT", 3)
     log = EmbeddedEventStore(tmp_path / "events.duckdb")
     with monkeypatch.context() as broken:
-        broken.setattr(duckdb_file, "_INSERT", "INSERT INTO nowhere{} SELECT ? -- {}")
+        broken.setattr(duckdb_file, "INSERT", "INSERT INTO nowhere{} SELECT ? -- {}")
         for seq in range(1, 21):
             await log.append(_said("t", seq))
         with pytest.raises(Exception, match="could not be written"):
@@ -230,7 +230,7 @@ async def test_who_reads_while_a_thread_is_erased_is_not_told_half_of_it(
     await log.append(_said("t", 1))
     await log.query(COUNT)
     await log.append(_said("t", 2))
-    reading, read = asyncio.Event(), log._file.read
+    reading, read = asyncio.Event(), log.file.read
     go_on = asyncio.Event()
 
     async def late(*args: Any) -> list[Row]:
@@ -238,7 +238,7 @@ async def test_who_reads_while_a_thread_is_erased_is_not_told_half_of_it(
         await go_on.wait()
         return await read(*args)
 
-    monkeypatch.setattr(log._file, "read", late)
+    monkeypatch.setattr(log.file, "read", late)
     told = asyncio.create_task(log.read("t"))
     await reading.wait()
     await log.erase(["t"])
@@ -322,7 +322,7 @@ def test_the_log_holds_what_was_acknowledged_and_not_erased(
 
 async def test_a_commit_that_fails_leaves_no_transaction_open(tmp_path: Path) -> None:
     log = EmbeddedEventStore(tmp_path / "events.duckdb")
-    journal, raw = log._journal, log._journal._raw
+    journal, raw = log.journal, log.journal.connection
     # The commit, and nothing before it, finds that a row it needs is not there.
     raw.execute("PRAGMA foreign_keys=ON")
     raw.execute("CREATE TABLE one (id INTEGER PRIMARY KEY)")

@@ -26,7 +26,7 @@ STEPS: dict[str, tuple[Any, str]] = {
     "clean": (Journal, "compact"),
     "erase": (DuckDBFile, "erase"),
     "copy": (duckdb_file, "fill_copy"),
-    "change places": (DuckDBFile, "_reopen"),
+    "change places": (DuckDBFile, "reopen"),
     "rename": (os, "replace"),
     "close": (Journal, "close"),
 }

@@ -45,7 +45,7 @@ class HostileMcp:
         self.attacked, self.attack = "", ""
         self.called: list[str] = []
         self.closing = threading.Event()
-        self._bodies = {"gzip": _packed(zlib.MAX_WBITS | 16), "deflate": _packed(zlib.MAX_WBITS)}
+        self.bodies = {"gzip": _packed(zlib.MAX_WBITS | 16), "deflate": _packed(zlib.MAX_WBITS)}
         server = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -92,8 +92,8 @@ class HostileMcp:
 
             def _attack(self, request: dict[str, Any]) -> None:
                 attack = server.attack
-                if attack in server._bodies:
-                    self._send(200, server._bodies[attack], packing=attack)
+                if attack in server.bodies:
+                    self._send(200, server.bodies[attack], packing=attack)
                 elif attack in ("br", "zstd"):
                     self._send(200, b"whatever", packing=attack)
                 elif attack == "plain":
