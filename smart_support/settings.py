@@ -58,6 +58,8 @@ class Settings(BaseSettings):
     approval_ttl_seconds: float = Field(1800, gt=0)
     max_frame_bytes: int = Field(32_768, ge=1024)
     max_content_chars: int = Field(10_000, ge=1)
+    max_connections: int = Field(4000, ge=1)
+    client_timeout_seconds: float = Field(20, gt=0, le=3600)
     rate_limit: str = "10/10s"
     database_url: str = ""
     secret_key: str = ""

@@ -24,7 +24,10 @@ from smart_support.services import Services
 
 log = get_logger()
 router = APIRouter()
-MAX_UNSENT = 50_000
+# What is kept for a client that does not take it: a number of messages, and of characters.
+MAX_UNSENT, MAX_UNSENT_CHARS = 50_000, 16_000_000
+# Stored events are read as fast as the client takes them, so that a long thread is not too much.
+CHARS_AHEAD = 1_000_000
 RECENTLY_DECIDED = 10
 MAX_PENDING = 1000
 TRY_AGAIN_LATER = 1013
@@ -57,6 +60,7 @@ class Connection:
         self._user = user
         self._services = services
         self._outbox: deque[str] = deque()
+        self._unsent_chars = 0
         self._filled = asyncio.Event()
         self._all_sent = asyncio.Event()
         self._listeners: dict[str, _ThreadListener] = {}
@@ -109,7 +113,9 @@ class Connection:
         with contextlib.suppress(WebSocketDisconnect, RuntimeError):
             while True:
                 while self._outbox:
-                    await self._socket.send({"type": "websocket.send", "text": self._outbox.popleft()})
+                    text = self._outbox.popleft()
+                    self._unsent_chars -= len(text)
+                    await self._socket.send({"type": "websocket.send", "text": text})
                 self._filled.clear()
                 self._all_sent.set()
                 await self._filled.wait()
@@ -124,12 +130,16 @@ class Connection:
         self._tasks.cancel_scope.cancel()
 
     def _send(self, text: str) -> None:
-        if len(self._outbox) >= MAX_UNSENT:
+        # One message may be larger than the limit by itself.
+        is_full = self._outbox and self._unsent_chars + len(text) > MAX_UNSENT_CHARS
+        if is_full or len(self._outbox) >= MAX_UNSENT:
             self._detach()
             self._outbox.clear()
+            self._unsent_chars = 0
             self._overflowed.set()
             return
         self._outbox.append(text)
+        self._unsent_chars += len(text)
         self._all_sent.clear()
         self._filled.set()
 
@@ -229,6 +239,8 @@ class Connection:
                     await self._services.session_manager.check_owner(thread_id, self._user)
                     is_checked = True
                 self._send(shown.wire())
+                if self._unsent_chars > CHARS_AHEAD:
+                    await self._all_sent.wait()
         finally:
             broadcast.leave(thread_id, listener)
 

@@ -17,7 +17,9 @@ from smart_support.concurrency import end_tasks, run_together
 from smart_support.errors import ConfigError
 from smart_support.observability.log import get_logger
 from smart_support.observability.redaction import redacted
-from smart_support.server.write_coalescing import CoalescingProtocol
+from smart_support.server.connection_limits import ConnectionLimits, LimitedConfig
+from smart_support.server.http_protocol import LimitedHttpProtocol
+from smart_support.server.websocket_protocol import LimitedWebSocketProtocol
 from smart_support.services import Services
 from smart_support.settings import Settings
 
@@ -106,13 +108,14 @@ def without_garbage_collection() -> Iterator[None]:
 def serve(app: Any, settings: Settings) -> None:
     """Serve until stopped."""
     print(f"Smart Support: http://{settings.host}:{settings.port}", file=sys.stderr)
-    config = uvicorn.Config(
+    config = LimitedConfig(
         app,
+        ConnectionLimits(settings),
         host=settings.host,
         port=settings.port,
         loop="uvloop",
-        http=CoalescingProtocol,
-        ws="websockets-sansio",
+        http=LimitedHttpProtocol,
+        ws=LimitedWebSocketProtocol,
         # Events are small and many; compressing each would cost more CPU than everything else per token.
         ws_per_message_deflate=False,
         # The app does this itself (`TrustedProxiesMiddleware`), and removes what an untrusted peer sends.

@@ -14,7 +14,13 @@ MAX_BUFFER_BYTES = 32_768
 
 
 class CoalescingTransport:
-    """A transport that writes once an iteration of the event loop adds no more data."""
+    """A transport that writes once an iteration of the event loop adds no more data.
+
+    Attributes:
+        stall_seconds: how long a client may take no data before `detect_stall` disconnects it.
+    """
+
+    stall_seconds = 60.0
 
     def __init__(self, transport: Any) -> None:
         self._transport = transport
@@ -22,6 +28,7 @@ class CoalescingTransport:
         self._buffer: list[bytes] = []
         self._bytes = 0
         self._deadline = 0.0
+        self._stall_timer: asyncio.TimerHandle | None = None
 
     def __getattr__(self, name: str) -> Any:
         """Delegate to the transport."""
@@ -38,10 +45,33 @@ class CoalescingTransport:
             # At once, so that the transport can signal back-pressure.
             self._flush()
 
+    def write_eof(self) -> None:
+        """Send the buffer, then the end of the data."""
+        self._flush()
+        self._transport.write_eof()
+
     def close(self) -> None:
         """Send the buffer, then close."""
         self._flush()
         self._transport.close()
+        self.detect_stall()
+
+    def detect_stall(self) -> None:
+        """Disconnect the client if it takes no data; otherwise a full buffer would be kept for ever."""
+        if (unsent := self._transport.get_write_buffer_size()) and not self._stall_timer:
+            self._stall_timer = self._loop.call_later(self.stall_seconds, self._check_for_stall, unsent)
+
+    def end_stall_detection(self) -> None:
+        """End the detection, because the connection is lost."""
+        if self._stall_timer:
+            self._stall_timer.cancel()
+
+    def _check_for_stall(self, before: int) -> None:
+        self._stall_timer = None
+        if self._transport.get_write_buffer_size() >= before:
+            self._transport.abort()
+        else:
+            self.detect_stall()
 
     def _flush_if_idle(self, before: int) -> None:
         if len(self._buffer) > before and self._loop.time() < self._deadline:
@@ -58,6 +88,13 @@ class CoalescingTransport:
 class CoalescingProtocol(HttpToolsProtocol):
     """Uvicorn's HTTP protocol over a coalescing transport; WebSockets take it over from there."""
 
+    transport: Any
+
     def connection_made(self, transport: Any) -> None:
         """Wrap the transport of a new connection."""
         super().connection_made(CoalescingTransport(transport))  # type: ignore[arg-type]
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End the detection of a stall."""
+        self.transport.end_stall_detection()
+        super().connection_lost(exc)
