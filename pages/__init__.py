@@ -1,14 +1,18 @@
 """The console: its header and tabs, and how it is mounted. Each tab is a module with a `build` function."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from html import escape
 from typing import Any
 
 import gradio as gr
+import gradio.blocks
 import orjson
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
 from fastapi.staticfiles import StaticFiles
 from starlette.middleware import Middleware
+from starlette.routing import Mount
 
 from pages import analytics, api_import, approvals, chat, replay, theme
 from pages.gradio_allowlist import GradioAllowlist
@@ -70,7 +74,8 @@ def _build_first_tab(services: Services, console: gr.Blocks) -> None:
 def mount(app: FastAPI, services: Services) -> None:
     """Mount the console on the app. Call it after all other routes, as the console takes every other path."""
     app.mount(theme.STATIC_PATH, _RevalidatedFiles(directory=theme.STATIC), name="console-static")
-    console = build_console(services)
+    with _without_unmounted_apps():
+        console = build_console(services)
     gr.mount_gradio_app(
         app,
         console,
@@ -84,8 +89,32 @@ def mount(app: FastAPI, services: Services) -> None:
         theme=theme.theme(),
         head=_config(services) + theme.head(),
     )
+    mounted = app.routes[-1]
+    assert isinstance(mounted, Mount)
+    console.app = mounted.app
     # By default, Gradio polls its empty queue a thousand times a second.
     console._queue.sleep_when_free = QUEUE_SECONDS
+
+
+@contextmanager
+def _without_unmounted_apps() -> Iterator[None]:
+    """Let Gradio build its FastAPI app once.
+
+    `Blocks` builds one when its context ends and one for its queue; `mount_gradio_app` builds a third one and
+    uses only that. Each takes as long as all routes of this product.
+    """
+    built_by_gradio = gradio.blocks.App
+    gradio.blocks.App = _NoApp
+    try:
+        yield
+    finally:
+        gradio.blocks.App = built_by_gradio
+
+
+class _NoApp:
+    @staticmethod
+    def create_app(*_: Any, **__: Any) -> None:
+        return None
 
 
 def _username(request: Request) -> str:

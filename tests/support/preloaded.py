@@ -9,7 +9,11 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import langchain_openai  # noqa: F401  (after the environment, like what follows)
-import uvicorn  # noqa: F401
+import uvicorn
+import uvicorn.lifespan.on
+import uvicorn.loops.uvloop
+import uvicorn.protocols.http.httptools_impl
+import uvicorn.protocols.websockets.websockets_sansio_impl  # noqa: F401
 
 import pages  # noqa: F401
 import smart_support.server.application  # noqa: F401
