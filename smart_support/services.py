@@ -291,6 +291,7 @@ class Services:
         self.metrics = Metrics(self.event_log, settings.session_ttl_seconds, settings.minutes_saved)
         self.replay = Replay(self.event_log)
         self.ad_hoc_sql = AdHocSql(self.event_log)
+        self._opened.push_async_callback(self.ad_hoc_sql.close)
         ledger = Ledger(self.state)
         self._gate = Gate(
             registry=self.registry,

@@ -26,6 +26,7 @@ from smart_support.analytics.ad_hoc_sql import AdHocSql
 from smart_support.errors import InvalidRequest
 from smart_support.storage.events.base import EventStore
 from smart_support.storage.events.duckdb_file import connect
+from tests.analytics.conftest import OpenBox
 from tests.support.story import record, resolved
 
 CANARY = "kanarienvogel"
@@ -193,13 +194,13 @@ def _tells(told: object) -> bool:
 
 
 async def test_no_question_reads_or_writes_a_file_or_tells_of_the_machine(
-    folder: Path, event_log: EventStore
+    folder: Path, event_log: EventStore, open_box: OpenBox
 ) -> None:
     assert len(ATTACKS) == len({*ATTACKS}) > 60
     await record(event_log, resolved("t", clock.now() - timedelta(hours=1)))
     before, names = _content(folder), {*os.listdir(folder)}
     counted = await event_log.query("SELECT count(*) AS n FROM events")
-    box = AdHocSql(event_log, seconds=2)
+    box = open_box(seconds=2)
     for attack in ATTACKS:
         with pytest.raises(InvalidRequest) as refused:
             await box.run(attack.replace("D/", f"{folder}/"))
@@ -249,7 +250,7 @@ import socket, sys
 sys.path.insert(0, sys.argv[1])
 import ad_hoc_sql_process
 from pathlib import Path
-question = ad_hoc_sql_process.Query(sys.argv[2], "", 5, 1, 1, 1_000_000_000)
+question = ad_hoc_sql_process.Query("", sys.argv[2], "", 5, 1, 1, 1_000_000_000)
 ad_hoc_sql_process._copy_file(question.source, Path("events.duckdb"))
 database = ad_hoc_sql_process._open(Path("events.duckdb"), 1_000_000_000)
 ad_hoc_sql_process._drop_privileges(question)
@@ -284,7 +285,7 @@ def test_the_process_that_answers_can_open_nothing(tmp_path: Path, event_log: Ev
 
 
 async def test_the_process_that_answers_has_none_of_our_environment(
-    event_log: EventStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    event_log: EventStore, open_box: OpenBox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", CANARY)
     told = tmp_path / "told"
@@ -294,7 +295,7 @@ async def test_the_process_that_answers_has_none_of_our_environment(
     )
     monkeypatch.setattr("smart_support.analytics.ad_hoc_sql.PROGRAM", program)
     with pytest.raises(Exception, match="can't be copied"):
-        await AdHocSql(event_log).run("SELECT 1")
+        await open_box().run("SELECT 1")
     assert CANARY not in told.read_text()
     assert told.read_text().endswith("1)")
 
@@ -436,8 +437,7 @@ LONG = (
 SOME = ("levenshtein", "repeat", "list_sort", "regexp_replace", "string_agg", "range")
 
 
-async def _check_ends_in_time(event_log: EventStore, names: Iterable[str]) -> None:
-    box = AdHocSql(event_log, seconds=1)
+async def _check_ends_in_time(box: AdHocSql, names: Iterable[str]) -> None:
     for name in names:
         for arguments in LONG:
             sql = f"SELECT len({name}({arguments})::VARCHAR)"
@@ -449,12 +449,11 @@ async def _check_ends_in_time(event_log: EventStore, names: Iterable[str]) -> No
             assert time.monotonic() - began < most + 1, sql
 
 
-async def test_a_function_does_not_outlive_its_time_whatever_it_is_given(
-    event_log: EventStore,
-) -> None:
-    await _check_ends_in_time(event_log, SOME)
+async def test_a_function_does_not_outlive_its_time_whatever_it_is_given(open_box: OpenBox) -> None:
+    await _check_ends_in_time(open_box(seconds=1), SOME)
 
 
 @pytest.mark.nightly
-async def test_no_function_outlives_its_time_whatever_it_is_given(event_log: EventStore) -> None:
-    await _check_ends_in_time(event_log, sorted(filter(str.isidentifier, ad_hoc_sql_process.FUNCTIONS)))
+async def test_no_function_outlives_its_time_whatever_it_is_given(open_box: OpenBox) -> None:
+    names = sorted(filter(str.isidentifier, ad_hoc_sql_process.FUNCTIONS))
+    await _check_ends_in_time(open_box(seconds=1), names)

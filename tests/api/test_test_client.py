@@ -11,7 +11,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from smart_support import Settings, clock, create_app
 
-ROUNDS = 50
+ROUNDS = 15
 COUPON = "generate a coupon with 10% off"
 
 

@@ -1,4 +1,4 @@
-"""Fifty clients decide two hundred approvals at once, over REST and socket: two hundred outcomes, no more."""
+"""Many clients decide many approvals at once, over REST and socket: each approval has one outcome, no more."""
 
 import asyncio
 import random
@@ -13,12 +13,12 @@ from smart_support import audit
 from tests.support.harness import AppProcess, Client
 from tests.support.stores import state_of
 
-CLIENTS, APPROVALS = 50, 200
+SOCKETS = 10
 Waiting = dict[str, Any]
 
 
-async def _ask(app: AppProcess) -> list[Waiting]:
-    """Two hundred customers ask for a coupon; each gets an approval that waits."""
+async def _ask(app: AppProcess, customers: int) -> list[Waiting]:
+    """Customers ask for a coupon; each gets an approval that waits."""
     async with httpx.AsyncClient(timeout=60) as client:
 
         async def one(number: int) -> Waiting:
@@ -29,7 +29,7 @@ async def _ask(app: AppProcess) -> list[Waiting]:
 
         return [
             approval
-            for start in range(0, APPROVALS, 20)
+            for start in range(0, customers, 20)
             for approval in await asyncio.gather(*(one(number) for number in range(start, start + 20)))
         ]
 
@@ -62,31 +62,31 @@ async def _over_socket(app: AppProcess, mine: list[Waiting]) -> int:
     return refused
 
 
-async def _race(data_dir: Path, each: int) -> None:
+async def _race(data_dir: Path, *, clients: int, approvals: int, each: int) -> None:
     with AppProcess(data_dir) as app:
-        waiting = await _ask(app)
+        waiting = await _ask(app, approvals)
         won: Counter[str] = Counter()
-        shares = [random.sample(waiting, each) for _ in range(CLIENTS - 1)] + [waiting]
-        rest = [_over_rest(app, mine, won) for mine in shares[:-10]]
-        sockets = [_over_socket(app, mine) for mine in shares[-10:]]
+        shares = [random.sample(waiting, each) for _ in range(clients - 1)] + [waiting]
+        rest = [_over_rest(app, mine, won) for mine in shares[:-SOCKETS]]
+        sockets = [_over_socket(app, mine) for mine in shares[-SOCKETS:]]
         await asyncio.gather(*rest, *sockets)
         decided = [app.get(f"/approvals/{approval['approval_id']}") for approval in waiting]
-    assert Counter(one["status"] == "pending" for one in decided) == {False: APPROVALS}
+    assert Counter(one["status"] == "pending" for one in decided) == {False: approvals}
     assert max(won.values()) == 1
     state = state_of(data_dir)
     rows = await state.execute("SELECT * FROM audit ORDER BY number")
     ran = await state.execute("SELECT tool_call_id FROM action_ledger")
     state.close()
-    assert Counter(row["kind"] for row in rows)["decided"] == APPROVALS
+    assert Counter(row["kind"] for row in rows)["decided"] == approvals
     assert audit.first_broken(rows) is None
     approved = [one for one in decided if one["status"] == "approved"]
     assert len(ran) == len(approved)
 
 
 async def test_every_approval_has_one_outcome_and_everyone_else_is_told(data_dir: Path) -> None:
-    await _race(data_dir, each=20)
+    await _race(data_dir, clients=25, approvals=40, each=10)
 
 
 @pytest.mark.nightly
 async def test_every_client_tries_every_approval(data_dir: Path) -> None:
-    await _race(data_dir, each=APPROVALS)
+    await _race(data_dir, clients=50, approvals=200, each=200)
