@@ -1,4 +1,4 @@
-"""Many clients decide many approvals at once, over REST and socket: each approval has one outcome, no more."""
+"""Many clients decide many approvals at once, over REST and socket: each approval has one outcome."""
 
 import asyncio
 import random
