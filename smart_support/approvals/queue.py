@@ -24,7 +24,7 @@ from smart_support.approvals.reader import (
     load_row,
     only_row,
     page_of,
-    page_query,
+    page_queries,
 )
 from smart_support.audit_consistency import DECISION, recorded
 from smart_support.errors import AlreadyDecided, Forbidden, InvalidRequest
@@ -177,7 +177,12 @@ class ApprovalQueue:
         Raises:
             InvalidRequest: the status or the cursor is not valid.
         """
-        return page_of(await self._state.read(*page_query(selected)), selected.limit)
+        rows: builtins.list[Row] = []
+        for sql, params in page_queries(selected, has_word_index=self._state.has_word_index):
+            rows += await self._state.search(sql, params)
+            if len(rows) > selected.limit:
+                break
+        return page_of(rows, selected.limit)
 
     async def list(self, status: str | None = None, *, limit: int = 100) -> builtins.list[Approval]:
         """Approvals of one status, or of all, the newest first."""

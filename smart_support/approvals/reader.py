@@ -1,7 +1,7 @@
 """Reads approvals: filters and pages as SQL, rows as `Approval`."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import orjson
@@ -23,6 +23,12 @@ _ORDERS = {
     "oldest": ("approval_id", "approval_id > :after_id"),
     "risk": (f"{_RANK}, approval_id", f"({_RANK}, approval_id) > (:after_rank, :after_id)"),
 }
+_RISKS = ("high", "medium", "low")
+# The index has every three characters of the words.
+INDEXED_CHARS = 3
+# The number of the cursor's approval, or of the one before it.
+_NUMBER = """(SELECT number FROM approval_words WHERE approval_id <= :after_id
+              ORDER BY approval_id DESC LIMIT 1)"""
 _JSON_COLUMNS = ("args", "requested_args", "votes", "allowed", "effect", "changed", "facts", "args_schema")
 _CALL_COLUMNS = (
     *("args", "agent", "summary", "risk", "tool_version", "need", "because", "facts", "customer_id"),
@@ -72,6 +78,44 @@ def page_query(selected: ApprovalFilter) -> tuple[str, dict[str, Any]]:
     sql = f"SELECT * FROM approvals WHERE {' AND '.join(where) or 'TRUE'} ORDER BY {order} LIMIT :limit"
     params = {name: value for name, value in values.items() if value is not None}
     return sql, params | {"limit": selected.limit + 1}
+
+
+def page_queries(selected: ApprovalFilter, *, has_word_index: bool) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The SELECTs that together give a page, in order, until there are enough rows.
+
+    Raises:
+        InvalidRequest: the status or the cursor is not valid.
+    """
+    sql, params = page_query(selected)
+    words = str(params.get("q", ""))[1:-1] and str(selected.q).strip().lower()
+    # Few approvals are pending: comparing them is faster than the index.
+    if not has_word_index or len(words) < INDEXED_CHARS or "\x00" in words or selected.status == "pending":
+        yield sql, params
+    elif selected.sort == "risk":
+        # The index gives rows by time only.
+        after_rank = int(params.get("after_rank", 0))
+        for rank, risk in enumerate(_RISKS[after_rank:], after_rank):
+            if selected.risk in (None, risk):
+                cursor = selected.cursor if rank == after_rank else None
+                yield _indexed_query(replace(selected, risk=risk, cursor=cursor, sort="oldest"), words)
+    else:
+        yield _indexed_query(selected, words)
+
+
+def _indexed_query(selected: ApprovalFilter, words: str) -> tuple[str, dict[str, Any]]:
+    """As `page_query`, with the words found by their index, which gives its rows in the order of requests."""
+    _, params = page_query(selected)
+    compare, order = ("<", "DESC") if selected.sort == "newest" else (">", "ASC")
+    conditions = [f"approvals.{name} = :{name}" for name in _EXACT if name in params]
+    if "after_id" in params:
+        conditions.append(f"approval_search.rowid {compare} {_NUMBER}")
+    sql = f"""
+        SELECT approvals.* FROM approval_search
+            CROSS JOIN approval_words ON approval_words.number = approval_search.rowid
+            CROSS JOIN approvals ON approvals.approval_id = approval_words.approval_id
+        WHERE {" AND ".join(["approval_search MATCH :phrase", *conditions])}
+        ORDER BY approval_search.rowid {order} LIMIT :limit"""
+    return sql, params | {"phrase": '"' + words.replace('"', '""') + '"'}
 
 
 def page_of(rows: Sequence[Row], limit: int) -> tuple[list[Approval], str | None]:

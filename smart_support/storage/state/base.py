@@ -3,6 +3,7 @@
 Implementations: `sqlite.py` for one process, `postgres.py` for any number of processes.
 """
 
+import sqlite3
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -25,13 +26,25 @@ class Connection(Protocol):
 class StateDatabase(ABC):
     """The system's record of approvals, writes and sessions. A write is on disk when its method returns.
 
+    Attributes:
+        has_word_index: the table `approval_search` finds the words of approvals.
+
     `read` never waits for a transaction. `transact` runs one transaction at a time for all processes, so that
     a rule which needs several statements sees no change in between. `execute` is for a single write.
     """
 
+    has_word_index: bool
+
     @abstractmethod
     async def read(self, sql: str, params: Params | None = None) -> list[Row]:
         """The rows of one SELECT, as they are committed now."""
+
+    @abstractmethod
+    async def search(self, sql: str, params: Params | None = None) -> list[Row]:
+        """As `read`, for a SELECT that may take long.
+
+        Few run at the same time, on connections of their own, so that nothing else waits for them.
+        """
 
     @abstractmethod
     def read_now(self, sql: str, params: Params | None = None) -> list[Row]:
@@ -109,4 +122,11 @@ def apply_migration(connection: Any, migration: Migration) -> None:
 def _statements(script: str) -> list[str]:
     """The statements of a migration: SQL without `;` in its strings. Comments are dropped."""
     code = "\n".join(line.split("--")[0] for line in script.splitlines())
-    return [part.strip() for part in code.split(";") if part.strip()]
+    statements, begun = [], ""
+    for part in code.split(";"):
+        begun += f"{part};"
+        # A trigger contains `;` between its BEGIN and END.
+        if sqlite3.complete_statement(begun):
+            statements.append(begun.strip().rstrip(";"))
+            begun = ""
+    return [statement for statement in statements if statement]

@@ -20,6 +20,7 @@ from psycopg.rows import dict_row
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from smart_support.errors import ConfigError
+from smart_support.observability.log import get_logger
 from smart_support.storage.state.base import (
     MIGRATIONS,
     Connection,
@@ -33,10 +34,17 @@ from smart_support.storage.state.base import (
 )
 from smart_support.text import NUL_SYMBOL
 
-CONNECTIONS = 6
+log = get_logger()
+CONNECTIONS, SEARCHES = 6, 2
 SECONDS_TO_CONNECT = 10.0
 # Keys of advisory locks. The locks of `coordination/postgres_locks.py` have other, hashed keys.
 STATE_LOCK, EVENTS_LOCK, MIGRATION_LOCK = 0x55501, 0x55502, 0x55503
+# The expression is that of a search in `approvals/reader.py`.
+_WORD_INDEX = """
+    CREATE INDEX IF NOT EXISTS approvals_by_words ON approvals USING gin ((LOWER(
+        COALESCE(summary, '') || ' ' || COALESCE(action, '') || ' ' || COALESCE(args, '') || ' ' ||
+        COALESCE(thread_id, '') || ' ' || COALESCE(agent, '') || ' ' || COALESCE(customer_id, '') || ' ' ||
+        COALESCE(reason, ''))) gin_trgm_ops)"""
 _PARAMETER = re.compile(r"(?<![:\w]):([a-z_]\w*)")
 # Types that the migrations name as SQLite does.
 _TYPES = ((re.compile(r"\bBLOB\b"), "BYTEA"), (re.compile(r"\bREAL\b"), "DOUBLE PRECISION"))
@@ -61,6 +69,9 @@ class PostgresStateDatabase(StateDatabase):
         pool: connections for the other stores that keep their data here.
     """
 
+    # A search is a `LIKE`, with the index of `_create_word_index` if there is one.
+    has_word_index = False
+
     def __init__(self, url: str) -> None:
         """
         Raises:
@@ -68,11 +79,17 @@ class PostgresStateDatabase(StateDatabase):
         """
         self.pool = open_pool(url)
         self._workers = ThreadPoolExecutor(CONNECTIONS, thread_name_prefix="state")
+        self._search_threads = ThreadPoolExecutor(SEARCHES, thread_name_prefix="state-search")
         migrate(self.pool)
+        _create_word_index(self.pool)
 
     # A single statement is one transaction either way; marking it read-only would take two more round trips.
     async def read(self, sql: str, params: Params | None = None) -> list[Row]:
         return await self.execute(sql, params)
+
+    async def search(self, sql: str, params: Params | None = None) -> list[Row]:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._search_threads, self.execute_now, sql, params)
 
     def read_now(self, sql: str, params: Params | None = None) -> list[Row]:
         return self.execute_now(sql, params)
@@ -105,6 +122,7 @@ class PostgresStateDatabase(StateDatabase):
         await asyncio.to_thread(vacuum)
 
     def close(self) -> None:
+        self._search_threads.shutdown(wait=True)
         self._workers.shutdown(wait=True)
         self.pool.close()
 
@@ -132,7 +150,7 @@ def open_pool(url: str) -> "ConnectionPool[psycopg.Connection[Row]]":
     pool: ConnectionPool[psycopg.Connection[Row]] = ConnectionPool(
         url,
         min_size=1,
-        max_size=CONNECTIONS + 4,  # for the workers and the event store
+        max_size=CONNECTIONS + SEARCHES + 4,  # for the workers and the event store
         kwargs={
             "autocommit": True,
             "row_factory": dict_row,
@@ -198,6 +216,21 @@ def migrate(pool: "ConnectionPool[psycopg.Connection[Row]]") -> list[str]:
         return [migration.path.name for migration in missing]
 
 
+def _create_word_index(pool: "ConnectionPool[psycopg.Connection[Row]]") -> None:
+    """Create the search index of approvals, which needs the extension pg_trgm.
+
+    It comes with most installations, and a user who may create objects in the database may create it. Without
+    it, a search compares all approvals, on its own few connections.
+    """
+    try:
+        with pool.connection() as raw, raw.transaction():
+            raw.execute("SELECT pg_advisory_xact_lock(%s)", [MIGRATION_LOCK])
+            raw.execute("CREATE EXTENSION IF NOT EXISTS pg_trgm")
+            raw.execute(_WORD_INDEX)
+    except psycopg.Error as error:
+        log.warning("no_search_index", error=str(error).strip())
+
+
 def due(pool: "ConnectionPool[psycopg.Connection[Row]]") -> list[str]:
     """The names of the migrations that `migrate` would apply."""
     with pool.connection() as raw, raw.transaction(force_rollback=True):
@@ -205,7 +238,10 @@ def due(pool: "ConnectionPool[psycopg.Connection[Row]]") -> list[str]:
 
 
 def _unapplied(connection: Connection) -> list[Migration]:
-    return [one for kind in ("state", "shared") for one in missing_migrations(connection, MIGRATIONS / kind)]
+    missing = [
+        one for kind in ("state", "shared") for one in missing_migrations(connection, MIGRATIONS / kind)
+    ]
+    return [one for one in missing if not one.path.name.endswith(".sqlite.sql")]
 
 
 class _Migrating(PostgresConnection):

@@ -1,7 +1,7 @@
 """The state database in one SQLite file, for a single process.
 
-WAL mode: readers never wait for the writer. Every commit is on disk before it returns. Each of the two
-connections belongs to one thread.
+WAL mode: readers never wait for the writer. Every commit is on disk before it returns. Each connection
+belongs to one thread: one writes, one reads, and a few search.
 """
 
 import asyncio
@@ -24,6 +24,11 @@ from smart_support.storage.state.base import (
     missing_migrations,
 )
 
+# How many searches run at the same time.
+SEARCHES = 2
+# Pages of the search index that one transaction merges, so that no write waits long for it.
+_PAGES_AT_ONCE = 50
+
 
 class SqliteConnection:
     """A `Connection` on an SQLite connection."""
@@ -43,6 +48,8 @@ class SqliteConnection:
 class SqliteStateDatabase(StateDatabase):
     """For one process."""
 
+    has_word_index = True
+
     def __init__(self, path: Path) -> None:
         make_private_folder(path.parent)
         self._path = path
@@ -56,15 +63,20 @@ class SqliteStateDatabase(StateDatabase):
         for migration in missing_migrations(self._connection, base.MIGRATIONS / "state"):
             self._back_up(migration)
             self._transaction(partial(apply_migration, migration=migration))
-        self._raw_reader = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        self._raw_reader.execute("PRAGMA query_only=ON")
+        self._raw_reader = _open_reader(path)
         self._reader = SqliteConnection(self._raw_reader)
+        self._searchers = [_open_reader(path) for _ in range(SEARCHES)]
         self._write_thread = ThreadPoolExecutor(1, thread_name_prefix="state-write")
         self._read_thread = ThreadPoolExecutor(1, thread_name_prefix="state-read")
+        self._search_threads = ThreadPoolExecutor(SEARCHES, thread_name_prefix="state-search")
 
     async def read(self, sql: str, params: Params | None = None) -> list[Row]:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._read_thread, self._reader.execute, sql, params)
+
+    async def search(self, sql: str, params: Params | None = None) -> list[Row]:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._search_threads, self._search, sql, params)
 
     def read_now(self, sql: str, params: Params | None = None) -> list[Row]:
         return self._read_thread.submit(self._reader.execute, sql, params).result()
@@ -85,12 +97,37 @@ class SqliteStateDatabase(StateDatabase):
     async def compact(self) -> None:
         """Empty the write-ahead log, and delete the copies made before migrations."""
         loop = asyncio.get_running_loop()
+        # The index keeps deleted text until its parts are merged into one.
+        pages = -_PAGES_AT_ONCE
+        while await loop.run_in_executor(self._write_thread, self._merge_index, pages):
+            pages = _PAGES_AT_ONCE
         await loop.run_in_executor(self._write_thread, self._compact)
 
     def close(self) -> None:
+        self._search_threads.shutdown(wait=True)
+        for raw in self._searchers:
+            raw.close()
         for thread, raw in ((self._read_thread, self._raw_reader), (self._write_thread, self._raw)):
             thread.shutdown(wait=True)
             raw.close()
+
+    def _search(self, sql: str, params: Params | None) -> list[Row]:
+        raw = self._searchers.pop()
+        try:
+            return SqliteConnection(raw).execute(sql, params)
+        finally:
+            self._searchers.append(raw)
+
+    def _merge_index(self, pages: int) -> bool:
+        """Do a part of the merge of the search index; whether there was something to do.
+
+        `pages`: how many; negative to begin with all parts of the index.
+        """
+        before = self._raw.total_changes
+        merge = "INSERT INTO approval_search (approval_search, rank) VALUES ('merge', :pages)"
+        self._transaction(lambda connection: connection.execute(merge, {"pages": pages}))
+        # As SQLite documents it: the statement itself counts as one change.
+        return self._raw.total_changes - before >= 2
 
     def _compact(self) -> None:
         self._raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -113,3 +150,9 @@ class SqliteStateDatabase(StateDatabase):
             raise
         self._raw.execute("COMMIT")
         return result
+
+
+def _open_reader(path: Path) -> sqlite3.Connection:
+    raw = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    raw.execute("PRAGMA query_only=ON")
+    return raw
