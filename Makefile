@@ -44,6 +44,7 @@ bench: .venv/dev
 	$(BIN)/python benchmarks/turn_cost.py
 	$(BIN)/python benchmarks/start_up.py
 	$(BIN)/python benchmarks/approvals.py
+	$(BIN)/python benchmarks/approval_search.py
 	$(BIN)/python benchmarks/analytics.py
 	$(BIN)/python benchmarks/openapi_import.py
 

@@ -50,7 +50,7 @@ def _request(number: int) -> Request:
     )
 
 
-async def _fill(state: StateDatabase, count: int, pending: int) -> list[str]:
+async def fill(state: StateDatabase, count: int, pending: int) -> list[str]:
     """Insert `count` decided and `pending` pending approvals; returns the ids of the pending ones."""
     queue = ApprovalQueue(state, 3600)
     await queue.request(_request(0))
@@ -88,7 +88,7 @@ async def _bare(state: StateDatabase, count: int) -> list[float]:
 
 async def _time_decisions(state: StateDatabase, count: int, measured: int) -> list[float]:
     """Seconds of each decision, in sequence."""
-    ids, queue, spent = await _fill(state, count, measured), ApprovalQueue(state, 3600), []
+    ids, queue, spent = await fill(state, count, measured), ApprovalQueue(state, 3600), []
     for approval_id in ids:
         started = time.perf_counter()
         await queue.decide(approval_id, DecisionInput("approve", decided_by="dana", via="rest"))

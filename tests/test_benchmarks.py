@@ -84,6 +84,16 @@ def test_a_bare_turn(tmp_path: Path) -> None:
 
 
 @pytest.mark.nightly
+def test_decisions_during_searches() -> None:
+    sizes = ("50", "--searches", "2", "--decisions", "2")
+    assert _shape(_run("approval_search.py", *sizes)).splitlines() == [
+        "# parallel searches over # approvals, # answered meanwhile",
+        " slowest decision # ms, without searches # ms, ratio #",
+        " slowest health # ms, without searches # ms, ratio #",
+    ]
+
+
+@pytest.mark.nightly
 def test_a_turn_at_each_door() -> None:
     table = _run("turn_cost.py", "--turns", "1", "--rounds", "1")
     assert _first_words(table)[1:] == ["bare graph", "/ws", "REST, server-sent events", "Gradio /chat"]
