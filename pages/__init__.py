@@ -83,6 +83,8 @@ def mount(app: FastAPI, services: Services) -> None:
         ssr_mode=False,
         run_history=False,
         mcp_server=False,
+        # Only what `with_clear_errors` words is shown; the text of another exception may hold anything.
+        show_error=False,
         app_kwargs={"middleware": [Middleware(GradioAllowlist)]},
         auth_dependency=_username if services.accounts.is_login_required else None,
         footer_links=["api"],

@@ -13,6 +13,7 @@ import orjson
 
 from pages import sanitize
 from pages.current_user import current_user
+from pages.function_errors import with_clear_errors
 from pages.sanitize import element
 from pages.transcript import Transcript
 from smart_support.conversation.batching import batches
@@ -92,12 +93,12 @@ def _connect(
         return (gr.skip() if problem else ""), problem
 
     async def choose(choice: gr.SelectData, thread_id: str, request: gr.Request) -> str:
-        chosen = choice.value["text"] if isinstance(choice.value, dict) else choice.value
+        chosen = choice.value.get("text", "") if isinstance(choice.value, dict) else choice.value
         return await _submit(services, thread_id, str(chosen), current_user(services, request))
 
     following = gr.on(
         [console.load, link.submit],
-        follow,
+        with_clear_errors(follow),
         thread,
         [chatbot, link],
         js=_THREAD,
@@ -106,10 +107,15 @@ def _connect(
     )
     submitted = [
         gr.on(
-            [text.submit, send.click], say, [text, thread], [text, notice], js=_TEXT_AND_THREAD, **_PRIVATE
+            [text.submit, send.click],
+            with_clear_errors(say),
+            [text, thread],
+            [text, notice],
+            js=_TEXT_AND_THREAD,
+            **_PRIVATE,
         ),
-        chatbot.option_select(choose, thread, notice, js=_THREAD, **_PRIVATE),
-        chatbot.example_select(choose, thread, notice, js=_THREAD, **_PRIVATE),
+        chatbot.option_select(with_clear_errors(choose), thread, notice, js=_THREAD, **_PRIVATE),
+        chatbot.example_select(with_clear_errors(choose), thread, notice, js=_THREAD, **_PRIVATE),
     ]
     for event in submitted:
         event.then(None, js="async () => { (await window.ssChat).wake(); }", api_visibility="private")

@@ -4,96 +4,149 @@ Gradio has routes for files, proxies, recordings and editing, and new versions a
 listed here is refused, so that an update can't open one unnoticed. Each function checks its caller itself.
 """
 
+import contextlib
+from collections import OrderedDict, defaultdict
 from typing import Any
-from urllib.parse import parse_qs
 
 import orjson
 from fastapi.responses import JSONResponse
+from starlette._utils import get_route_path
+from starlette.datastructures import Headers, QueryParams
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-_API = "/gradio_api/"
+from pages import gradio_requests
+from pages.gradio_requests import API
+from smart_support.errors import Forbidden, NotFound, SmartSupportError, TooLarge
+
 _PAGES = ("/", "/config", "/theme.css", "/favicon.ico", "/robots.txt", "/manifest.json", "/pwa_icon")
 _FILES = ("/svelte/", "/static/", "/assets/", "/pwa_icon/")
 _CALLS = tuple(
-    _API + name
+    API + name
     for name in (
         *("info", "openapi.json", "app_id", "startup-events", "theme.css", "user", "login_check"),
         *("queue/join", "queue/data", "queue/status", "cancel"),
     )
 )
-_NAMED_CALLS = (_API + "call/", _API + "heartbeat/")
-_MAX_STREAMS = 10_000
+_NAMED_CALLS = (API + "call/", API + "heartbeat/")
+# Of one user; the oldest are forgotten. A forgotten session can be begun again, a forgotten call not read.
+_MAX_SESSIONS = 1000
+_MAX_CALLS = 10_000
 
 
 class GradioAllowlist:
-    """ASGI middleware inside Gradio's app that refuses other routes and other users' sessions.
+    """ASGI middleware inside Gradio's app that refuses other routes, other users' sessions and wrong calls.
 
-    Whoever knows a page's `session_hash` can read its streams and cancel its runs. So a hash belongs to the
-    first user who sends it.
+    Whoever knows a page's `session_hash` can read its streams and cancel its runs, and whoever knows the
+    `event_id` of a call can read its result. So a hash belongs to the first user who sends it, and a call to
+    the user who made it.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._streams: dict[str, str] = {}
+        self._sessions = _Owners(_MAX_SESSIONS)
+        self._calls = _Owners(_MAX_CALLS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on allowed requests."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        path = scope["path"]
-        if not _is_needed(path):
-            await _refused("This Gradio route is disabled.")(scope, receive, send)
-            return
-        body = b""
-        if scope["method"] == "POST":
-            try:
-                body = await _body(receive)
-            except HTTPException as error:
-                await _refused(error.detail, "too_large", 413)(scope, receive, send)
+        try:
+            if not _is_needed(get_route_path(scope)):
+                raise Forbidden("This Gradio route is disabled.")
+            if scope["method"] == "POST":
+                await self._post(scope, receive, send)
                 return
-            receive = _again(body, receive)
-        if not all(self._is_own(stream, scope) for stream in _streams(scope, body)):
-            await _refused("This Gradio session belongs to another user.")(scope, receive, send)
+            self._check(scope, None)
+        except SmartSupportError as error:
+            await _refused(error)(scope, receive, send)
             return
         await self._app(scope, receive, send)
 
-    def _is_own(self, stream: str, scope: Scope) -> bool:
-        name: str = scope["state"]["user"].name
-        while len(self._streams) >= _MAX_STREAMS:
-            del self._streams[next(iter(self._streams))]
-        return self._streams.setdefault(stream, name) == name
+    async def _post(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path, body = get_route_path(scope), await _body(receive)
+        given = gradio_requests.parsed(body, Headers(scope=scope).get("content-type", ""))
+        self._check(scope, given)
+        given = gradio_requests.checked(scope["app"].get_blocks(), path, given)
+        body = orjson.dumps(given)
+        left_out = (b"content-length", b"content-encoding", b"transfer-encoding")
+        headers = [(name, value) for name, value in scope["headers"] if name.lower() not in left_out]
+        scope["headers"] = [*headers, (b"content-length", str(len(body)).encode())]
+        if gradio_requests.is_call(path):
+            send = self._noting_call(scope["state"]["user"].name, send)
+        await self._app(scope, _again(body, receive), send)
+
+    def _check(self, scope: Scope, given: dict[str, Any] | None) -> None:
+        """Check that the session and the call of a request are the user's own."""
+        path, name = get_route_path(scope), scope["state"]["user"].name
+        sessions = set(QueryParams(scope["query_string"]).getlist("session_hash"))
+        if path.startswith(API + "heartbeat/"):
+            sessions.add(path.removeprefix(API + "heartbeat/").rstrip("/"))
+        if given is not None and (session := gradio_requests.session_of(given)):
+            sessions.add(session)
+        if any(self._sessions.claim(one, name) != name for one in sessions):
+            raise Forbidden("This Gradio session belongs to another user.")
+        if event_id := gradio_requests.event_of(path, given):
+            owner = self._calls.of(event_id)
+            if owner is None:
+                raise NotFound("There is no such call, or its result is no longer kept.")
+            if owner != name:
+                raise Forbidden("This Gradio call belongs to another user.")
+
+    def _noting_call(self, name: str, send: Send) -> Send:
+        """Note whose the call is whose `event_id` is answered."""
+
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.body":
+                with contextlib.suppress(orjson.JSONDecodeError, KeyError, TypeError):
+                    self._calls.claim(orjson.loads(message.get("body", b""))["event_id"], name)
+            await send(message)
+
+        return sending
 
 
-def _refused(why: str, code: str = "forbidden", status: int = 403) -> JSONResponse:
-    return JSONResponse({"success": False, "data": None, "error": {"code": code, "message": why}}, status)
+class _Owners:
+    """Whose each id is. A user who has too many loses their oldest, never those of somebody else."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._owner: dict[str, str] = {}
+        self._ids: defaultdict[str, OrderedDict[str, None]] = defaultdict(OrderedDict)
+
+    def of(self, id_: str) -> str | None:
+        """The owner of an id."""
+        return self._owner.get(id_)
+
+    def claim(self, id_: str, name: str) -> str:
+        """The owner of an id: this user if it had none."""
+        owner = self._owner.setdefault(id_, name)
+        if owner == name:
+            ids = self._ids[name]
+            ids[id_] = None
+            ids.move_to_end(id_)
+            while len(ids) > self._most:
+                del self._owner[ids.popitem(last=False)[0]]
+        return owner
+
+
+def _refused(error: SmartSupportError) -> JSONResponse:
+    shown = {"code": error.code, "message": error.message}
+    return JSONResponse({"success": False, "data": None, "error": shown}, error.status)
 
 
 def _is_needed(path: str) -> bool:
     return path.rstrip("/") in (*_PAGES, "", *_CALLS) or path.startswith((*_FILES, *_NAMED_CALLS))
 
 
-def _streams(scope: Scope, body: bytes) -> set[str]:
-    """Every `session_hash` in a request's URL and JSON body."""
-    path, query = scope["path"], parse_qs(scope["query_string"].decode("latin-1"))
-    hashes = set(query.get("session_hash", ()))
-    if path.startswith(_API + "heartbeat/"):
-        hashes.add(path.removeprefix(_API + "heartbeat/"))
-    try:
-        given: Any = orjson.loads(body) if body else None
-    except orjson.JSONDecodeError:
-        return hashes  # Gradio refuses the body, too
-    if isinstance(given, dict) and isinstance(given.get("session_hash"), str):
-        hashes.add(given["session_hash"])
-    return hashes
-
-
 async def _body(receive: Receive) -> bytes:
-    """The whole body. An outer middleware limits its size."""
+    """The whole body; raises `TooLarge` where an outer middleware limits its size."""
     body = bytearray()
     while True:
-        message = await receive()
+        try:
+            message = await receive()
+        except HTTPException as error:
+            raise TooLarge(str(error.detail)) from None
         body += message.get("body", b"")
         if message["type"] == "http.disconnect" or not message.get("more_body"):
             return bytes(body)

@@ -3,13 +3,13 @@
 They use the same services as REST. A streamed answer is sent in few steps, each with the whole reply so far.
 """
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
 from typing import Any
 
 import gradio as gr
 
 from pages.current_user import current_user
+from pages.function_errors import with_clear_errors
 from smart_support import clock
 from smart_support.approvals.decision import DecisionInput
 from smart_support.conversation.batching import batches
@@ -35,7 +35,7 @@ def add_api(services: Services) -> None:
         message: str, thread_id: str = "", request: gr.Request = _FROM_GRADIO
     ) -> AsyncIterator[dict[str, Any]]:
         """Send a message to a conversation; an empty thread_id starts a new one. The last object is final."""
-        reply = Reply(thread_id or clock.new_id())
+        reply = Reply(clock.new_id() if thread_id in ("", None) else thread_id)
         try:
             user = current_user(services, request)
             events = services.turns.submit_and_follow(reply.thread_id, message, channel="gradio", by=user)
@@ -51,9 +51,8 @@ def add_api(services: Services) -> None:
 
     async def pending_approvals(request: gr.Request = _FROM_GRADIO) -> list[dict[str, Any]]:
         """Pending approvals, the newest first."""
-        with _gradio_errors():
-            lead(request)
-            return [approval.wire() for approval in await services.approvals.list("pending", limit=1000)]
+        lead(request)
+        return [approval.wire() for approval in await services.approvals.list("pending", limit=1000)]
 
     async def decide(
         approval_id: str,
@@ -63,16 +62,13 @@ def add_api(services: Services) -> None:
         request: gr.Request = _FROM_GRADIO,
     ) -> dict[str, Any]:
         """Approve, reject, edit (runs args instead) or respond (reason is the answer); waits for the turn."""
-        with _gradio_errors():
-            user = lead(request)
-            made = DecisionInput(
-                decision, decided_by=user.name, via="gradio", reason=reason or None, args=args
-            )
-            reply = Reply((await services.approvals.get(approval_id)).thread_id)
-            async for shown in services.turns.decide_and_follow(approval_id, made):
-                reply.add(shown)
-            approval = await services.approvals.get(approval_id)
-            return {"approval": approval.wire(), "reply": reply.text}
+        user = lead(request)
+        made = DecisionInput(decision, decided_by=user.name, via="gradio", reason=reason or None, args=args)
+        reply = Reply((await services.approvals.get(approval_id)).thread_id)
+        async for shown in services.turns.decide_and_follow(approval_id, made):
+            reply.add(shown)
+        approval = await services.approvals.get(approval_id)
+        return {"approval": approval.wire(), "reply": reply.text}
 
     async def conversations(
         status: str = "",
@@ -87,38 +83,28 @@ def add_api(services: Services) -> None:
     ) -> list[dict[str, Any]]:
         """Recorded conversations (an operator's own), the newest first; empty text is no filter."""
         given = {"status": status, "agent": agent, "outcome": outcome, "q": q, "since": since, "until": until}
-        with _gradio_errors():
-            user = current_user(services, request)
-            filters: dict[str, Any] = {name: value or None for name, value in given.items()}
-            filters["only"] = None if user.role >= Role.LEAD else await services.session_manager.owned(user)
-            page, _ = await services.metrics.conversations(**filters, limit=limit, cursor=cursor or None)
-            return page
+        user = current_user(services, request)
+        filters: dict[str, Any] = {name: value or None for name, value in given.items()}
+        filters["only"] = None if user.role >= Role.LEAD else await services.session_manager.owned(user)
+        page, _ = await services.metrics.conversations(**filters, limit=limit, cursor=cursor or None)
+        return page
 
     async def replay(
         thread_id: str, after: int = 0, limit: int = 200, request: gr.Request = _FROM_GRADIO
     ) -> list[dict[str, Any]]:
         """A conversation's recorded steps, in order."""
-        with _gradio_errors():
-            user = current_user(services, request)
-            await services.session_manager.check_owner(thread_id, user, must_exist=True)
-            return await services.replay.steps(thread_id, after, limit)
+        user = current_user(services, request)
+        await services.session_manager.check_owner(thread_id, user, must_exist=True)
+        return await services.replay.steps(thread_id, after, limit)
 
     async def analytics(
         range: str = "7d", since: str = "", until: str = "", request: gr.Request = _FROM_GRADIO
     ) -> dict[str, Any]:
         """Metrics of a range (24h, 7d, 30d, 90d, all), or from since to until."""
-        with _gradio_errors():
-            lead(request)
-            return await services.metrics.analytics(range, since or None, until or None)
+        lead(request)
+        return await services.metrics.analytics(range, since or None, until or None)
 
     for function in (chat, pending_approvals, decide, conversations, replay, analytics):
-        gr.api(function, api_name=function.__name__, concurrency_limit=None)
-
-
-@contextmanager
-def _gradio_errors() -> Iterator[None]:
-    """Convert errors to Gradio's: `code: message`, without a trace."""
-    try:
-        yield
-    except SmartSupportError as error:
-        raise gr.Error(f"{error.code}: {error.message}", print_exception=False) from None
+        # `chat` answers a wrong type as it answers every error: in its last object.
+        listed = with_clear_errors(function, types=function is not chat)
+        gr.api(listed, api_name=function.__name__, concurrency_limit=None)

@@ -205,6 +205,27 @@ def test_nobody_comes_to_gradio_s_own_routes_and_no_more_are_open_than_needed(ap
             assert _code(_ask(app, "root", method, filled, {})) == (403, "forbidden"), (method, path)
 
 
+def test_no_route_of_gradio_takes_a_session_or_a_call_of_another_user(app: LocalApp) -> None:
+    made = _ask(app, "op", "POST", "/gradio_api/call/chat", {"data": ["hi", ""]}).json()["event_id"]
+    join = {"data": ["op-s-own"], "fn_index": _functions(app)["follow"], "session_hash": "session-of-op"}
+    assert _ask(app, "op", "POST", "/gradio_api/queue/join", join).status_code == 200
+    ids = {"session_hash": "session-of-op", "event_id": made}
+    found = set(interfaces.named_inputs(interfaces.gradio_app(app.app), *ids))
+    assert len(found) > 15
+    for method, path, place, name in found:
+        filled = re.sub(r"{(\w+)(:\w+)?}", lambda part: ids.get(part[1], "chat"), path)
+        filled += f"?{name}={ids[name]}" if place == "query" else ""
+        for body in ({name: ids[name]}, join | {"event_id": made}):
+            refused = _ask(app, "op2", method, filled, body if method == "POST" else None)
+            # In the body of a call, Gradio's own `event_id` is not passed on.
+            ignored = place == "body" and name == "event_id" and "session_hash" not in body
+            expected = (403, 400, 404, 422) if ignored else (403,)
+            assert refused.status_code in expected, (method, path, place, name, refused.text)
+    own = _ask(app, "op", "GET", f"/gradio_api/call/chat/{made}")
+    assert "event: complete" in own.text
+    assert _code(_ask(app, "op", "GET", "/gradio_api/call/chat/is-not-there")) == (404, "not_found")
+
+
 def test_what_is_beside_the_routes_is_not_open(app: LocalApp) -> None:
     for method, path in (
         *(("POST", "/gradio_api/call/decide"), ("GET", "/gradio_api/file=/etc/passwd")),

@@ -11,7 +11,22 @@ from starlette.routing import Mount
 
 def routes(app: Any) -> Iterator[tuple[str, str]]:
     """`(method, path)` of every route, those of mounted apps and included routers too; a socket is `WS`."""
-    yield from _walk(app.routes, "")
+    for method, path, _ in _walk(app.routes, ""):
+        yield method, path
+
+
+def named_inputs(app: Any, *names: str) -> Iterator[tuple[str, str, str, str]]:
+    """`(method, path, place, name)` wherever a route takes an input of one of these names.
+
+    The place is `path`, `query`, `header` or `body`.
+    """
+    for method, path, route in _walk(app.routes, ""):
+        dependant = getattr(route, "dependant", None)
+        for place in ("path", "query", "header", "body") if dependant else ():
+            for field in getattr(dependant, f"{place}_params"):
+                inside = getattr(field.field_info.annotation, "model_fields", {})
+                for name in {field.name, *inside} & set(names):
+                    yield method, path, place, name
 
 
 def gradio_app(app: Any) -> Any:
@@ -19,7 +34,7 @@ def gradio_app(app: Any) -> Any:
     return next(route.app for route in app.routes if isinstance(route, Mount) and route.path == "")
 
 
-def _walk(listed: Any, prefix: str) -> Iterator[tuple[str, str]]:
+def _walk(listed: Any, prefix: str) -> Iterator[tuple[str, str, Any]]:
     for route in listed:
         path = prefix + getattr(route, "path", "")
         if included := getattr(route, "original_router", None):
@@ -29,7 +44,7 @@ def _walk(listed: Any, prefix: str) -> Iterator[tuple[str, str]]:
         else:
             for method in getattr(route, "methods", None) or ("WS",):
                 if method != "HEAD":
-                    yield method, path
+                    yield method, path, route
 
 
 async def called(
