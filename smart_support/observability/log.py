@@ -8,11 +8,12 @@ import sys
 import threading
 import traceback
 from types import TracebackType
-from typing import Any
+from typing import Any, TextIO
 
 import structlog
 
 from smart_support.observability import redaction, tracing
+from smart_support.observability.printable import INDENT, indented, printable
 from smart_support.observability.redaction import hide
 
 __all__ = ["bind", "configure", "get_logger", "hide"]
@@ -37,14 +38,16 @@ def configure(log_format: str, level: str) -> None:
         structlog.processors.JSONRenderer()
         if log_format == "json"
         # Never rich tracebacks: they print local variables, which hold what customers write.
-        else structlog.dev.ConsoleRenderer(
-            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
-        )
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=_write_traceback)
     )
+    # JSON has its own escapes for everything but printable ASCII.
+    final: list[Any] = [renderer, _without_secrets]
+    if log_format == "console":
+        final.insert(0, _printable_values)
     structlog.configure(
-        processors=[*shared, structlog.processors.format_exc_info, renderer, _without_secrets]
+        processors=[*shared, structlog.processors.format_exc_info, *final]
         if log_format == "json"
-        else [*shared, renderer, _without_secrets],
+        else [*shared, *final],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
@@ -53,11 +56,7 @@ def configure(log_format: str, level: str) -> None:
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*shared, structlog.processors.format_exc_info],
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                renderer,
-                _without_secrets,
-            ],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *final],
         )
     )
     root = logging.getLogger()
@@ -68,17 +67,34 @@ def configure(log_format: str, level: str) -> None:
         logging.getLogger(noisy).setLevel("WARNING")
 
 
+def _printable_values(_logger: Any, _method: str, event: Any) -> Any:
+    """Escape what a terminal would obey, before the renderer adds its colours and line breaks."""
+    for name, value in event.items():
+        if name in ("exception", "stack"):
+            event[name] = indented(str(value))
+        elif name == "event":
+            # A message of several lines, such as why the app can't start.
+            event[name] = indented(str(value)).removeprefix(INDENT)
+        elif name != "exc_info" and not isinstance(value, (int, float, type(None))):
+            event[name] = printable(value if isinstance(value, str) else repr(value))
+    return event
+
+
+def _write_traceback(to: TextIO, exc_info: Any) -> None:
+    to.write("\n" + indented("".join(traceback.format_exception(*exc_info))))
+
+
 def _without_secrets(_logger: Any, _method: str, line: Any) -> Any:
     # The last processor: by now the line holds every field, exception and library message.
     return redaction.redacted(line)
 
 
 def _redact_crashes() -> None:
-    """Remove secrets from uncaught errors too."""
+    """Remove secrets and control characters from uncaught errors too."""
 
     def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        text = "".join(traceback.format_exception(kind, error, trace))
-        sys.stderr.write(redaction.redacted(text))
+        text = indented("".join(traceback.format_exception(kind, error, trace)))
+        sys.stderr.write(f"{redaction.redacted(text)}\n")
 
     def thread_hook(args: threading.ExceptHookArgs) -> None:
         if args.exc_type is not SystemExit and args.exc_value is not None:
