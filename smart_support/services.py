@@ -66,6 +66,7 @@ from smart_support.events import EscalationKind
 from smart_support.gate.gate import Gate
 from smart_support.identity.account_changes import record_account_changes
 from smart_support.identity.failed_login_audit import FailedLogins
+from smart_support.identity.known_logins import KnownLogins
 from smart_support.identity.logins import Logins
 from smart_support.identity.throttle import LoginThrottle
 from smart_support.identity.users import Accounts
@@ -123,7 +124,8 @@ class Services:
     """All services. Made with the application, and opened when it starts.
 
     Attributes:
-        accounts: users and API keys. `logins`, `login_throttle`, `failed_logins`: browser logins.
+        accounts: users and API keys. `logins`, `known_logins`, `login_throttle`, `failed_logins`: browser
+            logins.
         audit_trail: records actions other than approvals, such as exports, backups and logins.
         turns: starts turns, decides approvals and follows events. `recovery`: turns that no user starts.
         erasure: erases conversations.
@@ -144,6 +146,7 @@ class Services:
     approvals: ApprovalQueue
     claims: Claims
     logins: Logins
+    known_logins: KnownLogins
     login_throttle: LoginThrottle
     failed_logins: FailedLogins
     audit_trail: AuditTrail
@@ -283,7 +286,8 @@ class Services:
         self.broadcast = Broadcast(self.event_log)
         self.approvals = ApprovalQueue(self.state, settings.approval_ttl_seconds, self.accounts)
         self.logins = Logins(self.state, self.accounts)
-        self.login_throttle = LoginThrottle(stores.rates)
+        self.known_logins = KnownLogins(self.state, self.accounts)
+        self.login_throttle = LoginThrottle(stores.rates, self.known_logins)
         self.audit_trail = AuditTrail(self.state)
         self.failed_logins = FailedLogins(self.audit_trail, self.accounts)
         await record_account_changes(self.state, self.accounts.known())

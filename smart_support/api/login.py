@@ -8,10 +8,13 @@ from pathlib import Path
 
 from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.background import BackgroundTask
 
+from smart_support.api import cookies
 from smart_support.api.dependencies import services
-from smart_support.api.middleware.authentication import COOKIE, cookie
+from smart_support.identity.known_logins import DEVICE_SECONDS
 from smart_support.identity.logins import LOGIN_SECONDS
+from smart_support.identity.throttle import Verdict
 from smart_support.observability.log import get_logger
 from smart_support.services import Services
 
@@ -21,9 +24,11 @@ _PAGE = Path(__file__).with_name("login.html").read_text(encoding="utf-8")
 
 
 @router.get("/login")
-async def page() -> Response:
+async def page(request: Request) -> Response:
     """The form."""
-    return HTMLResponse(_PAGE)
+    answer = HTMLResponse(_PAGE)
+    cookies.forget_plain(answer, request.scope, cookies.LOGIN)
+    return answer
 
 
 @router.post("/login")
@@ -34,44 +39,41 @@ async def log_in(
     password: str = Form(max_length=1000),
     services: Services = Depends(services),
 ) -> Response:
-    """Log in with a name and a password; five attempts per minute and name, thirty per address."""
+    """Log in with a name and a password; see `LoginThrottle` for how often one may try."""
     name = name or username
     address = request.client.host if request.client else ""
-    if not await services.login_throttle.allow(name, address):
-        log.warning("login_throttled", name=name[:100])
-        await services.failed_logins.add(name, address, throttled=True)
-        return _refused("Too many attempts. Wait a minute.", 429)
-    user = await services.accounts.with_password(name, password)
+    device = cookies.read(request.scope, cookies.DEVICE)
+    verdict = await services.login_throttle.judge(name, address, device)
+    user = None
+    if verdict is not Verdict.REFUSE:
+        user = await services.accounts.with_password(name, password)
     if user is None:
-        log.warning("login_refused", name=name[:100])
-        await services.failed_logins.add(name, address)
-        return _refused("Wrong name or password.", 401)
-    # The address's attempts stay counted, so that one known password does not allow guessing others.
-    await services.login_throttle.reset(name)
+        is_throttled = verdict is not Verdict.CHECK
+        log.warning("login_throttled" if is_throttled else "login_refused", name=name[:100])
+        answer = (
+            _refused("Too many attempts. Wait a minute.", 429)
+            if is_throttled
+            else _refused("Wrong name or password.", 401)
+        )
+        # After the answer: how long it takes would tell whether the account exists.
+        answer.background = BackgroundTask(services.failed_logins.add, name, address, throttled=is_throttled)
+        return answer
+    await services.login_throttle.reset(name, address, device)
     services.failed_logins.forget(name)
     log.info("logged_in", name=user.name)
     await services.audit_trail.record("logged_in", by=user.name, via="login", address=address)
     await _end(request, services)
-    return _let_in(request, await services.logins.create(user))
+    answer = _let_in(request, await services.logins.create(user))
+    known = await services.known_logins.remember(name, device, address)
+    cookies.write(answer, request.scope, cookies.DEVICE, known, DEVICE_SECONDS)
+    return answer
 
 
 def _let_in(request: Request, token: str) -> Response:
     asks_for_page = "text/html" in request.headers.get("accept", "")
     answer = RedirectResponse("/", 303) if asks_for_page else JSONResponse({"success": True})
-    answer.set_cookie(
-        COOKIE,
-        token,
-        max_age=LOGIN_SECONDS,
-        httponly=True,
-        samesite="lax",
-        secure=_reached_by_https(request),
-    )
+    cookies.write(answer, request.scope, cookies.LOGIN, token, LOGIN_SECONDS)
     return answer
-
-
-def _reached_by_https(request: Request) -> bool:
-    """Whether the browser uses TLS, with the app or a proxy. A false header only harms its sender."""
-    return "https" in (request.url.scheme, request.headers.get("origin", "").partition(":")[0])
 
 
 @router.post("/logout")
@@ -81,17 +83,16 @@ async def log_out(request: Request, services: Services = Depends(services)) -> R
     if name:
         await services.audit_trail.record("logged_out", by=name, via="login")
     answer = RedirectResponse("/login", 303)
-    answer.delete_cookie(COOKIE)
+    cookies.forget(answer, request.scope, cookies.LOGIN)
     return answer
 
 
 async def _end(request: Request, services: Services) -> str | None:
-    """End the login whose cookie the request has, and return the user's name."""
-    token = cookie({name: value.decode("latin-1") for name, value in request.headers.raw})
-    if not token:
-        return None
-    name: str | None = await services.logins.user_name(token)
-    await services.logins.end(token)
+    """End the logins whose cookies the request has; return the user's name if one of them counts."""
+    token = cookies.read(request.scope, cookies.LOGIN)
+    name: str | None = await services.logins.user_name(token) if token else None
+    for one in cookies.read_all(request.scope, cookies.LOGIN):
+        await services.logins.end(one)
     return name
 
 

@@ -94,8 +94,9 @@ def _checked(source: Path) -> Mapping[str, Any]:
 def _end_logins(state: Path) -> None:
     """Delete all logins: somebody who logged out after the backup would be logged in again."""
     with closing(sqlite3.connect(state)) as database, database:
-        if database.execute("SELECT 1 FROM sqlite_schema WHERE name = 'logins'").fetchone():
-            database.execute("DELETE FROM logins")
+        for table in ("logins", "known_logins"):
+            if database.execute("SELECT 1 FROM sqlite_schema WHERE name = ?", (table,)).fetchone():
+                database.execute(f"DELETE FROM {table}")
 
 
 def _move_away(folder: Path, before: list[Path]) -> Path | None:

@@ -71,7 +71,31 @@ def test_the_cookie_is_for_us_alone(browser: httpx.Client, headers: dict[str, st
 def test_a_browser_that_speaks_tls_with_a_proxy_gets_a_secure_cookie(app: AppProcess) -> None:
     host = "support.example"
     with httpx.Client(base_url=app.url, headers={"Host": host, "Origin": f"https://{host}"}) as browser:
-        assert "secure" in _log_in(browser).headers["set-cookie"].lower()
+        made = {line.partition("=")[0] for line in _log_in(browser).headers.get_list("set-cookie")}
+        assert made == {"__Host-smart_support_login", "__Host-smart_support_device"}
+
+
+def test_a_login_without_the_prefix_does_not_count_over_https(
+    app: AppProcess, logged_in: httpx.Client
+) -> None:
+    token, host = logged_in.cookies["smart_support_login"], "support.example"
+    https = {"Host": host, "Origin": f"https://{host}", "Accept": "text/html"}
+    with httpx.Client(base_url=app.url, headers=https) as browser:
+        for name, status in (("smart_support_login", 401), ("__Host-smart_support_login", 200)):
+            answer = browser.get("/api/v1/me", headers={"Cookie": f"{name}={token}"})
+            assert answer.status_code == status
+        old = {"Cookie": f"smart_support_login={token}"}
+        assert browser.get("/", headers=old).headers["location"] == "/login"
+        assert "max-age=0" in browser.get("/login", headers=old).headers["set-cookie"].lower()
+
+
+def test_five_wrong_passwords_of_a_stranger_lock_nobody_out(app: AppProcess) -> None:
+    wrong = {"name": "mia", "password": "wrong"}
+    with httpx.Client(base_url=app.url) as stranger:
+        refused = [stranger.post("/login", data=wrong) for _ in range(6)]
+    assert [one.status_code for one in refused] == [401] * 5 + [429]
+    right = httpx.post(f"{app.url}/login", data={"name": "mia", "password": PASSWORD})
+    assert right.status_code == 200
 
 
 def test_a_login_has_a_token_of_its_own_and_ends_the_one_before(app: AppProcess) -> None:
@@ -180,7 +204,10 @@ def test_guessing_is_slowed_down_whatever_address_is_claimed(app: AppProcess) ->
         claimed = {"X-Forwarded-For": f"192.0.2.{number}"}
         return client.post("/login", data={"name": name, "password": "?"}, headers=claimed).status_code
 
-    with httpx.Client(base_url=app.url) as client:
+    with httpx.Client(base_url=app.url) as owner, httpx.Client(base_url=app.url) as client:
+        assert _log_in(owner).status_code == 200
         assert [tried(client, "guess", number) for number in range(6)] == [401] * 5 + [429]
         assert client.post("/login", data={"name": "guess", "password": PASSWORD}).status_code == 429
         assert any(tried(client, f"guess-{number}", number) == 429 for number in range(62))
+        # The address has no attempts left, but the owner's device has its own.
+        assert _log_in(owner, Origin=app.url).status_code == 200

@@ -3,8 +3,7 @@
 A program sends `X-API-Key` (a socket may send `?token=`), a browser the cookie of its login.
 """
 
-from collections.abc import Awaitable, Mapping
-from http.cookies import CookieError, SimpleCookie
+from collections.abc import Awaitable
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -12,11 +11,11 @@ import anyio
 from fastapi.responses import RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from smart_support.api import cookies
 from smart_support.api.envelope import PREFIX, failure
 from smart_support.identity.users import ANYONE, User
 from smart_support.services import Services
 
-COOKIE = "smart_support_login"
 _OPEN = ("/api/v1/health", "/login", "/logout", "/console/base.css", "/console/favicon.svg")
 _FOR_PROGRAMS = (PREFIX, "/gradio_api")
 # Streams that last as long as a page is open.
@@ -66,7 +65,7 @@ async def authenticate(services: Services, scope: Scope) -> tuple[User | None, s
         key = _query(scope).get("token")
     if key is not None:
         return services.accounts.with_key(key), None
-    token = cookie(headers)
+    token = cookies.read(scope, cookies.LOGIN)
     name = await services.logins.user_name(token) if token else None
     return (services.accounts.named(name), token) if name else (None, None)
 
@@ -98,15 +97,6 @@ async def serve_while_logged_in(
         await send({"type": "websocket.close", "code": 1008, "reason": "unauthorized"})
     else:
         await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-
-def cookie(headers: Mapping[bytes, str]) -> str | None:
-    """Return the login's token from the cookie, or None."""
-    try:
-        morsel = SimpleCookie(headers.get(b"cookie", "")).get(COOKIE)
-    except CookieError:
-        return None
-    return morsel.value if morsel else None
 
 
 def _query(scope: Scope) -> dict[str, str]:

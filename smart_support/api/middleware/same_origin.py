@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from smart_support.api import cookies
 from smart_support.api.envelope import failure
-from smart_support.api.middleware.authentication import cookie
 
 _HARMLESS = frozenset({"GET", "HEAD", "OPTIONS"})
 _OURS = frozenset({"same-origin", "none"})
@@ -55,7 +55,7 @@ def _refusal(scope: Scope, has_public_name: bool) -> str | None:
     if site is not None and site not in _OURS:
         return _FOREIGN
     json = headers.get(b"content-type", "").startswith("application/json")
-    if scope["type"] == "http" and origin is site is None and cookie(headers) and not json:
+    if scope["type"] == "http" and origin is site is None and cookies.read(scope, cookies.LOGIN) and not json:
         return _FROM_NOWHERE
     return None
 
