@@ -49,8 +49,8 @@ def session_of(given: dict[str, Any]) -> str | None:
 def event_of(path: str, given: dict[str, Any] | None) -> str | None:
     """The id of the call that a request asks about, from its path or body."""
     if given is None:
-        found = _RESULT.fullmatch(path)
-        return found["event_id"] if found else None
+        match = _RESULT.fullmatch(path)
+        return match["event_id"] if match else None
     return _id(given, "event_id") if _CANCEL.fullmatch(path) else None
 
 
@@ -73,9 +73,9 @@ def checked(blocks: gr.Blocks, path: str, given: dict[str, Any]) -> dict[str, An
         if not given.get("session_hash"):
             raise InvalidRequest("session_hash: give a text of your choice that nobody can guess")
         function = _function(blocks, given.get("fn_index"))
-    elif found := _BY_NAME.fullmatch(path):
-        function = _named(blocks, found["name"])
-        if found["v2"]:
+    elif match := _BY_NAME.fullmatch(path):
+        function = _named(blocks, match["name"])
+        if match["v2"]:
             return _by_parameter(function, given)
     else:
         return given

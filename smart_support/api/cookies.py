@@ -48,7 +48,7 @@ def write(answer: Response, scope: Scope, name: str, value: str, seconds: int) -
         secure=secure,
     )
     if secure:
-        forget_plain(answer, scope, name)
+        remove_unprefixed(answer, scope, name)
 
 
 def forget(answer: Response, scope: Scope, name: str) -> None:
@@ -58,7 +58,7 @@ def forget(answer: Response, scope: Scope, name: str) -> None:
     answer.delete_cookie(name, path="/")
 
 
-def forget_plain(answer: Response, scope: Scope, name: str) -> None:
+def remove_unprefixed(answer: Response, scope: Scope, name: str) -> None:
     """Remove a cookie without the prefix that came over https, such as one of an older version."""
     if is_https(scope) and name in _all(scope):
         answer.delete_cookie(name, path="/")

@@ -27,7 +27,7 @@ _PAGE = Path(__file__).with_name("login.html").read_text(encoding="utf-8")
 async def page(request: Request) -> Response:
     """The form."""
     answer = HTMLResponse(_PAGE)
-    cookies.forget_plain(answer, request.scope, cookies.LOGIN)
+    cookies.remove_unprefixed(answer, request.scope, cookies.LOGIN)
     return answer
 
 

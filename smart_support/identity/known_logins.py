@@ -35,8 +35,8 @@ class KnownLogins:
             "SELECT mark FROM known_logins WHERE mark IN (:device, :network) AND expires_at > :now",
             {**marks, "now": clock.now().timestamp()},
         )
-        found = {row["mark"] for row in rows}
-        return device is not None and marks["device"] in found, marks["network"] in found
+        known_marks = {row["mark"] for row in rows}
+        return device is not None and marks["device"] in known_marks, marks["network"] in known_marks
 
     async def remember(self, name: str, device: str | None, address: str) -> str:
         """Remember a login. Returns the device's token: a new one if the user did not log in with it before.

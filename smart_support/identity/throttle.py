@@ -57,31 +57,31 @@ class LoginThrottle:
             device: the token of the device's cookie, if it sent one.
         """
         is_device_known, is_network_known = await self._known.is_known(name, device, address)
-        who = digest_of(name)
-        if device and is_device_known and await self._hit(PER_DEVICE, who, digest_of(device)):
+        name_digest = digest_of(name)
+        if device and is_device_known and await self._hit(PER_DEVICE, name_digest, digest_of(device)):
             return Verdict.CHECK
-        return await self._judge_stranger(who, network(address), is_network_known)
+        return await self._judge_stranger(name_digest, network(address), is_network_known)
 
     async def reset(self, name: str, address: str, device: str | None) -> None:
         """Forget the attempts with a name from one place, after a successful login.
 
         The network's attempts stay counted, so that one known password does not allow guessing others.
         """
-        who = digest_of(name)
-        await self._clear(WARNED_AFTER, who)
+        name_digest = digest_of(name)
+        await self._clear(WARNED_AFTER, name_digest)
         for limit in PER_NAME_AND_NETWORK:
-            await self._clear(limit, who, network(address))
+            await self._clear(limit, name_digest, network(address))
         if device:
-            await self._clear(PER_DEVICE, who, digest_of(device))
+            await self._clear(PER_DEVICE, name_digest, digest_of(device))
 
-    async def _judge_stranger(self, who: str, where: str, is_network_known: bool) -> Verdict:
-        is_warned = not await self._hit(WARNED_AFTER, who)
+    async def _judge_stranger(self, name_digest: str, where: str, is_network_known: bool) -> Verdict:
+        is_warned = not await self._hit(WARNED_AFTER, name_digest)
         # In this order, so that one network can't use up what all strangers share.
         is_allowed = await self._hit(PER_NETWORK, where)
         for limit in PER_NAME_AND_NETWORK:
-            is_allowed = is_allowed and await self._hit(limit, who, where)
+            is_allowed = is_allowed and await self._hit(limit, name_digest, where)
         if is_allowed and not is_network_known:
-            is_allowed = await self._hit(PER_NAME, who)
+            is_allowed = await self._hit(PER_NAME, name_digest)
         return Verdict.REFUSE if not is_allowed else Verdict.WARN if is_warned else Verdict.CHECK
 
     async def _hit(self, limit: RateLimitItem, *keys: str) -> bool:
