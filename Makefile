@@ -8,7 +8,8 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --re
 LOCK := $(BIN)/python -m uv pip compile --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links \
 	--no-header --quiet --generate-hashes
 
-.PHONY: run test test-postgres test-nightly conformance demo-data check bench soak picture lock clean
+.PHONY: run test test-fast test-postgres test-nightly conformance demo-data bench soak picture lock clean hooks \
+	check check-types check-style check-javascript
 
 run: .venv/run
 	$(BIN)/python app.py
@@ -32,13 +33,25 @@ conformance: .venv/conformance
 demo-data: .venv/run
 	$(BIN)/python -m smart_support demo-data
 
+# Two at a time: the type checker takes as long as all others.
 check: .venv/dev node_modules/.package-lock.json
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target check-types check-style check-javascript
+
+check-types:
+	$(BIN)/mypy
+
+check-style:
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/lint-imports
 	$(BIN)/python -m pytest --noconftest tests/docs/test_glossary.py
+	$(BIN)/lint-imports
+
+check-javascript:
 	npm run --silent check
+
+# The quick ones of these checks, before each commit of this clone.
+hooks: .venv/dev
+	$(BIN)/pre-commit install
 
 bench: .venv/dev
 	$(BIN)/python benchmarks/turn_cost.py
