@@ -20,10 +20,20 @@ def postgres() -> Iterator[Postgres]:
     cluster.stop()
 
 
-@pytest.fixture(autouse=True)
-def _on_postgres(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="package", autouse=True)
+def _on_postgres(postgres: Postgres) -> Iterator[None]:
     """Only these tests: others go on with what they were on."""
-    monkeypatch.setenv(POSTGRES, postgres.url)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(POSTGRES, postgres.url)
+        yield
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[AppProcess, AppProcess]]:
+    """Two processes of one system, for tests that end neither. Use threads of your own."""
+    data_dir = tmp_path_factory.mktemp("pair") / "var"
+    with AppProcess(data_dir) as here, AppProcess(data_dir) as there:
+        yield here, there
 
 
 @pytest.fixture
