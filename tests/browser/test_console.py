@@ -267,6 +267,7 @@ def test_on_a_phone(
     first = page.locator(".ss-approval").first.get_by_role("button", name="Approve")
     expect(first).to_be_in_viewport(ratio=1)
     save(page, "phone-approvals-light")
+    expect(card(page, order)).to_be_visible()
     for button in card(page, order).locator(".ss-button").all():
         box = button.bounding_box()
         assert box

@@ -17,6 +17,7 @@ from tests.support.recorded_month import LONG
 STEPS = 3_000
 CONVERSATIONS = 60
 MOST_IN_PAGE = 400
+FEW_STEPS = "most => document.querySelectorAll('.ss-step').length < most"
 # Whether the step of that number is marked, and seen.
 AT = """number => {
     const now = document.querySelector(".ss-now");
@@ -75,30 +76,32 @@ def test_any_step_of_a_long_conversation_is_near(app: AppProcess, open_window: W
     for number in range(150, 3000, 250):
         _slide(page, number)
     page.wait_for_function(AT, arg=2900)
-    page.wait_for_function("most => document.querySelectorAll('.ss-step').length < most", arg=MOST_IN_PAGE)
+    page.wait_for_function(FEW_STEPS, arg=MOST_IN_PAGE)
 
 
 def test_it_is_scrolled_through_from_a_linked_step(app: AppProcess, open_window: Window) -> None:
     page = _opened(open_window, app, step=1500)
     page.wait_for_function(AT, arg=1500)
     expect(page.locator(".ss-place")).to_have_text("Step 1,500 of 3,000")
-    seen = """() => {
-        return [...document.querySelectorAll(".ss-step")].filter((step) => {
+    # The steps in sight, once there are some and the first is before a place. Looked at and read at once:
+    # a moment later the list may be empty, because pages come and go.
+    seen_before = """first => {
+        const places = [...document.querySelectorAll(".ss-step")].filter((step) => {
             const { top, bottom } = step.getBoundingClientRect();
             return bottom > 0 && top < innerHeight;
         }).map((step) => Number(step.dataset.place));
+        return places[0] < first ? places : null;
     }"""
     # Up over many pages that come and go: each look finds steps, in order, before those of the look before.
     page.mouse.move(900, 500)
     first = 1500
     for _ in range(12):
         page.mouse.wheel(0, -4000)
-        page.wait_for_function(f"first => ({seen})()[0] < first", arg=first)
-        places = page.evaluate(seen)
+        places = page.wait_for_function(seen_before, arg=first).json_value()
         assert places == list(range(places[0], places[0] + len(places)))
         first = places[0]
     assert first < 1200
-    assert page.locator(".ss-step").count() < MOST_IN_PAGE
+    page.wait_for_function(FEW_STEPS, arg=MOST_IN_PAGE)
     # The tab is left and opened again: the place is kept.
     page.get_by_role("tab", name="Console").click()
     page.get_by_role("tab", name="Replay").click()
