@@ -1,6 +1,5 @@
 """What people and programs do beside deciding is on the audit record: who, through which interface, what."""
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import yaml
 from smart_support.__main__ import main
 from smart_support.identity.users import hash_password
 from tests.support.harness import AppProcess
+from tests.support.import_jobs import loaded
 from tests.support.shop_api import description
 from tests.support.stores import named, of_files, state_of
 
@@ -121,10 +121,7 @@ def test_exports_and_questions(app: AppProcess, command: Any, capfd: pytest.Capt
 def test_imports_and_their_credentials(app: AppProcess) -> None:
     body = {"spec": description("http://desk.example.org")}
     job_id = _ask(app, OPS, "POST", "/openapi/import", json=body).json()["data"]["job_id"]
-    deadline = time.monotonic() + 30
-    while _ask(app, OPS, "GET", f"/openapi/jobs/{job_id}").json()["data"]["status"] == "loading":
-        assert time.monotonic() < deadline
-        time.sleep(0.05)  # a job has no event to await
+    loaded(lambda: _ask(app, OPS, "GET", f"/openapi/jobs/{job_id}").json()["data"])
     job = f"/openapi/jobs/{job_id}"
     secret = {"scheme": "key", "values": {"value": SECRET}}
     entered = _ask(app, OPS, "PUT", f"{job}/credentials", json=secret)

@@ -1,6 +1,7 @@
 """An admin's own question: answered from the log, and from nothing else whatever it says."""
 
 import asyncio
+import contextlib
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -176,7 +177,8 @@ async def test_a_copy_is_gone_after_its_question_whatever_came_of_it(
         "SELECT no_such",
         "SELECT count(*) FROM range(100000000000) a WHERE a.range % 7 = 1",
     ):
-        await asyncio.gather(box.run(sql), return_exceptions=True)
+        with contextlib.suppress(InvalidRequest):  # on a busy machine even the first may take too long
+            await box.run(sql)
         assert not event_log.question_folder.exists()
     given_up = asyncio.create_task(open_box(seconds=60).run("SELECT count(*) FROM range(1000000000000)"))
     while not [*event_log.question_folder.glob("*.duckdb")]:

@@ -14,6 +14,7 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi import checks
 
 from tests.support.harness import AppProcess
+from tests.support.import_jobs import loaded
 from tests.support.shop_api import ShopApi, shop_api
 from tests.support.stores import of_files
 
@@ -179,8 +180,7 @@ def _import(reader: _Reader, api: ShopApi) -> None:
     ask = reader.ask
     job = ask("POST", "/openapi/import", {"url": f"{api.url}/openapi.json"})
     one = {"job_id": job["job_id"]}
-    while ask("GET", "/openapi/jobs/{job_id}", **one)["status"] == "loading":
-        pass  # a job has no event to await
+    loaded(lambda: ask("GET", "/openapi/jobs/{job_id}", **one))
     ask("GET", "/openapi/jobs")
     key = ask("GET", "/openapi/jobs/{job_id}/operations", **one)[0]["key"]
     ask("PATCH", "/openapi/jobs/{job_id}/operations", {"keys": [key], "changes": {"enabled": True}}, **one)

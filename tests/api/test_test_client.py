@@ -1,4 +1,4 @@
-"""Under Starlette's own `TestClient` sockets come and go at any moment, and nothing comes out of the app."""
+"""Under Starlette's own `TestClient` sockets come and go at any time, and the app raises nothing."""
 
 import asyncio
 from collections.abc import Iterator

@@ -89,7 +89,7 @@ async def test_money_is_summed_over_all_conversations_of_the_last_24_hours(queue
 
 
 @pytest.mark.parametrize("amount", [None, "2000", True, float("nan"), float("inf"), -1, [1], {}])
-async def test_an_amount_that_is_not_known_is_asked(queue: ApprovalQueue, amount: Any) -> None:
+async def test_an_unknown_amount_needs_approval(queue: ApprovalQueue, amount: Any) -> None:
     policy = _policy({"max_per_day": DAY_LIMIT})
     request = _request(1, 5)
     object.__setattr__(request.call, "facts", {"amount_cents": amount})  # the system's word counts

@@ -52,7 +52,7 @@ async def test_exactly_one_of_many_decisions_wins(queue: ApprovalQueue, wanted: 
         assert "dana" in lost[0].message
 
 
-async def test_an_edit_has_its_own_digest_and_keeps_what_was_asked(
+async def test_an_edit_has_its_own_digest_and_keeps_the_original_call(
     queue: ApprovalQueue, wanted: Make
 ) -> None:
     asked = await queue.request(wanted())

@@ -60,7 +60,7 @@ def test_the_answer_names_its_agent_and_shows_its_steps(
     save(page, "console-step-light")
 
 
-def test_a_rejection_is_told_with_its_reason(
+def test_a_rejection_is_shown_with_its_reason(
     server: AppProcess, open_window: Window, thread_id: str, take_order: Take, save: Save
 ) -> None:
     order = take_order("processing")
@@ -148,7 +148,7 @@ def test_what_is_typed_stays_with_its_card(
     assert (outcomes[one], outcomes[two]) == ("approved", "rejected")
 
 
-def test_who_works_on_a_card_is_told_that_another_was_first(
+def test_a_person_at_a_card_sees_that_another_decided_first(
     server: AppProcess, open_window: Window, thread_id: str, take_order: Take
 ) -> None:
     order = take_order("processing")
@@ -220,14 +220,14 @@ def test_what_is_typed_is_text_and_fetches_nothing(
     assert page_headers["Referrer-Policy"] == "same-origin"
 
 
-def test_another_doors_message_shows_up_live(server: AppProcess, open_window: Window, thread_id: str) -> None:
+def test_a_message_over_rest_shows_up_live(server: AppProcess, open_window: Window, thread_id: str) -> None:
     page = open_window(server.url, thread_id)
     server.post("/chat", {"thread_id": thread_id, "message": "hello from the phone"})
     expect(chat(page)).to_contain_text("hello from the phone")
     expect(chat(page).locator(".bot.message").last).to_be_visible()
 
 
-def test_bad_input_is_told_and_kept(server: AppProcess, open_window: Window, thread_id: str) -> None:
+def test_bad_input_is_explained_and_kept(server: AppProcess, open_window: Window, thread_id: str) -> None:
     page = open_window(server.url, thread_id)
     say(page, "x" * 10_001)
     expect(page.locator("#ss-notice")).to_contain_text("10000")

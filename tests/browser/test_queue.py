@@ -88,7 +88,7 @@ def test_a_rejection_needs_a_reason(app: AppProcess, ask: Callable[..., str], op
     assert app.get(f"/approvals/{approval_id}")["status"] == "pending"
 
 
-def test_a_claim_is_seen_by_others_who_are_asked_before_they_decide(
+def test_others_see_a_claim_and_confirm_before_they_decide(
     app: AppProcess, ask: Callable[..., str], open_window: Window
 ) -> None:
     approval_id = ask("t", "Cancel order 1042")
@@ -219,7 +219,7 @@ def test_notes_and_history_are_on_the_card(
     expect(card(other, "1042").get_by_text("History · 1 note")).to_be_visible()
 
 
-def test_two_leads_are_told_what_is_missing(
+def test_a_card_for_two_leads_says_what_is_missing(
     app: AppProcess, ask: Callable[..., str], open_window: Window
 ) -> None:
     ask("t", "Give me 10% off order 1046")
@@ -250,7 +250,7 @@ def test_what_needs_a_person_stays_until_somebody_has_seen_to_it(
     assert app.get("/escalations", open="true") == []
 
 
-def test_time_running_out_is_told(data_dir: Path, open_window: Window) -> None:
+def test_a_card_says_that_its_time_runs_out(data_dir: Path, open_window: Window) -> None:
     with AppProcess(data_dir, APPROVAL_TTL_SECONDS=100) as app:
         app.post("/chat", {"thread_id": "t", "message": "Cancel order 1042"})
         page = open_window(app.url)

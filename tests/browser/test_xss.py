@@ -4,7 +4,6 @@ All payloads go in at once through every way there is; then each tab is looked a
 """
 
 import re
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,6 +17,7 @@ from smart_support import Settings, create_app
 from smart_support.identity.users import hash_password
 from tests.browser.conftest import Save, Window
 from tests.support.harness import LocalApp, ScriptedModel
+from tests.support.import_jobs import loaded
 from tests.support.shop_api import ShopApi, description, shop_api
 
 AWAY = "http://evil.example"
@@ -142,8 +142,7 @@ def evil_admin(app: LocalApp, api: ShopApi) -> Iterator[httpx.Client]:
             return answer.json()["data"]
 
         job = f"/openapi/jobs/{ask('POST', '/openapi/import', {'spec': _spec(api.url)})['job_id']}"
-        while (state := ask("GET", job))["status"] == "loading":
-            time.sleep(0.02)  # a job has no event to await
+        state = loaded(lambda: ask("GET", job))
         assert state["status"] == "review", state
         keys = [one["key"] for one in ask("GET", f"{job}/operations")]
         ask("PATCH", f"{job}/operations", {"keys": keys, "changes": {"agent": "desk"}})

@@ -17,6 +17,7 @@ from smart_support.storage.stores import open_stores
 from tests.support.harness import AppProcess
 from tests.support.stores import database_url
 from tests.support.webhook import Webhook
+from tests.support.workers import is_cut_off
 
 Machine = Callable[..., AppProcess]
 SECONDS = 30
@@ -48,7 +49,9 @@ async def _being_sent(app: AppProcess, webhook: Webhook) -> AsyncIterator[str]:
         with contextlib.suppress(ProcessLookupError):
             os.kill(app.process.pid, signal.SIGCONT)
         webhook.goes_on.set()
-        await asyncio.gather(asked, return_exceptions=True)  # it ends with the process
+        (ended,) = await asyncio.gather(asked, return_exceptions=True)
+        # It ends with the process.
+        assert not isinstance(ended, BaseException) or is_cut_off(ended), repr(ended)
 
 
 async def test_a_starting_process_leaves_it_to_its_sender_and_takes_it_up_when_that_is_killed(

@@ -3,12 +3,12 @@
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import httpx
 
 from smart_support import clock
 from tests.support.harness import AppProcess
+from tests.support.import_jobs import loaded
 from tests.support.shop_api import shop_api
 
 Machine = Callable[..., AppProcess]
@@ -23,12 +23,9 @@ policy:
 
 
 def _live(app: AppProcess, url: str) -> str:
-    job: dict[str, Any] = app.post("/openapi/import", {"url": f"{url}/openapi.json"}).json()["data"]
-    deadline = time.monotonic() + 30
-    while job["status"] == "loading" and time.monotonic() < deadline:
-        time.sleep(0.02)  # a job has no event to await
-        job = app.get(f"/openapi/jobs/{job['job_id']}")
-    path = f"/openapi/jobs/{job['job_id']}"
+    job_id = app.post("/openapi/import", {"url": f"{url}/openapi.json"}).json()["data"]["job_id"]
+    path = f"/openapi/jobs/{job_id}"
+    loaded(lambda: app.get(path))
     secret = {"scheme": "key", "values": {"value": "secret-4716"}}
     httpx.put(f"{app.url}/api/v1{path}/credentials", json=secret, timeout=30)
     assert app.post(f"{path}/approve", {}).status_code == 200

@@ -12,6 +12,7 @@ import orjson
 import pytest
 
 from tests.support.harness import AppProcess
+from tests.support.import_jobs import loaded, remove_live_imports
 from tests.support.mcp_servers.hostile import HostileMcp, hostile_mcp
 
 MEGABYTES = 100
@@ -32,9 +33,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
 def server(app: AppProcess) -> Iterator[HostileMcp]:
     with hostile_mcp() as running:
         yield running
-    for job in app.get("/openapi/jobs"):
-        if job["status"] == "live":
-            app.post(f"/openapi/jobs/{job['job_id']}/remove", {})
+    remove_live_imports(app)
 
 
 def _peak_megabytes(app: AppProcess) -> float:
@@ -44,11 +43,8 @@ def _peak_megabytes(app: AppProcess) -> float:
 
 
 def _loaded(app: AppProcess, source: str) -> dict[str, Any]:
-    job = app.post("/openapi/import", {"mcp": source}).json()["data"]
-    deadline = time.monotonic() + 60
-    while job["status"] == "loading" and time.monotonic() < deadline:
-        time.sleep(0.05)  # a job has no event to await
-        job = app.get(f"/openapi/jobs/{job['job_id']}")
+    job_id = app.post("/openapi/import", {"mcp": source}).json()["data"]["job_id"]
+    job = loaded(lambda: app.get(f"/openapi/jobs/{job_id}"))
     return job
 
 

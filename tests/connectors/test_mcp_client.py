@@ -11,6 +11,7 @@ import orjson
 import pytest
 
 from tests.support.harness import ROOT, AppProcess, free_port
+from tests.support.import_jobs import loaded, remove_live_imports
 
 TOKEN = "mcp-token-4713"
 SERVER = [sys.executable, str(ROOT / "tests" / "support" / "mcp_servers" / "desk.py")]
@@ -45,17 +46,12 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
 def app(running: AppProcess) -> Iterator[AppProcess]:
     """The app of all these tests, with no server's tools in use before and after each."""
     yield running
-    for job in running.get("/openapi/jobs"):
-        if job["status"] == "live":
-            running.post(f"/openapi/jobs/{job['job_id']}/remove", {})
+    remove_live_imports(running)
 
 
 def _loaded(app: AppProcess, source: str, **more: str) -> dict[str, Any]:
-    job = app.post("/openapi/import", {"mcp": source, **more}).json()["data"]
-    deadline = time.monotonic() + 30
-    while job["status"] == "loading" and time.monotonic() < deadline:
-        time.sleep(0.05)  # a job has no event to await
-        job = app.get(f"/openapi/jobs/{job['job_id']}")
+    job_id = app.post("/openapi/import", {"mcp": source, **more}).json()["data"]["job_id"]
+    job = loaded(lambda: app.get(f"/openapi/jobs/{job_id}"))
     return job
 
 
@@ -94,7 +90,7 @@ def test_an_mcp_server_is_reviewed_approved_and_gated(
     assert not any(TOKEN.encode() in content for content in kept)
 
 
-def test_what_a_tool_refuses_is_told(app: AppProcess, thread_id: str) -> None:
+def test_a_refusal_of_a_tool_is_passed_on(app: AppProcess, thread_id: str) -> None:
     job = _loaded(app, "desk")
     app.post(f"/openapi/jobs/{job['job_id']}/approve", {})
     asked = app.post("/chat", {"thread_id": thread_id, "message": "Add note 'forbidden'"}).json()["data"][
@@ -106,7 +102,7 @@ def test_what_a_tool_refuses_is_told(app: AppProcess, thread_id: str) -> None:
     assert "may not be noted" in str(app.get(f"/replay/{thread_id}"))
 
 
-def test_only_declared_commands_and_allowed_addresses_are_asked(app: AppProcess) -> None:
+def test_only_declared_commands_and_allowed_addresses_are_called(app: AppProcess) -> None:
     refused = app.post("/openapi/import", {"mcp": "rm -rf /"})
     assert refused.status_code == 422
     assert "SMART_SUPPORT_MCP_SERVERS (configured: desk)" in refused.json()["error"]["message"]

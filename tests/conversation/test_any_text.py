@@ -57,7 +57,7 @@ def log() -> Iterator[EventStore]:
 
 
 class _Sessions:
-    """Numbers without a database behind them; the log and the broadcast are the real ones."""
+    """Numbers without a database; the log and the broadcast are the real ones."""
 
     async def reserve(self, thread_id: str, upto: int) -> None:
         """Nothing to do."""

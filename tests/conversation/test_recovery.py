@@ -32,8 +32,7 @@ async def test_many_turns_that_a_crash_cut_off_are_finished_a_few_at_a_time(
     async def finish(self: Turn) -> None:
         nonlocal running, most, finished
         running, most = running + 1, max(most, running + 1)
-        while not goes_on.is_set():  # noqa: ASYNC110 (it is set in another thread)
-            await asyncio.sleep(0.01)
+        await asyncio.to_thread(goes_on.wait, 30)
         running, finished = running - 1, finished + 1
 
     monkeypatch.setattr(Turn, "finish", finish)

@@ -3,7 +3,7 @@
 import contextlib
 import io
 import re
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -27,9 +27,8 @@ def _printed(program: str, names: dict[str, object]) -> list[str]:
         with contextlib.redirect_stdout(output):
             exec(compile(program, "docs/architecture.md", "exec"), names)
 
-    thread = threading.Thread(target=run)
-    thread.start()
-    thread.join(30)
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(run).result(30)
     return output.getvalue().splitlines()
 
 

@@ -4,8 +4,8 @@ import contextlib
 import io
 import re
 import subprocess
-import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
         yield running
 
 
-def test_the_page_has_an_example_for_each_door() -> None:
+def test_the_page_has_an_example_for_each_interface() -> None:
     assert (len(CALLS), len(PROGRAMS), sorted(APPS)) == (2, 3, ["chat_model", "graph"])
 
 
@@ -56,9 +56,8 @@ def test_each_program_prints_what_the_page_says(app: AppProcess, program: str) -
             exec(compile(program.replace(":7860", f":{app.port}"), "docs/protocols.md", "exec"), {})
 
     # In a thread of its own: a program begins its own event loop.
-    thread = threading.Thread(target=run)
-    thread.start()
-    thread.join(60)
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(run).result(60)
     assert printed.getvalue().splitlines() == re.findall(r"# -> (.*)", program)
 
 

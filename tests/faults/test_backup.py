@@ -111,7 +111,7 @@ class _Decided(dict[str, tuple[str, float]]):
 
 
 async def _traffic(app: _App, numbers: Any, decided: _Decided) -> None:
-    """Customers who ask and a lead who mostly says yes; remembers what was decided, and when it was told."""
+    """Customers who ask and a lead who mostly approves; keeps each decision and the time of its answer."""
     while True:
         number = next(numbers)
         item = f"{'strike' if number % 2 else 'mark'} IT-{number:06}"
@@ -235,7 +235,7 @@ async def test_a_backup_in_the_middle_of_traffic_is_whole_and_a_start_from_it_re
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
-    """The commands without the seconds that a process takes to begin: the exit code, and what was told."""
+    """The commands without the seconds that a process takes to start: the exit code and the output."""
 
     def run(folder: Path, *arguments: str, **environment: str) -> tuple[int, str]:
         for name, value in {"SMART_SUPPORT_DATA_DIR": str(folder), **environment}.items():
@@ -247,7 +247,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
     return run
 
 
-async def test_stopped_it_is_backed_up_as_well_and_nothing_is_overwritten_unasked(
+async def test_a_stopped_app_is_backed_up_and_nothing_is_overwritten_without_force(
     tmp_path: Path, run: Any
 ) -> None:
     var, taken = tmp_path / "app" / "var", tmp_path / "taken"

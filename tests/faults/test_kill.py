@@ -69,12 +69,12 @@ async def _told_once(folder: Path, rounds: int) -> None:
     await check_record(folder)
 
 
-async def test_what_a_step_had_told_is_told_once_though_it_is_streamed_again(tmp_path: Path) -> None:
+async def test_an_escalation_is_sent_once_though_its_step_is_streamed_again(tmp_path: Path) -> None:
     await _told_once(tmp_path, 5)
 
 
 @pytest.mark.nightly
-async def test_what_many_steps_had_told_is_told_once(tmp_path: Path) -> None:
+async def test_escalations_of_many_steps_are_sent_once(tmp_path: Path) -> None:
     await _told_once(tmp_path, 40)
 
 

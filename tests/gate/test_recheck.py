@@ -39,7 +39,7 @@ async def _meanwhile(app: LocalApp, tool: str, **args: object) -> None:
     await found.run(args, Call("elsewhere", f"by-hand-{tool}"))
 
 
-async def test_what_has_changed_is_asked_again_with_both_states(app: LocalApp) -> None:
+async def test_a_changed_state_needs_a_new_approval_that_shows_both_states(app: LocalApp) -> None:
     async with await Client.connect(app.ws_url) as client:
         first = (await client.turn("t", "move 1042"))[-1]
         await _meanwhile(app, "apply_discount", order_id="1042", percent=10)
@@ -100,7 +100,7 @@ async def test_what_can_not_be_read_again_does_not_run(app: LocalApp) -> None:
     assert "Lyon" not in (await tool.state({"order_id": "1042"}))["shipping_address"]
 
 
-async def test_a_tool_that_does_something_else_by_now_is_asked_again(app: LocalApp) -> None:
+async def test_a_tool_of_another_version_needs_a_new_approval(app: LocalApp) -> None:
     registry = app.app.state.services.registry
     tool = registry.get("update_shipping_address")
     async with await Client.connect(app.ws_url) as client:
@@ -129,7 +129,7 @@ async def test_what_is_as_it_was_runs_at_once(app: LocalApp) -> None:
     assert "Lyon" in spoken(done)
 
 
-async def test_an_edit_of_what_has_changed_is_asked_again_with_the_edit_in_it(app: LocalApp) -> None:
+async def test_an_edit_of_a_changed_state_needs_a_new_approval_with_the_edit(app: LocalApp) -> None:
     async with await Client.connect(app.ws_url) as client:
         first = (await client.turn("t", "move 1042"))[-1]
         await _meanwhile(app, "apply_discount", order_id="1042", percent=10)
@@ -146,7 +146,7 @@ async def test_an_edit_of_what_has_changed_is_asked_again_with_the_edit_in_it(ap
     assert "14 Rue Neuve" in spoken(done)
 
 
-async def test_what_changes_in_the_very_last_moment_is_not_done(
+async def test_a_change_right_before_the_write_stops_it(
     app: LocalApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def seen_to_be_as_it_was(*_: Any) -> None:

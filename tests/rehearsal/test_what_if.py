@@ -25,7 +25,7 @@ def _until(found: Callable[[], Any]) -> Any:
     deadline = time.monotonic() + 20
     while not (given_ := found()):
         assert time.monotonic() < deadline
-        time.sleep(0.02)
+        time.sleep(0.02)  # The end of a turn has no event over REST.
     return given_
 
 

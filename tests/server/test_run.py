@@ -40,5 +40,5 @@ def test_an_idle_app_seldom_wakes_up(tmp_path: Path) -> None:
             return int(next(line.split()[1] for line in lines if line.startswith("voluntary_ctxt")))
 
         before, began = waits(), time.monotonic()
-        time.sleep(1)  # a second in which nothing happens is what is measured
+        time.sleep(1)  # The subject of this test: a second in which nobody asks anything.
         assert (waits() - before) / (time.monotonic() - began) < 300

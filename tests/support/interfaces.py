@@ -1,4 +1,4 @@
-"""Every door of an app, counted from the app itself, so that a new one can't be forgotten by a test."""
+"""Every route of an app, listed from the app itself, so that a test can't miss a new one."""
 
 import asyncio
 from collections.abc import Iterator

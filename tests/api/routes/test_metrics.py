@@ -60,7 +60,7 @@ def test_turns_tokens_and_decisions_are_counted(app: AppProcess) -> None:
     assert found["smart_support_turns_running"] == 0
 
 
-def test_the_process_its_requests_and_what_is_left_to_do_are_told(app: AppProcess) -> None:
+def test_metrics_of_the_process_its_requests_and_its_backlog(app: AppProcess) -> None:
     httpx.get(f"{app.url}/api/v1/replay/somebody")
     httpx.get(f"{app.url}/api/v1/there-is-no-such-route")
     found = _read(app)

@@ -3,8 +3,8 @@
 import asyncio
 import json
 import threading
-import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from smart_support.agents import assembly
 from smart_support.connectors.review.import_store import ImportStore
 from smart_support.errors import StorageFailed
 from tests.support.harness import LocalApp, ScriptedModel
+from tests.support.import_jobs import loaded
 from tests.support.shop_api import ShopApi, shop_api
 
 AGENTS = """
@@ -71,11 +72,8 @@ def api() -> Iterator[ShopApi]:
 def _review(app: LocalApp, api: ShopApi) -> str:
     given = {"url": f"{api.url}/openapi.json"}
     job = app.request("POST", "/openapi/import", json=given).json()["data"]
-    deadline = time.monotonic() + 20
-    while job["status"] == "loading" and time.monotonic() < deadline:
-        time.sleep(0.02)  # a job has no event to await
-        job = app.request("GET", f"/openapi/jobs/{job['job_id']}").json()["data"]
     path = f"/openapi/jobs/{job['job_id']}"
+    loaded(lambda: app.request("GET", path).json()["data"])
     secret = {"scheme": "key", "values": {"value": "secret-4717"}}
     app.request("PUT", f"{path}/credentials", json=secret)
     return path
@@ -145,12 +143,13 @@ def test_a_turn_under_way_does_not_call_what_is_gone(app: LocalApp, api: ShopApi
     app.request("POST", f"{path}/approve")
     held.let_go.clear()
     held.speaking.clear()
-    said: list[dict[str, Any]] = []
-    thread = threading.Thread(target=lambda: said.append(_say(app)))
-    thread.start()
-    assert held.speaking.wait(20)
-    assert app.request("POST", f"{path}/remove").status_code == 200
-    held.let_go.set()
-    thread.join(30)
-    assert said[0]["tool_calls"][0]["status"] == "error", json.dumps(said)
+    with ThreadPoolExecutor(1) as thread:
+        saying = thread.submit(_say, app)
+        try:
+            assert held.speaking.wait(20)
+            assert app.request("POST", f"{path}/remove").status_code == 200
+        finally:
+            held.let_go.set()
+        said = saying.result(30)
+    assert said["tool_calls"][0]["status"] == "error", json.dumps(said)
     assert not api.calls("DELETE", "/tickets/12")

@@ -1,6 +1,5 @@
 """From the address of a description to an agent that acts on it: import, review, approve, chat, and again."""
 
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,6 +8,7 @@ import pytest
 
 from smart_support import clock
 from tests.support.harness import AppProcess
+from tests.support.import_jobs import loaded
 from tests.support.shop_api import ShopApi, description, shop_api
 
 SECRET = "desk-secret-4711"
@@ -48,13 +48,7 @@ def _done(app: AppProcess, answer: httpx.Response) -> dict[str, Any]:
     """The job once it has been loaded."""
     assert answer.status_code == 202, answer.text
     job_id = answer.json()["data"]["job_id"]
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        job = _request(app, "GET", f"/jobs/{job_id}").json()["data"]
-        if job["status"] != "loading":
-            return job
-        time.sleep(0.02)  # a job has no event to await
-    raise AssertionError("the import did not end")
+    return loaded(lambda: _request(app, "GET", f"/jobs/{job_id}").json()["data"])
 
 
 def _imported(app: AppProcess, url: str) -> dict[str, Any]:
@@ -253,7 +247,7 @@ def test_what_the_api_answers_is_understood(
         ("away", "Ticket Desk is at an address that is not allowed", 1),
     ],
 )
-def test_an_api_that_fails_is_told_in_a_sensible_sentence(
+def test_a_failing_api_gives_a_sensible_sentence(
     app: AppProcess, api: ShopApi, fails: int | str, told: str, tries: int
 ) -> None:
     _approve(app, _imported(app, api.url))
@@ -385,7 +379,7 @@ def test_bad_requests_say_what_to_give(app: AppProcess) -> None:
     assert _request(app, "POST", "/jobs/nothing/approve").status_code == 404
 
 
-def test_without_a_server_the_base_url_is_asked_for(app: AppProcess, api: ShopApi) -> None:
+def test_without_a_server_the_reviewer_must_enter_the_base_url(app: AppProcess, api: ShopApi) -> None:
     spec = description("")
     del spec["servers"]
     job = _done(app, _request(app, "POST", "/import", json={"spec": spec}))

@@ -16,6 +16,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMe
 
 from smart_support import Settings, clock, create_app
 from tests.support.harness import LocalApp, ScriptedModel
+from tests.support.import_jobs import loaded
 from tests.support.shop_api import shop_api
 
 AGENTS = """
@@ -93,13 +94,9 @@ class ImportMachine(RuleBasedStateMachine):
 
     @rule()
     def import_again(self) -> None:
-        job = self._ask("POST", "/openapi/import", json={"url": f"{self.api.url}/openapi.json"}).json()[
-            "data"
-        ]
-        deadline = time.monotonic() + 20
-        while job["status"] == "loading" and time.monotonic() < deadline:
-            time.sleep(0.02)  # a job has no event to await
-            job = self._data(f"/openapi/jobs/{job['job_id']}")
+        begun = self._ask("POST", "/openapi/import", json={"url": f"{self.api.url}/openapi.json"})
+        job_id = begun.json()["data"]["job_id"]
+        job = loaded(lambda: self._data(f"/openapi/jobs/{job_id}"))
         assert job["status"] == "review", job
         self.job = job["job_id"]
         for one in self._data(f"/openapi/jobs/{self.job}/operations"):

@@ -12,6 +12,7 @@ import pytest
 
 from smart_support import clock
 from tests.support.harness import AppProcess, Client, of_type, spoken
+from tests.support.import_jobs import loaded, remove_live_imports
 from tests.support.shop_api import ShopApi, description, shop_api
 
 AGENTS = """
@@ -39,9 +40,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
 def app(running: AppProcess) -> Iterator[AppProcess]:
     """The app of all these tests, with no import in use before and after each."""
     yield running
-    for job in running.get("/openapi/jobs"):
-        if job["status"] == "live":
-            running.post(f"/openapi/jobs/{job['job_id']}/remove", {})
+    remove_live_imports(running)
 
 
 @pytest.fixture
@@ -51,11 +50,8 @@ def api() -> Iterator[ShopApi]:
 
 
 def _imported(app: AppProcess, api: ShopApi) -> dict[str, Any]:
-    job = app.post("/openapi/import", {"url": f"{api.url}/openapi.json"}).json()["data"]
-    deadline = time.monotonic() + 30
-    while job["status"] == "loading" and time.monotonic() < deadline:
-        time.sleep(0.02)  # a job has no event to await
-        job = app.get(f"/openapi/jobs/{job['job_id']}")
+    job_id = app.post("/openapi/import", {"url": f"{api.url}/openapi.json"}).json()["data"]["job_id"]
+    job = loaded(lambda: app.get(f"/openapi/jobs/{job_id}"))
     assert job["status"] == "review", job
     secret = {"scheme": "key", "values": {"value": "secret-4714"}}
     httpx.put(f"{app.url}/api/v1/openapi/jobs/{job['job_id']}/credentials", json=secret, timeout=30)
@@ -144,7 +140,7 @@ def _again(app: AppProcess, api: ShopApi) -> dict[str, Any]:
 
 @pytest.mark.parametrize("restarted", [False, True])
 @pytest.mark.parametrize("how", ["removed", "switched off", "renamed"])
-async def test_an_approval_of_a_tool_that_went_out_of_use_is_told_and_reaches_nothing(
+async def test_an_approval_of_a_removed_tool_is_refused_and_reaches_nothing(
     app: AppProcess, api: ShopApi, thread_id: str, how: str, restarted: bool
 ) -> None:
     first = _imported(app, api)

@@ -2,7 +2,6 @@
 
 import json
 import threading
-import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 
 from smart_support import Settings, create_app
 from tests.support.harness import AppProcess, LocalApp
+from tests.support.import_jobs import loaded
 from tests.support.shop_api import description
 
 
@@ -63,9 +63,7 @@ def _reviewed(app: LocalApp) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]
     spec = {"spec": description("https://desk.example")}
     job = app.request("POST", "/openapi/import", json=spec).json()["data"]
     path = f"/openapi/jobs/{job['job_id']}"
-    while app.request("GET", path).json()["data"]["status"] == "loading":
-        time.sleep(0.02)  # a job has no event to await
-    assert app.request("GET", path).json()["data"]["can_be_worded"]
+    assert loaded(lambda: app.request("GET", path).json()["data"])["can_be_worded"]
     answer = app.request("POST", f"{path}/words", json={}).json()
     listed = app.request("GET", f"{path}/operations").json()["data"]
     return answer, {one["key"]: one for one in listed}
@@ -129,7 +127,7 @@ async def test_what_a_model_gets_wrong_or_fails_at_is_left_as_it_was(model: _Mod
             assert found["list_tickets"]["tool_name"] == "list_tickets"
 
 
-def test_the_embedded_model_is_not_asked(server: AppProcess) -> None:
+def test_the_embedded_model_is_not_called(server: AppProcess) -> None:
     spec = {"spec": description("https://desk.example")}
     job = server.post("/openapi/import", spec).json()["data"]
     refused = server.post(f"/openapi/jobs/{job['job_id']}/words", {})

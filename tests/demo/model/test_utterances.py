@@ -4,7 +4,6 @@
 """
 
 import tempfile
-import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -16,6 +15,7 @@ import httpx
 from smart_support import clock
 from tests.demo.model.utterances import BANK, BESIDE, REFUSALS, SAAS, SHOP, UTTERANCES, Case, failures
 from tests.support.harness import AppProcess
+from tests.support.import_jobs import loaded
 from tests.support.shop_api import shop_api
 
 
@@ -81,11 +81,9 @@ def _apps(folder: Path) -> Iterator[dict[str, AppProcess]]:
         }
         app = apps[BESIDE]
         job = app.post("/openapi/import", {"url": f"{api.url}/openapi.json"}).json()["data"]
-        while job["status"] == "loading":
-            time.sleep(0.02)  # a job has no event to await
-            job = app.get(f"/openapi/jobs/{job['job_id']}")
         secret = {"scheme": "key", "values": {"value": "secret-4714"}}
         path = f"/openapi/jobs/{job['job_id']}"
+        loaded(lambda: app.get(path))
         httpx.put(f"{app.url}/api/v1{path}/credentials", json=secret, timeout=30).raise_for_status()
         app.post(f"{path}/approve", {}).raise_for_status()
         yield apps

@@ -27,7 +27,7 @@ COUNT = "SELECT count(*) AS n, count(DISTINCT event_id) AS ids FROM events"
 
 
 def _killed(folder: Path, into: Path) -> EventStore:
-    """The log as a start finds it after a kill at this moment."""
+    """The log as a start finds it after a kill now."""
     shutil.copytree(folder, into)
     return EmbeddedEventStore(into / "events.duckdb")
 
@@ -141,7 +141,7 @@ async def test_nobody_waits_for_a_backup_that_reads_the_journal(tmp_path: Path) 
     log.close()
 
 
-async def test_an_append_that_the_journal_refuses_is_told_and_the_next_one_goes_on(tmp_path: Path) -> None:
+async def test_an_append_that_the_journal_refuses_raises_and_the_next_one_succeeds(tmp_path: Path) -> None:
     log = EmbeddedEventStore(tmp_path / "events.duckdb")
     await log.append(_said("t", 1))
     log.journal.connection.execute("PRAGMA query_only=ON")
@@ -167,7 +167,7 @@ async def test_what_the_file_refuses_is_kept_and_brought_in_later(
     log.close()
 
 
-async def test_a_row_that_the_file_never_takes_is_put_aside_and_holds_nothing_up(
+async def test_a_row_that_the_file_never_takes_is_kept_apart_and_delays_nothing(
     seldom: None, tmp_path: Path
 ) -> None:
     log = EmbeddedEventStore(tmp_path / "a" / "events.duckdb")
@@ -223,7 +223,7 @@ async def test_while_the_file_refuses_no_more_is_taken_than_fits(
     log.close()
 
 
-async def test_who_reads_while_a_thread_is_erased_is_not_told_half_of_it(
+async def test_a_read_during_an_erasure_gives_no_half_of_a_thread(
     seldom: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log = EmbeddedEventStore(tmp_path / "events.duckdb")
@@ -265,7 +265,7 @@ async def test_a_journal_that_cannot_be_read_says_what_to_do(tmp_path: Path, spo
     log.close()
 
 
-async def test_the_figures_of_a_dashboard_are_of_one_moment(tmp_path: Path) -> None:
+async def test_the_figures_of_a_dashboard_are_consistent(tmp_path: Path) -> None:
     log = EmbeddedEventStore(tmp_path / "events.duckdb")
     metrics, done = Metrics(log, 0), asyncio.Event()
 

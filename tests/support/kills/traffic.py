@@ -162,7 +162,7 @@ async def _settle(traffic: Traffic) -> list[Event]:
         if not open_:
             return approvals
         assert time.monotonic() < deadline, f"approved and never run: {open_}"
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.1)  # What recovery does has no event over REST.
 
 
 def _check_effects(folder: Path, approvals: list[Event]) -> Counter[str]:
@@ -204,7 +204,7 @@ async def _check_events(traffic: Traffic) -> int:
 
 
 async def _check_escalations(traffic: Traffic, approvals: list[Event]) -> None:
-    """A human was told of each unknown outcome, and of which approval, once however often it was cut off."""
+    """Each unknown outcome has one escalation that names its approval, however often it was cut off."""
     async with httpx.AsyncClient(timeout=30) as client:
         for approval in approvals:
             if approval["execution"] == "outcome_unknown":
@@ -224,11 +224,11 @@ async def _told_of(approval: Event, traffic: Traffic, client: httpx.AsyncClient)
         told = [step for step in told if approval["approval_id"] in step["reason"]]
         if told or time.monotonic() > deadline:
             return told
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.1)  # What recovery does has no event over REST.
 
 
 async def looked_at(traffic: Traffic) -> tuple[Counter[str], int]:
-    """Hold all that was asked, done, shown and told against each other, at an app that runs.
+    """Compare all requests, effects, events and escalations of an app that runs.
 
     Returns:
         How many approvals came to what, and how many of the events that were shown were checked.
@@ -241,7 +241,7 @@ async def looked_at(traffic: Traffic) -> tuple[Counter[str], int]:
 
 
 async def check_record(folder: Path) -> None:
-    """The audit's chain is whole, and no write is left half told, once nothing runs any more."""
+    """The audit's chain is whole, and no write is left without a result, once nothing runs any more."""
     state = state_of(folder / "var")
     rows = await state.execute("SELECT * FROM audit ORDER BY number")
     unended = await state.execute("SELECT * FROM action_ledger WHERE status = 'begun'")

@@ -63,7 +63,7 @@ async def test_a_token_that_was_called_back_is_renewed_and_the_call_sent_again(
     assert {one["idempotency-key"] for one in sent} == {"k1"}
 
 
-async def test_a_login_that_stays_refused_is_told_without_its_secret(
+async def test_an_error_of_a_refused_login_names_no_secret(
     api: ShopApi, desk: tuple[ApiClient, Api, Operation]
 ) -> None:
     caller, where, operation = desk
@@ -75,7 +75,7 @@ async def test_a_login_that_stays_refused_is_told_without_its_secret(
 
 
 @pytest.mark.parametrize(("how", "certain"), [("dropped", False), ("huge", False), ("gone", True)])
-async def test_whether_a_call_may_have_had_its_effect_is_told(
+async def test_an_error_says_whether_the_call_may_have_had_its_effect(
     api: ShopApi, desk: tuple[ApiClient, Api, Operation], how: str, certain: bool
 ) -> None:
     caller, where, operation = desk
