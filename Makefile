@@ -60,6 +60,7 @@ bench: .venv/dev
 	$(BIN)/python benchmarks/approval_search.py
 	$(BIN)/python benchmarks/analytics.py
 	$(BIN)/python benchmarks/openapi_import.py
+	$(BIN)/python benchmarks/data_growth.py
 
 # 200 sockets for five minutes; SOAK="--sockets 50 --seconds 30" for less.
 soak: .venv/dev

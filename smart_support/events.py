@@ -15,6 +15,7 @@ from smart_support.text import clean_json, clean_text
 
 ToolStatus = Literal["ok", "error", "rejected", "expired", "skipped"]
 EscalationKind = Literal["asked", "policy", "limit", "budget", "failures", "unknown_outcome"]
+REQUEST_CHARS = 500
 Outcome = Literal["approved", "rejected", "edited", "expired", "responded", "withdrawn"]
 
 
@@ -65,7 +66,11 @@ class Message(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route(Event):
-    """Which agents answer the message, in order, and why. Each target is `{"agent", "request"}`."""
+    """Which agents answer the message, in order, and why.
+
+    Each target is `{"agent", "request"}`. The request repeats a part of the customer's message, so only its
+    first `REQUEST_CHARS` characters are recorded.
+    """
 
     type: ClassVar[str] = "route"
     targets: list[dict[str, str]]

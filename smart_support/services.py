@@ -312,6 +312,9 @@ class Services:
         else:
             graph = await self._open_own()
             side_threads = SideThreads(graph, self.session_manager)
+        checkpoints = Checkpoints(self._checkpoints) if self._checkpoints else None
+        if checkpoints:
+            self._opened.push_async_callback(checkpoints.close)
         self.turns = TurnRunner(
             dependencies=TurnDependencies(
                 graph=graph,
@@ -323,6 +326,7 @@ class Services:
                 escalate=self.escalations.escalate,
                 prices=Prices(settings.model_prices),
                 side_threads=side_threads,
+                checkpoints=checkpoints,
             ),
             edit=self._gate.edit,
             limits=Limits(settings, stores.rates),
@@ -341,7 +345,7 @@ class Services:
             event_log=self.event_log,
             turns=self.turns,
             approvals=self.approvals,
-            checkpoints=Checkpoints(self._checkpoints) if self._checkpoints else None,
+            checkpoints=checkpoints,
             keep_days=settings.keep_days,
             due=folder / "compaction.due",
         )

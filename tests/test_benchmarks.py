@@ -79,6 +79,13 @@ def test_imports(tmp_path: Path) -> None:
     assert _shape(table.splitlines()[1]) == "generated.yaml # # # # - # # MB"
 
 
+def test_growth_of_the_data_folder() -> None:
+    sizes = ("--messages", "2", "--characters", "500", "--kind", "an approval in every message")
+    lines = _run("data_growth.py", *sizes).splitlines()
+    assert _shape(lines[0]) == "an approval in every message: # of # characters"
+    assert _first_words("\n".join(lines[1:])) == ["in use", "closed", "text"]
+
+
 def test_a_bare_turn(tmp_path: Path) -> None:
     assert float(_run("turn_cost.py", "--bare", str(tmp_path), "--turns", "1")) > 0
 

@@ -14,6 +14,7 @@ from smart_support.approvals.ledger import UNKNOWN, Entry, Ledger, what_to_check
 from smart_support.approvals.queue import ApprovalQueue
 from smart_support.conversation.broadcast import Broadcast
 from smart_support.conversation.graph_adapter.adapter import DecidedInterrupt, GraphAdapter, ThreadState
+from smart_support.conversation.graph_adapter.checkpoints import Checkpoints
 from smart_support.conversation.graph_adapter.interrupts import PendingInterrupt, can_answer
 from smart_support.conversation.graph_adapter.stream import event_key
 from smart_support.conversation.recorder import Recorder
@@ -53,6 +54,7 @@ class TurnDependencies:
         prices: of the models' tokens.
         side_threads: answer messages while an approval is pending. Without them, such a message is only
             answered with who decides.
+        checkpoints: None where a foreign graph keeps its own.
     """
 
     graph: GraphAdapter
@@ -64,6 +66,7 @@ class TurnDependencies:
     escalate: Escalate
     prices: Prices
     side_threads: SideThreads | None = None
+    checkpoints: Checkpoints | None = None
 
 
 class Turn:
@@ -95,6 +98,7 @@ class Turn:
         self._escalate = dependencies.escalate
         self._prices = dependencies.prices
         self._side_threads = dependencies.side_threads
+        self._checkpoints = dependencies.checkpoints
         self._started = time.perf_counter()
         self._first_token_ms: float | None = None
 
@@ -115,6 +119,8 @@ class Turn:
             await self._fail("model_error", MODEL_FAILED, error)
         await self._recorder.settle()
         await self._sessions.end_turn(self.thread_id, self._recorder.last_seq, self._customer_id)
+        if self._checkpoints:
+            self._checkpoints.prune_soon(self.thread_id)
         log.info("turn_ended", duration_ms=self._elapsed_ms())
 
     def publish_end(self) -> None:

@@ -12,6 +12,7 @@ from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 
 from smart_support.errors import ToolRefused
+from smart_support.events import REQUEST_CHARS
 from smart_support.tools.registry import Args, Call, Tool
 
 Step = Mapping[str, Any]
@@ -106,8 +107,13 @@ class RecordedModel(BaseChatModel):
         return ChatResult(generations=[ChatGeneration(message=message)])
 
     def _next_route(self) -> AIMessage:
-        route = self.routes.popleft() if self.routes else {"targets": [], "reason": ""}
-        args = {"targets": route["targets"], "reason": route["reason"]}
+        route: Step = self.routes.popleft() if self.routes else {"targets": [], "reason": ""}
+        # Without a request, the router takes the whole message.
+        targets = [
+            target if len(target["request"]) < REQUEST_CHARS else {"agent": target["agent"]}
+            for target in route["targets"]
+        ]
+        args = {"targets": targets, "reason": route["reason"]}
         return AIMessage("", tool_calls=[{"name": "route", "args": args, "id": "route"}])
 
     def _next_answer(self, messages: list[BaseMessage], offered: Sequence[Any]) -> AIMessage:

@@ -9,11 +9,11 @@ from typing import Any
 
 import aiosqlite
 from langgraph.checkpoint.base import BaseCheckpointSaver
-from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from limits.storage import MemoryStorage, Storage
 
 from smart_support.concurrency import in_background
 from smart_support.settings import Settings
+from smart_support.storage.checkpoint_file import open_saver, shrink
 from smart_support.storage.checkpoint_serializer import CleaningSerializer
 from smart_support.storage.coordination.base import Bus, Locks
 from smart_support.storage.coordination.local import LocalBus, LocalLocks
@@ -68,18 +68,16 @@ async def _open_embedded(folder: Path, on_append: OnAppend, stack: contextlib.As
     stack.callback(state.close)
     event_log = EmbeddedEventStore(folder / "events.duckdb", on_append)
     stack.callback(event_log.close)
-    connection = await stack.enter_async_context(aiosqlite.connect(folder / "checkpoints.sqlite"))
-    # Deleted text must leave the pages of the file too.
-    await connection.execute("PRAGMA secure_delete=ON")
-    checkpoints = AsyncSqliteSaver(connection, serde=CleaningSerializer())
-    await checkpoints.setup()
+    checkpoints = folder / "checkpoints.sqlite"
+    await asyncio.to_thread(shrink, checkpoints)
+    connection = await stack.enter_async_context(aiosqlite.connect(checkpoints))
     return Stores(
         state=state,
         event_log=event_log,
         bus=LocalBus(),
         locks=LocalLocks(),
         rates=MemoryStorage(),
-        checkpoints=checkpoints,
+        checkpoints=await open_saver(connection),
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any, cast, get_args
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, ToolMessage
 
 from smart_support.events import (
+    REQUEST_CHARS,
     Clarification,
     Escalation,
     Event,
@@ -105,7 +106,8 @@ class StreamReader:
             return
         if isinstance(route := update.get("route"), Mapping):
             self._count(route.get("usage"), route.get("model"))
-            yield Route(targets=list(route["targets"]), reason=str(route["reason"]))
+            targets = [{**one, "request": one["request"][:REQUEST_CHARS]} for one in route["targets"]]
+            yield Route(targets=targets, reason=str(route["reason"]))
         messages = update.get("messages") or ()
         for message in messages if isinstance(messages, Sequence) else [messages]:
             if isinstance(message, AIMessage):

@@ -1,0 +1,182 @@
+"""The checkpoint file keeps what a graph can be resumed from, and nothing else, and gives space back."""
+
+import random
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
+from itertools import chain
+from pathlib import Path
+from typing import Annotated, Any
+
+import aiosqlite
+import pytest
+from langchain_core.messages import AIMessage, HumanMessage
+from langgraph.channels.delta import DeltaChannel
+from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+from langgraph.graph import START, MessagesState, StateGraph
+from langgraph.types import Command, StateSnapshot, interrupt
+from typing_extensions import TypedDict
+
+from smart_support.storage.checkpoint_file import open_saver, shrink
+from smart_support.storage.checkpoint_serializer import CleaningSerializer
+from tests.support.graphs.shapes import SHAPES
+
+THREAD: Any = {"configurable": {"thread_id": "t"}}
+KEPT_ONCE = [name for name, shape in SHAPES.items() if shape.outlives]
+
+
+@asynccontextmanager
+async def _saver(path: Path, *, keeps_all: bool = False) -> AsyncIterator[AsyncSqliteSaver]:
+    async with aiosqlite.connect(path) as connection:
+        if keeps_all:
+            saver = AsyncSqliteSaver(connection, serde=CleaningSerializer())
+            await saver.setup()
+            yield saver
+        else:
+            yield await open_saver(connection)
+
+
+def _counts(path: Path) -> list[tuple[str, str, int]]:
+    """Thread, namespace, and the number of its checkpoints."""
+    with closing(sqlite3.connect(path)) as database:
+        rows = database.execute("SELECT thread_id, checkpoint_ns, count(*) FROM checkpoints GROUP BY 1, 2")
+        return rows.fetchall()
+
+
+def _orphans(path: Path) -> int:
+    """The number of writes without their checkpoint."""
+    with closing(sqlite3.connect(path)) as database:
+        among = "SELECT thread_id, checkpoint_ns, checkpoint_id FROM checkpoints"
+        sql = f"SELECT count(*) FROM writes WHERE (thread_id, checkpoint_ns, checkpoint_id) NOT IN ({among})"
+        (count,) = database.execute(sql).fetchone()
+        return int(count)
+
+
+def _resumable(state: StateSnapshot) -> Any:
+    """What decides how a graph goes on, without ids and times, which differ from run to run."""
+    tasks = [
+        (task.name, [one.value for one in task.interrupts], _resumable(task.state) if _has(task) else None)
+        for task in state.tasks
+    ]
+    return _plain(state.values), state.next, tasks
+
+
+def _has(task: Any) -> bool:
+    return isinstance(task.state, StateSnapshot)
+
+
+def _plain(values: Any) -> Any:
+    messages = values.get("messages", ()) if isinstance(values, dict) else ()
+    return [(one.type, one.text, getattr(one, "tool_calls", None)) for one in messages]
+
+
+async def _talk(graph: Any, number: random.Random) -> list[Any]:
+    """A random conversation: messages, decisions, and messages past an interrupt; its state after each."""
+    states = []
+    for turn in range(8):
+        state = await graph.aget_state(THREAD)
+        if state.interrupts and number.random() < 0.7:
+            value = state.interrupts[0].value
+            approves = number.random() < 0.6
+            batched = isinstance(value, dict) and "action_requests" in value
+            kind = {"type": "approve"} if approves else {"type": "reject", "message": "no"}
+            per_call = isinstance(value, dict) and value.get("type") == "tool_approval"
+            answer: Any = {"decisions": [kind]} if batched else kind if per_call else approves
+            sent: Any = Command(resume={state.interrupts[0].id: answer})
+        else:
+            text = f"refund {turn}" if number.random() < 0.6 else f"hello {turn}"
+            sent = {"messages": [HumanMessage(text, id=f"m{turn}")]}
+        async for _ in graph.astream(sent, config=THREAD, durability="sync", subgraphs=True):
+            pass
+        states.append(_resumable(await graph.aget_state(THREAD, subgraphs=True)))
+    return states
+
+
+@pytest.mark.parametrize("shape", KEPT_ONCE)
+async def test_a_graph_goes_on_as_with_all_its_checkpoints(shape: str, tmp_path: Path) -> None:
+    states, ran = {}, {}
+    for keeps_all in (True, False):
+        path, writes = tmp_path / f"{keeps_all}.sqlite", []
+        async with _saver(path, keeps_all=keeps_all) as saver:
+            graph = SHAPES[shape].build(writes, saver)
+            states[keeps_all] = await _talk(graph, random.Random(shape))
+        ran[keeps_all] = [(one.order, one.cents) for one in writes]
+    assert states[True] == states[False]
+    assert ran[True] == ran[False]
+    kept = _counts(tmp_path / "False.sqlite")
+    assert {count for _, _, count in kept} == {1}
+    assert len(kept) <= 4
+    assert _orphans(tmp_path / "False.sqlite") == 0
+    assert sum(count for _, _, count in _counts(tmp_path / "True.sqlite")) > sum(n for _, _, n in kept)
+
+
+@pytest.mark.parametrize("shape", KEPT_ONCE)
+async def test_an_older_file_goes_on_where_it_was(shape: str, tmp_path: Path) -> None:
+    path = tmp_path / "checkpoints.sqlite"
+    async with _saver(path, keeps_all=True) as saver:
+        graph = SHAPES[shape].build([], saver)
+        await _talk(graph, random.Random(3))
+        before = await graph.aget_state(THREAD, subgraphs=True)
+    shrink(path)
+    assert {count for _, _, count in _counts(path)} == {1}
+    async with _saver(path) as saver:
+        graph = SHAPES[shape].build([], saver)
+        after = await graph.aget_state(THREAD, subgraphs=True)
+        assert (after.config, after.interrupts) == (before.config, before.interrupts)
+        assert _resumable(after) == _resumable(before)
+        async for _ in graph.astream({"messages": [HumanMessage("hello")]}, config=THREAD):
+            pass
+        assert not (await graph.aget_state(THREAD)).next
+
+
+async def test_the_space_of_an_older_file_is_given_back(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoints.sqlite"
+    builder = StateGraph(MessagesState)
+    builder.add_node("echo", lambda state: {"messages": [AIMessage("x" * 300_000)]})
+    builder.add_edge(START, "echo")
+    async with _saver(path, keeps_all=True) as saver:
+        graph = builder.compile(saver)
+        for _ in range(12):
+            await graph.ainvoke({"messages": [HumanMessage("hello")]}, config=THREAD)
+        whole = (await graph.aget_state(THREAD)).values
+    before = path.stat().st_size
+    shrink(path)
+    assert path.stat().st_size < before / 4
+    async with _saver(path) as saver:
+        assert (await builder.compile(saver).aget_state(THREAD)).values == whole
+    again = path.stat().st_size
+    shrink(path)
+    assert path.stat().st_size == again
+
+
+async def test_checkpoints_that_others_are_built_on_stay(tmp_path: Path) -> None:
+    class Delta(TypedDict):
+        items: Annotated[list[str], DeltaChannel(lambda state, writes: [*state, *chain(*writes)])]
+
+    def work(state: Delta) -> dict[str, Any]:
+        if len(state["items"]) % 4 == 3:
+            return {"items": [str(interrupt("go on?"))]}
+        return {"items": [f"done {len(state['items'])}"]}
+
+    builder = StateGraph(Delta)
+    builder.add_node("work", work)
+    builder.add_edge(START, "work")
+    path = tmp_path / "checkpoints.sqlite"
+    async with _saver(path) as saver:
+        graph = builder.compile(saver)
+        for number in range(3):
+            await graph.ainvoke({"items": [str(number)]}, config=THREAD, durability="sync")
+            if (await graph.aget_state(THREAD)).interrupts:
+                await graph.ainvoke(Command(resume="yes"), config=THREAD, durability="sync")
+        held = (await graph.aget_state(THREAD)).values["items"]
+    assert [one for one in held if one.isdigit()] == ["0", "1", "2"]
+    shrink(path)
+    async with _saver(path) as saver:
+        assert (await builder.compile(saver).aget_state(THREAD)).values["items"] == held
+
+
+def test_a_file_that_is_no_database_is_left_to_the_start(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoints.sqlite"
+    path.write_bytes(b"no database" * 1000)
+    shrink(path)
+    assert path.read_bytes() == b"no database" * 1000
