@@ -24,7 +24,7 @@ test-postgres: .venv/dev .venv/postgres
 		tests/pages tests/rehearsal
 
 test-nightly: .venv/dev .venv/browser
-	$(BIN)/python -m pytest
+	NIGHTLY=1 $(BIN)/python -m pytest
 
 conformance: .venv/conformance
 	$(BIN)/python -m tests.conformance

@@ -9,11 +9,12 @@ import pytest
 from hypothesis import settings
 
 from smart_support import clock
+from tests.support.examples import examples
 from tests.support.guarded import guarded  # noqa: F401
 from tests.support.harness import AppProcess, demo_orders
 
 # A deadline for each example would measure how busy the machine is.
-settings.register_profile("suite", deadline=None)
+settings.register_profile("suite", deadline=None, max_examples=examples(100))
 settings.load_profile("suite")
 
 # What DuckDB's binding lists when Python ends (hypothesis keeps its types alive) comes after the result.

@@ -3,7 +3,6 @@
 import os
 import sqlite3
 import subprocess
-import sys
 from pathlib import Path
 
 import orjson
@@ -14,19 +13,13 @@ from smart_support.approvals.decision import DecisionInput
 from smart_support.approvals.ledger import Ledger
 from smart_support.approvals.queue import ApprovalQueue
 from smart_support.storage.state.sqlite import SqliteStateDatabase
-from tests.support.harness import ROOT
+from tests.support.harness import run_python
 from tests.support.planned_calls import request
 
 
 def _run(data_dir: Path, *command: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "smart_support.audit", *command],
-        cwd=ROOT,
-        env=os.environ | {"SMART_SUPPORT_DATA_DIR": str(data_dir)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    environment = os.environ | {"SMART_SUPPORT_DATA_DIR": str(data_dir)}
+    return run_python("-m", "smart_support.audit", *command, environment=environment)
 
 
 async def _record(data_dir: Path, rows: int) -> None:

@@ -30,6 +30,7 @@ from smart_support.conversation.erasure import blank
 from smart_support.errors import ToolRefused
 from smart_support.storage.state.base import Connection, StateDatabase
 from smart_support.storage.state.sqlite import SqliteConnection, SqliteStateDatabase
+from tests.support.examples import examples
 from tests.support.planned_calls import planned, request
 
 WORDS = "my-private-words-4711"
@@ -404,7 +405,7 @@ EXEMPT = {
 }
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(200), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     table=st.sampled_from(TABLES),
     place=st.integers(0, 10_000),

@@ -14,7 +14,7 @@ from smart_support import Settings
 from smart_support.errors import ConfigError
 from smart_support.identity.users import Accounts
 from smart_support.settings import unknown_variables
-from tests.support.harness import ROOT, AppProcess, free_port
+from tests.support.harness import ROOT, AppProcess, free_port, run_python
 
 
 @pytest.mark.parametrize(
@@ -149,21 +149,11 @@ def test_a_port_in_use_and_a_misspelt_variable_are_told_at_the_start(data_dir: P
     assert "Traceback" not in str(ended.value)
 
 
-def _start(**variables: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "app.py"],
-        cwd=ROOT,
-        env=os.environ | variables,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
 def test_the_app_says_plainly_why_it_does_not_start(tmp_path: Path) -> None:
     agents = tmp_path / "agents.yaml"
     agents.write_text("company: X\nfallback: a\nagents:\n  - {name: a, title: A, descripton: typo}\n")
-    ended = _start(SMART_SUPPORT_AGENTS_FILE=str(agents), SMART_SUPPORT_DATA_DIR=str(tmp_path / "var"))
+    own = {"SMART_SUPPORT_AGENTS_FILE": str(agents), "SMART_SUPPORT_DATA_DIR": str(tmp_path / "var")}
+    ended = run_python("app.py", environment=os.environ | own)
     assert ended.returncode == 1
     assert f"{agents}:4" in ended.stderr
     assert "Traceback" not in ended.stderr

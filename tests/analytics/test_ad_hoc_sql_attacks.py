@@ -27,6 +27,7 @@ from smart_support.errors import InvalidRequest
 from smart_support.storage.events.base import EventStore
 from smart_support.storage.events.duckdb_file import connect
 from tests.analytics.conftest import OpenBox
+from tests.support.examples import examples
 from tests.support.story import record, resolved
 
 CANARY = "kanarienvogel"
@@ -351,7 +352,7 @@ def reachable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[duckdb
         yield database, folder
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(300), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(sql=statements)
 @example(sql=f'WITH "D/{BRACKETS}" AS (SELECT * FROM "D/{BRACKETS}") SELECT * FROM "D/{BRACKETS}"')
 @example(sql='SELECT (WITH "D/canary.csv" AS (SELECT 1) SELECT 1), * FROM "D/canary.csv"')

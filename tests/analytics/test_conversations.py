@@ -14,6 +14,7 @@ from smart_support.analytics.metrics import Metrics
 from smart_support.errors import InvalidRequest
 from smart_support.storage.events.base import EventStore
 from smart_support.storage.events.embedded import EmbeddedEventStore
+from tests.support.examples import examples
 from tests.support.story import Story, carried_out, record, resolved, waiting
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -140,7 +141,9 @@ async def test_filters_fill_their_pages(event_log: EventStore, metrics: Metrics)
     assert await _all_pages(metrics, 4, q="where is") == [f"t{i:02}" for i in reversed(range(30))]
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(15), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(data=st.data())
 async def test_pages_under_ties_give_each_once_in_order(
     data: st.DataObject, tmp_path_factory: pytest.TempPathFactory

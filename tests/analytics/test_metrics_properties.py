@@ -16,6 +16,7 @@ from smart_support.analytics.filters import ConversationFilter, FigureSelection,
 from smart_support.analytics.metrics import Metrics
 from smart_support.storage.events.base import EventStore
 from tests.support import pandas_figures
+from tests.support.examples import examples
 from tests.support.story import Story, record
 
 Step = Callable[[Story], Any]
@@ -89,7 +90,9 @@ FILTERS = (
 )
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(20), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(data=st.data())
 async def test_the_figures_fit_together(data: st.DataObject, event_log: EventStore, metrics: Metrics) -> None:
     await event_log.erase([f"t{number}" for number in range(MOST)])

@@ -21,6 +21,7 @@ from smart_support.approvals.queue import ApprovalQueue
 from smart_support.errors import ConfigError
 from smart_support.storage.state.base import StateDatabase
 from smart_support.tools.registry import Access, Registry, Tool
+from tests.support.examples import examples
 from tests.support.planned_calls import request
 from tests.support.stores import state_of
 
@@ -185,7 +186,9 @@ _calls = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(rules=_rules, calls=_calls)
 def test_no_ceiling_is_ever_exceeded_and_a_dry_run_judges_alike(
     state: StateDatabase, rules: list[dict[str, Any]], calls: list[tuple[int, str, int]]

@@ -1,8 +1,6 @@
 """Policies as an operator writes them and people meet them: rules in an agents file, at the real doors."""
 
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,8 +8,7 @@ from typing import Any
 import pytest
 
 from smart_support import Settings, clock, create_app
-from smart_support.settings import ROOT
-from tests.support.harness import Client, LocalApp, of_type, spoken
+from tests.support.harness import Client, LocalApp, of_type, run_python, spoken
 from tests.support.stores import database_url, named, state_of
 
 RULES = """
@@ -170,7 +167,7 @@ def test_a_wrong_rule_keeps_the_app_from_starting(
 ) -> None:
     path = agents_file(f"policy:\n  - {rule}\n")
     environment = {"SMART_SUPPORT_AGENTS_FILE": str(path), "SMART_SUPPORT_DATA_DIR": str(tmp_path / "var")}
-    ended = _python(["app.py"], environment)
+    ended = run_python("app.py", environment=os.environ | environment)
     assert ended.returncode != 0
     assert told in ended.stderr
     assert "Traceback" not in ended.stderr
@@ -188,7 +185,7 @@ def test_a_dry_run_tells_what_a_changed_policy_would_have_done(
     changed = agents_file("policy: [{tool: refund_order, when: amount_cents <= 5000, then: run}]")
     environment = named(data_dir)
     command = ["-m", "smart_support.approvals.policy", "--since", "30d", "--agents", str(changed)]
-    ended = _python(command, environment)
+    ended = run_python(*command, environment=os.environ | environment)
     assert ended.returncode == 1, ended.stderr
     lines = ended.stdout.splitlines()
     assert lines[0] == "3 writes since 30d; 3 would have been treated differently."
@@ -200,25 +197,12 @@ def test_a_dry_run_tells_what_a_changed_policy_would_have_done(
     )
     assert any("cancel_order" in line and "is not allowed -> asks" in line for line in lines)
     assert lines[-1].startswith("1 that nobody approved")
-    same = _python([*command[:-1], str(agents_file(RULES))], environment)
+    same = run_python(*command[:-1], str(agents_file(RULES)), environment=os.environ | environment)
     assert (same.returncode, same.stdout) == (
         0,
         "3 writes since 30d; 0 would have been treated differently.\n",
     )
     assert before == _audited(data_dir)
-
-
-def _python(arguments: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, *arguments]
-    return subprocess.run(
-        command,
-        cwd=ROOT,
-        env=os.environ | environment,
-        text=True,
-        capture_output=True,
-        timeout=60,
-        check=False,
-    )
 
 
 def _audited(data_dir: Path) -> int:

@@ -35,6 +35,7 @@ from smart_support.errors import (
     ToolRefused,
 )
 from smart_support.observability import log
+from tests.support.examples import examples
 from tests.support.planned_calls import planned
 from tests.support.planned_calls import request as request_of
 from tests.support.stores import state_of
@@ -359,5 +360,5 @@ def _request(number: int, need: str) -> Request:
     )
 
 
-Approvals.TestCase.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+Approvals.TestCase.settings = settings(max_examples=examples(100), stateful_step_count=40, deadline=None)
 TestApprovals = Approvals.TestCase

@@ -3,8 +3,6 @@
 import json
 import os
 import re
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,16 +12,14 @@ import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.browser.conftest import PHONE, Save, Window
-from tests.support.harness import ROOT, AppProcess
+from tests.support.harness import AppProcess, run_python
 
 
 @pytest.fixture(scope="module")
 def with_past(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
     data_dir: Path = tmp_path_factory.mktemp("past") / "var"
     # In a process of its own: a loop of Playwright runs in this one.
-    subprocess.run(
-        [sys.executable, "-m", "tests.support.recorded_month", str(data_dir)], cwd=ROOT, check=True
-    )
+    run_python("-m", "tests.support.recorded_month", str(data_dir)).check_returncode()
     with AppProcess(data_dir) as app:
         yield app
 
@@ -104,9 +100,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
     """An app with the made-up history."""
     data_dir: Path = tmp_path_factory.mktemp("demo") / "var"
     environment = os.environ | {"SMART_SUPPORT_DATA_DIR": str(data_dir)}
-    subprocess.run(
-        [sys.executable, "-m", "smart_support", "demo-data"], cwd=ROOT, env=environment, check=True
-    )
+    run_python("-m", "smart_support", "demo-data", environment=environment).check_returncode()
     with AppProcess(data_dir) as app:
         yield app
 

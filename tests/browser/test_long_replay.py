@@ -1,7 +1,5 @@
 """The Replay tab with much in it: a conversation of thousands of steps, and a list of more than a page."""
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import PHONE, Window
-from tests.support.harness import ROOT, AppProcess
+from tests.support.harness import AppProcess, run_python
 from tests.support.recorded_month import LONG
 
 STEPS = 3_000
@@ -30,15 +28,8 @@ AT = """number => {
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
     data_dir: Path = tmp_path_factory.mktemp("long") / "var"
-    command = [
-        sys.executable,
-        "-m",
-        "tests.support.recorded_month",
-        str(data_dir),
-        str(CONVERSATIONS),
-        str(STEPS),
-    ]
-    subprocess.run(command, cwd=ROOT, check=True)
+    month = ("-m", "tests.support.recorded_month", str(data_dir), str(CONVERSATIONS), str(STEPS))
+    run_python(*month).check_returncode()
     with AppProcess(data_dir) as app:
         yield app
 

@@ -26,6 +26,7 @@ from smart_support.storage.events import embedded as event_log_module
 from smart_support.storage.events.base import EventStore
 from smart_support.storage.events.embedded import EmbeddedEventStore
 from smart_support.storage.events.rows import as_row
+from tests.support.examples import examples
 from tests.support.harness import Client, LocalApp, ScriptedModel, of_type, spoken
 from tests.test_text import any_text, any_value
 
@@ -95,7 +96,7 @@ async def _turn(recorder: Recorder, said: list[Event]) -> None:
 numbers = iter(range(10**9))
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(any_turn, min_size=2, max_size=6))
 def test_every_turn_is_durable_and_ends_once(
     log: EventStore, turns: list[tuple[list[Event], str | None]]

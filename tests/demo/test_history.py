@@ -1,21 +1,17 @@
 """`make demo-data`: thirty days that look like real ones at every door, and go with one request."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import httpx
 
-from tests.support.harness import ROOT, AppProcess
+from tests.support.harness import AppProcess, run_python
 from tests.support.stores import named
 
 
 def test_a_made_up_history_fills_the_figures_and_is_cleared_alone(data_dir: Path) -> None:
     environment = named(data_dir)
     for _ in range(2):  # written twice, it is there once
-        subprocess.run(
-            [sys.executable, "-m", "smart_support", "demo-data"], cwd=ROOT, env=environment, check=True
-        )
+        run_python("-m", "smart_support", "demo-data", environment=environment).check_returncode()
     with AppProcess(data_dir) as app:
         count = app.get("/demo-history")["conversations"]
         assert 400 < count < 900

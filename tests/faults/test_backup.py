@@ -7,7 +7,6 @@ import shutil
 import signal
 import sqlite3
 import subprocess
-import sys
 import time
 from collections import Counter
 from contextlib import closing
@@ -20,7 +19,7 @@ import pytest
 
 from smart_support.__main__ import main
 from smart_support.storage.state.sqlite import SqliteStateDatabase
-from tests.support.harness import FORKING, ROOT, AppProcess, free_port
+from tests.support.harness import FORKING, AppProcess, free_port, run_python
 from tests.support.health import wait_until_healthy
 from tests.support.kills.app import serve
 from tests.support.stores import of_files
@@ -55,10 +54,7 @@ class _App:
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """`python -m smart_support ...`, as an operator runs it beside this app."""
         own = {"SMART_SUPPORT_DATA_DIR": str(self.folder / "var"), "SMART_SUPPORT_PORT": str(self.port)}
-        run = [sys.executable, "-m", "smart_support", *arguments]
-        return subprocess.run(
-            run, cwd=ROOT, env=os.environ | own, capture_output=True, text=True, check=False
-        )
+        return run_python("-m", "smart_support", *arguments, environment=os.environ | own)
 
     async def say(self, thread_id: str, message: str) -> dict[str, Any]:
         """One turn."""

@@ -35,6 +35,7 @@ from smart_support.settings import ROOT, Settings
 from smart_support.storage.state.base import StateDatabase
 from smart_support.tools.handoff import handoff_tool
 from smart_support.tools.registry import Access, Call, Registry, Tool, tools_of
+from tests.support.examples import examples
 from tests.support.harness import ScriptedModel
 from tests.support.stores import state_of
 
@@ -130,7 +131,9 @@ def state() -> Iterator[StateDatabase]:
         database.close()
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(80), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
     st.lists(emissions, max_size=8),
     routes,

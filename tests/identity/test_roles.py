@@ -1,7 +1,5 @@
 """Who may do what, at every door alike: REST, socket, Gradio, `gradio_client` and the browser."""
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +10,7 @@ import websockets
 from gradio_client import Client as GradioClient
 
 from tests.support.guarded import KEYS, PASSWORD
-from tests.support.harness import ROOT, AppProcess, Client, demo_orders
+from tests.support.harness import AppProcess, Client, demo_orders, run_python
 
 
 @pytest.fixture
@@ -138,29 +136,16 @@ def test_a_stream_is_its_first_user_s(app: AppProcess) -> None:
 
 def test_users_and_keys_are_made_by_a_command(tmp_path: Path) -> None:
     path = tmp_path / "users.yaml"
-    command = [sys.executable, "-m", "smart_support", "users"]
-    added = subprocess.run(
-        [*command, "add", "dana", "--role", "lead", "--file", str(path)],
-        input="a long password\n",
-        text=True,
-        capture_output=True,
-        cwd=ROOT,
-        check=False,
-    )
+    command = ("-m", "smart_support", "users")
+    password = "a long password\n"
+    added = run_python(*command, "add", "dana", "--role", "lead", "--file", str(path), text=password)
     assert added.returncode == 0, added.stderr
     assert "a long password" not in path.read_text()
-    made = subprocess.run(
-        [*command, "key", "site", "--role", "operator"], text=True, capture_output=True, cwd=ROOT, check=True
-    )
+    made = run_python(*command, "key", "site", "--role", "operator")
+    assert made.returncode == 0, made.stderr
     for what, taken in (("add", "Dana"), ("add", "loсal user"), ("key", "Policy"), ("key", "agent:shop")):
-        refused = subprocess.run(
-            [*command, what, taken, "--role", "lead", *(["--file", str(path)] if what == "add" else [])],
-            input="a long password\n",
-            text=True,
-            capture_output=True,
-            cwd=ROOT,
-            check=False,
-        )
+        file = ["--file", str(path)] if what == "add" else []
+        refused = run_python(*command, what, taken, "--role", "lead", *file, text=password)
         assert (refused.returncode, refused.stdout) == (2, ""), taken
         assert repr(taken) in refused.stderr
     key, entry = (line.split(": ", 1)[1] for line in made.stdout.splitlines())

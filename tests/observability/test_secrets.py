@@ -7,8 +7,6 @@ import http.server
 import json
 import os
 import stat
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,9 +17,8 @@ import pytest
 import websockets
 
 from smart_support.identity.users import hash_password, new_key
-from smart_support.settings import ROOT
 from smart_support.storage.private_files import make_private_folder, tighten_files
-from tests.support.harness import AppProcess, Client
+from tests.support.harness import AppProcess, Client, run_python
 from tests.support.stores import of_files
 
 MODEL = 'sk-kanarie-model"/+7Q'
@@ -160,11 +157,12 @@ def test_all_that_a_process_keeps_is_private_also_what_was_not(tmp_path: Path) -
             assert old.stat().st_mode & 0o777 == 0o600
         assert _modes(data_dir) == {}
         taken = next(path for path in (data_dir / "backups").iterdir() if path.name != "2025")
-        command = [sys.executable, "-m", "smart_support", "restore", str(taken)]
         environment = os.environ | {"SMART_SUPPORT_DATA_DIR": str(tmp_path / "restored")}
         for path in taken.iterdir():
             path.chmod(0o644)
-        subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, timeout=60)
+        run_python(
+            *("-m", "smart_support", "restore", str(taken)), environment=environment
+        ).check_returncode()
         assert _modes(tmp_path / "restored") == {}
     finally:
         os.umask(before)
@@ -205,15 +203,7 @@ def test_a_start_that_fails_names_the_setting_and_not_its_value(
 ) -> None:
     environment = {name: one for name, one in os.environ.items() if "SMART_SUPPORT" not in name}
     environment |= {"SMART_SUPPORT_DATA_DIR": str(tmp_path / "var"), variable: value}
-    ended = subprocess.run(
-        [sys.executable, "app.py"],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=90,
-        check=False,
-    )
+    ended = run_python("app.py", environment=environment)
     assert ended.returncode != 0
     assert variable in ended.stderr
     assert "kan" not in ended.stderr + ended.stdout

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support import interfaces
+from tests.support.examples import examples
 from tests.support.guarded import KEYS
 from tests.support.harness import AppProcess
 
@@ -90,7 +91,7 @@ _VALUES = st.recursive(
 )
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(
     before=st.dictionaries(st.sampled_from(["session_hash", "data", "event_id", "x"]), _VALUES, max_size=3),
     after=st.dictionaries(st.sampled_from(["data", "fn_index", "trigger_id", "event_data"]), _VALUES),

@@ -7,10 +7,13 @@ import os
 import runpy
 import signal
 import socket
+import subprocess
 import sys
+import tempfile
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+import warnings
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +136,48 @@ def _run_app(environment: dict[str, str], log_path: str) -> None:
     os.environ.update(environment)
     os.chdir(ROOT)
     runpy.run_path("app.py", run_name="__main__")
+
+
+def run_python(
+    *arguments: str, environment: Mapping[str, str] = os.environ, text: str = "", seconds: float = 90
+) -> subprocess.CompletedProcess[str]:
+    """Run `python ARGUMENTS`, a script or `-m MODULE`, in the project's folder; `text` is its standard input.
+
+    Like an `AppProcess`, it is the fork of a process that has imported everything.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        files = [Path(folder) / name for name in ("stdin", "stdout", "stderr")]
+        for file, content in zip(files, (text, "", ""), strict=True):
+            file.write_text(content)
+        process = FORKING.Process(
+            target=_run_python, args=(arguments, dict(environment), [str(file) for file in files])
+        )
+        process.start()
+        process.join(seconds)
+        if process.is_alive():
+            process.kill()
+            process.join()
+            raise subprocess.TimeoutExpired(arguments, seconds, files[1].read_bytes(), files[2].read_bytes())
+        return subprocess.CompletedProcess(
+            arguments, process.exitcode or 0, files[1].read_text(), files[2].read_text()
+        )
+
+
+def _run_python(arguments: Sequence[str], environment: dict[str, str], files: list[str]) -> None:
+    for number, file in enumerate(files):
+        os.dup2(os.open(file, os.O_RDWR), number)
+    sys.stdin = os.fdopen(0, closefd=False)
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(ROOT)
+    # A module that this process has imported runs anew, which `python -m` warns of.
+    warnings.filterwarnings("ignore", category=RuntimeWarning, module="runpy")
+    if arguments[0] == "-m":
+        sys.argv = list(arguments[1:])
+        runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
+    else:
+        sys.argv = list(arguments)
+        runpy.run_path(arguments[0], run_name="__main__")
 
 
 class Client:

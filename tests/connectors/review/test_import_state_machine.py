@@ -15,6 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 
 from smart_support import Settings, clock, create_app
+from tests.support.examples import examples
 from tests.support.harness import LocalApp, ScriptedModel
 from tests.support.import_jobs import loaded
 from tests.support.shop_api import shop_api
@@ -193,7 +194,7 @@ class ImportMachine(RuleBasedStateMachine):
 
 
 ImportMachine.TestCase.settings = settings(
-    max_examples=6,
+    max_examples=examples(6),
     stateful_step_count=15,
     deadline=None,
     suppress_health_check=list(HealthCheck),

@@ -16,6 +16,7 @@ from smart_support.demo.store import DemoStore
 from smart_support.errors import SmartSupportError
 from smart_support.tools.registry import Call, Registry, tools_of
 from tests.demo.conftest import seed_of
+from tests.support.examples import examples
 
 # Few, so that one of them comes to the limit of a day: one is rich, one poor, one frozen.
 customers = st.sampled_from(["CU-1001", "CU-1001", "CU-1004", "CU-1006"])
@@ -114,5 +115,5 @@ class Bank(RuleBasedStateMachine):
         return self.loop.run_until_complete(work)
 
 
-Bank.TestCase.settings = settings(max_examples=15, stateful_step_count=12, deadline=None)
+Bank.TestCase.settings = settings(max_examples=examples(15), stateful_step_count=12, deadline=None)
 TestBank = Bank.TestCase

@@ -19,6 +19,7 @@ from smart_support.settings import ROOT, Settings
 from smart_support.tools.handoff import handoff_tool
 from smart_support.tools.registry import Registry, tools_of
 from tests.support.cpu_cost import cost
+from tests.support.examples import examples
 from tests.test_text import any_text
 
 CHARS = 9_900
@@ -110,7 +111,7 @@ def test_a_long_message_takes_no_time(ask: Any, unit: str) -> None:
     assert ask((unit * CHARS)[:CHARS] + "!") < MOST
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(any_text.filter(bool), any_text)
 def test_whatever_is_repeated_takes_no_time(ask: Any, unit: str, end: str) -> None:
     assert ask((unit * CHARS)[:CHARS] + end) < MOST

@@ -17,6 +17,7 @@ from smart_support.demo.store import DemoStore
 from smart_support.errors import SmartSupportError
 from smart_support.tools.registry import Call, Registry, tools_of
 from tests.demo.conftest import SEED
+from tests.support.examples import examples
 
 ORDER = {
     "pending": 0,
@@ -117,5 +118,5 @@ class Shop(RuleBasedStateMachine):
         return self.loop.run_until_complete(work)
 
 
-Shop.TestCase.settings = settings(max_examples=15, stateful_step_count=12, deadline=None)
+Shop.TestCase.settings = settings(max_examples=examples(15), stateful_step_count=12, deadline=None)
 TestShop = Shop.TestCase

@@ -21,6 +21,7 @@ from smart_support.storage.events.base import EventStore
 from smart_support.storage.events.embedded import EmbeddedEventStore
 from smart_support.storage.events.journal import NAME
 from smart_support.storage.state.base import Row
+from tests.support.examples import examples
 from tests.support.story import record, resolved
 
 COUNT = "SELECT count(*) AS n, count(DISTINCT event_id) AS ids FROM events"
@@ -286,7 +287,7 @@ async def test_the_figures_of_a_dashboard_are_consistent(tmp_path: Path) -> None
     log.close()
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=examples(12), deadline=None)
 @given(st.lists(st.sampled_from(["say", "end", "ask", "erase", "compact", "kill"]), min_size=4, max_size=25))
 def test_the_log_holds_what_was_acknowledged_and_not_erased(
     tmp_path_factory: pytest.TempPathFactory, steps: list[str]

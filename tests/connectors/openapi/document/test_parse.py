@@ -17,6 +17,7 @@ from smart_support.connectors.openapi.document.parse import MAX_OPERATIONS, pars
 from smart_support.connectors.openapi.document.reader import InvalidSpec, load
 from smart_support.connectors.openapi.document.server import Server
 from smart_support.connectors.openapi.request.request import build_request
+from tests.support.examples import examples
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 BOOKSHOP = load((FIXTURES / "bookshop.yaml").read_bytes())
@@ -388,7 +389,7 @@ def damaged(draw: st.DrawFn) -> dict[str, Any]:
     return document
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(damaged(), st.randoms(use_true_random=False))
 def test_whatever_is_wrong_the_rest_is_read(document: dict[str, Any], shuffling: random.Random) -> None:
     try:

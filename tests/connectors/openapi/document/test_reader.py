@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from smart_support.connectors.openapi.document.reader import InvalidSpec, load
 from tests.support.cpu_cost import cost
+from tests.support.examples import examples
 
 BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
     f"{name}: &{name} [{','.join([f'*{before}'] * 9)}]\n"
@@ -190,7 +191,7 @@ def test_a_hostile_document_costs_little_time_and_memory(name: str) -> None:
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.one_of(st.binary(max_size=60), st.text(max_size=60).map(lambda text: '{"openapi":' + text)))
 def test_any_bytes_are_read_or_refused_in_one_line(raw: bytes | str) -> None:
     try:

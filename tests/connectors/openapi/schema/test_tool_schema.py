@@ -13,6 +13,7 @@ from smart_support.connectors.openapi.document.references import References
 from smart_support.connectors.openapi.schema import patterns
 from smart_support.connectors.openapi.schema.tool_schema import MAX_BYTES, self_contained
 from tests.support.cpu_cost import cost
+from tests.support.examples import examples
 
 SCALARS = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text(max_size=8))
 ANYTHING = st.recursive(
@@ -270,7 +271,7 @@ def test_references_that_fan_out_cost_little() -> None:
         assert cost(lambda name=name: _converted({"$ref": f"#/defs/{name}"}, **defs)) < 50
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(SCHEMAS, SCHEMAS, SCHEMAS, SCHEMAS)
 def test_whatever_it_is_given_the_result_is_a_valid_schema_within_its_limits(
     schema: Any, a: Any, b: Any, c: Any
@@ -285,7 +286,7 @@ def test_whatever_it_is_given_the_result_is_a_valid_schema_within_its_limits(
     assert all("\n" not in each.message for each in findings)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.lists(SCHEMAS, min_size=1, max_size=3), SCHEMAS, SCHEMAS, SCHEMAS)
 # The same part under a merged parent and under its own: told at two places.
 @example([{"type": "string", "$ref": "#/defs/A"}], {"properties": {"a": {"prefixItems": [None]}}}, {}, {})
