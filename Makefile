@@ -15,7 +15,7 @@ run: .venv/run
 	$(BIN)/python app.py
 
 test: .venv/dev .venv/browser
-	$(BIN)/python -m pytest -m "not nightly" $(ON_TWO_CORES)
+	$(BIN)/python -m pytest -m "not nightly" $(ON_TWO_CORES) --durations=20
 
 # The same suites where many processes share a system, and those that need two of them.
 test-postgres: .venv/dev .venv/postgres

@@ -3,7 +3,6 @@
 import sys
 from typing import Any
 
-import uvicorn
 from mcp.server import MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.types import ToolAnnotations
@@ -35,6 +34,8 @@ def delete_note(number: int) -> str:
 
 def _served(port: int, token: str) -> None:
     """Over HTTP, to those who have the token, where one is wanted."""
+    import uvicorn
+
     inner = server.streamable_http_app()
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
