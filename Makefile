@@ -17,6 +17,10 @@ run: .venv/run
 test: .venv/dev .venv/browser
 	$(BIN)/python -m pytest -m "not nightly" $(ON_TWO_CORES) --durations=20
 
+# What needs no browser, no Postgres, no kill and no running app: for the loop of editing and testing.
+test-fast: .venv/dev
+	$(BIN)/python -m pytest -m "not (nightly or browser or postgres or kill or app)" $(ON_TWO_CORES) --durations=20
+
 # The same suites where many processes share a system, and those that need two of them.
 test-postgres: .venv/dev .venv/postgres
 	$(BIN)/python -m tests.support.postgres $(BIN)/python -m pytest -m "not nightly" $(ON_TWO_CORES) tests/cluster tests/api tests/approvals \

@@ -1,6 +1,7 @@
 """Fixtures for all tests: the app in a child process, shared by those that leave no mark on each other."""
 
 import atexit
+import functools
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,12 +14,35 @@ from tests.support.examples import examples
 from tests.support.guarded import guarded  # noqa: F401
 from tests.support.harness import AppProcess, demo_orders
 
+TESTS = Path(__file__).parent
+MARK_OF_FOLDER = {TESTS / "browser": "browser", TESTS / "cluster": "postgres", TESTS / "faults": "kill"}
+STARTING = ("AppProcess", "LocalApp", "serving", "run_python", "create_app", "Popen", "subprocess.run")
+
 # A deadline for each example would measure how busy the machine is.
 settings.register_profile("suite", deadline=None, max_examples=examples(100))
 settings.load_profile("suite")
 
 # What DuckDB's binding lists when Python ends (hypothesis keeps its types alive) comes after the result.
 atexit.register(lambda: os.dup2(os.open(os.devnull, os.O_WRONLY), 2))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what `make test-fast` leaves out: browsers, Postgres, kills, and apps that a test file starts."""
+    for item in items:
+        for folder, mark in MARK_OF_FOLDER.items():
+            if folder in item.path.parents:
+                item.add_marker(mark)
+        if "kill" in item.name or "kill" in item.path.name:
+            item.add_marker("kill")
+        fixtures = getattr(item, "fixturenames", ())
+        if {"server", "guarded"} & {*fixtures} or _starts_apps(item.path):
+            item.add_marker("app")
+
+
+@functools.cache
+def _starts_apps(path: Path) -> bool:
+    source = path.read_text(encoding="utf-8")
+    return any(f"{name}(" in source for name in STARTING)
 
 
 @pytest.fixture(scope="session")
