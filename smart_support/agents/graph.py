@@ -5,6 +5,7 @@ effect. A run with `configurable.read_only` takes no write and asks no clarifyin
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Any, TypedDict
 
 from langchain_core.messages import (
@@ -33,7 +34,8 @@ from smart_support.gate.caller import Caller, CallerLimits
 from smart_support.gate.gate import Gate
 from smart_support.gate.planned_call import PlannedCall, is_storable
 from smart_support.observability.log import bind
-from smart_support.tools.registry import Registry
+from smart_support.tools.registry import Registry, Tool
+from smart_support.tools.withdrawal import WITHDRAW, withdrawal_tool
 
 # Of one request: calls beyond it are not made. Real tasks take up to 13 (the retail tasks of tau2-bench).
 MAX_STEPS = 40
@@ -84,7 +86,8 @@ def build_graph(
     """
     router = Router(team, registry, models)
     paths = _Paths(team)
-    callers = {spec.name: _caller_of(spec, registry) for spec in team.agents}
+    withdraw = withdrawal_tool(gate.withdraw)
+    callers = _Callers({spec.name: _caller_of(spec, registry) for spec in team.agents}, withdraw)
     hand_over: Node = _hand_over_node
     graph = StateGraph(State)
     graph.add_node("route", _route_node(router, models, team.fallback))
@@ -94,7 +97,7 @@ def build_graph(
     for spec in team.agents:
         if spec.name in RESERVED:
             raise ConfigError(f"{team.source}: agent {spec.name!r} has the name of a step; choose another")
-        graph.add_node(spec.name, _agent_node(team, spec, registry, models))
+        graph.add_node(spec.name, _agent_node(team, spec, registry, models, withdraw))
         graph.add_conditional_edges(spec.name, paths.after_agent)
     for name in former:
         # A checkpoint from before may name it as the next step.
@@ -112,6 +115,20 @@ def _caller_of(spec: AgentSpec, registry: Registry) -> Caller:
     """An agent as the gate knows it; one with very many tools can search them as well."""
     search = (find_tool(registry, spec.tools),) if len(spec.tools) > SHOWN else ()
     return Caller(spec.name, frozenset(spec.tools), search, CallerLimits(spec.writes_per_hour))
+
+
+class _Callers:
+    """The agents as the gate knows them. On a side thread each can withdraw what is waiting, too."""
+
+    def __init__(self, callers: Mapping[str, Caller], withdraw: Tool) -> None:
+        self._callers = callers
+        self._withdraw = withdraw
+
+    def get(self, name: str, config: RunnableConfig) -> Caller:
+        """The caller of that name; one without tools if it does not exist any more."""
+        caller = self._callers.get(name, Caller(name))
+        own_tools = (*caller.own_tools, self._withdraw)
+        return replace(caller, own_tools=own_tools) if _is_read_only(config) else caller
 
 
 def _is_read_only(config: RunnableConfig) -> bool:
@@ -154,12 +171,14 @@ def _as_text(clarification: dict[str, Any]) -> str:
     return "\n".join([clarification["question"], *(f"- {option}" for option in clarification["options"])])
 
 
-def _agent_node(team: Team, spec: AgentSpec, registry: Registry, models: Models) -> Node:
+def _agent_node(team: Team, spec: AgentSpec, registry: Registry, models: Models, withdraw: Tool) -> Node:
     async def answer(state: State, config: RunnableConfig) -> State:
         bind(agent=spec.name)
         thread_id = config["configurable"]["thread_id"]
         request, steps, history = state["targets"][0]["request"], state.get("steps", 0), state["messages"]
         tools = _tools(spec, registry, request, history) if steps < MAX_STEPS else []
+        if tools and _is_read_only(config):
+            tools.append(function_schema(withdraw))
         try:
             completion = await models.ask(thread_id, agent_prompt(team, spec, request), history, tools)
         except BudgetSpent as spent:
@@ -228,11 +247,11 @@ def _hand_over_node(state: State) -> State:
     return {"steps": 0}
 
 
-def _gate_node(gate: Gate, callers: Mapping[str, Caller], paths: "_Paths") -> Node:
+def _gate_node(gate: Gate, callers: _Callers, paths: "_Paths") -> Node:
     async def plan(state: State, config: RunnableConfig) -> State:
         call = pending_calls(state["messages"])[0]
         planned = await gate.plan(
-            callers[paths.current_agent(state)],
+            callers.get(paths.current_agent(state), config),
             str(call["name"]),
             call["args"],
             tool_call_id=call["id"],
@@ -281,10 +300,12 @@ def _stopped(state: State, planned: PlannedCall, answer: dict[str, Any]) -> Stat
     messages: list[AnyMessage] = [refused(first, answer, planned.agent, skipped)]
     after = {"outcome": "skipped", "after": planned.tool}
     messages += [refused(call, after, planned.agent, []) for call in others]
-    return {"messages": messages, "call": None, "stopped": True, "targets": state["targets"][:1]}
+    # Who withdraws a request has said more, which the next agents answer.
+    targets = [] if answer.get("outcome") == "withdrawn" else state["targets"][:1]
+    return {"messages": messages, "call": None, "stopped": True, "targets": targets}
 
 
-def _act_node(gate: Gate, callers: Mapping[str, Caller]) -> Node:
+def _act_node(gate: Gate, callers: _Callers) -> Node:
     async def act(state: State, config: RunnableConfig) -> State:
         planned = PlannedCall.from_state(state["call"] or {})
         bind(agent=planned.agent)
@@ -294,8 +315,10 @@ def _act_node(gate: Gate, callers: Mapping[str, Caller]) -> Node:
             return {"messages": [tool_message(rechecked)], "call": None}
         if rechecked:
             return {"call": rechecked.state()}
-        caller = callers.get(planned.agent, Caller(planned.agent))
-        result = await gate.execute(planned, caller, thread_id)
+        result = await gate.execute(planned, callers.get(planned.agent, config), thread_id)
+        if planned.tool == WITHDRAW and result.status == "ok":
+            # The turn goes on in the conversation itself, where all tools can be used again.
+            return {"messages": [tool_message(result)], "call": None, "targets": []}
         failures = failures_in_a_row([*state["messages"], tool_message(result)])
         if failures == FAILURES_TO_ESCALATE and result.escalation is None:
             result = await gate.escalate_failures(result, thread_id, failures)
@@ -334,4 +357,6 @@ class _Paths:
     def after_act(self, state: State) -> str:
         if state.get("call"):
             return "approve"
+        if not state["targets"]:
+            return END
         return "gate" if pending_calls(state["messages"]) else self.to_current_agent(state)

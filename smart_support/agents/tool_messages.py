@@ -50,11 +50,11 @@ def outcomes_of_writes(messages: Sequence[AnyMessage]) -> list[str]:
 
 
 def refused(call: dict[str, Any], answer: dict[str, Any], agent: str, skipped: list[str]) -> ToolMessage:
-    """The result of a call that a person rejected, that expired, or that was skipped after such a one.
+    """The result of a call that a person rejected, that expired, was withdrawn, or skipped after such a one.
 
     Args:
-        answer: `outcome` (`rejected`, `expired` or `skipped`), and as far as known `decided_by`, `reason` and
-            `after`, the name of the call that was not approved.
+        answer: `outcome` (`rejected`, `expired`, `withdrawn` or `skipped`), and as far as known
+            `decided_by`, `reason` and `after`, the name of the call that was not approved.
         skipped: what is skipped because of it.
     """
     outcome, by, reason = answer.get("outcome", "rejected"), answer.get("decided_by"), answer.get("reason")
@@ -64,16 +64,22 @@ def refused(call: dict[str, Any], answer: dict[str, Any], agent: str, skipped: l
         + " and was not carried out.",
         "expired": f"Nobody decided on {call['name']} in time, so it was not carried out. "
         "The customer may ask again; that makes a new request.",
+        "withdrawn": f"The customer withdrew {call['name']}, so it was not carried out.",
         "skipped": f"{call['name']} was skipped, because {answer.get('after')} before it was not approved.",
     }[outcome]
     if reason:
         text += f" Reason: {reason}"
     if skipped:
         text += " Skipped with it, and not carried out either: " + "; ".join(skipped) + "."
+    is_withdrawn = outcome == "withdrawn"
     result = CallResult(
-        tool_call_id=call["id"], tool=str(call["name"]), agent=agent, status=outcome, text=text
+        tool_call_id=call["id"],
+        tool=str(call["name"]),
+        agent=agent,
+        status="skipped" if is_withdrawn else outcome,
+        text=text,
     )
-    return tool_message(result, reason=reason, skipped=skipped)
+    return tool_message(result, reason=reason, skipped=skipped, withdrawn=is_withdrawn)
 
 
 def with_all_results(messages: Sequence[_Message], missing: str = CUT_OFF) -> list[_Message | ToolMessage]:

@@ -29,7 +29,7 @@ from smart_support.approvals.reader import (
 from smart_support.audit_consistency import DECISION, recorded
 from smart_support.errors import AlreadyDecided, Forbidden, InvalidRequest
 from smart_support.gate.planned_call import PlannedCall
-from smart_support.identity.account_names import BOTH, LOCAL_USER
+from smart_support.identity.account_names import BOTH, CUSTOMER, LOCAL_USER
 from smart_support.identity.users import Accounts
 from smart_support.observability.log import get_logger
 from smart_support.storage.state.base import Connection, Row, StateDatabase, in_clause
@@ -250,6 +250,30 @@ class ApprovalQueue:
             log.info("approval_expired", **ids, agent=approval.call.agent, action=approval.call.tool)
             self.notify(approval)
         return expired
+
+    async def withdraw(self, thread_id: str, interrupt_id: str, reason: str | None) -> bool:
+        """Withdraw what an interrupt of a thread waits for, because the customer takes it back.
+
+        Returns:
+            Whether anything was withdrawn; not, if it was decided or has expired before.
+        """
+
+        def work(connection: Connection) -> builtins.list[Approval]:
+            waiting = connection.execute(
+                """SELECT approval_id FROM approvals WHERE thread_id = :thread AND interrupt_id = :interrupt
+                   AND status = 'pending' AND expires_at > :now""",
+                {"thread": thread_id, "interrupt": interrupt_id, "now": clock.rfc3339(clock.now())},
+            )
+            return [
+                self._settle(connection, row["approval_id"], "withdrawn", CUSTOMER, CUSTOMER, reason, None)
+                for row in waiting
+            ]
+
+        withdrawn = await self._state.transact(work)
+        for approval in withdrawn:
+            log.info("approval_withdrawn", thread_id=thread_id, approval_id=approval.approval_id)
+            self.notify(approval)
+        return bool(withdrawn)
 
     async def wait_until_due(self) -> None:
         """Return when the next pending approval is due, having looked again at each change."""

@@ -5,12 +5,14 @@ messages of the side thread are merged into the conversation with its next messa
 """
 
 from collections.abc import AsyncGenerator, Sequence
+from itertools import takewhile
 
 from smart_support.agents.tool_messages import with_all_results
 from smart_support.conversation.graph_adapter.adapter import GraphRun, History
 from smart_support.conversation.graph_adapter.own_graph import OwnGraph
 from smart_support.conversation.sessions import SessionManager
 from smart_support.events import Event, Message, Record
+from smart_support.tools.withdrawal import SIDE_THREAD_MARK
 
 STILL_DECIDING = "A colleague is still deciding on this; nothing has been done yet."
 
@@ -22,6 +24,10 @@ class SideThreads:
         self._graph = graph
         self._sessions = sessions
 
+    def id_of(self, thread_id: str, interrupt_id: str) -> str:
+        """The id of the side thread of an interrupt; no customer's thread can have it."""
+        return f"{thread_id}{SIDE_THREAD_MARK}{interrupt_id}"
+
     async def answer(
         self, run: GraphRun, thread_id: str, interrupt_id: str, message: Message, records: Sequence[Record]
     ) -> AsyncGenerator[Event]:
@@ -32,8 +38,7 @@ class SideThreads:
             records: what the turn recorded before a crash cut it off. Where the graph already has the
                 message, it goes on from there.
         """
-        # No customer's thread can have this id, because of the `~`.
-        side_thread_id = f"{thread_id}~{interrupt_id}"
+        side_thread_id = self.id_of(thread_id, interrupt_id)
         await self._sessions.set_side_thread(thread_id, side_thread_id)
         side_run = self._graph.start_read_only_run(side_thread_id, run.reader)
         history = (await self._graph.state(side_thread_id)).messages
@@ -49,14 +54,20 @@ class SideThreads:
         async for event in stream:
             yield event
 
-    async def messages(self, thread_id: str, side_thread_id: str) -> History:
-        """The messages of a side thread that its conversation does not hold."""
+    async def messages(self, thread_id: str, side_thread_id: str, before: str | None) -> History:
+        """The messages of a side thread that its conversation does not hold.
+
+        Args:
+            before: the id of a message; without it and those after it.
+        """
         history = (await self._graph.state(thread_id)).messages
         known = {message.id for message in history}
         known |= {getattr(message, "tool_call_id", None) for message in with_all_results(history)}
+        on_side = (await self._graph.state(side_thread_id)).messages
+        earlier = list(takewhile(lambda message: message.id != before, on_side))
         return [
             message
-            for message in with_all_results((await self._graph.state(side_thread_id)).messages)
+            for message in with_all_results(earlier)
             if message.id not in known and getattr(message, "tool_call_id", "") not in known
         ]
 

@@ -31,11 +31,13 @@ from smart_support.events import (
     MessageComplete,
     Record,
     Token,
+    ToolCall,
 )
 from smart_support.observability import tracing
 from smart_support.observability.log import get_logger
 from smart_support.storage.events.base import EventStore
 from smart_support.tools.handoff import Escalate
+from smart_support.tools.withdrawal import WITHDRAW
 
 log = get_logger()
 FAILED_TURNS_TO_ESCALATE = 2
@@ -151,8 +153,7 @@ class Turn:
             await self._answer_while_pending(pending, message)
             return
         await self._send(message)
-        if self._side_thread_id and self._side_threads:
-            await self._side_threads.delete(self.thread_id, self._side_thread_id)
+        await self._delete_side_thread()
         await self._conclude()
 
     async def resume(self, approval: Approval) -> None:
@@ -349,14 +350,36 @@ class Turn:
         Args:
             records: what this turn recorded before a crash cut it off.
         """
-        if not _has_answer(records):
-            await self._say_decision_is_pending(pending)
+        has_notice = _has_answer(records)
         if self._side_threads:
             interrupt_id = pending[0].interrupt_id
-            await self._emit_stream(
-                self._side_threads.answer(self._run, self.thread_id, interrupt_id, message, records)
-            )
+            answer = self._side_threads.answer(self._run, self.thread_id, interrupt_id, message, records)
+            async with aclosing(answer):
+                async for event in answer:
+                    if not has_notice and _is_answer(event):
+                        await self._say_decision_is_pending(pending)
+                        has_notice = True
+                    await self._emit_if_new(event)
+            self._side_thread_id = self._side_threads.id_of(self.thread_id, interrupt_id)
+            if await self._apply_withdrawn():
+                await self._send(message)
+                await self._delete_side_thread()
+                await self._conclude()
+                return
+        if not has_notice:
+            await self._say_decision_is_pending(pending)
         await self._complete()
+
+    async def _apply_withdrawn(self) -> bool:
+        """Go on after what the customer has withdrawn with this message; returns whether there was any."""
+        withdrawn = [one for one in await self._unresumed_approvals() if one.status == "withdrawn"]
+        for approval in withdrawn:
+            await self._apply(approval)
+        return bool(withdrawn)
+
+    async def _delete_side_thread(self) -> None:
+        if self._side_thread_id and self._side_threads:
+            await self._side_threads.delete(self.thread_id, self._side_thread_id)
 
     async def _say_decision_is_pending(self, pending: Sequence[PendingInterrupt]) -> None:
         approval = await self._request_approval(pending)
@@ -375,7 +398,7 @@ class Turn:
     async def _send(self, message: Message) -> None:
         """Send a message to the graph, after those of its side thread."""
         preceding = (
-            await self._side_threads.messages(self.thread_id, self._side_thread_id)
+            await self._side_threads.messages(self.thread_id, self._side_thread_id, message.message_id)
             if self._side_threads and self._side_thread_id
             else ()
         )
@@ -451,6 +474,11 @@ def _unsent_message(own: Sequence[Record], sent: set[str | None]) -> Message | N
         if isinstance(event, Message) and event.role == "customer" and event.message_id not in sent:
             return event
     return None
+
+
+def _is_answer(event: Event) -> bool:
+    """Whether an event is more than a step before an answer: the routing, or a withdrawal."""
+    return isinstance(event, Token | Message) or (isinstance(event, ToolCall) and event.tool != WITHDRAW)
 
 
 def _has_answer(records: Sequence[Record]) -> bool:

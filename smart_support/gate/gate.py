@@ -123,6 +123,10 @@ class Gate:
             log.error("tool_preview_failed", tool=tool.name, error=repr(error))
             return refusal(status="error", text=f"{tool.name} failed; try again later.")
 
+    async def withdraw(self, thread_id: str, interrupt_id: str, reason: str | None) -> bool:
+        """Withdraw the call that an interrupt waits for; returns whether it was still undecided."""
+        return await self._approvals.withdraw(thread_id, interrupt_id, reason)
+
     async def recheck(self, planned: PlannedCall, thread_id: str) -> PlannedCall | CallResult | None:
         """Compare what a call was approved on with what is true now, before it is executed.
 

@@ -11,8 +11,9 @@ from smart_support.identity.confusables import look_alikes
 LOCAL_USER = "local user"
 COMMAND_LINE = "command line"
 ANONYMOUS = "anyone"
+CUSTOMER = "customer"
 # Actors of the audit trail that are not accounts.
-RESERVED_NAMES = (LOCAL_USER, COMMAND_LINE, ANONYMOUS, "policy", "system", "customer", "someone", "nobody")
+RESERVED_NAMES = (LOCAL_USER, COMMAND_LINE, ANONYMOUS, "policy", "system", CUSTOMER, "someone", "nobody")
 RESERVED_PREFIXES = ("agent:", "caller:")
 # How the audit trail joins the names of two leads.
 BOTH = " and "

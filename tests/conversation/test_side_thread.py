@@ -1,6 +1,6 @@
 """While a colleague decides: the customer hears who and until when, looks things up, and loses nothing."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -126,3 +126,58 @@ async def test_a_kill_in_the_middle_of_an_aside_loses_neither_it_nor_the_approva
             )
             done = await client.until("message_complete")
             assert of_type(done, "tool_result")[0]["status"] == "ok"
+
+
+def _chat(app: AppProcess, thread_id: str, text: str) -> dict[str, Any]:
+    said: dict[str, Any] = app.post("/chat", {"thread_id": thread_id, "message": text}).json()["data"]
+    return said
+
+
+def test_a_customer_withdraws_their_own_request_and_nothing_is_changed(
+    server: AppProcess, thread_id: str, take_order: Callable[[str], str]
+) -> None:
+    order, other = take_order("processing"), f"{thread_id}-other"
+    mine = _chat(server, thread_id, f"Cancel order {order}")["approval"]["approval_id"]
+    theirs = _chat(server, other, f"Cancel order {order}")["approval"]["approval_id"]
+    said = _chat(server, thread_id, "No wait, don't")
+    assert "withdrawn" in said["reply"]
+    assert "is deciding" not in said["reply"]
+    assert said["status"] == "complete"
+    calls = {call["tool"]: call["status"] for call in said["tool_calls"]}
+    assert calls == {"withdraw_request": "ok", "cancel_order": "skipped"}
+    withdrawn = server.get(f"/approvals/{mine}")
+    assert (withdrawn["status"], withdrawn["decided_by"], withdrawn["execution"]) == (
+        "withdrawn",
+        "customer",
+        None,
+    )
+    assert server.get(f"/approvals/{theirs}")["status"] == "pending"
+    steps = server.get(f"/replay/{thread_id}")
+    assert [one["outcome"] for one in steps if one["type"] == "decision"] == ["withdrawn"]
+    # A decision that comes too late finds it decided, and the conversation goes on.
+    late = server.post(f"/approvals/{mine}/decision", {"decision": "approve"})
+    assert (late.status_code, late.json()["error"]["code"]) == (409, "already_decided")
+    assert "is processing" in _chat(server, thread_id, f"What is the status of order {order}?")["reply"]
+
+
+def test_a_corrected_request_takes_the_place_of_the_one_that_waits(
+    server: AppProcess, thread_id: str, take_order: Callable[[str], str]
+) -> None:
+    wrong, right = take_order("processing"), take_order("processing")
+    _chat(server, thread_id, f"Cancel order {wrong}")
+    _chat(server, thread_id, "Where is it?")
+    said = _chat(server, thread_id, f"No, I meant {right}")
+    assert said["status"] == "awaiting_approval"
+    assert said["approval"]["args"]["order_id"] == right
+    assert [one["args"]["order_id"] for one in server.pending(thread_id)] == [right]
+    numbers = [one["seq"] for one in server.get(f"/replay/{thread_id}")]
+    assert numbers == sorted(set(numbers))
+
+
+def test_what_else_is_said_while_a_request_waits_does_not_withdraw_it(
+    server: AppProcess, thread_id: str, take_order: Callable[[str], str]
+) -> None:
+    _chat(server, thread_id, f"Cancel order {take_order('processing')}")
+    for text in ("Thanks!", "I don't need a discount", "Where is order 1043?", "no"):
+        _chat(server, thread_id, text)
+        assert len(server.pending(thread_id)) == 1, text

@@ -22,7 +22,7 @@ from langchain_core.messages import (
 from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
-from smart_support.demo.model import language, replies
+from smart_support.demo.model import intent, language, replies
 from smart_support.demo.model.routing import route
 from smart_support.demo.model.tone import Phrases, phrases_for
 from smart_support.demo.model.tool_choice import (
@@ -32,6 +32,8 @@ from smart_support.demo.model.tool_choice import (
     plan_calls,
     split_requests,
 )
+from smart_support.tools.handoff import ESCALATE
+from smart_support.tools.withdrawal import WITHDRAW
 
 MODEL_NAME = "demo"
 _STOPPING = frozenset({"rejected", "expired", "skipped"})
@@ -124,18 +126,65 @@ def _speak_or_act(
     system = _system(messages)
     phrases = phrases_for(_first_group(_TONE, system))
     history = [message for message in messages if not isinstance(message, SystemMessage)]
-    request = _request(system, history)
+    request, said_last = _request(system, history), _last_words(history)
     made, results = _so_far(history)
+    withdraw = next((tool for tool in tools if tool.name == WITHDRAW), None)
+    if withdraw and not made and _takes_back(said_last, _pending_tool(history)):
+        return "", (WITHDRAW, {})
     if any(_status(result) in _STOPPING for result in results):
         return replies.describe_results(results, phrases), None
     planned, missing = _plan(request, tools, history, phrases)
     if len(made) < len(planned):
         return "", planned[len(made)]
     said = replies.describe_results(results, phrases)
+    if said and all(_status(result) == "ok" for result in results):
+        said = replies.regret(said_last, phrases) + said
     if missing:
         return f"{said} {missing}".strip(), None
     greeting = _first_group(_GREETING, system) or DEFAULT_GREETING
-    return said or replies.reply_without_tools(request, greeting, phrases), None
+    return said or replies.reply_without_tools(
+        request,
+        greeting,
+        phrases,
+        withdrawn=_withdrawn_tool(history),
+        can_hand_over=any(tool.name == ESCALATE for tool in tools),
+    ), None
+
+
+def _takes_back(said: str, pending: str) -> bool:
+    """Whether a message withdraws the request that waits for a decision."""
+    of_tool = language.terms(pending)
+    actions = frozenset(of_tool[:1]) | (intent.ACTIONS & {*of_tool})
+    reading = intent.read(said, actions)
+    return (
+        reading.takes_back
+        or reading.corrects
+        or any(actions & {*language.terms(words)} for words in reading.refused)
+    )
+
+
+def _pending_tool(history: Sequence[BaseMessage]) -> str:
+    """The name of the tool whose call waits for a decision: the last that was called before this message."""
+    for message in reversed(history):
+        if isinstance(message, ToolMessage) and message.name != WITHDRAW:
+            return message.name or ""
+    return ""
+
+
+def _withdrawn_tool(history: Sequence[BaseMessage]) -> str:
+    """The tool whose call the customer has withdrawn with their last message."""
+    before = _before_this_turn(history)[-2:-1]
+    if before and isinstance(before[0], ToolMessage) and _is_withdrawn(before[0]):
+        return before[0].name or ""
+    return ""
+
+
+def _is_withdrawn(result: ToolMessage) -> bool:
+    return isinstance(result.artifact, Mapping) and bool(result.artifact.get("withdrawn"))
+
+
+def _last_words(history: Sequence[BaseMessage]) -> str:
+    return next((str(m.text) for m in reversed(history) if isinstance(m, HumanMessage)), "")
 
 
 def _system(messages: Sequence[BaseMessage]) -> str:
@@ -146,19 +195,34 @@ def _plan(
     request: str, tools: Sequence[ToolDescription], history: Sequence[BaseMessage], phrases: Phrases
 ) -> tuple[list[tuple[str, dict[str, Any]]], str | None]:
     """All calls that a request needs, in order, and a question if an argument is missing."""
-    vocabulary = Vocabulary(tools)
+    vocabulary = Vocabulary(tool for tool in tools if tool.name != WITHDRAW)
     planned: list[tuple[str, dict[str, Any]]] = []
-    before = _before_this_turn(history)
+    if replies.needs_no_tool(request):
+        return planned, None
+    before, about = _before_this_turn(history), None
     for part in split_requests(request, vocabulary):
-        tool, _ = vocabulary.best(part, ids=True)
+        tool = vocabulary.choose(part, ids=True)
         if tool is None:
+            about = about or vocabulary.questioned_tool(part)
             continue
-        arguments, missing = plan_calls(tool, part, [*before, HumanMessage(request)])
+        context = before if tool.is_read else _without_refused(before, vocabulary)
+        arguments, missing = plan_calls(tool, part.text, [*context, HumanMessage(request)])
         if missing:
             schema = tool.properties[missing]
             return planned, replies.ask_for(missing, kind_of(missing, schema), schema, phrases)
         planned += [(tool.name, args) for args in arguments if (tool.name, args) not in planned]
+    if about and not planned:
+        ids = [mention.value for mention in language.identifiers(request)]
+        return planned, replies.how_to_request(about.words, ids, phrases)
     return planned, None
+
+
+def _without_refused(history: Sequence[BaseMessage], vocabulary: Vocabulary) -> Sequence[BaseMessage]:
+    """The conversation without what the customer's last message says no to: its ids are for no write."""
+    if not history or not isinstance(history[-1], HumanMessage):
+        return history
+    reading = intent.read(str(history[-1].text), vocabulary.actions)
+    return [*history[:-1], HumanMessage(" ".join(part.text for part in reading.parts))]
 
 
 def _so_far(history: Sequence[BaseMessage]) -> tuple[list[dict[str, Any]], list[ToolMessage]]:
@@ -188,8 +252,7 @@ def _before_this_turn(history: Sequence[BaseMessage]) -> Sequence[BaseMessage]:
 
 
 def _request(system: str, history: Sequence[BaseMessage]) -> str:
-    part = _first_group(_REQUEST, system)
-    return part or next((str(m.text) for m in reversed(history) if isinstance(m, HumanMessage)), "")
+    return _first_group(_REQUEST, system) or _last_words(history)
 
 
 def _first_group(pattern: re.Pattern[str], text: str) -> str:

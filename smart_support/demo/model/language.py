@@ -1,52 +1,12 @@
 """Reads words, ids, amounts, percentages, e-mail addresses and dates from a text. English only."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-# Synonyms: each key stands for all words of its value.
-_SAME = {
-    "cancel": "cancel cancels cancelled canceled cancelling canceling cancellation abort void revoke undo",
-    "refund": "refund refunds refunded refunding reimburse reimbursement repay repaid moneyback",
-    "status": "status state progress happening",
-    "track": "track tracking where parcel parcels package packages shipment arrive arrives arriving arrival "
-    "arrived shipped delivered tracked located location whereabouts delivery",
-    "discount": "discount discounts discounted off reduction reduce cheaper percent",
-    "coupon": "coupon coupons voucher vouchers promo promotion",
-    "address": "address addresses destination street",
-    "update": "update updates change changes changed changing modify edit correct redirect",
-    "human": "human humans person people someone somebody representative manager supervisor colleague "
-    "complaint complain escalate escalation operator staff",
-    "find": "find search list lists show which lookup look browse",
-    "order": "order orders ordered purchase purchases",
-    "next": "next later future upcoming",
-    "create": "create creates make makes generate generates issue new add open",
-    "delete": "delete deletes remove removes erase close",
-    "invoice": "invoice invoices bill bills",
-    "subscription": "subscription subscriptions plan plans",
-    "customer": "customer customers client clients account accounts",
-    "pay": "pay pays paid payment payments charge charged",
-    "money": "money cash",
-    "send": "send sends sent mail email",
-    "upgrade": "upgrade downgrade switch",
-    "transfer": "transfer transfers transferred transferring wire move moves moved moving",
-    "block": "block blocks blocked blocking lock",
-    "cost": "cost costs price prices pricing",
-}
-CANONICAL = {word: base for base, group in _SAME.items() for word in group.split()}
-STOP = frozenset(
-    word
-    for line in (
-        "a an the my your his her our their its it this that these those i you he she we they me him them to",
-        "of for in on at by with from and or but if is are was were be been am do does did can could would",
-        "should will may might please just also then so as up out about into what when how who have has had",
-        "get got give gives want wants need needs like one ones thing hello hi hey thanks thank there here",
-        "not no yes any some all what's i'd i'm it's because since after before only number current latest",
-        "given whole help",
-    )
-    for word in line.split()
-)
+from smart_support.demo.model.words import STOP, base, word_set
+
 NUMBER_WORDS = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8}
 NUMBER_WORDS |= {"nine": 9, "ten": 10, "eleven": 11, "twelve": 12}
 NUMBER_WORDS |= {"fifteen": 15, "twenty": 20, "thirty": 30, "forty": 40, "fifty": 50}
@@ -64,7 +24,8 @@ AMOUNT = re.compile(
 DATE = re.compile(r"\b(\d{4}-\d{2}-\d{2})\b")
 DAYS = re.compile(r"\b(\d{1,3})\s*(?:(?:more|extra|additional|further|trial|free)\s+){0,2}days?\b", re.I)
 IDENTIFIER = re.compile(
-    r"(?<![\w.@/-])#?([A-Z]{1,6}-?\d{2,12}|[a-z]{2,6}-\d{3,12}|[A-Z]{1,4}(?:-[A-Z0-9]+)+|\d{3,12})(?![\w@%]|\.\d|-\w)"
+    r"(?<![\w.@/-])#?([A-Z]{1,6}-?\d{2,12}|[a-z]{2,6}-\d{3,12}|[A-Z]{1,4}(?:-[A-Z0-9]+)+|"
+    r"\d{3,12})(?![\w@%]|\.\d|-\w)"
 )
 SHORT_NUMBER = re.compile(
     r"\b(?P<noun>[A-Za-z]{3,}) #?(?P<number>\d{1,2})(?![\w@%]|[.,:/-]\w)(?= ?(?P<next>[A-Za-z']*))"
@@ -73,7 +34,8 @@ _VERBS = "give|cancel|refund|make|tell|send|apply|create|change|track|transfer|b
 _REASON = re.compile(
     rf"\b(?:because|since)\b(?:(?!\s+(?:and|then|also)\s+(?:please\s+)?(?:{_VERBS})\b)[^.!?;])*|"
     r",\s*(?:it|they|that|which)\s+"
-    r"(?:is|was|were|are|has|had|does|did|arrived|came|broke|looks|never|got|got|won't|doesn't|didn't)\b[^.!?;]*",
+    r"(?:is|was|were|are|has|had|does|did|arrived|came|broke|looks|never|got|got|won't|doesn't|"
+    r"didn't)\b[^.!?;]*",
     re.I,
 )
 _NEXT_REQUEST = re.compile(
@@ -81,13 +43,67 @@ _NEXT_REQUEST = re.compile(
     rf"(?:{_VERBS}|where|what|i|can|could)\b",
     re.I,
 )
-_TRAILING = re.compile(r"[\s,.!]*\b(?:instead|please|thanks|thank you)?[\s.!,]*$", re.I)
+_ADDRESS_START = re.compile(r"\d{1,4}\s?[a-zA-Z]?\s+[^\W\d]|[^\W\d_](?<=[A-Z\u00c0-\u00de])")
+_AFTER_ADDRESS = re.compile(
+    rf"{_NEXT_REQUEST.pattern}|[,.]?\s+(?:please |and ){0, 2}(?:(?:for|of|on) )?(?:my |the )?order\b", re.I
+)
+_TRAILING = re.compile(r"(?:[\s,.!?]*\b(?:instead|please|thanks|thank you)\b)?[\s,.!?]*$", re.I)
+_NEWS = re.compile(
+    r"\b(?:news|updates? (?:on|for|about)|check(?:ing)?|waiting (?:for|on)|late|delayed|gets? here|coming|"
+    r"come|expect|"
+    r"received|arriv\w+|what(?:'s| is) (?:up|going on)|look(?:ing)? (?:up|into|at)|took so long|not here|"
+    r"isn't here|"
+    r"any idea|eta|details?|info|information|(?:in|en)quir\w+|show me|tell me about|dispatch\w*|moved|"
+    r"on its way)\b",
+    re.I,
+)
+_HUMAN = re.compile(
+    r"\b(?:talk|speak|chat|connect me|transfer me|hand me over|put me through|get me|"
+    r"pass me)\b[^.?!]{0,20}\b(?:to|with|through)?\b"
+    r"[^.?!]{0,20}\b(?:human|person|people|agent|someone|somebody|colleague|manager|supervisor|adviser|"
+    r"advisor|boss|staff|"
+    r"representative|operator)\b|\b(?:real|live|actual) (?:human|person|agent)\b|\bcall me\b|\b(?:want|"
+    r"need|get) (?:me )?(?:a|your|the|to) "
+    r"(?:\w+ )?(?:human|person|agent|colleague|manager|supervisor|adviser|advisor|boss)\b",
+    re.I,
+)
+_UPSET = re.compile(
+    r"\b(?:ridiculous|unacceptable|disappoint\w*|jok(?:e|ing)|angry|furious|fed up|frustrat\w*|annoy\w*|"
+    r"terrible|awful|"
+    r"worst|disgrac\w*|useless|outrag\w*|pathetic|shame|sick of|had enough|how much longer|"
+    r"taking (?:so long|forever|ages)|"
+    r"for ages|(?:second|third|fourth|fifth|2nd|3rd|4th) time|wait(?:ing|ed)?\b[^?.]{0,40}\b(?:days|"
+    r"weeks?|months?|ages|long)|"
+    r"still (?:waiting|not|nothing|isn'?t|hasn'?t|haven'?t|no)|late again|not good enough|upset|unhappy|"
+    r"wtf|damn|hate|bullshit|crap|shit|idiots?|what the hell)\b",
+    re.I,
+)
+_HELP = re.compile(r"\b(?:help|do something)\b", re.I)
 _BREAK = re.compile(
-    r"(?:[.!?;\n]+\s+|[;\n]+|,?\s+(?:and|then|plus)\s+(?:also\s+|then\s+|please\s+)?|,\s+(?:also\s+|then\s+)?|"
+    r"(?:[.!?;\n]+\s+|[;\n]+|,?\s+(?:and|then|plus)\s+(?:also\s+|then\s+|please\s+)?|,\s+(?:also\s+|"
+    r"then\s+)?|"
     r"\s+also\s+(?=i|please|can|could))",
     re.I,
 )
 
+
+# "5 Elm Road, Leeds" or "Hauptstr. 5, 10115 Berlin", as a whole text.
+_STREET = re.compile(
+    r"\s*((?:\d{1,4}\w?\s+[A-Z\u00c0-\u00de][^\W\d]|(?!(?i:order|parcel|package|ticket|invoice|card|where)\b)"
+    r"[A-Z\u00c0-\u00de][\w.'-]*(?: [\w.'-]+){0,3}\s\d{1,4}\w?\s*,\s*[A-Z\d]).{4,200})$",
+    re.S,
+)
+_AFTER_IDS = word_set("and open opens closed again today tomorrow still yet")
+# After these words a short number is an amount, not the name of a thing.
+_NOT_OWNERS = STOP | {"refund", "transfer", "pay", "send", "money", "discount", "update", "create", "arrive"}
+_AMOUNT_IN_WORDS = re.compile(
+    rf"\b({'|'.join(NUMBER_WORDS)})\b(?=\s*(?:euros?|pounds?|dollars?|bucks|(?:of|for|from|back)\b|$))", re.I
+)
+_WEEKS = re.compile(r"\b(\d{1,2}|an?|one|two|three|four)\s+(?:more\s+|extra\s+)?weeks?\b", re.I)
+_ID_WITH_LETTERS = re.compile(r"#\d+|\b[A-Za-z]{1,6}-\d+")
+_NUMBER = re.compile(rf"(?<![\w.,#-]){_MONEY}(?![\w-])")
+# "20 of 1044", "20 back on 1044": the first number is no id.
+_AMOUNT_OF = re.compile(r"(?<![\w.,#-])(\d{1,6})\s+(?:back\s+)?(?:of|for|on|from|off|to)\b", re.I)
 
 # Each pattern above takes time that grows with the square of the length of a word or gap, and no word, number
 # or address that the rules look for is longer than this.
@@ -100,24 +116,38 @@ def shortened(text: str) -> str:
     return _LONG.sub(lambda match: match.group(1) or match.group(2), text)
 
 
+# Several words that mean what one word does.
+_PHRASES = (
+    (re.compile(r"'s\b"), " "),
+    (re.compile(r"\brefund\b[^.?!%]{0,20}%"), "refund"),
+    (re.compile(r"%"), " percent "),
+    (re.compile(r"\bstop(?=\s+(?:(?:my|our|the)\s+)?(?:order|subscription|plan|delivery)\b)"), "cancel"),
+    (
+        re.compile(
+            r"\b(?:ship|send|deliver|redirect|forward)\s+(?:it|them|that|this|(?:the|my) (?:order|parcel|"
+            r"package)|"
+            r"order|#?\d+)\b[^.?!]{0,30}?\b(?:to(?!\s+\w+-\d)|instead)\b"
+        ),
+        "update address",
+    ),
+    (re.compile(r"\bcall(?:ed)?\s+off\b"), "cancel"),
+    (re.compile(r"\b(?:makes?|made)\s+it\b|\bgets?\s+here\b"), "arrive"),
+    (
+        re.compile(r"\bmoney\s+back\b|\b(?:pa(?:id|y\w*)|give\w*|send|return)\s+(?:\S+\s+){0,3}back\b"),
+        "refund",
+    ),
+    (re.compile(r"\d\s*(?:[^\W\d]\w*|[€$£])?\s+back\b"), " refund "),
+)
+
+
 @lru_cache(maxsize=2048)
 def terms(text: str) -> tuple[str, ...]:
     """The significant words in order, each replaced by its canonical synonym."""
-    spaced = re.sub(r"([a-z])([A-Z])", r"\1 \2", text).replace("_", " ").lower()
-    spaced = re.sub(r"\bmoney\s+back\b|\bpaid\s+back\b|\bpay\w*\s+(?:\w+\s+){0,3}back\b", "refund", spaced)
-    spaced = re.sub(r"\bcall(?:ed)?\s+off\b", "cancel", spaced).replace("%", " percent ")
+    spaced = re.sub(r"([a-z])([A-Z])", r"\1 \2", EMAIL.sub(" ", text)).replace("_", " ").lower()
+    for phrase, word in _PHRASES:
+        spaced = phrase.sub(word, spaced)
     words = re.findall(r"[a-z][a-z']+", spaced)
-    return tuple(_base(word) for word in words if word not in STOP)
-
-
-def _base(word: str) -> str:
-    if word in CANONICAL:
-        return CANONICAL[word]
-    for ending in ("ings", "ing", "ies", "es", "s", "ed"):
-        if word.endswith(ending) and len(word) - len(ending) >= 4:
-            stem = word[: -len(ending)] + ("y" if ending == "ies" else "")
-            return CANONICAL.get(stem, stem)
-    return word
+    return tuple(base(word) for word in words if word not in STOP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +173,11 @@ def identifiers(text: str) -> tuple[Mention, ...]:
     }
     # A short number is an id only as the name of the thing before it: "ticket 12", not "2 tickets".
     for match in SHORT_NUMBER.finditer(text):
-        if _base(match["noun"].lower()) not in STOP and match["next"].lower() in ("", *STOP, "and"):
+        if base(match["noun"].lower()) not in _NOT_OWNERS and match["next"].lower() in (
+            "",
+            *STOP,
+            *_AFTER_IDS,
+        ):
             ids.setdefault(match.start("number"), match["number"])
     return tuple(Mention(value, _word_before(text, place)) for place, value in sorted(ids.items()))
 
@@ -180,8 +214,23 @@ def quantities(text: str) -> list[float]:
 
 
 def days(text: str) -> list[int]:
-    """Numbers of days in order."""
-    return [int(days) for days in DAYS.findall(text)]
+    """Numbers of days in order; a week has seven."""
+    weeks = [7 * int(_number(number) or 1) for number in _WEEKS.findall(text)]
+    return [int(days) for days in DAYS.findall(text)] + weeks
+
+
+def bare_amounts(text: str, ids: Sequence[str]) -> list[int]:
+    """Numbers without a currency that are none of these ids, in order, as cents: "refund 20 of 1044"."""
+    for pattern in (DATE, EMAIL, PERCENT, DAYS, _ID_WITH_LETTERS):
+        text = pattern.sub(" ", text)
+    digits = [number for number in _NUMBER.findall(text) if number not in ids]
+    in_words = [str(NUMBER_WORDS[word.lower()]) for word in _AMOUNT_IN_WORDS.findall(text)]
+    return [_in_cents(number) for number in digits or in_words]
+
+
+def amounts_of(text: str) -> list[str]:
+    """Numbers that are an amount of something, because `of` or the like comes after them."""
+    return _AMOUNT_OF.findall(text)
 
 
 def emails(text: str) -> list[str]:
@@ -201,6 +250,25 @@ def reason(text: str) -> str | None:
     return match.group(1).strip() if match else None
 
 
+def wants_human(text: str) -> bool:
+    """Whether somebody asks for a person, whatever it is about."""
+    return bool(_HUMAN.search(text))
+
+
+def is_upset(text: str) -> bool:
+    """Whether somebody is angry or has waited for long."""
+    return bool(_UPSET.search(text))
+
+
+def asks_for_news(text: str) -> bool:
+    """Whether a text that names something only asks what is new of it: "order 1042?"."""
+    return (
+        bool(_NEWS.search(text))
+        or is_upset(text)
+        or (text.rstrip(" !").endswith("?") and not _HELP.search(text))
+    )
+
+
 def address(text: str) -> str | None:
     """A postal address: the text after `to`, with letters and a digit."""
     span = _address_span(text)
@@ -208,17 +276,17 @@ def address(text: str) -> str | None:
 
 
 def _address_span(text: str) -> tuple[int, int] | None:
-    for match in re.finditer(r"\b(?:to|is|address:)\s+(?=(.{6,200})$)", text, re.I | re.S):
+    for match in re.finditer(r"(?:\b(?:to|is|be)|:)\s+(?=(.{6,200})$)", text, re.I | re.S):
         rest = match.group(1)
-        if not (rest[0].isdigit() or rest[0].isupper()):
-            continue  # "I want to cancel ...": no address begins like that
+        if not _ADDRESS_START.match(rest):
+            continue  # "I want to cancel ...", "it is 1042": no address begins like that
         if (
             re.search(r"\d", rest)
             and re.search(r"[^\W\d]{3}", rest)
             and not re.match(r"(?:order|#)", rest, re.I)
         ):
-            return match.end(), match.end() + len(_NEXT_REQUEST.split(rest)[0])
-    looks = re.match(r"\s*((?:\d+\w?\s+[^\W\d]|[^\W\d][\w .'-]+\s\d+\w?\s*,).{4,200})$", text, re.S)
+            return match.end(), match.end() + len(_AFTER_ADDRESS.split(rest)[0])
+    looks = _STREET.match(text)
     return (looks.start(1), len(text)) if looks else None
 
 

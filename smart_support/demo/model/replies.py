@@ -7,13 +7,81 @@ from typing import Any
 import orjson
 from langchain_core.messages import ToolMessage
 
+from smart_support.demo.model import intent, language
+from smart_support.demo.model.other_languages import apology
 from smart_support.demo.model.tone import Phrases
 from smart_support.tools.handoff import ESCALATE
 
-GREETING = re.compile(r"^\W*(hi|hello|hey|good (morning|afternoon|evening|day)|greetings|hola|hallo)\b", re.I)
-ASKS_FOR_HELP = re.compile(r"\b(help|what can you|what do you|how does this)\b", re.I)
-THANKS = re.compile(r"\b(thanks?|thank you|thx|cheers|bye|goodbye|great|perfect|awesome)\b", re.I)
+GREETING = re.compile(r"^\W*(hi|hello|hey|hiya|good (morning|afternoon|evening|day)|greetings|hallo)\b", re.I)
+THANKS = re.compile(
+    r"\b(thanks?|thank you|thx|ty|cheers|great|perfect|awesome|brilliant|lovely|excellent|wonderful)\b|"
+    r"^\W*(?:ok|okay|fine|alright|all right|cool|good|nice|sure|got it|i see|\U0001f44d\S?|\u2764\S?|"
+    r"\U0001f64f\S?)\W*$",
+    re.I,
+)
+_GOODBYE = re.compile(
+    r"\b(bye|goodbye|good night|see (?:you|ya)|cya|farewell|have a (?:good|nice|great))\b", re.I
+)
+# "No, that's all", "no thanks", "nope".
+_NO_MORE = re.compile(r"\W*(?:no|nope|nah|nothing)\b[^?]{0,25}$|\W*that'?s (?:all|it|everything)\b", re.I)
+_HELP = re.compile(
+    r"\b(help|what can you|what do you do|how does this work|your (?:abilities|functions))\b", re.I
+)
+_ROBOT = re.compile(
+    r"\b(?:are|r) (?:you|u) (?:\w+ ){0,3}(?:human|person|bot|robot|machine|ai|real|chatbot|computer)\b|"
+    r"\b(?:talking|speaking|chatting|writing) (?:to|with) (?:\w+ ){0,3}(?:bot|robot|machine|ai|computer|"
+    r"chatbot)\b|"
+    r"\bis (?:this|that|there) (?:an? )?(?:\w+ )?(?:bot|robot|machine|ai|chatbot|real person|human)\b|"
+    r"\bwho are you\b|\byour name\b|\bwho am i (?:talking|speaking|chatting)\b|\bis any(?:one|"
+    r"body) (?:there|real)\b|"
+    r"\bam i (?:talking|speaking|chatting) (?:to|with) (?:an? )?(?:\w+ )?(?:human|person)\b",
+    re.I,
+)
+_COMPLAINT = re.compile(
+    r"\bdelivered\b[^?]{0,80}\b(?:never|not|nothing|didn'?t|haven'?t|isn'?t|wasn'?t|no parcel|nowhere)\b|"
+    r"\b(?:never|not|didn'?t|haven'?t)\b[^?]{0,40}\b(?:got|get|received|arrived|seen|"
+    r"came)\b[^?]{0,60}\bdelivered\b|"
+    r"\b(?:charged|billed|debited|paid|booked|taken|took)\b[^?]{0,60}\b(?:twice|double|(?:two|2|three|"
+    r"3) times|"
+    r"again)\b|"
+    r"\b(?:twice|double|duplicate)\b[^?]{0,30}\b(?:charged?|billed|payment|paid|booking)\b|"
+    r"\bwrong (?:\w+ ){0,2}(?:items?|size|colou?r|products?|order|one|thing|parcel|package|model|lamp|"
+    r"chair|person|"
+    r"house|amount|price)\b|\bnot what i (?:ordered|bought|paid)|\bsomeone else'?s\b|"
+    r"\b(?:missing|incomplete)\b|\b(?:only|just) (?:got|received|one|came|half|sent|contained)\b|"
+    r"\b(?:came|arrived|delivered|got|received|contained|was) (?:with )?only\b|"
+    r"\b(?:broken|damaged|smashed|shattered|cracked|defective|faulty|scratched|dented|torn|leaking|ruined|"
+    r"in pieces|"
+    r"does ?n'?t work|not working|stopped working|mou?ldy|dirty|used)\b|"
+    r"\b(?:worst|terrible|awful|horrible|appalling|disgusting|useless|rubbish|pathetic)\b|"
+    r"\b(?:lost|stolen|disappeared|gone missing) (?:in|from|by|on|at)\b|\b(?:parcel|package|order|"
+    r"delivery)\b[^?]{0,30}"
+    r"\b(?:lost|stolen|vanished|disappeared)\b|\b(?:lawyer|solicitor|sue|court|fraud|scam(?:med)?|"
+    r"rip-?off|police)\b",
+    re.I,
+)
+_GENERAL = re.compile(
+    r"\bdo you (?:ship|deliver|sell|offer|accept|take|stock|open|work|also|still|only|have a (?:shop|"
+    r"store|phone|hotline))\b|"
+    r"\b(?:opening|business|office) hours\b|\b(?:policy|policies|warranty|guarantee|paypal|klarna|"
+    r"terms and conditions|"
+    r"payment methods?|return period|phone number|hotline)\b|\bhow long (?:do|does|will|would|is|"
+    r"until)\b[^?]{0,30}"
+    r"\b(?:take|last|valid|refund|delivery|shipping)",
+    re.I,
+)
+_NO_NUMBER = re.compile(
+    r"\b(?:do ?n'?t|do not|can'?t|cannot|never|did ?n'?t|lost|forgot|forgotten|misplaced|no|without|"
+    r"what'?s|deleted)\b"
+    r"[^.?!]{0,40}\b(?:number|order no|order id|confirmation|invoice)\b",
+    re.I,
+)
+# What a customer may request of the tools, where it is also the matter of a complaint.
+_REMEDIES = frozenset(
+    ["cancel", "refund", "discount", "coupon", "update", "block", "dispute", "delete", "upgrade"]
+)
 MAX_LISTED = 8
+MAX_GREETING_WORDS = 4
 _QUESTIONS = {
     "email": "What is your email address?",
     "percent": "What percentage should it be?",
@@ -110,14 +178,85 @@ def ask_for(missing: str, kind: str, schema: Mapping[str, Any], phrases: Phrases
     return phrases.missing.format(question=_QUESTIONS.get(kind, f"What should the {label} be?"))
 
 
-def reply_without_tools(request: str, greeting: str, phrases: Phrases) -> str:
-    """Answer a message that asks for nothing that a tool can do."""
-    if GREETING.search(request) or ASKS_FOR_HELP.search(request):
-        return greeting
-    if THANKS.search(request):
-        return phrases.thanks
+def needs_no_tool(text: str) -> bool:
+    """Whether a message is for nobody's tool, whatever its words: another language, a complaint."""
+    return _is_foreign(text) or bool(_ROBOT.search(text)) or _is_complaint(text)
+
+
+def is_general(text: str) -> bool:
+    """Whether a message asks about the company, not about something of the customer."""
+    return bool(_GENERAL.search(text))
+
+
+def is_without_number(text: str) -> bool:
+    """Whether somebody says that they don't have the number."""
+    return bool(_NO_NUMBER.search(text)) and not language.identifiers(text) and not language.emails(text)
+
+
+def regret(text: str, phrases: Phrases) -> str:
+    """What precedes an answer to somebody who is upset; empty for others."""
+    return phrases.sorry if language.is_upset(text) else ""
+
+
+def how_to_request(tool_words: str, ids: Sequence[str], phrases: Phrases) -> str:
+    """Answer a question about an action: nothing is changed, and how to request it."""
+    example = f'"{" ".join([tool_words, *ids[:1]])}"'
+    return phrases.question_only.format(example=example)
+
+
+def reply_without_tools(
+    request: str, greeting: str, phrases: Phrases, *, withdrawn: str = "", can_hand_over: bool = False
+) -> str:
+    """Answer a message that requests nothing that a tool can do.
+
+    Args:
+        withdrawn: the name of the tool whose call the customer has just withdrawn.
+        can_hand_over: there is a tool that calls a human.
+    """
+    hand_over = f" {phrases.hand_over}" if can_hand_over else ""
+    if withdrawn:
+        return phrases.withdrawn.format(what=_title(withdrawn).lower())
+    if _is_foreign(request):
+        return f"{apology(request)} {phrases.english}".strip()
+    if _ROBOT.search(request):
+        return phrases.robot
+    if _is_complaint(request) or language.is_upset(request):
+        return f"{phrases.trouble}{hand_over}"
+    reading = intent.read(request)
+    if reading.refused or reading.takes_back:
+        return phrases.left
+    if social := _small_talk(request, greeting, phrases):
+        return social
+    if "?" in request or any(part.mood != "request" for part in reading.parts):
+        return f"{phrases.unknown}{hand_over}"
     abilities = _ABILITIES.search(greeting)
-    return f"{phrases.unclear} {abilities[0] if abilities else greeting}"
+    return f"{phrases.unclear} {abilities[0] if abilities else greeting}{hand_over}"
+
+
+def _small_talk(request: str, greeting: str, phrases: Phrases) -> str:
+    if _GOODBYE.search(request):
+        return phrases.goodbye
+    if _NO_MORE.match(request):
+        return phrases.thanks if "th" in request.lower() else phrases.left
+    is_short = len(request.split()) <= MAX_GREETING_WORDS
+    if _HELP.search(request) or (GREETING.search(request) and is_short):
+        return greeting
+    if THANKS.search(request) and "?" not in request:
+        return phrases.thanks
+    return ""
+
+
+def _is_foreign(text: str) -> bool:
+    return apology(text) is not None and language.address(text) is None
+
+
+def _is_complaint(text: str) -> bool:
+    if not _COMPLAINT.search(text) or language.wants_human(text):
+        return False
+    reading = intent.read(text)
+    return not any(
+        part.mood == "request" and _REMEDIES & {*language.terms(part.text)} for part in reading.parts
+    )
 
 
 def _title(name: str | None) -> str:

@@ -10,9 +10,9 @@ from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
-from smart_support.demo.model import language, replies
+from smart_support.demo.model import intent, language, replies
 from smart_support.demo.model.tone import Phrases
-from smart_support.demo.model.tool_choice import ENOUGH, ToolDescription, Vocabulary, split_requests
+from smart_support.demo.model.tool_choice import ToolDescription, Vocabulary, split_requests
 
 OPTIONS = 4
 _LINE = re.compile(r"^- (\w+): (.*?)(?: Tools: (.*))?$", re.M)
@@ -23,6 +23,7 @@ _OFFER = re.compile(
 )
 # After these verbs the noun is not the thing that an id names: "Apply discount for 1042".
 _GIVES = re.compile(r"(apply|give|generate|create|make|add|send|offer)\b", re.I)
+_AND_ANOTHER = re.compile(r"\W*(?:and|what about|how about)\b[\w\s#-]{0,30}\d\W*$", re.I)
 _ORDINALS = {"first": 0, "second": 1, "third": 2, "fourth": 3, "1": 0, "2": 1, "3": 2, "4": 3}
 
 
@@ -41,6 +42,16 @@ def route(messages: Sequence[BaseMessage], tool: Mapping[str, Any], phrases: Phr
     text = str(history[last].text) if last >= 0 else ""
     vocabulary = Vocabulary([known for agent in agents for known in agent.tools])
     request, asked_by = _in_context(text, history[: max(last, 0)], vocabulary)
+    to_fallback = [{"agent": _fallback(agents), "request": text or "hello"}]
+    if replies.needs_no_tool(text) or (replies.is_general(text) and not vocabulary.knows(text)):
+        return {"targets": to_fallback, "reason": "It needs an answer, not a tool."}
+    if replies.is_without_number(text) and vocabulary.finds_by_email():
+        return {
+            "targets": [],
+            "question": phrases.by_email,
+            "options": [],
+            "reason": "The number is not known.",
+        }
     targets = _targets(request, agents, vocabulary)
     if targets:
         return {"targets": targets, "reason": "The words of the request fit these agents' tools."}
@@ -49,10 +60,11 @@ def route(messages: Sequence[BaseMessage], tool: Mapping[str, Any], phrases: Phr
             "targets": [{"agent": asked_by, "request": request}],
             "reason": "It answers that agent's question.",
         }
-    if _unclear(text, vocabulary):
+    reading = intent.read(text, vocabulary.actions)
+    asks = any(part.mood == "idea" for part in reading.parts)
+    if not (asks or reading.refused or reading.takes_back) and _unclear(text, vocabulary):
         return _question(text, vocabulary, phrases)
-    fallback = _fallback(agents)
-    return {"targets": [{"agent": fallback, "request": text or "hello"}], "reason": "No other agent fits."}
+    return {"targets": to_fallback, "reason": "No other agent fits."}
 
 
 def _agents(tool: Mapping[str, Any]) -> list[_Agent]:
@@ -68,19 +80,40 @@ def _agents(tool: Mapping[str, Any]) -> list[_Agent]:
 def _in_context(text: str, before: Sequence[BaseMessage], vocabulary: Vocabulary) -> tuple[str, str | None]:
     """The request together with the one it continues, and the agent whose question it answers."""
     reply = next((m for m in reversed(before) if isinstance(m, AIMessage) and str(m.text).strip()), None)
-    if reply is None or vocabulary.fits(text):
+    said = [str(m.text) for m in reversed(before) if isinstance(m, HumanMessage)]
+    request = said[0] if said else ""
+    if said and intent.read(text, vocabulary.actions).corrects:
+        corrected = next((one for one in said if intent.has_value(one)), request)
+        return intent.replaced(corrected, text), None
+    if _is_same_about_another(text, request, vocabulary):
+        return intent.replaced(request, text), None
+    if reply is None or (vocabulary.fits(text) and not _is_value(text)):
         return text, None
     question = str(reply.text)
+    offers = _OFFER.findall(question)
+    if _YES.search(text) and offers:
+        ids = [mention.value for mention in language.identifiers(question)]
+        return f"{offers[-1]} {' '.join(ids[:1])}".strip(), reply.name
     options = re.findall(r"^- (.+)$", question, re.M)
     if chosen := _chosen(text, options):
         return chosen, None
-    request = next((str(m.text) for m in reversed(before) if isinstance(m, HumanMessage)), "")
     if "?" in question and not replies.GREETING.search(text) and not replies.THANKS.search(text):
-        return f"{request.rstrip(' .!?')} {text}".strip(), reply.name
-    if _YES.search(text) and (offer := _OFFER.search(question)):
-        ids = [mention.value for mention in language.identifiers(question)]
-        return f"{offer.group(1)} {' '.join(ids[:1])}".strip(), reply.name
+        to = " to " if language.address(text) else " "
+        return f"{request.rstrip(' .!?')}{to}{text}".strip(), reply.name
     return text, None
+
+
+def _is_same_about_another(text: str, request: str, vocabulary: Vocabulary) -> bool:
+    """Whether a message is a lookup before it once more: "where is 1043?", "and 1044?"."""
+    asks = bool(_AND_ANOTHER.match(text)) and bool(language.identifiers(request))
+    tool = vocabulary.best(request)[0]
+    return asks and tool is not None and tool.is_read
+
+
+def _is_value(text: str) -> bool:
+    """Whether a message is only a value, such as `5%`, an e-mail address or a postal address."""
+    rest = re.sub(r"\W", "", language.EMAIL.sub("", language.PERCENT.sub("", language.AMOUNT.sub("", text))))
+    return not rest or bool(re.match(r"\s*\d", text) and language.address(text))
 
 
 def _chosen(text: str, options: Sequence[str]) -> str | None:
@@ -98,15 +131,20 @@ def _chosen(text: str, options: Sequence[str]) -> str | None:
 def _targets(request: str, agents: Sequence[_Agent], vocabulary: Vocabulary) -> list[dict[str, str]]:
     """One target for each part of the request; consecutive parts of one agent are joined."""
     targets: list[dict[str, str]] = []
+    mood: intent.Mood = "request"
     for part in split_requests(request, vocabulary):
-        tool, score = vocabulary.best(part)
-        if tool is None or score < ENOUGH:
+        tool = vocabulary.choose(part) or vocabulary.questioned_tool(part)
+        if tool is None:
             continue
         agent = next(one.name for one in agents if tool in one.tools)
+        gap = " and " if mood == part.mood == "request" else ". "
+        mood = part.mood
         if targets and targets[-1]["agent"] == agent:
-            targets[-1]["request"] += f" and {part}"
+            before = targets[-1]["request"].rstrip(" .")
+            # A question keeps its own sentence, because it must not become part of a request.
+            targets[-1]["request"] = before + (" " if before.endswith(("?", "!")) else gap) + part.text
         else:
-            targets.append({"agent": agent, "request": part})
+            targets.append({"agent": agent, "request": part.text})
     return targets
 
 

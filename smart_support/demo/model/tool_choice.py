@@ -11,18 +11,45 @@ from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
-from smart_support.demo.model import language
+from smart_support.demo.model import intent, language
+from smart_support.demo.model.intent import Part
 from smart_support.demo.model.language import Mention, terms
+from smart_support.demo.model.words import base, word_set
 
 NAME_WEIGHT, DESCRIPTION_WEIGHT = 3.0, 1.0
 ENOUGH = 1.0
 MISSING_ID_PENALTY, ID_BONUS = -2.5, 1.0
+VALUE_BONUS, VERB_BONUS, HUMAN_BONUS = 1.5, 0.5, 4.0
+_MAIL = terms("e-mail")[0]
 MAX_CALLS = 8
 # At most so many parts of a text are separate requests; the rest belongs to the last one.
 MAX_CLAUSES = 40
 # The word before a value, by the first part of its name: `from_account`, `to_account`, `new_plan`.
 _LEADS = {"from": "from", "source": "from", "to": "to", "target": "to", "new": "to"}
-_EXAMPLE = re.compile(r"\b([A-Z]{2,6})-\d+\b")
+_EXAMPLE = re.compile(r"\b([A-Z]{1,6})-\d+\b")
+# Who speaks or what it is about, in a clause of its own: "my e-mail is ann@example.com", "I'm CU-1001".
+_SPEAKER = re.compile(
+    r"\W*(?:(?:my|the|our) (?:\S+ ){0,3}(?:is|are)|i am|i'm|it is|it's|this is|"
+    r"you can reach me at) \S*[\d@]\S*\W*$",
+    re.I,
+)
+_NUMBER_EXAMPLE = re.compile(r"\bexample \d")
+# Refunds that are not the whole amount.
+_PARTLY = re.compile(
+    r"\b(?:half|part|partly|partial(?:ly)?|some|third|quarter|difference|rest|"
+    r"(?:shipping|delivery) (?:costs?|fees?))\b|%",
+    re.I,
+)
+_EVERYDAY = frozenset(["track", "order", "pay", "cost", "refund", "send"])
+# What a tool that changes nothing is called, or described by.
+_READS = word_set(
+    "get list find search show check lookup look read view fetch retrieve query describe count track "
+    "download "
+    "export browse escalate withdraw"
+)
+_READ_DESCRIPTION = re.compile(
+    r"(?:gets?|lists?|shows?|finds?|search(?:es)?|returns?|reads?|retrieves?)\b", re.I
+)
 ID_NAME = re.compile(r"(?:^|_)(?:id|number|no|ref|reference|code|key|sku)$|Id$|Number$")
 FREE_TEXT = frozenset(
     [
@@ -68,6 +95,12 @@ class ToolDescription:
         """`Cancel order` for `cancel_order`."""
         return re.sub(r"([a-z])([A-Z])", r"\1 \2", self.name).replace("_", " ").capitalize()
 
+    @property
+    def is_read(self) -> bool:
+        """Whether it changes nothing, as its name says, or its description where the name has no verb."""
+        first = self.words.partition(" ")[0].lower()
+        return first in _READS or (base(first) == first and bool(_READ_DESCRIPTION.match(self.description)))
+
 
 def _resolved(part: Mapping[str, Any], schema: Mapping[str, Any], depth: int = 0) -> Mapping[str, Any]:
     """The schema of a property with references resolved, and without null as a type."""
@@ -97,6 +130,9 @@ class Vocabulary:
         self._anywhere = Counter(
             term for tool in self.tools for term in {*terms(tool.name), *terms(tool.description)}
         )
+        of_reads = {term for tool in self.tools if tool.is_read for term in terms(tool.name)}
+        # What the tools that write do.
+        self.actions = frozenset(self._in_names) - of_reads
 
     def score(self, tool: ToolDescription, text: str) -> float:
         """How well a text's words fit a tool."""
@@ -107,12 +143,31 @@ class Vocabulary:
                 score += NAME_WEIGHT / self._in_names[term]
             elif term in description:
                 score += DESCRIPTION_WEIGHT / self._anywhere[term]
+        # "It should go to 5 Elm Road", "my mail is ann@example.com": these need no verb.
+        if "address" in name and language.address(text):
+            score += VALUE_BONUS
+        if "human" in name and language.wants_human(text):
+            score += HUMAN_BONUS
+        # What to do counts more than what to do it with: "refund the shipping".
+        if terms(tool.name)[:1] and terms(tool.name)[0] in self.actions & {*terms(text)}:
+            score += VERB_BONUS
+        if _finds_by_email(tool) and language.emails(text):
+            score += VALUE_BONUS
         return score
 
-    def best(self, text: str, *, ids: bool = False) -> tuple[ToolDescription | None, float]:
-        """The tool that fits best, and its score; with `ids`, a tool whose id is in the text is preferred."""
+    def best(
+        self, text: str, mood: intent.Mood = "request", *, ids: bool = False
+    ) -> tuple[ToolDescription | None, float]:
+        """The tool that fits best, and its score.
+
+        Args:
+            mood: of the text; only a request leads to a tool that writes.
+            ids: a tool whose id is in the text is preferred.
+        """
         scored = [
-            (self.score(tool, text) + (_id_bonus(tool, text) if ids else 0), tool) for tool in self.tools
+            (self.score(tool, text) + (_id_bonus(tool, text) if ids else 0), tool)
+            for tool in self.tools
+            if mood == "request" or tool.is_read
         ]
         if not scored:
             return None, 0.0
@@ -123,39 +178,125 @@ class Vocabulary:
         """Whether a tool fits a text well enough to act on it."""
         return self.best(text)[1] >= ENOUGH
 
+    def choose(self, part: Part, *, ids: bool = False) -> ToolDescription | None:
+        """The tool for a part of a message, or None."""
+        tool, score = self.best(part.text, part.mood, ids=ids)
+        if tool is None and ids and part.mood == "request":
+            tool, score = self.best(part.text)
+            ids = False
+        if part.mood == "idea" and self.best(part.text, ids=ids)[1] > score:
+            return None  # it asks about a write
+        if (
+            tool
+            and _finds_by_email(tool)
+            and language.identifiers(part.text)
+            and not language.emails(part.text)
+        ):
+            return self._lookup(part.text) or tool
+        if tool is not None and (ids or score >= (ENOUGH if part.mood == "request" else ENOUGH / 2)):
+            return tool
+        asks = part.mood != "request" or language.asks_for_news(part.text)
+        return self._lookup(part.text) if asks else None
+
+    def questioned_tool(self, part: Part) -> ToolDescription | None:
+        """The tool that writes and that a part asks how to use, without requesting it."""
+        tool, score = self.best(part.text)
+        if part.mood != "idea" or not intent.asks_how(part.text) or score < ENOUGH:
+            return None
+        return tool if tool and not tool.is_read else None
+
+    def knows(self, text: str) -> bool:
+        """Whether a tool reads what a general question is about; an order's tools know no opening hours."""
+        about = " ".join(term for term in terms(text) if term not in _EVERYDAY)
+        return bool(language.identifiers(text)) or self.best(about, "state")[1] >= ENOUGH
+
+    def finds_by_email(self) -> bool:
+        """Whether a tool finds things by an e-mail address."""
+        return any(map(_finds_by_email, self.tools))
+
+    def _lookup(self, text: str) -> ToolDescription | None:
+        """The tool that shows the thing whose id or e-mail address is in a text."""
+        ids, is_email = language.identifiers(text), bool(language.emails(text))
+        if not ids and not is_email:
+            return None
+
+        def fitness(tool: ToolDescription) -> float:
+            words = set(terms(f"{tool.name} {tool.description}"))
+            if is_email and not ids:
+                return float(_MAIL in words)
+            prefixes = set(_EXAMPLE.findall(tool.description))
+            kinds = {ids[0].kind, ids[0].value.upper().partition("-")[0]}
+            return float("status" in words) + 0.5 * bool(kinds & ({*terms(tool.name)} | prefixes))
+
+        reads = [tool for tool in self.tools if tool.is_read and "human" not in terms(tool.name)]
+        best = max(reads, key=fitness, default=None)
+        return best if best and fitness(best) else None
+
+
+def _finds_by_email(tool: ToolDescription) -> bool:
+    return tool.is_read and _MAIL in terms(tool.description)
+
 
 def _id_bonus(tool: ToolDescription, text: str) -> float:
+    ids = language.identifiers(text)
     needed = [name for name in tool.required if kind_of(name, tool.properties[name]) == "id"]
-    has_id = bool(language.identifiers(text))
     if needed:
+        has_id = any(_like_the_examples(name, ids, tool.properties[name]) for name in needed)
         return ID_BONUS if has_id else MISSING_ID_PENALTY
-    takes_id = any(kind_of(name, part) == "id" for name, part in tool.properties.items())
-    return MISSING_ID_PENALTY / 2 if has_id and not takes_id else 0.0
+    takes_id = any(
+        kind_of(name, part) == "id" or _ids_like_the_examples(text, part)
+        for name, part in tool.properties.items()
+    )
+    return MISSING_ID_PENALTY / 2 if ids and not takes_id else 0.0
 
 
-def split_requests(text: str, vocabulary: Vocabulary) -> list[str]:
-    """Split a text into parts, each for one tool; a clause without a tool joins the part before it."""
-    parts: list[str] = []
-    for clause in _first_clauses(text):
-        if not parts or _are_separate(parts[-1], clause, vocabulary):
-            parts.append(clause)
-        else:
-            parts[-1] += f" and {clause}" if language.identifiers(clause) else f", {clause}"
+def split_requests(text: str, vocabulary: Vocabulary) -> list[Part]:
+    """Split a text into parts, each for one tool; a clause without a tool joins the part before it.
+
+    What the text says no to is in none of them.
+    """
+    parts: list[Part] = []
+    for part in _clauses(text, vocabulary):
+        if not parts or _are_separate(parts[-1], part, vocabulary):
+            parts.append(part)
+            continue
+        before = parts[-1]
+        gap = " and " if language.identifiers(part.text) else ", "
+        parts[-1] = Part(before.text + gap + part.text, _common_mood(before, part, vocabulary))
     return parts
 
 
-def _first_clauses(text: str) -> list[str]:
-    clauses = list(language.clauses(text))
-    first, others = clauses[:MAX_CLAUSES], clauses[MAX_CLAUSES:]
-    return [*first, ", ".join(others)] if others else first
+def _common_mood(one: Part, two: Part, vocabulary: Vocabulary) -> intent.Mood:
+    """The mood of the part that fits a tool; where that says nothing, it is no request."""
+    for part in (one, two):
+        if one.mood != two.mood and vocabulary.fits(part.text):
+            return part.mood
+    return two.mood if one.mood == "request" else one.mood
 
 
-def _are_separate(one: str, two: str, vocabulary: Vocabulary) -> bool:
+def _clauses(text: str, vocabulary: Vocabulary) -> list[Part]:
+    parts = [
+        Part(clause, part.mood)
+        for part in intent.read(text, vocabulary.actions).parts
+        for clause in language.clauses(part.text)
+    ]
+    first, others = parts[:MAX_CLAUSES], parts[MAX_CLAUSES:]
+    if others:
+        mood: intent.Mood = "idea" if any(part.mood != "request" for part in others) else "request"
+        first.append(Part(", ".join(part.text for part in others), mood))
+    return first
+
+
+def _are_separate(one: Part, two: Part, vocabulary: Vocabulary) -> bool:
     """Whether two clauses are two requests: both fit a tool, not the same one unless there is a new value."""
-    if not (vocabulary.fits(one) and vocabulary.fits(two)):
+    if any(_SPEAKER.match(part.text) for part in (one, two)):
         return False
-    new = language.identifiers(two) or language.percents(two) or language.emails(two)
-    return bool(new) or vocabulary.best(one)[0] is not vocabulary.best(two)[0]
+    if not (vocabulary.fits(one.text) and vocabulary.fits(two.text)):
+        return False
+    new = language.identifiers(two.text) or language.percents(two.text) or language.emails(two.text)
+    return (
+        bool(new) or one.mood != two.mood or vocabulary.best(one.text)[0] is not vocabulary.best(two.text)[0]
+    )
 
 
 def kind_of(name: str, part: Mapping[str, Any]) -> str:
@@ -191,19 +332,37 @@ def plan_calls(
     """The arguments of each call that a request needs, or the name of a missing required argument."""
     args: dict[str, Any] = {}
     several: tuple[str, list[Any]] | None = None
-    for name, part in tool.properties.items():
-        needed = name in tool.required
-        values = _values(name, part, request, history, needed=needed)
-        if not values and needed:
+    kinds = {name: kind_of(name, part) for name, part in tool.properties.items()}
+    takes_money = not language.cents(request) and bool({"cents", "amount"} & {*kinds.values()})
+    # An amount needs to know which numbers are ids.
+    for name in sorted(tool.properties, key=lambda one: kinds[one] != "id"):
+        part, needed = tool.properties[name], name in tool.required
+        if takes_money and kinds[name] in ("cents", "amount"):
+            amounts = language.bare_amounts(
+                request, [str(args.get(one)) for one in kinds if kinds[one] == "id"]
+            )
+            values: list[Any] = [
+                _as_number(cents if kinds[name] == "cents" else cents / 100) for cents in amounts
+            ]
+        else:
+            values = _values(name, part, request, history, needed=needed)
+        if takes_money and kinds[name] == "id" and len(values) > 1:
+            values = [one for one in values if str(one) not in language.amounts_of(request)] or values
+        is_partly = kinds[name] in ("cents", "amount") and bool(_PARTLY.search(request))
+        if not values and (needed or is_partly):
             return [], name
         if values:
             args[name] = values[0]
-        if kind_of(name, part) == "id" and needed and len(values) > 1 and several is None:
+        if kinds[name] == "id" and needed and len(values) > 1 and several is None:
             several = name, values
     if several:
         name, values = several
         return [args | {name: value} for value in values[:MAX_CALLS]], None
     return [args], None
+
+
+def _as_number(value: float) -> int | float:
+    return int(value) if value == int(value) else value
 
 
 def _values(
@@ -215,7 +374,8 @@ def _values(
     if kind == "id":
         return _ids(name, part, request, history, needed=needed)
     if kind == "email":
-        return language.emails(request) or (_said_before(name, history, language.emails) if needed else [])
+        emails = language.emails(request) or _ids_like_the_examples(request, part)
+        return emails or (_said_before(name, history, language.emails) if needed else [])
     if kind in ("percent", "days", "cents", "amount"):
         return _quantities(kind, part, request)
     if kind == "date":
@@ -253,7 +413,7 @@ def _quantities(kind: str, part: Mapping[str, Any], request: str) -> list[Any]:
     else:
         values = [value / 100 for value in language.cents(request)]
     is_whole = part.get("type") == "integer"
-    return [int(value) if is_whole or value == int(value) else value for value in values]
+    return [int(value) if is_whole else _as_number(value) for value in values]
 
 
 def _enum(name: str, options: Sequence[Any], request: str) -> list[Any]:
@@ -281,7 +441,7 @@ def _ids(
         noun = next(iter(terms(name)), "")
         named = [one for one in mentions if one.kind == noun]
         mentions = named if named and len(named) < len(mentions) else mentions
-        return [_typed(one, part) for one in _like_the_examples(mentions, part)]
+        return [_typed(one, part) for one in _like_the_examples(name, mentions, part)]
 
     ids = [value for value in of_kind(request) if value is not None]
     if not ids and needed:
@@ -289,11 +449,23 @@ def _ids(
     return list(dict.fromkeys(ids))
 
 
-def _like_the_examples(mentions: Sequence[Mention], part: Mapping[str, Any]) -> Sequence[Mention]:
-    """The mentions that look like an example in the description, such as `CU-1001`; all if none does."""
+def _ids_like_the_examples(request: str, part: Mapping[str, Any]) -> list[str]:
+    """The ids that an argument takes beside an e-mail address, such as `C-2001`."""
     examples = set(_EXAMPLE.findall(str(part.get("description") or "")))
+    ids = language.identifiers(request)
+    return [one.value for one in ids if one.value.upper().partition("-")[0] in examples]
+
+
+def _like_the_examples(name: str, mentions: Sequence[Mention], part: Mapping[str, Any]) -> Sequence[Mention]:
+    """The mentions that look like an example in the description, such as `CU-1001`, or are called so."""
+    described = str(part.get("description") or "")
+    examples, has_number = set(_EXAMPLE.findall(described)), bool(_NUMBER_EXAMPLE.search(described))
+    if has_number == bool(examples):
+        return mentions  # there is no example, or they differ
+    if has_number:
+        return [one for one in mentions if one.value.isdigit()]
     alike = [one for one in mentions if one.value.upper().partition("-")[0] in examples]
-    return alike or mentions
+    return alike or [one for one in mentions if one.kind in terms(name)]
 
 
 def _typed(mention: Mention, part: Mapping[str, Any]) -> Any:

@@ -72,7 +72,7 @@ class CommerceTools(DemoToolset):
         """A customer's latest orders, found by e-mail address.
 
         Args:
-            email: The customer's e-mail address.
+            email: The customer's e-mail address, or number, for example C-2001.
         """
         customer = self._customer(email)
         orders = self.store.read(
@@ -221,7 +221,8 @@ class CommerceTools(DemoToolset):
         Args:
             percent: The discount in percent, 1 to 100.
             valid_days: The number of days it can be used, 1 to 365.
-            email: The e-mail address of the customer it is for; empty for anybody with the code.
+            email: The e-mail address, or number, for example C-2001, of the customer it is for; empty for
+                anybody with the code.
         """
 
         def work() -> Row:
@@ -291,7 +292,8 @@ class CommerceTools(DemoToolset):
         return rows[0]
 
     def _customer(self, email: str) -> Row:
-        rows = self.store.read("SELECT * FROM customers WHERE email = :email", email=email.strip().lower())
+        sql = "SELECT * FROM customers WHERE email = :email OR customer_id = :number"
+        rows = self.store.read(sql, email=email.strip().lower(), number=email.strip().upper())
         if not rows:
             raise ToolRefused(f"No customer has the address {email.strip()[:80]!r}. Please check it.")
         return rows[0]

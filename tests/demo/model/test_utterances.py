@@ -1,6 +1,6 @@
 """The embedded model does what customers say, and proposes no write that they refuse.
 
-`python -m tests.demo.model.test_utterances` prints the score and every case that fails.
+`python -m tests.demo.model.test_utterances` prints the score through the whole application.
 """
 
 import tempfile
@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from smart_support import clock
 from tests.demo.model.utterances import BANK, BESIDE, REFUSALS, SAAS, SHOP, UTTERANCES, Case, failures
+from tests.support.demo_conversations import Conversation, business, imported_tools
 from tests.support.harness import AppProcess
 from tests.support.import_jobs import loaded
 from tests.support.shop_api import shop_api
@@ -116,15 +118,56 @@ def score(cases: Iterable[Case], folder: Path) -> dict[Case, list[str]]:
 
 _HANDOFF = {"escalate_to_human"}
 
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> dict[Case, list[str]]:
+    """What is wrong with each case, in conversations without a server."""
+    folder, wrong = tmp_path_factory.mktemp("said"), {}
+    with ExitStack() as stack:
+        businesses = {
+            SHOP: stack.enter_context(business("e-commerce", folder)),
+            BESIDE: stack.enter_context(business("e-commerce", folder, imported_tools())),
+            SAAS: stack.enter_context(business("saas", folder)),
+            BANK: stack.enter_context(business("fintech", folder)),
+        }
+        for case in (*UTTERANCES, *REFUSALS):
+            conversation, writes = Conversation(businesses[case.where]), businesses[case.where].writes
+            for text in case.after:
+                conversation.say(text)
+            wrong[case] = failures(case, conversation.say(case.said), writes, conversation.was_withdrawn)
+    return wrong
+
+
+def test_no_write_is_proposed_that_a_customer_refuses_or_only_asks_about(
+    results: dict[Case, list[str]],
+) -> None:
+    assert len(REFUSALS) >= 60
+    assert [(case.said, results[case]) for case in REFUSALS if _is_proposed(results[case])] == []
+
+
+def test_nearly_all_that_customers_say_gets_what_it_is_for(results: dict[Case, list[str]]) -> None:
+    wrong = [(case.said, results[case]) for case in UTTERANCES if results[case]]
+    assert len(wrong) <= 0.05 * len(UTTERANCES), wrong
+
+
+def test_what_nobody_tuned_to_is_nearly_as_good(results: dict[Case, list[str]]) -> None:
+    kept = [case for case in (*UTTERANCES, *REFUSALS) if case.half == "kept"]
+    assert sum(bool(results[case]) for case in kept) <= 0.1 * len(kept)
+
+
+def _is_proposed(wrong: list[str]) -> bool:
+    return any("is proposed" in one for one in wrong)
+
+
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as made:
-        results = score((*UTTERANCES, *REFUSALS), Path(made))
-    for case, wrong in results.items():
+        scored = score((*UTTERANCES, *REFUSALS), Path(made))
+    for case, wrong in scored.items():
         if wrong and case.half == "tuned":
             print(" / ".join((*case.after, case.said)), *wrong, sep="\n    ")
     for name, cases in (("utterances", UTTERANCES), ("refusals", REFUSALS)):
-        right = Counter(case.half for case in cases if not results[case])
+        right = Counter(case.half for case in cases if not scored[case])
         whole = Counter(case.half for case in cases)
         print(name, {half: f"{right[half]} of {whole[half]}" for half in ("tuned", "kept")})
-    proposed = sum(any("is proposed" in one for one in results[case]) for case in REFUSALS)
+    proposed = sum(_is_proposed(scored[case]) for case in REFUSALS)
     print(f"writes proposed on refusals: {proposed} of {len(REFUSALS)}")
