@@ -198,13 +198,16 @@ def test_a_users_file_without_users_opens_nothing(tmp_path: Path) -> None:
 
 
 def test_guessing_is_slowed_down_whatever_address_is_claimed(app: AppProcess) -> None:
-    """The last of these, since the address is that of all of them."""
+    """From a network of its own, because no other test could log in from there."""
+
+    def elsewhere() -> httpx.Client:
+        return httpx.Client(base_url=app.url, transport=httpx.HTTPTransport(local_address="127.9.0.1"))
 
     def tried(client: httpx.Client, name: str, number: int) -> int:
         claimed = {"X-Forwarded-For": f"192.0.2.{number}"}
         return client.post("/login", data={"name": name, "password": "?"}, headers=claimed).status_code
 
-    with httpx.Client(base_url=app.url) as owner, httpx.Client(base_url=app.url) as client:
+    with elsewhere() as owner, elsewhere() as client:
         assert _log_in(owner).status_code == 200
         assert [tried(client, "guess", number) for number in range(6)] == [401] * 5 + [429]
         assert client.post("/login", data={"name": "guess", "password": PASSWORD}).status_code == 429
