@@ -61,7 +61,7 @@ _WITH_NAN = _BODY.replace("[]", "[NaN]")
         _BODY.encode("utf-16-le"),
         _BODY.encode("utf-32"),
         _BODY.encode("utf-8-sig"),
-        gzip.compress(_BODY.encode()),
+        gzip.compress(_BODY.encode(), mtime=0),
         _BODY.replace(SESSION, "\\ud800").encode(),
         b"[" * 100_000,
         b"[]",

@@ -34,7 +34,7 @@ def served(
         yield shape, ran, app
 
 
-@pytest.mark.parametrize(("served", "channel", "decision"), _cases(), indirect=["served"], scope="module")
+@pytest.mark.parametrize(("served", "channel", "decision"), [*_cases()], indirect=["served"], scope="module")
 async def test_three_turns_tell_each_fact_once(served: Any, channel: str, decision: str) -> None:
     shape, ran, app = served
     order = f"{channel}-{decision}"

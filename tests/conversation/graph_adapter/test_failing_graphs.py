@@ -96,7 +96,7 @@ def _check_replay(app: LocalApp, thread_id: str) -> None:
     assert "sk-secret" not in str(steps)
 
 
-@pytest.mark.parametrize(("name", "kind"), _cases())
+@pytest.mark.parametrize(("name", "kind"), [*_cases()])
 async def test_a_write_that_breaks_runs_once(name: str, kind: str, data_dir: Path) -> None:
     ran = Breaking(failing.raises)
     with _serving(data_dir, BUILDS[name](ran, saver_of(kind))) as app:
