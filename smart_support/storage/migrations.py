@@ -1,12 +1,12 @@
 """Lists the migrations that the databases of a data folder have not had. Opening a database applies them."""
 
-import sqlite3
 from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from smart_support.storage.events.duckdb_file import applied_migrations
+from smart_support.storage.sqlite_files import connect_read_only
 from smart_support.storage.state import base
 
 
@@ -32,7 +32,7 @@ def pending(folder: Path, more: Iterable[Path] = ()) -> dict[str, list[str]]:
 
 
 def _applied(path: Path) -> set[Any]:
-    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as raw:
+    with closing(connect_read_only(path)) as raw:
         if not raw.execute("SELECT 1 FROM sqlite_schema WHERE name = 'applied_migrations'").fetchone():
             return set()
         return {name for (name,) in raw.execute("SELECT name FROM applied_migrations")}

@@ -7,6 +7,7 @@ from typing import Any
 
 from smart_support.errors import ConfigError
 from smart_support.settings import Settings
+from smart_support.storage.sqlite_files import connect_read_only
 from smart_support.storage.state.base import Row
 
 Read = Callable[[str, Mapping[str, Any]], Iterator[Row]]
@@ -29,7 +30,7 @@ def open_read_only(settings: Settings) -> Iterator[Read]:
     if not path.exists():
         raise ConfigError(f"{path}: there is no state database here; set SMART_SUPPORT_DATA_DIR")
     try:
-        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+        with contextlib.closing(connect_read_only(path)) as database:
             database.row_factory = sqlite3.Row
             database.execute("BEGIN")  # all statements read the same snapshot
             yield lambda sql, params: (dict(row) for row in database.execute(sql, dict(params)))
