@@ -15,6 +15,7 @@ from smart_support.agents.streamed_answer import limit_events
 from smart_support.errors import ConfigError
 from smart_support.observability.log import hide
 from smart_support.outbound.client import limit_answer
+from smart_support.outbound.environment_proxies import check_proxies
 from smart_support.settings import Settings
 
 CONNECT_SECONDS = 5
@@ -50,6 +51,7 @@ def chat_models(settings: Settings, own: BaseChatModel | None = None) -> list[Na
     """
     if own is not None:
         return [NamedModel(own)]
+    check_proxies()
     models = [_openai("MODEL", settings.model, settings)]
     if settings.fallback_model:
         where = {"base_url": settings.fallback_base_url, "api_key": settings.fallback_api_key}
