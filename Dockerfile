@@ -18,5 +18,8 @@ ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
 USER support
 VOLUME /var/lib/smart-support
 HEALTHCHECK --interval=10s --timeout=5s --start-period=40s CMD ["python", "-c", \
-    "import os, urllib.request as r; r.urlopen(f\"http://127.0.0.1:{os.environ.get('SMART_SUPPORT_PORT', 7860)}/api/v1/health\", timeout=4)"]
+    "import os, sys, http.client as http; get = os.environ.get; host = get('SMART_SUPPORT_HOST', '127.0.0.1'); \
+host = {'0.0.0.0': '127.0.0.1', '::': '::1'}.get(host, host); \
+app = http.HTTPConnection(host, int(get('SMART_SUPPORT_PORT', '7860')), timeout=4); \
+app.request('GET', '/api/v1/health'); sys.exit(app.getresponse().status != 200)"]
 CMD ["python", "app.py"]

@@ -107,6 +107,11 @@ clean:
 	@$(BIN)/python -m tests.support.postgres true
 	@touch $@
 
+# The tests behind a reverse proxy start it themselves; without it they are skipped.
+.venv/nginx: .venv/bin/python
+	@command -v nginx >/dev/null || test -x /usr/sbin/nginx || sh tests/support/install-nginx
+	@touch $@
+
 # Linter and type checker of the console's JavaScript. npm is needed for `make check` alone.
 node_modules/.package-lock.json: package-lock.json
 	npm ci --ignore-scripts --no-audit --no-fund

@@ -17,6 +17,7 @@ from starlette.routing import Mount
 from pages import analytics, api_import, approvals, chat, replay, theme
 from pages.gradio_allowlist import GradioAllowlist
 from pages.gradio_api import add_api
+from pages.invisible import RANGES, SYMBOLS
 from smart_support.identity.users import User
 from smart_support.services import Services
 
@@ -33,7 +34,7 @@ _SHELL = """
   <span class="ss-gap"></span>
   <span class="ss-chip ss-model" title="Model">{model}</span>
   <button type="button" class="ss-chip ss-pending" id="ss-pending">No pending approvals</button>
-  <form id="ss-me" method="post" action="/logout" hidden><span class="ss-chip"></span>
+  <form id="ss-me" method="post" action="{root}/logout" hidden><span class="ss-chip"></span>
     <button class="ss-button ss-button--quiet">Log out</button></form>
   <button type="button" class="ss-button ss-button--quiet" id="ss-look" aria-label="Switch theme">◐</button>
 </header>
@@ -46,7 +47,11 @@ def build_console(services: Services) -> gr.Blocks:
     """The whole page."""
     with gr.Blocks(title=NAME, fill_width=True, analytics_enabled=False) as console:
         gr.HTML(
-            _SHELL.format(model=escape(_model(services.settings.model)), company=escape(_company(services))),
+            _SHELL.format(
+                model=escape(_model(services.settings.model)),
+                company=escape(_company(services)),
+                root=services.settings.root_path,
+            ),
             js_on_load=_ON_LOAD,
             apply_default_css=False,
             elem_id="ss-top",
@@ -80,6 +85,7 @@ def mount(app: FastAPI, services: Services) -> None:
         app,
         console,
         path="/",
+        root_path=services.settings.root_path or None,
         ssr_mode=False,
         run_history=False,
         mcp_server=False,
@@ -89,7 +95,7 @@ def mount(app: FastAPI, services: Services) -> None:
         auth_dependency=_username if services.accounts.is_login_required else None,
         footer_links=["api"],
         theme=theme.theme(),
-        head=_config(services) + theme.head(),
+        head=_config(services) + theme.head(services.settings.root_path),
     )
     mounted = app.routes[-1]
     assert isinstance(mounted, Mount)
@@ -135,8 +141,12 @@ class _RevalidatedFiles(StaticFiles):
 
 
 def _config(services: Services) -> str:
-    """A script with the agents' titles, and a promise of the chat's functions (`static/chat/chat.js`)."""
-    config = {"agents": {agent.name: agent.title for agent in services.team.agents}}
+    """A script with what the console's scripts need, and a promise of the chat's functions (`chat.js`)."""
+    config = {
+        "agents": {agent.name: agent.title for agent in services.team.agents},
+        "invisible": RANGES,
+        "symbols": SYMBOLS,
+    }
     # A script element ends at the first "</", even inside a string.
     encoded = orjson.dumps(config).decode().replace("<", "\\u003c")
     chat = "window.ssChat = new Promise((resolve) => { window.resolveChat = resolve; });"

@@ -36,7 +36,7 @@ _SHELL = f"""
   <details class="ss-card ss-sql">
     <summary>Query events (SQL)
       <small>one SELECT over <code>events</code>, read-only, 5 seconds</small></summary>
-    <textarea aria-label="SQL" rows="4" spellcheck="false" maxlength="20000">
+    <textarea aria-label="SQL" dir="auto" rows="4" spellcheck="false" maxlength="20000">
 SELECT tool, status, count(*) AS results
 FROM events WHERE type = 'tool_result' GROUP BY ALL ORDER BY results DESC</textarea>
     <div class="ss-links"><button type="button" class="ss-button ss-run">Run</button></div>

@@ -15,7 +15,7 @@ _SHELL = """
         <label for="ss-api-file">File (JSON or YAML)</label><input id="ss-api-file" type="file"
           accept=".json,.yaml,.yml,application/json">
         <label for="ss-api-text">Text</label>
-        <textarea id="ss-api-text" rows="5" spellcheck="false"></textarea>
+        <textarea id="ss-api-text" dir="auto" rows="5" spellcheck="false"></textarea>
         <label for="ss-api-mcp">MCP server</label>
         <input id="ss-api-mcp" placeholder="https://example.com/mcp, or a configured name" autocomplete="off">
         <label for="ss-api-token">Token (optional)</label>

@@ -9,7 +9,7 @@ _SHELL = """
   <div class="ss-list">
     <form class="ss-find" role="search">
       <input type="search" name="q" placeholder="Search text, customer or thread" aria-label="Search"
-        maxlength="200" autocomplete="off">
+        dir="auto" maxlength="200" autocomplete="off">
       <select name="status" aria-label="Status"><option value="">All statuses</option>
         <option value="active">Active</option><option value="waiting">Waiting</option>
         <option value="ended">Ended</option></select>
@@ -39,7 +39,7 @@ _SHELL = """
       <button type="button" class="ss-button ss-play" aria-pressed="false">▶ Play</button>
     </div>
     <div class="ss-takeaway" hidden>
-      <form class="ss-within" role="search"><input type="search" name="within"
+      <form class="ss-within" role="search"><input type="search" name="within" dir="auto"
         placeholder="Search this conversation" aria-label="Search this conversation" maxlength="200"
         autocomplete="off" enterkeyhint="next">
         <span class="ss-muted ss-search-status" role="status"></span></form>

@@ -1,15 +1,18 @@
 """Makes text from outside harmless where Gradio reads it as Markdown or HTML."""
 
 import re
-import unicodedata
 from html import escape
+
+from pages.invisible import RANGES, SYMBOLS, character_class
 
 _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
 # Code between two runs of as many backticks.
 _CODE = re.compile(r"((?<!`)(`+)(?!`).+?(?<!`)\2(?!`))", re.DOTALL)
-_INVISIBLE = {"Cc", "Cf", "Zl", "Zp", "Cs", "Co"}
-# Joiners that emoji and some scripts need, and ordinary white space.
-_HARMLESS = {"\n", "\t", "\u200c", "\u200d"}
+_INVISIBLE = re.compile(character_class(RANGES))
+_SYMBOL = character_class(SYMBOLS)
+_EMOJI_OR_INVISIBLE = re.compile(f"({_SYMBOL}\ufe0f?(?:\u200d{_SYMBOL}\ufe0f?)*)|{character_class(RANGES)}")
+# What many languages need in ordinary sentences: joiners, variation selectors, wider and narrower spaces.
+_IN_PROSE = frozenset("\u200c\u200d\ufe0e\ufe0f\u00a0\u202f\u3000")
 
 
 class Html(str):
@@ -25,19 +28,31 @@ def element(tag: str, *children: str, classes: str = "") -> Html:
 
 
 def visible(text: str) -> str:
-    """Replace control and bidirectional characters by visible symbols: `␀`, `⟨U+202E⟩`."""
-    return "".join(_symbol(character) for character in text.replace("\r\n", "\n"))
+    """Replace characters without ink by visible symbols: `␀`, `⟨U+202E⟩`. Emoji stay as they are."""
+    return _EMOJI_OR_INVISIBLE.sub(lambda match: match[1] or _symbol(match[0]), text.replace("\r\n", "\n"))
+
+
+def exact(text: str) -> str:
+    """As `visible`, inside emoji too: for values, in which nothing may be hidden."""
+    return _INVISIBLE.sub(lambda match: _symbol(match[0]), text.replace("\r\n", "\n"))
+
+
+def prose(text: str) -> str:
+    """As `visible`, except for what many languages need in ordinary sentences. Not for what is approved."""
+    return _INVISIBLE.sub(
+        lambda match: match[0] if match[0] in _IN_PROSE else _symbol(match[0]), text.replace("\r\n", "\n")
+    )
 
 
 def words(text: str) -> str:
     """Escape what a person typed, so that Markdown shows it character by character."""
-    lines = _PUNCTUATION.sub(r"\\\1", visible(text)).split("\n")
+    lines = _PUNCTUATION.sub(r"\\\1", prose(text)).split("\n")
     return "\n".join(_indented(line) for line in lines)
 
 
 def markdown(text: str) -> str:
     """A model's Markdown without HTML and images, which could load something or show a form."""
-    parts = _CODE.split(visible(text))
+    parts = _CODE.split(prose(text))
     # In code an entity would show as it is written, so an invisible word joiner breaks tags there. Both ways
     # are safe in either place, so it does not matter if Markdown sees the bounds of code elsewhere.
     parts[0::3] = [part.replace("<", "&lt;").replace("![", "!&#91;") for part in parts[0::3]]
@@ -53,12 +68,10 @@ def html(text: str) -> Html:
 
 def block(text: str) -> Html:
     """Preformatted text in a box that scrolls."""
-    return Html(f'<pre class="ss-pre">{escape(visible(text))}</pre>')
+    return Html(f'<pre class="ss-pre">{escape(exact(text))}</pre>')
 
 
 def _symbol(character: str) -> str:
-    if character in _HARMLESS or unicodedata.category(character) not in _INVISIBLE:
-        return character
     code = ord(character)
     return chr(0x2400 + code) if code < 0x20 else f"⟨U+{code:04X}⟩"
 

@@ -24,15 +24,15 @@ def theme() -> gr.themes.Base:
     return base.set(color_accent="var(--ss-accent)", **_both(_THEME_VARIABLES))
 
 
-def head() -> str:
-    """Links to every stylesheet and script of `static/`."""
+def head(root: str) -> str:
+    """Links to every stylesheet and script of `static/`; `root` is the sub-path of the app."""
     files = sorted(STATIC.rglob("*.*"), key=lambda file: (file.name != "base.css", file))
-    icon = f'<link rel="icon" type="image/svg+xml" href="{STATIC_PATH}/favicon.svg">'
-    return icon + "".join(_link(file) for file in files)
+    icon = f'<link rel="icon" type="image/svg+xml" href="{root}{STATIC_PATH}/favicon.svg">'
+    return icon + "".join(_link(root, file) for file in files)
 
 
-def _link(file: Path) -> str:
-    address = f"{STATIC_PATH}/{file.relative_to(STATIC).as_posix()}"
+def _link(root: str, file: Path) -> str:
+    address = f"{root}{STATIC_PATH}/{file.relative_to(STATIC).as_posix()}"
     if file.suffix == ".css":
         return f'<link rel="stylesheet" href="{address}">'
     return f'<script type="module" src="{address}"></script>' if file.suffix == ".js" else ""

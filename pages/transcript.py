@@ -321,7 +321,8 @@ def _decision_html(decision: Decision) -> list[Html]:
         text = "Expired without a decision, so nothing was done."
     else:
         verbs = {"rejected": "Rejected", "responded": "Answered", "withdrawn": "Withdrawn"}
-        text = f"{verbs.get(decision.outcome, 'Approved')} by {decision.decided_by}"
+        name = element("span", decision.decided_by or "", classes="ss-value")
+        text = Html(f"{verbs.get(decision.outcome, 'Approved')} by {name}")
     parts = [element("div", text, classes="ss-wait-foot ss-muted")]
     if decision.reason:
         parts.append(element("div", decision.reason, classes="ss-reason"))

@@ -3,7 +3,7 @@
 type Child = Node | string | null | undefined | false | Child[];
 
 interface Window {
-  ssConfig?: { agents: Record<string, string> };
+  ssConfig: { agents: Record<string, string>; invisible: [number, number][]; symbols: [number, number][] };
   ssMounts?: [string, ...any[]][];
   ssChat?: Promise<{ thread: () => string; wake: () => void; startNew: () => void }>;
   resolveChat?: (chat: { thread: () => string; wake: () => void; startNew: () => void }) => void;

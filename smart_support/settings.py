@@ -28,6 +28,10 @@ MINUTES_SAVED = {"*": 3.0}
 SECRETS = frozenset(
     {"api_keys", "database_url", "escalation_webhook_secret", "fallback_api_key", "secret_key"}
 )
+# What the paths of the app begin with. A sub-path that begins the same could not be told from them.
+OWN_PATHS = frozenset(
+    {"api", "assets", "config", "console", "gradio_api", "login", "logout", "static", "svelte", "ws"}
+)
 _ADDRESS = r"https?://[^\s/@]+(/\S*)?"
 
 
@@ -42,6 +46,7 @@ class Settings(BaseSettings):
 
     host: str = "127.0.0.1"
     port: int = Field(7860, ge=0, le=65535)
+    root_path: str = ""
     data_dir: Path = Path("data/var")
     model: str = "demo"
     model_timeout_seconds: float = Field(30, gt=0, le=600)
@@ -114,6 +119,26 @@ class Settings(BaseSettings):
         if value == "":
             raise ValueError("is empty; set a folder, or remove the variable")
         return value
+
+    @field_validator("data_dir")
+    @classmethod
+    def _folder_for_duckdb(cls, value: Path) -> Path:
+        # DuckDB puts the ".wal" of its log in front of the first "?" of the whole path, into another folder.
+        if "?" in str(value.resolve()):
+            raise ValueError(
+                f"{str(value.resolve())!r} contains '?', which DuckDB can't use; choose another folder"
+            )
+        return value
+
+    @field_validator("root_path")
+    @classmethod
+    def _sub_path(cls, value: str) -> str:
+        path = value.rstrip("/")
+        if path and not re.fullmatch(r"(/[A-Za-z0-9._~-]*[A-Za-z0-9_~-])+", path):
+            raise ValueError(f"{value!r} is not a path like /support")
+        if path.partition("/")[2].partition("/")[0] in OWN_PATHS:
+            raise ValueError(f"{value!r} begins like a path of the app itself; choose another, like /support")
+        return path
 
     @field_validator("rate_limit")
     @classmethod
@@ -240,6 +265,12 @@ class Settings(BaseSettings):
                 f"set {PREFIX}USERS_FILE or {PREFIX}API_KEYS, or keep {PREFIX}HOST=127.0.0.1"
             )
         return self
+
+    @property
+    def local_url(self) -> str:
+        """The address of the app on its own machine, as a person opens it: `http://[::1]:7860/support`."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}{self.root_path}"
 
     @property
     def agents_path(self) -> Path:

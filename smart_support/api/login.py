@@ -71,7 +71,7 @@ async def log_in(
 
 def _let_in(request: Request, token: str) -> Response:
     asks_for_page = "text/html" in request.headers.get("accept", "")
-    answer = RedirectResponse("/", 303) if asks_for_page else JSONResponse({"success": True})
+    answer = RedirectResponse(f"{_root(request)}/", 303) if asks_for_page else JSONResponse({"success": True})
     cookies.write(answer, request.scope, cookies.LOGIN, token, LOGIN_SECONDS)
     return answer
 
@@ -82,9 +82,14 @@ async def log_out(request: Request, services: Services = Depends(services)) -> R
     name = await _end(request, services)
     if name:
         await services.audit_trail.record("logged_out", by=name, via="login")
-    answer = RedirectResponse("/login", 303)
+    answer = RedirectResponse(f"{_root(request)}/login", 303)
     cookies.forget(answer, request.scope, cookies.LOGIN)
     return answer
+
+
+def _root(request: Request) -> str:
+    root: str = request.app.state.services.settings.root_path
+    return root
 
 
 async def _end(request: Request, services: Services) -> str | None:

@@ -70,8 +70,7 @@ def _runs(settings: Settings) -> bool:
 
 def _by_the_app(settings: Settings, url: str | None) -> Path:
     """Ask the running app for the copy. It runs on this machine, because it has the files open."""
-    host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host
-    address = (url or f"http://{f'[{host}]' if ':' in host else host}:{settings.port}").rstrip("/")
+    address = (url or settings.local_url).rstrip("/")
     key = os.environ.get(KEY)
     try:
         headers = {"X-API-Key": key} if key else {}

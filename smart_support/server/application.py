@@ -16,22 +16,25 @@ from smart_support.api.middleware.authentication import AuthenticationMiddleware
 from smart_support.api.middleware.body_limit import BodyLimitMiddleware
 from smart_support.api.middleware.proxy_headers import TrustedProxiesMiddleware
 from smart_support.api.middleware.request_context import RequestContextMiddleware, is_unobserved
+from smart_support.api.middleware.root_path import RootPathMiddleware
 from smart_support.api.middleware.same_origin import SameOriginMiddleware
 from smart_support.api.middleware.security_headers import SecurityHeadersMiddleware
 from smart_support.observability import log, tracing
+from smart_support.outbound.environment_proxies import without_proxies
 from smart_support.services import Services
 from smart_support.settings import Settings
 
 
 class Application(FastAPI):
-    """FastAPI with three middlewares around everything, error pages included."""
+    """FastAPI with four middlewares around everything, error pages included."""
 
     # See `TrustedProxiesMiddleware`.
     trusted_proxies = ""
 
     def build_middleware_stack(self) -> ASGIApp:
         """Build FastAPI's middlewares and put ours around them."""
-        app = RequestContextMiddleware(SecurityHeadersMiddleware(super().build_middleware_stack()))
+        app: ASGIApp = RequestContextMiddleware(SecurityHeadersMiddleware(super().build_middleware_stack()))
+        app = RootPathMiddleware(app, self.state.services.settings.root_path)
         return TrustedProxiesMiddleware(app, trusted=self.trusted_proxies)
 
 
@@ -68,6 +71,7 @@ def create_app(
         openapi_url="/api/v1/openapi.json",
         docs_url=None,
         redoc_url=None,
+        servers=[{"url": settings.root_path or "/"}],
         lifespan=lifespan,
         telemetry={"metrics": False, "logs": False, "operation_spans": False, "exclude": is_unobserved},
     )
@@ -88,6 +92,7 @@ def _mount_console(app: FastAPI, services: Services) -> None:
     # Read when Gradio is imported: it must not contact its makers' servers.
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    import pages
+    with without_proxies():
+        import pages
 
-    pages.mount(app, services)
+        pages.mount(app, services)

@@ -107,7 +107,7 @@ def without_garbage_collection() -> Iterator[None]:
 
 def serve(app: Any, settings: Settings) -> None:
     """Serve until stopped."""
-    print(f"Smart Support: http://{settings.host}:{settings.port}", file=sys.stderr)
+    print(f"Smart Support: {settings.local_url}", file=sys.stderr)
     config = LimitedConfig(
         app,
         ConnectionLimits(settings),

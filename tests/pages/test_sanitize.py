@@ -16,8 +16,15 @@ def test_what_can_not_be_seen_is_shown() -> None:
     assert sanitize.visible("a\x00b\u202ec\u200bd\x7f") == "a␀b⟨U+202E⟩c⟨U+200B⟩d⟨U+007F⟩"
 
 
+@pytest.mark.parametrize("code", [0x200D, 0xFE0F, 0xE0100, 0xE0061, 0x3164, 0x2800, 0xA0, 0xAD, 0x180E, 0x85])
+def test_nothing_hides_in_an_id_or_an_amount(code: int) -> None:
+    for show in (sanitize.visible, sanitize.exact, sanitize.html, sanitize.block):
+        assert f"U+{code:04X}" in unescape(show(f"10{chr(code)}44"))
+    assert f"U+{code:04X}" in sanitize.exact(f"❤{chr(code)}🔥")
+
+
 def test_what_text_is_made_of_stays() -> None:
-    text = "Zoë 👩\u200d🚀 one\ttwo\nthree"
+    text = "Zoë 👩\u200d🚀 ❤\ufe0f\u200d🔥 one\ttwo\nthree"
     assert sanitize.visible(text) == text
     assert sanitize.visible("a\r\nb") == "a\nb"
 
@@ -42,7 +49,7 @@ def test_words_say_letter_for_letter_what_was_typed(text: str) -> None:
     assert not re.search(r"(?<!\\)(?:\\\\)*[<!\[`*_~]", re.sub(r"\\[!-/:-@\[-`{-~]", "", shown))
     unescaped = re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", shown).replace("\u00a0", " ")
     assert unescaped == re.sub(
-        r"(?m)^[ \t]+", lambda blanks: " " * len(blanks[0]), sanitize.visible(text)
+        r"(?m)^[ \t]+", lambda blanks: " " * len(blanks[0]), sanitize.prose(text)
     ).replace("\u00a0", " ")
 
 

@@ -116,14 +116,14 @@ def test_a_waiting_call_is_a_card_until_it_has_run() -> None:
     assert "until 12:30 UTC" in waiting[-1]["content"]
     done = transcript(customer("hi"), CALL, ASKED, decision(), result(), token("Cancelled."), DONE).messages()
     assert "ss-wait--approved" in done[2]["content"]
-    assert "Approved by dana" in done[2]["content"]
+    assert 'Approved by <span class="ss-value">dana</span>' in done[2]["content"]
     assert "Called" in done[3]["metadata"]["title"]
     assert done[4]["content"] == "Cancelled."
 
 
 def test_a_rejection_tells_who_and_why() -> None:
     told = contents(customer("hi"), CALL, ASKED, decision("rejected", "not <yet>"), result("rejected"), DONE)
-    assert "Rejected by dana" in told[2]
+    assert 'Rejected by <span class="ss-value">dana</span>' in told[2]
     assert "not &#60;yet&#62;" in told[2]
     assert "ss-chip--red" in transcript(CALL, result("rejected"), DONE).messages()[1]["metadata"]["title"]
 

@@ -3,7 +3,7 @@
 import { find, messageOf, node, showError } from "../shell/dom.js";
 import { on } from "../shell/events.js";
 import { register } from "../shell/mounts.js";
-import { request } from "../shell/rest.js";
+import { request, ROOT } from "../shell/rest.js";
 import { onTab } from "../shell/tabs.js";
 import { bars, charts, latestConversations, tables } from "./breakdowns.js";
 import { metricCards } from "./cards.js";
@@ -72,7 +72,7 @@ register("analytics", (root) => {
 });
 
 /** @param {Record<string, string>} params */
-const exportLink = (params) => `/api/v1/analytics/export?${new URLSearchParams(params)}`;
+const exportLink = (params) => `${ROOT}/api/v1/analytics/export?${new URLSearchParams(params)}`;
 
 /** @param {Metrics} metrics @param {Conversation[]} conversations @param {Record<string, string>} definitions */
 function sections(metrics, conversations, definitions) {

@@ -1,6 +1,6 @@
 // The details of one operation: why it was classified so, its arguments, what a reviewer may change, and a trial call.
 
-import { actionButton, chip, messageOf, node } from "../shell/dom.js";
+import { actionButton, chip, exact, messageOf, node } from "../shell/dom.js";
 
 const MAX_RESULT_CHARS = 20_000;
 const SAFE_METHODS = ["GET", "HEAD", "OPTIONS"];
@@ -77,7 +77,7 @@ function trial(review, one) {
   const run = async () => {
     result.hidden = false;
     try {
-      result.textContent = JSON.stringify(await review.call(one, JSON.parse(args.value)), null, 1).slice(0, MAX_RESULT_CHARS);
+      result.textContent = exact(JSON.stringify(await review.call(one, JSON.parse(args.value)), null, 1).slice(0, MAX_RESULT_CHARS));
     } catch (error) {
       result.textContent = messageOf(error);
     }

@@ -1,6 +1,6 @@
 // Inputs for a call's arguments, each of the argument's own type.
 
-import { node } from "../shell/dom.js";
+import { exact, node } from "../shell/dom.js";
 
 /**
  * An input for one argument. `read` returns its value in the argument's type, or throws with what is wrong.
@@ -25,6 +25,22 @@ export function argumentField(id, name, value, schema) {
   if (typeof value === "number") return numberField(id, name, value, schema);
   if (typeof value === "string") return textField(id, name, value);
   return jsonField(id, name, value);
+}
+
+/**
+ * What an input contains, where some of it can't be seen there.
+ * @param {HTMLInputElement | HTMLTextAreaElement | HTMLSelectElement} input
+ */
+export function hiddenCharacters(input) {
+  const note = node("p", { class: "ss-problem ss-problem--amber ss-hidden", dir: "auto", role: "status" });
+  const update = () => {
+    const shown = exact(input.value);
+    note.hidden = shown === input.value.replaceAll("\r\n", "\n");
+    note.textContent = note.hidden ? "" : `Contains invisible characters: ${shown}`;
+  };
+  input.addEventListener("input", update);
+  update();
+  return note;
 }
 
 /** @param {string} id @param {string} name @param {number} value @param {JsonSchema} schema */

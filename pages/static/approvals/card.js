@@ -1,7 +1,7 @@
 // One pending approval. Each card belongs to one approval id, so that what is typed into it can't move to another.
 
 import { now } from "../shell/connection.js";
-import { chip, linkButton, node, visible } from "../shell/dom.js";
+import { chip, exact, linkButton, node, value, visible } from "../shell/dom.js";
 import { emit } from "../shell/events.js";
 import { agentTitle, humanize, timeAgo } from "../shell/format.js";
 import { claimOf, toggleClaim } from "./claims.js";
@@ -32,14 +32,14 @@ export function makeCard(approval, { selected, failed }) {
     onchange: () => selected(card) });
   const claim = node("span", { class: "ss-claim" });
   const claimButton = linkButton("Claim", () => { toggleClaim(card).catch(failed); });
-  const notice = node("p", { class: "ss-notice", hidden: true });
+  const notice = node("p", { class: "ss-notice", dir: "auto", hidden: true });
   const history = makeHistory(approval);
   const element = node("article",
     { class: `ss-card ss-approval ss-approval--${color || "grey"}`, "aria-labelledby": titleId, tabindex: "-1" },
     node("header", {}, select, node("h3", { id: titleId }, humanize(approval.action)), chip(risk, color),
       approval.need === "two_leads" ? chip("Needs two leads", "accent") : null, claim,
       node("span", { class: "ss-gap" }), countdown),
-    node("p", { class: "ss-muted" }, approval.customer_id ? `${approval.customer_id} · ` : "",
+    node("p", { class: "ss-muted" }, approval.customer_id ? [value(approval.customer_id), " · "] : "",
       `${agentTitle(approval.agent)} · `, requested, " · ",
       linkButton("Conversation", () => emit("open_thread", approval.thread_id)), " · ", claimButton),
     notice,
@@ -63,7 +63,8 @@ export function showClaim(card) {
   const { approval } = card;
   const claim = claimOf(approval);
   card.claim.replaceChildren(...(claim
-    ? [chip(claim.isOwn ? "Claimed by you" : `Claimed by ${claim.name} until ${claim.until}`, claim.isOwn ? "accent" : "amber")]
+    ? [chip(claim.isOwn ? "Claimed by you" : ["Claimed by ", value(claim.name), ` until ${claim.until}`],
+      claim.isOwn ? "accent" : "amber")]
     : []));
   card.claimButton.textContent = claim?.canRelease ? "Release" : "Claim";
   card.claimButton.hidden = Boolean(claim && !claim.canRelease);
@@ -98,17 +99,17 @@ function changedFacts(changed) {
 export function argumentList(args) {
   const entries = Object.entries(args ?? {});
   if (entries.length === 0) return null;
-  return node("dl", { class: "ss-args" }, entries.map(([name, value]) => [node("dt", {}, name),
-    node("dd", {}, foldable(typeof value === "string" ? value : JSON.stringify(value, null, 1)))]));
+  return node("dl", { class: "ss-args" }, entries.map(([name, given]) => [node("dt", {}, exact(name)),
+    node("dd", {}, foldable(exact(typeof given === "string" ? given : JSON.stringify(given, null, 1))))]));
 }
 
 /**
  * Text that is cut where it is long, with a button to show all of it.
- * @param {unknown} value
+ * @param {unknown} given
  * @param {number} limit in characters
  */
-export function foldable(value, limit = MAX_CHARS) {
-  const text = visible(value);
+export function foldable(given, limit = MAX_CHARS) {
+  const text = visible(given);
   if (text.length <= limit && text.split("\n").length <= MAX_LINES) return node("span", {}, text);
   const short = `${text.slice(0, limit).split("\n").slice(0, MAX_LINES).join("\n")}…`;
   const label = `Show all ${text.length.toLocaleString("en")} characters`;

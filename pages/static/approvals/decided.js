@@ -1,7 +1,7 @@
 // The list of recently decided approvals.
 
 import { now } from "../shell/connection.js";
-import { chip, linkButton, node } from "../shell/dom.js";
+import { chip, linkButton, node, value } from "../shell/dom.js";
 import { emit } from "../shell/events.js";
 import { humanize, timeAgo } from "../shell/format.js";
 import { argumentList, foldable, MAX_SUMMARY_CHARS } from "./card.js";
@@ -77,14 +77,14 @@ export class DecidedList {
 
 /** @param {Approval} approval @param {HTMLElement} time */
 function decidedLines(approval, time) {
-  const by = approval.status === "expired" ? "Expired without a decision"
-    : `${VERBS[approval.status] ?? "Approved"} by ${approval.decided_by}`;
+  const by = approval.status === "expired" ? ["Expired without a decision"]
+    : [`${VERBS[approval.status] ?? "Approved"} by `, value(approval.decided_by ?? "")];
   const failure = FAILURES[approval.execution ?? ""];
   const detail = approval.execution === "failed" && approval.execution_reason ? ` ${approval.execution_reason}` : "";
   return [
     node("header", {}, node("h4", {}, humanize(approval.action)), node("span", { class: "ss-gap" }), chip(...outcomeOf(approval))),
     node("p", { class: "ss-muted" }, foldable(approval.summary, MAX_SUMMARY_CHARS)),
-    node("p", { class: "ss-muted" }, `${by} · `, time, " · ",
+    node("p", { class: "ss-muted" }, by, " · ", time, " · ",
       linkButton("Conversation", () => emit("open_thread", approval.thread_id))),
     approval.reason ? node("p", { class: "ss-reason" }, foldable(approval.reason, MAX_SUMMARY_CHARS)) : "",
     failure ? node("p", { class: "ss-problem" }, foldable(failure + detail, MAX_SUMMARY_CHARS)) : "",

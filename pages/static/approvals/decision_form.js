@@ -3,7 +3,7 @@
 import { actionButton, find, messageOf, node, visible } from "../shell/dom.js";
 import { emit } from "../shell/events.js";
 import { request, RequestError } from "../shell/rest.js";
-import { argumentField } from "./argument_fields.js";
+import { argumentField, hiddenCharacters } from "./argument_fields.js";
 import { claimOf, mayDecide } from "./claims.js";
 import { effectList } from "./effect.js";
 
@@ -90,7 +90,7 @@ async function showEdit(card) {
   const approve = button("Approve with changes", "green", () => submitEdit(card, fields, approve));
   const preview = node("div", { class: "ss-edit-outcome", "aria-live": "polite" });
   const form = showForm(card, "edit",
-    fields.map((field) => [node("label", { for: field.input.id }, field.name), field.input]), preview,
+    fields.map((field) => [node("label", { for: field.input.id }, field.name), field.input, hiddenCharacters(field.input)]), preview,
     node("div", { class: "ss-actions" }, approve, button("Cancel", "", () => showActions(card, "edit"))));
   let timer = 0;
   let version = 0;
@@ -204,7 +204,7 @@ async function showOtherDecision(card) {
 function showProblem(card, text) {
   let place = card.body.querySelector(".ss-problem");
   if (!place) {
-    place = node("p", { class: "ss-problem", role: "alert" });
+    place = node("p", { class: "ss-problem", role: "alert", dir: "auto" });
     card.body.prepend(place);
   }
   place.textContent = visible(text);

@@ -1,6 +1,6 @@
 // The changes that an approval makes: each line with its value before and after.
 
-import { node } from "../shell/dom.js";
+import { exact, node } from "../shell/dom.js";
 
 /**
  * A list of changes; null where there are none.
@@ -11,8 +11,8 @@ export function effectList(lines, label) {
   if (!Array.isArray(lines) || lines.length === 0) return null;
   return node("ul", { class: "ss-effect", "aria-label": label }, lines.map((line) =>
     node("li", {},
-      node("span", { class: "ss-muted" }, [line.subject, line.field].filter(Boolean).join(" · ")),
+      node("span", { class: "ss-muted" }, exact([line.subject, line.field].filter(Boolean).join(" · "))),
       node("span", { class: "ss-change" },
-        node("s", {}, line.before || "none"), node("span", { "aria-label": "becomes" }, "→"),
-        node("b", {}, line.after || "none")))));
+        node("s", {}, exact(line.before || "none")), node("span", { "aria-label": "becomes" }, "→"),
+        node("b", {}, exact(line.after || "none"))))));
 }

@@ -1,6 +1,6 @@
 // An approval's history from the audit trail, and a form for notes.
 
-import { messageOf, node, showError } from "../shell/dom.js";
+import { messageOf, node, showError, value } from "../shell/dom.js";
 import { agentTitle, humanize, plural, timeOfDay } from "../shell/format.js";
 import { request } from "../shell/rest.js";
 import { effectList } from "./effect.js";
@@ -66,18 +66,18 @@ function editedArgs({ kind, detail }) {
   return effectList(lines, "Edited arguments");
 }
 
-/** @param {HistoryEntry} entry */
+/** @param {HistoryEntry} entry @returns {Child[]} */
 function sentence({ kind, actor, via, detail }) {
-  const by = actor.startsWith("agent:") ? agentTitle(actor.slice(6)) : actor;
+  const by = actor.startsWith("agent:") ? agentTitle(actor.slice(6)) : value(actor);
   const channel = via && CHANNELS[via] ? ` via ${CHANNELS[via]}` : "";
-  if (kind === "requested") return `Requested by ${by}${detail.asked_by ? ` for ${detail.asked_by}` : ""}.`;
-  if (kind === "claimed") return `Claimed by ${by}.`;
-  if (kind === "released") return `Released by ${by}.`;
-  if (kind === "noted") return `${by}: ${detail.text}`;
-  if (kind === "approved_once") return `Approved once by ${by}${channel}.`;
-  if (kind === "decided") return `${humanize(detail.outcome)} by ${by}${channel}${detail.reason ? `: ${detail.reason}` : "."}`;
-  if (kind === "execution_begun") return "Started.";
-  if (kind === "execution_ended") return RESULTS[detail.status] ?? `${humanize(detail.status)}.`;
-  if (kind === "execution_refused") return `Not run: ${detail.why}`;
-  return `${humanize(kind)} by ${by}.`;
+  if (kind === "requested") return ["Requested by ", by, detail.asked_by ? [" for ", value(detail.asked_by)] : "", "."];
+  if (kind === "claimed") return ["Claimed by ", by, "."];
+  if (kind === "released") return ["Released by ", by, "."];
+  if (kind === "noted") return [by, ": ", value(detail.text)];
+  if (kind === "approved_once") return ["Approved once by ", by, `${channel}.`];
+  if (kind === "decided") return [`${humanize(detail.outcome)} by `, by, channel, detail.reason ? [": ", value(detail.reason)] : "."];
+  if (kind === "execution_begun") return ["Started."];
+  if (kind === "execution_ended") return [RESULTS[detail.status] ?? `${humanize(detail.status)}.`];
+  if (kind === "execution_refused") return [`Not run: ${detail.why}`];
+  return [`${humanize(kind)} by `, by, "."];
 }

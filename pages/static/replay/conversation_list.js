@@ -1,7 +1,7 @@
 // The conversations beside the steps: searched, filtered, a page at a time.
 
 import { now } from "../shell/connection.js";
-import { chip, find, messageOf, node, showError } from "../shell/dom.js";
+import { chip, find, messageOf, node, prose, showError } from "../shell/dom.js";
 import { emit, on } from "../shell/events.js";
 import { agentTitle, humanize, timeAgo } from "../shell/format.js";
 import { register } from "../shell/mounts.js";
@@ -78,7 +78,7 @@ register("replay_list", (root) => {
     const button = node("button",
       { type: "button", class: "ss-card", "aria-pressed": String(threadId === openThread),
         onclick: () => emit("replay_open", { threadId }) },
-      node("b", { class: "ss-opening" }, conversation.opening || threadId),
+      node("b", { class: "ss-opening" }, prose(conversation.opening || threadId)),
       node("span", { class: "ss-customer" }, node("span", {}, conversation.customer_id ?? "Unknown customer"),
         node("time", { datetime: conversation.last_at, title: conversation.last_at },
           timeAgo(Date.parse(conversation.last_at), now()))),

@@ -1,6 +1,6 @@
 // How one recorded step of a conversation looks.
 
-import { actionButton, chip, node } from "../shell/dom.js";
+import { actionButton, chip, exact, node, prose, value } from "../shell/dom.js";
 import { agentTitle, humanize } from "../shell/format.js";
 
 /** @type {Record<string, string>} */
@@ -9,10 +9,10 @@ const STATUS = { ok: "green", error: "red", rejected: "red", expired: "amber", s
 const OUTCOME = { approved: "green", edited: "green", rejected: "red", expired: "amber", responded: "green", withdrawn: "amber" };
 const HEADER_FIELDS = new Set(["seq", "first_seq", "type", "at", "turn_id", "channel", "agent"]);
 
-/** @param {string} value */
-const text = (value) => node("p", { class: "ss-said" }, value);
-/** @param {unknown} value */
-const code = (value) => node("pre", {}, typeof value === "string" ? value : JSON.stringify(value, null, 2));
+/** @param {string} said */
+const text = (said) => node("p", { class: "ss-said" }, prose(said));
+/** @param {unknown} given */
+const code = (given) => node("pre", {}, exact(typeof given === "string" ? given : JSON.stringify(given, null, 2)));
 /** @param {unknown} value @returns {value is object} */
 const isObject = (value) => value !== null && typeof value === "object";
 /** @param {string} status */
@@ -35,10 +35,10 @@ const SHAPES = {
     body: [result(step.content)], duration: formatDuration(step.duration_ms),
   }),
   interrupt: (step) => ({
-    title: ["Approval requested", node("code", {}, step.action)], body: [text(step.summary), fields(step.args)],
+    title: ["Approval requested", node("code", {}, step.action)], body: [node("p", { class: "ss-said" }, step.summary), fields(step.args)],
   }),
   decision: (step) => ({ title: ["Decision", chip(humanize(step.outcome), OUTCOME[step.outcome])], body: [
-    node("p", {}, step.outcome === "expired" ? "Expired without a decision" : ["By ", node("b", {}, step.decided_by)]),
+    node("p", {}, step.outcome === "expired" ? "Expired without a decision" : ["By ", node("b", {}, value(step.decided_by))]),
     step.reason ? text(step.reason) : null,
     step.args ? [node("p", { class: "ss-muted" }, "With edited arguments:"), fields(step.args)] : null,
     whatIfButtons(step)] }),
@@ -114,7 +114,7 @@ function fields(value) {
   const entries = Object.entries(value);
   if (!entries.length) return node("p", { class: "ss-muted" }, "None");
   return node("dl", { class: "ss-fields" }, entries.map(([name, part]) =>
-    [node("dt", {}, name), node("dd", {}, isObject(part) ? code(part) : String(part))]));
+    [node("dt", {}, name), node("dd", {}, isObject(part) ? code(part) : exact(part))]));
 }
 
 /** @param {number | null | undefined} milliseconds */

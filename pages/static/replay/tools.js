@@ -3,6 +3,7 @@
 import { find } from "../shell/dom.js";
 import { emit, emitWhenReady, on } from "../shell/events.js";
 import { register } from "../shell/mounts.js";
+import { ROOT } from "../shell/rest.js";
 import { openTabWhenReady } from "../shell/tabs.js";
 import { stepAt } from "./replay.js";
 
@@ -56,7 +57,7 @@ register("replay_tools", (root) => {
 
   async function copyLink() {
     const query = new URLSearchParams({ thread: threadId, ...(place ? { step: String(place + 1) } : {}) });
-    const address = `${location.origin}/?${query}#replay`;
+    const address = `${location.origin}${ROOT}/?${query}#replay`;
     try {
       await navigator.clipboard.writeText(address);
       share.textContent = "Copied";
@@ -70,7 +71,7 @@ register("replay_tools", (root) => {
   on("replay_shown", (shown) => {
     if (shown.threadId !== threadId) setPlaying(false);
     threadId = shown.threadId;
-    const path = `/api/v1/replay/${encodeURIComponent(threadId)}`;
+    const path = `${ROOT}/api/v1/replay/${encodeURIComponent(threadId)}`;
     toolbar.hidden = false;
     json.href = `${path}/all`;
     test.href = `${path}/test`;

@@ -1,7 +1,7 @@
 // The page's one WebSocket, which reconnects by itself, and the server's clock.
 
 import { emit } from "./events.js";
-import { serverTime } from "./rest.js";
+import { ROOT, serverTime } from "./rest.js";
 
 const PING_MS = 20_000;
 const MAX_OFFSET_MS = 1500;
@@ -34,7 +34,7 @@ export const now = () => Date.now() + offset;
 
 function connect() {
   const scheme = location.protocol === "https:" ? "wss:" : "ws:";
-  socket = new WebSocket(`${scheme}//${location.host}/ws`);
+  socket = new WebSocket(`${scheme}//${location.host}${ROOT}/ws`);
   socket.addEventListener("open", () => {
     attempts = 0;
     lastFrameAt = Date.now();
@@ -49,7 +49,7 @@ function connect() {
     emit("*", frame);
   });
   socket.addEventListener("close", (event) => {
-    if (event.reason === "unauthorized") { location.href = "/login"; return; }
+    if (event.reason === "unauthorized") { location.href = `${ROOT}/login`; return; }
     setState("lost");
     attempts += 1;
     setTimeout(connect, Math.min(5000, 250 * 2 ** Math.min(attempts, 5)) * (0.7 + Math.random() * 0.6));

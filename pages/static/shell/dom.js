@@ -1,28 +1,50 @@
 // Builds nodes. Text from outside only ever becomes text of a node, with invisible characters made visible.
 
-const INVISIBLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}\p{Cs}]/gu;
-// Joiners that emoji and some scripts need, and ordinary white space.
-const HARMLESS = new Set(["\n", "\t", "\u200c", "\u200d"]);
+/** @param {[number, number][]} ranges */
+const characterClass = (ranges) =>
+  `[${ranges.map(([first, last]) => `\\u{${first.toString(16)}}-\\u{${last.toString(16)}}`).join("")}]`;
+const [ANY, SYMBOL] = [window.ssConfig.invisible, window.ssConfig.symbols].map(characterClass);
+const INVISIBLE = new RegExp(ANY, "gu");
+const EMOJI_OR_INVISIBLE = new RegExp(`(${SYMBOL}\\uFE0F?(?:\\u200D${SYMBOL}\\uFE0F?)*)|${ANY}`, "gu");
+const INPUTS = new Set(["input", "textarea", "option", "select"]);
+// What many languages need in ordinary sentences: joiners, variation selectors, wider and narrower spaces.
+const IN_PROSE = new Set(["\u200c", "\u200d", "\ufe0e", "\ufe0f", "\u00a0", "\u202f", "\u3000"]);
 
 /** @param {string} character */
 function symbol(character) {
-  if (HARMLESS.has(character)) return character;
   const code = character.codePointAt(0) ?? 0;
   if (code < 0x20) return String.fromCodePoint(0x2400 + code);
   return `⟨U+${code.toString(16).toUpperCase().padStart(4, "0")}⟩`;
 }
 
+/** @param {unknown} text */
+const lines = (text) => String(text ?? "").replaceAll("\r\n", "\n");
+
 /**
- * Replaces control and bidirectional characters by visible symbols: `␀`, `⟨U+202E⟩`.
+ * Replaces characters without ink by visible symbols: `␀`, `⟨U+202E⟩`. Emoji stay as they are.
  * @param {unknown} text
  */
-export function visible(text) {
-  return String(text ?? "").replaceAll("\r\n", "\n").replace(INVISIBLE, symbol);
-}
+export const visible = (text) => lines(text).replace(EMOJI_OR_INVISIBLE, (match, emoji) => emoji ?? symbol(match));
+
+/**
+ * As `visible`, inside emoji too: for values, in which nothing may be hidden.
+ * @param {unknown} text
+ */
+export const exact = (text) => lines(text).replace(INVISIBLE, symbol);
+
+/**
+ * The node of a sentence, which may contain what many languages need. Not for what is approved.
+ * @param {unknown} text
+ */
+export const prose = (text) => document.createTextNode(
+  lines(text).replace(INVISIBLE, (match) => (IN_PROSE.has(match) ? match : symbol(match))));
+
+/** A value in a sentence, which keeps its own direction. @param {string} text */
+export const value = (text) => node("bdi", {}, exact(text));
 
 /**
  * Creates an element. An attribute named `on...` is a listener; null, undefined and false leave an attribute out.
- * Strings become text, never markup.
+ * Strings become text, never markup; an element with text or for text takes its direction from it.
  * @template {keyof HTMLElementTagNameMap} K
  * @param {K} tag
  * @param {Record<string, any>} attributes
@@ -36,7 +58,9 @@ export function node(tag, attributes = {}, ...children) {
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
     else element.setAttribute(name, value === true ? "" : value);
   }
-  element.append(...flatten(children).map((child) => (typeof child === "string" ? visible(child) : child)));
+  const parts = flatten(children);
+  if (INPUTS.has(tag) || parts.some((part) => !(part instanceof Element))) element.dir = "auto";
+  element.append(...parts.map((part) => (typeof part === "string" ? visible(part) : part)));
   return element;
 }
 
@@ -50,7 +74,7 @@ function flatten(children) {
 
 /**
  * A small label. Colours: green, red, amber, accent, teal; grey without one.
- * @param {string} text
+ * @param {Child} text
  * @param {string} [color]
  */
 export const chip = (text, color) => node("span", { class: `ss-chip${color ? ` ss-chip--${color}` : ""}` }, text);
@@ -102,6 +126,7 @@ export function closest(event, selector) {
  */
 export function showError(place, message) {
   place.hidden = !message;
+  place.dir = "auto";
   place.textContent = visible(message);
 }
 

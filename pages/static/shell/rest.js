@@ -3,6 +3,9 @@
 // The audit trail records that a person acted in the console, and not a program through the API.
 const HEADERS = { Accept: "application/json", "X-Smart-Support-Door": "console" };
 
+/** The sub-path that the app has behind a proxy, such as "/support"; empty without one. */
+export const ROOT = new URL("../..", import.meta.url).pathname.replace(/\/$/, "");
+
 /** The server refused a request or can't be reached; `code` and `status` are null where there was no answer. */
 export class RequestError extends Error {
   /**
@@ -37,7 +40,7 @@ export const request = async (method, path, body) => (await requestPage(method, 
  */
 export async function requestPage(method, path, body) {
   const isJson = body !== undefined && !(body instanceof FormData);
-  const response = await fetch(`/api/v1${path}`, {
+  const response = await fetch(`${ROOT}/api/v1${path}`, {
     method,
     headers: { ...HEADERS, ...(isJson ? { "Content-Type": "application/json" } : {}) },
     body: isJson ? JSON.stringify(body) : body,
@@ -52,7 +55,7 @@ export async function requestPage(method, path, body) {
 
 /** The server's clock in milliseconds, exact to a second; null where it can't be reached. */
 export async function serverTime() {
-  const response = await fetch("/api/v1/health", { cache: "no-store" }).catch(() => null);
+  const response = await fetch(`${ROOT}/api/v1/health`, { cache: "no-store" }).catch(() => null);
   const date = Date.parse(response?.headers.get("Date") ?? "");
   return Number.isNaN(date) ? null : date + 500;
 }

@@ -4,7 +4,7 @@ import { connectionState } from "./connection.js";
 import { find } from "./dom.js";
 import { emit, on } from "./events.js";
 import { register } from "./mounts.js";
-import { request } from "./rest.js";
+import { request, ROOT } from "./rest.js";
 
 const THEME_KEY = "ss-look";
 const STATES = { connecting: "Connecting…", live: "Live", lost: "Reconnecting…" };
@@ -45,7 +45,7 @@ function showTheme() {
 /** Shows who is logged in; without logins there is nothing to show. */
 async function showUser() {
   const user = await request("GET", "/me").catch((error) => {
-    if (error.status === 401) location.href = "/login";
+    if (error.status === 401) location.href = `${ROOT}/login`;
     return null;
   });
   if (!user) return;

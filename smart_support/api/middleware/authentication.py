@@ -52,7 +52,7 @@ class AuthenticationMiddleware:
         elif scope["path"] in _OPEN:
             await self._app(scope, receive, send)
         elif _wants_page(scope):
-            await RedirectResponse("/login", 303)(scope, receive, send)
+            await RedirectResponse(f"{services.settings.root_path}/login", 303)(scope, receive, send)
         else:
             await failure("unauthorized", _UNAUTHORIZED, 401)(scope, receive, send)
 
