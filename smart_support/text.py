@@ -5,6 +5,7 @@ RFC 3629 section 3) or that PostgreSQL refuses (NUL). It is cleaned where it ent
 """
 
 import math
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import asdict, is_dataclass
 from datetime import date, datetime, time
@@ -38,6 +39,15 @@ def clean_text(text: str) -> str:
     except UnicodeEncodeError:
         text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     return text.replace("\x00", NUL_SYMBOL)
+
+
+def folded(text: str) -> str:
+    """The text as a search compares it: without case, accents, and forms of the same character.
+
+    Compatibility forms (NFKC) and case folding are those of Unicode sections 3.11 and 3.13.
+    """
+    apart = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", text).casefold())
+    return unicodedata.normalize("NFC", "".join(one for one in apart if not unicodedata.combining(one)))
 
 
 def clean_json(value: Any) -> Any:

@@ -1,6 +1,7 @@
 """Chooses the tools that a model is offered for one request where an agent has very many.
 
-Tools are ranked by BM25 over their names, descriptions and argument names. `find_tools` finds the others.
+Tools are ranked by BM25 over the words of their names, descriptions and argument names, and over pieces of
+these words, so that inflected words and scripts without spaces are matched. `find_tools` finds the others.
 """
 
 import re
@@ -10,13 +11,19 @@ from typing import Any
 from langchain_core.messages import AIMessage, AnyMessage
 from rank_bm25 import BM25Plus
 
+from smart_support.text import folded
 from smart_support.tools.registry import Access, Args, Call, Registry, Tool
 
 SHOWN = 16
 FIND = "find_tools"
 _LISTED = 10
-_WORD = re.compile(r"[a-z0-9]+")
+_WORD = re.compile(r"[^\W_]+")
 _BOUNDARY = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+# Scripts that put no space between words: Thai, Lao, Khmer, kana, and Han.
+_UNSPACED = re.compile(r"[\u0e00-\u0eff\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\U00020000-\U0003ffff]")
+_GRAM_CHARS = 3
+# A whole word counts as much as so many of its pieces.
+_WORD_WEIGHT = 3
 
 
 def shortlist(tools: Sequence[Tool], request: str, messages: Sequence[AnyMessage]) -> list[Tool]:
@@ -40,7 +47,8 @@ def shortlist(tools: Sequence[Tool], request: str, messages: Sequence[AnyMessage
 def ranked(tools: Sequence[Tool], words: str) -> list[Tool]:
     """All tools, the best match first."""
     index = BM25Plus([_words_of(tool) for tool in tools])
-    scores = index.get_scores(_words(words))
+    words_of_request = _words(words)
+    scores = index.get_scores([*words_of_request * _WORD_WEIGHT, *_grams(words_of_request)])
     order = sorted(range(len(tools)), key=lambda place: (-scores[place], place))
     return [tools[place] for place in order]
 
@@ -69,9 +77,20 @@ def find_tool(registry: Registry, names: Sequence[str]) -> Tool:
 
 def _words_of(tool: Tool) -> list[str]:
     names = " ".join(tool.schema.get("properties", {}))
-    return _words(f"{tool.name} {tool.name} {tool.description} {names}")
+    words = _words(f"{tool.name} {tool.name} {tool.description} {names}")
+    return [*words, *_grams(words)]
 
 
 def _words(text: str) -> list[str]:
-    words = _WORD.findall(_BOUNDARY.sub(" ", text).lower())
+    """The words without case and accents, and without an English plural's `s`."""
+    words = _WORD.findall(folded(_BOUNDARY.sub(" ", text)))
     return [word[:-1] if word.endswith("s") and len(word) > 3 else word for word in words]
+
+
+def _grams(words: Sequence[str]) -> list[str]:
+    """Pieces of words, marked by a `~`: each character and pair in a script without spaces, else triples."""
+    grams = []
+    for word in words:
+        sizes = (1, 2) if _UNSPACED.search(word) else (_GRAM_CHARS,)
+        grams += [f"~{word[at : at + size]}" for size in sizes for at in range(len(word) - size + 1)]
+    return grams

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -58,7 +59,8 @@ def page_parameters(
         filters: parameters of the filters on events; null for an unused one.
         by_outcome: there is a filter on status or outcome, so these must be computed for all conversations.
     """
-    search = q or None
+    # Full-width letters, ligatures and the like as the letters that most texts have; SQL folds the rest.
+    search = unicodedata.normalize("NFKC", q) if q else None
     return {
         **filters,
         "after_at": after.started_at if after else None,

@@ -1,5 +1,6 @@
 """Reads recorded conversations as steps, with the sequence numbers of the WebSocket. Runs nothing."""
 
+import unicodedata
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -57,7 +58,7 @@ class Replay:
         """An overview of a thread without its content, for jumping to any step.
 
         Args:
-            q: search for this text, ignoring case.
+            q: search for this text, ignoring case and accents.
 
         Returns:
             `steps`: their number; `pages`: the `after` parameter of each page of `page` steps; `started_at`,
@@ -67,8 +68,9 @@ class Replay:
         Raises:
             NotFound: nothing is recorded of that thread.
         """
-        q_json = orjson.dumps(q)[1:-1].decode() if q else None
-        params = {"thread_id": thread_id, "page": PAGE, "q": q or None, "q_json": q_json}
+        search = unicodedata.normalize("NFKC", q) if q else None
+        q_json = orjson.dumps(search)[1:-1].decode() if search else None
+        params = {"thread_id": thread_id, "page": PAGE, "q": search, "q_json": q_json}
         (row,) = await self._log.query(load_query("replay_outline"), params)
         steps, ends = row["steps"], row.pop("ends") or []
         if not steps:

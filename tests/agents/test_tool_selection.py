@@ -52,6 +52,38 @@ def test_words_that_fit_nothing_still_give_a_full_list() -> None:
     assert len(ranked(_tools(), "")) == len(_tools())
 
 
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        ("取消订单1042", "cancel_zh"),
+        ("订单在哪里", "track_zh"),
+        ("إلغاء الطلب من فضلك", "cancel_ar"),
+        ("أين طلبي", "track_ar"),
+        ("annuler ma reservation", "cancel_fr"),
+        ("ANNULER LA RE\u0301SERVATION", "cancel_fr"),
+        ("stornierung der bestellung", "cancel_de"),
+        ("Bestellungen stornieren", "cancel_de"),
+        ("où se trouve le colis", "track_fr"),
+    ],
+)
+def test_words_of_any_language_are_matched_with_or_without_accents(words: str, name: str) -> None:
+    descriptions = {
+        "cancel_zh": "取消一个订单",
+        "track_zh": "查询订单在哪里",
+        "cancel_ar": "إلغاء طلب",
+        "track_ar": "أين الطلب الآن",
+        "cancel_fr": "Annuler une réservation",
+        "track_fr": "Où se trouve un colis",
+        "cancel_de": "Eine Bestellung stornieren",
+        "track_de": "Wo ein Paket ist",
+    }
+    tools = [
+        *_tools(),
+        *(Tool(one, text, {"type": "object"}, Access.READ, _run) for one, text in descriptions.items()),
+    ]
+    assert ranked(tools, words)[0].name == name
+
+
 class _Finds:
     """A model that asks for a tool it was not shown, then calls it."""
 

@@ -88,6 +88,9 @@ async def test_filters(event_log: EventStore, metrics: Metrics) -> None:
         ("q", 'D "50% Off_\\'): ["t-e"],
         ("q", "5%off"): [],
         ("q", "özil"): ["t-e"],
+        ("q", "O\u0308ZIL"): ["t-e"],  # the dots as a character of their own
+        ("q", "ozil"): ["t-e"],
+        ("q", "\uff2f\uff3a\uff29\uff2c"): ["t-e"],  # full-width letters
         ("q", "İSTANBUL"): ["t-waits"],
         ("q", "T-DONE"): ["t-done"],
         ("q", "customer"): [],  # a word of the record's own, not of the text

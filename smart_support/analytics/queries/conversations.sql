@@ -48,9 +48,9 @@ WITH candidate AS MATERIALIZED (
             SELECT thread_id
             FROM events
             WHERE happened_at >= coalesce($counted_since, $since) AND (
-                contains(lower(customer_id), lower($q))
-                OR (type = 'message' AND contains(lower(payload), lower($q_json))
-                    AND contains(lower(payload ->> '$.content'), lower($q)))
+                contains(strip_accents(lower(customer_id)), strip_accents(lower($q)))
+                OR (type = 'message' AND contains(strip_accents(lower(payload)), strip_accents(lower($q_json)))
+                    AND contains(strip_accents(lower(payload ->> '$.content')), strip_accents(lower($q))))
             )
         ))
         -- The events that a figure counts, in its time range, whenever the conversation started.

@@ -18,8 +18,8 @@ SELECT
     list(place ORDER BY place) FILTER (type = 'interrupt') AS approvals,
     list(place ORDER BY place) FILTER (type = 'escalation') AS escalations,
     -- First search the JSON text: it is fast and excludes most rows.
-    list(place ORDER BY place) FILTER (contains(lower(payload), lower($q_json)) AND contains(lower(concat_ws(
+    list(place ORDER BY place) FILTER (contains(strip_accents(lower(payload)), strip_accents(lower($q_json))) AND contains(strip_accents(lower(concat_ws(
         chr(10), tool, decided_by, payload ->> '$.content', payload ->> '$.args', payload ->> '$.summary',
         payload ->> '$.reason', payload ->> '$.message', payload ->> '$.question', payload ->> '$.options'
-    )), lower($q))) AS found
+    ))), strip_accents(lower($q)))) AS found
 FROM step
