@@ -43,6 +43,10 @@ from tests.support.harness import ROOT, AppProcess, free_port, run_python
         ({"session_ttl_seconds": -1}, ["SMART_SUPPORT_SESSION_TTL_SECONDS"]),
         ({"log_level": "loud"}, ["SMART_SUPPORT_LOG_LEVEL"]),
         ({"data_dir": ""}, ["SMART_SUPPORT_DATA_DIR", "set a folder"]),
+        ({"data_dir": "what?/var"}, ["SMART_SUPPORT_DATA_DIR", "?", "DuckDB"]),
+        ({"root_path": "support"}, ["SMART_SUPPORT_ROOT_PATH", "/support"]),
+        ({"root_path": "/a/../b"}, ["SMART_SUPPORT_ROOT_PATH", "/support"]),
+        ({"root_path": "/console"}, ["SMART_SUPPORT_ROOT_PATH", "path of the app"]),
         (
             {"escalation_webhook_url": "http://[::1/hook"},
             ["SMART_SUPPORT_ESCALATION_WEBHOOK_URL", "https://"],
@@ -179,3 +183,17 @@ def test_a_second_process_on_the_same_data_is_refused(tmp_path: Path, data_dir: 
             second.start()
         assert "Traceback" not in second.log()
         assert first.get("/approvals") == []
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:7860/support"),
+        ("0.0.0.0", "http://127.0.0.1:7860/support"),
+        ("::", "http://[::1]:7860/support"),
+        ("::1", "http://[::1]:7860/support"),
+        ("localhost", "http://localhost:7860/support"),
+    ],
+)
+def test_the_printed_address_can_be_opened(host: str, url: str) -> None:
+    assert Settings(host=host, root_path="/support/", api_keys="ci:admin:key").local_url == url
