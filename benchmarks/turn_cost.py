@@ -115,7 +115,7 @@ def bare(folder: Path, count: int) -> None:
             config = {"configurable": {"thread_id": f"{name}-{number}"}}
             tokens = 0
             message = {"messages": [HumanMessage("two hundred words please")]}
-            async for _ in graph.astream(message, config=config, stream_mode="messages"):
+            async for _ in graph.astream(message, config=config, stream_mode="custom"):
                 tokens += 1
             assert tokens >= TOKENS
 

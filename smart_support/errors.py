@@ -189,10 +189,19 @@ class Forbidden(SmartSupportError):
 
 
 class ModelFailed(SmartSupportError):
-    """The chat model failed. The message says what to do next. The cause is only in the log."""
+    """The chat model failed. The message says what to do next. The cause is only in the log.
+
+    Attributes:
+        reason: why, in a word for the record: `empty`, `length`, `content_filter`, `too_long`, `cut_off`,
+            `timeout` or `failed`.
+    """
 
     code = "model_error"
     status = 502
+
+    def __init__(self, message: str, reason: str = "failed") -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class ToolFailed(SmartSupportError):

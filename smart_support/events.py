@@ -55,13 +55,18 @@ class Token(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message(Event):
-    """A complete message. That of an agent covers the numbers of its tokens."""
+    """A complete message. That of an agent covers the numbers of its tokens.
+
+    Attributes:
+        reasoning: the model's thoughts before it. On record only: no client is sent it.
+    """
 
     type: ClassVar[str] = "message"
     role: Literal["customer", "agent"]
     content: str
     agent: str | None = None
     message_id: str | None = None
+    reasoning: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,13 +84,14 @@ class Route(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolCall(Event):
-    """An agent requests a tool call. A write may still need an approval."""
+    """An agent requests a tool call. A write may still need an approval. `reasoning`: as in `Message`."""
 
     type: ClassVar[str] = "tool_call"
     agent: str
     tool: str
     args: dict[str, Any]
     tool_call_id: str
+    reasoning: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,7 +165,12 @@ class Escalation(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageComplete(Event):
-    """The turn has ended. `usage`: `input_tokens`, `output_tokens`, `cost_usd` or null."""
+    """The turn has ended.
+
+    Attributes:
+        usage: `input_tokens`, `output_tokens`, `cost_usd` or null.
+        incomplete: why the last answer is not a whole one: `length`, `content_filter`, `refusal`; else null.
+    """
 
     type: ClassVar[str] = "message_complete"
     ends_turn: ClassVar[bool] = True
@@ -167,25 +178,38 @@ class MessageComplete(Event):
     duration_ms: float
     first_token_ms: float | None = None
     model: str | None = None
+    incomplete: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure(Event):
-    """The turn ended with an error. The message is for the customer."""
+    """The turn ended with an error. The message is for the customer.
+
+    Attributes:
+        reason: where a model failed, why, as `errors.ModelFailed.reason`.
+    """
 
     type: ClassVar[str] = "error"
     ends_turn: ClassVar[bool] = True
     code: str
     message: str
+    reason: str | None = None
 
 
 EVENT_TYPES: dict[str, type[Event]] = {cls.type: cls for cls in Event.__subclasses__()}
+# What of an event no client is sent.
+_RECORD_ONLY = "reasoning"
 _FIELDS = {cls: tuple(item.name for item in fields(cls)) for cls in EVENT_TYPES.values()}
 
 
 def payload(event: Event) -> dict[str, Any]:
-    """The fields of an event, as they are sent and stored."""
+    """The fields of an event, as they are stored."""
     return {name: getattr(event, name) for name in _FIELDS[type(event)]}
+
+
+def sent_payload(event: Event) -> dict[str, Any]:
+    """The fields of an event, as clients are sent them."""
+    return {name: value for name, value in payload(event).items() if name != _RECORD_ONLY}
 
 
 def from_payload(type_: str, values: Mapping[str, Any]) -> Event:
@@ -226,7 +250,7 @@ class Record:
         """The event as JSON text, encoded once for all clients."""
         if self._wire is None:
             head = {"type": self.event.type, "thread_id": self.thread_id, "seq": self.seq}
-            self._wire = orjson.dumps(head | payload(self.event)).decode()
+            self._wire = orjson.dumps(head | sent_payload(self.event)).decode()
         return self._wire
 
 

@@ -260,7 +260,7 @@ class Services:
                 check_free(self.settings.data_dir / "events.duckdb")
             if self._graph is None:
                 with contextlib.closing(self._store()) as store:
-                    own = Registry([*self.registry, *self.demo_tools(store)])
+                    own = Registry([*self.registry, *self._tools(store)])
                     check_policy(self.team, own)
                     check_ceilings(self.team, own)
         except (OSError, sqlite3.Error) as error:
@@ -404,7 +404,7 @@ class Services:
         """Open the demo business, the imports and the agents, and return their graph."""
         self.demo = store = self._store()
         self._opened.callback(store.close)
-        self.own_tools = [*self.registry, *self.demo_tools(store)]
+        self.own_tools = [*self.registry, *self._tools(store)]
         client = GuardedClient(parse_allowed_hosts(self.settings.allowed_hosts))
         self._opened.push_async_callback(client.aclose)
         self.imports = ImportService(
@@ -491,6 +491,9 @@ class Services:
     def _store(self) -> DemoStore:
         business = self.toolset.business
         return DemoStore(self.settings.data_dir / f"{business}.sqlite", ROOT / "data" / business, business)
+
+    def _tools(self, store: DemoStore) -> list[Tool]:
+        return self.demo_tools(store)
 
     def demo_tools(self, store: DemoStore) -> list[Tool]:
         """The tools that come with the business, over a store of its data."""

@@ -32,6 +32,29 @@ SECRETS = frozenset(
 OWN_PATHS = frozenset(
     {"api", "assets", "config", "console", "gradio_api", "login", "logout", "static", "svelte", "ws"}
 )
+# The provider of models behind an OpenAI-compatible API. Every other one has a package of LangChain.
+OPENAI = "openai"
+TokenLimit = Literal["max_completion_tokens", "max_tokens", "none"]
+Profile = Literal[
+    "anthropic",
+    "cerebras",
+    "compatible",
+    "deepseek",
+    "fireworks",
+    "gemini",
+    "groq",
+    "llamacpp",
+    "local",
+    "mistral",
+    "ollama",
+    "openai",
+    "openai_responses",
+    "openrouter",
+    "together",
+    "vllm",
+    "xai",
+]
+_MODEL = re.compile(r"[a-z][a-z0-9_]*:\S+")
 _ADDRESS = r"https?://[^\s/@]+(/\S*)?"
 
 
@@ -49,12 +72,16 @@ class Settings(BaseSettings):
     root_path: str = ""
     data_dir: Path = Path("data/var")
     model: str = "demo"
+    model_profile: Profile | Literal[""] = ""
+    model_temperature: float | None = Field(None, ge=0, le=2)
+    model_token_limit: TokenLimit | Literal[""] = ""
     model_timeout_seconds: float = Field(30, gt=0, le=600)
     model_answer_tokens: int = Field(4000, ge=16)
     model_context_tokens: int = Field(32_000, ge=1000)
     fallback_model: str = ""
     fallback_base_url: str = ""
     fallback_api_key: str = ""
+    fallback_profile: Profile | Literal[""] = ""
     fallback_seconds: float = Field(60, ge=0)
     agents_file: Path | None = None
     template: Literal["e-commerce", "saas", "fintech"] = "e-commerce"
@@ -147,7 +174,7 @@ class Settings(BaseSettings):
             raise ValueError(f"{value!r} is not COUNT/SECONDSs, for example 10/10s")
         return value
 
-    @field_validator("agents_file", "users_file", mode="before")
+    @field_validator("agents_file", "users_file", "model_temperature", mode="before")
     @classmethod
     def _empty_is_none(cls, value: Any) -> Any:
         return value or None
@@ -209,15 +236,17 @@ class Settings(BaseSettings):
     @field_validator("model")
     @classmethod
     def _model(cls, value: str) -> str:
-        if value != "demo" and not re.fullmatch(r"openai:\S+", value):
-            raise ValueError(f"{value!r} is neither 'demo' nor 'openai:NAME', for example openai:gpt-5-mini")
+        if value != "demo" and not _MODEL.fullmatch(value):
+            raise ValueError(
+                f"{value!r} is neither 'demo' nor 'PROVIDER:NAME', for example openai:gpt-5-mini"
+            )
         return value
 
     @field_validator("fallback_model")
     @classmethod
     def _fallback(cls, value: str) -> str:
-        if value and not re.fullmatch(r"openai:\S+", value):
-            raise ValueError(f"{value!r} is not 'openai:NAME', for example openai:gpt-5-nano")
+        if value and not _MODEL.fullmatch(value):
+            raise ValueError(f"{value!r} is not 'PROVIDER:NAME', for example openai:gpt-5-nano")
         return value
 
     @model_validator(mode="after")
@@ -233,7 +262,7 @@ class Settings(BaseSettings):
     def _fallback_fits(self) -> "Settings":
         if self.fallback_model and self.model == "demo":
             raise ValueError(
-                f"{PREFIX}FALLBACK_MODEL needs a language model; set {PREFIX}MODEL=openai:NAME too"
+                f"{PREFIX}FALLBACK_MODEL needs a language model; set {PREFIX}MODEL=PROVIDER:NAME too"
             )
         if self.fallback_base_url and not self.fallback_api_key:
             raise ValueError(
@@ -246,8 +275,8 @@ class Settings(BaseSettings):
     def _budgets_can_be_counted(self) -> "Settings":
         limits = {"CONVERSATION": self.budget_usd_per_conversation, "DAY": self.budget_usd_per_day}
         per = next((per for per, limit in limits.items() if limit), None)
-        models = [model for model in (self.model, self.fallback_model) if model.startswith("openai:")]
-        names = [model.removeprefix("openai:") for model in models]
+        models = [model for model in (self.model, self.fallback_model) if ":" in model]
+        names = [model.partition(":")[2] for model in models]
         unpriced = [name for name in names if not name.startswith(tuple(self.model_prices))]
         if per and unpriced:
             raise ValueError(

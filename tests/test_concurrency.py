@@ -8,7 +8,7 @@ import anyio
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage
 
-from smart_support.agents.model_client import Attempt
+from smart_support.agents.model_client import Attempt, ModelState, ModelRequest
 from smart_support.agents.models import NamedModel
 from smart_support.api.middleware.authentication import serve_while_logged_in
 from smart_support.concurrency import end_tasks, in_background, run_together
@@ -75,7 +75,8 @@ async def _model_stream() -> None:
         await _pauses(2)
 
     model = ScriptedModel(script=lambda *_: AIMessage("one two three four five six"), before_word=pause)
-    await Attempt(NamedModel(model, timeout_seconds=60)).answer(model, [HumanMessage("hello")])
+    one = ModelState(NamedModel(model, timeout_seconds=60), 1000)
+    await Attempt(one, ModelRequest("t", "prompt", [HumanMessage("hello")], (), None, True)).answer()
     await asyncio.Event().wait()
 
 

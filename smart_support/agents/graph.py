@@ -18,17 +18,26 @@ from langchain_core.messages import (
 from langchain_core.runnables import RunnableConfig
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.message import add_messages
-from langgraph.types import interrupt
+from langgraph.types import StreamWriter, interrupt
 
 from smart_support.agents.budget import BudgetSpent
 from smart_support.agents.model_client import Models
+from smart_support.agents.outgoing import new_call_id
 from smart_support.agents.prompts import agent_prompt
 from smart_support.agents.router import Router
+from smart_support.agents.streamed_answer import INCOMPLETE
 from smart_support.agents.team import RESERVED, AgentSpec, Team
-from smart_support.agents.tool_messages import failures_in_a_row, pending_calls, refused, tool_message
+from smart_support.agents.tool_messages import (
+    failures_in_a_row,
+    outcomes_of_writes,
+    pending_calls,
+    refused,
+    tool_message,
+)
 from smart_support.agents.tool_selection import SHOWN, find_tool, shortlist
 from smart_support.clock import new_id
 from smart_support.errors import ConfigError
+from smart_support.events import Token
 from smart_support.gate.call_result import CallResult
 from smart_support.gate.caller import Caller, CallerLimits
 from smart_support.gate.gate import Gate
@@ -172,15 +181,21 @@ def _as_text(clarification: dict[str, Any]) -> str:
 
 
 def _agent_node(team: Team, spec: AgentSpec, registry: Registry, models: Models, withdraw: Tool) -> Node:
-    async def answer(state: State, config: RunnableConfig) -> State:
+    async def answer(state: State, config: RunnableConfig, writer: StreamWriter) -> State:
         bind(agent=spec.name)
+
+        def show(words: str) -> None:
+            writer(Token(agent=spec.name, content=words))
+
         thread_id = config["configurable"]["thread_id"]
         request, steps, history = state["targets"][0]["request"], state.get("steps", 0), state["messages"]
         tools = _tools(spec, registry, request, history) if steps < MAX_STEPS else []
         if tools and _is_read_only(config):
             tools.append(function_schema(withdraw))
         try:
-            completion = await models.ask(thread_id, agent_prompt(team, spec, request), history, tools)
+            completion = await models.ask(
+                thread_id, agent_prompt(team, spec, request), history, tools, show=show
+            )
         except BudgetSpent as spent:
             said = await models.budget.handed_over(thread_id, spec.name, spent, history)
             return {"messages": [said], "steps": 0, "targets": []}
@@ -188,11 +203,21 @@ def _agent_node(team: Team, spec: AgentSpec, registry: Registry, models: Models,
         if steps >= MAX_STEPS:
             message.tool_calls, message.invalid_tool_calls = [], []
             message.content = message.content or STOPPED
+        if done := _untold_writes(message, history):
+            show(done)
+            message.content = f"{message.content}{done}"
         if message.tool_calls or message.invalid_tool_calls:
             return {"messages": [message], "steps": steps + 1}
         return {"messages": [message], "steps": 0, "targets": state["targets"][1:]}
 
     return answer
+
+
+def _untold_writes(message: AIMessage, history: list[AnyMessage]) -> str:
+    """What was done, in case that an answer which is not whole leaves it out."""
+    if message.tool_calls or message.invalid_tool_calls or INCOMPLETE not in message.response_metadata:
+        return ""
+    return "".join(f"\n\n{sentence}" for sentence in outcomes_of_writes(history))
 
 
 def _tools(
@@ -222,7 +247,7 @@ def _own(answer: AIMessage, agent: str, history: list[AnyMessage]) -> AIMessage:
     seen = {message.tool_call_id for message in history if isinstance(message, ToolMessage)}
     for call in (*calls, *broken):
         if not call["id"] or call["id"] in seen:
-            call["id"] = f"call_{new_id()}"
+            call["id"] = new_call_id()
         seen.add(str(call["id"]))
     return AIMessage(
         content=answer.content,
@@ -232,6 +257,7 @@ def _own(answer: AIMessage, agent: str, history: list[AnyMessage]) -> AIMessage:
         invalid_tool_calls=broken,
         usage_metadata=answer.usage_metadata,
         response_metadata=answer.response_metadata,
+        additional_kwargs=answer.additional_kwargs,
     )
 
 

@@ -20,12 +20,18 @@ class Prices:
                 return (input_tokens * into + output_tokens * out) / _MILLION
         return None
 
-    def usage(self, used: Mapping[str | None, tuple[int, int]]) -> dict[str, Any]:
-        """The tokens of all models that were `used`; their cost where each of them has a price."""
+    def usage(
+        self, used: Mapping[str | None, tuple[int, int]], *, is_partial: bool = False
+    ) -> dict[str, Any]:
+        """The tokens of all models that were `used`; their cost where all is known and has a price.
+
+        Args:
+            is_partial: more was used than is known.
+        """
         costs = [self.cost(model, *tokens) for model, tokens in used.items()]
         known = [cost for cost in costs if cost is not None]
         return {
             "input_tokens": sum(into for into, _ in used.values()),
             "output_tokens": sum(out for _, out in used.values()),
-            "cost_usd": sum(known) if known and len(known) == len(costs) else None,
+            "cost_usd": sum(known) if known and len(known) == len(costs) and not is_partial else None,
         }

@@ -49,7 +49,7 @@ class Router:
             return Routing([{"agent": only, "request": request}], f"{only} is the only agent.")
         tools = [route_tool(self._team, self._registry)]
         prompt = router_prompt(self._team)
-        answer = await self._models.ask(thread_id, prompt, messages, tools, shown=False)
+        answer = await self._models.ask(thread_id, prompt, messages, tools, must_answer=False)
         model = answer.response_metadata.get("model_name")
         usage = dict(answer.usage_metadata) if answer.usage_metadata else None
         return replace(self._checked(answer, request), usage=usage, model=model)

@@ -5,7 +5,10 @@ its parser takes quadratic time then. Here the pieces are kept as text and parse
 """
 
 import json
+import re
 from collections.abc import AsyncIterator, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any, cast
 
 import httpx2
@@ -13,13 +16,15 @@ import langchain_core.messages.ai as langchain_ai
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, InvalidToolCall, ToolCall
 from langchain_core.messages.ai import UsageMetadata, add_usage
 from langchain_core.messages.base import merge_content
-from langchain_core.utils._merge import merge_dicts
 from langchain_core.utils.json import parse_partial_json
 
+from smart_support.agents.context_window import tokens_of_text
+from smart_support.agents.reasoning import MAX_THOUGHT_CHARS, REASONING_ITEMS, encrypted_items, parts_of
+from smart_support.agents.thoughts import ThoughtSplitter
 from smart_support.gate.planned_call import MAX_ARGUMENT_BYTES
 from smart_support.text import clean_json, clean_text
 
-# Text and arguments together. The longest answers of today's models have about half of that.
+# Text, thoughts and arguments together. The longest answers of today's models have about half of that.
 MAX_ANSWER_CHARS = 200_000
 MAX_CHUNKS = 20_000
 MAX_CALLS = 32
@@ -29,14 +34,46 @@ MAX_PARTIAL_CHARS = 200
 MAX_EVENT_BYTES = 1_000_000
 # Of a call that was cut: enough to see what it was about. It is in every later request and checkpoint.
 KEPT_OF_CUT_CALL = 2_000
+# Names in the metadata of an answer.
+USAGE_IS_PARTIAL = "usage_is_partial"
+INCOMPLETE = "incomplete"
 _MAX_TOKENS = 2**53
 _NOT_AN_OBJECT = "not a JSON object"
 _TOO_LONG = f"more than {MAX_ARGUMENT_BYTES:,} bytes of arguments"
 _CUT = "the answer was cut off before its end"
+# Why an answer ended, by the words of OpenAI, Anthropic, Google, Mistral, Ollama and the Responses API.
+_REASONS = {
+    "length": "length",
+    "max_tokens": "length",
+    "max_output_tokens": "length",
+    "model_length": "length",
+    "model_context_window_exceeded": "length",
+    "content_filter": "content_filter",
+    "safety": "content_filter",
+    "recitation": "content_filter",
+    "blocklist": "content_filter",
+    "prohibited_content": "content_filter",
+    "spii": "content_filter",
+    "refusal": "refusal",
+}
+_REASON_FIELDS = "finish_reason", "stop_reason", "done_reason", "status"
+_DONE_BYTES = len(b"\ndata: [DONE]")
+_DONE = re.compile(rb"[\r\n]data: ?\[DONE\]")
 
 
 class AnswerTooLong(Exception):
     """A model's answer is longer than what is read of one."""
+
+
+@dataclass(slots=True)
+class StreamEnd:
+    """Whether the server sent `data: [DONE]`: some end a stream by it alone, without a reason."""
+
+    is_done: bool = False
+
+
+# That of the request which this task makes.
+STREAM_END: ContextVar[StreamEnd | None] = ContextVar("stream_end", default=None)
 
 
 class StreamedAnswer:
@@ -46,25 +83,41 @@ class StreamedAnswer:
         began: there was a chunk.
         call_chunks: how many chunks of calls there were.
         is_cut: a call's arguments are too long, or come in too many chunks, so the rest must not be read.
+        opened_in_thought: the answer began inside a thought, without the opening tag.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, may_open_in_thought: bool = False) -> None:
+        """`may_open_in_thought`: hold the text back until it is clear whether it is one."""
         self.began = False
         self.is_cut = False
         self._parts: list[BaseMessage] = []
         self._calls: list[_Call] = []
+        self._splitter = ThoughtSplitter(may_be_open=may_open_in_thought)
+        self._said: list[str] = []
+        self._thoughts: list[str] = []
+        self._refusal: list[str] = []
+        self._has_ended = False
         self._chars = 0
         self.call_chunks = 0
 
-    def add(self, part: BaseMessage) -> None:
-        """Take the next chunk in.
+    @property
+    def opened_in_thought(self) -> bool:
+        return self._splitter.closed_unopened
+
+    def add(self, part: BaseMessage) -> list[str]:
+        """Take the next chunk in; return the pieces of text that can be shown now.
 
         Raises:
             AnswerTooLong: the answer is over the limits.
         """
         self.began = True
         self._parts.append(part)
-        self._chars += len(part.content) if isinstance(part.content, str) else len(str(part.content))
+        parts = parts_of(part)
+        said = self._splitter.add(parts.said)
+        self._said += said
+        self._thoughts.append(parts.thought)
+        self._refusal.append(parts.refusal)
+        self._chars += len(parts.said) + len(parts.thought) + len(parts.refusal)
         for piece in part.tool_call_chunks if isinstance(part, AIMessageChunk) else ():
             self.call_chunks += 1
             self._chars += len(piece["args"] or "")
@@ -74,50 +127,96 @@ class StreamedAnswer:
         over = self._chars > MAX_ANSWER_CHARS or len(self._parts) > MAX_CHUNKS or len(self._calls) > MAX_CALLS
         if over and not self.is_cut:
             raise AnswerTooLong(f"more than is read of one answer: {self._chars:,} characters so far")
+        return said
+
+    def end(self) -> list[str]:
+        """End the answer; return what is still to be shown: a refusal, where nothing else was said."""
+        if self._has_ended:
+            return []
+        self._has_ended = True
+        rest = self._splitter.end()
+        if not "".join([*self._said, *rest]).strip():
+            rest += self._refusal
+        self._said += rest
+        return rest
 
     def message(self) -> AIMessage:
         """The answer, with clean text and only those calls whose arguments are complete JSON.
 
         LangChain would complete partial JSON. An answer that was cut off has no calls.
         """
-        first, *others = self._parts
-        if isinstance(first, AIMessageChunk):
-            calls, broken = self._whole_calls()
-            content: Any = merge_content(first.content, *(part.content for part in others))
+        self.end()
+        metadata = self._metadata()
+        if isinstance(self._parts[0], AIMessageChunk):
+            calls, broken = self._whole_calls(metadata.get(INCOMPLETE))
         else:
-            calls, broken = _given_calls(first)
-            content = first.content
-        metadata: list[dict[str, Any]] = [
-            part.response_metadata for part in self._parts if part.response_metadata
-        ]
+            calls, broken = _given_calls(self._parts[0])
         return AIMessage(
-            content=clean_text(content) if isinstance(content, str) else clean_json(content),
+            content=clean_text("".join(self._said)),
             id=self._id(),
             tool_calls=calls,
             invalid_tool_calls=broken,
-            usage_metadata=self._usage(),
-            response_metadata=clean_json(merge_dicts({}, *metadata)),
+            usage_metadata=self._usage(metadata),
+            response_metadata=metadata,
+            additional_kwargs=self._beside(),
         )
 
+    def _beside(self) -> dict[str, Any]:
+        """What is kept beside the words: thoughts for the record, encrypted reasoning for the provider."""
+        thoughts = "".join([*self._thoughts, self._splitter.thoughts]).strip()
+        beside: dict[str, Any] = {}
+        if thoughts:
+            beside["reasoning"] = clean_text(thoughts[:MAX_THOUGHT_CHARS])
+        blocks = [part.content for part in self._parts if isinstance(part.content, list)]
+        if blocks and (items := encrypted_items(merge_content(blocks[0], *blocks[1:]))):
+            beside[REASONING_ITEMS] = clean_json(items)
+        return beside
+
+    def _metadata(self) -> dict[str, Any]:
+        """The metadata of all chunks. Where two differ the first counts, as some servers repeat theirs."""
+        metadata: dict[str, Any] = {}
+        reasons = []
+        for part in self._parts:
+            metadata = part.response_metadata | metadata
+            details = part.response_metadata.get("incomplete_details")
+            told = [part.response_metadata.get(field) for field in _REASON_FIELDS]
+            told.append(details.get("reason") if isinstance(details, dict) else None)
+            reasons += [_REASONS.get(str(reason).lower()) for reason in told]
+        metadata.pop("logprobs", None)
+        metadata.pop(USAGE_IS_PARTIAL, None)
+        reason = next((reason for reason in reasons if reason), None)
+        if reason is None and "".join(self._refusal).strip():
+            reason = "refusal"
+        if reason is None and metadata.get("status") == "incomplete":
+            reason = "length"
+        if reason:
+            metadata[INCOMPLETE] = reason
+        return cast(dict[str, Any], clean_json(metadata))
+
     def _call_of(self, piece: Mapping[str, Any]) -> "_Call":
-        """The call that a piece goes on with, or a new one; by LangChain's own rule."""
+        """The call that a piece goes on with, or a new one."""
         index, id_ = piece["index"], piece["id"]
-        if index is not None:
-            for call in self._calls:
-                if call.index == index and (not id_ or not call.id or call.id == id_):
-                    return call
+        same = [call for call in self._calls if call.index == index]
+        for call in reversed(same):
+            if id_ and call.id == id_:
+                return call
+        candidates = self._calls if index is None else same
+        if candidates and candidates[-1].goes_on_with(piece):
+            return candidates[-1]
         self._calls.append(_Call(index))
         return self._calls[-1]
 
-    def _whole_calls(self) -> tuple[list[ToolCall], list[InvalidToolCall]]:
+    def _whole_calls(self, incomplete: str | None) -> tuple[list[ToolCall], list[InvalidToolCall]]:
         calls, broken = [], []
         for call in self._calls:
-            args = None if self.is_cut else json_object(call.args or "{}")
             name, id_ = clean_text(call.name), clean_text(call.id) or None
+            # Where the answer's tokens ran out, a call without arguments may have been about to get some.
+            is_cut = self.is_cut or (incomplete == "length" and not call.args.strip())
+            args = None if is_cut else _arguments(call.args)
             if args is not None:
                 calls.append(ToolCall(name=name, args=clean_json(args), id=id_, type="tool_call"))
                 continue
-            why = (_TOO_LONG if call.is_too_long else _CUT) if self.is_cut else _NOT_AN_OBJECT
+            why = (_TOO_LONG if call.is_too_long else _CUT) if is_cut else _NOT_AN_OBJECT
             text = clean_text(call.args)[: KEPT_OF_CUT_CALL if self.is_cut else None]
             broken.append(InvalidToolCall(name=name, args=text, id=id_, error=why, type="invalid_tool_call"))
         return calls, broken
@@ -128,19 +227,34 @@ class StreamedAnswer:
         id_ = next((one for one in ids if not one.startswith("lc_")), next(iter(ids), None))
         return clean_text(id_) if id_ else None
 
-    def _usage(self) -> UsageMetadata | None:
+    def _usage(self, metadata: dict[str, Any]) -> UsageMetadata | None:
+        """The tokens, as the provider counts them; `metadata` gets a note where they are not all known.
+
+        OpenAI-compatible servers may tell the usage so far in every chunk; then the last is that of the
+        answer. The clients of other providers give parts that add up.
+        """
+        told = [part for part in self._parts if isinstance(part, AIMessage) and part.usage_metadata]
+        if told and metadata.get("model_provider") == "openai":
+            told = told[-1:]
         usage: UsageMetadata | None = None
-        for part in self._parts:
-            if isinstance(part, AIMessage) and part.usage_metadata:
-                usage = add_usage(usage, part.usage_metadata)
+        for part in told:
+            usage = add_usage(usage, part.usage_metadata)
+            if part.response_metadata.get(USAGE_IS_PARTIAL):
+                metadata[USAGE_IS_PARTIAL] = True
         if usage is None and self.is_cut:
-            # The provider reports usage at the end, which was not read: estimate four characters a token.
-            spent = self._chars // 4 + 1
+            # The provider reports usage at the end, which was not read.
+            metadata[USAGE_IS_PARTIAL] = True
+            spent = self.estimated_tokens()
             usage = UsageMetadata(input_tokens=0, output_tokens=spent, total_tokens=spent)
         if usage is None:
             return None
         into, out = _tokens(usage["input_tokens"]), _tokens(usage["output_tokens"])
         return UsageMetadata(input_tokens=into, output_tokens=out, total_tokens=into + out)
+
+    def estimated_tokens(self) -> int:
+        """About how many tokens the answer has so far."""
+        texts = [*self._said, *self._thoughts, self._splitter.thoughts, *(call.args for call in self._calls)]
+        return tokens_of_text("".join(texts)) + 1
 
 
 class _Call:
@@ -153,12 +267,33 @@ class _Call:
         self._pieces: list[str] = []
         self._chars = 0
 
+    def goes_on_with(self, piece: Mapping[str, Any]) -> bool:
+        """Whether a piece is more of this call, which is the last one with the piece's index.
+
+        Servers repeat a name, give each piece an id of its own, or give each call the index 0.
+        """
+        id_, name, args = piece["id"], piece["name"], piece["args"] or ""
+        if piece["index"] is None:
+            return not (id_ or name)
+        if id_ and self.id and id_ != self.id:
+            return not name
+        is_next_call = bool(name) and args.lstrip().startswith("{") and json_object(self.args) is not None
+        has_other_name = bool(name and self.name and self._pieces) and name != self.name
+        return not (is_next_call or has_other_name)
+
     def add(self, piece: Mapping[str, Any]) -> None:
         self.id = self.id or piece["id"] or ""
-        self.name += piece["name"] or ""
+        self._add_name(piece["name"] or "")
         if (text := piece["args"]) and not self.is_too_long:
             self._chars += len(text)
             self._pieces.append(text[: MAX_ARGUMENT_BYTES + 1])
+
+    def _add_name(self, name: str) -> None:
+        """A name may come in pieces, and it may be repeated with each piece of the arguments."""
+        if name.startswith(self.name):
+            self.name = name or self.name
+        elif name:
+            self.name += name
 
     @property
     def is_too_long(self) -> bool:
@@ -189,6 +324,11 @@ def _given_calls(message: BaseMessage) -> tuple[list[ToolCall], list[InvalidTool
     ]
     broken = [cast(InvalidToolCall, clean_json(call)) for call in message.invalid_tool_calls]
     return calls, broken
+
+
+def _arguments(text: str) -> dict[str, Any] | None:
+    """The arguments of a finished call; None where they are no object. Nothing and `null` stand for none."""
+    return {} if text.strip() in ("", "null") else json_object(text)
 
 
 def json_object(text: str) -> dict[str, Any] | None:
@@ -243,7 +383,12 @@ class _LimitedEvents(httpx2.AsyncByteStream):
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         event = 0
+        tail = b"\n"
+        end = STREAM_END.get()
         async for data in self._stream:
+            if end and not end.is_done:
+                end.is_done = _DONE.search(tail + data) is not None
+                tail = (tail + data)[-_DONE_BYTES:]
             line_end = data.rfind(b"\n")
             event = event + len(data) if line_end < 0 else len(data) - line_end - 1
             if event > MAX_EVENT_BYTES:

@@ -20,7 +20,7 @@ from smart_support.conversation.graph_adapter.stream import event_key
 from smart_support.conversation.recorder import Recorder
 from smart_support.conversation.sessions import Session, SessionManager
 from smart_support.conversation.side_thread import SideThreads
-from smart_support.errors import SmartSupportError, ToolFailed
+from smart_support.errors import ModelFailed, SmartSupportError, ToolFailed
 from smart_support.events import (
     Decision,
     Escalation,
@@ -210,18 +210,23 @@ class Turn:
         self._customer_id = approval.call.customer_id or self._customer_id
         tracing.note(approval_id=approval.approval_id)
         reader = self._run.reader
-        await self.emit(_interrupt_event(approval, self._prices.usage(reader.used), reader.model))
+        await self.emit(_interrupt_event(approval, self._usage(), reader.model))
 
     async def _complete(self) -> None:
         reader = self._run.reader
         await self.emit(
             MessageComplete(
-                usage=self._prices.usage(reader.used),
+                usage=self._usage(),
                 duration_ms=self._elapsed_ms(),
                 first_token_ms=self._first_token_ms,
                 model=reader.model,
+                incomplete=reader.incomplete,
             )
         )
+
+    def _usage(self) -> dict[str, Any]:
+        reader = self._run.reader
+        return self._prices.usage(reader.used, is_partial=reader.usage_is_partial)
 
     async def _fail(self, code: str, message: str, error: Exception) -> None:
         log.error("turn_failed", code=code, error=repr(error), exc_info=error.__cause__ or error)
@@ -229,7 +234,8 @@ class Turn:
         await self._recorder.close_messages(self._customer_id)
         if not self._has_ended:
             await self._escalate_repeated_failures()
-            await self.emit(Failure(code=code, message=message))
+            reason = error.reason if isinstance(error, ModelFailed) else None
+            await self.emit(Failure(code=code, message=message, reason=reason))
 
     async def _escalate_repeated_failures(self) -> None:
         """Escalate once where turn after turn of a conversation fails."""

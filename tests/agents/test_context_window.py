@@ -4,9 +4,8 @@ import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, InvalidToolCall, ToolMessage
-from langchain_core.messages.utils import count_tokens_approximately
 
-from smart_support.agents.context_window import fitting
+from smart_support.agents.context_window import estimated_tokens, fitting
 from smart_support.agents.tool_messages import with_all_results
 from smart_support.gate.call_result import MODEL_CHARS, as_text, trimmed
 
@@ -76,5 +75,5 @@ def test_whatever_the_limit_no_call_and_no_result_is_alone(said: list[AnyMessage
     assert not humans or humans[-1] in kept
     assert kept[-1:] == whole[-1:]
     assert not humans or kept == whole or isinstance(kept[0], HumanMessage)
-    if count_tokens_approximately(whole) <= limit:
+    if estimated_tokens(whole) <= limit:
         assert kept == whole

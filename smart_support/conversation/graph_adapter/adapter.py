@@ -81,7 +81,10 @@ class GraphAdapter:
         graph: a compiled LangGraph graph, or anything with its `astream` and `aget_state`.
         fallback_agent: the agent's name where the graph gives none.
         is_langgraph: whether it is a compiled LangGraph graph.
+        stream_modes: what of its stream is read.
     """
+
+    stream_modes = STREAM_MODES
 
     def __init__(self, graph: Any, fallback_agent: str) -> None:
         self.graph = graph
@@ -162,7 +165,7 @@ class GraphRun:
         config = {"configurable": configurable, **callbacks()}
         self.reader.interrupted = False
         stream = self._adapter.graph.astream(
-            graph_input, config=config, stream_mode=STREAM_MODES, **self._options
+            graph_input, config=config, stream_mode=self._adapter.stream_modes, **self._options
         )
         events = self.reader.events
         try:

@@ -20,6 +20,8 @@ from smart_support.events import (
 )
 
 STREAM_MODES = ["messages", "updates"]
+# Our own agents write the words to show as tokens: a model's chunks hold thoughts, too.
+OWN_STREAM_MODES = ["custom", "updates"]
 _STATUSES: frozenset[str] = frozenset(get_args(ToolStatus))
 # The step that gives an agent's message again, with edited arguments. The decision records these.
 _APPROVE = "approve"
@@ -45,7 +47,9 @@ class StreamReader:
     Attributes:
         agents: the agent of each streamed message, by the message's id.
         used: tokens in and out by the model that used them, as far as providers report them.
+        usage_is_partial: a model did not say what all of its answers used.
         model: the model that answered last.
+        incomplete: why the last answer is not a whole one; None where it is.
         customer_id: the customer whom the turn's calls were about, where known.
         interrupted: whether the last stream stopped at an interrupt; None before the first stream.
         recorded: the events that a turn recorded before a crash cut it off. Steps that ran may be streamed
@@ -54,7 +58,9 @@ class StreamReader:
 
     agents: dict[str, str] = field(default_factory=dict)
     used: dict[str | None, tuple[int, int]] = field(default_factory=dict)
+    usage_is_partial: bool = False
     model: str | None = None
+    incomplete: str | None = None
     customer_id: str | None = None
     interrupted: bool | None = None
     recorded: set[EventKey] | None = None
@@ -71,13 +77,15 @@ class StreamReader:
         return is_new
 
     def events(self, mode: str, chunk: Any, namespace: Namespace = ()) -> Iterator[Event]:
-        """The events in one item of `astream(stream_mode=STREAM_MODES)`.
+        """The events in one item of `astream`, in one of the stream modes above.
 
         Args:
             namespace: of the subgraph that streamed it, as `subgraphs=True` gives it; empty for the graph.
         """
         if mode == "messages":
             yield from self._from_message(*chunk)
+        elif mode == "custom" and isinstance(chunk, Token):
+            yield chunk
         elif mode == "updates" and isinstance(chunk, Mapping):
             for node, update in chunk.items():
                 if node == "__interrupt__":
@@ -105,7 +113,7 @@ class StreamReader:
         if not isinstance(update, Mapping):
             return
         if isinstance(route := update.get("route"), Mapping):
-            self._count(route.get("usage"), route.get("model"))
+            self._count(route.get("usage"), route.get("model"), bool(route.get("usage_is_partial")))
             targets = [{**one, "request": one["request"][:REQUEST_CHARS]} for one in route["targets"]]
             yield Route(targets=targets, reason=str(route["reason"]))
         messages = update.get("messages") or ()
@@ -113,7 +121,11 @@ class StreamReader:
             if isinstance(message, AIMessage):
                 if node == _APPROVE:
                     continue
-                self._count(message.usage_metadata, message.response_metadata.get("model_name"))
+                metadata = message.response_metadata
+                is_partial = bool(metadata.get("usage_is_partial"))
+                self._count(message.usage_metadata, metadata.get("model_name"), is_partial)
+                incomplete = metadata.get("incomplete")
+                self.incomplete = str(incomplete) if incomplete and not message.tool_calls else None
                 yield from self.of_message(message, node)
             elif isinstance(message, ToolMessage):
                 yield from self.of_message(message, node)
@@ -128,7 +140,8 @@ class StreamReader:
             self.customer_id = artifact.get("customer_id") or self.customer_id
             yield from events_of_result(message, artifact, node)
 
-    def _count(self, usage: Any, model: Any) -> None:
+    def _count(self, usage: Any, model: Any, is_partial: bool = False) -> None:
+        self.usage_is_partial = self.usage_is_partial or is_partial or bool(model and not usage)
         self.model = str(model or "") or self.model
         if isinstance(usage, Mapping):
             into, out = self.used.get(self.model, (0, 0))
@@ -141,13 +154,22 @@ def events_of_answer(message: AIMessage, agent: str) -> Iterator[Event]:
     if clarification := message.additional_kwargs.get("clarification"):
         yield Clarification(question=str(clarification["question"]), options=list(clarification["options"]))
         return
+    reasoning = message.additional_kwargs.get("reasoning")
+    reasoning = reasoning if isinstance(reasoning, str) else None
     if text := str(message.text):
-        yield Message(role="agent", content=text, agent=agent, message_id=message.id)
-    for call in message.tool_calls:
-        yield ToolCall(agent=agent, tool=call["name"], args=call["args"], tool_call_id=call["id"] or "")
-    for broken in message.invalid_tool_calls:
-        args = {"unreadable": str(broken.get("args"))[:2000]}
-        yield ToolCall(agent=agent, tool=broken["name"] or "", args=args, tool_call_id=broken["id"] or "")
+        yield Message(role="agent", content=text, agent=agent, message_id=message.id, reasoning=reasoning)
+        reasoning = None
+    calls: list[tuple[Any, dict[str, Any]]] = [(call, call["args"]) for call in message.tool_calls]
+    calls += [(call, {"unreadable": str(call.get("args"))[:2000]}) for call in message.invalid_tool_calls]
+    for call, args in calls:
+        yield ToolCall(
+            agent=agent,
+            tool=call["name"] or "",
+            args=args,
+            tool_call_id=call["id"] or "",
+            reasoning=reasoning,
+        )
+        reasoning = None
     if isinstance(escalation := message.additional_kwargs.get("escalation"), Mapping):
         yield _escalation(escalation)
 
