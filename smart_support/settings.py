@@ -262,7 +262,7 @@ class Settings(BaseSettings):
     def _fallback_fits(self) -> "Settings":
         if self.fallback_model and self.model == "demo":
             raise ValueError(
-                f"{PREFIX}FALLBACK_MODEL needs a language model; set {PREFIX}MODEL=PROVIDER:NAME too"
+                f"{PREFIX}FALLBACK_MODEL needs a language model; set {PREFIX}MODEL=openai:NAME too"
             )
         if self.fallback_base_url and not self.fallback_api_key:
             raise ValueError(
