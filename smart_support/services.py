@@ -493,6 +493,7 @@ class Services:
         return DemoStore(self.settings.data_dir / f"{business}.sqlite", ROOT / "data" / business, business)
 
     def _tools(self, store: DemoStore) -> list[Tool]:
+        # Programs beside this tree, such as a replay of recorded streams, put other tools in its place.
         return self.demo_tools(store)
 
     def demo_tools(self, store: DemoStore) -> list[Tool]:

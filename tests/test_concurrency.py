@@ -8,7 +8,7 @@ import anyio
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage
 
-from smart_support.agents.model_client import Attempt, ModelState, ModelRequest
+from smart_support.agents.model_client import Attempt, ModelRequest, ModelState
 from smart_support.agents.models import NamedModel
 from smart_support.api.middleware.authentication import serve_while_logged_in
 from smart_support.concurrency import end_tasks, in_background, run_together
