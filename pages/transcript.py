@@ -180,6 +180,9 @@ class Transcript:
         elif isinstance(event, Failure):
             self._put(lambda: _assistant(_failure(event)))
         elif isinstance(event, MessageComplete):
+            if event.incomplete in _INCOMPLETE:
+                words = _INCOMPLETE[event.incomplete]
+                self._put(lambda: _assistant(_note("Not a whole answer", words, "amber")))
             self._speaker = None
 
     def _add_route(self, event: Route) -> None:
@@ -343,6 +346,13 @@ def _escalation(event: Escalation) -> Html:
     return _note(
         "Handed over to a human", event.reason, "accent", element("div", delivery, classes="ss-muted")
     )
+
+
+# A refusal is an answer: it says so itself.
+_INCOMPLETE = {
+    "length": "The answer reached its maximum length. Ask for the rest, or for less at once.",
+    "content_filter": "The provider of the language model has filtered the rest of the answer.",
+}
 
 
 def _failure(event: Failure) -> Html:

@@ -212,6 +212,7 @@ class Reply(BaseModel):
     escalation: Object | None
     approval: Approval | None
     usage: Usage | None
+    incomplete: str | None
     error: Error | None
 
 

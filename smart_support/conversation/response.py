@@ -28,6 +28,7 @@ class Reply:
 
     Attributes:
         text: the agents' messages, with an empty line between two.
+        incomplete: why the last answer is not a whole one, as in `events.MessageComplete`.
         error: `{"code", "message"}` where the turn failed.
     """
 
@@ -41,6 +42,7 @@ class Reply:
         self.escalation: dict[str, Any] | None = None
         self.approval_id: str | None = None
         self.usage: dict[str, Any] | None = None
+        self.incomplete: str | None = None
         self.error: dict[str, str] | None = None
         self._between_messages = True
 
@@ -73,6 +75,7 @@ class Reply:
             "escalation": self.escalation,
             "approval": approval,
             "usage": self.usage,
+            "incomplete": self.incomplete,
             "error": self.error,
         }
 
@@ -97,6 +100,7 @@ class Reply:
             self.text = "\n\n".join(part for part in (self.text, _pending_text(event)) if part)
         elif isinstance(event, MessageComplete):
             self.status, self.usage = ("clarification" if self.clarification else "complete"), event.usage
+            self.incomplete = event.incomplete
         elif isinstance(event, Failure):
             self.status, self.error = "error", {"code": event.code, "message": event.message}
 

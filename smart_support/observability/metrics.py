@@ -11,7 +11,15 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.process_collector import ProcessCollector
 
-from smart_support.events import Decision, Escalation, Interrupt, MessageComplete, Record, ToolResult
+from smart_support.events import (
+    Decision,
+    Escalation,
+    Failure,
+    Interrupt,
+    MessageComplete,
+    Record,
+    ToolResult,
+)
 
 __all__ = ["CONTENT_TYPE_LATEST", "Gauges", "Meters"]
 
@@ -62,6 +70,7 @@ class Meters:
             return Histogram(metric, help_text, labels, registry=registry, buckets=_SECONDS)
 
         self._turns = counter("turns", "Turns, by how they ended", "end")
+        self._unanswered = counter("unanswered", "Turns without a whole answer of a model", "reason")
         self._tokens = counter("tokens", "Tokens of models", "direction")
         self._cost = counter("cost_usd", "Price of models, where known")
         self._decisions = counter("decisions", "Decided approvals", "outcome", "door")
@@ -83,6 +92,8 @@ class Meters:
             self._turns.labels(event.type).inc()
         if isinstance(event, MessageComplete | Interrupt):
             self._count_usage(event.usage or {})
+        if isinstance(event, MessageComplete | Failure) and (reason := _reason(event)):
+            self._unanswered.labels(reason).inc()
         if isinstance(event, MessageComplete):
             self._observe_turn(event)
         elif isinstance(event, Decision):
@@ -113,3 +124,7 @@ class Meters:
         self._tokens.labels("input").inc(usage.get("input_tokens") or 0)
         self._tokens.labels("output").inc(usage.get("output_tokens") or 0)
         self._cost.inc(usage.get("cost_usd") or 0)
+
+
+def _reason(event: MessageComplete | Failure) -> str | None:
+    return event.incomplete if isinstance(event, MessageComplete) else event.reason

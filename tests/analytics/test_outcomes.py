@@ -24,6 +24,22 @@ CASES: dict[str, tuple[Tale, tuple[str, str | None], tuple[str, str | None]]] = 
         ("active", None),
         ("ended", "resolved"),
     ),
+    "only half an answer": (
+        lambda at: Story("t", at).ask("Hello").answer("How can").complete(incomplete="length"),
+        ("active", None),
+        ("ended", "abandoned"),
+    ),
+    "a tool ran, and the model refused to answer": (
+        lambda at: Story("t", at).ask().result().answer("I can't.").complete(incomplete="refusal"),
+        ("active", None),
+        ("ended", "abandoned"),
+    ),
+    "half an answer, then a whole one": (
+        lambda at: Story("t", at).ask().answer("How").complete(incomplete="length")
+        .ask("More").answer("Here.").complete(),
+        ("active", None),
+        ("ended", "resolved"),
+    ),
     "in the middle of a turn": (
         lambda at: resolved("t", at).ask("And order 1043?").route(),
         ("active", None),

@@ -22,14 +22,15 @@ const statusLabel = (status) => (status === "ok" ? "OK" : humanize(status));
 /** @type {Record<string, (step: Step) => StepParts>} */
 const SHAPES = {
   message: (step) => ({
-    title: [step.role === "customer" ? "Customer" : agentTitle(step.agent ?? "")], body: [text(step.content)],
+    title: [step.role === "customer" ? "Customer" : agentTitle(step.agent ?? "")],
+    body: [reasoning(step), text(step.content)],
   }),
   route: (step) => ({ title: ["Router"], body: [
     node("p", {}, step.targets.length ? "To " : "Asked for clarification",
       step.targets.map((/** @type {{agent: string}} */ target, /** @type {number} */ index) =>
         [index ? ", then " : "", node("b", {}, agentTitle(target.agent))])),
     node("p", { class: "ss-muted" }, step.reason)] }),
-  tool_call: (step) => ({ title: ["Tool call", node("code", {}, step.tool)], body: [fields(step.args)] }),
+  tool_call: (step) => ({ title: ["Tool call", node("code", {}, step.tool)], body: [reasoning(step), fields(step.args)] }),
   tool_result: (step) => ({
     title: ["Result", node("code", {}, step.tool), chip(statusLabel(step.status), STATUS[step.status])],
     body: [result(step.content)], duration: formatDuration(step.duration_ms),
@@ -48,11 +49,22 @@ const SHAPES = {
     title: ["Escalation", chip(step.delivered ? "Delivered" : "Not delivered", step.delivered ? "green" : "amber")],
     body: [text(step.reason)],
   }),
-  message_complete: (step) => ({ title: ["Turn complete"], body: [node("p", { class: "ss-muted" },
+  message_complete: (step) => ({ title: ["Turn complete", incompleteChip(step.incomplete)], body: [node("p", { class: "ss-muted" },
     `${step.usage.input_tokens ?? 0} tokens in, ${step.usage.output_tokens ?? 0} out`,
     step.model ? ` · ${step.model}` : "")], duration: formatDuration(step.duration_ms) }),
-  error: (step) => ({ title: ["Error", chip(step.code, "red")], body: [text(step.message)] }),
+  error: (step) => ({ title: ["Error", chip(step.code, "red"), step.reason ? chip(humanize(step.reason), "") : null], body: [text(step.message)] }),
 };
+
+/** @type {Record<string, string>} */
+const INCOMPLETE = { length: "Answer cut off", content_filter: "Answer filtered", refusal: "Model refused" };
+/** @param {string | null | undefined} why */
+const incompleteChip = (why) => (why ? chip(INCOMPLETE[why] ?? humanize(why), "amber") : null);
+
+/** What the model thought before this step, folded: no customer saw it. @param {Step} step */
+function reasoning(step) {
+  return step.reasoning
+    ? node("details", {}, node("summary", {}, "Reasoning of the model"), text(step.reasoning)) : null;
+}
 
 /** @param {Step} step */
 function whatIfButtons({ approval_id: approvalId, outcome }) {

@@ -12,11 +12,11 @@
 --                                   executed: neither with an approval nor by a policy rule. Lookups don't
 --                                   count, nor do writes that failed, expired or were withdrawn. A write that
 --                                   a person answered instead (`responded`) counts as executed here
---          resolved                 the last turn completed, no question to the customer is open, the last
+--          resolved                 the last turn completed with a whole answer, no question to the customer is open, the last
 --                                   approval did not just expire, and a tool returned `ok` or, once the
 --                                   conversation has ended, the customer got an answer
 --          abandoned                it ended in another way: with an error, an expired approval, a question to
---                                   the customer, or no answer
+--                                   the customer, half an answer, a refusal of the model, or no answer
 --          null                     it is active, and nothing was done yet
 approval AS (
     SELECT
@@ -56,6 +56,8 @@ conversation AS (
         max(CASE WHEN role = 'customer' THEN seq ELSE 0 END) AS customer_seq,
         max(CASE WHEN role = 'agent' THEN seq ELSE 0 END) AS agent_seq,
         max(CASE WHEN type = 'message_complete' THEN seq ELSE 0 END) AS completed_seq,
+        -- A completed turn with a code: its answer was cut off, filtered or refused.
+        max(CASE WHEN type = 'message_complete' AND code IS NOT NULL THEN seq ELSE 0 END) AS incomplete_seq,
         max(CASE WHEN type IN ('error', 'interrupt') THEN seq ELSE 0 END) AS interrupted_seq,
         max(CASE WHEN type = 'clarification' OR outcome = 'expired' THEN seq ELSE 0 END) AS open_seq
     FROM scope
@@ -68,7 +70,8 @@ facts AS (
         coalesce(waiting, false) AS waiting,
         coalesce(executed OR completed_seq > unreported_seq, false) AS executed,
         last_at <= $ended_before AS is_over,
-        completed_seq > greatest(customer_seq, interrupted_seq) AND open_seq <= customer_seq AS completed
+        completed_seq > greatest(customer_seq, interrupted_seq) AND open_seq <= customer_seq AS completed,
+        incomplete_seq > 0 AND incomplete_seq = completed_seq AS incomplete
     FROM conversation
     LEFT JOIN approvals USING (thread_id)
 ),
@@ -85,7 +88,7 @@ conversation_outcome AS (
             WHEN waiting THEN NULL
             WHEN executed THEN 'resolved_with_approval'
             WHEN completed AND rejected AND NOT coalesce(helped_otherwise, false) THEN 'rejected'
-            WHEN completed AND (succeeded OR (is_over AND agent_seq > customer_seq)) THEN 'resolved'
+            WHEN completed AND NOT incomplete AND (succeeded OR (is_over AND agent_seq > customer_seq)) THEN 'resolved'
             WHEN is_over THEN 'abandoned'
         END AS outcome
     FROM facts

@@ -54,6 +54,8 @@ def as_row(record: Record) -> Row:
         "customer_id": record.customer_id,
         **{name: fields.get(name) for name in EVENT_FIELDS},
         "tool": fields.get("tool") or fields.get("action"),
+        # Why a turn did not end well: the code of an error, or why its answer is not a whole one.
+        "code": fields.get("code") or fields.get("incomplete"),
         "duration_ms": _number(fields.get("duration_ms")),
         "first_token_ms": _number(fields.get("first_token_ms")),
         "input_tokens": _count(usage.get("input_tokens")),
