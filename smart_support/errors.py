@@ -192,8 +192,8 @@ class ModelFailed(SmartSupportError):
     """The chat model failed. The message says what to do next. The cause is only in the log.
 
     Attributes:
-        reason: why, in a word for the record: `empty`, `length`, `content_filter`, `too_long`, `cut_off`,
-            `timeout` or `failed`.
+        reason: why, in a word for the record: `empty`, `length`, `content_filter`, `refusal`, `too_long`,
+            `cut_off`, `timeout` or `failed`.
     """
 
     code = "model_error"

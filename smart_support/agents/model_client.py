@@ -48,6 +48,7 @@ _NO_ANSWER = {
     "ask for less at once.",
     "content_filter": "The provider of the language model has blocked the answer. Your message is kept; "
     "please say it in other words.",
+    "refusal": "The language model refused to answer this. Please say it in other words, or ask for a colleague.",
 }
 CUT_OFF = (
     "The answer was cut off; what you see of it is not all. Nothing was done because of it. Please send your "
@@ -85,7 +86,7 @@ class NoAnswer(Exception):
     """An answer came to its end and said nothing.
 
     Attributes:
-        reason: `length` (all its tokens went into thoughts), `content_filter`, or `empty`.
+        reason: `length` (all its tokens went into thoughts), `content_filter`, `refusal` or `empty`.
     """
 
     def __init__(self, reason: str, answer: AIMessage) -> None:

@@ -16,6 +16,8 @@ from smart_support.agents.streamed_answer import USAGE_IS_PARTIAL
 
 # The names under which servers send thoughts beside the text. Some send the same thought under two.
 _THOUGHTS = ("reasoning_content", "reasoning", "thinking")
+# For a call without its signature; https://ai.google.dev/gemini-api/docs/thought-signatures
+_UNSIGNED = {"google": {"thought_signature": "skip_thought_signature_validator"}}
 
 
 class OpenAICompatible(ChatOpenAI):
@@ -57,6 +59,9 @@ class OpenAICompatible(ChatOpenAI):
             for message, sent in zip(messages, payload["messages"], strict=True):
                 if sent["role"] == "tool" and self.habits.names_results:
                     sent["name"] = message.name
+                for call in sent.get("tool_calls") or ():
+                    if self.habits.signs_calls:
+                        call["extra_content"] = _UNSIGNED
                 if sent["role"] == "assistant" and self.habits.reasoning_field:
                     sent[self.habits.reasoning_field] = ""
             limit = payload.pop("max_completion_tokens", None)

@@ -64,6 +64,8 @@ class StrictProvider(ThreadingHTTPServer):
 
     def error_for(self, body: dict[str, Any]) -> str | None:
         """Why a request is refused, if it is."""
+        if "messages" not in body:
+            return None  # the Responses API, whose rules a test checks itself
         for name in sorted(self.unsupported & body.keys()):
             return f"Unsupported parameter: '{name}' is not supported with this model."
         size = len(json.dumps(body["messages"], ensure_ascii=False))
