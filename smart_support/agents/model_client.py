@@ -48,7 +48,8 @@ _NO_ANSWER = {
     "ask for less at once.",
     "content_filter": "The provider of the language model has blocked the answer. Your message is kept; "
     "please say it in other words.",
-    "refusal": "The language model refused to answer this. Please say it in other words, or ask for a colleague.",
+    "refusal": "The language model refused to answer this. Please say it in other words, or ask for a "
+    "colleague.",
 }
 CUT_OFF = (
     "The answer was cut off; what you see of it is not all. Nothing was done because of it. Please send your "
@@ -345,14 +346,15 @@ class Attempt:
                         await asyncio.sleep(0)
                         paused = time.monotonic()
             words.add(answer.end())
-        except Exception:
+        except Exception as error:
+            if isinstance(error, ValueError) and not self.began:
+                # LangChain's error for an answer without any chunk.
+                raise StreamCut("the stream had no chunk") from error
             # What was held back is part of what the customer may see, as is what was shown.
             words.add(answer.end())
             raise
         finally:
             self.shown = words.shown
-        if not answer.began:
-            raise StreamCut("the stream had no chunk")
         whole = self._named(answer.message())
         self.model.note_start(answer, whole)
         said = str(whole.text).strip() or whole.tool_calls or whole.invalid_tool_calls
