@@ -203,7 +203,7 @@ def _agent_node(team: Team, spec: AgentSpec, registry: Registry, models: Models,
         if steps >= MAX_STEPS:
             message.tool_calls, message.invalid_tool_calls = [], []
             message.content = message.content or STOPPED
-        if done := _untold_writes(message, history):
+        if done := _unreported_writes(message, history):
             show(done)
             message.content = f"{message.content}{done}"
         if message.tool_calls or message.invalid_tool_calls:
@@ -213,7 +213,7 @@ def _agent_node(team: Team, spec: AgentSpec, registry: Registry, models: Models,
     return answer
 
 
-def _untold_writes(message: AIMessage, history: list[AnyMessage]) -> str:
+def _unreported_writes(message: AIMessage, history: list[AnyMessage]) -> str:
     """What was done, in case that an answer which is not whole leaves it out."""
     if message.tool_calls or message.invalid_tool_calls or INCOMPLETE not in message.response_metadata:
         return ""

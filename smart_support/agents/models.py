@@ -109,7 +109,7 @@ def _openai(setting: str, name: str, habits: ProviderProfile, settings: Settings
             temperature=settings.model_temperature,
             max_completion_tokens=settings.model_answer_tokens,
             use_responses_api=habits.uses_responses or None,
-            stream_usage=not habits.sends_usage_unasked,
+            stream_usage=not habits.always_sends_usage,
             timeout=timeout,
             max_retries=RETRIES,
             stream_chunk_timeout=seconds,

@@ -60,7 +60,7 @@ class OpenAICompatible(ChatOpenAI):
                 if sent["role"] == "tool" and self.habits.names_results:
                     sent["name"] = message.name
                 for call in sent.get("tool_calls") or ():
-                    if self.habits.signs_calls:
+                    if self.habits.needs_signature:
                         call["extra_content"] = _UNSIGNED
                 if sent["role"] == "assistant" and self.habits.reasoning_field:
                     sent[self.habits.reasoning_field] = ""

@@ -17,10 +17,10 @@ class ProviderProfile:
     Attributes:
         call_id: a regular expression that the id of a tool call must match as a whole.
         token_limit: the parameter that limits an answer; `none` sends none.
-        sends_usage_unasked: usage comes without `stream_options`, which the provider refuses.
+        always_sends_usage: usage comes without `stream_options`, which the provider refuses.
         is_strict_order: customer and assistant must alternate, and the customer or a tool comes last.
         names_results: a tool's result needs the name of the tool beside the id of the call.
-        signs_calls: each tool call needs a signature of its thought. A documented placeholder is sent.
+        needs_signature: each tool call needs a signature of its thought. A documented placeholder is sent.
         refuses_blank_text: white space alone is no text, beside calls either.
         reasoning_field: a field that every assistant message must have. It is sent empty.
         names_agents: assistant messages have the agent's name. The demo model uses it, Mistral refuses it.
@@ -31,10 +31,10 @@ class ProviderProfile:
 
     call_id: str = _COMMON_ID
     token_limit: TokenLimit = "max_tokens"
-    sends_usage_unasked: bool = False
+    always_sends_usage: bool = False
     is_strict_order: bool = True
     names_results: bool = False
-    signs_calls: bool = False
+    needs_signature: bool = False
     refuses_blank_text: bool = False
     reasoning_field: str | None = None
     names_agents: bool = False
@@ -48,9 +48,9 @@ PROFILES = {
         token_limit="max_completion_tokens", is_strict_order=False, uses_responses=True
     ),
     # Nine characters, and 422 for any parameter that is not its own.
-    "mistral": ProviderProfile(call_id=r"[A-Za-z0-9]{9}", sends_usage_unasked=True),
+    "mistral": ProviderProfile(call_id=r"[A-Za-z0-9]{9}", always_sends_usage=True),
     "deepseek": ProviderProfile(reasoning_field="reasoning_content"),
-    "gemini": ProviderProfile(names_results=True, signs_calls=True),
+    "gemini": ProviderProfile(names_results=True, needs_signature=True),
     **dict.fromkeys(("anthropic", "openrouter"), ProviderProfile(refuses_blank_text=True)),
     **dict.fromkeys(("groq", "xai"), ProviderProfile()),
     **dict.fromkeys(("together", "fireworks", "cerebras"), ProviderProfile(may_open_in_thought=True)),

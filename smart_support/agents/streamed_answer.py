@@ -179,9 +179,9 @@ class StreamedAnswer:
         for part in self._parts:
             metadata = part.response_metadata | metadata
             details = part.response_metadata.get("incomplete_details")
-            told = [part.response_metadata.get(field) for field in _REASON_FIELDS]
-            told.append(details.get("reason") if isinstance(details, dict) else None)
-            reasons += [_REASONS.get(str(reason).lower()) for reason in told]
+            reported = [part.response_metadata.get(field) for field in _REASON_FIELDS]
+            reported.append(details.get("reason") if isinstance(details, dict) else None)
+            reasons += [_REASONS.get(str(reason).lower()) for reason in reported]
         metadata.pop("logprobs", None)
         metadata.pop(USAGE_IS_PARTIAL, None)
         reason = next((reason for reason in reasons if reason), None)
@@ -233,11 +233,11 @@ class StreamedAnswer:
         OpenAI-compatible servers may tell the usage so far in every chunk; then the last is that of the
         answer. The clients of other providers give parts that add up.
         """
-        told = [part for part in self._parts if isinstance(part, AIMessage) and part.usage_metadata]
-        if told and metadata.get("model_provider") == "openai":
-            told = told[-1:]
+        reported = [part for part in self._parts if isinstance(part, AIMessage) and part.usage_metadata]
+        if reported and metadata.get("model_provider") == "openai":
+            reported = reported[-1:]
         usage: UsageMetadata | None = None
-        for part in told:
+        for part in reported:
             usage = add_usage(usage, part.usage_metadata)
             if part.response_metadata.get(USAGE_IS_PARTIAL):
                 metadata[USAGE_IS_PARTIAL] = True
