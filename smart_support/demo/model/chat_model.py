@@ -221,8 +221,10 @@ def _without_refused(history: Sequence[BaseMessage], vocabulary: Vocabulary) -> 
     """The conversation without what the customer's last message says no to: its ids are for no write."""
     if not history or not isinstance(history[-1], HumanMessage):
         return history
-    reading = intent.read(str(history[-1].text), vocabulary.actions)
-    return [*history[:-1], HumanMessage(" ".join(part.text for part in reading.parts))]
+    text = str(history[-1].text)
+    for refused in intent.read(text, vocabulary.actions).refused:
+        text = text.replace(refused, " ")
+    return [*history[:-1], HumanMessage(text)]
 
 
 def _so_far(history: Sequence[BaseMessage]) -> tuple[list[dict[str, Any]], list[ToolMessage]]:

@@ -143,7 +143,8 @@ _IDEA = _any_of(
     r"\b(?:i|we)(?:'ll| will|'m going to| am going to) (?:\w+ ){0,2}(?:cancel|return|refund|block|close|"
     r"delete)\b",
     r"\bhow (?:do|does|did|can|could|would|should|to|long|much|many|is|are)\b",
-    r"\bwhat \w+ (?:do|does|did|can|are|is)\b|\bwhat (?:happens|would|will|if|does|do|is|are)\b|\bwhat'?s\b",
+    r"\bwhat \w+ (?:do|does|did|can|are|is)\b|\bwhat (?:happens|would|will|if|does|do|did|is|are)\b|"
+    r"\bwhat'?s\b",
     r"\b(?:when|where|why) (?:can|could|may|should) (?:i|we)\b",
     r"\bis (?:it|there) (?:still )?(?:possible|ok|okay|too late|allowed|a|an|any)\b|\b(?:are there|"
     r"is that)\b",
@@ -178,7 +179,8 @@ _CORRECTS = _any_of(
 # "Where is 1043 and cancel 1042": what comes after a lookup may be a request.
 _LOOKS_UP = re.compile(_POLITE + r"(?:where|when will|what'?s the status|what is the status|is my)\b", re.I)
 _AND_DO = re.compile(
-    r",?\s+and\s+(?:also\s+)?(?=(?:cancel|refund|change|give|send|make|block|apply|upgrade|extend|transfer)\b)",
+    r",?\s+and\s+(?:also\s+)?(?=(?:cancel|refund|change|give|send|make|block|apply|upgrade|extend|"
+    r"transfer)\b)",
     re.I,
 )
 _MAKE_IT = re.compile(r"\b(?:make|change) (?:it|that)\b", re.I)

@@ -62,7 +62,8 @@ _HUMAN = re.compile(
     r"pass me)\b[^.?!]{0,20}\b(?:to|with|through)?\b"
     r"[^.?!]{0,20}\b(?:human|person|people|agent|someone|somebody|colleague|manager|supervisor|adviser|"
     r"advisor|boss|staff|"
-    r"representative|operator)\b|\b(?:real|live|actual) (?:human|person|agent)\b|\bcall me\b|\b(?:want|"
+    r"representative|operator)\b|\b(?:real|live|actual) (?:human|person|agent)\b|\bcall me\b|"
+    r"\bcomplain(?:t|ts|ing)?\b|\b(?:want|"
     r"need|get) (?:me )?(?:a|your|the|to) "
     r"(?:\w+ )?(?:human|person|agent|colleague|manager|supervisor|adviser|advisor|boss)\b",
     re.I,

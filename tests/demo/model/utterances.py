@@ -139,8 +139,11 @@ SHOP_WRITES = (
     _does("Refund 1018, amount 9,99", "refund_order", order_id="1018", amount_cents=999),
     _does("refnd 10 pounds of order 1044", "refund_order", order_id="1044", amount_cents=1000),
     _does("Send me my money back for 1021", "refund_order", order_id="1021"),
-    _does(
-        "Make it 25 instead", "refund_order", "Refund 20 of order 1010", order_id="1010", amount_cents=2500
+    Case(
+        "Make it 25 instead",
+        (("refund_order", {"order_id": "1010", "amount_cents": 2500}),),
+        after=("Refund 20 of order 1010",),
+        withdrawn=True,
     ),
     _does(
         "Please send order 1042 to 18 Mill Lane, York YO1 7HH instead",
