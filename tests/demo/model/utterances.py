@@ -492,7 +492,8 @@ def failures(case: Case, answer: dict[str, Any], writes: set[str], withdrawn: bo
         writes: the names of all tools that write.
         withdrawn: whether the approval that waited was withdrawn.
     """
-    called = [(call["tool"], call["args"] or {}) for call in answer["tool_calls"]]
+    # The result of a call that was withdrawn has no arguments: the call is of an earlier turn.
+    called = [(call["tool"], call["args"]) for call in answer["tool_calls"] if call["args"] is not None]
     wrong = []
     for names, args in case.calls:
         if not any(tool in names.split("|") and _has(given, args) for tool, given in called):
