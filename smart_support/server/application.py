@@ -30,11 +30,13 @@ class Application(FastAPI):
 
     # See `TrustedProxiesMiddleware`.
     trusted_proxies = ""
+    # See `RootPathMiddleware`.
+    sub_path = ""
 
     def build_middleware_stack(self) -> ASGIApp:
         """Build FastAPI's middlewares and put ours around them."""
         app: ASGIApp = RequestContextMiddleware(SecurityHeadersMiddleware(super().build_middleware_stack()))
-        app = RootPathMiddleware(app, self.state.services.settings.root_path)
+        app = RootPathMiddleware(app, self.sub_path)
         return TrustedProxiesMiddleware(app, trusted=self.trusted_proxies)
 
 
@@ -77,6 +79,7 @@ def create_app(
     )
     app.state.services = services
     app.trusted_proxies = settings.trusted_proxies
+    app.sub_path = settings.root_path
     app.add_middleware(BodyLimitMiddleware, import_bytes=settings.max_spec_bytes)
     app.add_middleware(AuthenticationMiddleware)
     app.add_middleware(SameOriginMiddleware, has_public_name=services.accounts.is_login_required)
