@@ -202,9 +202,9 @@ async function showOtherDecision(card) {
 
 /** @param {Card} card @param {string} text */
 function showProblem(card, text) {
-  let place = card.body.querySelector(".ss-problem");
+  let place = card.body.querySelector(".ss-card-problem");
   if (!place) {
-    place = node("p", { class: "ss-problem", role: "alert", dir: "auto" });
+    place = node("p", { class: "ss-problem ss-card-problem", role: "alert", dir: "auto" });
     card.body.prepend(place);
   }
   place.textContent = visible(text);
