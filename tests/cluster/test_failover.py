@@ -29,7 +29,8 @@ async def test_a_turn_whose_process_is_killed_is_finished_by_the_other(
     async with slow_model() as model:
         for name, value in model.environment.items():
             monkeypatch.setenv(name, value)
-        settings = {"AGENTS_FILE": agents, "MODEL": "openai:slow"}
+        # A profile whose answers never begin with a thought, so that the first one streams.
+        settings = {"AGENTS_FILE": agents, "MODEL": "openai:slow", "MODEL_PROFILE": "openai"}
         here = await asyncio.to_thread(machine, **settings)
         there = await asyncio.to_thread(machine, **settings)
         async with await Client.connect(here.ws_url) as customer:

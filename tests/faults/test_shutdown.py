@@ -25,7 +25,7 @@ def agents(tmp_path: Path) -> Path:
 def _app(data_dir: Path, agents: Path, model: SlowModel, monkeypatch: Any, **settings: Any) -> AppProcess:
     for name, value in model.environment.items():
         monkeypatch.setenv(name, value)
-    return AppProcess(data_dir, AGENTS_FILE=agents, MODEL="openai:slow", **settings)
+    return AppProcess(data_dir, AGENTS_FILE=agents, MODEL="openai:slow", MODEL_PROFILE="openai", **settings)
 
 
 async def _health(app: AppProcess, **params: Any) -> tuple[int, dict[str, Any]]:
