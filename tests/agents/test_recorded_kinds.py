@@ -45,7 +45,7 @@ class _Turn:
     error: ModelFailed | None = None
 
     @property
-    def spoken(self) -> str:
+    def shown_text(self) -> str:
         return "".join(event.content for event in self.events if isinstance(event, Token))
 
     @property
@@ -122,7 +122,7 @@ class _Desk:
         turn = await self.say()
         self.provider.answers.clear()
         after = await self.say("And now?")
-        assert (after.spoken, after.error, self.provider.refused) == (PLAIN, None, [])
+        assert (after.shown_text, after.error, self.provider.refused) == (PLAIN, None, [])
         return turn
 
 
@@ -164,7 +164,7 @@ def desk(provider: StrictProvider, state: StateDatabase) -> _Desk:
 )
 async def test_an_answer_that_says_nothing_is_asked_for_once_more(desk: _Desk, empty: bytes) -> None:
     turn = await desk.answer(empty)
-    assert turn.spoken == PLAIN
+    assert turn.shown_text == PLAIN
     assert len(desk.provider.asked) == 3
 
 
@@ -188,24 +188,24 @@ async def test_what_says_nothing_twice_is_told_with_its_reason(
 @pytest.mark.parametrize("finish", [["length"], ["length", "length"], ["content_filter"], [None, "length"]])
 async def test_half_an_answer_is_shown_and_known_to_be_half(desk: _Desk, finish: list[str | None]) -> None:
     turn = await desk.answer(stream(delta(content="Half of"), *(delta(one) for one in finish)))
-    assert turn.spoken == "Half of"
+    assert turn.shown_text == "Half of"
     assert turn.reader.incomplete == finish[-1]
 
 
 async def test_a_refusal_is_shown_and_known_to_be_one(desk: _Desk) -> None:
     turn = await desk.answer(stream(delta(refusal="I can't "), delta(refusal="do that."), STOP, STOP))
-    assert (turn.spoken, turn.reader.incomplete) == ("I can't do that.", "refusal")
+    assert (turn.shown_text, turn.reader.incomplete) == ("I can't do that.", "refusal")
 
 
 async def test_a_whole_answer_told_by_done_alone_is_one(desk: _Desk) -> None:
     turn = await desk.answer(stream(delta(content="Here."), delta()))
-    assert (turn.spoken, turn.error, turn.reader.incomplete) == ("Here.", None, None)
+    assert (turn.shown_text, turn.error, turn.reader.incomplete) == ("Here.", None, None)
 
 
 async def test_a_stream_without_any_end_is_cut_off(desk: _Desk) -> None:
     turn = await desk.answer(stream(delta(content="Here."), delta(), done=False))
     assert turn.error
-    assert (turn.spoken, turn.error.reason) == ("Here.", "cut_off")
+    assert (turn.shown_text, turn.error.reason) == ("Here.", "cut_off")
 
 
 @pytest.mark.parametrize(
@@ -221,7 +221,7 @@ async def test_a_stream_without_any_end_is_cut_off(desk: _Desk) -> None:
 )
 async def test_thoughts_are_not_words(desk: _Desk, chunks: list[dict[str, Any]]) -> None:
     turn = await desk.answer(stream(*chunks, STOP))
-    assert turn.spoken == "Hello."
+    assert turn.shown_text == "Hello."
     told = [event for event in turn.events if isinstance(event, Message)]
     assert [(event.content, (event.reasoning or "").strip()) for event in told] == [("Hello.", "secret")]
     assert "secret" not in str(desk.provider.asked[-1]["messages"])
@@ -230,9 +230,9 @@ async def test_thoughts_are_not_words(desk: _Desk, chunks: list[dict[str, Any]])
 async def test_what_opens_in_thought_later_on_is_held_back_from_then_on(desk: _Desk) -> None:
     await desk.answer(stream(delta(content="Hello."), STOP))
     desk.provider.answers.append(stream(delta(content="I muse. "), delta(content="More.</think>Hi."), STOP))
-    assert "Hi." in (await desk.say()).spoken
+    assert "Hi." in (await desk.say()).shown_text
     desk.provider.answers.append(stream(delta(content="I muse. "), delta(content="More.</think>Hi."), STOP))
-    assert (await desk.say()).spoken == "Hi."
+    assert (await desk.say()).shown_text == "Hi."
 
 
 @pytest.mark.parametrize(
@@ -292,7 +292,7 @@ async def test_calls_are_put_together_as_they_are_meant(
     turn = await desk.answer(stream(*chunks))
     assert turn.calls == [("look_up", args) for args in calls]
     assert desk.ran == calls
-    assert turn.spoken == PLAIN
+    assert turn.shown_text == PLAIN
 
 
 @pytest.mark.parametrize(
@@ -342,7 +342,7 @@ async def test_a_request_that_is_too_long_is_made_shorter(desk: _Desk) -> None:
         turn = await desk.answer()
     finally:
         desk.provider.context_chars = None
-    assert turn.spoken == PLAIN
+    assert turn.shown_text == PLAIN
 
 
 @pytest.mark.parametrize("name", ["max_completion_tokens", "stream_options"])
@@ -352,7 +352,7 @@ async def test_a_parameter_that_is_refused_is_left_out_from_then_on(desk: _Desk,
         turn = await desk.answer()
     finally:
         desk.provider.unsupported = set()
-    assert turn.spoken == PLAIN
+    assert turn.shown_text == PLAIN
     assert [name in body for body in desk.provider.asked] == [True, False, False]
 
 
