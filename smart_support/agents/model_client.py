@@ -18,14 +18,15 @@ from langgraph.constants import TAG_NOSTREAM
 
 from smart_support.agents.budget import Budget
 from smart_support.agents.context_window import estimated_tokens
+from smart_support.agents.model_families import is_plain_model
 from smart_support.agents.models import NamedModel
 from smart_support.agents.outgoing import faults_in, outgoing_messages
 from smart_support.agents.streamed_answer import (
     INCOMPLETE,
-    STREAM_END,
+    STREAM_FACTS,
     AnswerTooLong,
     StreamedAnswer,
-    StreamEnd,
+    StreamFacts,
     limit_partial_json,
 )
 from smart_support.agents.tool_messages import outcomes_of_writes
@@ -81,6 +82,10 @@ Show = Callable[[str], None]
 
 class StreamCut(Exception):
     """A stream ended without saying that it was at its end."""
+
+
+class CallInText(Exception):
+    """A server left a tool call in the text: it does not parse the calls of its model."""
 
 
 class NoAnswer(Exception):
@@ -210,7 +215,7 @@ def _reason(error: Exception | None) -> str:
         return error.reason
     if isinstance(error, AnswerTooLong):
         return "too_long"
-    if isinstance(error, StreamCut):
+    if isinstance(error, StreamCut | CallInText):
         return "cut_off"
     return "timeout" if isinstance(error, TimeoutError) else "failed"
 
@@ -247,11 +252,16 @@ class ModelState:
             self.down_until = time.monotonic() + seconds
 
     def note_start(self, answer: StreamedAnswer, message: AIMessage) -> None:
-        """Note whether an answer with words began inside a thought."""
+        """Note whether an answer began inside a thought. The first is the router's, which nobody reads."""
+        has_begun = str(message.text).strip() or message.tool_calls
         if answer.opened_in_thought:
             self.opens_in_thought = True
-        elif self.opens_in_thought is None and str(message.text).strip():
+        elif self.opens_in_thought is None and has_begun and INCOMPLETE not in message.response_metadata:
             self.opens_in_thought = False
+
+    def is_plain(self, reported_name: str | None) -> bool:
+        """Whether no answer is known yet, and the model's name says that none begins inside a thought."""
+        return self.opens_in_thought is None and is_plain_model(self.name, reported_name)
 
     def leave_out(self, error: Exception) -> bool:
         """Leave a parameter out of all later requests, where an error says that the server refuses it."""
@@ -325,10 +335,10 @@ class Attempt:
 
     async def _stream(self, client: Runnable[Any, Any], messages: list[BaseMessage]) -> AIMessage:
         one = self.model.one
-        answer = StreamedAnswer(may_open_in_thought=self.model.opens_in_thought is not False)
+        answer = StreamedAnswer(opens_in_thought=self.model.opens_in_thought)
         words = _Words(self.request.show)
-        end = StreamEnd()
-        STREAM_END.set(end)
+        facts = StreamFacts()
+        STREAM_FACTS.set(facts)
         stream: Any = client.astream(messages)
         paused = time.monotonic()
         try:
@@ -336,6 +346,8 @@ class Attempt:
             async with asyncio.timeout(one.timeout_seconds) as limit, contextlib.aclosing(stream):
                 async for part in stream:
                     limit.reschedule(None)
+                    if not self.began and self.model.is_plain(facts.model):
+                        answer.release()
                     self.began = True
                     words.add(answer.add(part))
                     if answer.is_cut:
@@ -357,17 +369,20 @@ class Attempt:
             self.shown = words.shown
         whole = self._named(answer.message())
         self.model.note_start(answer, whole)
-        said = str(whole.text).strip() or whole.tool_calls or whole.invalid_tool_calls
+        said = str(whole.text).strip() or _has_calls(whole)
         reason = whole.response_metadata.get(INCOMPLETE)
-        if one.name and not (answer.is_cut or end.is_done or _has_ended(whole)):
+        if one.name and not (answer.is_cut or facts.is_done or _has_ended(whole)):
             raise StreamCut("the stream ended without a finish_reason")
         if not said and (self.request.must_answer or reason == "length"):
             raise NoAnswer(reason or "empty", whole)
+        if answer.has_call_in_text and self.request.must_answer and not _has_calls(whole):
+            raise CallInText("the text holds a tool call; does the server have a parser for tool calls?")
         return whole
 
     def is_final(self, error: Exception) -> bool:
         """Whether another try with this model is useless."""
-        return isinstance(error, TimeoutError) or not (self.began or isinstance(error, StreamCut))
+        can_pass = self.began or isinstance(error, StreamCut) or _is_in_stream(error)
+        return isinstance(error, TimeoutError) or not can_pass
 
     def _named(self, answer: AIMessage) -> AIMessage:
         """The answer with the configured model's name: local servers report a file path, or nothing."""
@@ -403,10 +418,19 @@ class _Words:
             self.shown = True
 
 
+def _has_calls(whole: AIMessage) -> bool:
+    return bool(whole.tool_calls or whole.invalid_tool_calls)
+
+
 def _has_ended(whole: AIMessage) -> bool:
     """Whether the provider marked the end: by a reason, or by `status` in OpenAI's Responses API."""
     metadata = whole.response_metadata
     return any(metadata.get(name) for name in ("finish_reason", "stop_reason", "done_reason", "status"))
+
+
+def _is_in_stream(error: Exception) -> bool:
+    """Whether a server with status 200 has sent an error as an event: no client repeats such a request."""
+    return getattr(error, "body", None) is not None and not hasattr(error, "status_code")
 
 
 def _is_about_the_request(error: Exception) -> bool:

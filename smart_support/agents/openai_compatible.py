@@ -12,7 +12,7 @@ from langchain_openai import ChatOpenAI
 from pydantic import Field
 
 from smart_support.agents.provider_profile import ProviderProfile
-from smart_support.agents.streamed_answer import USAGE_IS_PARTIAL
+from smart_support.agents.streamed_answer import STREAM_FACTS, USAGE_IS_PARTIAL
 
 # The names under which servers send thoughts beside the text. Some send the same thought under two.
 _THOUGHTS = ("reasoning_content", "reasoning", "thinking")
@@ -34,6 +34,8 @@ class OpenAICompatible(ChatOpenAI):
     def _convert_chunk_to_generation_chunk(
         self, chunk: dict[str, Any], default_chunk_class: type, base_generation_info: dict[str, Any] | None
     ) -> ChatGenerationChunk | None:
+        if (facts := STREAM_FACTS.get()) and isinstance(name := chunk.get("model"), str):
+            facts.model = facts.model or name
         normalised = _normalised(chunk)
         generation = super()._convert_chunk_to_generation_chunk(
             normalised, AIMessageChunk, base_generation_info

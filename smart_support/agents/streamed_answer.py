@@ -66,14 +66,20 @@ class AnswerTooLong(Exception):
 
 
 @dataclass(slots=True)
-class StreamEnd:
-    """Whether the server sent `data: [DONE]`: some end a stream by it alone, without a reason."""
+class StreamFacts:
+    """What a stream says beside its chunks, as LangChain passes them on.
+
+    Attributes:
+        is_done: the server sent `data: [DONE]`: some end a stream by it alone, without a reason.
+        model: what the server calls the model.
+    """
 
     is_done: bool = False
+    model: str | None = None
 
 
-# That of the request which this task makes.
-STREAM_END: ContextVar[StreamEnd | None] = ContextVar("stream_end", default=None)
+# Those of the request which this task makes.
+STREAM_FACTS: ContextVar[StreamFacts | None] = ContextVar("stream_facts", default=None)
 
 
 class StreamedAnswer:
@@ -84,15 +90,21 @@ class StreamedAnswer:
         call_chunks: how many chunks of calls there were.
         is_cut: a call's arguments are too long, or come in too many chunks, so the rest must not be read.
         opened_in_thought: the answer began inside a thought, without the opening tag.
+        has_call_in_text: the server left a tool call in the text.
     """
 
-    def __init__(self, *, may_open_in_thought: bool = False) -> None:
-        """`may_open_in_thought`: hold the text back until it is clear whether it is one."""
+    def __init__(self, *, opens_in_thought: bool | None = False) -> None:
+        """
+        Args:
+            opens_in_thought: whether the answer begins inside a thought, without the opening tag. Where it
+                does, or may do (None), the text is held back until that is clear.
+        """
         self.began = False
         self.is_cut = False
         self._parts: list[BaseMessage] = []
         self._calls: list[_Call] = []
-        self._splitter = ThoughtSplitter(may_be_open=may_open_in_thought)
+        self._opens_in_thought = opens_in_thought
+        self._splitter = ThoughtSplitter(may_be_open=opens_in_thought is not False)
         self._said: list[str] = []
         self._thoughts: list[str] = []
         self._refusal: list[str] = []
@@ -104,6 +116,14 @@ class StreamedAnswer:
     def opened_in_thought(self) -> bool:
         return self._splitter.closed_unopened
 
+    @property
+    def has_call_in_text(self) -> bool:
+        return self._splitter.has_call
+
+    def release(self) -> None:
+        """Hold no text back: the answer does not begin inside a thought."""
+        self._said += self._splitter.release()
+
     def add(self, part: BaseMessage) -> list[str]:
         """Take the next chunk in; return the pieces of text that can be shown now.
 
@@ -113,7 +133,9 @@ class StreamedAnswer:
         self.began = True
         self._parts.append(part)
         parts = parts_of(part)
-        said = self._splitter.add(parts.said)
+        # A server that sends thoughts beside the text leaves none in it.
+        said = self._splitter.release() if parts.thought else []
+        said += self._splitter.add(parts.said)
         self._said += said
         self._thoughts.append(parts.thought)
         self._refusal.append(parts.refusal)
@@ -134,6 +156,8 @@ class StreamedAnswer:
         if self._has_ended:
             return []
         self._has_ended = True
+        if self._opens_in_thought and self._incomplete() == "length":
+            self._splitter.drop_held()
         rest = self._splitter.end()
         if not "".join([*self._said, *rest]).strip():
             rest += self._refusal
@@ -163,7 +187,7 @@ class StreamedAnswer:
 
     def _beside(self) -> dict[str, Any]:
         """What is kept beside the words: thoughts for the record, encrypted reasoning for the provider."""
-        thoughts = "".join([*self._thoughts, self._splitter.thoughts]).strip()
+        thoughts = "".join([*self._thoughts, self._splitter.unsaid]).strip()
         beside: dict[str, Any] = {}
         if thoughts:
             beside["reasoning"] = clean_text(thoughts[:MAX_THOUGHT_CHARS])
@@ -175,16 +199,11 @@ class StreamedAnswer:
     def _metadata(self) -> dict[str, Any]:
         """The metadata of all chunks. Where two differ the first counts, as some servers repeat theirs."""
         metadata: dict[str, Any] = {}
-        reasons = []
         for part in self._parts:
             metadata = part.response_metadata | metadata
-            details = part.response_metadata.get("incomplete_details")
-            reported = [part.response_metadata.get(field) for field in _REASON_FIELDS]
-            reported.append(details.get("reason") if isinstance(details, dict) else None)
-            reasons += [_REASONS.get(str(reason).lower()) for reason in reported]
         metadata.pop("logprobs", None)
         metadata.pop(USAGE_IS_PARTIAL, None)
-        reason = next((reason for reason in reasons if reason), None)
+        reason = self._incomplete()
         if reason is None and "".join(self._refusal).strip():
             reason = "refusal"
         if reason is None and metadata.get("status") == "incomplete":
@@ -192,6 +211,17 @@ class StreamedAnswer:
         if reason:
             metadata[INCOMPLETE] = reason
         return cast(dict[str, Any], clean_json(metadata))
+
+    def _incomplete(self) -> str | None:
+        """Why the answer is not whole, as far as a chunk says so: the first reason counts."""
+        for part in self._parts:
+            details = part.response_metadata.get("incomplete_details")
+            reported = [part.response_metadata.get(field) for field in _REASON_FIELDS]
+            reported.append(details.get("reason") if isinstance(details, dict) else None)
+            for reason in reported:
+                if known := _REASONS.get(str(reason).lower()):
+                    return known
+        return None
 
     def _call_of(self, piece: Mapping[str, Any]) -> "_Call":
         """The call that a piece goes on with, or a new one."""
@@ -253,7 +283,7 @@ class StreamedAnswer:
 
     def estimated_tokens(self) -> int:
         """About how many tokens the answer has so far."""
-        texts = [*self._said, *self._thoughts, self._splitter.thoughts, *(call.args for call in self._calls)]
+        texts = [*self._said, *self._thoughts, self._splitter.unsaid, *(call.args for call in self._calls)]
         return tokens_of_text("".join(texts)) + 1
 
 
@@ -384,10 +414,10 @@ class _LimitedEvents(httpx2.AsyncByteStream):
     async def __aiter__(self) -> AsyncIterator[bytes]:
         event = 0
         tail = b"\n"
-        end = STREAM_END.get()
+        facts = STREAM_FACTS.get()
         async for data in self._stream:
-            if end and not end.is_done:
-                end.is_done = _DONE.search(tail + data) is not None
+            if facts and not facts.is_done:
+                facts.is_done = _DONE.search(tail + data) is not None
                 tail = (tail + data)[-_DONE_BYTES:]
             line_end = data.rfind(b"\n")
             event = event + len(data) if line_end < 0 else len(data) - line_end - 1

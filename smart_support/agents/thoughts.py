@@ -1,12 +1,36 @@
-"""Separates a model's thoughts from its words, where a server leaves them in the text between tags."""
+"""Separates what a model says from thoughts and control text that a server leaves in the answer's text."""
 
 import re
+from enum import Enum
 
 # Written by DeepSeek, Qwen, GLM, Gemma and others; by Magistral; by Kimi; by Seed-OSS.
 _NAMES = r"think|thinking|thought|thoughts|reasoning|seed:think"
-_TAG = re.compile(rf"<(/?)(?:{_NAMES})>|\[(/?)THINK\]|◁(/?)think▷", re.IGNORECASE)
-_STARTS = "<[◁"
-_LONGEST_TAG = len("</seed:think>")
+_TAGS = {
+    "open": rf"<(?:{_NAMES})>|\[THINK\]|◁think▷",
+    "close": rf"</(?:{_NAMES})>|\[/THINK\]|◁/think▷",
+    # A tool call that the server should have parsed: Hermes, Qwen, Llama, Mistral, DeepSeek, Kimi, MiniMax.
+    "call_open": r"<(?:minimax:)?tool_call>|<function=|\[TOOL_CALLS\]|<\|python_tag\|>"
+    r"|<｜tool▁calls▁begin｜>|<\|tool_calls_section_begin\|>",
+    "call_close": r"</(?:minimax:)?tool_call>|</function>|\[/TOOL_CALLS\]"
+    r"|<｜tool▁calls▁end｜>|<\|tool_calls_section_end\|>",
+    # OpenAI's Harmony format: `<|start|>assistant<|channel|>analysis<|message|>...<|end|>`.
+    # https://cookbook.openai.com/articles/openai-harmony
+    "header": r"<\|(?:start|channel|constrain)\|>",
+    "body": r"<\|message\|>",
+    "end": r"<\|(?:end|return|call|im_end|eot_id|eom_id|endoftext)\|>|<｜end▁of▁sentence｜>",
+}
+_TAG = re.compile("|".join(f"(?P<{kind}>{pattern})" for kind, pattern in _TAGS.items()), re.IGNORECASE)
+# The end of a text that may be the beginning of a tag.
+_BEGINNING = re.compile(r"[<\[◁][^\s<\[◁]{0,27}\Z")
+
+
+class _Mode(Enum):
+    """What the text is at the moment."""
+
+    SAID = 1
+    THOUGHT = 2
+    CALL = 3
+    HEADER = 4
 
 
 class ThoughtSplitter:
@@ -14,22 +38,25 @@ class ThoughtSplitter:
 
     Attributes:
         closed_unopened: a closing tag came without its opening tag, so that the text before it was a thought.
+        has_call: there was a tool call in the text.
     """
 
     def __init__(self, *, may_be_open: bool = False) -> None:
         """`may_be_open`: hold the text back until a tag shows whether it began inside a thought."""
         self.closed_unopened = False
+        self.has_call = False
         self._is_undecided = may_be_open
-        self._in_thought = False
+        self._mode = _Mode.SAID
+        self._header = ""
         self._has_said = False
         self._held: list[str] = []
-        self._thoughts: list[str] = []
+        self._unsaid: list[str] = []
         self._rest = ""
 
     @property
-    def thoughts(self) -> str:
-        """The thoughts so far."""
-        return "".join(self._thoughts)
+    def unsaid(self) -> str:
+        """The thoughts so far, and the tool calls in the text."""
+        return "".join(self._unsaid)
 
     def add(self, text: str) -> list[str]:
         """Take the next chunk in; return what is known to be said. A tag may be split between two chunks."""
@@ -37,48 +64,76 @@ class ThoughtSplitter:
         said = []
         while tag := _TAG.search(self._rest):
             before, self._rest = self._rest[: tag.start()], self._rest[tag.end() :]
-            said += self._close(before) if any(tag.groups()) else self._open(before)
-        return said + self._take(self._complete_part())
+            said += self._take(before)
+            said += self._switch(str(tag.lastgroup))
+        beginning = _BEGINNING.search(self._rest)
+        end = beginning.start() if beginning else len(self._rest)
+        part, self._rest = self._rest[:end], self._rest[end:]
+        return said + self._take(part)
+
+    def release(self) -> list[str]:
+        """Return what was held back: the answer did not begin inside a thought."""
+        self._is_undecided = False
+        held, self._held = self._held, []
+        return [piece for part in held for piece in self._said(part)]
+
+    def drop_held(self) -> None:
+        """Take what was held back as a thought that has no end."""
+        self._unsaid += self._held
+        self._held.clear()
 
     def end(self) -> list[str]:
         """What is left at the end of the answer, as far as it is said. A thought may have no end."""
         rest, self._rest = self._rest, ""
-        return self._take(rest) if self._in_thought else self._open(rest)
+        said = self._take(rest)
+        return self.release() + said
 
-    def _open(self, before: str) -> list[str]:
-        """What is said before a thought begins, or before the end."""
-        if self._in_thought:
-            return self._take(before)
-        said = [*self._held, before]
-        self._held.clear()
-        self._is_undecided, self._in_thought = False, True
-        return [piece for part in said for piece in self._said(part)]
+    def _switch(self, kind: str) -> list[str]:
+        """Go on after a tag; return what it shows to be said."""
+        if self._mode is _Mode.CALL and kind not in ("call_close", "end"):
+            return []  # arguments may hold any text
+        said: list[str] = []
+        match kind:
+            case "open":
+                said, self._mode = self.release(), _Mode.THOUGHT
+            case "close" if self._mode is _Mode.THOUGHT:
+                self._mode = _Mode.SAID
+            case "close":
+                # What of it was shown can't be taken back.
+                self.closed_unopened = True
+                self.drop_held()
+                self._is_undecided = False
+            case "call_open":
+                self._mode, self.has_call = _Mode.CALL, True
+            case "header":
+                said, self._mode = self.release(), _Mode.HEADER
+            case "body" if self._mode is _Mode.HEADER:
+                self._mode = self._mode_of_body()
+            case "call_close" | "end":
+                self._mode = _Mode.SAID if self._mode is not _Mode.THOUGHT or kind == "end" else self._mode
+        return said
 
-    def _close(self, before: str) -> list[str]:
-        if not self._in_thought:
-            # What of it was shown can't be taken back.
-            self.closed_unopened = True
-        self._thoughts += [*self._held, before]
-        self._held.clear()
-        self._is_undecided = self._in_thought = False
-        return []
-
-    def _complete_part(self) -> str:
-        """What can't be the beginning of a tag."""
-        start = max(self._rest.rfind(first) for first in _STARTS)
-        end = start if 0 <= start > len(self._rest) - _LONGEST_TAG else len(self._rest)
-        part, self._rest = self._rest[:end], self._rest[end:]
-        return part
+    def _mode_of_body(self) -> _Mode:
+        header, self._header = self._header, ""
+        if "to=" in header:
+            self.has_call = True
+            return _Mode.CALL
+        return _Mode.THOUGHT if "analysis" in header or "commentary" in header else _Mode.SAID
 
     def _take(self, text: str) -> list[str]:
-        if self._in_thought or self._is_undecided:
-            (self._thoughts if self._in_thought else self._held).append(text)
-            return []
-        return self._said(text)
+        if self._mode is _Mode.HEADER:
+            self._header += text
+        elif self._mode is not _Mode.SAID:
+            self._unsaid.append(text)
+        elif self._is_undecided:
+            self._held.append(text)
+        else:
+            return self._said(text)
+        return []
 
     def _said(self, text: str) -> list[str]:
         """The text, without the empty lines between a thought and the first words."""
-        if self._thoughts and not self._has_said:
+        if self._unsaid and not self._has_said:
             text = text.lstrip()
         self._has_said = self._has_said or bool(text.strip())
         return [text] if text else []

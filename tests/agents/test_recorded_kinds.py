@@ -217,6 +217,12 @@ async def test_a_stream_without_any_end_is_cut_off(desk: _Desk) -> None:
         [delta(reasoning="secret", reasoning_details=[{"text": "secret"}]), delta(content="Hello.")],
         [delta(content=[{"type": "thinking", "thinking": [{"type": "text", "text": "secret"}]}, "Hello."])],
         [delta(content="[THINK]secret[/THINK]Hello.")],
+        # https://github.com/kekzl/imp/pull/768
+        [
+            delta(content="<|channel|>analysis<|mess"),
+            delta(content="age|>secret<|end|><|start|>assistant<|channel|>final<|message|>Hello."),
+            delta(content="<|return|>"),
+        ],
     ],
 )
 async def test_thoughts_are_not_words(desk: _Desk, chunks: list[dict[str, Any]]) -> None:
@@ -233,6 +239,53 @@ async def test_what_opens_in_thought_later_on_is_held_back_from_then_on(desk: _D
     assert "Hi." in (await desk.say()).shown_text
     desk.provider.answers.append(stream(delta(content="I muse. "), delta(content="More.</think>Hi."), STOP))
     assert (await desk.say()).shown_text == "Hi."
+
+
+@pytest.mark.parametrize(
+    "left",
+    [
+        # https://github.com/vllm-project/vllm/pull/32506
+        '<tool_call>\n{"name": "look_up", "arguments": {}}\n</tool_call>',
+        # https://github.com/odysseus-dev/odysseus/issues/4522
+        '<|channel|>commentary to=functions.look_up<|message|>{"q": 1}<|call|>',
+        '[TOOL_CALLS][{"name": "look_up", "arguments": {}}]',
+        '<｜tool▁calls▁begin｜>look_up{"q": 1}<｜tool▁calls▁end｜>',
+        "<function=look_up>{}</function>",
+    ],
+)
+async def test_a_tool_call_in_the_text_is_neither_shown_nor_run(desk: _Desk, left: str) -> None:
+    half = len(left) // 2
+    turn = await desk.answer(stream(delta(content=left[:half]), delta(content=left[half:]), STOP))
+    assert (turn.shown_text, turn.calls, desk.ran) == (PLAIN, [], [])
+    turn = await desk.answer(stream(delta(content=f"One moment. {left}"), STOP))
+    assert turn.error
+    assert (turn.shown_text, turn.error.reason, desk.ran) == ("One moment. ", "cut_off", [])
+
+
+async def test_a_tool_call_that_is_in_the_text_too_runs_once(desk: _Desk) -> None:
+    """https://github.com/raullenchai/Rapid-MLX/issues/448"""
+    made = delta(tool_calls=[call("{}", id_="a", name="look_up")])
+    turn = await desk.answer(
+        stream(delta(content="<function"), delta(content="="), made, delta("tool_calls"))
+    )
+    assert (turn.shown_text, turn.calls, desk.ran) == (PLAIN, [("look_up", {})], [{}])
+
+
+# Errors that a server tells in a stream of status 200.
+@pytest.mark.parametrize(
+    "body",
+    [
+        # https://github.com/vllm-project/guidellm/issues/743
+        b'data: {"error": {"message": "TimeoutError", "code": 504}}\n\ndata: [DONE]\n\n',
+        # https://github.com/NousResearch/hermes-agent/pull/65643
+        stream({"choices": None, "error_type": "BadRequestError", "error_message": "400: too long"}),
+        # https://github.com/EricLBuehler/mistral.rs/issues/1874
+        b"data: Number of choices must be greater than 0.\n\n",
+    ],
+)
+async def test_an_error_in_the_stream_is_no_answer(desk: _Desk, body: bytes) -> None:
+    turn = await desk.answer(body)
+    assert turn.shown_text == PLAIN
 
 
 @pytest.mark.parametrize(
@@ -284,6 +337,26 @@ async def test_what_opens_in_thought_later_on_is_held_back_from_then_on(desk: _D
             [{"q": 1}],
         ),
         ([delta(tool_calls=[call("{}", id_="a", name="look_up")]), delta()], [{}]),
+        # https://github.com/InternLM/lmdeploy/issues/3412
+        (
+            [
+                delta(tool_calls=[call("", id_="a", name="look_up")]),
+                delta(tool_calls=[call('{"q": 1}', id_="")]),
+                delta(tool_calls=[call("", id_="b", name="look_up")]),
+                delta(tool_calls=[call('{"q": 2}', id_="")]),
+                delta("tool_calls"),
+            ],
+            [{"q": 1}, {"q": 2}],
+        ),
+        # https://github.com/ggml-org/llama.cpp/issues/22722
+        (
+            [
+                delta(tool_calls=[call("{", id_="a", name="look_up")]),
+                delta(tool_calls=[call('"q":1}')]),
+                delta("tool_calls"),
+            ],
+            [{"q": 1}],
+        ),
     ],
 )
 async def test_calls_are_put_together_as_they_are_meant(
