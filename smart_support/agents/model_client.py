@@ -18,7 +18,7 @@ from langgraph.constants import TAG_NOSTREAM
 
 from smart_support.agents.budget import Budget
 from smart_support.agents.context_window import estimated_tokens
-from smart_support.agents.model_families import is_plain_model
+from smart_support.agents.model_families import opens_no_thought
 from smart_support.agents.models import NamedModel
 from smart_support.agents.outgoing import faults_in, outgoing_messages
 from smart_support.agents.streamed_answer import (
@@ -259,9 +259,9 @@ class ModelState:
         elif self.opens_in_thought is None and has_begun and INCOMPLETE not in message.response_metadata:
             self.opens_in_thought = False
 
-    def is_plain(self, reported_name: str | None) -> bool:
+    def opens_no_thought(self, reported_name: str | None) -> bool:
         """Whether no answer is known yet, and the model's name says that none begins inside a thought."""
-        return self.opens_in_thought is None and is_plain_model(self.name, reported_name)
+        return self.opens_in_thought is None and opens_no_thought(self.name, reported_name)
 
     def leave_out(self, error: Exception) -> bool:
         """Leave a parameter out of all later requests, where an error says that the server refuses it."""
@@ -346,7 +346,7 @@ class Attempt:
             async with asyncio.timeout(one.timeout_seconds) as limit, contextlib.aclosing(stream):
                 async for part in stream:
                     limit.reschedule(None)
-                    if not self.began and self.model.is_plain(facts.model):
+                    if not self.began and self.model.opens_no_thought(facts.model):
                         answer.release()
                     self.began = True
                     words.add(answer.add(part))

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smart_support.agents.model_families import is_plain_model
+from smart_support.agents.model_families import opens_no_thought
 from smart_support.agents.thoughts import ThoughtSplitter, without_thoughts
 
 _TEXTS = [
@@ -54,7 +54,7 @@ def test_what_looks_like_a_tag_waits_only_until_it_is_none() -> None:
     ],
 )
 def test_a_plain_model_is_known_by_its_name(names: tuple[str, ...]) -> None:
-    assert is_plain_model(*names)
+    assert opens_no_thought(*names)
 
 
 @pytest.mark.parametrize(
@@ -70,4 +70,4 @@ def test_a_plain_model_is_known_by_its_name(names: tuple[str, ...]) -> None:
     ],
 )
 def test_a_name_that_does_not_say_so_is_not_plain(names: tuple[str | None, ...]) -> None:
-    assert not is_plain_model(*names)
+    assert not opens_no_thought(*names)
