@@ -8,6 +8,9 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --re
 LOCK := $(BIN)/python -m uv pip compile --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links \
 	--no-header --quiet --generate-hashes
 
+# Without its cache, Python compiles the application and pytest rewrites all asserts at each start.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: run test test-fast test-postgres test-nightly conformance demo-data bench soak picture lock clean hooks \
 	check check-types check-style check-javascript
 
