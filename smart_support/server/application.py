@@ -1,7 +1,6 @@
 """Builds the application: services, interfaces and middleware, with start-up and shutdown."""
 
 import contextlib
-import os
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -20,7 +19,7 @@ from smart_support.api.middleware.root_path import RootPathMiddleware
 from smart_support.api.middleware.same_origin import SameOriginMiddleware
 from smart_support.api.middleware.security_headers import SecurityHeadersMiddleware
 from smart_support.observability import log, tracing
-from smart_support.outbound.environment_proxies import without_proxies
+from smart_support.server.console import mount_console
 from smart_support.services import Services
 from smart_support.settings import Settings
 
@@ -87,15 +86,5 @@ def create_app(
     app.include_router(routes.router)
     app.include_router(websocket.router)
     app.include_router(login.router)
-    _mount_console(app, services)
+    mount_console(app, services)
     return app
-
-
-def _mount_console(app: FastAPI, services: Services) -> None:
-    # Read when Gradio is imported: it must not contact its makers' servers.
-    os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    with without_proxies():
-        import pages
-
-        pages.mount(app, services)

@@ -5,10 +5,12 @@ from pathlib import Path
 import uvicorn
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 
-import pages  # noqa: F401  (imported once, before each start forks from here)
 from smart_support import Settings, clock, create_app
+from smart_support.server.console import import_console
 from tests.conformance import retail
 from tests.support.harness import ScriptedModel
+
+import_console()  # once, before each start forks from here
 
 AGENTS = """\
 company: Retail

@@ -1,22 +1,19 @@
 """What an app process imports, imported once: the fork server loads this, and each app begins as its fork."""
 
-import os
 import sys
 from pathlib import Path
 
-# As the app sets them before it imports Gradio; see application.py.
-os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
-os.environ.setdefault("HF_HUB_OFFLINE", "1")
-
-import langchain_openai  # noqa: F401  (after the environment, like what follows)
+import langchain_openai  # noqa: F401
 import uvicorn
 import uvicorn.lifespan.on
 import uvicorn.loops.uvloop
 import uvicorn.protocols.http.httptools_impl
 import uvicorn.protocols.websockets.websockets_sansio_impl  # noqa: F401
 
-import pages  # noqa: F401
 import smart_support.server.application  # noqa: F401
+from smart_support.server.console import import_console
+
+import_console()
 
 
 def loaded(into: str, *prefixes: str) -> None:

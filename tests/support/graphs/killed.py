@@ -13,18 +13,20 @@ from typing import Any
 import httpx
 import uvicorn
 
-import pages  # noqa: F401  (imported here, so that a fork need not)
 from smart_support import Settings, create_app
 from smart_support.approvals.ledger import Ledger
 from smart_support.approvals.queue import ApprovalQueue
 from smart_support.conversation.sessions import SessionManager
 from smart_support.escalations.escalations import Escalations
+from smart_support.server.console import import_console
 from tests.support.graphs import failing
 from tests.support.graphs.shapes import SHAPES, Write
 from tests.support.harness import FORKING, Client, free_port
 from tests.support.health import wait_until_healthy
 from tests.support.stores import database_url
 from tests.support.workers import is_cut_off
+
+import_console()  # once, so that a fork need not
 
 # Each is reached when a call has returned: one thing is durable, and the next that belongs to it is not.
 PLACES: dict[str, tuple[type, str]] = {

@@ -16,12 +16,14 @@ from typing import Any
 import uvicorn
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
-import pages  # noqa: F401  (imported here, so that a fork need not)
 from smart_support import Settings, create_app
 from smart_support.approvals.ledger import Ledger
 from smart_support.approvals.queue import ApprovalQueue
 from smart_support.escalations.escalations import Escalations
+from smart_support.server.console import import_console
 from smart_support.tools.registry import Access, Args, Call, Tool
+
+import_console()  # once, so that a fork need not
 
 AGENTS = """\
 company: Faults

@@ -1,0 +1,162 @@
+"""The console: its header and tabs, and how it is mounted. Each tab is a module with a `build` function."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from html import escape
+from typing import Any
+
+import gradio as gr
+import gradio.blocks
+import orjson
+from fastapi import FastAPI, Request
+from fastapi.responses import Response
+from fastapi.staticfiles import StaticFiles
+from starlette.middleware import Middleware
+from starlette.routing import Mount
+
+from pages import analytics, api_import, approvals, chat, replay, theme
+from pages.gradio_allowlist import GradioAllowlist
+from pages.gradio_api import add_api
+from pages.invisible import RANGES, SYMBOLS
+from smart_support.identity.users import User
+from smart_support.services import Services
+
+NAME = "Smart Support"
+# How often Gradio looks into its queue.
+QUEUE_SECONDS = 0.01
+_SHELL = """
+<header class="ss-shell">
+  <span class="ss-logo" aria-hidden="true"></span>
+  <strong class="ss-name">Smart Support</strong>
+  <span class="ss-company" title="Company">{company}</span>
+  <span class="ss-state" id="ss-state" data-state="connecting" role="status">
+    <i></i><span>Connecting…</span></span>
+  <span class="ss-gap"></span>
+  <span class="ss-chip ss-model" title="Model">{model}</span>
+  <button type="button" class="ss-chip ss-pending" id="ss-pending">No pending approvals</button>
+  <form id="ss-me" method="post" action="{root}/logout" hidden><span class="ss-chip"></span>
+    <button class="ss-button ss-button--quiet">Log out</button></form>
+  <button type="button" class="ss-button ss-button--quiet" id="ss-look" aria-label="Switch theme">◐</button>
+</header>
+<div class="ss-banner" role="alert">Connection lost. Reconnecting…</div>
+"""
+_ON_LOAD = "(window.ssMounts ??= []).push(['shell', element]);"
+
+
+def build_console(services: Services) -> gr.Blocks:
+    """The whole page."""
+    with gr.Blocks(title=NAME, fill_width=True, analytics_enabled=False) as console:
+        gr.HTML(
+            _SHELL.format(
+                model=escape(_model(services.settings.model)),
+                company=escape(_company(services)),
+                root=services.settings.root_path,
+            ),
+            js_on_load=_ON_LOAD,
+            apply_default_css=False,
+            elem_id="ss-top",
+        )
+        with gr.Tabs(elem_id="ss-tabs"):
+            _build_first_tab(services, console)
+            with gr.Tab("Analytics", id="analytics", elem_id="ss-tab-analytics"):
+                analytics.build()
+            with gr.Tab("Replay", id="replay"):
+                replay.build()
+            with gr.Tab("API", id="api", elem_id="ss-tab-api"):
+                api_import.build()
+        add_api(services)
+    return console
+
+
+def _build_first_tab(services: Services, console: gr.Blocks) -> None:
+    with gr.Tab("Console", id="console"), gr.Row(elem_id="ss-console"):
+        with gr.Column(scale=7, min_width=320, elem_id="ss-chat-side"):
+            chat.build(services, console)
+        with gr.Column(scale=4, min_width=320, elem_id="ss-approvals-side"):
+            approvals.build()
+
+
+def mount(app: FastAPI, services: Services) -> None:
+    """Mount the console on the app. Call it after all other routes, as the console takes every other path."""
+    app.mount(theme.STATIC_PATH, _RevalidatedFiles(directory=theme.STATIC), name="console-static")
+    with _without_unmounted_apps():
+        console = build_console(services)
+    gr.mount_gradio_app(
+        app,
+        console,
+        path="/",
+        root_path=services.settings.root_path or None,
+        ssr_mode=False,
+        run_history=False,
+        mcp_server=False,
+        # Only what `with_clear_errors` words is shown; the text of another exception may hold anything.
+        show_error=False,
+        app_kwargs={"middleware": [Middleware(GradioAllowlist)]},
+        auth_dependency=_username if services.accounts.is_login_required else None,
+        footer_links=["api"],
+        theme=theme.theme(),
+        head=_config(services) + theme.head(services.settings.root_path),
+    )
+    mounted = app.routes[-1]
+    assert isinstance(mounted, Mount)
+    console.app = mounted.app
+    # By default, Gradio polls its empty queue a thousand times a second.
+    console._queue.sleep_when_free = QUEUE_SECONDS
+
+
+@contextmanager
+def _without_unmounted_apps() -> Iterator[None]:
+    """Let Gradio build its FastAPI app once.
+
+    `Blocks` builds one when its context ends and one for its queue; `mount_gradio_app` builds a third one and
+    uses only that. Each takes as long as all routes of this product.
+    """
+    built_by_gradio = gradio.blocks.App
+    gradio.blocks.App = _NoApp
+    try:
+        yield
+    finally:
+        gradio.blocks.App = built_by_gradio
+
+
+class _NoApp:
+    @staticmethod
+    def create_app(*_: Any, **__: Any) -> None:
+        return None
+
+
+def _username(request: Request) -> str:
+    """The authenticated user's name, which Gradio passes to the console's functions."""
+    user: User = request.state.user
+    return user.name
+
+
+class _RevalidatedFiles(StaticFiles):
+    """Files that browsers revalidate each time. Scripts import each other, so a URL can't carry a version."""
+
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        response = super().file_response(*args, **kwargs)
+        response.headers["Cache-Control"] = "no-cache"
+        return response
+
+
+def _config(services: Services) -> str:
+    """A script with what the console's scripts need, and a promise of the chat's functions (`chat.js`)."""
+    config = {
+        "agents": {agent.name: agent.title for agent in services.team.agents},
+        "invisible": RANGES,
+        "symbols": SYMBOLS,
+    }
+    # A script element ends at the first "</", even inside a string.
+    encoded = orjson.dumps(config).decode().replace("<", "\\u003c")
+    chat = "window.ssChat = new Promise((resolve) => { window.resolveChat = resolve; });"
+    return f"<script>window.ssConfig = {encoded}; {chat}</script>"
+
+
+def _company(services: Services) -> str:
+    """The company that the agents work for; empty for a graph without an agents file."""
+    return services.team.company if services.team.company != NAME else ""
+
+
+def _model(name: str) -> str:
+    return "Demo model: rule-based, no language model" if name == "demo" else name.removeprefix("openai:")
