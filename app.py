@@ -4,9 +4,10 @@ import sys
 
 from smart_support import Settings
 from smart_support.errors import ConfigError
+from smart_support.garbage_collection import without_garbage_collection
 from smart_support.observability.log import get_logger
 from smart_support.observability.redaction import hide_environment, redacted
-from smart_support.server.run import check_port, serve, without_garbage_collection
+from smart_support.server.run import check_port, serve
 from smart_support.settings import unknown_variables
 from smart_support.storage.private_files import set_private_umask
 

@@ -64,8 +64,8 @@ def agents_file(folder: Path) -> Path:
 def serve(port: int, folder: Path) -> None:
     """Run the app like `app.py`, with the model above."""
     from smart_support import Settings
+    from smart_support.garbage_collection import without_garbage_collection
     from smart_support.server.run import serve as serve_app
-    from smart_support.server.run import without_garbage_collection
 
     settings = Settings(
         data_dir=folder,

@@ -2,11 +2,9 @@
 
 import asyncio
 import contextlib
-import gc
 import socket
 import sqlite3
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 import duckdb
@@ -88,21 +86,6 @@ def check_port(settings: Settings) -> None:
             f"{where}: can't listen there: {reason}; stop the program that uses it, or set another "
             "SMART_SUPPORT_PORT or SMART_SUPPORT_HOST"
         ) from None
-
-
-@contextlib.contextmanager
-def without_garbage_collection() -> Iterator[None]:
-    """Disable garbage collection during start-up, and exclude the objects made meanwhile from later ones.
-
-    The app has 300,000 objects that live as long as the process. Collections take a sixth of the start, and
-    later stop all turns for a fifth of a second each.
-    """
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        gc.enable()
 
 
 def serve(app: Any, settings: Settings) -> None:

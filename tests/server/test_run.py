@@ -1,34 +1,9 @@
-"""The process that serves: it looks for garbage seldom, and is quiet while nobody asks anything."""
+"""The process that serves is quiet while nobody asks anything."""
 
-import gc
 import time
 from pathlib import Path
 
-import pytest
-
-from smart_support.server.run import without_garbage_collection
 from tests.support.harness import AppProcess
-
-
-def test_what_is_made_to_last_is_looked_through_neither_now_nor_later() -> None:
-    try:
-        with without_garbage_collection():
-            assert not gc.isenabled()
-            made = [[] for _ in range(1000)]
-        assert gc.isenabled()
-        assert gc.get_freeze_count() > 1000
-        assert not any(one is made for one in gc.get_objects())
-    finally:
-        gc.unfreeze()
-
-
-def test_after_a_start_that_failed_garbage_is_looked_for_again() -> None:
-    try:
-        with pytest.raises(OSError, match="no room"), without_garbage_collection():
-            raise OSError("no room")
-        assert gc.isenabled()
-    finally:
-        gc.unfreeze()
 
 
 def test_an_idle_app_seldom_wakes_up(tmp_path: Path) -> None:

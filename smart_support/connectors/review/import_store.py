@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import orjson
@@ -13,6 +14,7 @@ from smart_support.observability.log import get_logger
 from smart_support.storage.state.base import Connection, StateDatabase
 
 log = get_logger()
+_ROWS_AT_ONCE = 500
 _COLUMNS = (
     *("key", "fingerprint", "change", "enabled", "access", "needs_approval", "idempotent", "agent"),
     *("tool_name", "description", "risk", "proposal"),
@@ -139,13 +141,14 @@ class ImportStore:
                 await self.update(job.job_id, status="failed", error=message)
 
     async def add_operations(self, job_id: str, reviewed: list[ReviewedOperation]) -> None:
-        """Store the operations of a job in one transaction."""
+        """Store the operations of a job that is loading, in several transactions: decisions wait for each."""
 
-        def work(connection: Connection) -> None:
-            for place, one in enumerate(reviewed):
+        def work(connection: Connection, start: int) -> None:
+            for place, one in enumerate(reviewed[start : start + _ROWS_AT_ONCE], start):
                 connection.execute(_INSERT, _row(job_id, one) | {"place": place})
 
-        await self._state.transact(work)
+        for start in range(0, len(reviewed), _ROWS_AT_ONCE):
+            await self._state.transact(partial(work, start=start))
 
     async def update_operations(self, job_id: str, reviewed: list[ReviewedOperation]) -> None:
         """Store operations that a reviewer has changed.

@@ -1,6 +1,7 @@
 """Loads descriptions in the background: download, parse, classify, and store the result for review."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from itertools import count
@@ -14,11 +15,12 @@ from smart_support.connectors.mcp_document import TOKEN
 from smart_support.connectors.openapi.document.document import Document
 from smart_support.connectors.openapi.document.reader import InvalidSpec, load
 from smart_support.connectors.review.base_urls import api_name, inherited_base_url, is_same_api
-from smart_support.connectors.review.documents import DocumentCache, parse_description
+from smart_support.connectors.review.documents import DocumentCache, packed, parse_description
 from smart_support.connectors.review.import_store import ImportJob, ImportStore
 from smart_support.connectors.review.reviewed_operation import ReviewedOperation, propose
 from smart_support.connectors.review.vault import Vault
 from smart_support.errors import InvalidRequest, SmartSupportError, ToolFailed
+from smart_support.garbage_collection import without_garbage_collection
 from smart_support.observability.log import get_logger
 from smart_support.outbound.client import GuardedClient
 from smart_support.storage.coordination.base import Locks
@@ -27,6 +29,7 @@ __all__ = ["ImportWorker"]
 
 log = get_logger()
 DOWNLOAD_SECONDS = 60.0
+_LARGE_BYTES = 500_000
 
 
 class ImportWorker:
@@ -119,9 +122,14 @@ class ImportWorker:
         if job.kind == "mcp":
             token_to_use = token or await self._stored_token(job.source)
             description = await self._mcp.list_tools(job.source, token_to_use)
-        else:
-            raw = await self._download(job.source) if raw is None else raw
+            await self._read(job, description, token)
+            return
+        raw = await self._download(job.source) if raw is None else raw
+        with without_garbage_collection() if len(raw) > _LARGE_BYTES else contextlib.nullcontext():
             description = await asyncio.to_thread(load, raw, max_bytes=self._max_bytes)
+            await self._read(job, description, token)
+
+    async def _read(self, job: ImportJob, description: dict[str, Any], token: str | None) -> None:
         document = await asyncio.to_thread(parse_description, description)
         await self._set_step(job, "sorting", total=len(document.operations))
         await self._classify(job, document, description, token)
@@ -166,7 +174,7 @@ class ImportWorker:
             job.job_id,
             api=api,
             title=document.title or job.source,
-            document=orjson.dumps(description),
+            document=await asyncio.to_thread(packed, description),
             base_url=base,
             variables=live.variables if live else {},
             progress={

@@ -16,6 +16,7 @@ Change = Literal["new", "same", "changed", "gone"]
 NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 MAX_DESCRIPTION = 1000
+_CONTAINERS = (dict, list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,15 +127,15 @@ def fingerprint(operation: Operation) -> str:
 
 
 def _without_descriptions(value: Any) -> Any:
-    if isinstance(value, dict):
-        # A property may be named `description`; its value is an object.
-        is_described = isinstance(value.get("description"), str)
-        return {
-            name: _without_descriptions(part)
-            for name, part in value.items()
-            if not (is_described and name == "description")
-        }
-    return [_without_descriptions(part) for part in value] if isinstance(value, list) else value
+    # Only containers are descended into: most values are texts, and a call for each of them is what costs.
+    if isinstance(value, list):
+        return [_without_descriptions(part) if isinstance(part, _CONTAINERS) else part for part in value]
+    # A property may be named `description`; its value is an object.
+    return {
+        name: _without_descriptions(part) if isinstance(part, _CONTAINERS) else part
+        for name, part in value.items()
+        if name != "description" or not isinstance(part, str)
+    }
 
 
 def _as_json(value: Any) -> dict[str, Any]:

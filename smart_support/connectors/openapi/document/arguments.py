@@ -28,6 +28,7 @@ __all__ = ["Arguments", "argument_names", "build_arguments"]
 _TOTAL_NODES = 2_000
 _MIN_NODES = 8
 _MAX_NAME_LENGTH = 64
+_VALID_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 # On a clash the first of these keeps its name.
 _PRECEDENCE = {"path": 0, "query": 1, "header": 2, "cookie": 3, "body": 4}
 _OBJECT_TYPES = ("object", ["object"], ["object", "null"], ["null", "object"])
@@ -78,6 +79,10 @@ def argument_names(parameters: Sequence[tuple[str, str]]) -> list[str]:
     Args:
         parameters: (where, name) of each; where is `path`, `query`, `header`, `cookie` or `body`.
     """
+
+    own = [name for _, name in parameters]
+    if len(set(own)) == len(own) and all(_valid(where, name) == name for where, name in parameters):
+        return own
 
     def precedence(at: int) -> tuple[int, bool, str]:
         where, name = parameters[at]
@@ -200,4 +205,6 @@ def _required(body: Body | None) -> list[str]:
 
 
 def _valid(where: str, name: str) -> str:
+    if _VALID_NAME.fullmatch(name):
+        return name
     return re.sub(r"[^A-Za-z0-9_-]", "_", name)[:_MAX_NAME_LENGTH] or where

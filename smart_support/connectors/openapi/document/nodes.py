@@ -34,5 +34,9 @@ def flag(node: Any) -> bool:
 
 def pointer(place: str, *tokens: str | int) -> str:
     """The JSON Pointer (RFC 6901) `place`, extended by tokens."""
-    steps = (str(token).replace("~", "~0").replace("/", "~1") for token in tokens)
-    return "/".join([place, *steps])
+    for token in tokens:
+        step = str(token)
+        if "~" in step or "/" in step:
+            step = step.replace("~", "~0").replace("/", "~1")
+        place = f"{place}/{step}"
+    return place

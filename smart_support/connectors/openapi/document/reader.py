@@ -1,6 +1,6 @@
 """Reads the bytes of an API description into one object, or raises an error that says what they are instead.
 
-JSON is read here, YAML in a separate process (yaml_process.py).
+JSON is read here, YAML and large JSON in a separate process (yaml_process.py).
 """
 
 import codecs
@@ -22,6 +22,8 @@ MAX_BYTES = 20_000_000
 # Twice the number in the largest real documents. An empty container takes about 200 bytes of memory.
 _MAX_VALUES = 3_000_000
 _MAX_DEPTH = 250
+# Reading a piece of JSON stops the whole app: this much takes about 10 ms.
+PIECE_BYTES = 500_000
 _BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]')
 _KEYS_AND_BRACKETS = re.compile(rb'("(?:[^"\\]|\\.)*")\s*(:)?|[\[\]{},]')
 _ALIAS = re.compile(rb"(?<=[\s\[{,])\*[^\s\[\]{},]")
@@ -187,7 +189,9 @@ def _first_duplicate(content: bytes) -> tuple[str, str, int] | None:
 
 def _read(content: bytes, max_bytes: int) -> Any:
     if content.lstrip()[:1] not in b"{[":
-        return _json(_yaml_to_json(content, max_bytes), is_source=False)
+        return _joined(_yaml_to_json(content, max_bytes))
+    if len(content) > PIECE_BYTES and (pieces := _large_json(content, max_bytes)):
+        return _joined(pieces)
     try:
         return _json(content)
     except orjson.JSONDecodeError as error:
@@ -198,9 +202,32 @@ def _read(content: bytes, max_bytes: int) -> Any:
             raise fault from None
     try:
         # JSON with comments or trailing commas may be valid YAML.
-        return _json(_yaml_to_json(content, max_bytes), is_source=False)
+        return _joined(_yaml_to_json(content, max_bytes))
     except InvalidSpec:
         raise fault from None
+
+
+def _joined(pieces: bytes) -> Any:
+    """The document from the output of the process: one JSON text, or pieces, one a line."""
+    first, *others = pieces.splitlines()
+    if not others:
+        return _json(first, is_source=False)
+    _check_number_of_values(pieces)
+    document: dict[str, Any] = orjson.loads(first)[1]
+    for piece in others:
+        steps, value = orjson.loads(piece)
+        owner = document
+        for step in steps[:-1]:
+            owner = owner[step]
+        owner[steps[-1]] = value
+    return document
+
+
+def _check_number_of_values(content: bytes) -> None:
+    if sum(content.count(mark) for mark in (b",", b":", b"[", b"{")) > _MAX_VALUES:
+        raise InvalidSpec(
+            f"The document contains more than {_MAX_VALUES:,} values; remove what you don't need."
+        )
 
 
 def _json(content: bytes, *, is_source: bool = True) -> Any:
@@ -209,10 +236,7 @@ def _json(content: bytes, *, is_source: bool = True) -> Any:
         orjson.JSONDecodeError: it is not JSON.
         InvalidSpec: it takes too much memory, or has duplicate keys.
     """
-    if sum(content.count(mark) for mark in (b",", b":", b"[", b"{")) > _MAX_VALUES:
-        raise InvalidSpec(
-            f"The document contains more than {_MAX_VALUES:,} values; remove what you don't need."
-        )
+    _check_number_of_values(content)
     document = orjson.loads(content)
     try:
         encoded = orjson.dumps(document)
@@ -228,14 +252,7 @@ def _json(content: bytes, *, is_source: bool = True) -> Any:
 
 def _yaml_to_json(content: bytes, max_bytes: int) -> bytes:
     """Converts YAML to JSON."""
-    # Isolated mode, so that no file beside the program shadows a module of the standard library.
-    command = [sys.executable, "-I", str(_YAML_PROCESS), str(max_bytes)]
-    try:
-        process = subprocess.run(
-            command, input=content, capture_output=True, timeout=_YAML_SECONDS, check=False
-        )
-    except subprocess.TimeoutExpired:
-        raise InvalidSpec("The document could not be read in time; try again later.") from None
+    process = _converted("yaml", content, max_bytes)
     if process.returncode == 1 and process.stdout:
         fault = " ".join(process.stdout.decode(errors="replace").split())[:300]
         raise InvalidSpec(f"The document is not valid YAML: {fault}.")
@@ -247,3 +264,19 @@ def _yaml_to_json(content: bytes, max_bytes: int) -> bytes:
             + (f"; its first alias is {_at(content, alias.start())}." if alias else ".")
         )
     return process.stdout
+
+
+def _large_json(content: bytes, max_bytes: int) -> bytes | None:
+    """A large JSON text in pieces; None if it has an error or duplicate keys, which are found later."""
+    _check_number_of_values(content)
+    process = _converted("json", content, max_bytes)
+    return process.stdout if process.returncode == 0 else None
+
+
+def _converted(kind: str, content: bytes, max_bytes: int) -> "subprocess.CompletedProcess[bytes]":
+    # Isolated mode, so that no file beside the program shadows a module of the standard library.
+    command = [sys.executable, "-I", str(_YAML_PROCESS), kind, str(max_bytes), str(PIECE_BYTES)]
+    try:
+        return subprocess.run(command, input=content, capture_output=True, timeout=_YAML_SECONDS, check=False)
+    except subprocess.TimeoutExpired:
+        raise InvalidSpec("The document could not be read in time; try again later.") from None

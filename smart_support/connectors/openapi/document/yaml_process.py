@@ -1,8 +1,11 @@
-"""A program that converts YAML on stdin to JSON on stdout, or prints one line with an error.
+"""A program that converts YAML, or large JSON, on stdin to JSON on stdout, or prints one line with an error.
 
 It is a separate process because the time and memory for a YAML text can't be estimated from its size: 400 kB
 of open braces keep the parser busy for two minutes, and aliases multiply the content. The process limits
 both. Keys become strings, dates stay strings, merge keys (`<<`) are applied.
+
+A large document is printed in pieces, one a line: `[["paths", "/pets"], {...}]` is the value at these keys.
+The app reads them one by one: reading the whole at once would stop everything else for its time.
 """
 
 import contextlib
@@ -10,12 +13,14 @@ import re
 import resource
 import signal
 import sys
+from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
 import orjson
 from ryaml import InvalidYamlError, loads  # type: ignore[attr-defined]  # missing in its stubs
 
+_MAX_STEPS = 3  # `components`, `schemas` and a name
 _MEGABYTE = 1_000_000
 # Values that are integers above 64 bits: the parser rejects them, and JSON parsers round them anyway.
 _LONG_INTEGER = re.compile(r"(?m)((?:^|[:,\[-])[ ]+|\[)([-+]?\d{19,})(?=[ ]*(?:$|[,\]}]|[ ]#))")
@@ -30,20 +35,31 @@ _POSITION = re.compile(r"at position (\d+)")
 _KEY_TWICE = re.compile(r'duplicate entry with key "(.*)"$')
 
 
+class _NotSimple(Exception):
+    """A JSON text has an error, or may have duplicate keys."""
+
+
 class _ConversionError(Exception):
     """The text can't be converted to JSON."""
 
 
 def main() -> int:
-    """Convert stdin. The argument is the size limit of the output in bytes."""
+    """Convert stdin.
+
+    The arguments are the format (`yaml` or `json`), the size limit of the output, and the size of a piece, in
+    bytes. For JSON with an error or duplicate keys the exit code is 2 and nothing is printed.
+    """
+    kind, max_bytes, piece_bytes = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     raw = sys.stdin.buffer.read()
     _limit_resources(len(raw))
     try:
-        output = _as_json(raw.decode(), int(sys.argv[1]))
+        document, output = _read_json(raw) if kind == "json" else _read_yaml(raw.decode(), max_bytes)
+        sys.stdout.buffer.write(_in_pieces(document, output, piece_bytes))
+    except _NotSimple:
+        return 2
     except (_ConversionError, MemoryError) as error:
         sys.stdout.write(str(error) or "it takes too much memory to read")
         return 1
-    sys.stdout.buffer.write(output)
     return 0
 
 
@@ -60,7 +76,8 @@ def _limit_resources(size: int) -> None:
     signal.setitimer(signal.ITIMER_PROF, 0.7 + 0.2 * megabytes)
 
 
-def _as_json(source: str, max_bytes: int) -> bytes:
+def _read_yaml(source: str, max_bytes: int) -> tuple[Any, bytes]:
+    """The document, and as JSON."""
     _check_depth(source)
     document = _parse(source)
     if "<<" in source:
@@ -71,7 +88,42 @@ def _as_json(source: str, max_bytes: int) -> bytes:
         raise _ConversionError(str(error)) from None
     if len(output) > max_bytes:
         raise _ConversionError(f"with expanded aliases it is larger than {max_bytes:,} bytes")
-    return output
+    return document, output
+
+
+def _read_json(raw: bytes) -> tuple[Any, bytes]:
+    """The document, and as JSON again."""
+    try:
+        document = orjson.loads(raw)
+        output = orjson.dumps(document)
+    except (orjson.JSONDecodeError, orjson.JSONEncodeError):
+        raise _NotSimple from None
+    # As in reader.py: each duplicate key leaves one colon less.
+    colons = raw.count(b":") + raw.count(rb"\u003a") + raw.count(rb"\u003A")
+    if colons != output.count(b":"):
+        raise _NotSimple
+    return document, output
+
+
+def _in_pieces(document: Any, output: bytes, piece_bytes: int) -> bytes:
+    """The document as JSON: on one line, or in pieces if it is large."""
+    if not isinstance(document, dict) or len(output) <= piece_bytes:
+        return output
+    try:
+        return b"\n".join(_pieces([], document, piece_bytes))
+    except orjson.JSONEncodeError:
+        # A key is not a string, so there may be duplicate keys, which the app finds.
+        return output
+
+
+def _pieces(steps: list[str], value: dict[str, Any], piece_bytes: int) -> Iterator[bytes]:
+    yield orjson.dumps([steps, {}])
+    for key, part in value.items():
+        encoded = orjson.dumps([[*steps, key], part])
+        if len(encoded) > piece_bytes and isinstance(part, dict) and len(steps) < _MAX_STEPS:
+            yield from _pieces([*steps, key], part, piece_bytes)
+        else:
+            yield encoded
 
 
 def _check_depth(source: str) -> None:

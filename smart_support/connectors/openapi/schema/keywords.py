@@ -28,6 +28,7 @@ _TYPE_ALIASES |= {"bool": "boolean", "list": "array", "map": "object", "dict": "
 _TYPE_ALIASES |= dict.fromkeys(("str", "text", "date", "datetime", "date-time", "uuid", "binary"), "string")
 _NUMERIC = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf")
 _COUNTS = ("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties")
+_BOUNDS = (*_NUMERIC, *_COUNTS)
 _MAX_ENUM_BYTES = 4_000
 _MAX_EXAMPLE_BYTES = 60
 _MAX_WORD = 50
@@ -41,7 +42,7 @@ def assertions(schema: dict[str, Any], report: Report) -> dict[str, Any]:
         return {"type": ["string", "null"] if "null" in types else "string", "contentEncoding": "base64"}
     result: dict[str, Any] = {"type": types[0] if len(types) == 1 else types} if types else {}
     result |= _choices(schema, types, report)
-    for key in (*_NUMERIC, *_COUNTS):
+    for key in _BOUNDS if not schema.keys().isdisjoint(_BOUNDS) else ():
         if key in schema and (number := _number(key, schema[key])) is not None:
             result[key] = number
         elif key in schema:
@@ -107,6 +108,8 @@ def _types(schema: dict[str, Any], report: Report) -> list[str]:
     if type_value is None:
         keys = schema.keys()
         return ["object"] if "properties" in keys else ["array"] if "items" in keys else []
+    if isinstance(type_value, str) and type_value in _TYPES:
+        return [type_value]
     names = [text(name) for name in (type_value if isinstance(type_value, list) else [type_value])]
     types = list(
         dict.fromkeys(name if name in _TYPES else _TYPE_ALIASES.get(name.lower(), "") for name in names)

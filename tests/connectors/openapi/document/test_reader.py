@@ -4,10 +4,13 @@ import json
 import re
 import resource
 
+import orjson
 import pytest
+import ryaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from smart_support.connectors.openapi.document import reader
 from smart_support.connectors.openapi.document.reader import InvalidSpec, load
 from tests.support.cpu_cost import cost
 from tests.support.examples import examples
@@ -163,6 +166,33 @@ def test_whatever_stands_twice_is_found(one: object, other: object, escaped: boo
         f'{{"openapi": "3.0.0", "y": [{{"x": {json.dumps(one)}, "{again}": {json.dumps(other)}}}]}}'
     )
     assert "the key `x` twice in `/y/0`" in said
+
+
+@pytest.mark.parametrize("kind", ["json", "yaml"])
+def test_a_large_document_is_read_in_pieces_and_is_the_same(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = {
+        "openapi": "3.0.0",
+        "paths": {f"/{n}": {"get": {"tags": ["x" * n]}} for n in range(40)},
+        "components": {"schemas": {"A": {"properties": {"p": {"enum": [*range(99)]}}}, "B": {}}},
+        "x-long": [*range(200)],
+    }
+    read = []
+    loads = orjson.loads
+    monkeypatch.setattr(reader, "PIECE_BYTES", 100)
+    monkeypatch.setattr(reader.orjson, "loads", lambda raw: read.append(len(raw)) or loads(raw))
+    text = json.dumps(document) if kind == "json" else ryaml.dumps(document)
+
+    assert json.dumps(load(text)) == json.dumps(document)
+    assert len(read) > 40
+    assert max(read) < 1_000
+
+
+def test_a_large_document_with_a_duplicate_key_or_an_error_is_still_refused_with_its_place() -> None:
+    filler = '"x": [' + '"y", ' * 200_000 + '"y"], '
+    assert "`x` twice at the top level" in _fault('{"openapi": "3.0.0", ' + filler + '"x": 1}')
+    assert "not valid JSON" in _fault('{"openapi": "3.0.0", ' + filler + ":")
 
 
 def test_brackets_in_prose_are_no_depth() -> None:
