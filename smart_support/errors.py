@@ -4,6 +4,7 @@ Each class has the `code` and the HTTP status with which every interface answers
 """
 
 from datetime import datetime
+from typing import Any
 
 
 class SmartSupportError(Exception):
@@ -11,6 +12,7 @@ class SmartSupportError(Exception):
 
     Attributes:
         message: for the user.
+        fields: further facts for programs, as JSON; an answer over REST has them beside the message.
         error_class: for errors of tools: `transient` (a retry may succeed), `validation` (the arguments are
             wrong), `auth` (our credentials are not accepted) or `unknown`.
         nothing_done: the call certainly had no effect. The outcome of a write that raises any other error is
@@ -25,6 +27,7 @@ class SmartSupportError(Exception):
     def __init__(self, message: str) -> None:
         super().__init__(message)
         self.message = message
+        self.fields: dict[str, Any] = {}
 
 
 class ConfigError(SmartSupportError):

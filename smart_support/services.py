@@ -27,6 +27,7 @@ from smart_support.agents.team import (
     check_policy,
     load_team,
 )
+from smart_support.agents.tool_selection import FIND
 from smart_support.analytics.ad_hoc_sql import AdHocSql
 from smart_support.analytics.metrics import Metrics
 from smart_support.analytics.replay import Replay
@@ -418,7 +419,7 @@ class Services:
             ),
             max_bytes=self.settings.max_spec_bytes,
             timeout_seconds=self.settings.tool_timeout_seconds,
-            reserved_names=lambda: [tool.name for tool in self.own_tools],
+            reserved_names=lambda: [FIND, *(tool.name for tool in self.own_tools)],
             build_toolset=self._assemble,
             announce=self._announce_tools,
             locks=self._stores.locks,
@@ -448,10 +449,14 @@ class Services:
         Raises:
             InvalidRequest: a tool of the import `job_id` can't be used.
         """
-        return partial(self._activate, self._assembler.assemble(imported, job_id))
+        assembly = self._assembler.assemble(imported, job_id)
+        return partial(self._activate, assembly, OwnGraph(assembly.graph, assembly.team.fallback))
 
-    def _activate(self, assembly: Assembly) -> None:
-        """Use other agents and tools from now on. Running turns keep their graph and see the new tools."""
+    def _activate(self, assembly: Assembly, graph: OwnGraph) -> None:
+        """Use other agents and tools from now on. Running turns keep their graph and see the new tools.
+
+        It only assigns: whatever can fail was done when these were built, before a change was stored.
+        """
         for text in assembly.warnings:
             if text not in self._warnings:
                 logger.warning("agents_file", warning=text)
@@ -461,7 +466,7 @@ class Services:
         self._warnings, self._unusable = assembly.warnings, assembly.unusable
         self.registry.replace(assembly.registry)
         self.team = assembly.team
-        self._own_graph = OwnGraph(assembly.graph, assembly.team.fallback)
+        self._own_graph = graph
         if hasattr(self, "turns"):
             self.turns.use(self._own_graph)
 
@@ -474,10 +479,14 @@ class Services:
         """Problems of the agents file with the present tools, and unusable imports, in sentences."""
         return [*self._warnings, *(one.message for one in self._unusable)]
 
+    def unusable(self, job_id: str) -> list[str]:
+        """Why tools of an import are out of use, in sentences; empty if all of them can be called."""
+        return [one.message for one in self._unusable if one.job_id == job_id]
+
     async def import_warnings(self, job: ImportJob) -> list[str]:
         """Problems that a reviewer of an import should know; in review, as if it were approved."""
         if job.status != "review":
-            return [*self._warnings, *(one.message for one in self._unusable if one.job_id == job.job_id)]
+            return [*self._warnings, *self.unusable(job.job_id)]
         return self._assembler.warnings_for(await self.imports.tools_after_approval(job), job.job_id)
 
     def _announce_tools(self) -> None:

@@ -12,7 +12,10 @@ from smart_support.agents.team import RESERVED, Team, misfit, warnings_of, with_
 from smart_support.connectors.review.import_service import ImportedTool, ImportedTools, Unusable
 from smart_support.errors import InvalidRequest
 from smart_support.gate.gate import Gate
+from smart_support.observability.log import get_logger
 from smart_support.tools.registry import Registry, Tool
+
+log = get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,20 +65,58 @@ class Assembler:
     def assemble(self, imported: ImportedTools, job_id: str | None) -> Assembly:
         """Build the team, tools and graph that there would be with these imported tools.
 
+        An import with which nothing can be built is left out, so that no stored import makes a start fail.
+
         Raises:
             InvalidRequest: a tool of the import `job_id` can't be used.
         """
         tools, unusable = self._select(imported)
-        if problem := next((one for one in unusable if one.job_id == job_id), None):
+        try:
+            assembly = self._assembled(tools, unusable, imported.former_agents)
+        except Exception as error:
+            log.error("imports_do_not_fit", error=repr(error))
+            assembly = self._assembled_without_misfits(tools, unusable, imported.former_agents)
+        if problem := next((one for one in assembly.unusable if one.job_id == job_id), None):
             raise InvalidRequest(problem.message)
+        return assembly
+
+    def _assembled(
+        self, tools: Sequence[ImportedTool], unusable: list[Unusable], former_agents: Sequence[str]
+    ) -> Assembly:
         registry = self._registry_with(tools)
         team = with_tools(self._team, [(one.agent, one.api, one.tool) for one in tools], registry)
         # Conversations may still be at a node of an agent whose import was removed.
-        former = [name for name in imported.former_agents if name not in RESERVED and not team.agent(name)]
+        former = [name for name in former_agents if name not in RESERVED and not team.agent(name)]
         graph = build_graph(
             team, self._live_registry, self._models, self._gate, self._checkpoints, former=former
         )
         return Assembly(team, registry, graph, warnings_of(self._team, registry), unusable)
+
+    def _assembled_without_misfits(
+        self, tools: Sequence[ImportedTool], unusable: list[Unusable], former_agents: Sequence[str]
+    ) -> Assembly:
+        """The assembly of as many imports as fit, in their order; the others become unusable.
+
+        Raises:
+            Exception: nothing can be built even without imports.
+        """
+        fitting: list[ImportedTool] = []
+        assembly = self._assembled(fitting, unusable, former_agents)
+        for job_id in dict.fromkeys(one.job_id for one in tools):
+            of_job = [one for one in tools if one.job_id == job_id]
+            try:
+                assembly = self._assembled([*fitting, *of_job], unusable, former_agents)
+                fitting += of_job
+            except Exception as error:
+                log.error("import_does_not_fit", job_id=job_id, error=repr(error))
+                unusable.append(
+                    Unusable(
+                        job_id,
+                        f"{of_job[0].api}: its tools are disabled, because they do not fit the other "
+                        "tools and agents; see the server's log",
+                    )
+                )
+        return assembly
 
     def warnings_for(self, imported: ImportedTools, job_id: str) -> list[str]:
         """The problems that a reviewer of the import `job_id` should know, in sentences."""

@@ -26,8 +26,10 @@ from smart_support.agents.reasoning import encrypted_reasoning
 from smart_support.agents.thoughts import without_thoughts
 from smart_support.agents.tool_messages import CUT_OFF
 from smart_support.text import clean_json, clean_text
+from smart_support.tools.names import MAX_LENGTH
 
-_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+# Providers accept these too; names from a graph of one's own may have them.
+_NAME = re.compile(rf"[A-Za-z0-9_-]{{1,{MAX_LENGTH}}}")
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_-]")
 _UNNAMED = "unnamed_tool"
 _NO_TEXT = "(no text)"
@@ -214,7 +216,7 @@ def _object(args: Any) -> dict[str, Any]:
 
 
 def _tool_name(name: str) -> str:
-    return _NOT_IN_NAMES.sub("_", name)[:64] or _UNNAMED
+    return _NOT_IN_NAMES.sub("_", name)[:MAX_LENGTH] or _UNNAMED
 
 
 class _Ids:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from smart_support.agents.tool_selection import FIND
 from smart_support.approvals.policy import Policy, Rule
 from smart_support.errors import ConfigError
+from smart_support.tools import names
 from smart_support.tools.registry import Access, Registry, Tool
 
 _NAMED = "The file is named by SMART_SUPPORT_AGENTS_FILE; docs/agents.md explains every key."
@@ -20,7 +21,7 @@ RESERVED = frozenset({"route", "gate", "approve", "act", "messages", "targets", 
 MAX_NAMED_TOOLS = 12
 MAX_DESCRIPTION = 600
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+Name = Annotated[str, StringConstraints(pattern=names.PATTERN)]
 
 
 class _Part(BaseModel):
@@ -130,8 +131,8 @@ def with_tools(team: Team, given: Sequence[tuple[str, str, Tool]], registry: Reg
         more.setdefault(f"{agent}_api" if agent in RESERVED else agent, []).append((api, tool))
     agents = []
     for spec in team.agents:
-        names = dict.fromkeys([*spec.tools, *(tool.name for _, tool in more.pop(spec.name, ()))])
-        tools = tuple(name for name in names if name in registry)
+        given_names = dict.fromkeys([*spec.tools, *(tool.name for _, tool in more.pop(spec.name, ()))])
+        tools = tuple(name for name in given_names if name in registry)
         agents.append(spec.model_copy(update={"tools": tools}))
     agents += [_made_for(name, tools) for name, tools in more.items()]
     return replace(team, agents=tuple(agents))

@@ -30,9 +30,16 @@ def answer(data: Any, *, meta: dict[str, Any] | None = None, status: int = 200) 
     return _json(body | {"meta": meta} if meta is not None else body, status)
 
 
-def failure(code: str, message: str, status: int, headers: dict[str, str] | None = None) -> Response:
-    """Return `{"success": false, "data": null, "error": {"code", "message"}}`."""
-    body = {"success": False, "data": None, "error": {"code": code, "message": message}}
+def failure(
+    code: str,
+    message: str,
+    status: int,
+    headers: dict[str, str] | None = None,
+    fields: dict[str, Any] | None = None,
+) -> Response:
+    """Return `{"success": false, "data": null, "error": {"code", "message"}}`; the error has `fields` too."""
+    error = {"code": code, "message": message, **(fields or {})}
+    body = {"success": False, "data": None, "error": error}
     return _json(body, status, headers)
 
 
@@ -53,7 +60,7 @@ async def _ours(request: Request, error: Exception) -> Response:
     wait = None
     if isinstance(error, RateLimited | ShuttingDown):
         wait = {"Retry-After": str(error.retry_after_seconds)}
-    return failure(error.code, error.message, error.status, wait)
+    return failure(error.code, error.message, error.status, wait, error.fields)
 
 
 async def _invalid(request: Request, error: Exception) -> Response:

@@ -20,6 +20,7 @@ from pydantic import Field, create_model
 from referencing import Registry as Referenced
 
 from smart_support.errors import ConfigError, InvalidArguments, SmartSupportError, ToolFailed, ToolRefused
+from smart_support.tools import names
 
 Risk = Literal["low", "medium", "high"]
 Method = TypeVar("Method", bound=Callable[..., Any])
@@ -76,6 +77,7 @@ class Tool:
     """A tool and what the gate needs to know of it.
 
     Attributes:
+        name: as in names.py.
         schema: JSON Schema (2020-12) of its arguments, an object.
         run: awaited with (args, call); its result must be JSON. Raises `ToolRefused` where a rule of the
             business refuses the call, anything else where it failed.
@@ -108,6 +110,8 @@ class Tool:
     _validator: Any = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        if not names.is_valid(self.name):
+            raise ConfigError(f"tool name {self.name[:80]!r} is not valid; {names.RULE}")
         # With a registry of its own it never fetches what a `$ref` names.
         validator = jsonschema.Draft202012Validator(self.schema, registry=Referenced())
         object.__setattr__(self, "_validator", validator)

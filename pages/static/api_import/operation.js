@@ -40,8 +40,8 @@ function checkbox(isChecked) {
  * @param {Operation} one
  */
 function editForm(review, one) {
-  const name = node("input", { value: one.tool_name, maxlength: "63" });
-  const agent = node("input", { value: one.agent, maxlength: "63" });
+  const name = node("input", { value: one.tool_name, maxlength: "64" });
+  const agent = node("input", { value: one.agent, maxlength: "64" });
   const description = node("textarea", { rows: "2", maxlength: "1000" });
   description.value = one.description;
   const isRead = checkbox(one.access === "read");

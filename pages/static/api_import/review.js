@@ -304,7 +304,7 @@ class Review {
   #drawBulk(shown) {
     const selected = this.operations.filter((one) => this.#selected.has(one.key));
     this.#bulk.hidden = !this.isEditable || shown.length === 0;
-    const agent = node("input", { placeholder: "Agent", "aria-label": "Agent for the selected operations", maxlength: "63" });
+    const agent = node("input", { placeholder: "Agent", "aria-label": "Agent for the selected operations", maxlength: "64" });
     /** @param {string} label @param {() => object} changes */
     const action = (label, changes) => {
       const button = actionButton(label, "", () => this.change(selected, changes()));

@@ -22,6 +22,7 @@ from smart_support.connectors.review.reviewed_operation import ReviewedOperation
 from smart_support.errors import Conflict, InvalidJson, InvalidRequest, TooLarge
 from smart_support.identity.users import User
 from smart_support.services import Services
+from smart_support.tools.names import MAX_LENGTH
 
 
 def has_imports(services: Services = Depends(services)) -> None:
@@ -38,7 +39,7 @@ router = APIRouter(prefix="/openapi", tags=["openapi"], dependencies=[Depends(ad
 # JSON from a program never begins with one (RFC 8259, 8.1), but a saved file may.
 BYTE_ORDER_MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 CHARS_PER_TOKEN = 4  # of JSON, roughly; enough to compare sizes
-Name = Annotated[str, Field(max_length=63)]
+Name = Annotated[str, Field(max_length=MAX_LENGTH)]
 
 
 class OperationChanges(BaseModel):

@@ -51,7 +51,7 @@ def origin(job: ImportJob, document: Document) -> str:
 
 
 def is_same_api(job: ImportJob, document: Document, live: ImportJob, live_document: Document) -> bool:
-    """Whether an import is of the same API as a live import with the same title.
+    """Whether an import is of the same API as a live import, or one in review, with the same title.
 
     It is if both came from the same URL, or if both have the same origin. Many services are titled `FastAPI`;
     one must not replace another or receive its credentials.
@@ -62,9 +62,9 @@ def is_same_api(job: ImportJob, document: Document, live: ImportJob, live_docume
         return job.source == live.source
     try:
         new_origin = origin(replace(job, variables=live.variables), document)
+        live_origins = {origin(live, live_document), origin(replace(live, base_url=None), live_document)}
     except InvalidRequest:  # without a server, nothing contradicts it
         return True
-    live_origins = {origin(live, live_document), origin(replace(live, base_url=None), live_document)}
     return new_origin in live_origins
 
 

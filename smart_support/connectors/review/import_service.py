@@ -4,7 +4,7 @@ No operation is a tool before somebody has approved it, and a re-import changes 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,6 +15,7 @@ from smart_support.connectors.openapi.document.operation import Operation
 from smart_support.connectors.openapi.request.api_client import ApiClient
 from smart_support.connectors.operation_tool import Invoke, OperationInvoker, operation_tool
 from smart_support.connectors.review.base_urls import base_url, origin
+from smart_support.connectors.review.blocked import OperationsBlocked, name_conflicts
 from smart_support.connectors.review.documents import DocumentCache
 from smart_support.connectors.review.import_store import ImportJob, ImportStore
 from smart_support.connectors.review.import_worker import ImportWorker
@@ -144,7 +145,7 @@ class ImportService:
         if missing:
             raise NotFound(f"operation {missing[0][:100]!r} does not exist in this import")
         edited = [apply_changes(*known[key], changes) for key in keys]
-        await self._check_names(job, edited)
+        await self._check_names(job, edited, only={one.key for one in edited})
         await self.store.update_operations(job_id, edited)
         return edited
 
@@ -343,14 +344,22 @@ class ImportService:
         """The names of all tools that are not this API's."""
         return {*self._reserved_names(), *await self.store.other_tool_names(api)}
 
-    async def _check_names(self, job: ImportJob, edited: list[ReviewedOperation]) -> None:
+    async def _check_names(
+        self, job: ImportJob, edited: list[ReviewedOperation], only: Collection[str] | None = None
+    ) -> None:
+        """
+        Args:
+            only: keys of the operations that count; None for all.
+
+        Raises:
+            OperationsBlocked: their names are taken.
+        """
         operations = await self.store.operations(job.job_id) | {one.key: one for one in edited}
-        taken = await self._taken_names(job.api)
-        for one in operations.values():
-            if one.enabled and one.change != "gone":
-                if one.tool_name in taken:
-                    raise InvalidRequest(f"tool name {one.tool_name!r} is taken; rename {one.key}")
-                taken.add(one.tool_name)
+        first = sorted(operations.values(), key=lambda one: only is not None and one.key in only)
+        conflicts = name_conflicts(first, await self._taken_names(job.api))
+        conflicts = [one for one in conflicts if only is None or one.key in only]
+        if conflicts:
+            raise OperationsBlocked(conflicts)
 
 
 def _require_status(job: ImportJob, *statuses: str) -> None:

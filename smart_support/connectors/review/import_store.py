@@ -215,8 +215,9 @@ class ImportStore:
                         f"import job {job.job_id}: {live['approved_by']} approved another import of this API "
                         "in the meantime; import it again to see the changes"
                     )
-            for taken in connection.execute(_TAKEN_NAMES, {"id": job.job_id, "api": job.api, "on": 1}):
-                raise InvalidRequest(f"tool name {taken['tool_name']!r} is taken; choose another")
+            names = connection.execute(_TAKEN_NAMES, {"id": job.job_id, "api": job.api, "on": 1})
+            if taken := sorted(repr(row["tool_name"]) for row in names):
+                raise InvalidRequest(f"tool names are taken: {', '.join(taken)}; choose others")
             ids = {"api": job.api, "id": job.job_id, "by": by, "now": clock.rfc3339(clock.now())}
             connection.execute(
                 "UPDATE import_jobs SET status = 'replaced' WHERE api = :api AND status = 'live'", ids

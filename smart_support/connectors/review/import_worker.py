@@ -14,6 +14,7 @@ from smart_support.connectors.mcp_client import McpClient
 from smart_support.connectors.mcp_document import TOKEN
 from smart_support.connectors.openapi.document.document import Document
 from smart_support.connectors.openapi.document.reader import InvalidSpec, load
+from smart_support.connectors.openapi.document.tool_names import free_names
 from smart_support.connectors.review.base_urls import api_name, inherited_base_url, is_same_api
 from smart_support.connectors.review.documents import DocumentCache, packed, parse_description
 from smart_support.connectors.review.import_store import ImportJob, ImportStore
@@ -168,7 +169,7 @@ class ImportWorker:
         reviewed += [replace(one, change="gone") for key, one in decided.items() if key not in keys]
         self._documents.put(job.job_id, document)
         taken = {*self._reserved_names(), *await self._store.other_tool_names(api)}
-        await self._store.add_operations(job.job_id, [_with_free_name(one, api, taken) for one in reviewed])
+        await self._store.add_operations(job.job_id, _with_free_names(reviewed, api, taken))
         base = inherited_base_url(job, document, live, await self._documents.get(live)) if live else None
         await self._store.update(
             job.job_id,
@@ -187,13 +188,25 @@ class ImportWorker:
         )
 
     async def _match_api(self, job: ImportJob, document: Document) -> tuple[str, ImportJob | None]:
-        """The API's name, and its live import if there is one."""
+        """The API's name, and its live import if there is one.
+
+        Another service with the same title has another name, also if it is still in review.
+        """
+        in_review = await self._store.jobs("review", limit=1000)
         for number in count(1):
             api = api_name(document.title or job.source, number)
             live = await self._store.live(api)
-            if live is None or is_same_api(job, document, live, await self._documents.get(live)):
+            others = [live] if live else [one for one in in_review if one.api == api]
+            if all([await self._is_same_api(job, document, one) for one in others]):
                 return api, live
         raise AssertionError("unreachable: the number of imports is finite")
+
+    async def _is_same_api(self, job: ImportJob, document: Document, other: ImportJob) -> bool:
+        try:
+            return is_same_api(job, document, other, await self._documents.get(other))
+        except Exception as error:
+            log.warning("import_not_compared", job_id=job.job_id, other=other.job_id, error=repr(error))
+            return False
 
     async def _set_step(self, job: ImportJob, step: str, total: int = 0) -> None:
         await self._store.update(job.job_id, progress={"step": step, "done": 0, "total": total})
@@ -210,8 +223,9 @@ def _encode(spec: Any) -> bytes:
         raise InvalidSpec(f"The document can't be read: {error}. Send it as text to see where.") from None
 
 
-def _with_free_name(one: ReviewedOperation, api: str, taken: set[str]) -> ReviewedOperation:
-    """A new tool whose name is taken gets the API's name as a prefix."""
-    if one.change == "new" and one.tool_name in taken:
-        return replace(one, tool_name=f"{api}_{one.tool_name}"[:63].rstrip("_"))
-    return one
+def _with_free_names(reviewed: list[ReviewedOperation], api: str, taken: set[str]) -> list[ReviewedOperation]:
+    """The operations; a new one whose name is taken gets another. What was decided before stays."""
+    decided = {one.tool_name for one in reviewed if one.change not in ("new", "gone")}
+    new = {one.key: one.tool_name for one in reviewed if one.change == "new"}
+    free = free_names(new, taken | decided, api)
+    return [replace(one, tool_name=free.get(one.key, one.tool_name)) for one in reviewed]

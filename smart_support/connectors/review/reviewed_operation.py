@@ -1,7 +1,6 @@
 """What a reviewer sees and may change of an operation, and what a re-import keeps of it. Stores nothing."""
 
 import hashlib
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -11,9 +10,9 @@ import orjson
 from smart_support.connectors.openapi.document.operation import Operation
 from smart_support.connectors.review.classify import classify
 from smart_support.errors import InvalidRequest
+from smart_support.tools import names
 
 Change = Literal["new", "same", "changed", "gone"]
-NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 MAX_DESCRIPTION = 1000
 _CONTAINERS = (dict, list)
@@ -86,11 +85,8 @@ def apply_changes(
         InvalidRequest: a name is invalid, or a write would need no approval.
     """
     for name in ("agent", "tool_name"):
-        if name in changes and not NAME.fullmatch(str(changes[name])):
-            raise InvalidRequest(
-                f"{name}: {str(changes[name])[:80]!r} is not valid; use 1 to 63 of a-z, 0-9 and _, "
-                "starting with a letter"
-            )
+        if name in changes and not names.is_valid(str(changes[name])):
+            raise InvalidRequest(f"{name}: {str(changes[name])[:80]!r} is not valid; {names.RULE}")
     result = replace(reviewed, **changes)
     if result.access == "read" and reviewed.access == "write":
         if not (operation.method.upper() in _SAFE_METHODS or reviewed.proposal.get("read_proposed")):

@@ -14,9 +14,11 @@ from pydantic import BaseModel, Field, ValidationError
 
 from smart_support.concurrency import run_together
 from smart_support.connectors.openapi.document.operation import Operation
-from smart_support.connectors.review.reviewed_operation import NAME, ReviewedOperation
+from smart_support.connectors.review.reviewed_operation import ReviewedOperation
 from smart_support.connectors.review.vocabulary import READ_VERBS, words
 from smart_support.observability.log import get_logger
+from smart_support.tools.names import MAX_LENGTH
+from smart_support.tools.names import is_valid as is_valid_name
 
 __all__ = ["SuggestionModel", "suggest"]
 
@@ -53,9 +55,9 @@ class SuggestionModel(Protocol):
 
 class _Suggestion(BaseModel):
     key: str
-    tool_name: str = Field("", max_length=63)
+    tool_name: str = Field("", max_length=MAX_LENGTH)
     description: str = Field("", max_length=_MAX_DESCRIPTION)
-    agent: str = Field("", max_length=63)
+    agent: str = Field("", max_length=MAX_LENGTH)
 
 
 _PROPOSE = {
@@ -160,7 +162,7 @@ def _apply(pairs: Sequence[Pair], items: list[Any], taken: set[str]) -> list[Rev
 def _valid_changes(reviewed: ReviewedOperation, suggestion: _Suggestion, names: set[str]) -> dict[str, Any]:
     is_valid = {
         "tool_name": suggestion.tool_name not in names and _is_honest(reviewed, suggestion.tool_name),
-        "agent": bool(NAME.fullmatch(suggestion.agent)),
+        "agent": is_valid_name(suggestion.agent),
         "description": bool(suggestion.description.strip()),
     }
     values: Mapping[str, str] = {
@@ -178,4 +180,4 @@ def _valid_changes(reviewed: ReviewedOperation, suggestion: _Suggestion, names: 
 def _is_honest(reviewed: ReviewedOperation, name: str) -> bool:
     """Whether the name is valid, and no write is named like a read, which could mislead an approver."""
     may_read = reviewed.access == "read" or reviewed.proposal.get("read_proposed")
-    return bool(NAME.fullmatch(name)) and bool(may_read or words(name)[0] not in READ_VERBS)
+    return is_valid_name(name) and bool(may_read or words(name)[0] not in READ_VERBS)

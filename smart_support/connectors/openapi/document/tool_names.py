@@ -3,12 +3,14 @@
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Mapping
-from hashlib import sha256
+from collections.abc import Collection, Mapping
 
-__all__ = ["tool_names"]
+from smart_support.tools.names import shortened, suffixed
 
-_MAX_LENGTH = 64
+__all__ = ["free_names", "tool_names"]
+
+# Lengths of a suffix, in hexadecimal digits: a longer one is used where a shorter one does not suffice.
+_DIGITS = (6, 12, 24, 48)
 
 
 def tool_names(operation_ids: Mapping[str, str]) -> dict[str, str]:
@@ -21,16 +23,38 @@ def tool_names(operation_ids: Mapping[str, str]) -> dict[str, str]:
     Args:
         operation_ids: operation key -> operationId, or an empty string.
     """
-    names = {key: _cut(_base_name(key, operation_id), key) for key, operation_id in operation_ids.items()}
-    for digits in (6, 12, 24, 48):
+    names = {
+        key: shortened(_base_name(key, operation_id), key) for key, operation_id in operation_ids.items()
+    }
+    for digits in _DIGITS:
         counts = Counter(names.values())
         if len(counts) == len(names):
             break
         names = {
-            key: name if counts[name] == 1 else _suffixed(_base_name(key, operation_ids[key]), key, digits)
+            key: name if counts[name] == 1 else suffixed(_base_name(key, operation_ids[key]), key, digits)
             for key, name in names.items()
         }
     return names
+
+
+def free_names(names: Mapping[str, str], taken: Collection[str], prefix: str) -> dict[str, str]:
+    """Names that differ from those that are taken and from each other, by operation key.
+
+    A free name stays. Another one gets the prefix, and where that is taken too, a suffix from its key.
+
+    Args:
+        names: operation key -> the name it would have.
+        prefix: the API's name.
+    """
+    counts = Counter(names.values())
+    free = {key: name for key, name in names.items() if counts[name] == 1 and name not in taken}
+    used = {*taken, *free.values()}
+    for key in sorted(names.keys() - free.keys()):
+        prefixed = f"{prefix}_{names[key]}"
+        candidates = (shortened(prefixed, key), *(suffixed(prefixed, key, digits) for digits in _DIGITS))
+        free[key] = next(name for name in candidates if name not in used)
+        used.add(free[key])
+    return {key: free[key] for key in names}
 
 
 def _base_name(key: str, operation_id: str) -> str:
@@ -48,15 +72,3 @@ def _path_name(key: str) -> str:
     """`GET /pets/{id}` as `get_pets_by_id`."""
     method, _, path = key.partition(" ")
     return _snake_case(f"{method.lower()} {path.replace('{', ' by ')}")
-
-
-def _cut(name: str, key: str) -> str:
-    return name if len(name) <= _MAX_LENGTH else _suffixed(name, key, 6)
-
-
-def _suffixed(name: str, key: str, digits: int) -> str:
-    return f"{name[: _MAX_LENGTH - digits - 1].rstrip('_')}_{_digest(key, digits)}"
-
-
-def _digest(text: str, digits: int) -> str:
-    return sha256(text.encode(errors="backslashreplace")).hexdigest()[:digits]

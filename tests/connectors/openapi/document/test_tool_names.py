@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smart_support.connectors.openapi.document.arguments import argument_names
-from smart_support.connectors.openapi.document.tool_names import tool_names
+from smart_support.connectors.openapi.document.tool_names import free_names, tool_names
+from smart_support.tools.names import MAX_LENGTH, is_valid
 
 KEYS = st.builds("{} {}".format, st.sampled_from(["GET", "POST"]), st.text(max_size=80))
 IDS = st.one_of(st.just(""), st.just("list"), st.text("abAB1-_ é", max_size=5), st.text(max_size=90))
@@ -73,11 +74,40 @@ def test_tool_names_are_legal_unique_and_independent_of_order(
     operations: dict[str, str], random: object
 ) -> None:
     names = tool_names(operations)
-    assert all(re.fullmatch(r"[a-z][a-z0-9_]{0,63}", name) for name in names.values())
+    assert all(map(is_valid, names.values()))
     assert len(set(names.values())) == len(operations)
     shuffled = list(operations.items())
     random.shuffle(shuffled)  # type: ignore[attr-defined]
     assert tool_names(dict(shuffled)) == names
+
+
+@given(
+    st.dictionaries(KEYS, IDS, max_size=20),
+    st.dictionaries(KEYS, IDS, max_size=20),
+    st.text("abz_", min_size=1, max_size=45).map(lambda text: f"a{text}"),
+    st.booleans(),
+)
+def test_names_of_two_services_never_collide_and_are_valid_whatever_the_cut(
+    first: dict[str, str], second: dict[str, str], prefix: str, has_prefixed: bool
+) -> None:
+    taken = {*tool_names(first).values()}
+    own = tool_names(second)
+    # The worst case: somebody has renamed tools to what the second service would get.
+    taken |= {f"{prefix}_{name}"[:MAX_LENGTH] for name in own.values()} if has_prefixed else set()
+    names = free_names(own, taken, prefix)
+    assert names.keys() == own.keys()
+    assert len({*names.values()} | taken) == len(names) + len(taken)
+    assert all(map(is_valid, names.values()))
+    assert free_names(dict(reversed(own.items())), taken, prefix) == names
+    assert all(names[key] == name for key, name in own.items() if name not in taken)
+
+
+def test_names_with_one_long_beginning_are_told_apart_behind_a_prefix() -> None:
+    long = "get_the_settings_of_the_organisation_of_the_enterprise_with"
+    own = {"GET /a": f"{long}_a", "GET /b": f"{long}_b"}
+    names = free_names(own, {*own.values()}, "cloud_edition")
+    assert len({*names.values()}) == 2
+    assert all(map(is_valid, names.values()))
 
 
 def test_the_first_place_keeps_a_name_and_the_other_says_where_it_is() -> None:

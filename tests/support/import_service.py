@@ -1,0 +1,91 @@
+"""The import service on a database of its own, without an app: reviews and approvals in milliseconds."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from smart_support.connectors.mcp_client import McpClient
+from smart_support.connectors.review.import_service import ImportedTools, ImportService
+from smart_support.connectors.review.import_store import ImportJob, ImportStore
+from smart_support.connectors.review.vault import Vault
+from smart_support.outbound.client import GuardedClient
+from smart_support.storage.coordination.local import LocalLocks
+from smart_support.storage.state.sqlite import SqliteStateDatabase
+from smart_support.tools.registry import Call, Tool
+
+
+@dataclass
+class Reviews:
+    """An import service, and the tools that it has activated.
+
+    Attributes:
+        build: called with the tools before they are activated; raises where they can't be used.
+    """
+
+    service: ImportService
+    state: SqliteStateDatabase
+    active: ImportedTools = field(default_factory=lambda: ImportedTools([], [], []))
+    build: Callable[[ImportedTools], None] = lambda tools: None
+
+    @property
+    def tools(self) -> dict[str, Tool]:
+        """The active tools by name."""
+        return {one.tool.name: one.tool for one in self.active.tools}
+
+    async def imported(self, spec: dict[str, Any], by: str = "dana") -> ImportJob:
+        """A job once it has been loaded for review."""
+        job = await self.service.worker.submit(spec=spec, by=by)
+        while (job := await self.service.store.job(job.job_id)).status == "loading":  # noqa: ASYNC110 (no event)
+            await asyncio.sleep(0)
+        assert job.status == "review", job.error
+        return job
+
+    async def call(self, name: str, **args: Any) -> Any:
+        """The result of an active tool."""
+        return await self.tools[name].run(args, Call("thread", "call"))
+
+
+@asynccontextmanager
+async def reviews(folder: Path, reserved: Sequence[str] = ()) -> AsyncIterator[Reviews]:
+    """An import service whose data is in `folder`, and which may call 127.0.0.1."""
+    state, client = SqliteStateDatabase(folder / "state.sqlite"), GuardedClient(["127.0.0.1"])
+
+    def build(imported: ImportedTools, *_: Any) -> Callable[[], None]:
+        running.build(imported)
+
+        def activate() -> None:
+            running.active = imported
+
+        return activate
+
+    service = ImportService(
+        ImportStore(state),
+        Vault(state, folder / "secret.key"),
+        client,
+        mcp=McpClient({}, frozenset(["127.0.0.1"]), timeout_seconds=5),
+        max_bytes=20_000_000,
+        timeout_seconds=5,
+        reserved_names=lambda: reserved,
+        build_toolset=build,
+        announce=lambda: None,
+        locks=LocalLocks(),
+    )
+    running = Reviews(service, state)
+    yield running
+    await service.worker.close()
+    await client.aclose()
+    state.close()
+
+
+def document(title: str, url: str, paths: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """An OpenAPI description of a service at `url`."""
+    server = {"servers": [{"url": url}]}
+    return {"openapi": "3.1.0", "info": {"title": title, "version": "1"}, "paths": paths, **server, **more}
+
+
+def operation(operation_id: str, **more: Any) -> dict[str, Any]:
+    """An operation with a summary."""
+    return {"operationId": operation_id, "summary": f"Do {operation_id}", **more}
