@@ -408,15 +408,17 @@ class Services:
         self.own_tools = [*self.registry, *self._tools(store)]
         client = GuardedClient(parse_allowed_hosts(self.settings.allowed_hosts))
         self._opened.push_async_callback(client.aclose)
+        mcp = McpClient(
+            self.settings.mcp_servers,
+            parse_allowed_hosts(self.settings.allowed_hosts),
+            timeout_seconds=self.settings.tool_timeout_seconds,
+        )
+        self._opened.push_async_callback(mcp.close)
         self.imports = ImportService(
             ImportStore(self.state),
             Vault(self.state, self.settings.data_dir / "secret.key", self.settings.secret_key),
             client,
-            mcp=McpClient(
-                self.settings.mcp_servers,
-                parse_allowed_hosts(self.settings.allowed_hosts),
-                timeout_seconds=self.settings.tool_timeout_seconds,
-            ),
+            mcp=mcp,
             max_bytes=self.settings.max_spec_bytes,
             timeout_seconds=self.settings.tool_timeout_seconds,
             reserved_names=lambda: [FIND, *(tool.name for tool in self.own_tools)],

@@ -1,14 +1,16 @@
 """Lists and calls the tools of MCP servers, over HTTP or a child process."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import anyio
 import httpx2
+import orjson
 from mcp import Client, MCPError
 from mcp.client import Transport
+from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.types import (
     HEADER_MISMATCH,
@@ -24,8 +26,8 @@ from mcp.types import (
 from mcp.types import Tool as McpTool
 from pydantic import TypeAdapter, ValidationError
 
-from smart_support.connectors.mcp_stdio_transport import stdio_transport
-from smart_support.connectors.response_decoding import is_json_encodable, json_or_text
+from smart_support.connectors.mcp_result import readable_result, reason_of
+from smart_support.connectors.mcp_stdio_server import StdioServer
 from smart_support.errors import (
     InvalidRequest,
     OutboundRefused,
@@ -44,7 +46,9 @@ __all__ = ["McpClient"]
 
 log = get_logger()
 Result = TypeVar("Result")
-MAX_TOOLS = 500
+MAX_TOOLS = 2000
+# How many of the tools beyond that are named.
+MAX_LEFT_OUT = 50
 MAX_RESULT_BYTES = 2_000_000
 # Of everything a server sends in one session, decompressed. A result may appear twice, as text and as JSON.
 MAX_SESSION_BYTES = 5_000_000
@@ -54,6 +58,8 @@ MAX_SESSION_LINES = 10_000
 MAX_SESSION_VALUES = 250_000
 LIST_SECONDS = 30.0
 CLOSE_SECONDS = 5.0
+# How a server of revision 2024-11-05 answers the POST of a newer transport.
+_NO_POST = frozenset({400, 404, 405, 406, 415, 501})
 _CLIENT_INFO = Implementation(name="smart-support", version=__version__)
 # The SDK's `call_tool` lists the tools after a call to validate the result against their schemas. An error
 # there would lose the result of a write that was executed.
@@ -61,7 +67,10 @@ _RESULT: TypeAdapter[CallToolResult | InputRequiredResult] = TypeAdapter(CallToo
 
 
 class McpClient:
-    """Opens one session per request: to a server that the operator configured by command, or to any URL."""
+    """Calls the servers that the operator configured by command, and those at any URL.
+
+    A configured server has one process, which is kept. A URL gets one session for each request.
+    """
 
     def __init__(
         self,
@@ -75,19 +84,39 @@ class McpClient:
             commands: server name -> command and arguments; only the operator decides what runs here.
             timeout_seconds: the time limit of one call.
         """
-        self._commands = commands
+        self._servers = {
+            name: StdioServer(name, command, _CLIENT_INFO, _limit) for name, command in commands.items()
+        }
         self._allowed_hosts = allowed_hosts
         self._timeout = timeout_seconds
         # Servers of a revision before 2026-07-28: probing for a newer one costs a request per call.
         self._legacy: set[str] = set()
+        # Servers with the transport of revision 2024-11-05.
+        self._event_streams: set[str] = set()
+
+    @property
+    def processes(self) -> int:
+        """How many processes of configured servers there are."""
+        return sum(server.processes for server in self._servers.values())
+
+    def keep_only(self, sources: Collection[str]) -> None:
+        """End the processes of all other servers, as soon as they have answered what they were asked."""
+        for name, server in self._servers.items():
+            if name not in sources:
+                server.retire()
+
+    async def close(self) -> None:
+        """End all processes."""
+        for server in self._servers.values():
+            await server.close()
 
     def check_source(self, source: str) -> None:
         """
         Raises:
             InvalidRequest: the source is neither a configured server nor a URL.
         """
-        if source not in self._commands and not source.startswith(("http://", "https://")):
-            known = ", ".join(self._commands) or "none"
+        if source not in self._servers and not source.startswith(("http://", "https://")):
+            known = ", ".join(self._servers) or "none"
             raise InvalidRequest(
                 f"mcp: {source[:100]!r} is neither a URL nor a server in SMART_SUPPORT_MCP_SERVERS "
                 f"(configured: {known})"
@@ -95,6 +124,8 @@ class McpClient:
 
     async def list_tools(self, source: str, token: str | None = None) -> dict[str, Any]:
         """The server's title and version, and its tools, in the form in which they are stored.
+
+        `left_out` names tools beyond `MAX_TOOLS`, which can't be called.
 
         Args:
             token: as in `call_tool`.
@@ -105,13 +136,15 @@ class McpClient:
         """
 
         async def request(client: Client) -> dict[str, Any]:
+            every = await _all_tools(client)
             tools = [
                 {"name": tool.name, "description": tool.description or "", "schema": tool.input_schema}
-                for tool in await _all_tools(client)
+                for tool in every[:MAX_TOOLS]
             ]
             info = client.server_info
             server = {"title": (info and info.name) or source, "version": (info and info.version) or ""}
-            return {"mcp": server, "tools": tools}
+            left_out = [tool.name for tool in every[MAX_TOOLS:][:MAX_LEFT_OUT]]
+            return {"mcp": server, "tools": tools} | ({"left_out": left_out} if left_out else {})
 
         target = _Target(source, f"The MCP server {source[:100]}", token)
         return await self._in_session(target, LIST_SECONDS, request)
@@ -126,7 +159,7 @@ class McpClient:
         token: str | None,
         key: str | None,
     ) -> Any:
-        """The tool's result: parsed JSON if it is JSON, else text.
+        """The tool's result; see `readable_result`.
 
         Args:
             title: the server's name in error messages.
@@ -157,7 +190,8 @@ class McpClient:
                     result = await client.session.send_request(call, _RESULT)
             except MCPError as error:
                 if error.code in (INVALID_PARAMS, METHOD_NOT_FOUND):
-                    raise ToolRefused(_one_line(error.message) or "The server rejected this call.") from None
+                    log.info("mcp_call_rejected", source=source, tool=name, message=error.message[:1000])
+                    raise ToolRefused(reason_of(error.message)) from None
                 raise
             return _decode(result, title)
 
@@ -172,11 +206,42 @@ class McpClient:
     async def _in_session(
         self, target: "_Target", seconds: float, request: Callable[[Client], Awaitable[Result]]
     ) -> Result:
+        """Make the request in a session of the server, within `seconds`."""
+        if server := self._servers.get(target.source):
+            try:
+                return await server.request(seconds, request)
+            except Exception as error:
+                raise _translate(target, seconds, _Session(), error) from None
+        session = _Session(is_event_stream=target.source in self._event_streams)
+        try:
+            return await self._in_new_session(target, seconds, session, request)
+        except SmartSupportError:
+            if session.is_event_stream or not session.has_no_streamable_http:
+                self._event_streams.discard(target.source)
+                raise
+            older = _Session(is_event_stream=True)
+            try:
+                result = await self._in_new_session(target, seconds, older, request)
+            except SmartSupportError as error:
+                # Where it is no such server either, the first error says more.
+                if older.is_open or isinstance(error, ToolUnauthorized):
+                    raise
+            else:
+                self._event_streams.add(target.source)
+                return result
+            raise
+
+    async def _in_new_session(
+        self,
+        target: "_Target",
+        seconds: float,
+        session: "_Session",
+        request: Callable[[Client], Awaitable[Result]],
+    ) -> Result:
         """Open a session, make the request and close the session, all within `seconds`.
 
         Once there is a result, an error while closing is only logged.
         """
-        session = _Session()
         results: list[Result] = []
         try:
             with anyio.fail_after(seconds) as scope:
@@ -184,8 +249,10 @@ class McpClient:
                 session.on_failure = lambda: setattr(scope, "deadline", anyio.current_time())
                 async with AsyncExitStack() as stack:
                     transport = await self._transport(target, session, stack)
-                    mode = "legacy" if target.source in self._legacy else "auto"
+                    is_legacy = session.is_event_stream or target.source in self._legacy
+                    mode = "legacy" if is_legacy else "auto"
                     async with Client(transport, mode=mode, cache=None, client_info=_CLIENT_INFO) as client:
+                        session.is_open = True
                         if client.session.initialize_result:
                             self._legacy.add(target.source)
                         results.append(await request(client))
@@ -198,14 +265,18 @@ class McpClient:
         return results[0]
 
     async def _transport(self, target: "_Target", session: "_Session", stack: AsyncExitStack) -> Transport:
-        limit = ReadLimit(MAX_SESSION_BYTES, max_lines=MAX_SESSION_LINES, max_values=MAX_SESSION_VALUES)
-        if target.source in self._commands:
-            return stdio_transport(self._commands[target.source], limit, on_failure=session.fail)
-        session.http = GuardedTransport(self._allowed_hosts, limit, on_failure=session.fail)
+        session.http = GuardedTransport(self._allowed_hosts, _limit(), on_failure=session.fail)
         headers = {"Authorization": f"Bearer {target.token}"} if target.token else None
         http_client = httpx2.AsyncClient(
-            headers=headers, timeout=None, transport=session.http, trust_env=False, follow_redirects=False
+            headers=headers,
+            timeout=None,
+            transport=session.http,
+            trust_env=False,
+            follow_redirects=False,
+            event_hooks={"response": [session.check_response]},
         )
+        if session.is_event_stream:
+            return sse_client(target.source, httpx_client_factory=lambda *_, **__: http_client)
         return streamable_http_client(
             target.source,
             http_client=await stack.enter_async_context(http_client),
@@ -222,44 +293,73 @@ class _Target:
     token: str | None
 
 
+@dataclass(slots=True, kw_only=True)
 class _Session:
-    """The transport of one session and its first failure."""
+    """The transport of one session and its first failure.
 
-    def __init__(self) -> None:
-        self.failure: SmartSupportError | None = None
-        self.http: GuardedTransport | None = None
-        self.on_failure: Callable[[], None] = lambda: None
+    Attributes:
+        is_event_stream: it uses the transport of revision 2024-11-05: answers come as events of a GET.
+        is_open: the server has introduced itself.
+    """
+
+    is_event_stream: bool = False
+    is_open: bool = False
+    failure: SmartSupportError | None = None
+    http: GuardedTransport | None = None
+    on_failure: Callable[[], None] = field(default=lambda: None)
+    status: int = 0
+
+    @property
+    def has_no_streamable_http(self) -> bool:
+        """Whether the server refused the first POST as a server of revision 2024-11-05 does."""
+        return (
+            not self.is_open
+            and self.failure is None
+            and bool(self.http and self.http.post_status in _NO_POST)
+        )
 
     def fail(self, error: SmartSupportError) -> None:
         """End the session with this error."""
         self.failure = self.failure or error
         self.on_failure()
 
+    async def check_response(self, response: httpx2.Response) -> None:
+        """End a session over an event stream that refuses a message: the SDK would wait for an answer."""
+        if response.status_code in (401, 403):
+            self.status = response.status_code
+        if self.is_event_stream and response.status_code >= 400:
+            self.fail(ToolUnavailable(f"status {response.status_code}"))
+
+
+def _limit() -> ReadLimit:
+    return ReadLimit(MAX_SESSION_BYTES, max_lines=MAX_SESSION_LINES, max_values=MAX_SESSION_VALUES)
+
 
 async def _all_tools(client: Client) -> list[McpTool]:
-    """All pages of the tool list, up to `MAX_TOOLS` tools."""
+    """All pages of the tool list, up to the one with which there are more than `MAX_TOOLS` tools."""
     tools: list[McpTool] = []
     cursor: str | None = None
-    while len(tools) < MAX_TOOLS:
+    while len(tools) <= MAX_TOOLS:
         page = await client.list_tools(cursor=cursor)
         tools += page.tools
         cursor = page.next_cursor
         if not cursor:
             break
-    return tools[:MAX_TOOLS]
+    return tools
 
 
 def _decode(result: CallToolResult | InputRequiredResult, title: str) -> Any:
     if isinstance(result, InputRequiredResult):
         raise ToolRefused(f"{title} requires more input, which is not supported.")
-    text = "\n".join(part.text for part in result.content if isinstance(part, TextContent))
+    texts = [part.text for part in result.content if isinstance(part, TextContent)]
     if result.is_error:
-        raise ToolRefused(_one_line(text) or "The tool refused the call and gave no reason.")
-    if len(text) > MAX_RESULT_BYTES:
+        reason = "\n".join(texts)
+        log.info("mcp_tool_refused", server=title, message=reason[:1000])
+        raise ToolRefused(reason_of(reason))
+    value = readable_result(result)
+    if sum(map(len, texts)) > MAX_RESULT_BYTES or len(orjson.dumps(value)) > MAX_RESULT_BYTES:
         raise _too_large(title)
-    if result.structured_content is not None and is_json_encodable(result.structured_content):
-        return result.structured_content
-    return json_or_text(text.encode()) or {"message": "Done."}
+    return value
 
 
 def _too_large(title: str) -> ResponseTooLarge:
@@ -274,10 +374,10 @@ def _translate(target: _Target, seconds: float, session: _Session, error: Except
         return _too_large(target.title)
     if isinstance(own, (OutboundRefused, ToolRefused)):
         return own
-    if isinstance(error, TimeoutError):
-        return ToolUnavailable(f"{target.title} did not respond within {seconds:g} s.")
-    if session.http and session.http.post_status in (401, 403):
+    if session.status:
         return ToolUnauthorized(f"{target.title} requires a token; enter the one that it issued.")
+    if isinstance(error, TimeoutError) and not own:
+        return ToolUnavailable(f"{target.title} did not respond within {seconds:g} s.")
     # The server responded, so a write may have had its effect.
     if isinstance(own, ToolFailed) or isinstance(error, ValidationError):
         return ToolUnavailable(f"{target.title} sent a response that can't be read.")
@@ -291,7 +391,3 @@ def _own_error(error: BaseException) -> SmartSupportError | None:
     if isinstance(error, BaseExceptionGroup):
         return next((own for one in error.exceptions if (own := _own_error(one))), None)
     return _own_error(error.__cause__) if error.__cause__ else None
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())[:300]

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from smart_support.connectors.openapi.document.document import Document
+from smart_support.connectors.openapi.document.findings import Finding, Findings
 from smart_support.connectors.openapi.document.operation import Operation
 from smart_support.connectors.openapi.document.references import References
 from smart_support.connectors.openapi.document.security import SecurityScheme
@@ -13,6 +14,7 @@ from smart_support.connectors.openapi.schema.tool_schema import self_contained
 __all__ = ["MCP_SCHEMES", "TOKEN", "mcp_document"]
 
 TOKEN = "token"
+MAX_DESCRIPTION = 4000
 MCP_SCHEMES = {TOKEN: SecurityScheme(name=TOKEN, kind="bearer", description="If the server requires one.")}
 
 
@@ -23,13 +25,28 @@ def mcp_document(listing: Mapping[str, Any]) -> Document:
     tools are untrusted.
     """
     server = listing["mcp"]
-    names = tool_names({_key(tool): tool["name"] for tool in listing["tools"]})
+    findings = Findings()
+    tools: dict[str, Mapping[str, Any]] = {}
+    for tool in listing["tools"]:
+        if (key := _key(tool)) in tools:
+            message = f"two tools are named `{tool['name'][:60]}`; the second is left out"
+            findings.report("error", "/tools", message)
+        tools.setdefault(key, tool)
+    if left_out := listing.get("left_out"):
+        listed = ", ".join(f"`{name[:60]}`" for name in left_out)
+        findings.report(
+            "error",
+            "/tools",
+            f"only {len(listing['tools']):,} tools of the server can be called, not {listed} and later ones",
+        )
+    names = tool_names({key: tool["name"] for key, tool in tools.items()})
     return Document(
         title=server["title"],
         version=server["version"],
         format="mcp",
         schemes=MCP_SCHEMES,
-        operations=tuple(_operation(tool, names[_key(tool)], server["title"]) for tool in listing["tools"]),
+        operations=tuple(_operation(tool, names[key], server["title"]) for key, tool in tools.items()),
+        findings=findings.all(),
     )
 
 
@@ -39,6 +56,12 @@ def _key(tool: Mapping[str, Any]) -> str:
 
 def _operation(tool: Mapping[str, Any], tool_name: str, server: str) -> Operation:
     schema, findings = self_contained(tool["schema"], References(dict(tool["schema"])))
+    description = tool["description"].strip()
+    if len(description) > MAX_DESCRIPTION:
+        message = (
+            f"the description has {len(description):,} characters; the first {MAX_DESCRIPTION:,} are kept"
+        )
+        findings = (*findings, Finding(severity="warning", place=f"/tools/{tool['name']}", message=message))
     return Operation(
         key=_key(tool),
         method="POST",
@@ -46,8 +69,8 @@ def _operation(tool: Mapping[str, Any], tool_name: str, server: str) -> Operatio
         tool_name=tool_name,
         operation_id=tool["name"],
         tags=(server,),
-        summary=tool["description"].partition("\n")[0][:200],
-        description=tool["description"][:4000],
+        summary=description.partition("\n")[0][:200],
+        description=description[:MAX_DESCRIPTION],
         schema={"type": "object", "properties": {}} | schema,
         findings=findings,
     )

@@ -2,6 +2,7 @@
 
 import asyncio
 import zlib
+from collections.abc import Collection
 from typing import Any
 
 import orjson
@@ -15,16 +16,33 @@ from smart_support.errors import NotFound
 __all__ = ["DocumentCache", "packed", "parse_description"]
 
 
+# Of imports that nobody has approved yet.
+MAX_IN_REVIEW = 4
+
+
 class DocumentCache:
-    """Keeps parsed documents in memory; parses them again from the store after a restart."""
+    """Keeps the parsed documents of live imports in memory, and of those that were reviewed last.
+
+    Any other is parsed again from the store when it is needed.
+    """
 
     def __init__(self, store: ImportStore) -> None:
         self._store = store
         self._documents: dict[str, Document] = {}
+        self._live: frozenset[str] = frozenset()
 
     def put(self, job_id: str, document: Document) -> None:
         """Keep a document that was just parsed."""
         self._documents[job_id] = document
+        in_review = [known for known in self._documents if known not in self._live]
+        for oldest in in_review[:-MAX_IN_REVIEW]:
+            del self._documents[oldest]
+
+    def keep_only(self, live: Collection[str], in_review: Collection[str]) -> None:
+        """Give back the memory of all other imports."""
+        self._live = frozenset(live)
+        for job_id in self._documents.keys() - self._live - frozenset(in_review):
+            del self._documents[job_id]
 
     async def get(self, job: ImportJob) -> Document:
         """The job's document.
@@ -32,13 +50,16 @@ class DocumentCache:
         Raises:
             NotFound: the job is still loading, or loading failed.
         """
-        if job.job_id not in self._documents:
-            stored = await self._store.description(job.job_id)
-            description = await asyncio.to_thread(_unpacked, stored)
-            if description is None:
-                raise NotFound(f"import job {job.job_id}: {job.error or 'still loading; try again soon'}")
-            self._documents[job.job_id] = await asyncio.to_thread(parse_description, description)
-        return self._documents[job.job_id]
+        if known := self._documents.get(job.job_id):
+            return known
+        stored = await self._store.description(job.job_id)
+        description = await asyncio.to_thread(_unpacked, stored)
+        if description is None:
+            raise NotFound(f"import job {job.job_id}: {job.error or 'still loading; try again soon'}")
+        document = await asyncio.to_thread(parse_description, description)
+        if job.status in ("review", "live"):
+            self.put(job.job_id, document)
+        return document
 
 
 def parse_description(description: dict[str, Any]) -> Document:

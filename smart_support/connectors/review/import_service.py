@@ -111,6 +111,7 @@ class ImportService:
             locks=locks,
         )
         self._vault = vault
+        self._mcp = mcp
         self._invoker = OperationInvoker(ApiClient(client, vault, timeout_seconds), mcp, vault)
         self._timeout = timeout_seconds
         self._reserved_names = reserved_names
@@ -270,7 +271,9 @@ class ImportService:
     async def activate_stored(self) -> None:
         """Activate the tools of the live imports: at start-up, or after another process changed them."""
         async with self._activating:
-            self._build_toolset(await self._tools_of(await self._live_jobs()), None)()
+            live = await self._live_jobs()
+            self._build_toolset(await self._tools_of(live), None)()
+            await self._release(live)
 
     async def tools_after_approval(self, job: ImportJob) -> ImportedTools:
         """The live tools as they would be if this import were approved now."""
@@ -284,7 +287,14 @@ class ImportService:
         """
         async with self._locks.hold("imports"), self._activating:
             yield await self._live_jobs()
+            await self._release(await self._live_jobs())
         self._announce()
+
+    async def _release(self, live: Sequence[ImportJob]) -> None:
+        """Give back what belongs to other imports: parsed descriptions, and processes of MCP servers."""
+        in_review = await self.store.jobs("review", limit=1000)
+        self.documents.keep_only({job.job_id for job in live}, {job.job_id for job in in_review})
+        self._mcp.keep_only({job.source for job in (*live, *in_review) if job.kind == "mcp"})
 
     async def _live_jobs(self) -> list[ImportJob]:
         return [*reversed(await self.store.jobs("live", limit=1000))]
