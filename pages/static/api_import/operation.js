@@ -47,7 +47,10 @@ function editForm(review, one) {
   const isRead = checkbox(one.access === "read");
   const needsApproval = checkbox(one.needs_approval);
   const isIdempotent = checkbox(one.idempotent);
-  const mayBeRead = one.read_proposed || SAFE_METHODS.includes(one.method);
+  const isConfirmed = checkbox(false);
+  const isProposed = one.read_proposed || SAFE_METHODS.includes(one.method);
+  const mayBeRead = isProposed || one.method === "POST";
+  const needsConfirmation = !isProposed && one.access === "write";
   /** @param {Event} event */
   const save = async (event) => {
     event.preventDefault();
@@ -55,12 +58,14 @@ function editForm(review, one) {
       tool_name: name.value.trim(), agent: agent.value.trim(), description: description.value.trim(),
       access: isRead.checked ? "read" : "write", idempotent: isIdempotent.checked,
       ...(one.access === "read" && isRead.checked ? { needs_approval: needsApproval.checked } : {}),
+      ...(needsConfirmation && isConfirmed.checked ? { confirm: true } : {}),
     });
     review.refreshDetails(one);
   };
   return node("form", { class: "ss-form ss-api-edit", onsubmit: save },
     labelled("Tool name", name), labelled("Agent", agent), labelled("Description for the agents", description),
     mayBeRead ? labelled("Read-only (runs without approval)", isRead) : null,
+    mayBeRead && needsConfirmation ? labelled("I checked that this call changes nothing (needed for read-only)", isConfirmed) : null,
     mayBeRead && one.access === "read" ? labelled("Require approval anyway", needsApproval) : null,
     one.access === "write" ? labelled("The API supports Idempotency-Key (safe to retry)", isIdempotent) : null,
     node("div", { class: "ss-actions" }, node("button", { class: "ss-button" }, "Save")));

@@ -55,6 +55,10 @@ class OperationChanges(BaseModel):
     tool_name: Name | None = None
     description: Annotated[str, Field(min_length=1, max_length=1000)] | None = None
     risk: Literal["low", "medium", "high"] | None = None
+    confirm: bool | None = Field(
+        None,
+        description="a POST only reads, although its description does not show it",
+    )
 
     def given(self) -> dict[str, Any]:
         """The changes that the request contains."""

@@ -12,6 +12,7 @@ from typing import Literal
 
 from smart_support.connectors.openapi.document.operation import Operation
 from smart_support.connectors.review import vocabulary
+from smart_support.connectors.review.acting_words import acting_words, without_markup
 
 Access = Literal["read", "write"]
 Kind = Literal["destructive", "money", "messages", "credentials"]
@@ -23,6 +24,14 @@ _KINDS: tuple[tuple[Kind, frozenset[str]], ...] = (
     ("money", vocabulary.MONEY),
     ("messages", vocabulary.MESSAGES),
     ("credentials", vocabulary.CREDENTIALS),
+)
+# How much of a description is read: what an operation does stands at the beginning.
+_SENTENCES = 400
+# What stands before the verb: `This method retrieves`, `Use this call to get`.
+_OPENING = re.compile(
+    r"\W*(description\W+)?((use )?(this|the) (api )?(api|call|endpoint|method|operation|resource|request|"
+    r"service|function) )?((can be |is |are )?(used )?(to )|allows? (you )?to |lets you |will )?",
+    re.IGNORECASE,
 )
 _HIGH_RISK = frozenset({"destructive", "money", "credentials"})
 # Words that generators add when they derive an operationId from a path.
@@ -57,7 +66,8 @@ class Proposal:
 def classify(operation: Operation) -> Proposal:
     """Classify an operation by its method, path, operationId, tags and argument names.
 
-    Its summary is used only as evidence against a read.
+    Its summary and description are evidence against a read, and decide whether a word in the name of a GET is
+    a verb or a noun. They never make a POST a read.
     """
     access, read_proposed, access_reason = _access(operation)
     risks = dict(_risks(operation, access))
@@ -93,7 +103,8 @@ def _access(operation: Operation) -> tuple[Access, bool, str]:
     if method != "POST":
         is_known = method in ("PUT", "PATCH", "DELETE")
         return "write", False, f"Write: {method}." if is_known else "Write: unknown method."
-    read_word, change_word = _read_word(operation), _change_word(operation)
+    read_word = _read_word(operation)
+    change_word = _change_word(operation, ignored=vocabulary.MANY if read_word else frozenset())
     if change_word:
         return "write", False, f"Write: POST with '{change_word}'."
     if read_word:
@@ -108,20 +119,67 @@ def _access(operation: Operation) -> tuple[Access, bool, str]:
 def _action_word(operation: Operation) -> str:
     """The word that makes a GET a write, or an empty string."""
     own, path = _chosen_id(operation), vocabulary.segments(operation.path)
-    for name in (*_parts(own)[-1:], own, *path[-1:]):
-        words = vocabulary.words(name)
-        if words and vocabulary.is_action(words[0]):
-            return words[0]
-        if words and words[-1] in vocabulary.VERBS and words[0] not in vocabulary.READ_VERBS:
-            return words[-1]
+    reads = _is_described_as_read(operation, own)
+    parts = _parts(own)[-1:]
+    for name in (*parts, own, *path[-1:]):
+        if word := _action_in_name(name, is_id=name not in path[-1:], reads=reads):
+            return word
     all_words = {word for name in (own, *path) for word in vocabulary.words(name)}
-    return "export by mail" if all_words & vocabulary.EXPORTS and all_words & vocabulary.EMAIL else ""
+    if all_words & vocabulary.EXPORTS and all_words & vocabulary.EMAIL:
+        return "export by mail"
+    return acting_words(operation.summary, reads=reads) or acting_words(operation.description, reads=reads)
+
+
+def _action_in_name(name: str, *, is_id: bool, reads: bool) -> str:
+    words = vocabulary.words(name)
+    if not words:
+        return ""
+    first, last = words[0], words[-1]
+    if vocabulary.is_action(first) and not _is_noun(words, is_id=is_id, reads=reads):
+        return first
+    is_last = last in vocabulary.VERBS and first not in vocabulary.READ_VERBS
+    return last if is_last and not reads else ""
+
+
+def _is_noun(words: tuple[str, ...], *, is_id: bool, reads: bool) -> bool:
+    """Whether a name that begins with a word for an action is a noun.
+
+    Args:
+        is_id: it is an operationId, which begins with its verb more often than a segment of a path does.
+        reads: other words say that the operation reads.
+    """
+    may_be_noun = words[0] in vocabulary.NOUN_VERBS
+    if may_be_noun and len(words) > 1 and words[-1] in vocabulary.NOUN_ENDS:
+        return True
+    is_bare_verb = len(words) == 1 and words[0] in vocabulary.VERBS
+    return reads and (may_be_noun or not (is_id or is_bare_verb))
+
+
+def _is_described_as_read(operation: Operation, chosen_id: str) -> bool:
+    """Whether words that are not made from method and path say that it reads."""
+    first = vocabulary.words(chosen_id)[:1]
+    if first and first[0] in vocabulary.READ_VERBS:
+        return True
+    made = vocabulary.stems([operation.path, operation.operation_id, operation.method]) | _FILLERS
+    for said in (operation.summary, without_markup(operation.description)[:_SENTENCES]):
+        words = vocabulary.words(_OPENING.sub("", said, count=1))
+        if words[:1] in (("request",), ("requests",)):
+            if set(words[1:4]) & vocabulary.NOUN_ENDS:
+                return True
+        elif words and words[0] in vocabulary.READING:
+            # A summary such as `Get invoices send` is made from the path.
+            if vocabulary.stems(words[1:]) <= made and words[-1] in vocabulary.VERBS | vocabulary.NOUN_VERBS:
+                continue
+            return True
+        elif words and vocabulary.is_action(words[0]) and not _is_noun(words[:2], is_id=True, reads=False):
+            return False
+    return False
 
 
 def _read_word(operation: Operation) -> str:
     """The word that makes a POST look like a read, or an empty string.
 
-    In a path the word must be a whole segment, the last one unless it means a search, and the path must not
+    In a path the word must begin the last segment, or be a segment that means a search, and the path must not
     end with a placeholder: `/mailing-list` and `/list/{id}` are nouns.
     """
     own = [vocabulary.words(part) for part in _parts(_chosen_id(operation))[-1:]]
@@ -130,13 +188,14 @@ def _read_word(operation: Operation) -> str:
     path = vocabulary.segments(operation.path)
     if not path or vocabulary.ends_with_placeholder(operation.path):
         return ""
-    if vocabulary.words(path[-1])[0] == "get":
-        return "get"
-    searches = [part.lower() for part in path if part.lower() in vocabulary.SEARCHES]
-    return next((part for part in (path[-1].lower(), *searches) if part in vocabulary.READS), "")
+    last = vocabulary.words(path[-1])
+    # `list` and `view` alone are verbs; followed by a word they are mostly nouns: `list-members`.
+    if last[0] in vocabulary.READS and (len(last) == 1 or last[0] not in ("list", "view", "quote", "count")):
+        return last[0]
+    return next((part.lower() for part in path if part.lower() in vocabulary.SEARCHES), "")
 
 
-def _change_word(operation: Operation) -> str:
+def _change_word(operation: Operation, ignored: frozenset[str]) -> str:
     """The word that proves that a POST changes something (the first in the alphabet), or an empty string."""
     names = [_chosen_id(operation), *vocabulary.segments(operation.path)]
     words = {word for name in names for word in vocabulary.words(name)}
@@ -144,7 +203,7 @@ def _change_word(operation: Operation) -> str:
     matches = words & vocabulary.ACTIONS | vocabulary.stems(names) & vocabulary.CHANGES
     matches |= {word for word in vocabulary.stems(summary[:1]) if vocabulary.is_action(word)}
     matches |= vocabulary.stems(summary) & {"create", "update", "delete", "remove", "save"}
-    return min(matches, default="")
+    return min(matches - ignored, default="")
 
 
 def _chosen_id(operation: Operation) -> str:

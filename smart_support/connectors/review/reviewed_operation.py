@@ -81,19 +81,21 @@ def apply_changes(
 ) -> ReviewedOperation:
     """The operation with a reviewer's changes.
 
+    Args:
+        changes: by attribute; `confirm` is true if the reviewer knows that an operation only reads although
+            the rules did not propose it.
+
     Raises:
-        InvalidRequest: a name is invalid, or a write would need no approval.
+        InvalidRequest: a name is invalid, a write would need no approval, or a confirmation is missing.
     """
+    changes = dict(changes)
+    is_confirmed = bool(changes.pop("confirm", False))
     for name in ("agent", "tool_name"):
         if name in changes and not names.is_valid(str(changes[name])):
             raise InvalidRequest(f"{name}: {str(changes[name])[:80]!r} is not valid; {names.RULE}")
     result = replace(reviewed, **changes)
     if result.access == "read" and reviewed.access == "write":
-        if not (operation.method.upper() in _SAFE_METHODS or reviewed.proposal.get("read_proposed")):
-            raise InvalidRequest(
-                f"{operation.key}: its description does not show that {operation.method.upper()} only reads, "
-                "so it can't be marked read-only"
-            )
+        result = replace(result, proposal=_checked_as_read(reviewed, operation, is_confirmed))
         result = result if "needs_approval" in changes else replace(result, needs_approval=False)
     if result.access == "write" and not result.needs_approval:
         if changes.get("needs_approval") is False:
@@ -102,6 +104,26 @@ def apply_changes(
             )
         result = replace(result, needs_approval=True)
     return result
+
+
+def _checked_as_read(reviewed: ReviewedOperation, operation: Operation, is_confirmed: bool) -> dict[str, Any]:
+    """The proposal of a write that a reviewer marks as read-only, with the confirmation as a reason.
+
+    Raises:
+        InvalidRequest: its method always writes, or nothing shows that it reads and nobody confirmed it.
+    """
+    method, proposal = operation.method.upper(), reviewed.proposal
+    if method in _SAFE_METHODS or proposal.get("read_proposed"):
+        return proposal
+    if method != "POST":
+        raise InvalidRequest(f"{operation.key}: {method} changes something, so it can't be marked read-only")
+    if not is_confirmed:
+        raise InvalidRequest(
+            f"{operation.key}: its description does not show that it only reads. As read-only it runs "
+            "without approval. If you know that it changes nothing, confirm it (`confirm: true`)"
+        )
+    reason = "Marked read-only by a reviewer, who confirmed that it changes nothing."
+    return proposal | {"reasons": [*proposal.get("reasons", []), reason]}
 
 
 def fingerprint(operation: Operation) -> str:

@@ -6,6 +6,7 @@ of a verb is a noun (`GET /refunds`), so verbs are compared as words and nouns a
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 
 def _words_of(text: str) -> frozenset[str]:
@@ -22,32 +23,70 @@ VERBS = _words_of(
     dispatch assign unassign attach detach associate disassociate register unregister deregister
     allocate deallocate authorize authenticate grant lock unlock join move rename replace merge save
     upload install uninstall suspend resume reactivate pay buy finalize complete apply reboot
-    provision deprovision acknowledge escalate reopen unlink
+    provision deprovision acknowledge escalate reopen unlink exec renew unlike unfollow dislike upvote
+    downvote unblock undo redo rollback republish reprocess rebuild recalculate reindex prolong reactivate
     """
 )
-# At the start of the name of a GET they mean an action (`GET /invoices/{id}/send`), even if nouns.
-ACTIONS = VERBS | _words_of(
+# Verbs that are as often nouns or states: `GET /imports/{id}/archive` may read an archive. At the start of
+# the name of a GET they mean an action (`GET /jobs/{id}/run`), unless its words say that it reads.
+NOUN_VERBS = _words_of(
     """
-    login run open close start update set reset clear sync import archive invite charge refund
-    transfer process callback change copy
+    login run open close start update set reset clear sync import archive invite charge refund transfer
+    process callback change copy share push request test like follow favorite favourite bookmark vote rate
+    ping call dial email mail fax print order book reserve checkout claim vote watch switch toggle turn
+    track lock join move merge save grant mark restore install upload refresh register confirm verify
+    authorize authenticate complete apply assign link order release block report flag pause play skip
+    export download hold ship return launch deploy build backup debug kill
+    """
+)
+# Those that a GET's name rarely begins with as a verb.
+_USUALLY_NOUNS = _words_of(
+    """
+    track order book rate vote call email mail fax print watch link release report flag export download
+    hold ship return build backup play checkout claim switch block launch follow favorite favourite
+    bookmark reserve deploy pause skip process
+    """
+)
+ACTIONS = VERBS | (NOUN_VERBS - _USUALLY_NOUNS)
+# After a noun that is also a verb they mean that the name is a noun: `GET /import-status`, `/test-results`.
+NOUN_ENDS = _words_of(
+    """
+    status statuses state states history log logs result results statistics stats setting settings reason
+    reasons option options type types method methods limit limits fee fees rates schema count counts error
+    errors page pages list lists detail details info information summary metadata config configuration
+    events event item items eligibility policy policies id ids date dates name names url urls uri
+    """
+)
+# They begin the sentence of a GET that reads.
+READING = _words_of(
+    """
+    get gets list lists return returns retrieve retrieves fetch fetches read reads show shows view views
+    find finds search searches query queries describe describes check checks look looks download downloads
+    receive receives display displays obtain obtains provide provides count counts enumerate enumerates see
+    gives browse whether information details lookup
     """
 )
 EXPORTS = _words_of("export exports exporting")
 EMAIL = _words_of("email emails mail mailing mailer emailed")
-SEARCHES = _words_of("search lookup")
-READS = SEARCHES | _words_of("list get estimate preview")
-# At the start of an operationId they mean that a noun follows.
-READ_VERBS = READS | _words_of(
-    "find fetch read query show view describe retrieve count check has is download browse head exists"
+SEARCHES = _words_of("search lookup query moderations")
+READS = SEARCHES | _words_of(
+    """
+    list get estimate preview find fetch read check describe count show view retrieve calculate quote
+    validate is has exists
+    """
 )
+# At the start of an operationId they mean that a noun follows.
+READ_VERBS = (READS - _words_of("validate quote calculate moderations")) | _words_of("download browse head")
 # A POST with one of these is never a read.
 CHANGES = _words_of(
     """
     create update add insert upsert write save edit modify patch put replace delete remove index
     token session link key secret job webhook payment message graphql simulate convert skip
-    email mail sms password otp login batch bulk export upload
+    email mail sms password otp login batch bulk export upload reserve share push renew exec vote
     """
 )
+# Words for many at once. They prove nothing beside a word for reading: `POST /contacts/batch/read`.
+MANY = _words_of("batch bulk")
 DESTRUCTIVE = _words_of(
     """
     delete deletion remove removal purge terminate termination close closure destroy drop erase
@@ -79,6 +118,8 @@ BULK = _words_of("batch bulk all mass many multiple everything truncate")
 # Path segments that name no resource.
 GENERIC_SEGMENTS = _words_of("admin api apis rest public service services rpc index")
 
+_MAX_NAMES = 10_000  # that are kept; more than in the largest documents
+_LONGEST_NAME = 100
 _FORMATS = _words_of("json xml csv pdf html txt yaml yml php asp aspx cgi do jsp action ashx")
 _VERSION = re.compile(r"v?\d+([._-]?\d+)*([._-]?(alpha|beta|rc|preview)\d*)?|latest")
 _BOUNDARY = re.compile(r"[\W_]+|(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
@@ -93,23 +134,24 @@ _CUSTOMER = re.compile(
 _AFFIXES = re.compile(r"^(x|filter|body)_|_(path|query|header|cookie|eq)$")
 
 
-def words(text: str) -> list[str]:
+def words(text: str) -> tuple[str, ...]:
     """Splits a name into lower-case words: `findUserOrders` and `find-user-orders` give the same."""
-    return [word.lower() for word in _BOUNDARY.split(text) if word]
+    return _words_of_name(text) if len(text) <= _LONGEST_NAME else _split(text)
 
 
 def stems(names: Iterable[str]) -> frozenset[str]:
     """The words of names in the singular, without trailing digits: `oauth2/tokens` gives oauth and token."""
-    return frozenset(_stem(word) for name in names for word in words(name))
+    return frozenset().union(*map(_stems, names))
 
 
-def segments(path: str) -> list[str]:
+@lru_cache(maxsize=1_000)
+def segments(path: str) -> tuple[str, ...]:
     """The static parts of a path without versions and file formats, also split at `:`, `.` and in the query.
 
     `/v1/jobs/{id}:cancel` gives jobs and cancel (Google's AIP-136), `/chat.postMessage` chat and postMessage.
     """
     parts = re.split(r"[/?#&=:.()]+", _PLACEHOLDER.sub("", path))
-    return [part for part in parts if words(part) and not _is_version_or_format(part.lower())]
+    return tuple(part for part in parts if words(part) and not _is_version_or_format(part.lower()))
 
 
 def ends_with_placeholder(path: str) -> bool:
@@ -127,6 +169,7 @@ def is_action(word: str) -> bool:
     )
 
 
+@lru_cache(maxsize=_MAX_NAMES)
 def identifies_customer(argument: str) -> bool:
     """Whether an argument identifies the customer.
 
@@ -135,6 +178,21 @@ def identifies_customer(argument: str) -> bool:
     if not re.fullmatch(r"[A-Za-z0-9_-]+", argument):
         return False
     return bool(_CUSTOMER.fullmatch(_AFFIXES.sub("", "_".join(words(argument.replace("IDs", "Ids"))))))
+
+
+def _split(text: str) -> tuple[str, ...]:
+    return tuple(word.lower() for word in _BOUNDARY.split(text) if word)
+
+
+# The names of one document repeat: its resources are in many paths, and its arguments in many operations.
+@lru_cache(maxsize=_MAX_NAMES)
+def _words_of_name(name: str) -> tuple[str, ...]:
+    return _split(name)
+
+
+@lru_cache(maxsize=_MAX_NAMES)
+def _stems(name: str) -> frozenset[str]:
+    return frozenset(map(_stem, words(name)))
 
 
 def _is_version_or_format(part: str) -> bool:
