@@ -27,6 +27,10 @@ settings.load_profile("suite")
 atexit.register(lambda: os.dup2(os.open(os.devnull, os.O_WRONLY), 2))
 
 
+# What an HTTP client trusts. By default each one loads the authorities of the whole web, for 50 ms, and tests
+# make one for every request. They talk to this machine only, so one authority that nobody uses will do.
+os.environ["SSL_CERT_FILE"] = str(TESTS / "support" / "authority.pem")
+
 # Imports and items live to the end: looking for garbage among them would take a third of their time.
 gc.disable()
 
