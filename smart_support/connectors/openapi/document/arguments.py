@@ -1,6 +1,7 @@
 """Builds a tool's arguments and their schema from an operation's parameters and body."""
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -12,7 +13,7 @@ from smart_support.connectors.openapi.document.operation import Body, Parameter
 from smart_support.connectors.openapi.document.reader import InvalidSpec
 from smart_support.connectors.openapi.document.references import References
 from smart_support.connectors.openapi.request.encoding import is_json
-from smart_support.connectors.openapi.request.media_types import is_form, is_text
+from smart_support.connectors.openapi.request.media_types import is_form, is_lines, is_text
 from smart_support.connectors.openapi.schema.keywords import encoded_size
 from smart_support.connectors.openapi.schema.tool_schema import (
     MAX_BYTES,
@@ -158,15 +159,19 @@ def _at_depth(
 
 def _body_schema(body: RawBody) -> Any:
     """The body's schema. A body that is neither JSON nor a form is text or a file."""
-    if is_json(body.media_type) or is_form(body.media_type):
+    is_list = isinstance(body.schema, dict) and body.schema.get("type") == "array"
+    if is_json(body.media_type) or is_form(body.media_type) or (is_lines(body.media_type) and is_list):
         return body.schema
     schema = {"type": "string", "description": f"As {body.media_type[:60]}."}
     return schema if is_text(body.media_type) else schema | {"format": "binary"}
 
 
 def _is_flat(body: RawBody | None, whole: dict[str, Any]) -> bool:
-    """Whether the body's properties become arguments: those of an object without alternatives."""
+    """Whether the body's properties become arguments: those of an object with a fixed set of names."""
     if body is None or whole.keys() & {"oneOf", "anyOf"}:
+        return False
+    # Names beside the properties, which the schema describes, can only be given in the whole.
+    if isinstance(whole.get("additionalProperties"), dict):
         return False
     return whole.get("type") in _OBJECT_TYPES and bool(whole.get("properties"))
 
@@ -207,4 +212,9 @@ def _required(body: Body | None) -> list[str]:
 def _valid(where: str, name: str) -> str:
     if _VALID_NAME.fullmatch(name):
         return name
-    return re.sub(r"[^A-Za-z0-9_-]", "_", name)[:_MAX_NAME_LENGTH] or where
+    latin = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    if any(map(str.isalpha, name)) and not any(map(str.isalnum, latin)):
+        # In another script: nothing is left that could be read.
+        return f"{where}_{sha256(name.encode(errors='backslashreplace')).hexdigest()[:6]}"
+    source = latin if name.isprintable() and any(map(str.isalnum, latin)) else name
+    return re.sub(r"[^A-Za-z0-9_-]", "_", source)[:_MAX_NAME_LENGTH] or where

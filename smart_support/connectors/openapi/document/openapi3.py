@@ -7,6 +7,7 @@ from smart_support.connectors.openapi.document.dialect import (
     Located,
     RawBody,
     RawParameter,
+    choose_media_type,
     manual_token_scheme,
     with_annotations,
 )
@@ -16,6 +17,7 @@ from smart_support.connectors.openapi.document.operation import Where
 from smart_support.connectors.openapi.document.references import References
 from smart_support.connectors.openapi.document.security import SecurityScheme
 from smart_support.connectors.openapi.document.server import Server
+from smart_support.connectors.openapi.document.swagger2 import Swagger2
 from smart_support.connectors.openapi.request.media_types import preferred
 
 __all__ = ["OpenApi3"]
@@ -63,17 +65,21 @@ class OpenApi3:
     def body(self, operation: Located, parameters: list[Located], findings: Findings) -> RawBody | None:
         """See `Dialect`."""
         if "requestBody" not in operation.node:
-            return None
+            return self._body_of_swagger2(operation, parameters, findings)
         resolved = self._references.resolve(
             operation.node["requestBody"], pointer(operation.place, "requestBody")
         )
         if resolved.fault:
             findings.report("error", resolved.place, f"{resolved.fault}; the body can't be sent")
-        media_type = preferred(mapping(mapping(resolved.node).get("content")))
+        names = list(mapping(mapping(resolved.node).get("content")))
+        media_type, name = choose_media_type(names, resolved.place, findings)
         if not media_type:
-            findings.report("warning", resolved.place, "the body has no media type; it is ignored")
             return None
-        media, schema, place = self._media(resolved.node, resolved.place, media_type)
+        media, schema, place = self._media(resolved.node, resolved.place, name)
+        for field_name, node in mapping(media.get("encoding")).items():
+            if mapping(mapping(node).get("headers")):
+                message = f"the headers of `{field_name[:60]}` (`encoding`) are not sent"
+                findings.report("warning", pointer(resolved.place, "content", name), message)
         return RawBody(
             media_type=media_type,
             required=flag(resolved.node.get("required")),
@@ -83,6 +89,18 @@ class OpenApi3:
             place=place,
             encodings={name: _encoding(node) for name, node in mapping(media.get("encoding")).items()},
         )
+
+    def _body_of_swagger2(
+        self, operation: Located, parameters: list[Located], findings: Findings
+    ) -> RawBody | None:
+        """A body that is described as in Swagger 2.0: parameters in `body` or `formData`."""
+        body = Swagger2(self._document).body(operation, parameters, findings)
+        if body:
+            message = (
+                "the body is described as in Swagger 2.0 (`in: body` or `formData`); it is sent like that"
+            )
+            findings.report("warning", pointer(operation.place, "parameters"), message)
+        return body
 
     def servers(self, owner: Located) -> tuple[Server, ...]:
         """See `Dialect`."""

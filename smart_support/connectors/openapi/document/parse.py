@@ -22,6 +22,7 @@ from smart_support.connectors.openapi.document.security import requirements
 from smart_support.connectors.openapi.document.server import Server
 from smart_support.connectors.openapi.document.swagger2 import Swagger2
 from smart_support.connectors.openapi.document.tool_names import tool_names
+from smart_support.connectors.openapi.request.encoding import FIELD_NAME
 from smart_support.errors import SmartSupportError
 from smart_support.observability.log import get_logger
 
@@ -29,7 +30,7 @@ __all__ = ["parse"]
 
 log = get_logger()
 
-METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
+METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace", "query")
 MAX_OPERATIONS = 5_000
 
 _MAX_DESCRIPTION = 4_000
@@ -43,14 +44,11 @@ class _OperationNode:
     path: str
     item: Located
     node: Any
+    place: str
 
     @property
     def key(self) -> str:
         return f"{self.method.upper()} {self.path}"
-
-    @property
-    def place(self) -> str:
-        return pointer(self.item.place, self.method)
 
 
 def parse(document: dict[str, Any]) -> Document:
@@ -122,7 +120,9 @@ class _Parser:
                 item = item | siblings
             for method in METHODS:
                 if method in item:
-                    yield _OperationNode(method, path, Located(item, resolved.place), item[method])
+                    place = pointer(resolved.place, method)
+                    yield _OperationNode(method, path, Located(item, resolved.place), item[method], place)
+            yield from self._additional_operations(path, Located(item, resolved.place))
         if external:
             message = f"{len(external)} of {len(paths)} paths are in other files, which are not fetched"
             self._findings.report(
@@ -130,6 +130,16 @@ class _Parser:
                 pointer("/paths", external[0]),
                 f"{message}: `{external[0][:80]}` for example; bundle the files into one document",
             )
+
+    def _additional_operations(self, path: str, item: Located) -> Iterator[_OperationNode]:
+        """Operations with other methods (OpenAPI 3.2)."""
+        for method, node in mapping(item.node.get("additionalOperations")).items():
+            place = pointer(item.place, "additionalOperations", method)
+            if FIELD_NAME.fullmatch(method) and method.lower() not in METHODS:
+                yield _OperationNode(method, path, item, node, place)
+            else:
+                message = f"`{method[:40]}` is not a method that can be added; the operation is left out"
+                self._findings.report("error", place, message)
 
     def _operation(self, source: _OperationNode, tool_name: str) -> Operation | None:
         try:

@@ -6,6 +6,7 @@ from smart_support.connectors.openapi.document.dialect import (
     Located,
     RawBody,
     RawParameter,
+    choose_media_type,
     manual_token_scheme,
     with_annotations,
 )
@@ -56,7 +57,7 @@ class Swagger2:
         if bodies:
             if fields or len(bodies) > 1:
                 findings.report("warning", bodies[0].place, "there is more than one body; this one is used")
-            return self._body_parameter(operation, bodies[0])
+            return self._body_parameter(operation, bodies[0], findings)
         return self._form(operation, fields) if fields else None
 
     def servers(self, owner: Located) -> tuple[Server, ...]:
@@ -78,11 +79,14 @@ class Swagger2:
         nodes = mapping(self._document.get("securityDefinitions"))
         return {name: _scheme(name, mapping(node)) for name, node in nodes.items()}
 
-    def _body_parameter(self, operation: Located, body: Located) -> RawBody:
-        media_types = self._consumes(operation)
+    def _body_parameter(self, operation: Located, body: Located, findings: Findings) -> RawBody | None:
+        # A parameter in `body` is never a form, even if the document's `consumes` includes one.
+        media_types = [kind for kind in self._consumes(operation) if not is_form(kind)]
+        media_type, _ = choose_media_type(media_types or ["application/json"], operation.place, findings)
+        if not media_type:
+            return None
         return RawBody(
-            # A parameter in `body` is never a form, even if the document's `consumes` includes one.
-            media_type=preferred(kind for kind in media_types if not is_form(kind)) or "application/json",
+            media_type=media_type,
             required=flag(body.node.get("required")),
             schema=with_annotations(body.node.get("schema", {}), body.node),
             place=pointer(body.place, "schema"),

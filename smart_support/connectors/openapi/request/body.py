@@ -16,15 +16,15 @@ from smart_support.connectors.openapi.request.encoding import (
     naming_argument,
     percent_encode,
 )
-from smart_support.connectors.openapi.request.styles import encode_pairs
+from smart_support.connectors.openapi.request.media_types import FORM, MEDIA_TYPE, is_lines
+from smart_support.connectors.openapi.request.styles import encode_pairs, joined
 from smart_support.errors import InvalidRequest
 
 __all__ = ["encode_body", "missing_arguments"]
 
-FORM = "application/x-www-form-urlencoded"
-
-_MEDIA_TYPE = re.compile(r"[\w!#$&^.+*-]+/[\w!#$&^.+*-]+( *;[ -~]*)?", re.ASCII)
 _BINARY = re.compile(r"(image|audio|video|font)/.*|application/(octet-stream|pdf|zip|gzip)")
+# With one of these keys, a property is encoded by its style, and `contentType` is ignored.
+_STYLE_KEYS = {"style", "explode", "allowReserved"}
 _MAX_HOPS = 8  # through references and alternatives; a schema may be recursive
 
 
@@ -50,7 +50,7 @@ def encode_body(body: Body, args: Mapping[str, Any]) -> tuple[str, bytes] | None
         InvalidArguments: a value can't be encoded; the message names the argument.
         InvalidRequest: the description has an invalid media type.
     """
-    if not _MEDIA_TYPE.fullmatch(body.media_type):
+    if not MEDIA_TYPE.fullmatch(body.media_type):
         raise InvalidRequest(
             f"{body.media_type[:60]!r} is not a valid media type; correct the API's description."
         )
@@ -74,6 +74,8 @@ def _whole(body: Body, value: Any) -> tuple[str, bytes] | None:
                 raise EncodingError("the API requires a form; pass an object")
             names = {f"{body.argument}.{name}": name for name in value}
             return _object(body, names, {argument: value[name] for argument, name in names.items()})
+        if is_lines(kind) and isinstance(value, list):
+            return body.media_type, "".join(f"{as_json(item)}\n" for item in value).encode()
         if _BINARY.fullmatch(kind) or _is_file(body.schema, body.schema):
             return body.media_type, as_bytes(value)
         return _text_type(body.media_type), _text(value, kind)
@@ -113,10 +115,16 @@ def _form(body: Body, properties: Mapping[str, str], values: Mapping[str, Any]) 
 
 def _field(argument: str, name: str, encoding: Mapping[str, Any], value: Any) -> Parameter:
     """A form's property as a parameter with the same encoding (OpenAPI 3.1, Encoding Object)."""
-    if encoding.keys() & {"style", "explode"}:
+    if encoding.keys() & _STYLE_KEYS:
         style = encoding.get("style", "form")
-        explode = encoding.get("explode", style == "form")
-        return Parameter(name=name, where="query", argument=argument, style=style, explode=explode)
+        return Parameter(
+            name=name,
+            where="query",
+            argument=argument,
+            style=style,
+            explode=encoding.get("explode", style == "form"),
+            allow_reserved=encoding.get("allowReserved", False),
+        )
     # Without a style, an object is JSON, and an array repeats the name for each item.
     is_json_document = isinstance(value, dict) or is_json(encoding.get("contentType", FORM))
     return Parameter(
@@ -132,21 +140,36 @@ def _field(argument: str, name: str, encoding: Mapping[str, Any], value: Any) ->
 def _parts(body: Body, argument: str, properties: Mapping[str, str], value: Any) -> Iterator[multipart.Part]:
     name = properties[argument]
     schema = body.schema.get("properties", {}).get(name, {})
-    # Of several types the first is used. A range of types can't be sent.
-    chosen = body.encodings.get(name, {}).get("contentType", "").partition(",")[0].strip()
-    media_type = chosen if _MEDIA_TYPE.fullmatch(chosen) and "*" not in chosen else ""
-    is_repeated = isinstance(value, list) and not (media_type and is_json(media_type))
+    encoding = body.encodings.get(name, {})
+    file = _is_file(schema, body.schema)
+    percent_encode(name)  # raises if the name is not valid Unicode
+    if isinstance(value, list | dict) and encoding.keys() & _STYLE_KEYS and not file:
+        # As in a form, but as text: a part is not percent-encoded (RFC 7578, 2).
+        with naming_argument(argument):
+            for pair in joined(_field(argument, name, encoding, value), value):
+                yield multipart.Part(name=pair[0], content=_text(pair[1], ""))
+        return
+    media_types = [each.strip() for each in encoding.get("contentType", "").split(",")]
+    # A range of types can't be sent.
+    chosen = [each for each in media_types if MEDIA_TYPE.fullmatch(each) and "*" not in each]
+    is_repeated = isinstance(value, list) and not (chosen and is_json(chosen[0]))
     for item in value if is_repeated else [value]:
         if item is not None:
             with naming_argument(argument):
-                yield _part(name, item, media_type, file=_is_file(schema, body.schema))
+                yield _file(name, item, chosen) if file else _part(name, item, chosen[0] if chosen else "")
 
 
-def _part(name: str, value: Any, media_type: str, *, file: bool) -> multipart.Part:
-    percent_encode(name)  # raises if the name is not valid Unicode
-    if file:
-        media_type = media_type or "application/octet-stream"
-        return multipart.Part(name=name, content=as_bytes(value), media_type=media_type, filename=name)
+def _file(name: str, value: Any, media_types: list[str]) -> multipart.Part:
+    """A file. Of several media types the one that its bytes show is used, else the first."""
+    content = as_bytes(value)
+    shown = multipart.media_type_of(content)
+    first = media_types[0] if media_types else shown or "application/octet-stream"
+    media_type = shown if shown in media_types else first
+    filename = multipart.file_name(name, media_type)
+    return multipart.Part(name=name, content=content, media_type=media_type, filename=filename)
+
+
+def _part(name: str, value: Any, media_type: str) -> multipart.Part:
     if isinstance(value, list | dict) or (media_type and is_json(media_type)):
         content = as_json(value).encode()
         return multipart.Part(name=name, content=content, media_type=media_type or "application/json")
@@ -157,6 +180,8 @@ def _is_file(schema: Any, root: Mapping[str, Any], hops: int = 0) -> bool:
     """Whether a property's values or items are files: base64 in the arguments, bytes in the body."""
     if not isinstance(schema, dict) or hops > _MAX_HOPS:
         return False
+    if schema.get("format") == "byte":
+        return False  # the API itself takes base64
     if schema.get("contentEncoding") == "base64" or schema.get("format") == "binary":
         return True
     subschemas = [schema.get("items"), *(schema.get("anyOf") or ()), *(schema.get("oneOf") or ())]

@@ -5,17 +5,47 @@ from collections.abc import Iterable
 
 from smart_support.connectors.openapi.request.encoding import essence, is_json
 
-__all__ = ["FORM", "MULTIPART", "is_form", "is_text", "preferred"]
+__all__ = ["FORM", "MEDIA_TYPE", "MULTIPART", "is_form", "is_lines", "is_text", "preferred", "sendable"]
 
 FORM = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data"
 
+# RFC 9110, 8.3.1; in visible ASCII.
+MEDIA_TYPE = re.compile(r"[\w!#$&^.+*-]+/[\w!#$&^.+*-]+( *;[ -~]*)?", re.ASCII)
+_SHORT_NAMES = {
+    "json": "application/json",
+    "xml": "application/xml",
+    "text": "text/plain",
+    "form": FORM,
+    "multipart": MULTIPART,
+    "html": "text/html",
+    "csv": "text/csv",
+    "binary": "application/octet-stream",
+}
+_LINES = frozenset(
+    {"application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines"}
+)
 _TEXT = re.compile(r"text/.*|application/(.*\+)?(xml|yaml|x-yaml|graphql|javascript|sql|jwt|x-ndjson)")
 
 
 def preferred(names: Iterable[str]) -> str:
     """The best of several media types: JSON, form, multipart, text, bytes. Empty if there is none."""
     return min(names, key=_rank, default="")
+
+
+def sendable(name: str) -> str:
+    """The media type that a name in a description stands for; empty if it can't be sent.
+
+    Some descriptions separate parameters by a comma (`application/json, version=1`), or write only `json`.
+    """
+    corrected = _SHORT_NAMES.get(name.strip().lower(), re.sub(r"\s*,\s*(?=[\w-]+=)", "; ", name.strip()))
+    corrected = corrected.partition(",")[0].strip()
+    return corrected if MEDIA_TYPE.fullmatch(corrected) else ""
+
+
+def is_lines(media_type: str) -> bool:
+    """Whether the media type is one JSON document a line."""
+    return essence(media_type) in _LINES
 
 
 def is_form(media_type: str) -> bool:

@@ -1,13 +1,24 @@
 """Encodes multipart bodies (RFC 7578, RFC 2046)."""
 
+import mimetypes
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["Part", "encode_multipart"]
+__all__ = ["Part", "encode_multipart", "file_name", "media_type_of"]
 
 # How browsers escape a field's name in quotes (WHATWG HTML, "multipart/form-data encoding algorithm").
 _QUOTED = str.maketrans({'"': "%22", "\r": "%0D", "\n": "%0A"})
+
+# How files of these types begin.
+_BEGINNINGS = (
+    (b"\x89PNG\r\n", "image/png"),
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"GIF8", "image/gif"),
+    (b"%PDF-", "application/pdf"),
+    (b"PK\x03\x04", "application/zip"),
+    (b"\x1f\x8b", "application/gzip"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,3 +46,15 @@ def _head(part: Part) -> str:
     if part.media_type:
         lines.append(f"Content-Type: {part.media_type}")
     return "\r\n".join(lines) + "\r\n\r\n"
+
+
+def media_type_of(content: bytes) -> str:
+    """The media type that the first bytes of a file show; empty if it is none of the common ones."""
+    return next((kind for beginning, kind in _BEGINNINGS if content.startswith(beginning)), "")
+
+
+def file_name(name: str, media_type: str) -> str:
+    """A file name for a field, with the extension of its type: some servers accept files only by that."""
+    kind = media_type.partition(";")[0].strip().lower()
+    extension = mimetypes.guess_extension(kind, strict=False) or ""
+    return name if extension and name.lower().endswith(extension) else f"{name}{extension}"

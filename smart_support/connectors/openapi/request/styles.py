@@ -19,7 +19,7 @@ from smart_support.connectors.openapi.request.encoding import (
     percent_encode,
 )
 
-__all__ = ["encode_header", "encode_pairs", "encode_path"]
+__all__ = ["encode_header", "encode_pairs", "encode_path", "joined"]
 
 Pair = tuple[str, str]
 
@@ -88,6 +88,20 @@ def encode_pairs(
                     raise EncodingError(f"its member {unquote(name)} has the name of another parameter")
                 encoded.append((name, text))
     return encoded
+
+
+def joined(parameter: Parameter, value: list[Any] | dict[str, Any]) -> list[Pair]:
+    """The names and values of an array or object as in a form, but without percent-encoding.
+
+    Raises:
+        EncodingError: a value contains the delimiter of its style.
+    """
+    delimiter = _DELIMITERS.get(parameter.style, ",")
+    if not parameter.explode and parameter.style != "deepObject":
+        members = value if isinstance(value, list) else [*value, *value.values()]
+        for item in members:
+            _without_delimiter(as_text(item), delimiter)
+    return [(unquote(name), unquote(text)) for name, text in _pairs(parameter, value)]
 
 
 def _path_text(parameter: Parameter, value: Any) -> str:

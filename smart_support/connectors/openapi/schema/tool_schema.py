@@ -273,7 +273,13 @@ class _Inliner:
         if required:
             result["required"] = list(required)
         additional = schema.get("additionalProperties")
-        if isinstance(additional, bool) and "patternProperties" not in schema:
+        patterns = mapping(schema.get("patternProperties"))
+        if additional is False and patterns:
+            # Further names are possible, those that fit a pattern, and all values fit one of its schemas.
+            additional = (
+                {"anyOf": [*patterns.values()]} if len(patterns) > 1 else next(iter(patterns.values()))
+            )
+        if isinstance(additional, bool) and not patterns:
             result["additionalProperties"] = additional
         elif isinstance(additional, dict) and additional:
             place = resolved.at("additionalProperties")

@@ -157,8 +157,8 @@ def test_multipart_carries_files_as_bytes_objects_as_json_and_texts_as_they_are(
         ("a", None, "application/json", b'{"x":null}'),
         ("b", None, None, "é".encode()),
         ("b", None, None, b"2"),
-        ("file", "file", "image/png", PNG),
-        ("file", "file", "image/png", PNG),
+        ("file", "file.png", "image/png", PNG),
+        ("file", "file.png", "image/png", PNG),
     ]
 
 
@@ -174,7 +174,7 @@ def test_multipart_carries_files_as_bytes_objects_as_json_and_texts_as_they_are(
 def test_a_file_is_recognised_however_its_schema_says_so(wire: Wire, schema: dict[str, Any]) -> None:
     whole = {"properties": {"file": schema}, "$defs": {"Picture": FILE}}
     received = _called(wire, {"file": base64.b64encode(PNG).decode()}, MULTIPART, schema=whole)
-    assert _parts(received) == [("file", "file", "application/octet-stream", PNG)]
+    assert _parts(received) == [("file", "file.png", "image/png", PNG)]
 
 
 def test_a_schema_that_refers_to_itself_ends(wire: Wire) -> None:
@@ -195,7 +195,7 @@ def test_a_parts_type_is_the_encodings_where_it_is_one(wire: Wire) -> None:
     assert _parts(received) == [
         ("a", None, "application/json", b'[1,"x"]'),
         ("b", None, None, b"y"),
-        ("file", "file", "application/octet-stream", b""),
+        ("file", "file.bin", "application/octet-stream", b""),
     ]
 
 
@@ -260,3 +260,41 @@ nested = st.recursive(
 def test_whatever_json_is_given_the_server_reads_exactly_that(wire: Wire, args: dict[str, Any]) -> None:
     received = _called(wire, args, required=True)
     assert json.loads(received.content) == {NAMES[argument]: value for argument, value in args.items()}
+
+
+def test_a_parts_array_is_joined_as_its_style_says_and_an_object_is_one_part_a_member(wire: Wire) -> None:
+    encodings = {"a": {"style": "form", "explode": False}, "b": {"style": "deepObject", "explode": True}}
+    encodings["file"] = {"style": "pipeDelimited", "explode": False}
+    args = {"a": ["x", "y z"], "body_b": {"k": {"m": "é"}}, "file": [1, 2]}
+    received = _called(wire, args, MULTIPART, encodings=encodings)
+    expected = [("a", b"x,y z"), ("b[k][m]", "é".encode()), ("file", b"1|2")]
+    assert [(name, content) for name, _, _, content in _parts(received)] == expected
+    with pytest.raises(InvalidArguments, match="contains ','"):
+        _called(wire, {"a": ["x,y"]}, MULTIPART, encodings=encodings)
+
+
+def test_of_several_types_of_a_file_the_one_of_its_bytes_is_sent(wire: Wire) -> None:
+    encodings = {"file": {"contentType": "image/jpeg, image/png"}}
+    schema = {"properties": {"file": FILE}}
+    args = {"file": base64.b64encode(PNG).decode()}
+    received = _called(wire, args, MULTIPART, encodings=encodings, schema=schema)
+    assert _parts(received) == [("file", "file.png", "image/png", PNG)]
+
+
+def test_base64_that_the_api_itself_takes_is_sent_as_it_is(wire: Wire) -> None:
+    schema = {"properties": {"file": {"type": "string", "contentEncoding": "base64", "format": "byte"}}}
+    assert _parts(_called(wire, {"file": "QUJD"}, MULTIPART, schema=schema)) == [
+        ("file", None, None, b"QUJD")
+    ]
+
+
+def test_reserved_characters_of_a_form_stay_where_it_allows_them(wire: Wire) -> None:
+    received = _called(wire, {"a": "/x?y=1&z"}, FORM, encodings={"a": {"allowReserved": True}})
+    assert received.content == b"a=/x?y=1%26z"
+
+
+def test_a_list_is_sent_as_one_document_a_line(wire: Wire) -> None:
+    received = _called(
+        wire, {"body": [{"a": 1}, {"a": "ü"}]}, "application/x-ndjson", properties={}, argument="body"
+    )
+    assert received.content == '{"a":1}\n{"a":"ü"}\n'.encode()
