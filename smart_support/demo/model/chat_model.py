@@ -38,6 +38,16 @@ from smart_support.tools.withdrawal import WITHDRAW
 MODEL_NAME = "demo"
 _STOPPING = frozenset({"rejected", "expired", "skipped"})
 _REQUEST = re.compile(r"^Your part of the request: (.*)\Z", re.M | re.S)
+# While a request waits, "oops, wrong card, cancel that" is about that request.
+_STOPS = re.compile(
+    r"^\W*(?:(?:oh|no|please|sorry|wait)\W+)*(?:no|nope|stop|halt)\W*$|\b(?:oops|sorry|wait|"
+    r"no)\b[^.?!]{0,20}\bwrong\b|"
+    r"^\W*(?:no|stop|wait|nope)\b[^?]{0,40}\b(?:do not|don'?t)\b(?! (?:mind|know|worry|care|think|"
+    r"understand|need))|"
+    r"\bwas (?:a mistake|an error|wrong)\b|\bby mistake\b|\b(?:cancel|stop|halt|hold) (?:that|this)\b",
+    re.I,
+)
+_CANCEL_IT = re.compile(r"\bcancel (?:it|all that|everything)\b", re.I)
 _TONE = re.compile(r"^Tone: (.*)$", re.M)
 _GREETING = re.compile(r"^Greeting: (.*)$", re.M)
 DEFAULT_GREETING = "Hello! How can I help?"
@@ -133,7 +143,10 @@ def _speak_or_act(
         return "", (WITHDRAW, {})
     if any(_status(result) in _STOPPING for result in results):
         return replies.describe_results(results, phrases), None
-    planned, missing = _plan(request, tools, history, phrases)
+    withdrawn = _withdrawn_tool(history)
+    # "Cancel it" has withdrawn what waited, and requests nothing more.
+    is_all = withdrawn and not intent.has_value(said_last)
+    planned, missing = ([], None) if is_all else _plan(request, tools, history, phrases)
     if len(made) < len(planned):
         return "", planned[len(made)]
     said = replies.describe_results(results, phrases)
@@ -146,7 +159,7 @@ def _speak_or_act(
         request,
         greeting,
         phrases,
-        withdrawn=_withdrawn_tool(history),
+        withdrawn=withdrawn,
         can_hand_over=any(tool.name == ESCALATE for tool in tools),
     ), None
 
@@ -159,12 +172,15 @@ def _takes_back(said: str, pending: str) -> bool:
     return (
         reading.takes_back
         or reading.corrects
+        or bool(_STOPS.search(said))
+        or ("cancel" not in of_tool and bool(_CANCEL_IT.search(said)))
         or any(actions & {*language.terms(words)} for words in reading.refused)
     )
 
 
 def _pending_tool(history: Sequence[BaseMessage]) -> str:
-    """The name of the tool whose call waits for a decision: the last that was called before this message."""
+    """The name of the tool whose call waits for a decision: the last that was called before this "
+    "message."""
     for message in reversed(history):
         if isinstance(message, ToolMessage) and message.name != WITHDRAW:
             return message.name or ""
@@ -205,7 +221,7 @@ def _plan(
         if tool is None:
             about = about or vocabulary.questioned_tool(part)
             continue
-        context = before if tool.is_read else _without_refused(before, vocabulary)
+        context = before if tool.is_read else _without_refused(before, vocabulary, tool)
         arguments, missing = plan_calls(tool, part.text, [*context, HumanMessage(request)])
         if missing:
             schema = tool.properties[missing]
@@ -217,13 +233,21 @@ def _plan(
     return planned, None
 
 
-def _without_refused(history: Sequence[BaseMessage], vocabulary: Vocabulary) -> Sequence[BaseMessage]:
-    """The conversation without what the customer's last message says no to: its ids are for no write."""
+def _without_refused(
+    history: Sequence[BaseMessage], vocabulary: Vocabulary, tool: ToolDescription
+) -> Sequence[BaseMessage]:
+    """The conversation without the ids for which the customer's last message says no to this tool.
+
+    "Don't ship 1069, cancel it" names the order to cancel; "don't cancel 1042, but another one" does not.
+    """
     if not history or not isinstance(history[-1], HumanMessage):
         return history
     text = str(history[-1].text)
+    actions = vocabulary.actions | intent.ACTIONS
+    does = {*language.terms(tool.name)} & actions
     for refused in intent.read(text, vocabulary.actions).refused:
-        text = text.replace(refused, " ")
+        if does & {*language.terms(refused)}:
+            text = text.replace(refused, " ")
     return [*history[:-1], HumanMessage(text)]
 
 

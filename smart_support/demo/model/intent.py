@@ -30,7 +30,8 @@ def _any_of(*patterns: str) -> re.Pattern[str]:
 
 
 _CHUNK_END = _any_of(
-    r"(?<=[.!?;])\s+",
+    # Not after "Hauptstr." and the like.
+    r"(?<=[.!?;])(?<!str\.)(?<!\bst\.)(?<!\bno\.)(?<!\bnr\.)(?<!\bave\.)(?<!\bav\.)(?<!\brd\.)\s+",
     r"\n+",
     r"\s+[-\u2013\u2014]+\s+",
     r"(?:\.{3,}|\u2026)\s*",
@@ -53,12 +54,17 @@ _TAKES_BACK = _any_of(
     r"\b(?:on|upon) (?:second|further) thoughts?\b|\bon reflection\b",
     r"\b(?:no way|no chance|nah|kidding|joking)\b",
     r"\b(?:absolutely|certainly|definitely|of course|surely) not\b",
-    r"\b(?:accidentally|mistakenly) (?:wrote|sent|typed|pressed|asked)\b|\bmeant to (?:ask|say|write|know)\b",
+    r"\b(?:accidentally|mistakenly) (?:wrote|sent|typed|pressed|asked)\b|\bmeant to (?:ask|say|write|"
+    r"know)\b",
     r"\b(?:wait|hold on|hang on|actually),? (?:no|stop)\b|^\W*(?:no\W+)?(?:wait|hold on|hang on)\W*$",
     r"\b(?:keep|keeping) (?:it|them|that|this|order \d+|(?:the|my) (?:order|money|subscription|plan|card|"
     r"address))\b",
+    r"\bstay(?:ing)? (?:on|with|as|at)\b",
     r"\bleave (?:it|that|them|everything)\b(?! (?:at|with|in|by|to|for|on)\b)",
     r"\bleave\b[^.,!?]{0,40}\b(?:as (?:it|they|is|was)\b|alone|unchanged)",
+    r"^\W*(?:(?:oh|no|ok|okay|please|just|sorry|oops|wait|actually)\W+)*(?:abort|undo|withdraw|retract|"
+    r"revert|"
+    r"halt|nvm|nm)(?: (?:it|that|this|please|now|everything))*\W*$",
     r"^\W*(?:(?:oh|no|please)\W+)*stop(?:,|(?: please| it| that| now| everything)*\W*$)",
 )
 # Says no to what comes after it.
@@ -79,6 +85,15 @@ _DECLINED = _any_of(
 )
 _LEADS_IN = frozenset(["instead of", "rather than", "as opposed to", "without"])
 _NO_TO_VALUES = frozenset(["not", "nor", "except", "other than"])
+# "Please don't end SUB-1040": an order to leave something, whatever it is.
+_DO_NOT = re.compile(r"do(?: ?n|es).*|do not|never", re.I)
+_IMPERATIVE = re.compile(r"\W*(?:(?:please|pls|plz|no|but|just|and|so|ok|okay)\W+)*", re.I)
+_IS_ACT = re.compile(
+    r"\s*(?:ever |just )?(?!(?:know|have|see|think|understand|mind|want|need|care|recogni[sz]e|remember|"
+    r"get|like)\b)[a-z]+ "
+    r"(?!to\b)[^,;.!?]*\d",
+    re.I,
+)
 _NO_REFUSAL = _any_of(r"\bwhy (?:\w+(?:n't| not)|not)$", r"\bif not$", r"\bor not$")
 # "Don't forget to cancel" is no refusal.
 _FORGET = _any_of(r"\s*(?:forget|hesitate|fail) to\b", r"\s*only\b")
@@ -148,7 +163,8 @@ _IDEA = _any_of(
     r"\b(?:when|where|why) (?:can|could|may|should) (?:i|we)\b",
     r"\bis (?:it|there) (?:still )?(?:possible|ok|okay|too late|allowed|a|an|any)\b|\b(?:are there|"
     r"is that)\b",
-    r"\bam i (?:able|allowed)\b",
+    r"\bam i (?:able|allowed)\b|\bbefore (?:you|i|we)\b",
+    r"^\W*\w+ing\b[^.?!]{0,40}\b(?:would|could|might|is|was|seems)\b",
     rf"\b(?:can|could|may|might|would|will|should) (?:\S+ ){{0,4}}be (?:{_DONE}|possible)\b",
     r"\b(?:know|ask|understand|see|wonder(?:ing)?) (?:if|whether|how|what)\b|\bwhether\b",
     r"\b(?:maybe|perhaps) (?:i|we)\b|\b(?:i|we) (?:may|might)\b|\bshould (?:i|we)\b",
@@ -169,7 +185,8 @@ _REPORTED = _any_of(
     r"\b(?:i|we) (?:was|were) told\b|\b(?:i|we) (?:read|heard|saw|thought|understood)\b",
 )
 _CORRECTS = _any_of(
-    r"^\W*(?:(?:oh|no|nope|oops|sorry|wait|actually|typo|correction|ah|argh|instead)\b\W*)+(?:(?:i|"
+    r"^\W*(?:(?:oh|no|nope|oops|sorry|wait|actually|typo|correction|ah|argh|instead|"
+    r"not (?:that|this)(?: one)?)\b\W*)+(?:(?:i|"
     r"it) (?:mean|meant|was|"
     r"is|should)|the (?:right|correct)|rather|make|change|it's|order|number|#|\d|[A-Z]{1,6}-?\d)",
     r"\bi mean(?:t)?\b",
@@ -182,6 +199,10 @@ _AND_DO = re.compile(
     r",?\s+and\s+(?:also\s+)?(?=(?:cancel|refund|change|give|send|make|block|apply|upgrade|extend|"
     r"transfer)\b)",
     re.I,
+)
+# "Can I still cancel 1057? If so, please do."
+_IF_SO = re.compile(
+    r"^\W*(?:if (?:so|yes|it is|possible)|then|in that case|yes)\b[^?]{0,30}\b(?:do|go ahead)\b", re.I
 )
 _MAKE_IT = re.compile(r"\b(?:make|change) (?:it|that)\b", re.I)
 _FILLER = re.compile(
@@ -235,9 +256,16 @@ def read(text: str, actions: frozenset[str] = frozenset()) -> Reading:
             # It is about what comes before it: in this message, or else in the conversation.
             takes_back = takes_back or not parts
             parts = []
+        if parts and parts[-1].mood == "idea" and _IF_SO.match(kept):
+            parts[-1] = Part(f"{parts[-1].text} {kept}", "request")
+            continue
         if not has_value(kept) and not terms(_FILLER.sub(" ", kept)):
             continue
-        if _CORRECTS.search(kept) and has_value(kept) and not actions & set(terms(_MAKE_IT.sub(" ", kept))):
+        if (
+            _CORRECTS.search(kept)
+            and has_value(kept)
+            and not actions & set(terms(_MAKE_IT.sub(" ", language.PERCENT.sub(" ", kept))))
+        ):
             if parts:
                 parts[-1] = Part(replaced(parts[-1].text, kept), parts[-1].mood)
             else:
@@ -259,7 +287,8 @@ def _chunks(text: str) -> list[str]:
 
 
 def _append(parts: list[Part], part: Part) -> None:
-    """Add a part, to the last one where they do the same: an address or a reason may have several chunks."""
+    """Add a part, to the last one where they do the same: an address or a reason may have several "
+    "chunks."""
     if parts and parts[-1].mood == part.mood == "request":
         gap = " " if parts[-1].text.rstrip()[-1:] in ".!?;," else ", "
         parts[-1] = Part(parts[-1].text.rstrip() + gap + part.text.lstrip(" ,"), part.mood)
@@ -291,7 +320,9 @@ def _without_refusals(chunk: str, actions: Set[str]) -> tuple[str, list[str], bo
         if and_ and terms(first) and not actions & set(terms(first)):
             # "I don't recognise it and dispute it": only what comes first is said no to.
             stop, scope = cue.end() + len(first), first
-        if _says_no(word, scope, actions):
+        if _says_no(word, scope, actions) or (
+            _DO_NOT.fullmatch(word) and _IMPERATIVE.fullmatch(chunk, 0, cue.start()) and _IS_ACT.match(scope)
+        ):
             kept += chunk[at : cue.start()]
             refused.append(chunk[cue.start() : stop].strip())
             at = stop
@@ -339,14 +370,22 @@ def has_value(text: str) -> bool:
     return bool(re.search(r"\d", text) or language.emails(text))
 
 
+def _alike(value: str, request: str) -> list[str]:
+    """The ids of a request that look like another one: as many digits, or else the same letters."""
+    ids = [mention.value for mention in language.identifiers(request)]
+    letters = value.rstrip("0123456789")
+    same = [one for one in ids if one.rstrip("0123456789").lower() == letters.lower()]
+    return [one for one in same if len(one) == len(value)] or same
+
+
 def replaced(request: str, correction: str) -> str:
     """A request with the value that a correction gives in place of its own of the same kind."""
     for kind in (language.EMAIL, language.PERCENT, language.DATE, language.AMOUNT, language.DAYS):
         new, old = kind.search(correction), kind.search(request)
         if new and old:
             return request[: old.start()] + new.group().strip() + request[old.end() :]
-    if (ids := language.identifiers(correction)) and (own := language.identifiers(request)):
-        new_id, old_id = ids[-1].value, own[-1].value
+    if (ids := language.identifiers(correction)) and (own := _alike(ids[-1].value, request)):
+        new_id, old_id = ids[-1].value, own[-1]
         at = request.rindex(old_id)
         return request[:at] + new_id + request[at + len(old_id) :]
     number = re.search(r"(?<![\w.])\d+(?:[.,]\d{1,2})?(?!\w)", correction)

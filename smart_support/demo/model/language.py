@@ -22,7 +22,9 @@ AMOUNT = re.compile(
     re.I,
 )
 DATE = re.compile(r"\b(\d{4}-\d{2}-\d{2})\b")
-DAYS = re.compile(r"\b(\d{1,3})\s*(?:(?:more|extra|additional|further|trial|free)\s+){0,2}days?\b", re.I)
+DAYS = re.compile(
+    r"\b(\d{1,3})\s*(?:(?:more|extra|another|additional|further|trial|free)\s+){0,2}days?\b", re.I
+)
 IDENTIFIER = re.compile(
     r"(?<![\w.@/-])#?([A-Z]{1,6}-?\d{2,12}|[a-z]{2,6}-\d{3,12}|[A-Z]{1,4}(?:-[A-Z0-9]+)+|"
     r"\d{3,12})(?![\w@%]|\.\d|-\w)"
@@ -43,9 +45,15 @@ _NEXT_REQUEST = re.compile(
     rf"(?:{_VERBS}|where|what|i|can|could)\b",
     re.I,
 )
-_ADDRESS_START = re.compile(r"\d{1,4}\s?[a-zA-Z]?\s+[^\W\d]|[^\W\d_](?<=[A-Z\u00c0-\u00de])")
+_ADDRESS_START = re.compile(
+    r"\d{1,4}\s?[a-zA-Z]?\s+(?=[^\W\d])(?=[^\W\d_](?<=[A-Z\u00c0-\u00de])\w|[^,]{0,40},|"
+    r"(?i:[\w ]{0,30}\b(?:street|st|"
+    r"road|rd|lane|avenue|ave|rue|via|calle|square|court|drive|way)\b))|[^\W\d_](?<=[A-Z\u00c0-\u00de])"
+)
+# "To my office, 44 Baker Street".
+_PLACE = re.compile(r"(?:my|our|the|his|her)\s+(?:[^\W\d]+\s+){0,2}[^\W\d]+(?:'s)?\s*[,:]\s+(?=\d|[A-Z])")
 _AFTER_ADDRESS = re.compile(
-    rf"{_NEXT_REQUEST.pattern}|[,.]?\s+(?:please |and ){0, 2}(?:(?:for|of|on) )?(?:my |the )?order\b", re.I
+    rf"{_NEXT_REQUEST.pattern}|[,.]?\s+(?:please |and ){{0,2}}(?:(?:for|of|on) )?(?:my |the )?order\b", re.I
 )
 _TRAILING = re.compile(r"(?:[\s,.!?]*\b(?:instead|please|thanks|thank you)\b)?[\s,.!?]*$", re.I)
 _NEWS = re.compile(
@@ -53,8 +61,9 @@ _NEWS = re.compile(
     r"come|expect|"
     r"received|arriv\w+|what(?:'s| is) (?:up|going on)|look(?:ing)? (?:up|into|at)|took so long|not here|"
     r"isn't here|"
-    r"any idea|eta|details?|info|information|(?:in|en)quir\w+|show me|tell me about|dispatch\w*|moved|"
-    r"on its way)\b",
+    r"what about|how about|wonder\w*|heard|question|any idea|eta|details?|info|information|(?:in|"
+    r"en)quir\w+|show me|tell me about|dispatch\w*|moved|"
+    r"on its way)\b|^\W*(?:order |number |no\.? )*\d{3,}\W+(?:please|pls|plz|thanks?)\W*$",
     re.I,
 )
 _HUMAN = re.compile(
@@ -69,8 +78,9 @@ _HUMAN = re.compile(
     re.I,
 )
 _UPSET = re.compile(
-    r"\b(?:ridiculous|unacceptable|disappoint\w*|jok(?:e|ing)|angry|furious|fed up|frustrat\w*|annoy\w*|"
-    r"terrible|awful|"
+    r"\b(?:ridiculous|unacceptable|disappoint\w*|(?<!tell me )a joke|joking|angry|furious|fed up|"
+    r"frustrat\w*|annoy\w*|"
+    r"terrible|awful|unbelievable|"
     r"worst|disgrac\w*|useless|outrag\w*|pathetic|shame|sick of|had enough|how much longer|"
     r"taking (?:so long|forever|ages)|"
     r"for ages|(?:second|third|fourth|fifth|2nd|3rd|4th) time|wait(?:ing|ed)?\b[^?.]{0,40}\b(?:days|"
@@ -90,7 +100,8 @@ _BREAK = re.compile(
 
 # "5 Elm Road, Leeds" or "Hauptstr. 5, 10115 Berlin", as a whole text.
 _STREET = re.compile(
-    r"\s*((?:\d{1,4}\w?\s+[A-Z\u00c0-\u00de][^\W\d]|(?!(?i:order|parcel|package|ticket|invoice|card|where)\b)"
+    r"\s*((?:\d{1,4}\w?\s+[A-Z\u00c0-\u00de][^\W\d]|(?!(?i:order|parcel|package|ticket|invoice|card|"
+    r"where)\b)"
     r"[A-Z\u00c0-\u00de][\w.'-]*(?: [\w.'-]+){0,3}\s\d{1,4}\w?\s*,\s*[A-Z\d]).{4,200})$",
     re.S,
 )
@@ -100,7 +111,7 @@ _NOT_OWNERS = STOP | {"refund", "transfer", "pay", "send", "money", "discount", 
 _AMOUNT_IN_WORDS = re.compile(
     rf"\b({'|'.join(NUMBER_WORDS)})\b(?=\s*(?:euros?|pounds?|dollars?|bucks|(?:of|for|from|back)\b|$))", re.I
 )
-_WEEKS = re.compile(r"\b(\d{1,2}|an?|one|two|three|four)\s+(?:more\s+|extra\s+)?weeks?\b", re.I)
+_WEEKS = re.compile(r"\b(\d{1,2}|an?|another|one|two|three|four)\s+(?:more\s+|extra\s+)?weeks?\b", re.I)
 _ID_WITH_LETTERS = re.compile(r"#\d+|\b[A-Za-z]{1,6}-\d+")
 _NUMBER = re.compile(rf"(?<![\w.,#-]){_MONEY}(?![\w-])")
 # "20 of 1044", "20 back on 1044": the first number is no id.
@@ -132,9 +143,43 @@ _PHRASES = (
         "update address",
     ),
     (re.compile(r"\bcall(?:ed)?\s+off\b"), "cancel"),
+    (re.compile(r"\bget\s+rid\s+of\b"), "cancel"),
+    (
+        re.compile(
+            r"\b(?:kill|drop|ditch|scrap)(?=\s+(?:(?:my|our|the|this)\s+)?(?:order|subscription|plan|"
+            r"contract)\b)"
+        ),
+        "cancel",
+    ),
+    (re.compile(r"\b(?:is|are)\s+(?:still\s+)?open\b"), " "),
+    (re.compile(r"\bunsubscribe\b"), "cancel subscription"),
+    (re.compile(r"\b(?:end|quit)(?=\s+(?:(?:my|our|the)\s+)?(?:subscription|plan|contract)\b)"), "cancel"),
+    (re.compile(r"\b(?:pull|bring)\s+up\b"), "show"),
+    (
+        re.compile(r"\b(?:put|shift|bring|take)\b(?=[^.?!]{1,30}\bfrom\b[^.?!]{1,20}\b(?:in|on)?to\b)"),
+        "transfer",
+    ),
+    (
+        re.compile(
+            r"\b(?:move|switch|change|put|bring|go)\b(?=[^.?!]{1,40}\b(?:on|to|onto)\b[^.?!]{1,20}\bplan\b)"
+        ),
+        "upgrade",
+    ),
+    # "An update on 1042" asks for news and changes nothing.
+    (
+        re.compile(
+            r"\b(?:(?:an|any|some|status|quick)\s+updates?|updates?(?=\s+(?:on|about|"
+            r"regarding)))\b"
+        ),
+        "status",
+    ),
+    (re.compile(r"\bpayments\b|\b(?:recent|latest|last|past|my|our)\s+payment\b"), "invoices transactions"),
     (re.compile(r"\b(?:makes?|made)\s+it\b|\bgets?\s+here\b"), "arrive"),
     (
-        re.compile(r"\bmoney\s+back\b|\b(?:pa(?:id|y\w*)|give\w*|send|return)\s+(?:\S+\s+){0,3}back\b"),
+        re.compile(
+            r"\bmoney\s+back\b|\b(?:return|refund)\s+(?:me\s+)?(?:my|the|our)\s+money\b|\b(?:pa(?:id|"
+            r"y\w*)|give\w*|send|return)\s+(?:\S+\s+){0,3}back\b"
+        ),
         "refund",
     ),
     (re.compile(r"\d\s*(?:[^\W\d]\w*|[€$£])?\s+back\b"), " refund "),
@@ -277,16 +322,18 @@ def address(text: str) -> str | None:
 
 
 def _address_span(text: str) -> tuple[int, int] | None:
-    for match in re.finditer(r"(?:\b(?:to|is|be)|:)\s+(?=(.{6,200})$)", text, re.I | re.S):
-        rest = match.group(1)
+    for match in re.finditer(r"(?:\b(?:to|is|be|it's|use)|:)\s+(?=(.{6,200})$)", text, re.I | re.S):
+        place = _PLACE.match(match.group(1))
+        start = match.end() + (place.end() if place else 0)
+        rest = match.group(1)[place.end() :] if place else match.group(1)
         if not _ADDRESS_START.match(rest):
             continue  # "I want to cancel ...", "it is 1042": no address begins like that
         if (
-            re.search(r"\d", rest)
+            re.search(r"(?<![\w-])\d", rest)
             and re.search(r"[^\W\d]{3}", rest)
             and not re.match(r"(?:order|#)", rest, re.I)
         ):
-            return match.end(), match.end() + len(_AFTER_ADDRESS.split(rest)[0])
+            return start, start + len(_AFTER_ADDRESS.split(rest)[0])
     looks = _STREET.match(text)
     return (looks.start(1), len(text)) if looks else None
 
@@ -301,7 +348,8 @@ def clauses(text: str) -> Iterator[str]:
         return key
 
     kept = _REASON.sub(hold, text)
-    if {"address", "update"} & set(terms(kept)) and (span := _address_span(kept)):
+    span = _address_span(kept)
+    if span and ("," in kept[slice(*span)] or {"address", "update"} & set(terms(kept))):
         start, end = span
         kept = kept[:start] + re.sub(r"(?s).+", hold, kept[start:end]) + kept[end:]
     for piece in _BREAK.split(kept):

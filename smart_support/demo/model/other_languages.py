@@ -10,15 +10,19 @@ from smart_support.demo.model.words import CANONICAL, STOP, word_set
 _LANGUAGES = {
     "German": (
         "Ich verstehe leider nur Englisch.",
-        "ich der das und ist nicht mein meine meinen meiner wo wann wie wer bitte bestellung paket lieferung "
+        "ich der das und ist nicht mein meine meinen meiner wo wann wie wer bitte bestellung paket "
+        "lieferung "
         "kann können möchte will habe haben hat sind ein eine einen mit für auf zu von noch schon kommt "
         "bleibt "
-        "konto karte stornieren erstattung geld zurück danke guten tag hallo warum welche wurde sie mir mich",
+        "konto karte stornieren erstattung geld zurück danke guten tag hallo warum welche wurde sie mir "
+        "mich",
     ),
     "French": (
         "Je ne comprends malheureusement que l'anglais.",
-        "je le les un une des du et est pas mon ma mes où ou quand comment qui que commande colis livraison "
-        "voudrais veux puis peux pouvez avez ai suis dans pour avec sur annuler remboursement bonjour merci "
+        "je le les un une des du et est pas mon ma mes où ou quand comment qui que commande colis "
+        "livraison "
+        "voudrais veux puis peux pouvez avez ai suis dans pour avec sur annuler remboursement bonjour "
+        "merci "
         "pourquoi votre vous nous il elle ce cette mais solde carte compte salut svp",
     ),
     "Spanish": (
@@ -68,13 +72,54 @@ _LANGUAGES = {
         "Jag förstår tyvärr bara engelska.",
         "jag är inte min mitt mina var när hur vem beställning paket leverans vill kan har det en ett och "
         "med för "
-        "på av till avbeställa återbetalning hej tack varför kort konto pengar",
+        "på av till avbeställa återbetalning hej tack varför kort konto pengar du kolla",
     ),
     "Danish": (
         "Jeg forstår desværre kun engelsk.",
         "jeg er ikke min mit mine hvor hvornår hvordan hvem ordre bestilling pakke levering vil kan har "
         "det en et "
         "og med på af til annullere tilbagebetaling hej tak hvorfor",
+    ),
+    "Norwegian": (
+        "Jeg forstår dessverre bare engelsk.",
+        "jeg er ikke min mitt mine hvor når hvordan hvem bestilling bestillingen pakke pakken levering "
+        "vil kan har det "
+        "en et og med på av til avbestille refusjon hei takk hvorfor penger konto",
+    ),
+    "Finnish": (
+        "Valitettavasti ymmärrän vain englantia.",
+        "missä on minun tilaukseni tilaus paketti pakettini milloin miten kuka haluan haluaisin voinko "
+        "voitko peruuttaa "
+        "hyvitys hei kiitos miksi ei ole ja rahat tili kortti moi",
+    ),
+    "Czech": (
+        "Bohužel rozumím jen anglicky.",
+        "kde je moje můj objednávka objednávku balík kdy jak kdo chci chtěl mohu prosím není zrušit "
+        "vrácení peníze "
+        "dobrý den děkuji proč účet karta",
+    ),
+    "Hungarian": (
+        "Sajnos csak angolul értek.",
+        "hol van a az rendelésem rendelés csomagom csomag mikor hogyan szeretném szeretnék kérem nem "
+        "lemondani vissza "
+        "pénz köszönöm jó napot miért számla kártya",
+    ),
+    "Romanian": (
+        "Din păcate, înțeleg doar engleza.",
+        "unde este comanda mea meu coletul când cum cine vreau aș dori pot vă rog nu anulez anula "
+        "rambursare bani bună "
+        "ziua mulțumesc contul cardul",
+    ),
+    "Indonesian": (
+        "Maaf, saya hanya mengerti bahasa Inggris.",
+        "di mana pesanan saya paket kapan bagaimana siapa ingin mau bisa tolong tidak batalkan uang "
+        "kembali terima kasih "
+        "halo kenapa akun kartu",
+    ),
+    "Vietnamese": (
+        "Xin lỗi, tôi chỉ hiểu tiếng Anh.",
+        "đơn hàng của tôi ở đâu khi nào thế muốn có thể hủy hoàn tiền xin chào cảm ơn không tại sao tài "
+        "khoản thẻ",
     ),
 }
 _SCRIPTS = {
@@ -117,7 +162,7 @@ def apology(text: str) -> str | None:
         ((sentence, sum(word in of_it for word in words)) for of_it, sentence in _WORDS.items()),
         key=lambda item: item[1],
     )
-    if known > english:
+    if known > english and (known > 1 or len(words) == 1):
         return sentence
     # A language that is none of these: no English word, and letters that English has not.
     return "" if len(words) > 2 and not english and not start.isascii() else None

@@ -12,7 +12,9 @@ from smart_support.demo.model.other_languages import apology
 from smart_support.demo.model.tone import Phrases
 from smart_support.tools.handoff import ESCALATE
 
-GREETING = re.compile(r"^\W*(hi|hello|hey|hiya|good (morning|afternoon|evening|day)|greetings|hallo)\b", re.I)
+GREETING = re.compile(
+    r"\bhow are you\b|^\W*(hi|hello|hey|hiya|good (morning|afternoon|evening|day)|greetings|hallo)\b", re.I
+)
 THANKS = re.compile(
     r"\b(thanks?|thank you|thx|ty|cheers|great|perfect|awesome|brilliant|lovely|excellent|wonderful)\b|"
     r"^\W*(?:ok|okay|fine|alright|all right|cool|good|nice|sure|got it|i see|\U0001f44d\S?|\u2764\S?|"
@@ -23,7 +25,9 @@ _GOODBYE = re.compile(
     r"\b(bye|goodbye|good night|see (?:you|ya)|cya|farewell|have a (?:good|nice|great))\b", re.I
 )
 # "No, that's all", "no thanks", "nope".
-_NO_MORE = re.compile(r"\W*(?:no|nope|nah|nothing)\b[^?]{0,25}$|\W*that'?s (?:all|it|everything)\b", re.I)
+_NO_MORE = re.compile(
+    r"\W*(?:no(?! ?one)|nope|nah|nothing)\b[^?]{0,25}$|\W*that'?s (?:all|it|everything)\b", re.I
+)
 _HELP = re.compile(
     r"\b(help|what can you|what do you do|how does this work|your (?:abilities|functions))\b", re.I
 )
@@ -47,13 +51,30 @@ _COMPLAINT = re.compile(
     r"\b(?:twice|double|duplicate)\b[^?]{0,30}\b(?:charged?|billed|payment|paid|booking)\b|"
     r"\bwrong (?:\w+ ){0,2}(?:items?|size|colou?r|products?|order|one|thing|parcel|package|model|lamp|"
     r"chair|person|"
-    r"house|amount|price)\b|\bnot what i (?:ordered|bought|paid)|\bsomeone else'?s\b|"
+    r"house|amount|price)\b|\bnot what i (?:ordered|bought|paid)|\b(?:someone|somebody|another "
+    r"customer)(?: else)?'?s (?:parcel|package|order|item|delivery)|"
     r"\b(?:missing|incomplete)\b|\b(?:only|just) (?:got|received|one|came|half|sent|contained)\b|"
     r"\b(?:came|arrived|delivered|got|received|contained|was) (?:with )?only\b|"
     r"\b(?:broken|damaged|smashed|shattered|cracked|defective|faulty|scratched|dented|torn|leaking|ruined|"
     r"in pieces|"
     r"does ?n'?t work|not working|stopped working|mou?ldy|dirty|used)\b|"
     r"\b(?:worst|terrible|awful|horrible|appalling|disgusting|useless|rubbish|pathetic)\b|"
+    r"\b(?:ordered|bought|paid for)\b[^?]{0,60}\b(?:and|but|yet)\b[^?]{0,20}\b(?:sent|got|received|came|"
+    r"arrived|delivered)\b|"
+    r"\b(?:someone|somebody|stranger|thief|thieves|hackers?)\b[^?]{0,30}\b(?:us(?:ed|ing)|empt(?:ied|ying)|"
+    r"st(?:ole|ealing)|t(?:ook|aking)|spen(?:t|ding)|with(?:drew|drawing)|access\w*|logged|hacked|paid|"
+    r"paying)\b|"
+    r"\b(?:courier|driver|postman|delivery (?:guy|man|person|driver))\b[^?]{0,30}\b(?:left|threw|rude|"
+    r"dropped|"
+    r"dumped|damaged|shouted|refused)\b|"
+    r"\b(?:hacked|phish\w*)\b|\b(?:strange|unknown|suspicious|unauthori[sz]ed|fraudulent|odd|weird) "
+    r"(?:payment|charge|transaction|transfer|booking|debit|activity)|"
+    r"\b(?:never|did ?n'?t|did not) (?:bought|buy|order(?:ed)?|ma(?:de|ke)|authori[sz]ed?|"
+    r"request(?:ed)?)\b|"
+    r"\b(?:box|parcel|package|envelope)\b[^?]{0,20}\bempty\b|\bempty (?:box|parcel|package|envelope)\b|"
+    r"\b(?:no ?one|nobody|never)\b[^?]{0,20}\b(?:answer|repl|respond|pick(?:s|ed)? up|call(?:s|ed)? back)|"
+    r"\b(?:e-?mailed|called|phoned|written|wrote|contacted)\b[^?]{0,25}\b(?:times|already|before|weeks?|"
+    r"days?)\b|"
     r"\b(?:lost|stolen|disappeared|gone missing) (?:in|from|by|on|at)\b|\b(?:parcel|package|order|"
     r"delivery)\b[^?]{0,30}"
     r"\b(?:lost|stolen|vanished|disappeared)\b|\b(?:lawyer|solicitor|sue|court|fraud|scam(?:med)?|"

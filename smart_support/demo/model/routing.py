@@ -23,7 +23,9 @@ _OFFER = re.compile(
 )
 # After these verbs the noun is not the thing that an id names: "Apply discount for 1042".
 _GIVES = re.compile(r"(apply|give|generate|create|make|add|send|offer)\b", re.I)
-_AND_ANOTHER = re.compile(r"\W*(?:and|what about|how about)\b[\w\s#-]{0,30}\d\W*$", re.I)
+_AND_ANOTHER = re.compile(
+    r"\W*(?:and|also|(?:the )?same|ditto|what about|how about)\b[\w\s#-]{0,30}\d\W*$", re.I
+)
 _ORDINALS = {"first": 0, "second": 1, "third": 2, "fourth": 3, "1": 0, "2": 1, "3": 2, "4": 3}
 
 
@@ -61,6 +63,8 @@ def route(messages: Sequence[BaseMessage], tool: Mapping[str, Any], phrases: Phr
             "reason": "It answers that agent's question.",
         }
     reading = intent.read(text, vocabulary.actions)
+    if any(map(vocabulary.is_beyond, reading.parts)):
+        return {"targets": to_fallback, "reason": "No tool does that."}
     asks = any(part.mood == "idea" for part in reading.parts)
     if not (asks or reading.refused or reading.takes_back) and _unclear(text, vocabulary):
         return _question(text, vocabulary, phrases)
@@ -106,8 +110,8 @@ def _in_context(text: str, before: Sequence[BaseMessage], vocabulary: Vocabulary
 def _is_same_about_another(text: str, request: str, vocabulary: Vocabulary) -> bool:
     """Whether a message is a lookup before it once more: "where is 1043?", "and 1044?"."""
     asks = bool(_AND_ANOTHER.match(text)) and bool(language.identifiers(request))
-    tool = vocabulary.best(request)[0]
-    return asks and tool is not None and tool.is_read
+    tools = [vocabulary.choose(part) for part in split_requests(request, vocabulary)] if asks else []
+    return any(tool is not None and tool.is_read for tool in tools)
 
 
 def _is_value(text: str) -> bool:

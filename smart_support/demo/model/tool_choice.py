@@ -14,7 +14,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from smart_support.demo.model import intent, language
 from smart_support.demo.model.intent import Part
 from smart_support.demo.model.language import Mention, terms
-from smart_support.demo.model.words import base, word_set
+from smart_support.demo.model.words import base, is_misspelt, word_set
 
 NAME_WEIGHT, DESCRIPTION_WEIGHT = 3.0, 1.0
 ENOUGH = 1.0
@@ -30,9 +30,24 @@ _EXAMPLE = re.compile(r"\b([A-Z]{1,6})-\d+\b")
 # Who speaks or what it is about, in a clause of its own: "my e-mail is ann@example.com", "I'm CU-1001".
 _SPEAKER = re.compile(
     r"\W*(?:(?:my|the|our) (?:\S+ ){0,3}(?:is|are)|i am|i'm|it is|it's|this is|"
-    r"you can reach me at) \S*[\d@]\S*\W*$",
+    r"you can reach me at) (?:[^\W\d]+,? ){0,2}\S*[\d@]\S*\W*$",
     re.I,
 )
+# Nothing but what it is about: "order 1071", "account C-2004", "for 1064 please".
+_VALUE = re.compile(
+    r"\W*(?:(?:my|the|our|for|on|of|is|its|customer|client|order|account|subscription|"
+    r"number|card|payee|ticket|no|nr|id|ref|reference)\W+){0,4}(?:#|[A-Z]{1,6}-|"
+    r"[€$£])?\d[\d.,-]*(?:\s?(?:%|percent|euros?|pounds?|"
+    r"dollars?|days?))?(?: please| thanks?)?\W*$",
+    re.I,
+)
+# What customers ask for and many tools can't do: a tool that reads is no answer to it.
+_CHANGES = word_set(
+    "lower raise unblock unfreeze unlock reset rename reactivate restore exchange swap replace pause "
+    "resume "
+    "reopen renew delete merge combine split reschedule postpone update create discount"
+)
+_IT = re.compile(r"\b(?:it|that|this|them)\b", re.I)
 _NUMBER_EXAMPLE = re.compile(r"\bexample \d")
 # Refunds that are not the whole amount.
 _PARTLY = re.compile(
@@ -133,6 +148,8 @@ class Vocabulary:
         of_reads = {term for tool in self.tools if tool.is_read for term in terms(tool.name)}
         # What the tools that write do.
         self.actions = frozenset(self._in_names) - of_reads
+        writes = [tool for tool in self.tools if not tool.is_read]
+        self._verbs = intent.ACTIONS | {term for tool in writes for term in terms(tool.name)[:1]}
 
     def score(self, tool: ToolDescription, text: str) -> float:
         """How well a text's words fit a tool."""
@@ -172,7 +189,19 @@ class Vocabulary:
         if not scored:
             return None, 0.0
         score, tool = max(scored, key=lambda item: item[0])
+        if not tool.is_read and not self._says_what_it_does(text, tool):
+            # What a write changes is named for lookups as well: "payments on my savings account".
+            reads = [item for item in scored if item[1].is_read and item[0] >= ENOUGH + ids * ID_BONUS]
+            score, tool = max(reads, key=lambda item: item[0], default=(score, tool))
         return (tool, score) if score > 0 else (None, 0.0)
+
+    def _says_what_it_does(self, text: str, tool: ToolDescription) -> bool:
+        said, name = set(terms(text)), terms(tool.name)
+        of_it = said & {*name, *terms(tool.description)}
+        is_said = bool(of_it & {*name[:1], *intent.ACTIONS}) or any(
+            self._anywhere[term] == 1 for term in of_it
+        )
+        return is_said or ("address" in name and bool(language.address(text)))
 
     def fits(self, text: str) -> bool:
         """Whether a tool fits a text well enough to act on it."""
@@ -180,6 +209,8 @@ class Vocabulary:
 
     def choose(self, part: Part, *, ids: bool = False) -> ToolDescription | None:
         """The tool for a part of a message, or None."""
+        if self.is_beyond(part):
+            return None
         tool, score = self.best(part.text, part.mood, ids=ids)
         if tool is None and ids and part.mood == "request":
             tool, score = self.best(part.text)
@@ -191,12 +222,28 @@ class Vocabulary:
             and _finds_by_email(tool)
             and language.identifiers(part.text)
             and not language.emails(part.text)
+            and not any(_ids_like_the_examples(part.text, one) for one in tool.properties.values())
         ):
             return self._lookup(part.text) or tool
-        if tool is not None and (ids or score >= (ENOUGH if part.mood == "request" else ENOUGH / 2)):
+        enough = ENOUGH if part.mood == "request" else ENOUGH / 2
+        if tool is not None and ids:
+            # A tool that reads may be chosen by an id alone; what changes something must be said.
+            by_words = ENOUGH / 2 if self._says_what_it_does(part.text, tool) else ENOUGH
+            enough = -ENOUGH if tool.is_read else by_words + _id_bonus(tool, part.text)
+        if tool is not None and score >= enough:
             return tool
         asks = part.mood != "request" or language.asks_for_news(part.text)
         return self._lookup(part.text) if asks else None
+
+    def has_verb(self, text: str) -> bool:
+        """Whether a text says what a tool that writes does; a percentage alone does not."""
+        return bool(self._verbs & {*terms(language.PERCENT.sub("", text))})
+
+    def is_beyond(self, part: Part) -> bool:
+        """Whether a part requests a change that no tool makes, such as a higher limit."""
+        said, names = terms(part.text), frozenset(self._in_names)
+        is_known = names & {*said[:1], *(self._verbs & {*said})}
+        return part.mood == "request" and not is_known and bool(_CHANGES & {*said[:1]})
 
     def questioned_tool(self, part: Part) -> ToolDescription | None:
         """The tool that writes and that a part asks how to use, without requesting it."""
@@ -243,11 +290,15 @@ def _id_bonus(tool: ToolDescription, text: str) -> float:
     if needed:
         has_id = any(_like_the_examples(name, ids, tool.properties[name]) for name in needed)
         return ID_BONUS if has_id else MISSING_ID_PENALTY
+    if any(_ids_like_the_examples(text, part) for part in tool.properties.values()):
+        return ID_BONUS / 2
     takes_id = any(
         kind_of(name, part) == "id" or _ids_like_the_examples(text, part)
         for name, part in tool.properties.items()
     )
-    return MISSING_ID_PENALTY / 2 if ids and not takes_id else 0.0
+    if takes_id or not (ids or (tool.is_read and language.emails(text) and not _finds_by_email(tool))):
+        return 0.0
+    return MISSING_ID_PENALTY if tool.is_read else MISSING_ID_PENALTY / 2
 
 
 def split_requests(text: str, vocabulary: Vocabulary) -> list[Part]:
@@ -268,10 +319,17 @@ def split_requests(text: str, vocabulary: Vocabulary) -> list[Part]:
 
 def _common_mood(one: Part, two: Part, vocabulary: Vocabulary) -> intent.Mood:
     """The mood of the part that fits a tool; where that says nothing, it is no request."""
+    if _is_value(one):
+        return two.mood
     for part in (one, two):
         if one.mood != two.mood and vocabulary.fits(part.text):
             return part.mood
     return two.mood if one.mood == "request" else one.mood
+
+
+def _is_value(part: Part) -> bool:
+    """Whether a part says only who speaks, or what it is about."""
+    return bool(_SPEAKER.match(part.text) or _VALUE.match(part.text))
 
 
 def _clauses(text: str, vocabulary: Vocabulary) -> list[Part]:
@@ -288,10 +346,16 @@ def _clauses(text: str, vocabulary: Vocabulary) -> list[Part]:
 
 
 def _are_separate(one: Part, two: Part, vocabulary: Vocabulary) -> bool:
-    """Whether two clauses are two requests: both fit a tool, not the same one unless there is a new value."""
+    """Whether two clauses are two requests: both fit a tool, not the same one unless there is a new "
+    "value."""
     if any(_SPEAKER.match(part.text) for part in (one, two)):
         return False
+    if _VALUE.match(two.text) and not vocabulary.has_verb(two.text):
+        return False
     if not (vocabulary.fits(one.text) and vocabulary.fits(two.text)):
+        return False
+    is_read = (tool := vocabulary.best(one.text)[0]) is not None and tool.is_read
+    if is_read and one.mood == two.mood and not intent.has_value(two.text) and _IT.search(two.text):
         return False
     new = language.identifiers(two.text) or language.percents(two.text) or language.emails(two.text)
     return (
@@ -421,6 +485,7 @@ def _enum(name: str, options: Sequence[Any], request: str) -> list[Any]:
     lowered = request.lower()
     words = {option: str(option).lower().replace("_", " ") for option in options if _hashable(option)}
     named = sorted((option for option in words if words[option] in lowered), key=lambda one: -len(words[one]))
+    named = named or [option for option in words if is_misspelt(words[option], lowered)]
     lead = _LEADS.get(name.partition("_")[0])
     led = [one for one in named if lead and re.search(rf"\b{lead} (?:\w+ )?{re.escape(words[one])}", lowered)]
     # An option after the opposite word belongs to the other argument: "to savings" names no source.
@@ -475,7 +540,8 @@ def _typed(mention: Mention, part: Mapping[str, Any]) -> Any:
 
 
 def _said_before(name: str, history: Sequence[BaseMessage], find: Any) -> list[Any]:
-    """The last value of this name in the conversation: in a tool call's arguments or a customer's message."""
+    """The last value of this name in the conversation: in a tool call's arguments or a customer's "
+    "message."""
     for message in reversed(history):
         if isinstance(message, AIMessage):
             for call in reversed(message.tool_calls):

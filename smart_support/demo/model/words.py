@@ -1,5 +1,6 @@
 """The words that the rules know: their synonyms, their endings, and how they are misspelt. English only."""
 
+import re
 from functools import lru_cache
 
 from rapidfuzz.distance import OSA
@@ -13,11 +14,13 @@ def word_set(text: str) -> frozenset[str]:
 # Synonyms: each key stands for all words of its value.
 _SAME = {
     "cancel": "cancel cancels cancelled canceled cancelling canceling cancellation abort void revoke undo "
-    "terminate",
+    "terminate discontinue",
     "refund": "refund refunds refunded refunding reimburse reimbursement repay repaid moneyback",
-    "status": "status state progress happening",
-    "track": "track tracking where parcel parcels package packages shipment arrive arrives arriving arrival "
-    "arrived shipped ships delivered tracked located location whereabouts delivery courier carrier here",
+    "status": "status state progress happening check",
+    "track": "track tracking where parcel parcels package packages shipment arrive arrives arriving "
+    "arrival "
+    "arrived come comes coming shipped ships delivered tracked located location whereabouts delivery "
+    "courier carrier here",
     "discount": "discount discounts discounted off reduction reduce cheaper percent",
     "coupon": "coupon coupons voucher vouchers promo promotion",
     "address": "address addresses destination street",
@@ -26,22 +29,26 @@ _SAME = {
     "representative manager supervisor colleague "
     "complaint complain escalate escalation operator staff adviser advisor teammate consultant rep boss "
     "agent agents",
-    "find": "find search list lists show which lookup look browse",
-    "order": "order orders ordered purchase purchases",
+    "find": "find search list lists show lookup look browse history",
+    "order": "order orders ordered purchase purchases purchased buy bought",
     "next": "next later future upcoming",
     "create": "create creates make makes generate generates issue new add open",
     "delete": "delete deletes remove removes erase close",
-    "invoice": "invoice invoices bill bills",
-    "subscription": "subscription subscriptions plan plans",
+    "invoice": "invoice invoices bill bills receipt receipts",
+    "subscription": "subscription subscriptions",
+    "plan": "plan plans",
     "customer": "customer customers client clients account accounts",
-    "pay": "pay pays paid payment payments charge charged owe owed owing outstanding unpaid",
+    "pay": "pay pays paid payment charge charged owe owed owing outstanding unpaid",
     "money": "money cash",
     "hours": "hours opening closing",
     "send": "send sends sent mail email",
-    "upgrade": "upgrade downgrade switch",
+    "upgrade": "upgrade switch",
+    # What no tool may do is not taken for something else.
+    "lower": "lower decrease downgrade smaller fewer",
+    "raise": "raise increase",
     "transfer": "transfer transfers transferred transferring wire move moves moved moving",
-    "transaction": "transaction transactions spend spent spending booking bookings",
-    "block": "block blocks blocked blocking lock freeze stole stolen",
+    "transaction": "transaction transactions spend spent spending booking bookings movements",
+    "block": "block blocks blocked blocking lock freeze stole stolen deactivate disable",
     "cost": "cost costs price prices pricing",
 }
 CANONICAL = {word: base for base, group in _SAME.items() for word in group.split()}
@@ -50,7 +57,8 @@ STOP = frozenset(
     for line in (
         "a an the my your his her our their its it this that these those i you he she we they me him them to",
         "of for in on at by with from and or but if is are was were be been am do does did can could would",
-        "should will may might please just also then so as up out about into what when how who have has had",
+        "should will may might please just also then so as up out about into what when which how who "
+        "have has had",
         "get got give gives want wants need needs like one ones thing hello hi hey thanks thank there here",
         "not no yes any some all what's i'd i'm it's because since after before only number current latest",
         "given whole help",
@@ -60,7 +68,8 @@ STOP = frozenset(
 
 # Words of their own, one letter from a word that the rules know.
 _OTHERS = word_set(
-    "balls bells black cancer casts chance chances charges chose clone closer crate crates ease late latter "
+    "balls bells black cancer casts chance chances charges chose clone closer crate crates ease late "
+    "latter "
     "layer manage managed manages older parson pearson plane planes plant plants plays pride prime prince "
     "prize refused relay remote repair replay reply shopped skipped spends stage stake stale stare stated "
     "statue stiff stuff superior trick truck"
@@ -94,3 +103,11 @@ def _corrected(word: str) -> str | None:
             if OSA.distance(word, known, score_cutoff=most) <= most:
                 return canonical
     return None
+
+
+def is_misspelt(word: str, text: str) -> bool:
+    """Whether a text in small letters has a word with one letter wrong, too many or too few."""
+    return len(word) >= _CORRECTED_CHARS and any(
+        one[0] == word[0] and OSA.distance(one, word, score_cutoff=1) <= 1
+        for one in re.findall(r"[a-z]+", text)
+    )

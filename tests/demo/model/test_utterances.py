@@ -14,11 +14,16 @@ import httpx
 import pytest
 
 from smart_support import clock
+from tests.demo.model.second_utterances import SECOND_REFUSALS, SECOND_UTTERANCES
+from tests.demo.model.third_utterances import THIRD_REFUSALS, THIRD_UTTERANCES
 from tests.demo.model.utterances import BANK, BESIDE, REFUSALS, SAAS, SHOP, UTTERANCES, Case, failures
 from tests.support.demo_conversations import Conversation, business, imported_tools
 from tests.support.harness import AppProcess
 from tests.support.import_jobs import loaded
 from tests.support.shop_api import shop_api
+
+ALL_UTTERANCES = (*UTTERANCES, *SECOND_UTTERANCES, *THIRD_UTTERANCES)
+ALL_REFUSALS = (*REFUSALS, *SECOND_REFUSALS, *THIRD_REFUSALS)
 
 
 def _number(name: str, type_: str) -> dict[str, Any]:
@@ -130,7 +135,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[Case, list[str]]:
             SAAS: stack.enter_context(business("saas", folder)),
             BANK: stack.enter_context(business("fintech", folder)),
         }
-        for case in (*UTTERANCES, *REFUSALS):
+        for case in (*ALL_UTTERANCES, *ALL_REFUSALS):
             conversation, writes = Conversation(businesses[case.where]), businesses[case.where].writes
             for text in case.after:
                 conversation.say(text)
@@ -141,18 +146,18 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[Case, list[str]]:
 def test_no_write_is_proposed_that_a_customer_refuses_or_only_asks_about(
     results: dict[Case, list[str]],
 ) -> None:
-    assert len(REFUSALS) >= 60
-    assert [(case.said, results[case]) for case in REFUSALS if _is_proposed(results[case])] == []
+    assert [(case.said, results[case]) for case in ALL_REFUSALS if _is_proposed(results[case])] == []
 
 
 def test_nearly_all_that_customers_say_gets_what_it_is_for(results: dict[Case, list[str]]) -> None:
-    wrong = [(case.said, results[case]) for case in UTTERANCES if results[case]]
-    assert len(wrong) <= 0.05 * len(UTTERANCES), wrong
+    wrong = [(case.said, results[case]) for case in ALL_UTTERANCES if results[case]]
+    assert len(wrong) <= 0.05 * len(ALL_UTTERANCES), wrong
 
 
 def test_what_nobody_tuned_to_is_nearly_as_good(results: dict[Case, list[str]]) -> None:
-    kept = [case for case in (*UTTERANCES, *REFUSALS) if case.half == "kept"]
-    assert sum(bool(results[case]) for case in kept) <= 0.1 * len(kept)
+    """The failures of this half have never been read: don't print them."""
+    unread = [case for case in (*THIRD_UTTERANCES, *THIRD_REFUSALS) if case.half == "kept"]
+    assert sum(bool(results[case]) for case in unread) <= 0.1 * len(unread)
 
 
 def _is_proposed(wrong: list[str]) -> bool:
@@ -161,13 +166,13 @@ def _is_proposed(wrong: list[str]) -> bool:
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as made:
-        scored = score((*UTTERANCES, *REFUSALS), Path(made))
+        scored = score((*ALL_UTTERANCES, *ALL_REFUSALS), Path(made))
     for case, wrong in scored.items():
         if wrong and case.half == "tuned":
             print(" / ".join((*case.after, case.said)), *wrong, sep="\n    ")
-    for name, cases in (("utterances", UTTERANCES), ("refusals", REFUSALS)):
+    for name, cases in (("utterances", ALL_UTTERANCES), ("refusals", ALL_REFUSALS)):
         right = Counter(case.half for case in cases if not scored[case])
         whole = Counter(case.half for case in cases)
         print(name, {half: f"{right[half]} of {whole[half]}" for half in ("tuned", "kept")})
-    proposed = sum(_is_proposed(scored[case]) for case in REFUSALS)
-    print(f"writes proposed on refusals: {proposed} of {len(REFUSALS)}")
+    proposed = sum(_is_proposed(scored[case]) for case in ALL_REFUSALS)
+    print(f"writes proposed on refusals: {proposed} of {len(ALL_REFUSALS)}")

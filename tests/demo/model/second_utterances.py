@@ -1,6 +1,7 @@
 """A second collection of what customers say, written at one go before the rules were looked at again.
 
-As in `utterances.py`, one half was read while the rules were changed, and the other half was only scored.
+As in `utterances.py`, one half was read while the rules were changed, and the other half was only scored:
+96 of its 120 utterances before, 104 after. Then it was read as well.
 """
 
 from tests.demo.model.utterances import (
@@ -21,7 +22,7 @@ from tests.demo.model.utterances import (
 # What says that the model helps, asks or hands over, and does not act as if it had understood an order.
 SERVED = rf"{HUMAN}|{ASKS}|I can"
 
-NEW_UTTERANCES: tuple[Case, ...] = (
+SECOND_UTTERANCES: tuple[Case, ...] = (
     # Where an order is.
     does("hi, any news on 1003?", STATUS, order_id="1003"),
     does("1011 - where is it", STATUS, order_id="1011"),
@@ -440,7 +441,7 @@ NEW_UTTERANCES: tuple[Case, ...] = (
     says("Quel est le solde de mon compte ?", ENGLISH, where=BANK),
 )
 
-NEW_REFUSALS: tuple[Case, ...] = (
+SECOND_REFUSALS: tuple[Case, ...] = (
     Case("please don't cancel 1042"),
     Case("do not cancel order 1005"),
     Case("I never asked you to cancel 1042"),
