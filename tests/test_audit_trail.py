@@ -10,9 +10,9 @@ import pytest
 import yaml
 
 from smart_support.__main__ import main
-from smart_support.identity.users import hash_password
 from tests.support.harness import AppProcess
 from tests.support.import_jobs import loaded
+from tests.support.passwords import hash_password
 from tests.support.shop_api import description
 from tests.support.stores import named, of_files, state_of
 

@@ -12,9 +12,10 @@ from smart_support.approvals.claims import CLAIM, Claims
 from smart_support.approvals.decision import DecisionInput
 from smart_support.approvals.queue import ApprovalQueue
 from smart_support.errors import AlreadyClaimed, AlreadyDecided, Forbidden, InvalidRequest, NotFound
-from smart_support.identity.users import Accounts, hash_password
+from smart_support.identity.users import Accounts
 from smart_support.storage.state.base import StateDatabase
 from tests.approvals.test_queue import Make
+from tests.support.passwords import hash_password
 from tests.support.planned_calls import planned
 
 HASH = hash_password("correct horse")

@@ -7,10 +7,10 @@ import pytest
 import yaml
 from playwright.sync_api import Page, expect
 
-from smart_support.identity.users import hash_password
 from tests.browser.conftest import Window
 from tests.support.console import chat, press, say, waiting
 from tests.support.harness import AppProcess
+from tests.support.passwords import hash_password
 
 PASSWORD = "correct horse"
 

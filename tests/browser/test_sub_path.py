@@ -9,11 +9,11 @@ import pytest
 import yaml
 from playwright.sync_api import Page, expect
 
-from smart_support.identity.users import hash_password
 from tests.browser.conftest import Save, Window
 from tests.support import nginx
 from tests.support.console import card, chat, press, say
 from tests.support.harness import AppProcess
+from tests.support.passwords import hash_password
 
 ROOT_PATH = "/support"
 PASSWORD = "correct horse"

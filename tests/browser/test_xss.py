@@ -14,10 +14,10 @@ from langchain_core.messages import AIMessage, BaseMessage
 from playwright.sync_api import Page, expect
 
 from smart_support import Settings, create_app
-from smart_support.identity.users import hash_password
 from tests.browser.conftest import Save, Window
 from tests.support.harness import LocalApp, ScriptedModel
 from tests.support.import_jobs import loaded
+from tests.support.passwords import hash_password
 from tests.support.shop_api import ShopApi, description, shop_api
 
 AWAY = "http://evil.example"

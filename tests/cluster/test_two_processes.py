@@ -7,8 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from smart_support.identity.users import hash_password
 from tests.support.harness import AppProcess, Client, of_type, spoken
+from tests.support.passwords import hash_password
 
 Pair = tuple[AppProcess, AppProcess]
 PASSWORD, KEY = "correct horse", "key-of-dana"

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from smart_support.errors import ConfigError
 from smart_support.identity.account_names import RESERVED_NAMES, AccountNames
 from smart_support.identity.confusables import look_alikes, skeleton
-from smart_support.identity.users import Accounts, hash_password
+from smart_support.identity.users import Accounts
 from tests.support.harness import ROOT, AppProcess
+from tests.support.passwords import hash_password
 
 HASH = hash_password("correct horse")
 # Pairs that others were deceived by, or nearly: reports to an IRC server (`emily` was folded before it was

@@ -11,10 +11,11 @@ from gradio_client import Client as GradioClient
 
 from smart_support.errors import ConfigError
 from smart_support.identity.logins import Logins
-from smart_support.identity.users import Accounts, hash_password
+from smart_support.identity.users import Accounts
 from smart_support.storage.state.sqlite import SqliteStateDatabase
 from tests.support.guarded import KEYS, PASSWORD
 from tests.support.harness import AppProcess, Client
+from tests.support.passwords import hash_password
 
 KEY = KEYS["op"]
 

@@ -9,8 +9,9 @@ from limits.storage import MemoryStorage
 
 from smart_support.identity.known_logins import KnownLogins, network
 from smart_support.identity.throttle import LoginThrottle, Verdict
-from smart_support.identity.users import Accounts, hash_password
+from smart_support.identity.users import Accounts
 from smart_support.storage.state.sqlite import SqliteStateDatabase
+from tests.support.passwords import hash_password
 
 CHECK, WARN, REFUSE = Verdict.CHECK, Verdict.WARN, Verdict.REFUSE
 HOME, CAFE, STRANGER = "192.0.2.1", "198.51.100.1", "203.0.113.1"

@@ -16,9 +16,10 @@ import httpx
 import pytest
 import websockets
 
-from smart_support.identity.users import hash_password, new_key
+from smart_support.identity.users import new_key
 from smart_support.storage.private_files import make_private_folder, tighten_files
 from tests.support.harness import AppProcess, Client, run_python
+from tests.support.passwords import hash_password
 from tests.support.stores import of_files
 
 MODEL = 'sk-kanarie-model"/+7Q'

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 import yaml
 
-from smart_support.identity.users import hash_password
 from tests.support.harness import ROOT, AppProcess
+from tests.support.passwords import hash_password
 
 PASSWORD = "correct horse"
 KEYS = {
