@@ -22,7 +22,7 @@ test: .venv/dev .venv/browser
 
 # What needs no browser, no Postgres, no kill and no running app: for the loop of editing and testing.
 test-fast: .venv/dev
-	$(BIN)/python -m pytest -m "not (nightly or browser or postgres or kill or app)" $(ON_TWO_CORES) --durations=20
+	$(BIN)/python -m pytest --fast $(ON_TWO_CORES) --durations=20
 
 # The same suites where many processes share a system, and those that need two of them.
 test-postgres: .venv/dev .venv/postgres

@@ -17,6 +17,7 @@ from tests.support.harness import AppProcess, demo_orders
 
 TESTS = Path(__file__).parent
 MARK_OF_FOLDER = {TESTS / "browser": "browser", TESTS / "cluster": "postgres", TESTS / "faults": "kill"}
+SLOW = ("nightly", "browser", "postgres", "kill", "app")
 STARTING = ("AppProcess", "LocalApp", "serving", "run_python", "create_app", "Popen", "subprocess.run")
 
 # A deadline for each example would measure how busy the machine is.
@@ -41,23 +42,40 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what `make test-fast` leaves out: browsers, Postgres, kills, and apps that a test file starts."""
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add `--fast`, for `make test-fast`."""
+    parser.addoption("--fast", action="store_true", help=f"run no test that is marked {', '.join(SLOW)}")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """With `--fast`, import no file whose tests are all left out: it may import the whole application."""
+    return (config.getoption("--fast") and bool(_marks_of(collection_path))) or None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark tests that need a browser, Postgres, kills or an app; with `--fast`, leave them and others out."""
     for item in items:
-        for folder, mark in MARK_OF_FOLDER.items():
-            if folder in item.path.parents:
-                item.add_marker(mark)
-        if "kill" in item.name or "kill" in item.path.name:
+        for mark in _marks_of(item.path):
+            item.add_marker(mark)
+        if "kill" in item.name:
             item.add_marker("kill")
-        fixtures = getattr(item, "fixturenames", ())
-        if {"server", "guarded"} & {*fixtures} or _starts_apps(item.path):
+        if {"server", "guarded"} & {*getattr(item, "fixturenames", ())}:
             item.add_marker("app")
+    if config.getoption("--fast"):
+        slow = [item for item in items if any(item.get_closest_marker(mark) for mark in SLOW)]
+        config.hook.pytest_deselected(items=slow)
+        items[:] = [item for item in items if item not in {*slow}]
 
 
 @functools.cache
-def _starts_apps(path: Path) -> bool:
-    source = path.read_text(encoding="utf-8")
-    return any(f"{name}(" in source for name in STARTING)
+def _marks_of(path: Path) -> frozenset[str]:
+    """The marks that all tests of a folder or file have because of where it is and what it starts."""
+    marks = {mark for folder, mark in MARK_OF_FOLDER.items() if folder in (path, *path.parents)}
+    if path.suffix == ".py":
+        marks |= {"kill"} if "kill" in path.name else set()
+        source = path.read_text(encoding="utf-8")
+        marks |= {"app"} if any(f"{name}(" in source for name in STARTING) else set()
+    return frozenset(marks)
 
 
 @pytest.fixture(scope="session")
