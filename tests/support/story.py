@@ -59,6 +59,13 @@ class Story:
         self.at += self.step
         return self
 
+    def renamed(self, thread_id: str) -> "Story":
+        """The same story as that of another thread."""
+        self.thread_id = thread_id
+        for one in self.records:
+            one.thread_id = thread_id
+        return self
+
     def wait(self, **time: float) -> "Story":
         """Let time pass."""
         self.at += timedelta(**time)
