@@ -100,8 +100,11 @@ def operation_tool(
 
 
 def _summary(operation: Operation, reviewed: ReviewedOperation, api: str, args: Args) -> str:
+    """The call in words for the customer too: the card has the method and the address beside it."""
     scalars = ", ".join(
-        f"{name} {value}" for name, value in args.items() if not isinstance(value, (dict, list))
+        f"{name.replace('_', ' ')} {value}"
+        for name, value in args.items()
+        if not isinstance(value, (dict, list))
     )
     title = (operation.summary or reviewed.tool_name.replace("_", " ").capitalize()).rstrip(".")
-    return f"{title} ({api}, {operation.key})" + (f": {scalars}" if scalars else "")
+    return f"{title} ({api})" + (f": {scalars}" if scalars else "")

@@ -76,7 +76,7 @@ def test_an_api_is_pasted_reviewed_approved_and_used(
     page.get_by_placeholder("Write a message").fill("Delete ticket 12")
     page.get_by_role("button", name="Send").click()
     card = page.locator(".ss-approval")
-    expect(card).to_contain_text("DELETE /tickets/{ticket_id}")
+    expect(card).to_contain_text("Delete a ticket (Ticket Desk): ticket id 12")
     card.get_by_role("button", name="Approve").click()
     expect(page.locator("#ss-chat-side")).to_contain_text("DELETE /tickets/12 is done.")
     assert len(api.calls("DELETE", "/tickets/12")) == 1

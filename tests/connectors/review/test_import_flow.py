@@ -111,7 +111,8 @@ def test_an_approved_api_is_used_at_once_gated_and_after_a_restart(app: AppProce
     asked = _say(app, "Delete ticket 12")
     assert asked["status"] == "awaiting_approval"
     assert asked["approval"]["args"] == {"ticket_id": 12}
-    assert "Delete a ticket (Ticket Desk, DELETE /tickets/{ticket_id})" in asked["approval"]["summary"]
+    assert asked["approval"]["summary"] == "Delete a ticket (Ticket Desk): ticket id 12"
+    assert "DELETE" not in asked["reply"]
     assert not api.calls("DELETE", "/tickets/12")
     app.stop()
     app.start()
