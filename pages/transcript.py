@@ -24,6 +24,7 @@ from smart_support.events import (
     MessageComplete,
     Route,
     Shown,
+    Takeover,
     Token,
     ToolCall,
     ToolResult,
@@ -143,6 +144,11 @@ class Transcript:
             self._add_text(event.agent or "", event.content)
             self._reply = None
             return
+        if event.role == "colleague":
+            self._speaker = None
+            self._introduce_colleague(event.by or "")
+            self._put(lambda: _assistant(_reply_text(event.content)))
+            return
         self._drop_choices()
         self._speaker = None
         self._put(lambda: {"role": "user", "content": sanitize.words(event.content)})
@@ -161,6 +167,10 @@ class Transcript:
             self._speaker = agent
             self._put(lambda: _assistant(element("span", self.title(agent), classes="ss-agent")))
 
+    def _introduce_colleague(self, name: str) -> None:
+        line = element("span", f"{name}, colleague", classes="ss-agent")
+        self._put(lambda: _assistant(line))
+
     def _add_event(self, event: Event) -> None:
         if isinstance(event, Route):
             self._add_route(event)
@@ -175,6 +185,8 @@ class Transcript:
             self._add_decision(event)
         elif isinstance(event, Clarification):
             self._add_question(event)
+        elif isinstance(event, Takeover):
+            self._put(lambda: _assistant(_takeover(event)))
         elif isinstance(event, Escalation):
             self._put(lambda: _assistant(_escalation(event)))
         elif isinstance(event, Failure):
@@ -346,6 +358,14 @@ def _escalation(event: Escalation) -> Html:
     return _note(
         "Handed over to a human", event.reason, "accent", element("div", delivery, classes="ss-muted")
     )
+
+
+def _takeover(event: Takeover) -> Html:
+    if event.state == "taken":
+        return _note(
+            f"{event.by} has taken over", "The agents wait until the conversation is handed back.", "accent"
+        )
+    return _note("Handed back to the agents", f"By {event.by}.", "accent")
 
 
 # A refusal is an answer: it says so itself.

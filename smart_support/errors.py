@@ -148,6 +148,16 @@ class AlreadyClaimed(SmartSupportError):
         super().__init__(f"approval {approval_id}: {holder} is at work on it until {until[11:19]} UTC")
 
 
+class TakenOver(SmartSupportError):
+    """Another person has the conversation. Nothing was changed."""
+
+    code = "taken_over"
+    status = 409
+
+    def __init__(self, thread_id: str, holder: str) -> None:
+        super().__init__(f"thread {thread_id}: {holder} has this conversation; release it first")
+
+
 class Conflict(SmartSupportError):
     """The request is valid, but not in the current state. Nothing was changed."""
 

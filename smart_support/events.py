@@ -58,15 +58,18 @@ class Message(Event):
     """A complete message. That of an agent covers the numbers of its tokens.
 
     Attributes:
+        role: `colleague` for a person who answers in place of the agents.
+        by: that person.
         reasoning: the model's thoughts before it. On record only: no client is sent it.
     """
 
     type: ClassVar[str] = "message"
-    role: Literal["customer", "agent"]
+    role: Literal["customer", "agent", "colleague"]
     content: str
     agent: str | None = None
     message_id: str | None = None
     reasoning: str | None = None
+    by: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,6 +164,16 @@ class Escalation(Event):
     reason: str
     delivered: bool
     kind: EscalationKind = "asked"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Takeover(Event):
+    """A person took the conversation from the agents, or handed it back; `note` is for the agents."""
+
+    type: ClassVar[str] = "takeover"
+    state: Literal["taken", "released"]
+    by: str
+    note: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -52,6 +52,7 @@ from smart_support.conversation.limits import Limits
 from smart_support.conversation.recovery import Recovery
 from smart_support.conversation.sessions import SessionManager
 from smart_support.conversation.side_thread import SideThreads
+from smart_support.conversation.takeovers import Takeovers
 from smart_support.conversation.turn import TurnDependencies
 from smart_support.conversation.turn_runner import TurnRunner
 from smart_support.demo import history
@@ -129,7 +130,7 @@ class Services:
             logins.
         audit_trail: records actions other than approvals, such as exports, backups and logins.
         turns: starts turns, decides approvals and follows events. `recovery`: turns that no user starts.
-        erasure: erases conversations.
+        takeovers: people take conversations, answer, and hand them back. `erasure`: erases conversations.
         approvals: the queue of approvals. `claims`: claims and notes. `escalations`: calls for a human.
         meters: the metrics of this process. `sockets`: open WebSockets.
         metrics, replay, ad_hoc_sql: analytics, recorded conversations, and SQL queries by an admin.
@@ -155,6 +156,7 @@ class Services:
     imports: ImportService
     turns: TurnRunner
     recovery: Recovery
+    takeovers: Takeovers
     erasure: Erasure
     metrics: Metrics
     replay: Replay
@@ -316,6 +318,7 @@ class Services:
         checkpoints = Checkpoints(self._checkpoints) if self._checkpoints else None
         if checkpoints:
             self._opened.push_async_callback(checkpoints.close)
+        limits = Limits(settings, stores.rates)
         self.turns = TurnRunner(
             dependencies=TurnDependencies(
                 graph=graph,
@@ -330,11 +333,14 @@ class Services:
                 checkpoints=checkpoints,
             ),
             edit=self._gate.edit,
-            limits=Limits(settings, stores.rates),
+            limits=limits,
             locks=stores.locks,
             is_single_process=stores.bus.is_single_process,
         )
         self._opened.push_async_callback(self.turns.close, settings.shutdown_seconds)
+        self.takeovers = Takeovers(
+            state=self.state, sessions=self.session_manager, turns=self.turns, limits=limits
+        )
         self.recovery = Recovery(
             turns=self.turns,
             sessions=self.session_manager,
@@ -439,6 +445,7 @@ class Services:
             models=Models(self.chat_models, budget, *limits),
             gate=self._gate,
             checkpoints=self._checkpoints,
+            taken_by=self.session_manager.taken_by,
         )
         check_policy(self.own_team, Registry(self.own_tools))
         check_ceilings(self.own_team, Registry(self.own_tools))

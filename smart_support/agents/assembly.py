@@ -6,7 +6,7 @@ from typing import Any
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
 
-from smart_support.agents.graph import build_graph
+from smart_support.agents.graph import TakenBy, build_graph
 from smart_support.agents.model_client import Models
 from smart_support.agents.team import RESERVED, Team, misfit, warnings_of, with_tools
 from smart_support.connectors.review.import_service import ImportedTool, ImportedTools, Unusable
@@ -49,11 +49,13 @@ class Assembler:
         models: Models,
         gate: Gate,
         checkpoints: BaseCheckpointSaver[Any],
+        taken_by: TakenBy,
     ) -> None:
         """
         Args:
             team: the agents as configured.
             live_registry: the registry that every graph reads; its tools are replaced when imports change.
+            taken_by: says which person has a conversation.
         """
         self._team = team
         self._own_tools = own_tools
@@ -61,6 +63,7 @@ class Assembler:
         self._models = models
         self._gate = gate
         self._checkpoints = checkpoints
+        self._taken_by = taken_by
 
     def assemble(self, imported: ImportedTools, job_id: str | None) -> Assembly:
         """Build the team, tools and graph that there would be with these imported tools.
@@ -88,7 +91,13 @@ class Assembler:
         # Conversations may still be at a node of an agent whose import was removed.
         former = [name for name in former_agents if name not in RESERVED and not team.agent(name)]
         graph = build_graph(
-            team, self._live_registry, self._models, self._gate, self._checkpoints, former=former
+            team,
+            self._live_registry,
+            self._models,
+            self._gate,
+            self._checkpoints,
+            former=former,
+            taken_by=self._taken_by,
         )
         return Assembly(team, registry, graph, warnings_of(self._team, registry), unusable)
 

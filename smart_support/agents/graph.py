@@ -4,7 +4,7 @@
 effect. A run with `configurable.read_only` takes no write and asks no clarifying question.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any, TypedDict
 
@@ -44,7 +44,7 @@ from smart_support.gate.gate import Gate
 from smart_support.gate.planned_call import PlannedCall, is_storable
 from smart_support.observability.log import bind
 from smart_support.tools.registry import Registry, Tool
-from smart_support.tools.withdrawal import WITHDRAW, withdrawal_tool
+from smart_support.tools.withdrawal import SIDE_THREAD_MARK, WITHDRAW, withdrawal_tool
 
 # Of one request: calls beyond it are not made. Real tasks take up to 13 (the retail tasks of tau2-bench).
 MAX_STEPS = 40
@@ -54,6 +54,8 @@ STOPPED = (
     f"I have taken {MAX_STEPS} steps for this and stop here, so that it does not go on for ever. Tell me how "
     "to go on, or ask for a colleague."
 )
+# Returns the person who has a thread in place of the agents.
+TakenBy = Callable[[str], Awaitable[str | None]]
 Node = Any  # LangGraph types its nodes by protocols that a plain Callable does not fit
 
 
@@ -84,29 +86,32 @@ def build_graph(
     checkpointer: Any,
     *,
     former: Sequence[str] = (),
+    taken_by: TakenBy | None = None,
 ) -> Any:
     """The compiled graph of a team, one node for each agent, named after it.
 
     Args:
         former: removed agents; a thread at one of them continues with the fallback agent.
+        taken_by: says which person has a conversation; the agents stop there at their next step.
 
     Raises:
         ConfigError: an agent has the name of a step of the graph.
     """
     router = Router(team, registry, models)
+    taken_by = taken_by or _nobody
     paths = _Paths(team)
     withdraw = withdrawal_tool(gate.withdraw)
     callers = _Callers({spec.name: _caller_of(spec, registry) for spec in team.agents}, withdraw)
     hand_over: Node = _hand_over_node
     graph = StateGraph(State)
     graph.add_node("route", _route_node(router, models, team.fallback))
-    graph.add_node("gate", _gate_node(gate, callers, paths))
+    graph.add_node("gate", _gate_node(gate, callers, paths, taken_by))
     graph.add_node("approve", _approve_node)
     graph.add_node("act", _act_node(gate, callers))
     for spec in team.agents:
         if spec.name in RESERVED:
             raise ConfigError(f"{team.source}: agent {spec.name!r} has the name of a step; choose another")
-        graph.add_node(spec.name, _agent_node(team, spec, registry, models, withdraw))
+        graph.add_node(spec.name, _agent_node(team, spec, registry, models, withdraw, taken_by))
         graph.add_conditional_edges(spec.name, paths.after_agent)
     for name in former:
         # A checkpoint from before may name it as the next step.
@@ -180,9 +185,17 @@ def _as_text(clarification: dict[str, Any]) -> str:
     return "\n".join([clarification["question"], *(f"- {option}" for option in clarification["options"])])
 
 
-def _agent_node(team: Team, spec: AgentSpec, registry: Registry, models: Models, withdraw: Tool) -> Node:
+async def _nobody(_: str) -> str | None:
+    return None
+
+
+def _agent_node(
+    team: Team, spec: AgentSpec, registry: Registry, models: Models, withdraw: Tool, taken_by: TakenBy
+) -> Node:
     async def answer(state: State, config: RunnableConfig, writer: StreamWriter) -> State:
         bind(agent=spec.name)
+        if await taken_by(_conversation(config)):
+            return {"steps": 0, "targets": []}
 
         def show(words: str) -> None:
             writer(Token(agent=spec.name, content=words))
@@ -273,9 +286,17 @@ def _hand_over_node(state: State) -> State:
     return {"steps": 0}
 
 
-def _gate_node(gate: Gate, callers: _Callers, paths: "_Paths") -> Node:
+def _conversation(config: RunnableConfig) -> str:
+    """The thread of a run, also on its side thread."""
+    return str(config["configurable"]["thread_id"]).partition(SIDE_THREAD_MARK)[0]
+
+
+def _gate_node(gate: Gate, callers: _Callers, paths: "_Paths", taken_by: TakenBy) -> Node:
     async def plan(state: State, config: RunnableConfig) -> State:
         call = pending_calls(state["messages"])[0]
+        if by := await taken_by(_conversation(config)):
+            answer = {"outcome": "taken", "decided_by": by}
+            return {"messages": [refused(call, answer, paths.current_agent(state), [])], "call": None}
         planned = await gate.plan(
             callers.get(paths.current_agent(state), config),
             str(call["name"]),

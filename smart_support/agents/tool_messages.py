@@ -50,10 +50,12 @@ def outcomes_of_writes(messages: Sequence[AnyMessage]) -> list[str]:
 
 
 def refused(call: dict[str, Any], answer: dict[str, Any], agent: str, skipped: list[str]) -> ToolMessage:
-    """The result of a call that a person rejected, that expired, was withdrawn, or skipped after such a one.
+    """The result of a call that a person rejected, that expired, was withdrawn, or was skipped.
+
+    A call is skipped after one that was not approved, and where a person has taken the conversation.
 
     Args:
-        answer: `outcome` (`rejected`, `expired`, `withdrawn` or `skipped`), and as far as known
+        answer: `outcome` (`rejected`, `expired`, `withdrawn`, `skipped` or `taken`), and as far as known
             `decided_by`, `reason` and `after`, the name of the call that was not approved.
         skipped: what is skipped because of it.
     """
@@ -66,17 +68,19 @@ def refused(call: dict[str, Any], answer: dict[str, Any], agent: str, skipped: l
         "The customer may ask again; that makes a new request.",
         "withdrawn": f"The customer withdrew {call['name']}, so it was not carried out.",
         "skipped": f"{call['name']} was skipped, because {answer.get('after')} before it was not approved.",
+        "taken": f"{call['name']} was not carried out, because {by} has taken over the conversation.",
     }[outcome]
     if reason:
         text += f" Reason: {reason}"
     if skipped:
         text += " Skipped with it, and not carried out either: " + "; ".join(skipped) + "."
     is_withdrawn = outcome == "withdrawn"
+    is_skipped = is_withdrawn or outcome == "taken"
     result = CallResult(
         tool_call_id=call["id"],
         tool=str(call["name"]),
         agent=agent,
-        status="skipped" if is_withdrawn else outcome,
+        status="skipped" if is_skipped else outcome,
         text=text,
     )
     return tool_message(result, reason=reason, skipped=skipped, withdrawn=is_withdrawn)

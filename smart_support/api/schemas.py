@@ -229,6 +229,22 @@ class Conversation(BaseModel):
     status: Literal["active", "waiting", "ended"]
     outcome: Literal["resolved", "resolved_with_approval", "escalated", "rejected", "abandoned"] | None
     cost_usd: float | None
+    taken_by: str | None = Field(description="the person who has it in place of the agents")
+
+
+class Holder(BaseModel):
+    """Who has a conversation."""
+
+    thread_id: str
+    taken_by: str | None = Field(description="a person, or null for the agents")
+    taken_at: str | None
+
+
+class Sent(BaseModel):
+    """A message that a person has sent."""
+
+    thread_id: str
+    message_id: str
 
 
 class Step(BaseModel):
@@ -246,6 +262,7 @@ class Step(BaseModel):
         "decision",
         "clarification",
         "escalation",
+        "takeover",
         "message_complete",
         "error",
     ]

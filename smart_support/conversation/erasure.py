@@ -35,6 +35,7 @@ _OF_CUSTOMER = """
 _STATEMENTS = (
     """UPDATE escalations SET reason = '(erased)', error = NULL WHERE thread_id IN {among}""",
     "DELETE FROM model_use WHERE share IN {among}",
+    "DELETE FROM conversation_notes WHERE thread_id IN {among}",
     "DELETE FROM sessions WHERE thread_id IN {among}",
 )
 

@@ -97,7 +97,9 @@ class ForeignTurn(Turn):
         stuck = await self._stuck_session(state)
         why = UNKNOWN if stuck and stuck.stuck_because else NOT_CARRIED_OUT
         try:
-            await self._emit_stream(self._run.send(message, self._foreign.closing_results(state, why)))
+            preceding = [*self._foreign.closing_results(state, why), *await self._preceding(message)]
+            await self._emit_stream(self._run.send(message, preceding))
+            await self._mark_read()
         except Exception:
             # Nobody was ever asked for what it may be waiting for. The next message goes on past it.
             await self._give_up([])

@@ -73,10 +73,13 @@ class Recovery:
             logger.warning("turn_recovered", thread_id=session.thread_id, turn_id=session.turn_id)
             channel = session.turn_channel or "system"
             self._turns.start(session.thread_id, channel, self._limit.wrap(Turn.finish), recovering=session)
+        taken = await self._idle(await self._sessions.with_unrecorded_takeovers())
+        for session in taken:
+            self._turns.start(session.thread_id, "system", self._limit.wrap(Turn.finish_takeover))
         approvals = await self._idle(await self._approvals.not_resumed())
         for approval in approvals:
             self._resume(approval)
-        return {one.thread_id for one in sessions} | {one.thread_id for one in approvals}
+        return {one.thread_id for one in (*sessions, *taken)} | {one.thread_id for one in approvals}
 
     def _resume(self, approval: Approval) -> None:
         async def resume(turn: Turn) -> None:

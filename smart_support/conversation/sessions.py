@@ -3,14 +3,18 @@
 A turn that is still in its session at start-up was cut off by a crash.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from smart_support import clock
-from smart_support.errors import Forbidden, SessionExpired, StorageFailed
+import orjson
+
+from smart_support import audit, clock, events
+from smart_support.errors import Forbidden, NotFound, SessionExpired, StorageFailed, TakenOver
+from smart_support.events import Takeover
 from smart_support.identity.users import Role, User
-from smart_support.storage.state.base import Connection, Row, StateDatabase
+from smart_support.storage.state.base import Connection, Row, StateDatabase, in_clause
 
 SEQ_BLOCK = 1000
 OWNED_AT_MOST = 10_000
@@ -30,6 +34,9 @@ class Session:
         side_thread_id: the side thread on which messages were answered while an approval is or was pending.
         stuck_checkpoint: the checkpoint from which the thread's graph must never be resumed again.
         stuck_because: what a human has to check first, where an approved call may have run there.
+        taken_by: the person who has the conversation in place of the agents, since `taken_at`.
+        unread_seq: the agents have not read the messages after this number; None where they have read all.
+        unrecorded_takeovers: takeovers that are not in the event log yet, by the id of their event.
     """
 
     thread_id: str
@@ -46,6 +53,10 @@ class Session:
     side_thread_id: str | None
     stuck_checkpoint: str | None = None
     stuck_because: str | None = None
+    taken_by: str | None = None
+    taken_at: str | None = None
+    unread_seq: int | None = None
+    unrecorded_takeovers: Mapping[str, Takeover] = field(default_factory=dict)
 
     def is_stuck_at(self, checkpoint_id: str) -> bool:
         """Whether the graph must not be resumed from this checkpoint."""
@@ -198,6 +209,92 @@ class SessionManager:
             {"id": thread_id, "checkpoint": checkpoint_id, "because": because},
         )
 
+    # People who take over
+
+    async def taken_by(self, thread_id: str) -> str | None:
+        """The person who has the conversation in place of the agents."""
+        sql = "SELECT taken_by FROM sessions WHERE thread_id = :id"
+        rows = await self._state.read(sql, {"id": thread_id})
+        return rows[0]["taken_by"] if rows else None
+
+    async def holders(self, thread_ids: Sequence[str]) -> dict[str, str]:
+        """Those of the conversations that a person has, with that person."""
+        if not thread_ids:
+            return {}
+        among, given = in_clause("thread", thread_ids)
+        sql = f"SELECT thread_id, taken_by FROM sessions WHERE taken_by IS NOT NULL AND thread_id IN {among}"
+        return {row["thread_id"]: row["taken_by"] for row in await self._state.read(sql, given)}
+
+    async def take_over(self, thread_id: str, takeover: Takeover, via: str) -> Session:
+        """Give a conversation to a person, or back to the agents; durable when this returns.
+
+        Who has it already keeps it, and what nobody has taken stays with the agents.
+
+        Raises:
+            NotFound: there is no such conversation.
+            TakenOver: somebody else has it.
+        """
+
+        def work(connection: Connection) -> Session:
+            session = _loaded(connection, thread_id)
+            is_taken = takeover.state == "taken"
+            if is_taken and session.taken_by not in (None, takeover.by):
+                raise TakenOver(thread_id, str(session.taken_by))
+            if is_taken == (session.taken_by is not None):
+                return session
+            # The note is what somebody wrote: it is kept in the event, which can be erased.
+            kind = "taken_over" if is_taken else "handed_back"
+            event_id = audit.append(connection, kind, actor=takeover.by, via=via, thread_id=thread_id)
+            unrecorded = {**session.unrecorded_takeovers, event_id: takeover}
+            rows = connection.execute(
+                """UPDATE sessions SET taken_by = :by, taken_at = :at, last_active_at = :now,
+                       unread_seq = COALESCE(unread_seq, last_seq), unrecorded_takeovers = :unrecorded
+                   WHERE thread_id = :id RETURNING *""",
+                {
+                    "id": thread_id,
+                    "by": takeover.by if is_taken else None,
+                    "at": clock.rfc3339(clock.now()) if is_taken else None,
+                    "now": clock.rfc3339(clock.now()),
+                    "unrecorded": _as_json(unrecorded),
+                },
+            )
+            return _session(rows[0])
+
+        return await self._state.transact(work)
+
+    async def mark_recorded(self, thread_id: str, event_ids: Iterable[str]) -> None:
+        """Forget takeovers that are in the event log now."""
+
+        def work(connection: Connection) -> None:
+            left = dict(_loaded(connection, thread_id).unrecorded_takeovers)
+            for event_id in event_ids:
+                left.pop(event_id, None)
+            connection.execute(
+                "UPDATE sessions SET unrecorded_takeovers = :left WHERE thread_id = :id",
+                {"id": thread_id, "left": _as_json(left) if left else None},
+            )
+
+        await self._state.transact(work)
+
+    async def with_unrecorded_takeovers(self) -> list[Session]:
+        """Sessions with takeovers that are not in the event log, because a crash came in between."""
+        rows = await self._state.read("SELECT * FROM sessions WHERE unrecorded_takeovers IS NOT NULL")
+        return [_session(row) for row in rows]
+
+    async def mark_unread(self, thread_id: str, after_seq: int) -> None:
+        """Note that the agents have not read what comes after a number, unless they are further behind."""
+        await self._state.execute(
+            "UPDATE sessions SET unread_seq = COALESCE(unread_seq, :seq) WHERE thread_id = :id",
+            {"id": thread_id, "seq": after_seq},
+        )
+
+    async def mark_read(self, thread_id: str) -> None:
+        """Note that the agents have read the whole conversation, unless a person has it."""
+        await self._state.execute(
+            "UPDATE sessions SET unread_seq = NULL WHERE thread_id = :id AND taken_by IS NULL",
+            {"id": thread_id},
+        )
+
     async def end_turn(self, thread_id: str, last_seq: int, customer_id: str | None) -> None:
         """Mark a thread as at rest; its time to live starts again.
 
@@ -226,6 +323,17 @@ def _not_owned(thread_id: str) -> Forbidden:
     return Forbidden(f"thread {thread_id}: this conversation belongs to another user; start a new one")
 
 
+def _loaded(connection: Connection, thread_id: str) -> Session:
+    rows = connection.execute("SELECT * FROM sessions WHERE thread_id = :id", {"id": thread_id})
+    if not rows:
+        raise NotFound(f"thread {thread_id[:128]!r}: there is no such conversation; see GET /conversations")
+    return _session(rows[0])
+
+
+def _as_json(takeovers: Mapping[str, Takeover]) -> str:
+    return orjson.dumps({event_id: events.payload(one) for event_id, one in takeovers.items()}).decode()
+
+
 def _session(row: Row) -> Session:
     return Session(
         thread_id=row["thread_id"],
@@ -242,4 +350,11 @@ def _session(row: Row) -> Session:
         side_thread_id=row["aside"],
         stuck_checkpoint=row["stuck_checkpoint"],
         stuck_because=row["stuck_because"],
+        taken_by=row["taken_by"],
+        taken_at=row["taken_at"],
+        unread_seq=row["unread_seq"],
+        unrecorded_takeovers={
+            event_id: Takeover(**values)
+            for event_id, values in orjson.loads(row["unrecorded_takeovers"] or "{}").items()
+        },
     )

@@ -13,7 +13,13 @@ from smart_support.approvals.approval import Approval
 from smart_support.approvals.ledger import UNKNOWN, Entry, Ledger, what_to_check
 from smart_support.approvals.queue import ApprovalQueue
 from smart_support.conversation.broadcast import Broadcast
-from smart_support.conversation.graph_adapter.adapter import DecidedInterrupt, GraphAdapter, ThreadState
+from smart_support.conversation.graph_adapter.adapter import (
+    DecidedInterrupt,
+    GraphAdapter,
+    History,
+    ThreadState,
+    unread_history,
+)
 from smart_support.conversation.graph_adapter.checkpoints import Checkpoints
 from smart_support.conversation.graph_adapter.interrupts import PendingInterrupt, can_answer
 from smart_support.conversation.graph_adapter.stream import event_key
@@ -30,6 +36,7 @@ from smart_support.events import (
     Message,
     MessageComplete,
     Record,
+    Takeover,
     Token,
     ToolCall,
 )
@@ -90,6 +97,9 @@ class Turn:
         self._customer_id = session.customer_id
         self._speaker = session.spoken_by
         self._side_thread_id = session.side_thread_id
+        self._taken_by = session.taken_by
+        self._unread_seq = session.unread_seq
+        self._unrecorded_takeovers = session.unrecorded_takeovers
         self._recorder = recorder
         self._graph = dependencies.graph
         self._run = dependencies.graph.start_run(self.thread_id)
@@ -114,6 +124,7 @@ class Turn:
         """
         log.info("turn_began", channel=self.channel)
         try:
+            await self._record_takeovers()
             await work(self)
         except SmartSupportError as error:
             await self._fail(error.code, error.message, error)
@@ -142,11 +153,17 @@ class Turn:
         self._has_ended = self._has_ended or event.ends_turn
 
     async def answer(self, message: Message) -> None:
-        """Answer a customer's message; while an approval is pending, on a side thread."""
+        """Answer a customer's message; while an approval is pending, on a side thread.
+
+        While a person has the conversation, the message is for them.
+        """
         await self.emit(message)
         for approval in await self._unresumed_approvals():
             await self._apply(approval)
             await self._use_up_lost_approvals()
+        if self._taken_by:
+            await self._complete()
+            return
         if await self._answer_stuck():
             return
         if pending := await self._pending_interrupts():
@@ -165,6 +182,25 @@ class Turn:
         await self._raise_if_approval_lost()
         await self._conclude()
 
+    async def answer_as_colleague(self, message: Message) -> None:
+        """Record what a person answers. The agents read it with the customer's next message."""
+        if not await self._log.has(self.thread_id, str(message.message_id)):
+            await self._sessions.mark_unread(self.thread_id, self._recorder.last_seq)
+            await self.emit(message, message.message_id)
+        await self._complete()
+
+    async def finish_takeover(self) -> None:
+        """End a turn in which a person took the conversation or handed it back.
+
+        Where the customer's last message has no answer, the agents answer it.
+        """
+        message = None if self._taken_by else await self._unanswered_message()
+        if message and not await self._pending_interrupts():
+            await self._send(message)
+            await self._conclude()
+        else:
+            await self._complete()
+
     async def finish(self) -> None:
         """Go on where a crash cut the turn off, and record what was done and is not on record."""
         records = await self._log.read(self.thread_id)
@@ -179,6 +215,10 @@ class Turn:
         state = await self._graph.state(self.thread_id)
         await self._emit_new(self._run.unrecorded(state.messages, records))
         message = _unsent_message(own, {one.id for one in state.messages})
+        if self._taken_by:
+            message = None
+        elif any(isinstance(one.event, Takeover) for one in own):
+            message = message or await self._unanswered_message()
         if message and await self._answer_stuck():
             return
         stuck = await self._stuck_session(state)
@@ -188,7 +228,7 @@ class Turn:
             return
         if message:
             await self._send(message)
-        elif stuck and not _has_answer(own):
+        elif stuck and not self._taken_by and not _has_answer(own):
             raise ToolFailed(UNKNOWN if stuck.stuck_because else NOT_CARRIED_OUT)
         elif not pending and not stuck and state.is_unfinished:
             await self._emit_stream(self._run.go_on())
@@ -402,13 +442,45 @@ class Turn:
     # The graph
 
     async def _send(self, message: Message) -> None:
-        """Send a message to the graph, after those of its side thread."""
+        """Send a message to the graph, after those that it has not got yet."""
+        await self._emit_stream(self._run.send(message, await self._preceding(message)))
+        await self._mark_read()
+
+    async def _preceding(self, message: Message) -> History:
+        """What was said before a message on a side thread, or while a person had the conversation."""
         preceding = (
             await self._side_threads.messages(self.thread_id, self._side_thread_id, message.message_id)
             if self._side_threads and self._side_thread_id
             else ()
         )
-        await self._emit_stream(self._run.send(message, preceding))
+        if self._unread_seq is None:
+            return preceding
+        known = [*(await self._graph.state(self.thread_id)).messages, *preceding]
+        unread = unread_history(await self._unread_records(), known)
+        return [*preceding, *(one for one in unread if one.id != message.message_id)]
+
+    async def _unread_records(self) -> list[Record]:
+        return [] if self._unread_seq is None else await self._log.read(self.thread_id, self._unread_seq)
+
+    async def _mark_read(self) -> None:
+        if self._unread_seq is not None:
+            await self._sessions.mark_read(self.thread_id)
+
+    async def _unanswered_message(self) -> Message | None:
+        """The customer's last message, where neither a person nor the agents have answered it."""
+        messages = [one.event for one in await self._unread_records() if isinstance(one.event, Message)]
+        known = {one.id for one in (await self._graph.state(self.thread_id)).messages}
+        if messages and messages[-1].role == "customer" and messages[-1].message_id not in known:
+            return messages[-1]
+        return None
+
+    async def _record_takeovers(self) -> None:
+        for event_id, takeover in self._unrecorded_takeovers.items():
+            if not await self._log.has(self.thread_id, event_id):
+                await self.emit(takeover, event_id)
+        if self._unrecorded_takeovers:
+            await self._recorder.settle()
+            await self._sessions.mark_recorded(self.thread_id, self._unrecorded_takeovers)
 
     async def _pending_interrupts(self) -> list[PendingInterrupt]:
         """What the graph waits for and may still be resumed with."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -133,7 +133,7 @@ class TurnRunner:
             await self._sessions.check_alive(thread_id)
         await self._limits.count_message(thread_id)
         await self._sessions.claim(thread_id, by)
-        self._check_open()
+        self.check_open()
         message = Message(role="customer", content=content, message_id=clock.new_id())
         # Nothing is awaited from here on: a listener attached as soon as this returns gets the whole turn.
         return self.start(thread_id, channel, lambda turn: turn.answer(message), spoken_by=by.name)
@@ -184,6 +184,21 @@ class TurnRunner:
         finally:
             self._broadcast.leave(thread_id, listener)
 
+    async def start_and_follow(self, thread_id: str, channel: str, work: Work) -> AsyncGenerator[Shown]:
+        """Start a turn and yield its events to the end.
+
+        Raises:
+            ShuttingDown: the process is about to end.
+        """
+        self.check_open()
+        listener = self._broadcast.listen(thread_id)
+        try:
+            turn_id = self.start(thread_id, channel, work)
+            async for shown in self._events_of_turn(listener, thread_id, turn_id):
+                yield shown
+        finally:
+            self._broadcast.leave(thread_id, listener)
+
     async def decide_and_follow(self, approval_id: str, decision: DecisionInput) -> AsyncIterator[Shown]:
         """Decide, and yield the events of the turn that follows. Raises as `decide` does.
 
@@ -228,6 +243,11 @@ class TurnRunner:
         """Whether a turn runs on the thread, here or on another process."""
         return thread_id in self._lanes or bool(await self._locks.held([thread_id]))
 
+    def check_open(self) -> None:
+        """Raise `ShuttingDown` where the process takes no new turn."""
+        if self.is_closing:
+            raise ShuttingDown(NOT_TAKEN)
+
     def has_turn(self, thread_id: str) -> bool:
         """Whether a turn of the thread runs on this process, or waits for the one before it."""
         return thread_id in self._lanes
@@ -240,7 +260,7 @@ class TurnRunner:
     # One turn
 
     async def _decide(self, approval_id: str, decision: DecisionInput) -> tuple[Approval, str | None]:
-        self._check_open()
+        self.check_open()
         edit = None
         if decision.args is not None or decision.decision == "edit":
             edit = await self._checked_edit(approval_id, decision.decision, decision.args)
@@ -262,10 +282,6 @@ class TurnRunner:
     def _resume(self, approval: Approval, via: str) -> str:
         with structlog.contextvars.bound_contextvars(approval_id=approval.approval_id):
             return self.start(approval.thread_id, via, lambda turn: turn.resume(approval))
-
-    def _check_open(self) -> None:
-        if self.is_closing:
-            raise ShuttingDown(NOT_TAKEN)
 
     async def _events_of_turn(self, listener: Listener, thread_id: str, turn_id: str) -> AsyncIterator[Shown]:
         """The events of one turn out of all that a listener gets."""

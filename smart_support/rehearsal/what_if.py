@@ -61,7 +61,7 @@ async def what_if(services: Services, thread_id: str, changed: ChangedDecision) 
     steps = steps[first:last]
     is_demo_history = services.is_demo_history(thread_id)
     async with open_sandbox(services, steps, is_demo_history=is_demo_history) as sandbox:
-        await _run_again(steps, changed, sandbox.turns)
+        await _run_again(steps, changed, sandbox)
         rehearsed = await sandbox.replay.steps(THREAD_ID, limit=MAX_STEPS)
     return WhatIf(difference(steps, rehearsed), first + 1, last)
 
@@ -76,17 +76,36 @@ def rerun_range(steps: Sequence[Step], approval_id: str) -> tuple[int, int]:
     return first, max((at for at in turns if decided < at <= first + MAX_STEPS), default=len(steps))
 
 
-async def _run_again(steps: Sequence[Step], changed: ChangedDecision, turns: TurnRunner) -> None:
-    """Send the recorded messages and decisions, with the changed decision in its place."""
+async def _run_again(steps: Sequence[Step], changed: ChangedDecision, sandbox: Services) -> None:
+    """Send the recorded messages and decisions, with the changed decision in its place.
+
+    What people did in the conversation, they do again.
+    """
+    turns = sandbox.turns
     actions = {step["approval_id"]: step["action"] for step in steps if step["type"] == "interrupt"}
     for step in steps:
         if step["type"] == "message" and step["role"] == "customer":
             async for _ in turns.submit_and_follow(THREAD_ID, str(step["content"]), channel="system"):
                 pass
+        elif step["type"] == "message" and step["role"] == "colleague":
+            said = {"by": str(step["by"]), "via": "system"}
+            await sandbox.takeovers.answer(THREAD_ID, str(step["content"]), **said)
+        elif step["type"] == "takeover":
+            await _take_over(step, sandbox)
         elif step["type"] == "decision":
             is_changed = step["approval_id"] == changed.approval_id
             decision = changed if is_changed else _recorded_decision(step)
             await _decide(turns, decision, actions.get(step["approval_id"]), step["decided_by"])
+
+
+async def _take_over(step: Step, sandbox: Services) -> None:
+    by = str(step["by"])
+    if step["state"] == "taken":
+        await sandbox.takeovers.take_over(THREAD_ID, by=by, via="system")
+    else:
+        await sandbox.takeovers.release(THREAD_ID, by=by, via="system", note=step["note"])
+    async for _ in sandbox.turns.follow(THREAD_ID):
+        pass
 
 
 async def _decide(turns: TurnRunner, decision: ChangedDecision, action: str | None, by: str) -> None:

@@ -32,7 +32,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
 
 
 def test_the_page_has_an_example_for_each_interface() -> None:
-    assert (len(CALLS), len(PROGRAMS), sorted(APPS)) == (2, 3, ["chat_model", "graph"])
+    assert (len(CALLS), len(PROGRAMS), sorted(APPS)) == (2, 4, ["chat_model", "graph"])
 
 
 @pytest.mark.parametrize("call", CALLS, ids=range(len(CALLS)))

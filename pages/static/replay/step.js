@@ -22,7 +22,7 @@ const statusLabel = (status) => (status === "ok" ? "OK" : humanize(status));
 /** @type {Record<string, (step: Step) => StepParts>} */
 const SHAPES = {
   message: (step) => ({
-    title: [step.role === "customer" ? "Customer" : agentTitle(step.agent ?? "")],
+    title: [speakerOf(step)],
     body: [reasoning(step), text(step.content)],
   }),
   route: (step) => ({ title: ["Router"], body: [
@@ -49,6 +49,10 @@ const SHAPES = {
     title: ["Escalation", chip(step.delivered ? "Delivered" : "Not delivered", step.delivered ? "green" : "amber")],
     body: [text(step.reason)],
   }),
+  takeover: (step) => ({
+    title: [step.state === "taken" ? "Taken over" : "Handed back to the agents"],
+    body: [node("p", {}, "By ", node("b", {}, value(step.by))), step.note ? text(step.note) : null],
+  }),
   message_complete: (step) => ({ title: ["Turn complete", incompleteChip(step.incomplete)], body: [node("p", { class: "ss-muted" },
     `${step.usage.input_tokens ?? 0} tokens in, ${step.usage.output_tokens ?? 0} out`,
     step.model ? ` · ${step.model}` : "")], duration: formatDuration(step.duration_ms) }),
@@ -59,6 +63,12 @@ const SHAPES = {
 const INCOMPLETE = { length: "Answer cut off", content_filter: "Answer filtered", refusal: "Model refused" };
 /** @param {string | null | undefined} why */
 const incompleteChip = (why) => (why ? chip(INCOMPLETE[why] ?? humanize(why), "amber") : null);
+
+/** Who says a message. @param {Step} step */
+function speakerOf(step) {
+  if (step.role === "colleague") return `${value(step.by)}, colleague`;
+  return step.role === "customer" ? "Customer" : agentTitle(step.agent ?? "");
+}
 
 /** What the model thought before this step, folded: no customer saw it. @param {Step} step */
 function reasoning(step) {

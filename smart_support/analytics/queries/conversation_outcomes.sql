@@ -4,7 +4,7 @@
 --          ended     no event for the lifetime of a session ($ended_before)
 --          active    otherwise
 -- outcome, the first that applies
---          escalated                it was escalated to a human
+--          escalated                it was escalated to a human, or a person answered in it
 --          null                     it is waiting
 --          resolved_with_approval   an approved or edited action was executed: the tool returned `ok` after the
 --                                   decision or, for a graph that reports no results, the turn completed
@@ -49,7 +49,7 @@ conversation AS (
         any_value(customer_id) AS customer_id,
         count(*) FILTER (type IN ('message_complete', 'interrupt', 'error')) AS turns,
         max(happened_at) AS last_at,
-        bool_or(type = 'escalation') AS escalated,
+        bool_or(type IN ('escalation', 'takeover') OR coalesce(role = 'colleague', false)) AS escalated,
         bool_or(status = 'ok') AS succeeded,
         bool_or(outcome = 'rejected') AS rejected,
         bool_or(outcome = 'responded' OR (status = 'ok' AND policy IS NOT NULL)) AS helped_otherwise,

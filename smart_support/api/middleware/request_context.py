@@ -67,11 +67,11 @@ def template(scope: MutableMapping[str, Any]) -> str:
     """Return the path of the route, such as `/api/v1/customers/{customer_id}`, so that no id is logged."""
     if "route" not in scope:
         return "(none)"
-    path = str(scope["path"])
+    path = f"{scope['path']}/"
     for name, value in reversed(scope.get("path_params", {}).items()):
-        before, separator, after = path.rpartition(f"/{value}")
-        path = f"{before}/{{{name}}}{after}" if separator else path
-    return path
+        before, separator, after = path.rpartition(f"/{value}/")
+        path = f"{before}/{{{name}}}/{after}" if separator else path
+    return path.removesuffix("/")
 
 
 def _set_request_id(scope: Scope) -> str:

@@ -15,13 +15,14 @@ from smart_support.api.routes.health import router as health_routes
 from smart_support.api.routes.metrics import router as metrics_routes
 from smart_support.api.routes.openapi import router as openapi_routes
 from smart_support.api.routes.replay import router as replay_routes
+from smart_support.api.routes.takeovers import router as takeovers_routes
 from smart_support.api.schemas import ERROR_ANSWERS
 
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY"]
 router = APIRouter(prefix="/api/v1", responses=ERROR_ANSWERS)
 _ROUTES: list[APIRoute] = []
 for resource in (
-    *(health_routes, chat_routes, conversations_routes, replay_routes),
+    *(health_routes, chat_routes, conversations_routes, takeovers_routes, replay_routes),
     *(approvals_routes, escalations_routes, analytics_routes, agents_routes, openapi_routes),
     *(customers_routes, metrics_routes, backup_routes),
 ):

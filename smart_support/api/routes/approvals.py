@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from smart_support.api import schemas
 from smart_support.api.dependencies import channel, lead, services
@@ -20,8 +20,28 @@ router = APIRouter(prefix="/approvals", tags=["approvals"], dependencies=[Depend
 MAX_BATCH = 100
 
 
+_NULL: Any = {"type": "null"}
+_TEXT: Any = {"type": "string"} | schemas.text(2000)
+# `message` goes with `respond` only, and is its answer; so is `reason`.
+_MESSAGE_WITH_RESPOND: Any = {
+    "anyOf": [
+        {"properties": {"decision": {"enum": ["approve", "reject", "edit"]}, "message": _NULL}},
+        {
+            "properties": {"decision": {"const": "respond"}, "message": _TEXT, "reason": _NULL},
+            "required": ["message"],
+        },
+        {
+            "properties": {"decision": {"const": "respond"}, "message": _NULL, "reason": _TEXT},
+            "required": ["reason"],
+        },
+    ]
+}
+
+
 class DecisionRequest(BaseModel):
     """A decision on an approval."""
+
+    model_config = ConfigDict(json_schema_extra=_MESSAGE_WITH_RESPOND)
 
     decision: Literal["approve", "reject", "edit", "respond"]
     reason: str | None = Field(None, max_length=2000)

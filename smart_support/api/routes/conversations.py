@@ -91,4 +91,7 @@ async def list_conversations(
         limit=limit,
         cursor=cursor,
     )
+    holders = await services.session_manager.holders([one["thread_id"] for one in page])
+    for one in page:
+        one["taken_by"] = holders.get(one["thread_id"])
     return answer(page, meta={"next_cursor": following})

@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from langchain_core.messages import BaseMessage, HumanMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from langgraph.pregel import Pregel
 from langgraph.types import Command
 
@@ -18,7 +18,7 @@ from smart_support.conversation.graph_adapter.interrupts import (
 from smart_support.conversation.graph_adapter.message_keys import messages_in
 from smart_support.conversation.graph_adapter.stream import STREAM_MODES, EventKey, StreamReader, event_key
 from smart_support.conversation.sessions import ANY_CHECKPOINT
-from smart_support.events import Event, Message, Record
+from smart_support.events import Event, Message, Record, Takeover
 
 History = Sequence[BaseMessage]
 
@@ -195,6 +195,27 @@ def pregel_of(graph: Any) -> Pregel[Any, Any, Any, Any] | None:
 def as_human(message: Message) -> HumanMessage:
     """A customer's message as a graph takes it."""
     return HumanMessage(message.content, id=message.message_id)
+
+
+def unread_history(records: Sequence[Record], messages: History) -> History:
+    """What was said in a conversation while a person had it, as a graph takes it.
+
+    Args:
+        records: of the conversation, since the person took it.
+        messages: those that the graph has already.
+    """
+    known = {message.id for message in messages}
+    unread: list[BaseMessage] = []
+    for record in records:
+        event = record.event
+        if isinstance(event, Message) and event.role == "customer":
+            unread.append(as_human(event))
+        elif isinstance(event, Message) and event.role == "colleague":
+            unread.append(AIMessage(event.content, id=event.message_id))
+        elif isinstance(event, Takeover) and event.note:
+            text = f"[A note from your colleague {event.by}; the customer does not see it] {event.note}"
+            unread.append(HumanMessage(text, id=record.event_id))
+    return [message for message in unread if message.id not in known]
 
 
 def _agents_of_interrupts(snapshot: Any) -> dict[str, str]:
