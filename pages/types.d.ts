@@ -80,6 +80,8 @@ interface Approval {
   notes?: number;
   effect?: EffectLine[] | null;
   changed?: EffectLine[] | null;
+  /** Where the call goes, if its tool was imported. */
+  target?: { method: string; server: string; path: string } | null;
   claimed_by: string | null;
   claimed_until: string | null;
 }
@@ -203,6 +205,7 @@ interface Operation {
   risk: string;
   tokens: number;
   change: "new" | "same" | "changed" | "gone";
+  changes: EffectLine[];
   reasons: string[];
   findings: Finding[];
   schema: JsonSchema | null;

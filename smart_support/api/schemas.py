@@ -429,6 +429,7 @@ class ImportOperation(BaseModel):
     agent: str | None
     enabled: bool
     reasons: list[Any]
+    changes: list[dict[str, str]]
 
 
 class ChangedOperations(BaseModel):

@@ -21,7 +21,7 @@ USUAL_DECISIONS = ("approve", "edit", "reject")
 # The fields of an approval, and those of its call, that interfaces show or don't show; see `Approval.wire`.
 NOT_ON_WIRE = frozenset({"call", "part", "event_id", "resumed"})
 CALL_ON_WIRE = (
-    *("customer_id", "agent", "args", "summary", "effect", "changed"),
+    *("customer_id", "agent", "args", "summary", "effect", "changed", "target"),
     *("risk", "need", "because", "facts"),
 )
 

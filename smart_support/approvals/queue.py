@@ -39,10 +39,10 @@ log = get_logger()
 _INSERT = """
     INSERT INTO approvals (approval_id, thread_id, interrupt_id, part, tool_call_id, customer_id, agent,
         action, args, requested_args, tool_version, digest, summary, effect, changed, risk, status,
-        requested_at, expires_at, need, because, facts, asked_by, allowed, args_schema)
+        requested_at, expires_at, need, because, facts, asked_by, allowed, args_schema, target)
     VALUES (:approval_id, :thread_id, :interrupt_id, :part, :tool_call_id, :customer_id, :agent, :action,
         :args, :args, :tool_version, :digest, :summary, :effect, :changed, :risk, 'pending',
-        :requested_at, :expires_at, :need, :because, :facts, :asked_by, :allowed, :args_schema)
+        :requested_at, :expires_at, :need, :because, :facts, :asked_by, :allowed, :args_schema, :target)
 """
 _VOTE = "UPDATE approvals SET votes = :votes, claimed_by = NULL, claimed_until = NULL WHERE approval_id = :id"
 _DECIDE = """
@@ -350,6 +350,7 @@ class ApprovalQueue:
                 "asked_by": request.asked_by,
                 "allowed": _json(list(request.allowed)),
                 "args_schema": _json_or_null(request.args_schema),
+                "target": _json_or_null(call.target),
             },
         )
         detail = {

@@ -29,10 +29,13 @@ INDEXED_CHARS = 3
 # The number of the cursor's approval, or of the one before it.
 _NUMBER = """(SELECT number FROM approval_words WHERE approval_id <= :after_id
               ORDER BY approval_id DESC LIMIT 1)"""
-_JSON_COLUMNS = ("args", "requested_args", "votes", "allowed", "effect", "changed", "facts", "args_schema")
+_JSON_COLUMNS = (
+    *("args", "requested_args", "votes", "allowed", "effect", "changed", "facts", "args_schema"),
+    "target",
+)
 _CALL_COLUMNS = (
     *("args", "agent", "summary", "risk", "tool_version", "need", "because", "facts", "customer_id"),
-    *("effect", "changed"),
+    *("effect", "changed", "target"),
 )
 _NOT_OWN = frozenset({*_CALL_COLUMNS, "action", "tool_call_id", "resumed"})
 

@@ -2,16 +2,20 @@
 
 import hashlib
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 from smart_support.connectors.mcp_client import McpClient
+from smart_support.connectors.mcp_document import mcp_document
 from smart_support.connectors.openapi.document.document import Document
 from smart_support.connectors.openapi.document.operation import Operation
 from smart_support.connectors.openapi.request.api_client import Api, ApiClient
+from smart_support.connectors.operation_definition import definition_of
 from smart_support.connectors.review.base_urls import base_url, origin
 from smart_support.connectors.review.import_store import ImportJob
 from smart_support.connectors.review.reviewed_operation import ReviewedOperation
 from smart_support.connectors.review.vault import Vault
+from smart_support.tools.definition import Definition, version_of
 from smart_support.tools.registry import Access, Args, Call, Tool
 
 __all__ = ["Invoke", "OperationInvoker", "operation_tool"]
@@ -42,6 +46,18 @@ class OperationInvoker:
 
         return invoke
 
+    async def present(self, job: ImportJob, operation: Operation) -> Operation | None:
+        """An operation of an MCP server as the server lists it now; None if it no longer does.
+
+        Raises:
+            ToolUnavailable: the server can't be asked.
+        """
+        listing = await self._mcp.list_tools(job.source, await self._vault.mcp_token(job.api, job.source))
+        listed = [tool for tool in listing["tools"] if tool["name"] == operation.operation_id]
+        for present in mcp_document(listing | {"tools": listed}).operations:
+            return replace(present, tool_name=operation.tool_name)
+        return None
+
     def _bind_mcp(self, job: ImportJob, operation: Operation) -> Invoke:
         async def invoke(args: Args, key: str | None) -> Any:
             token = await self._vault.mcp_token(job.api, job.source)
@@ -60,21 +76,23 @@ def operation_tool(
     *,
     target: str,
     timeout_seconds: float,
+    definition: Definition | None = None,
 ) -> Tool:
     """The tool for a reviewed operation.
 
-    The tool's version is a hash of the operation's fingerprint and its target, so an approval is valid for
-    this call only, and not for another service with the same description. A read that needs approval is a
-    write to the gate.
+    The tool's version follows from its definition: its service, host, method, path, arguments, credentials
+    and words. So an approval is valid for exactly this. A read that needs approval is a write to the gate.
 
     Args:
         api: the API's title.
         invoke: calls the operation.
         target: the API's name and base URL.
         timeout_seconds: the time limit of one call.
+        definition: as in `definition_of`; by default, one without credentials.
     """
     is_gated = reviewed.access != "read" or reviewed.needs_approval
-    version = hashlib.sha256(f"{reviewed.fingerprint}\n{target}".encode()).hexdigest()
+    definition = definition or definition_of(operation, {}, target)
+    former_version = hashlib.sha256(f"{reviewed.fingerprint}\n{target}".encode()).hexdigest()[:16]
     customer_arguments = tuple(reviewed.proposal.get("customer_arguments") or ())
 
     async def run(args: Args, call: Call) -> Any:
@@ -91,7 +109,9 @@ def operation_tool(
         access=Access.WRITE if is_gated else Access.READ,
         run=run,
         risk=reviewed.risk,
-        version=version[:16],
+        version=version_of(definition),
+        definition=definition,
+        former_version=former_version,
         idempotent=reviewed.idempotent or reviewed.access == "read",
         timeout_seconds=timeout_seconds,
         summarise=lambda args, facts: _summary(operation, reviewed, api, args),

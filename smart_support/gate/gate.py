@@ -35,6 +35,7 @@ from smart_support.gate.planned_call import MAX_ARGUMENT_BYTES, PlannedCall, is_
 from smart_support.gate.retry import attempted
 from smart_support.observability.log import get_logger
 from smart_support.text import clean_json
+from smart_support.tools.definition import IDENTITY, differences, target_of
 from smart_support.tools.handoff import ESCALATE, Escalate
 from smart_support.tools.registry import Access, Call, Registry, Tool, title_of
 
@@ -135,26 +136,29 @@ class Gate:
             call as it has to be approved again, or a refusal where that is impossible or can't be found out.
             In both of these cases the approval it had is used up.
         """
-        tool = self._registry.get(planned.tool)
-        if planned.need is None or tool is None:
+        tool = self._registry.get(planned.tool) or self._renamed(planned)
+        if planned.need is None or tool is None or tool.access is Access.READ:
             return None
         # A call that was begun before a crash has changed the state itself; the ledger knows what to do.
         if await self._ledger.has(thread_id, planned.tool_call_id):
             return None
-        why = "what its card showed could not be read again"
+        why = "what it is could not be read again"
         try:
+            tool = await _present(tool)
+            is_same_tool = tool.name == planned.tool and _version_for(planned, tool) == planned.tool_version
+            why = "what its card showed could not be read again"
             now = await tool.state(planned.state_args) if tool.state and planned.seen is not None else None
             verdict, facts = await self._verdict(tool, planned.args)
             is_stricter = verdict.stricter_than(planned.need)
             over = None
             if planned.need == "run" and not is_stricter:
                 over = await self._over_ceiling(replace(planned, facts=facts), verdict, thread_id)
-            if now == planned.seen and not (is_stricter or over) and tool.version == planned.tool_version:
+            if now == planned.seen and not (is_stricter or over) and is_same_tool:
                 return None
             why = "what its card showed had changed"
             if is_stricter or over:
                 why = "the policy asks for more than it had"
-            if tool.version != planned.tool_version:
+            if not is_same_tool:
                 why = "what it does was changed after that"
             fresh, _ = await self._plan(tool, planned.args, planned.agent, planned.tool_call_id, thread_id)
         except Exception as error:
@@ -168,9 +172,9 @@ class Gate:
         log.info("approval_required_again", tool=tool.name, why=why)
         # A call that needed nobody before it changed needs somebody now.
         need = "ask" if fresh.need == "run" else fresh.need
-        changed = _differences(
-            (planned.seen or {}) | {VERSION: planned.tool_version}, (now or {}) | {VERSION: tool.version}
-        )
+        changed = _differences(planned.seen or {}, now or {})
+        if not is_same_tool:
+            changed = [*_tool_differences(planned, tool), *changed]
         return replace(fresh, need=need, changed=changed, because=over or fresh.because)
 
     async def execute(self, planned: PlannedCall, caller: Caller, thread_id: str) -> CallResult:
@@ -224,6 +228,11 @@ class Gate:
         own = next((tool for tool in caller.own_tools if tool.name == name), None)
         return own or (self._registry.get(name) if name in caller.tools else None)
 
+    def _renamed(self, planned: PlannedCall) -> Tool | None:
+        """The tool that a call was planned with, where it has another name now."""
+        identity = (planned.definition or {}).get(IDENTITY)
+        return next((tool for tool in self._registry if identity and _identity(tool) == identity), None)
+
     async def _plan(
         self, tool: Tool, args: Any, agent: str, tool_call_id: str, thread_id: str
     ) -> tuple[PlannedCall, Verdict]:
@@ -251,6 +260,8 @@ class Gate:
             because=because,
             escalate=verdict.escalate,
             facts=facts,
+            target=target_of(tool.definition),
+            definition=dict(tool.definition) if tool.definition else None,
         )
         if verdict.need == "never":
             return planned, verdict
@@ -438,8 +449,51 @@ async def _effect(tool: Tool, args: dict[str, Any]) -> list[dict[str, str]] | No
 
 async def _as_it_is_now(tool: Tool, planned: PlannedCall) -> PlannedCall:
     """The call that would run now, with the tool's present version and customer."""
+    try:
+        version: str | None = _version_for(planned, await _present(tool))
+    except SmartSupportError as error:
+        log.warning("tool_not_read_again", tool=tool.name, error=repr(error))
+        # Equal to no version that was approved.
+        version = None
     customer_id = await tool.customer(planned.args) if tool.customer else None
-    return replace(planned, tool_version=tool.version, customer_id=customer_id)
+    return replace(planned, tool_version=version, customer_id=customer_id)
+
+
+async def _present(tool: Tool) -> Tool:
+    """The tool as the system that has it describes it now.
+
+    Raises:
+        ToolRefused: it is gone there.
+        SmartSupportError: that can't be found out.
+    """
+    if tool.refresh is None:
+        return tool
+    present = await tool.refresh()
+    if present is None:
+        raise ToolRefused(f"{title_of(tool.name)} is no longer offered, so nothing was done.")
+    return present
+
+
+def _version_for(planned: PlannedCall, tool: Tool) -> str:
+    """The tool's version, as the release that planned the call computed it."""
+    is_former = planned.definition is None and planned.tool_version == tool.former_version
+    return tool.former_version if is_former and tool.former_version else tool.version
+
+
+def _identity(tool: Tool) -> str | None:
+    return (tool.definition or {}).get(IDENTITY)
+
+
+def _tool_differences(planned: PlannedCall, tool: Tool) -> list[dict[str, str]]:
+    """What changed in a tool since a call was planned, as lines of a card."""
+    lines = [{"subject": "", "field": "name", "before": planned.tool, "after": tool.name}]
+    lines = lines if planned.tool != tool.name else []
+    if planned.definition is not None and tool.definition is not None:
+        return lines + differences(planned.definition, tool.definition)
+    if tool.definition is not None:
+        after = " ".join((target_of(tool.definition) or {}).values())
+        return [*lines, {"subject": "", "field": "what it does", "before": "not recorded", "after": after}]
+    return lines + _differences({VERSION: planned.tool_version}, {VERSION: tool.version})
 
 
 def _checked_args(tool: Tool, args: Any) -> dict[str, Any]:

@@ -31,6 +31,8 @@ class PlannedCall:
         seen: the state that the card was built on; None where the tool does not report one.
         seen_of: the arguments that `seen` belongs to, where a person has edited them since.
         changed: the differences since an earlier approval, where they are why the call needs a new one.
+        target: where the call goes, as its card shows it: `{"method", "server", "path"}`.
+        definition: the tool's at this version; approvals don't store it.
     """
 
     tool_call_id: str
@@ -49,6 +51,8 @@ class PlannedCall:
     seen: dict[str, Any] | None = None
     seen_of: Mapping[str, Any] | None = None
     changed: list[dict[str, str]] | None = None
+    target: dict[str, str] | None = None
+    definition: dict[str, str] | None = None
 
     @property
     def needs_approval(self) -> bool:

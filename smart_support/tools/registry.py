@@ -21,6 +21,7 @@ from referencing import Registry as Referenced
 
 from smart_support.errors import ConfigError, InvalidArguments, SmartSupportError, ToolFailed, ToolRefused
 from smart_support.tools import names
+from smart_support.tools.definition import Definition
 
 Risk = Literal["low", "medium", "high"]
 Method = TypeVar("Method", bound=Callable[..., Any])
@@ -90,6 +91,9 @@ class Tool:
         customer: the id of the customer whose data the arguments name, where it is known.
         facts: what the system itself says of a call, by name, for the policy; it goes before the arguments.
         fact_names: all names that `facts` can give.
+        definition: of an imported tool; its version follows from it.
+        former_version: what earlier releases of this software took as the version of the same tool.
+        refresh: the tool as the system that has it describes it at this moment; None where it is gone there.
     """
 
     name: str
@@ -107,6 +111,9 @@ class Tool:
     state: Callable[[Args], Awaitable[dict[str, Any] | None]] | None = None
     facts: Callable[[Args], Awaitable[dict[str, Any]]] | None = None
     fact_names: tuple[str, ...] = ()
+    definition: Definition | None = None
+    former_version: str | None = None
+    refresh: Callable[[], Awaitable["Tool | None"]] | None = None
     _validator: Any = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

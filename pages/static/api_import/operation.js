@@ -1,5 +1,6 @@
 // The details of one operation: why it was classified so, its arguments, what a reviewer may change, and a trial call.
 
+import { effectList } from "../approvals/effect.js";
 import { actionButton, chip, exact, messageOf, node } from "../shell/dom.js";
 
 const MAX_RESULT_CHARS = 20_000;
@@ -12,6 +13,8 @@ const SAFE_METHODS = ["GET", "HEAD", "OPTIONS"];
 export function operationDetails(review, one) {
   const isGone = one.change === "gone";
   return node("div", { class: "ss-api-details" },
+    one.changes.length ? node("h4", {}, "Changed since the live import") : null,
+    effectList(one.changes, "Changed since the live import"),
     node("ul", { class: "ss-api-reasons" }, one.reasons.map((reason) => node("li", {}, reason)),
       one.findings.map((finding) =>
         node("li", {}, chip(finding.severity, finding.severity === "error" ? "red" : ""), " ", finding.message))),

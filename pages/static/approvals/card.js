@@ -44,6 +44,7 @@ export function makeCard(approval, { selected, failed }) {
       linkButton("Conversation", () => emit("open_thread", approval.thread_id)), " · ", claimButton),
     notice,
     node("p", { class: "ss-summary" }, foldable(approval.summary, MAX_SUMMARY_CHARS)),
+    targetLine(approval.target),
     changedFacts(approval.changed),
     effectList(approval.effect, "Changes"),
     argumentList(approval.args),
@@ -85,6 +86,13 @@ export function updateTimes(card) {
   card.countdown.classList.toggle("ss-chip--amber", left >= EXPIRES_SOON_SECONDS);
   if (card.claim.firstChild && !claimOf(card.approval)) showClaim(card);
   card.requested.textContent = timeAgo(Date.parse(card.approval.requested_at), now());
+}
+
+/** Where the call goes. @param {Approval["target"]} target */
+function targetLine(target) {
+  if (!target) return null;
+  const address = `${target.server.replace(/\/$/, "")}${target.path}`;
+  return node("p", { class: "ss-muted ss-target" }, "Sends ", node("code", {}, exact(target.method)), " to ", node("code", {}, exact(address)));
 }
 
 /** @param {EffectLine[] | null | undefined} changed */

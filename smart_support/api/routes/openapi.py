@@ -14,9 +14,12 @@ from starlette.datastructures import UploadFile
 from smart_support.api import schemas
 from smart_support.api.dependencies import admin, channel, services
 from smart_support.api.envelope import answer
+from smart_support.connectors.openapi.document.document import Document
+from smart_support.connectors.openapi.document.findings import Finding
 from smart_support.connectors.openapi.document.operation import Operation
 from smart_support.connectors.openapi.document.reader import check_unique_keys
 from smart_support.connectors.review.base_urls import base_url_findings
+from smart_support.connectors.review.comparison import scheme_findings
 from smart_support.connectors.review.import_store import ImportJob
 from smart_support.connectors.review.reviewed_operation import ReviewedOperation
 from smart_support.errors import Conflict, InvalidJson, InvalidRequest, TooLarge
@@ -276,6 +279,7 @@ async def _details(services: Services, job: ImportJob) -> dict[str, Any]:
     document = await services.imports.documents.get(job)
     findings = [
         *base_url_findings(job, document),
+        *await _changed_schemes(services, job, document),
         *document.findings,
         *(one for operation in document.operations for one in operation.findings),
     ]
@@ -296,6 +300,14 @@ async def _details(services: Services, job: ImportJob) -> dict[str, Any]:
     }
 
 
+async def _changed_schemes(services: Services, job: ImportJob, document: Document) -> list[Finding]:
+    compared_with = job.progress.get("compared_with")
+    if job.status != "review" or not compared_with:
+        return []
+    live = await services.imports.store.job(compared_with)
+    return scheme_findings(await services.imports.documents.get(live), document)
+
+
 def _operation(reviewed: ReviewedOperation, operation: Operation | None) -> dict[str, Any]:
     proposal = reviewed.proposal
     wire = {
@@ -309,6 +321,7 @@ def _operation(reviewed: ReviewedOperation, operation: Operation | None) -> dict
         "risk": reviewed.risk,
         "description": reviewed.description,
         "change": reviewed.change,
+        "changes": proposal.get("changes", []),
         "reasons": proposal.get("reasons", []),
         "risks": proposal.get("risks", []),
         "read_proposed": proposal.get("read_proposed", False),

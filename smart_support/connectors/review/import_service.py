@@ -13,6 +13,7 @@ from smart_support.connectors.mcp_client import McpClient
 from smart_support.connectors.openapi.document.document import Document
 from smart_support.connectors.openapi.document.operation import Operation
 from smart_support.connectors.openapi.request.api_client import ApiClient
+from smart_support.connectors.operation_definition import definition_of
 from smart_support.connectors.operation_tool import Invoke, OperationInvoker, operation_tool
 from smart_support.connectors.review.base_urls import base_url, origin
 from smart_support.connectors.review.blocked import OperationsBlocked, name_conflicts
@@ -26,6 +27,7 @@ from smart_support.errors import Conflict, InvalidRequest, NotFound, SmartSuppor
 from smart_support.observability.log import get_logger
 from smart_support.outbound.client import GuardedClient
 from smart_support.storage.coordination.base import Locks
+from smart_support.tools.definition import IDENTITY
 from smart_support.tools.registry import Args, Tool
 
 log = get_logger()
@@ -345,10 +347,30 @@ class ImportService:
         reviewed: ReviewedOperation,
         invoke: Invoke,
     ) -> Tool:
-        target = f"{job.api} {base_url(job, document, operation)}"
-        return operation_tool(
-            operation, reviewed, job.title, invoke, target=target, timeout_seconds=self._timeout
-        )
+        server = base_url(job, document, operation)
+
+        def tool_of(described: Operation) -> Tool:
+            definition = definition_of(described, document.schemes, server)
+            definition |= {"method": "MCP"} if job.kind == "mcp" else {}
+            return operation_tool(
+                described,
+                reviewed,
+                job.title,
+                invoke,
+                target=f"{job.api} {server}",
+                timeout_seconds=self._timeout,
+                definition=definition | {"service": job.api, IDENTITY: f"{job.api} {reviewed.key}"},
+            )
+
+        tool = tool_of(operation)
+
+        async def refresh() -> Tool | None:
+            present = await self._invoker.present(job, operation)
+            if present is None or present == operation:
+                return tool if present else None
+            return replace(tool_of(present), former_version=None)
+
+        return replace(tool, refresh=refresh) if job.kind == "mcp" else tool
 
     async def _taken_names(self, api: str) -> set[str]:
         """The names of all tools that are not this API's."""

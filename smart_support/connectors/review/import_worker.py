@@ -13,9 +13,11 @@ from smart_support.concurrency import end_tasks
 from smart_support.connectors.mcp_client import McpClient
 from smart_support.connectors.mcp_document import TOKEN
 from smart_support.connectors.openapi.document.document import Document
+from smart_support.connectors.openapi.document.operation import Operation
 from smart_support.connectors.openapi.document.reader import InvalidSpec, load
 from smart_support.connectors.openapi.document.tool_names import free_names
 from smart_support.connectors.review.base_urls import api_name, inherited_base_url, is_same_api
+from smart_support.connectors.review.comparison import Import, changes
 from smart_support.connectors.review.documents import DocumentCache, packed, parse_description
 from smart_support.connectors.review.import_store import ImportJob, ImportStore
 from smart_support.connectors.review.reviewed_operation import ReviewedOperation, propose
@@ -162,22 +164,39 @@ class ImportWorker:
         if token:
             await self._vault.store(api, document.schemes[TOKEN], {"token": token}, job.source)
         decided = await self._store.operations(live.job_id) if live else {}
+        live_document = await self._documents.get(live) if live else None
+        base = inherited_base_url(job, document, live, live_document) if live and live_document else None
+        variables = live.variables if live else {}
+        compared: dict[str, list[dict[str, str]]] = {}
+        before: dict[str, Operation] = {}
+        if live and live_document:
+            called = replace(job, base_url=base, variables=variables)
+            before = {one.tool_name: one for one in live_document.operations}
+            imports = Import(live, live_document), Import(called, document)
+            compared = await asyncio.to_thread(changes, *imports)
         reviewed = await asyncio.to_thread(
-            lambda: [propose(one, decided.get(one.tool_name)) for one in document.operations]
+            lambda: [
+                propose(
+                    one,
+                    decided.get(one.tool_name),
+                    before=before.get(one.tool_name),
+                    changes=compared.get(one.tool_name),
+                )
+                for one in document.operations
+            ]
         )
         keys = {one.key for one in reviewed}
         reviewed += [replace(one, change="gone") for key, one in decided.items() if key not in keys]
         self._documents.put(job.job_id, document)
         taken = {*self._reserved_names(), *await self._store.other_tool_names(api)}
         await self._store.add_operations(job.job_id, _with_free_names(reviewed, api, taken))
-        base = inherited_base_url(job, document, live, await self._documents.get(live)) if live else None
         await self._store.update(
             job.job_id,
             api=api,
             title=document.title or job.source,
             document=await asyncio.to_thread(packed, description),
             base_url=base,
-            variables=live.variables if live else {},
+            variables=variables,
             progress={
                 "step": "done",
                 "done": len(reviewed),

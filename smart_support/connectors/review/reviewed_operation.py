@@ -27,7 +27,8 @@ class ReviewedOperation:
         fingerprint: see `fingerprint`.
         change: compared with the live operation that has the same key.
         idempotent: the API supports `Idempotency-Key`, or the method is idempotent (RFC 9110, 9.2.2).
-        proposal: the `Proposal` of `classify` as JSON; empty for an operation that is gone.
+        proposal: the `Proposal` of `classify` as JSON, with the `changes` since the live import; empty for an
+            operation that is gone.
     """
 
     key: str
@@ -44,12 +45,22 @@ class ReviewedOperation:
     proposal: dict[str, Any] = field(default_factory=dict)
 
 
-def propose(operation: Operation, live: ReviewedOperation | None) -> ReviewedOperation:
+def propose(
+    operation: Operation,
+    live: ReviewedOperation | None,
+    *,
+    before: Operation | None = None,
+    changes: list[dict[str, str]] | None = None,
+) -> ReviewedOperation:
     """An operation at the start of a review: as the rules classify it, or as it was decided before.
 
     All decisions are kept if the operation is the same. If it has changed, two are reset to the safe side
     until somebody reviews it: access, if the rules say write, and idempotence, unless the description states
-    it.
+    it. A description that nobody edited becomes the new one.
+
+    Args:
+        before: the operation of the live import, if its description can be read.
+        changes: what differs from that, as in `comparison.changes`.
     """
     proposal = classify(operation)
     new = ReviewedOperation(
@@ -62,14 +73,20 @@ def propose(operation: Operation, live: ReviewedOperation | None) -> ReviewedOpe
         idempotent=operation.method.upper() in ("PUT", "DELETE") or operation.keyed,
         agent=proposal.agent,
         tool_name=operation.tool_name,
-        description=(operation.summary or operation.description or operation.key)[:MAX_DESCRIPTION],
+        description=_described(operation),
         risk=proposal.risk,
         proposal=_as_json(proposal),
     )
     if live is None:
         return new
     decided = replace(live, fingerprint=new.fingerprint, proposal=new.proposal)
-    if live.fingerprint == new.fingerprint:
+    is_same = live.fingerprint == new.fingerprint
+    if before and changes is not None:
+        is_same = not changes
+        decided = replace(decided, proposal=new.proposal | {"changes": changes})
+        if live.description == _described(before):
+            decided = replace(decided, description=new.description)
+    if is_same:
         return replace(decided, change="same")
     stricter: dict[str, Any] = {"idempotent": live.idempotent and new.idempotent}
     stricter |= {"access": "write", "needs_approval": True} if new.access == "write" else {}
@@ -126,10 +143,16 @@ def _checked_as_read(reviewed: ReviewedOperation, operation: Operation, is_confi
     return proposal | {"reasons": [*proposal.get("reasons", []), reason]}
 
 
+def _described(operation: Operation) -> str:
+    """An operation's words for a model, before anybody has edited them."""
+    return (operation.summary or operation.description or operation.key)[:MAX_DESCRIPTION]
+
+
 def fingerprint(operation: Operation) -> str:
     """SHA-256 of everything that decides what a call does, without descriptions.
 
-    It is stored: a different hash marks the operation as changed at the next import.
+    It is stored. Where the description of the live import can't be read, a different hash marks the operation
+    as changed.
     """
     content = {
         "method": operation.method,
