@@ -35,7 +35,7 @@ from smart_support.gate.planned_call import MAX_ARGUMENT_BYTES, PlannedCall, is_
 from smart_support.gate.retry import attempted
 from smart_support.observability.log import get_logger
 from smart_support.text import clean_json
-from smart_support.tools.definition import IDENTITY, differences, target_of
+from smart_support.tools.definition import differences, target_of
 from smart_support.tools.handoff import ESCALATE, Escalate
 from smart_support.tools.registry import Access, Call, Registry, Tool, title_of
 
@@ -136,7 +136,7 @@ class Gate:
             call as it has to be approved again, or a refusal where that is impossible or can't be found out.
             In both of these cases the approval it had is used up.
         """
-        tool = self._registry.get(planned.tool) or self._renamed(planned)
+        tool = self._registry.get(planned.tool)
         if planned.need is None or tool is None or tool.access is Access.READ:
             return None
         # A call that was begun before a crash has changed the state itself; the ledger knows what to do.
@@ -145,7 +145,7 @@ class Gate:
         why = "what it is could not be read again"
         try:
             tool = await _present(tool)
-            is_same_tool = tool.name == planned.tool and _version_for(planned, tool) == planned.tool_version
+            is_same_tool = _version_for(planned, tool) == planned.tool_version
             why = "what its card showed could not be read again"
             now = await tool.state(planned.state_args) if tool.state and planned.seen is not None else None
             verdict, facts = await self._verdict(tool, planned.args)
@@ -227,11 +227,6 @@ class Gate:
         """The tool of that name, if the caller has it."""
         own = next((tool for tool in caller.own_tools if tool.name == name), None)
         return own or (self._registry.get(name) if name in caller.tools else None)
-
-    def _renamed(self, planned: PlannedCall) -> Tool | None:
-        """The tool that a call was planned with, where it has another name now."""
-        identity = (planned.definition or {}).get(IDENTITY)
-        return next((tool for tool in self._registry if identity and _identity(tool) == identity), None)
 
     async def _plan(
         self, tool: Tool, args: Any, agent: str, tool_call_id: str, thread_id: str
@@ -480,20 +475,14 @@ def _version_for(planned: PlannedCall, tool: Tool) -> str:
     return tool.former_version if is_former and tool.former_version else tool.version
 
 
-def _identity(tool: Tool) -> str | None:
-    return (tool.definition or {}).get(IDENTITY)
-
-
 def _tool_differences(planned: PlannedCall, tool: Tool) -> list[dict[str, str]]:
     """What changed in a tool since a call was planned, as lines of a card."""
-    lines = [{"subject": "", "field": "name", "before": planned.tool, "after": tool.name}]
-    lines = lines if planned.tool != tool.name else []
     if planned.definition is not None and tool.definition is not None:
-        return lines + differences(planned.definition, tool.definition)
+        return differences(planned.definition, tool.definition)
     if tool.definition is not None:
         after = " ".join((target_of(tool.definition) or {}).values())
-        return [*lines, {"subject": "", "field": "what it does", "before": "not recorded", "after": after}]
-    return lines + _differences({VERSION: planned.tool_version}, {VERSION: tool.version})
+        return [{"subject": "", "field": "what it does", "before": "not recorded", "after": after}]
+    return _differences({VERSION: planned.tool_version}, {VERSION: tool.version})
 
 
 def _checked_args(tool: Tool, args: Any) -> dict[str, Any]:

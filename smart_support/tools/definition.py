@@ -12,8 +12,6 @@ import orjson
 Definition = Mapping[str, str]
 # A digest of all that the other lines don't say word by word.
 DETAILS = "details"
-# Which tool it is; it stays the same when the tool is renamed. It is not part of the version.
-IDENTITY = "operation"
 # Where a call goes.
 TARGET = ("method", "server", "path")
 _MAX_WORDS = 600
@@ -22,8 +20,7 @@ _CONTEXT = 60
 
 def version_of(definition: Definition) -> str:
     """The version of the tool that this defines: 16 hexadecimal digits, other ones for other words."""
-    lines = {name: words for name, words in definition.items() if name != IDENTITY}
-    return hashlib.sha256(orjson.dumps(lines, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
+    return hashlib.sha256(orjson.dumps(dict(definition), option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
 
 
 def target_of(definition: Definition | None) -> dict[str, str] | None:
@@ -34,7 +31,7 @@ def target_of(definition: Definition | None) -> dict[str, str] | None:
 
 def differences(before: Definition, after: Definition) -> list[dict[str, str]]:
     """What differs, as lines `{"subject", "field", "before", "after"}`; empty where the tools are equal."""
-    names = [name for name in {**before, **after} if name not in (DETAILS, IDENTITY)]
+    names = [name for name in {**before, **after} if name != DETAILS]
     lines = [
         _line(name, *_shortened(before.get(name, ""), after.get(name, "")))
         for name in names

@@ -19,12 +19,12 @@ from smart_support.gate.caller import Caller
 from smart_support.gate.gate import Gate
 from smart_support.gate.planned_call import PlannedCall
 from smart_support.storage.state.base import StateDatabase
-from smart_support.tools.definition import IDENTITY, version_of
+from smart_support.tools.definition import version_of
 from smart_support.tools.registry import Access, Call, Registry, Tool
 from tests.support.stores import state_of
 
-CALLER = Caller("site", frozenset({"pay", "transfer"}))
-DEFINITION = {"method": "POST", "server": "https://bank.example", "path": "/pay", IDENTITY: "bank pay"}
+CALLER = Caller("site", frozenset({"pay"}))
+DEFINITION = {"method": "POST", "server": "https://bank.example", "path": "/pay"}
 
 
 class Bank:
@@ -185,12 +185,3 @@ async def test_an_approval_of_an_earlier_release_is_asked_again_where_its_tool_c
         }
     ]
     assert bank.runs == 0
-
-
-async def test_a_renamed_tool_is_asked_again_under_its_new_name(desk: Desk, bank: Bank) -> None:
-    planned = await desk.approved()
-    desk.registry.replace(Registry([replace(bank.tool, name="transfer")]))
-    again = await desk.gate.recheck(planned, "t1")
-    assert isinstance(again, PlannedCall)
-    assert again.tool == "transfer"
-    assert again.changed == [{"subject": "", "field": "name", "before": "pay", "after": "transfer"}]

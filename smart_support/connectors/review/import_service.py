@@ -27,7 +27,6 @@ from smart_support.errors import Conflict, InvalidRequest, NotFound, SmartSuppor
 from smart_support.observability.log import get_logger
 from smart_support.outbound.client import GuardedClient
 from smart_support.storage.coordination.base import Locks
-from smart_support.tools.definition import IDENTITY
 from smart_support.tools.registry import Args, Tool
 
 log = get_logger()
@@ -359,7 +358,7 @@ class ImportService:
                 invoke,
                 target=f"{job.api} {server}",
                 timeout_seconds=self._timeout,
-                definition=definition | {"service": job.api, IDENTITY: f"{job.api} {reviewed.key}"},
+                definition=definition | {"service": job.api},
             )
 
         tool = tool_of(operation)

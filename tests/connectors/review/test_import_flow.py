@@ -180,7 +180,7 @@ def test_a_reimport_shows_the_difference_and_keeps_what_was_decided(app: AppProc
     second = _imported(app, api.url)
     found = _operations(app, second)
     assert {key: one["change"] for key, one in found.items()} == {
-        "list_tickets": "same",
+        "list_tickets": "changed",
         "get_ticket": "same",
         "delete_ticket": "same",
         "search_tickets": "changed",
@@ -188,6 +188,10 @@ def test_a_reimport_shows_the_difference_and_keeps_what_was_decided(app: AppProc
         "create_ticket": "gone",
         "delete_all_tickets": "gone",
     }
+    assert [(line["field"], line["before"]) for line in found["list_tickets"]["changes"]] == [
+        ("summary", "List tickets")
+    ]
+    assert [line["subject"] for line in found["search_tickets"]["changes"]] == ["all"]
     assert (found["get_ticket"]["agent"], found["get_ticket"]["tool_name"]) == ("helpdesk", "show_ticket")
     assert found["search_tickets"]["access"] == "write"
     assert any(tool["name"] == "create_ticket" for tool in app.get("/tools"))
