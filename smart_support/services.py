@@ -38,7 +38,7 @@ from smart_support.approvals.quota import Quota
 from smart_support.audit import AuditTrail
 from smart_support.concurrency import in_background
 from smart_support.connectors.mcp_client import McpClient
-from smart_support.connectors.review.import_service import ImportedTools, ImportService, Unusable
+from smart_support.connectors.review.import_service import ImportedTools, ImportService, IsRequired, Unusable
 from smart_support.connectors.review.import_store import ImportJob, ImportStore
 from smart_support.connectors.review.vault import Vault
 from smart_support.conversation.broadcast import Broadcast
@@ -452,13 +452,13 @@ class Services:
         await self.imports.activate_stored()
         return self._own_graph
 
-    def _assemble(self, imported: ImportedTools, job_id: str | None) -> Callable[[], None]:
+    def _assemble(self, imported: ImportedTools, is_required: IsRequired) -> Callable[[], None]:
         """Combine the agents with imported tools, and return a function that activates the result.
 
         Raises:
-            InvalidRequest: a tool of the import `job_id` can't be used.
+            InvalidRequest: a required tool can't be used.
         """
-        assembly = self._assembler.assemble(imported, job_id)
+        assembly = self._assembler.assemble(imported, is_required)
         return partial(self._activate, assembly, OwnGraph(assembly.graph, assembly.team.fallback))
 
     def _activate(self, assembly: Assembly, graph: OwnGraph) -> None:

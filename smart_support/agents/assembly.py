@@ -9,7 +9,8 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from smart_support.agents.graph import TakenBy, build_graph
 from smart_support.agents.model_client import Models
 from smart_support.agents.team import RESERVED, Team, misfit, warnings_of, with_tools
-from smart_support.connectors.review.import_service import ImportedTool, ImportedTools, Unusable
+from smart_support.connectors.review.blocked import Blocked, OperationsBlocked
+from smart_support.connectors.review.import_service import ImportedTool, ImportedTools, IsRequired, Unusable
 from smart_support.errors import InvalidRequest
 from smart_support.gate.gate import Gate
 from smart_support.observability.log import get_logger
@@ -65,13 +66,14 @@ class Assembler:
         self._checkpoints = checkpoints
         self._taken_by = taken_by
 
-    def assemble(self, imported: ImportedTools, job_id: str | None) -> Assembly:
+    def assemble(self, imported: ImportedTools, is_required: IsRequired) -> Assembly:
         """Build the team, tools and graph that there would be with these imported tools.
 
         An import with which nothing can be built is left out, so that no stored import makes a start fail.
 
         Raises:
-            InvalidRequest: a tool of the import `job_id` can't be used.
+            OperationsBlocked: required tools can't be used.
+            InvalidRequest: all tools of an import can't be used, and one of them is required.
         """
         tools, unusable = self._select(imported)
         try:
@@ -79,8 +81,11 @@ class Assembler:
         except Exception as error:
             log.error("imports_do_not_fit", error=repr(error))
             assembly = self._assembled_without_misfits(tools, unusable, imported.former_agents)
-        if problem := next((one for one in assembly.unusable if one.job_id == job_id), None):
-            raise InvalidRequest(problem.message)
+        problems = [one for one in assembly.unusable if is_required(one)]
+        if whole := next((one for one in problems if not one.key), None):
+            raise InvalidRequest(whole.message)
+        if problems:
+            raise OperationsBlocked([Blocked(one.key, one.tool_name, one.message) for one in problems])
         return assembly
 
     def _assembled(
@@ -118,13 +123,11 @@ class Assembler:
                 fitting += of_job
             except Exception as error:
                 log.error("import_does_not_fit", job_id=job_id, error=repr(error))
-                unusable.append(
-                    Unusable(
-                        job_id,
-                        f"{of_job[0].api}: its tools are disabled, because they do not fit the other "
-                        "tools and agents; see the server's log",
-                    )
+                message = (
+                    f"{of_job[0].api}: its tools are disabled, because they do not fit the other tools and "
+                    "agents; see the server's log"
                 )
+                unusable.append(Unusable(job_id=job_id, message=message))
         return assembly
 
     def warnings_for(self, imported: ImportedTools, job_id: str) -> list[str]:
@@ -143,7 +146,10 @@ class Assembler:
         taken = {tool.name for tool in self._own_tools}
         for one in imported.tools:
             if why := misfit(self._team, one.tool, taken):
-                unusable.append(Unusable(one.job_id, f"{one.tool.name} can't be used: {why}"))
+                message = f"{one.tool.name} can't be used: {why}"
+                unusable.append(
+                    Unusable(job_id=one.job_id, message=message, key=one.key, tool_name=one.tool.name)
+                )
             else:
                 usable.append(one)
                 taken.add(one.tool.name)

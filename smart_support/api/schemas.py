@@ -432,10 +432,19 @@ class ImportOperation(BaseModel):
     changes: list[dict[str, str]]
 
 
+class BlockedOperation(BaseModel):
+    """An operation that could not be changed, and why."""
+
+    key: str
+    tool_name: str
+    message: str
+
+
 class ChangedOperations(BaseModel):
-    """The number of changed operations."""
+    """The number of changed operations, and with `leave_out` those that were left out."""
 
     changed: int
+    left_out: list[BlockedOperation] = []
 
 
 class RewordedOperations(BaseModel):

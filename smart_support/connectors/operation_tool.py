@@ -12,6 +12,7 @@ from smart_support.connectors.openapi.document.operation import Operation
 from smart_support.connectors.openapi.request.api_client import Api, ApiClient
 from smart_support.connectors.operation_definition import definition_of
 from smart_support.connectors.review.base_urls import base_url, origin
+from smart_support.connectors.review.hosts import sendable_schemes
 from smart_support.connectors.review.import_store import ImportJob
 from smart_support.connectors.review.reviewed_operation import ReviewedOperation
 from smart_support.connectors.review.vault import Vault
@@ -38,8 +39,8 @@ class OperationInvoker:
         """
         if job.kind == "mcp":
             return self._bind_mcp(job, operation)
-        base = base_url(job, document, operation)
-        api = Api(job.title, base, document.schemes, job.api, origin(job, document))
+        base, schemes = base_url(job, document, operation), sendable_schemes(job, document, operation)
+        api = Api(job.title, base, schemes, job.api, origin(job, document))
 
         async def invoke(args: Args, key: str | None) -> Any:
             return await self._api_client.call(api, operation, args, key)

@@ -27,6 +27,7 @@ class Reviews:
 
     service: ImportService
     state: SqliteStateDatabase
+    client: Any
     active: ImportedTools = field(default_factory=lambda: ImportedTools([], [], []))
     build: Callable[[ImportedTools], None] = lambda tools: None
 
@@ -49,9 +50,13 @@ class Reviews:
 
 
 @asynccontextmanager
-async def reviews(folder: Path, reserved: Sequence[str] = ()) -> AsyncIterator[Reviews]:
-    """An import service whose data is in `folder`, and which may call 127.0.0.1."""
-    state, client = SqliteStateDatabase(folder / "state.sqlite"), GuardedClient(["127.0.0.1"])
+async def reviews(folder: Path, reserved: Sequence[str] = (), client: Any = None) -> AsyncIterator[Reviews]:
+    """An import service whose data is in `folder`.
+
+    Args:
+        client: sends its requests; None for one that may call 127.0.0.1.
+    """
+    state, own = SqliteStateDatabase(folder / "state.sqlite"), GuardedClient(["127.0.0.1"])
 
     def build(imported: ImportedTools, *_: Any) -> Callable[[], None]:
         running.build(imported)
@@ -64,7 +69,7 @@ async def reviews(folder: Path, reserved: Sequence[str] = ()) -> AsyncIterator[R
     service = ImportService(
         ImportStore(state),
         Vault(state, folder / "secret.key"),
-        client,
+        client or own,
         mcp=McpClient({}, frozenset(["127.0.0.1"]), timeout_seconds=5),
         max_bytes=20_000_000,
         timeout_seconds=5,
@@ -73,10 +78,10 @@ async def reviews(folder: Path, reserved: Sequence[str] = ()) -> AsyncIterator[R
         announce=lambda: None,
         locks=LocalLocks(),
     )
-    running = Reviews(service, state)
+    running = Reviews(service, state, client or own)
     yield running
     await service.worker.close()
-    await client.aclose()
+    await own.aclose()
     state.close()
 
 

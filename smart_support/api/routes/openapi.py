@@ -3,6 +3,7 @@
 import asyncio
 import codecs
 import contextlib
+from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 import orjson
@@ -20,6 +21,7 @@ from smart_support.connectors.openapi.document.operation import Operation
 from smart_support.connectors.openapi.document.reader import check_unique_keys
 from smart_support.connectors.review.base_urls import base_url_findings
 from smart_support.connectors.review.comparison import scheme_findings
+from smart_support.connectors.review.hosts import hosts
 from smart_support.connectors.review.import_store import ImportJob
 from smart_support.connectors.review.reviewed_operation import ReviewedOperation
 from smart_support.errors import Conflict, InvalidJson, InvalidRequest, TooLarge
@@ -69,10 +71,14 @@ class OperationChanges(BaseModel):
 
 
 class BulkChanges(BaseModel):
-    """The same changes for several operations, all or none."""
+    """The same changes for several operations, all or none.
+
+    If some can't have the changes, `error.blocked` lists them with the reasons.
+    """
 
     keys: list[Annotated[str, Field(max_length=300)]] = Field(min_length=1, max_length=5000)
     changes: OperationChanges
+    leave_out: bool = Field(False, description="change the others if some operations can't be changed")
 
 
 class ServerSettings(BaseModel):
@@ -80,6 +86,13 @@ class ServerSettings(BaseModel):
 
     base_url: str | None = Field(None, max_length=2000, description="empty for the server in the description")
     variables: dict[str, str] | None = None
+
+
+class HostPermission(BaseModel):
+    """Whether tools may call a host, with the credentials that `hosts` lists for it now."""
+
+    origin: str = Field(max_length=300)
+    allowed: bool
 
 
 class CredentialsRequest(BaseModel):
@@ -116,7 +129,8 @@ async def begin(
 @router.get("/jobs", response_model=schemas.Page[schemas.ImportJob])
 async def list_jobs(services: Services = Depends(services)) -> Response:
     """List imports, newest first."""
-    return answer([_job(job) for job in await services.imports.store.jobs()])
+    jobs = await services.imports.store.jobs()
+    return answer([_job(job) | {"out_of_use": services.unusable(job.job_id)} for job in jobs])
 
 
 @router.get("/jobs/{job_id}", response_model=schemas.Answer[schemas.ImportJob])
@@ -133,20 +147,30 @@ async def list_operations(job_id: str, services: Services = Depends(services)) -
 
 
 @router.patch("/jobs/{job_id}/operations", response_model=schemas.Answer[schemas.ChangedOperations])
-async def change_several(job_id: str, body: BulkChanges, services: Services = Depends(services)) -> Response:
-    """Change several operations, all or none."""
-    await services.imports.edit(job_id, body.keys, body.changes.given())
-    return answer({"changed": len(body.keys)})
+async def change_several(
+    job_id: str, body: BulkChanges, user: User = Depends(admin), services: Services = Depends(services)
+) -> Response:
+    """Change several operations, all or none; or those that can be changed, with `leave_out`."""
+    edited = await services.imports.edit(
+        job_id, body.keys, body.changes.given(), by=user.name, leave_out=body.leave_out
+    )
+    changed = {"changed": len(edited.changed)}
+    left_out = {"left_out": [asdict(one) for one in edited.left_out]} if body.leave_out else {}
+    return answer(changed | left_out)
 
 
 @router.patch("/jobs/{job_id}/operations/{key:path}", response_model=schemas.Answer[schemas.ImportOperation])
 async def change_one(
-    job_id: str, key: str, body: OperationChanges, services: Services = Depends(services)
+    job_id: str,
+    key: str,
+    body: OperationChanges,
+    user: User = Depends(admin),
+    services: Services = Depends(services),
 ) -> Response:
-    """Change one operation."""
-    done = await services.imports.edit(job_id, [key], body.given())
+    """Change one operation. Of a live import, only `enabled` and `customer` can be changed."""
+    edited = await services.imports.edit(job_id, [key], body.given(), by=user.name)
     operations = {one.key: operation for one, operation in await services.imports.operations(job_id)}
-    return answer(_operation(done[0], operations[done[0].key]))
+    return answer(_operation(edited.changed[0], operations[edited.changed[0].key]))
 
 
 @router.post("/jobs/{job_id}/words", response_model=schemas.Answer[schemas.RewordedOperations])
@@ -163,6 +187,21 @@ async def word(job_id: str, services: Services = Depends(services)) -> Response:
 async def set_place(job_id: str, body: ServerSettings, services: Services = Depends(services)) -> Response:
     """Set the base URL of the API and the variables of its server."""
     job = await services.imports.configure(job_id, base=body.base_url, variables=body.variables)
+    return answer(_job(job) | await _details(services, job) | await _warnings(services, job))
+
+
+@router.put("/jobs/{job_id}/hosts", response_model=schemas.Answer[schemas.ImportJob])
+async def set_host(
+    job_id: str,
+    body: HostPermission,
+    user: User = Depends(admin),
+    via: str = Depends(channel),
+    services: Services = Depends(services),
+) -> Response:
+    """Allow or refuse calls to one of the hosts that the description names beside the API's own."""
+    job = await services.imports.allow_host(job_id, body.origin, allow=body.allowed)
+    kind = "host_allowed" if body.allowed else "host_refused"
+    await services.audit_trail.record(kind, by=user.name, via=via, job_id=job_id, host=body.origin)
     return answer(_job(job) | await _details(services, job) | await _warnings(services, job))
 
 
@@ -292,6 +331,7 @@ async def _details(services: Services, job: ImportJob) -> dict[str, Any]:
             {"name": name, "kind": scheme.kind, "description": scheme.description[:300]}
             for name, scheme in document.schemes.items()
         ],
+        "hosts": [asdict(host) for host in hosts(job, document)],
         "credentials": await services.imports.schemes_with_credentials(job),
         "can_be_worded": services.suggestion_model is not None,
         "findings": [

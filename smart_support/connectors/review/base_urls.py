@@ -12,7 +12,17 @@ from smart_support.connectors.openapi.request.server_url import server_url
 from smart_support.connectors.review.import_store import ImportJob
 from smart_support.errors import InvalidRequest
 
-__all__ = ["api_name", "base_url", "base_url_findings", "inherited_base_url", "is_same_api", "origin"]
+__all__ = [
+    "api_name",
+    "base_url",
+    "base_url_findings",
+    "inherited_base_url",
+    "is_same_api",
+    "origin",
+    "origin_of",
+]
+
+_PORTS = {"http": 80, "https": 443}
 
 
 def base_url(job: ImportJob, document: Document, operation: Operation | None = None) -> str:
@@ -46,8 +56,20 @@ def origin(job: ImportJob, document: Document) -> str:
     """
     if job.kind == "mcp":
         return job.source
-    parts = urlsplit(base_url(job, document))
-    return f"{parts.scheme}://{parts.netloc}".lower()
+    return origin_of(base_url(job, document))
+
+
+def origin_of(url: str) -> str:
+    """The origin of a URL, without the default port of its scheme; empty if it has none or is invalid."""
+    try:
+        parts = urlsplit(url.lower())
+        port = parts.port
+    except ValueError:
+        return ""
+    if not parts.scheme or not parts.hostname:
+        return ""
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"{parts.scheme}://{host}" + (f":{port}" if port and port != _PORTS.get(parts.scheme) else "")
 
 
 def is_same_api(job: ImportJob, document: Document, live: ImportJob, live_document: Document) -> bool:

@@ -4,9 +4,10 @@ No operation is a tool before somebody has approved it, and a re-import changes 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from smart_support.connectors.mcp_client import McpClient
@@ -15,12 +16,13 @@ from smart_support.connectors.openapi.document.operation import Operation
 from smart_support.connectors.openapi.request.api_client import ApiClient
 from smart_support.connectors.operation_definition import definition_of
 from smart_support.connectors.operation_tool import Invoke, OperationInvoker, operation_tool
-from smart_support.connectors.review.base_urls import base_url, origin
-from smart_support.connectors.review.blocked import OperationsBlocked, name_conflicts
+from smart_support.connectors.review.base_urls import base_url, origin, origin_of
+from smart_support.connectors.review.blocked import Blocked, OperationsBlocked, name_conflicts
 from smart_support.connectors.review.documents import DocumentCache
+from smart_support.connectors.review.hosts import absolute_schemes, is_called, with_host
 from smart_support.connectors.review.import_store import ImportJob, ImportStore
 from smart_support.connectors.review.import_worker import ImportWorker
-from smart_support.connectors.review.reviewed_operation import ReviewedOperation, apply_changes
+from smart_support.connectors.review.reviewed_operation import ReviewedOperation, apply_changes, check_changes
 from smart_support.connectors.review.suggestions import SuggestionModel, suggest
 from smart_support.connectors.review.vault import Vault
 from smart_support.errors import Conflict, InvalidRequest, NotFound, SmartSupportError, ToolFailed
@@ -35,20 +37,37 @@ OPEN = ("review", "live")
 
 @dataclass(frozen=True, slots=True)
 class ImportedTool:
-    """A tool from an import, its agent, and the title of its API."""
+    """A tool from an import, its agent, the title of its API, and the key of its operation."""
 
     tool: Tool
     agent: str
     api: str
     job_id: str
+    key: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Unusable:
-    """Why an approved operation, or a whole import, can't be used."""
+    """Why an approved operation, or a whole import, can't be used.
+
+    Attributes:
+        key, tool_name: of the operation; empty for a whole import.
+        is_intended: a reviewer has decided so. It does not stand in the way of an approval.
+    """
 
     job_id: str
     message: str
+    key: str = ""
+    tool_name: str = ""
+    is_intended: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Edited:
+    """The operations that a change has changed, and those that were left out because they can't have it."""
+
+    changed: list[ReviewedOperation]
+    left_out: list[Blocked]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +83,15 @@ class ImportedTools:
     former_agents: list[str]
 
 
+# Says of a tool that can't be used whether it has to be.
+IsRequired = Callable[[Unusable], bool]
+
 # Builds the agents and their tools from imported tools, and returns a function that activates them. It has no
-# side effects. It raises `InvalidRequest` if the tools of the import with the given id can't be used.
-BuildToolset = Callable[[ImportedTools, str | None], Callable[[], None]]
+# side effects. It raises `InvalidRequest` if a required tool can't be used.
+BuildToolset = Callable[[ImportedTools, IsRequired], Callable[[], None]]
+
+# What may be changed of an operation whose import is live. Anything else needs a new review.
+LIVE_CHANGES = frozenset({"enabled", "customer"})
 
 
 class ImportService:
@@ -128,28 +153,100 @@ class ImportService:
         known = {one.tool_name: one for one in (await self.documents.get(job)).operations}
         return [(one, known.get(key)) for key, one in (await self.store.operations(job_id)).items()]
 
-    async def edit(self, job_id: str, keys: list[str], changes: dict[str, Any]) -> list[ReviewedOperation]:
+    async def edit(
+        self, job_id: str, keys: Sequence[str], changes: dict[str, Any], *, by: str, leave_out: bool = False
+    ) -> Edited:
         """Apply a reviewer's changes to some operations, or to none of them.
+
+        Of a live import, only `LIVE_CHANGES` can be changed; this applies at once, in every process.
 
         Args:
             keys: keys of reviewed operations, or of operations (`GET /pets`).
+            leave_out: change the others if some can't have the changes.
 
         Raises:
-            Conflict: the import is not in review.
-            InvalidRequest: a change is not allowed.
+            Conflict: the import is neither in review nor live, or the change needs a review.
+            InvalidRequest: a change is not allowed at all.
+            OperationsBlocked: some operations can't have the changes, and are not to be left out.
             NotFound: there is no such operation.
         """
+        check_changes(changes)
         job = await self.store.job(job_id)
-        _require_status(job, "review")
-        known = {one.key: (one, operation) for one, operation in await self.operations(job_id) if operation}
-        known |= {operation.key: (one, operation) for one, operation in known.values() if operation}
-        missing = [key for key in keys if key not in known]
-        if missing:
-            raise NotFound(f"operation {missing[0][:100]!r} does not exist in this import")
-        edited = [apply_changes(*known[key], changes) for key in keys]
-        await self._check_names(job, edited, only={one.key for one in edited})
-        await self.store.update_operations(job_id, edited)
+        _require_status(job, *OPEN)
+        if job.status == "review":
+            edited = await self._edited(job, keys, changes, leave_out=leave_out)
+            await self.store.update_operations(job_id, edited.changed)
+            return edited
+        if needs_review := sorted(changes.keys() - LIVE_CHANGES):
+            raise Conflict(
+                f"import job {job_id} is live; to change {', '.join(needs_review)}, import the API again"
+            )
+        async with self._change_live() as live:
+            _require_status(await self.store.job(job_id), "live")
+            edited, activate = await self._edited_live(job, live, keys, changes, leave_out=leave_out)
+            await self.store.update_live_operations(job, edited.changed, changes, by)
+            activate()
         return edited
+
+    async def _edited_live(
+        self,
+        job: ImportJob,
+        live: Sequence[ImportJob],
+        keys: Sequence[str],
+        changes: dict[str, Any],
+        *,
+        leave_out: bool,
+    ) -> tuple[Edited, Callable[[], None]]:
+        """Operations of a live import with changes, and the function that activates the tools."""
+        edited = await self._edited(job, keys, changes, leave_out=leave_out)
+        while True:
+            by_key = {one.key: one for one in edited.changed}
+            tools = await self._tools_of(live, {job.job_id: by_key})
+            required = {(job.job_id, one.key) for one in edited.changed if one.enabled}
+            try:
+                activate = self._build_toolset(tools, _is_required_among(required))
+            except OperationsBlocked as error:
+                if not leave_out:
+                    raise
+                blocked = {one.key for one in error.blocked}
+                edited = Edited(
+                    [one for one in edited.changed if one.key not in blocked],
+                    [*edited.left_out, *error.blocked],
+                )
+                continue
+            return edited, activate
+
+    async def _edited(
+        self, job: ImportJob, keys: Sequence[str], changes: dict[str, Any], *, leave_out: bool
+    ) -> Edited:
+        """Operations with a reviewer's changes; nothing is stored.
+
+        Raises:
+            OperationsBlocked, NotFound: as in `edit`.
+        """
+        known = {
+            one.key: (one, operation) for one, operation in await self.operations(job.job_id) if operation
+        }
+        known |= {operation.key: (one, operation) for one, operation in known.values()}
+        if missing := [key for key in keys if key not in known]:
+            raise NotFound(f"operation {missing[0][:100]!r} does not exist in this import")
+        edited: dict[str, ReviewedOperation] = {}
+        blocked: list[Blocked] = []
+        renamed = set()
+        for one, operation in (known[key] for key in dict.fromkeys(keys)):
+            try:
+                edited[one.key] = changed = apply_changes(one, operation, changes)
+            except InvalidRequest as error:
+                blocked.append(Blocked(one.key, one.tool_name, error.message))
+                continue
+            if (changed.enabled, changed.tool_name) != (one.enabled, one.tool_name):
+                renamed.add(one.key)
+        blocked += await self._name_conflicts(job, edited, renamed)
+        if blocked and not leave_out:
+            raise OperationsBlocked(blocked)
+        for each in blocked:
+            edited.pop(each.key, None)
+        return Edited([*edited.values()], blocked)
 
     async def suggest(self, job_id: str, model: SuggestionModel) -> list[ReviewedOperation]:
         """Let a language model suggest names, descriptions and agents; returns the operations it changed."""
@@ -184,11 +281,32 @@ class ImportService:
             base_url(configured, await self.documents.get(job))
             if job.status == "live":
                 after = [configured if one.job_id == job_id else one for one in others]
-                activate = self._build_toolset(await self._tools_of(after), job_id)
+                activate = self._build_toolset(await self._tools_of(after), _is_required_of(job_id))
             await self.store.update(job_id, base_url=configured.base_url, variables=configured.variables)
             if job.status == "live":
                 activate()
         return await self.store.job(job_id)
+
+    async def allow_host(self, job_id: str, where: str, *, allow: bool) -> ImportJob:
+        """Allow or refuse calls to one of an import's hosts, with the credentials that it needs now.
+
+        Args:
+            where: the origin, as `hosts` has it.
+
+        Raises:
+            Conflict: the import is neither in review nor live.
+            InvalidRequest: it is not a host that can be allowed.
+        """
+        async with self._change_live() as live:
+            job = await self.store.job(job_id)
+            _require_status(job, *OPEN)
+            allowed = with_host(job, await self.documents.get(job), where, allow=allow)
+            changed = replace(job, allowed_hosts=allowed)
+            after = [changed if one.job_id == job_id else one for one in live]
+            activate = self._build_toolset(await self._tools_of(after), _is_never_required)
+            await self.store.update(job_id, allowed_hosts=allowed)
+            activate()
+        return changed
 
     async def enter_credentials(self, job_id: str, scheme: str, values: dict[str, str]) -> list[str]:
         """Store credentials for one scheme; returns the names of all schemes that have credentials.
@@ -200,7 +318,7 @@ class ImportService:
         job = await self.store.job(job_id)
         _require_status(job, *OPEN)
         document = await self.documents.get(job)
-        schemes = document.schemes
+        schemes = absolute_schemes(job, document)
         if scheme not in schemes:
             raise InvalidRequest(f"scheme {scheme[:60]!r} is not one of: {', '.join(schemes) or 'none'}")
         await self._vault.store(job.api, schemes[scheme], values, origin(job, document))
@@ -210,7 +328,8 @@ class ImportService:
         """The schemes whose credentials were entered for the API's current origin."""
         document = await self.documents.get(job)
         try:
-            return list(await self._vault.credentials(job.api, document.schemes, origin(job, document)))
+            schemes = absolute_schemes(job, document)
+            return list(await self._vault.credentials(job.api, schemes, origin(job, document)))
         except (InvalidRequest, ToolFailed):
             return []
 
@@ -230,6 +349,8 @@ class ImportService:
         if reviewed.access != "read":
             raise InvalidRequest(f"{operation.key} is a write and can't be tried: it needs an approval")
         document = await self.documents.get(job)
+        if not is_called(job, document, operation):
+            raise InvalidRequest(f"{operation.key}: its host is not allowed; allow it first")
         invoke = self._invoker.bind(job, document, operation)
         tool = self._tool(job, document, operation, reviewed, invoke)
         tool.check(args)
@@ -240,7 +361,9 @@ class ImportService:
 
         Raises:
             Conflict: the import is not in review.
-            InvalidRequest: the base URL is missing, a name is taken, or a policy rule does not fit a tool.
+            InvalidRequest: the base URL is missing.
+            OperationsBlocked: of some operations, the name is taken, the server is invalid, or a policy rule
+                does not fit; it lists all of them.
             ReviewOutdated: another import of the API was approved since this one was compared.
         """
         async with self._change_live() as live:
@@ -248,11 +371,14 @@ class ImportService:
             _require_status(job, "review")
             document = await self.documents.get(job)
             base_url(job, document)
+            blocked = await self._name_conflicts(job, {})
             for reviewed, operation in await self.operations(job_id):
-                if reviewed.enabled and operation:
-                    base_url(job, document, operation)
-            await self._check_names(job, [])
-            activate = self._build_toolset(await self._tools_of(_after_approval(job, live)), job_id)
+                if reviewed.enabled and operation and (fault := _base_url_fault(job, document, operation)):
+                    blocked.append(Blocked(reviewed.key, reviewed.tool_name, fault))
+            if blocked:
+                raise OperationsBlocked(blocked)
+            tools = await self._tools_of(_after_approval(job, live))
+            activate = self._build_toolset(tools, _is_required_of(job_id))
             await self.store.go_live(job, by)
             activate()
         log.info("import_approved", job_id=job_id, api=job.api, by=by)
@@ -264,7 +390,7 @@ class ImportService:
             job = await self.store.job(job_id)
             _require_status(job, "live", "review", "failed")
             after = [one for one in live if one.job_id != job_id]
-            activate = self._build_toolset(await self._tools_of(after), None)
+            activate = self._build_toolset(await self._tools_of(after), _is_never_required)
             await self.store.remove(job, by)
             activate()
         return await self.store.job(job_id)
@@ -273,7 +399,7 @@ class ImportService:
         """Activate the tools of the live imports: at start-up, or after another process changed them."""
         async with self._activating:
             live = await self._live_jobs()
-            self._build_toolset(await self._tools_of(live), None)()
+            self._build_toolset(await self._tools_of(live), _is_never_required)()
             await self._release(live)
 
     async def tools_after_approval(self, job: ImportJob) -> ImportedTools:
@@ -300,8 +426,14 @@ class ImportService:
     async def _live_jobs(self) -> list[ImportJob]:
         return [*reversed(await self.store.jobs("live", limit=1000))]
 
-    async def _tools_of(self, jobs: Sequence[ImportJob]) -> ImportedTools:
-        """The tools of these imports. It never raises: what can't be used is listed in `unusable`."""
+    async def _tools_of(
+        self, jobs: Sequence[ImportJob], edited: Mapping[str, Mapping[str, ReviewedOperation]] | None = None
+    ) -> ImportedTools:
+        """The tools of these imports. It never raises: what can't be used is listed in `unusable`.
+
+        Args:
+            edited: by job and key, operations that are not stored yet.
+        """
         tools: list[ImportedTool] = []
         unusable: list[Unusable] = []
         for job in jobs:
@@ -311,29 +443,44 @@ class ImportService:
                 operations = await self.operations(job.job_id)
             except Exception as error:
                 log.error("import_unusable", job_id=job.job_id, api=job.api, error=repr(error))
-                unusable.append(Unusable(job.job_id, f"{job.title}: its tools are disabled: {_why(error)}"))
+                message = f"{job.title}: its tools are disabled: {_why(error)}"
+                unusable.append(Unusable(job_id=job.job_id, message=message))
                 continue
-            for reviewed, operation in operations:
+            ours = (edited or {}).get(job.job_id, {})
+            for stored, operation in operations:
+                reviewed = ours.get(stored.key, stored)
                 if not reviewed.enabled or reviewed.change == "gone":
                     continue
-                try:
-                    if operation is None:
-                        raise InvalidRequest("its description can't be read")
-                    invoke = self._if_live(job, self._invoker.bind(job, document, operation))
-                    tool = self._tool(job, document, operation, reviewed, invoke)
-                except Exception as error:
-                    log.error("operation_unusable", job_id=job.job_id, key=reviewed.key, error=repr(error))
-                    message = f"{job.title}: {reviewed.tool_name} is disabled: {_why(error)}"
-                    unusable.append(Unusable(job.job_id, message))
-                    continue
-                tools.append(ImportedTool(tool, reviewed.agent, job.title, job.job_id))
+                made = self._made(job, document, operation, reviewed)
+                if isinstance(made, Unusable):
+                    unusable.append(made)
+                else:
+                    tools.append(made)
         return ImportedTools(tools, unusable, await self.store.former_agents())
 
-    def _if_live(self, job: ImportJob, invoke: Invoke) -> Invoke:
-        """Check right before each call that the import is live: any process may have changed that."""
+    def _made(
+        self, job: ImportJob, document: Document, operation: Operation | None, reviewed: ReviewedOperation
+    ) -> ImportedTool | Unusable:
+        unusable = partial(Unusable, job_id=job.job_id, key=reviewed.key, tool_name=reviewed.tool_name)
+        start = f"{job.title}: {reviewed.tool_name} is disabled:"
+        try:
+            if operation is None:
+                raise InvalidRequest("its description can't be read")
+            if not is_called(job, document, operation):
+                message = f"{start} its host {origin_of(base_url(job, document, operation))} is not allowed"
+                return unusable(message=message, is_intended=True)
+            invoke = self._if_live(job, reviewed, self._invoker.bind(job, document, operation))
+            tool = self._tool(job, document, operation, reviewed, invoke)
+        except Exception as error:
+            log.error("operation_unusable", job_id=job.job_id, key=reviewed.key, error=repr(error))
+            return unusable(message=f"{start} {_why(error)}")
+        return ImportedTool(tool, reviewed.agent, job.title, job.job_id, reviewed.key)
+
+    def _if_live(self, job: ImportJob, reviewed: ReviewedOperation, invoke: Invoke) -> Invoke:
+        """Check right before each call that the operation is live: any process may have changed that."""
 
         async def invoke_if_live(args: Args, key: str | None) -> Any:
-            await self.store.require_live(job.job_id)
+            await self.store.require_live(job.job_id, reviewed.key)
             return await invoke(args, key)
 
         return invoke_if_live
@@ -375,28 +522,49 @@ class ImportService:
         """The names of all tools that are not this API's."""
         return {*self._reserved_names(), *await self.store.other_tool_names(api)}
 
-    async def _check_names(
-        self, job: ImportJob, edited: list[ReviewedOperation], only: Collection[str] | None = None
-    ) -> None:
-        """
-        Args:
-            only: keys of the operations that count; None for all.
+    async def _name_conflicts(
+        self, job: ImportJob, edited: Mapping[str, ReviewedOperation], of: Collection[str] | None = None
+    ) -> list[Blocked]:
+        """The enabled operations whose names are taken.
 
-        Raises:
-            OperationsBlocked: their names are taken.
+        Args:
+            edited: operations that are not stored yet, by key.
+            of: keys of the operations that count; None for all.
         """
-        operations = await self.store.operations(job.job_id) | {one.key: one for one in edited}
-        first = sorted(operations.values(), key=lambda one: only is not None and one.key in only)
-        conflicts = name_conflicts(first, await self._taken_names(job.api))
-        conflicts = [one for one in conflicts if only is None or one.key in only]
-        if conflicts:
-            raise OperationsBlocked(conflicts)
+        operations = {**await self.store.operations(job.job_id), **edited}
+        # Where two have one name, the one that counts is in conflict, and not the other.
+        in_order = sorted(operations.values(), key=lambda one: of is not None and one.key in of)
+        conflicts = name_conflicts(in_order, await self._taken_names(job.api))
+        return [one for one in conflicts if of is None or one.key in of]
 
 
 def _require_status(job: ImportJob, *statuses: str) -> None:
     if job.status not in statuses:
         why = f": {job.error}" if job.error else ""
         raise Conflict(f"import job {job.job_id} is {job.status}, not {' or '.join(statuses)}{why}")
+
+
+def _is_required_of(job_id: str) -> IsRequired:
+    """Whether a tool must be usable so that an import can be approved."""
+    return lambda one: one.job_id == job_id and not one.is_intended
+
+
+def _is_required_among(operations: Collection[tuple[str, str]]) -> IsRequired:
+    """Whether a tool must be usable so that operations, by job and key, can be changed."""
+    return lambda one: (one.job_id, one.key) in operations and not one.is_intended
+
+
+def _is_never_required(_: Unusable) -> bool:
+    return False
+
+
+def _base_url_fault(job: ImportJob, document: Document, operation: Operation) -> str | None:
+    """Why an operation's server can't be called, or None."""
+    try:
+        base_url(job, document, operation)
+    except InvalidRequest as error:
+        return f"{operation.key}: {error.message}"
+    return None
 
 
 def _after_approval(job: ImportJob, live: Sequence[ImportJob]) -> list[ImportJob]:

@@ -39,6 +39,11 @@ _TAKEN_NAMES = """
 """
 
 
+# Origin -> "schemes", whose credentials may be sent there with calls, and "token_schemes", whose client
+# secrets may be sent to a token endpoint there.
+AllowedHosts = dict[str, dict[str, list[str]]]
+
+
 class ReviewOutdated(SmartSupportError):
     """The live import changed after the review began; nothing was stored. Raised by `ImportStore`."""
 
@@ -57,6 +62,7 @@ class ImportJob:
         status: `loading`, `review`, `failed`, `live`, `replaced` or `removed`.
         progress: `{"step", "done", "total"}`, and in review `compared_with`: the job that was live then.
         base_url: as the reviewer entered it; None for the document's first server.
+        allowed_hosts: as a reviewer allowed them; None for an import from before this was stored.
     """
 
     job_id: str
@@ -69,6 +75,7 @@ class ImportJob:
     error: str | None
     base_url: str | None
     variables: dict[str, str]
+    allowed_hosts: AllowedHosts | None
     created_by: str
     created_at: str
     approved_by: str | None
@@ -85,9 +92,9 @@ class ImportStore:
         """Create a job with the status `loading`."""
         job_id = clock.new_id()
         await self._state.execute(
-            """INSERT INTO import_jobs (job_id, kind, source, api, title, status, progress, created_by,
-                   created_at)
-               VALUES (:id, :kind, :source, '', :source, 'loading', :progress, :by, :now)""",
+            """INSERT INTO import_jobs (job_id, kind, source, api, title, status, progress, allowed_hosts,
+                   created_by, created_at)
+               VALUES (:id, :kind, :source, '', :source, 'loading', :progress, '{}', :by, :now)""",
             {
                 "id": job_id,
                 "kind": kind,
@@ -158,9 +165,28 @@ class ImportStore:
         """
 
         def work(connection: Connection) -> None:
-            _check_in_review(connection, job_id)
+            _check_status(connection, job_id, "review")
             for one in reviewed:
                 connection.execute(_UPDATE, _row(job_id, one))
+
+        await self._state.transact(work)
+
+    async def update_live_operations(
+        self, job: ImportJob, reviewed: list[ReviewedOperation], changes: dict[str, Any], by: str
+    ) -> None:
+        """Store changed operations of a live job and record them in the audit trail, in one transaction.
+
+        Raises:
+            ReviewOutdated: the job is no longer live.
+        """
+
+        def work(connection: Connection) -> None:
+            _check_status(connection, job.job_id, "live")
+            for one in reviewed:
+                connection.execute(_UPDATE, _row(job.job_id, one))
+            detail = {"api": job.api, "job_id": job.job_id, "changes": changes}
+            detail["operations"] = [one.key for one in reviewed]
+            audit.append(connection, "tools_changed", actor=by, via="rest", detail=detail)
 
         await self._state.transact(work)
 
@@ -180,13 +206,17 @@ class ImportStore:
         )
         return {str(row["tool_name"]) for row in rows}
 
-    async def require_live(self, job_id: str) -> None:
+    async def require_live(self, job_id: str, key: str) -> None:
         """
         Raises:
-            ToolRefused: the import is not live; another process may have changed that a moment ago.
+            ToolRefused: the operation is not live; another process may have changed that a moment ago.
         """
-        rows = await self._state.read("SELECT status FROM import_jobs WHERE job_id = :id", {"id": job_id})
-        if not rows or rows[0]["status"] != "live":
+        rows = await self._state.read(
+            """SELECT status, enabled FROM import_jobs JOIN operations USING (job_id)
+               WHERE job_id = :id AND key = :key""",
+            {"id": job_id, "key": key},
+        )
+        if not rows or rows[0]["status"] != "live" or not rows[0]["enabled"]:
             raise ToolRefused("This tool was disabled a moment ago, so nothing was done; please ask again.")
 
     async def former_agents(self) -> list[str]:
@@ -207,7 +237,7 @@ class ImportStore:
         """
 
         def work(connection: Connection) -> None:
-            _check_in_review(connection, job.job_id)
+            _check_status(connection, job.job_id, "review")
             sql = "SELECT job_id, approved_by FROM import_jobs WHERE api = :api AND status = 'live'"
             for live in connection.execute(sql, {"api": job.api}):
                 if live["job_id"] != job.progress.get("compared_with"):
@@ -248,13 +278,15 @@ class ImportStore:
     async def _jobs(self, where: str, params: dict[str, Any]) -> list[ImportJob]:
         names = ", ".join(ImportJob.__slots__)
         rows = await self._state.read(f"SELECT {names} FROM import_jobs {where}", params)
-        encoded = ("progress", "variables")
-        return [ImportJob(**row | {name: orjson.loads(row[name]) for name in encoded}) for row in rows]
+        encoded = ("progress", "variables", "allowed_hosts")
+        return [
+            ImportJob(**row | {name: orjson.loads(row[name] or b"null") for name in encoded}) for row in rows
+        ]
 
 
-def _check_in_review(connection: Connection, job_id: str) -> None:
+def _check_status(connection: Connection, job_id: str, status: str) -> None:
     (job,) = connection.execute("SELECT status FROM import_jobs WHERE job_id = :id", {"id": job_id})
-    if job["status"] != "review":
+    if job["status"] != status:
         raise ReviewOutdated(f"import job {job_id} is {job['status']} now; nothing was changed")
 
 

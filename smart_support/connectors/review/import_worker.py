@@ -19,6 +19,7 @@ from smart_support.connectors.openapi.document.tool_names import free_names
 from smart_support.connectors.review.base_urls import api_name, inherited_base_url, is_same_api
 from smart_support.connectors.review.comparison import Import, changes
 from smart_support.connectors.review.documents import DocumentCache, packed, parse_description
+from smart_support.connectors.review.hosts import allowed_hosts
 from smart_support.connectors.review.import_store import ImportJob, ImportStore
 from smart_support.connectors.review.reviewed_operation import ReviewedOperation, propose
 from smart_support.connectors.review.vault import Vault
@@ -197,6 +198,7 @@ class ImportWorker:
             document=await asyncio.to_thread(packed, description),
             base_url=base,
             variables=variables,
+            allowed_hosts=allowed_hosts(live, live_document) if live and live_document else {},
             progress={
                 "step": "done",
                 "done": len(reviewed),

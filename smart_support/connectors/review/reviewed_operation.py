@@ -93,6 +93,17 @@ def propose(
     return replace(decided, change="changed", **stricter)
 
 
+def check_changes(changes: Mapping[str, Any]) -> None:
+    """Check what does not depend on the operation.
+
+    Raises:
+        InvalidRequest: a name is invalid.
+    """
+    for name in ("agent", "tool_name"):
+        if name in changes and not names.is_valid(str(changes[name])):
+            raise InvalidRequest(f"{name}: {str(changes[name])[:80]!r} is not valid; {names.RULE}")
+
+
 def apply_changes(
     reviewed: ReviewedOperation, operation: Operation, changes: Mapping[str, Any]
 ) -> ReviewedOperation:
@@ -105,11 +116,9 @@ def apply_changes(
     Raises:
         InvalidRequest: a name is invalid, a write would need no approval, or a confirmation is missing.
     """
+    check_changes(changes)
     changes = dict(changes)
     is_confirmed = bool(changes.pop("confirm", False))
-    for name in ("agent", "tool_name"):
-        if name in changes and not names.is_valid(str(changes[name])):
-            raise InvalidRequest(f"{name}: {str(changes[name])[:80]!r} is not valid; {names.RULE}")
     result = replace(reviewed, **changes)
     if result.access == "read" and reviewed.access == "write":
         result = replace(result, proposal=_checked_as_read(reviewed, operation, is_confirmed))

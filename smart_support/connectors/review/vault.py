@@ -4,6 +4,7 @@ import contextlib
 import os
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 import orjson
 from cryptography.fernet import Fernet, InvalidToken
@@ -11,6 +12,7 @@ from cryptography.fernet import Fernet, InvalidToken
 from smart_support.connectors.mcp_document import MCP_SCHEMES, TOKEN
 from smart_support.connectors.openapi.document.security import SecurityScheme
 from smart_support.connectors.openapi.request.credentials import Credential
+from smart_support.connectors.review.base_urls import origin_of
 from smart_support.errors import ConfigError, ToolFailed
 from smart_support.observability.log import hide
 from smart_support.storage.state.base import StateDatabase
@@ -71,7 +73,7 @@ class Vault:
         return {
             name: Credential(schemes[name], stored["values"])
             for name, stored in decrypted.items()
-            if (stored["home"], stored["token_url"]) == (origin, schemes[name].token_url)
+            if _is_bound_to(stored, origin, schemes[name].token_url)
         }
 
     async def mcp_token(self, api: str, source: str) -> str | None:
@@ -89,6 +91,17 @@ class Vault:
         _hide(stored.get("values", {}))
         # Old entries have no origin; they have to be entered again.
         return stored if "home" in stored else {"values": {}, "home": "", "token_url": ""}
+
+
+def _is_bound_to(stored: dict[str, Any], origin: str, token_url: str) -> bool:
+    """Whether stored values were entered for this origin and token endpoint.
+
+    Older entries have the token URL as the description has it, which may be relative, and the origin with a
+    default port.
+    """
+    home = str(stored["home"])
+    stored_token_url = urljoin(f"{home}/", stored["token_url"]) if stored["token_url"] else ""
+    return origin in (home, origin_of(home)) and token_url in (stored["token_url"], stored_token_url)
 
 
 def _hide(values: dict[str, str]) -> None:

@@ -25,7 +25,14 @@ SOURCE = "https://desk.example/docs/openapi.json"
 def _job(source: str = FILE, **more: Any) -> ImportJob:
     given: dict[str, Any] = {
         **{"job_id": "1", "kind": "openapi", "source": source, "api": "desk", "title": "Desk"},
-        **{"status": "review", "progress": {}, "error": None, "base_url": None, "variables": {}},
+        **{
+            "status": "review",
+            "progress": {},
+            "error": None,
+            "base_url": None,
+            "variables": {},
+            "allowed_hosts": {},
+        },
         **{"created_by": "dana", "created_at": "", "approved_by": None, "approved_at": None},
     }
     return ImportJob(**given | more)

@@ -58,8 +58,8 @@ async def test_approving_names_every_conflict_at_once(desk: Reviews) -> None:
         await desk.service.approve(second.job_id, by="dana")
     assert [one["key"] for one in told.value.fields["blocked"]] == ["list", "get"]
     # Each is put right on its own, though the other is still in conflict.
-    await desk.service.edit(second.job_id, ["list"], {"tool_name": "list_in_cloud"})
-    await desk.service.edit(second.job_id, ["get"], {"enabled": False})
+    await desk.service.edit(second.job_id, ["list"], {"tool_name": "list_in_cloud"}, by="dana")
+    await desk.service.edit(second.job_id, ["get"], {"enabled": False}, by="dana")
     await desk.service.approve(second.job_id, by="dana")
     assert {*desk.tools} == {"list", "get", "list_in_cloud", "free"}
 

@@ -119,7 +119,15 @@ def test_an_operation_with_a_server_of_its_own_is_called_there(
     job = _imported(app, {"url": f"{one.url}/openapi.json"})
     told = [found for found in job["findings"] if "has its own server" in found["message"]]
     assert {other.url in found["message"] for found in told} == {True}
+    assert [(host["origin"], host["is_allowed"]) for host in job["hosts"]] == [
+        (one.url, True),
+        (other.url, False),
+    ]
     _approve(app, job)
+    assert "get_ticket is disabled: its host" in app.get(f"/openapi/jobs/{job['job_id']}")["warnings"][0]
+    allowed = {"origin": other.url, "allowed": True}
+    answer = httpx.put(f"{app.url}/api/v1/openapi/jobs/{job['job_id']}/hosts", json=allowed, timeout=30)
+    assert answer.json()["data"]["hosts"][1]["is_allowed"]
     _say(app, "Show ticket 3")
     _say(app, "List tickets")
     assert [seen[1] for seen in other.seen] == ["/tickets/3"]

@@ -7,14 +7,12 @@ reached (a retry may help), or it failed.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import urljoin
 
 import orjson
 
 from smart_support.connectors.openapi.document.operation import Operation
 from smart_support.connectors.openapi.document.security import SecurityScheme
 from smart_support.connectors.openapi.request.credentials import (
-    Credential,
     add_credentials,
     select_credentials,
 )
@@ -48,6 +46,7 @@ class Api:
     Attributes:
         name: its title, for error messages.
         base: the base URL of the API, or of the operation that is called.
+        schemes: those whose credentials may be sent to `base`, with absolute token URLs.
         key: its unique name; credentials are stored under the key and the `origin`.
     """
 
@@ -90,9 +89,7 @@ class ApiClient:
         credentials = select_credentials(
             operation.security, await self._vault.credentials(api.key, api.schemes, api.origin)
         )
-        oauth = next(
-            (_with_absolute_token_url(api, one) for one in credentials if one.scheme.kind == "oauth2"), None
-        )
+        oauth = next((one for one in credentials if one.scheme.kind == "oauth2"), None)
         token = await self._tokens.token(oauth) if oauth else None
         response = await self._send(api, add_credentials(request, credentials, token))
         if response.status == 401 and oauth and token:
@@ -116,12 +113,6 @@ class ApiClient:
             # The client's message names hosts, which a customer must not see; they go only to the log.
             log.warning("api_call_failed", api=api.name, operation=request.method, cause=error.message)
             raise _translate(api, error) from None
-
-
-def _with_absolute_token_url(api: Api, credential: Credential) -> Credential:
-    """Resolves the token URL, which a description may give relative to its server."""
-    token_url = urljoin(f"{api.base}/", credential.scheme.token_url)
-    return replace(credential, scheme=replace(credential.scheme, token_url=token_url))
 
 
 def _with_header(request: HttpRequest, name: str, value: str) -> HttpRequest:
