@@ -1,6 +1,7 @@
 """Whatever a chat model emits, the shop changes only by writes approved for exactly those arguments."""
 
 import asyncio
+import contextlib
 import dataclasses
 import tempfile
 from collections.abc import Callable, Iterator
@@ -29,7 +30,7 @@ from smart_support.approvals.quota import Quota
 from smart_support.conversation.graph_adapter.interrupts import pending_interrupts, resume_value
 from smart_support.demo.shop.tools import CommerceTools
 from smart_support.demo.store import DemoStore
-from smart_support.errors import SmartSupportError
+from smart_support.errors import ModelFailed, SmartSupportError
 from smart_support.gate.gate import Gate
 from smart_support.settings import ROOT, Settings
 from smart_support.storage.state.base import StateDatabase
@@ -159,7 +160,8 @@ async def _conversation(
     graph_input: Any = {"messages": [HumanMessage("do what you like")]}
     for decision in decided:
         before, writes = shop.dump(), len(ran.writes)
-        await graph.ainvoke(graph_input, config)
+        with contextlib.suppress(ModelFailed):  # where it says nothing, more than once
+            await graph.ainvoke(graph_input, config)
         if len(ran.writes) == writes:
             assert shop.dump() == before
         waiting = pending_interrupts(thread_id, "fallback", (await graph.aget_state(config)).interrupts)
