@@ -22,6 +22,17 @@ def loaded(read_job: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     return job
 
 
+def imported(app: AppProcess, spec: dict[str, Any], *, is_approved: bool = True) -> dict[str, Any]:
+    """The job of a description that was imported, and approved if nothing else is said."""
+    job_id = app.post("/openapi/import", {"spec": spec}).json()["data"]["job_id"]
+    job = loaded(lambda: app.get(f"/openapi/jobs/{job_id}"))
+    assert job["status"] == "review", job
+    if is_approved:
+        answer = app.post(f"/openapi/jobs/{job_id}/approve", {})
+        assert answer.status_code == 200, answer.text
+    return job
+
+
 def remove_live_imports(app: AppProcess) -> None:
     """Take every import out of use, so that the next test finds none."""
     for job in app.get("/openapi/jobs"):
