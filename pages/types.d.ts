@@ -186,8 +186,37 @@ interface Job {
   base_url: string | null;
   variables: Record<string, string>;
   servers: { url: string; variables?: Record<string, { default?: string }> }[];
+  hosts?: Host[];
+  out_of_use?: string[];
   schemes: { name: string; kind: string }[];
   credentials: string[];
+}
+
+/** An origin that tools of an import call. */
+interface Host {
+  origin: string;
+  operations: string[];
+  schemes: string[];
+  token_schemes: string[];
+  is_own: boolean;
+  is_allowed: boolean;
+}
+
+/** An operation that stands in the way of a change. */
+interface BlockedOperation {
+  key: string;
+  tool_name: string;
+  message: string;
+}
+
+/** Whose data an operation is about. */
+interface CustomerRule {
+  source: "argument" | "lookup" | "none" | "unknown";
+  argument?: string;
+  operation?: string;
+  arguments?: Record<string, string>;
+  result?: string;
+  confirmed?: boolean;
 }
 
 interface Operation {
@@ -207,6 +236,8 @@ interface Operation {
   change: "new" | "same" | "changed" | "gone";
   changes: EffectLine[];
   reasons: string[];
+  customer: CustomerRule | null;
+  customer_lookups: CustomerRule[];
   findings: Finding[];
   schema: JsonSchema | null;
 }
@@ -214,6 +245,7 @@ interface Operation {
 /** What an operation's details need of the review. */
 interface OperationReview {
   isEditable: boolean;
+  isSwitchable: boolean;
   change: (operations: Operation[], changes: object) => Promise<void>;
   refreshDetails: (operation: Operation) => void;
   call: (operation: Operation, args: object) => Promise<unknown>;

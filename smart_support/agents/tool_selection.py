@@ -72,6 +72,7 @@ def find_tool(registry: Registry, names: Sequence[str]) -> Tool:
         },
         access=Access.READ,
         run=run,
+        customer_source="none",
     )
 
 

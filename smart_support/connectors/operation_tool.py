@@ -12,15 +12,19 @@ from smart_support.connectors.openapi.document.operation import Operation
 from smart_support.connectors.openapi.request.api_client import Api, ApiClient
 from smart_support.connectors.operation_definition import definition_of
 from smart_support.connectors.review.base_urls import base_url, origin
+from smart_support.connectors.review.customers import customer_in
 from smart_support.connectors.review.hosts import sendable_schemes
 from smart_support.connectors.review.import_store import ImportJob
 from smart_support.connectors.review.reviewed_operation import ReviewedOperation
 from smart_support.connectors.review.vault import Vault
+from smart_support.errors import SmartSupportError
+from smart_support.observability.log import get_logger
 from smart_support.tools.definition import Definition, version_of
-from smart_support.tools.registry import Access, Args, Call, Tool
+from smart_support.tools.registry import Access, Args, Call, CustomerSource, Tool
 
 __all__ = ["Invoke", "OperationInvoker", "operation_tool"]
 
+log = get_logger()
 # Calls one operation with arguments and an idempotency key, and returns its result.
 Invoke = Callable[[Args, str | None], Awaitable[Any]]
 
@@ -78,6 +82,7 @@ def operation_tool(
     target: str,
     timeout_seconds: float,
     definition: Definition | None = None,
+    look_up: Invoke | None = None,
 ) -> Tool:
     """The tool for a reviewed operation.
 
@@ -90,18 +95,14 @@ def operation_tool(
         target: the API's name and base URL.
         timeout_seconds: the time limit of one call.
         definition: as in `definition_of`; by default, one without credentials.
+        look_up: calls the read that names the customer, if the operation has a confirmed rule with one.
     """
     is_gated = reviewed.access != "read" or reviewed.needs_approval
     definition = definition or definition_of(operation, {}, target)
     former_version = hashlib.sha256(f"{reviewed.fingerprint}\n{target}".encode()).hexdigest()[:16]
-    customer_arguments = tuple(reviewed.proposal.get("customer_arguments") or ())
 
     async def run(args: Args, call: Call) -> Any:
         return await invoke(args, call.idempotency_key)
-
-    async def customer(args: Args) -> str | None:
-        values = (args.get(name) for name in customer_arguments)
-        return next((str(value) for value in values if isinstance(value, (str, int))), None)
 
     return Tool(
         name=reviewed.tool_name,
@@ -116,8 +117,54 @@ def operation_tool(
         idempotent=reviewed.idempotent or reviewed.access == "read",
         timeout_seconds=timeout_seconds,
         summarise=lambda args, facts: _summary(operation, reviewed, api, args),
-        customer=customer if customer_arguments else None,
+        customer=_customer_finder(reviewed, look_up),
+        customer_source=_customer_source(reviewed, look_up),
     )
+
+
+def _customer_source(reviewed: ReviewedOperation, look_up: Invoke | None) -> CustomerSource:
+    rule = reviewed.customer
+    if rule is None or not rule.confirmed or (rule.source == "lookup" and look_up is None):
+        return "unknown"
+    return rule.source
+
+
+def _customer_finder(
+    reviewed: ReviewedOperation, look_up: Invoke | None
+) -> Callable[[Args], Awaitable[str | None]] | None:
+    """Finds a call's customer: as a reviewer confirmed it, else by the arguments that the rules propose.
+
+    A lookup that fails finds nobody: the API says why where the call itself fails.
+    """
+    rule = reviewed.customer
+    if rule and rule.confirmed and rule.source == "none":
+        return None
+    if rule and rule.confirmed and rule.source == "lookup":
+        call = look_up
+
+        async def looked_up(args: Args) -> str | None:
+            given = {name: args[own] for name, own in rule.arguments.items() if own in args}
+            if call is None or len(given) < len(rule.arguments):
+                return None
+            try:
+                return customer_in(await call(given, None), rule.result)
+            except (SmartSupportError, TimeoutError) as error:
+                log.warning("customer_not_looked_up", tool=reviewed.tool_name, error=repr(error))
+                return None
+
+        return looked_up
+    if rule and rule.confirmed and rule.source == "argument":
+        names: tuple[str, ...] = (rule.argument,)
+    else:
+        names = tuple(reviewed.proposal.get("customer_arguments") or ())
+    if not names:
+        return None
+
+    async def named(args: Args) -> str | None:
+        values = (args.get(name) for name in names)
+        return next((str(value) for value in values if isinstance(value, (str, int))), None)
+
+    return named
 
 
 def _summary(operation: Operation, reviewed: ReviewedOperation, api: str, args: Args) -> str:

@@ -51,4 +51,5 @@ def handoff_tool(escalate: Escalate, words: str) -> Tool:
         },
         access=Access.READ,
         run=run,
+        customer_source="none",
     )

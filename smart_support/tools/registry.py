@@ -24,6 +24,7 @@ from smart_support.tools import names
 from smart_support.tools.definition import Definition
 
 Risk = Literal["low", "medium", "high"]
+CustomerSource = Literal["unknown", "system", "lookup", "argument", "none"]
 Method = TypeVar("Method", bound=Callable[..., Any])
 Args = Mapping[str, Any]
 Summarise = Callable[[Args, Mapping[str, Any]], str]
@@ -89,6 +90,9 @@ class Tool:
         state: what a card of this write is built on, as JSON values by name; read again before it runs,
             and where it differs, the approval is used up and the call needs a new one.
         customer: the id of the customer whose data the arguments name, where it is known.
+        customer_source: how `customer` knows it: from the `system` itself, by a `lookup` in it, or from an
+            `argument`; `none` if a call touches no customer's things. With `unknown` nobody has confirmed it,
+            and a call on a thread that is bound to a customer has to be refused.
         facts: what the system itself says of a call, by name, for the policy; it goes before the arguments.
         fact_names: all names that `facts` can give.
         definition: of an imported tool; its version follows from it.
@@ -108,6 +112,7 @@ class Tool:
     summarise: Summarise | None = None
     preview: Callable[[Args], Awaitable[list[Change]]] | None = None
     customer: Callable[[Args], Awaitable[str | None]] | None = None
+    customer_source: CustomerSource = "unknown"
     state: Callable[[Args], Awaitable[dict[str, Any] | None]] | None = None
     facts: Callable[[Args], Awaitable[dict[str, Any]]] | None = None
     fact_names: tuple[str, ...] = ()
@@ -284,6 +289,7 @@ def _tool(toolset: Toolset, name: str, method: Callable[..., Any]) -> Tool:
         summarise=_filled_in(summary) if isinstance(summary, str) else summary,
         preview=preview if marked["access"] is Access.WRITE else None,
         customer=customer,
+        customer_source="system",
         state=state if marked["access"] is Access.WRITE else None,
         facts=facts if marked["access"] is Access.WRITE else None,
         fact_names=toolset.fact_names,

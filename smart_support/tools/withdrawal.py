@@ -49,4 +49,5 @@ def withdrawal_tool(withdraw: Withdraw) -> Tool:
         },
         access=Access.READ,
         run=run,
+        customer_source="none",
     )

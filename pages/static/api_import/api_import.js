@@ -50,7 +50,8 @@ register("api", (element) => {
 
   /** @param {Job} job */
   function jobItem(job) {
-    const [status, color] = STATUS[job.status] ?? [job.status, ""];
+    const isOut = job.status === "live" && (job.out_of_use ?? []).length > 0;
+    const [status, color] = isOut ? ["Partly disabled", "red"] : STATUS[job.status] ?? [job.status, ""];
     const note = job.status === "loading" ? STEPS[job.progress.step] ?? "Loading…"
       : job.status === "failed" ? job.error : `${job.source} · ${timeAgo(Date.parse(job.created_at), now())}`;
     return node("li", {}, node("button",

@@ -19,6 +19,7 @@ export function operationDetails(review, one) {
       one.findings.map((finding) =>
         node("li", {}, chip(finding.severity, finding.severity === "error" ? "red" : ""), " ", finding.message))),
     review.isEditable && !isGone ? editForm(review, one) : node("p", { class: "ss-muted" }, one.description),
+    isGone ? null : customerForm(review, one),
     one.schema ? folded(`Arguments (${Object.keys(one.schema.properties ?? {}).length})`, one.schema) : null,
     one.schema ? folded("Example call", { tool: one.tool_name, args: exampleArgs(one.schema) }) : null,
     one.access === "read" && !isGone ? trial(review, one) : null);
@@ -72,6 +73,42 @@ function editForm(review, one) {
     mayBeRead && one.access === "read" ? labelled("Require approval anyway", needsApproval) : null,
     one.access === "write" ? labelled("The API supports Idempotency-Key (safe to retry)", isIdempotent) : null,
     node("div", { class: "ss-actions" }, node("button", { class: "ss-button" }, "Save")));
+}
+
+/**
+ * Whose data the operation is about: a reviewer confirms it, or chooses something else.
+ * @param {OperationReview} review
+ * @param {Operation} one
+ */
+function customerForm(review, one) {
+  const { customer } = one;
+  /** @type {[string, string, CustomerRule | null][]} */
+  const choices = [["unknown", "Not known: refused for verified customers", { source: "unknown" }]];
+  for (const name of Object.keys(one.schema?.properties ?? {})) {
+    choices.push([`argument ${name}`, `The customer in argument ${name}`, { source: "argument", argument: name }]);
+  }
+  const rules = customer?.source === "lookup" ? [customer] : one.customer_lookups ?? [];
+  for (const rule of rules) {
+    choices.push([`lookup ${rule.operation}`, `The customer that ${rule.operation} returns in ${rule.result}`, rule]);
+  }
+  choices.push(["none", "Nobody's: about no customer", { source: "none" }]);
+  const select = node("select", { disabled: !review.isSwitchable },
+    choices.map(([value, label]) => node("option", { value }, label)));
+  select.value = !customer ? "unknown"
+    : customer.source === "argument" ? `argument ${customer.argument}`
+      : customer.source === "lookup" ? `lookup ${customer.operation}` : customer.source;
+  /** @param {Event} event */
+  const save = async (event) => {
+    event.preventDefault();
+    const rule = choices.find(([value]) => value === select.value)?.[2];
+    await review.change([one], { customer: rule });
+    review.refreshDetails(one);
+  };
+  const isConfirmed = customer?.confirmed ?? false;
+  return node("form", { class: "ss-form ss-api-edit ss-api-customer", onsubmit: save },
+    labelled("Whose data it is", select),
+    chip(isConfirmed ? "Confirmed" : customer ? "Proposed" : "Not known", isConfirmed ? "green" : "amber"),
+    review.isSwitchable ? node("button", { class: "ss-button" }, isConfirmed ? "Save" : "Confirm") : null);
 }
 
 /**

@@ -4,7 +4,7 @@
 import { actionButton, chip, linkButton, messageOf, node, showError } from "../shell/dom.js";
 import { emit } from "../shell/events.js";
 import { humanize, plural } from "../shell/format.js";
-import { request } from "../shell/rest.js";
+import { request, RequestError } from "../shell/rest.js";
 import { operationDetails } from "./operation.js";
 
 /** @type {Record<string, [string, string][]>} */
@@ -41,6 +41,16 @@ const enabled = (operations) => operations.filter((one) => one.enabled && one.ch
 /** @param {Operation[]} operations */
 const tokens = (operations) => operations.reduce((sum, one) => sum + one.tokens, 0).toLocaleString("en");
 
+/**
+ * The operations that stand in the way of a change, and a button that leaves them out.
+ * @param {BlockedOperation[]} blocked
+ * @param {() => Promise<void>} leaveOut
+ */
+const blockedList = (blocked, leaveOut) => node("div", { class: "ss-actions" },
+  node("details", {}, node("summary", {}, `Show ${plural(blocked.length, "operation")}`),
+    node("ul", {}, blocked.map((one) => node("li", {}, node("b", {}, one.tool_name), " ", one.message)))),
+  actionButton(`Continue without ${blocked.length === 1 ? "it" : `these ${blocked.length}`}`, "", leaveOut));
+
 /** What is shown of one import, and the requests that change it. */
 class Review {
   #place;
@@ -67,11 +77,12 @@ class Review {
     this.job = job;
     this.operations = operations;
     this.isEditable = job.status === "review";
+    this.isSwitchable = this.isEditable || job.status === "live";
     this.isReimport = operations.some((one) => one.change !== "new");
   }
 
   show() {
-    this.#place.replaceChildren(...[this.#head(), this.#findings(), this.#baseUrl(), ...this.#credentials(),
+    this.#place.replaceChildren(...[this.#head(), this.#findings(), this.#baseUrl(), this.#hosts(), ...this.#credentials(),
       this.#filters, this.#bulk, this.#problem, this.#list].filter((part) => part !== null));
     this.draw();
   }
@@ -94,12 +105,13 @@ class Review {
    * Changes operations on the server, then here. A refused change changes nothing and shows why.
    * @param {Operation[]} operations
    * @param {object} changes
+   * @param {boolean} leaveOut changes the others if some can't be changed
    */
-  async change(operations, changes) {
+  async change(operations, changes, leaveOut = false) {
     await this.#attempt(async () => {
-      await request("PATCH", `${this.#path}/operations`, { keys: operations.map((one) => one.key), changes });
+      await request("PATCH", `${this.#path}/operations`, { keys: operations.map((one) => one.key), changes, leave_out: leaveOut });
       await this.#reload();
-    });
+    }, operations.length > 1 ? () => this.change(operations, changes, true) : undefined);
     this.draw();
   }
 
@@ -125,13 +137,18 @@ class Review {
     for (const one of this.operations) Object.assign(one, byKey.get(one.key));
   }
 
-  /** @param {() => Promise<void>} work */
-  async #attempt(work) {
+  /**
+   * @param {() => Promise<void>} work
+   * @param {(blocked: BlockedOperation[]) => Promise<void>} [leaveOut] offered where operations stand in the way
+   */
+  async #attempt(work, leaveOut) {
     showError(this.#problem, "");
     try {
       await work();
     } catch (error) {
       showError(this.#problem, messageOf(error));
+      const blocked = error instanceof RequestError ? error.fields.blocked ?? [] : [];
+      if (leaveOut && blocked.length > 0) this.#problem.append(blockedList(blocked, () => leaveOut(blocked)));
       this.#problem.scrollIntoView({ block: "nearest" });
     }
   }
@@ -200,6 +217,34 @@ class Review {
     }));
     return node("div", { class: "ss-card ss-api-row" }, node("label", { for: "ss-api-base" }, "Base URL"), input, servers,
       variables.map(([name, field]) => [node("label", {}, name), field]), save);
+  }
+
+  /** The hosts that are called beside the API's own, each allowed on its own. */
+  #hosts() {
+    const { job } = this;
+    if (!job.hosts?.some((host) => !host.is_own)) return null;
+    return node("div", { class: "ss-card ss-api-hosts" }, node("h3", {}, "Hosts"),
+      node("p", { class: "ss-muted" }, "Calls go only to allowed hosts. Each gets only the credentials listed with it."),
+      node("ul", {}, job.hosts.map((host) => this.#host(host))));
+  }
+
+  /** @param {Host} host */
+  #host(host) {
+    const isUsed = [
+      host.operations.length ? plural(host.operations.length, "operation") : "",
+      host.schemes.length ? `gets credentials: ${host.schemes.join(", ")}` : "",
+      host.token_schemes.length ? `login for ${host.token_schemes.join(", ")}: gets the client secret` : "",
+    ].filter(Boolean).join(" · ");
+    const allow = node("input", { type: "checkbox", role: "switch", "aria-label": `Allow ${host.origin}`,
+      disabled: host.is_own || !this.isSwitchable,
+      onchange: () => this.#attempt(async () => {
+        await request("PUT", `${this.#path}/hosts`, { origin: host.origin, allowed: allow.checked });
+        await showReview(this.#place, this.job.job_id);
+      }) });
+    allow.checked = host.is_allowed;
+    return node("li", {}, allow, node("code", {}, host.origin),
+      chip(host.is_own ? "API" : host.is_allowed ? "Allowed" : "Not allowed", host.is_allowed ? "green" : "amber"),
+      node("span", { class: "ss-muted", title: host.operations.join("\n") }, isUsed || "No operations"));
   }
 
   #credentials() {
@@ -272,7 +317,7 @@ class Review {
     const row = this.#rows.get(one.key) ?? node("li");
     this.#rows.set(one.key, row);
     const isGone = one.change === "gone";
-    const disabled = isGone || !this.isEditable;
+    const disabled = isGone || !this.isSwitchable;
     const toggle = node("input", { type: "checkbox", role: "switch", "aria-label": `Enable ${one.tool_name}`, disabled,
       onchange: () => this.change([one], { enabled: toggle.checked }) });
     toggle.checked = one.enabled && !isGone;
@@ -303,7 +348,7 @@ class Review {
   /** @param {Operation[]} shown */
   #drawBulk(shown) {
     const selected = this.operations.filter((one) => this.#selected.has(one.key));
-    this.#bulk.hidden = !this.isEditable || shown.length === 0;
+    this.#bulk.hidden = !this.isSwitchable || shown.length === 0;
     const agent = node("input", { placeholder: "Agent", "aria-label": "Agent for the selected operations", maxlength: "64" });
     /** @param {string} label @param {() => object} changes */
     const action = (label, changes) => {
@@ -319,8 +364,11 @@ class Review {
       }),
       node("span", { class: "ss-muted" }, `${selected.length} selected`),
       action("Enable", () => ({ enabled: true })), action("Disable", () => ({ enabled: false })),
-      action("Require approval", () => ({ needs_approval: true })), action("Mark read-only", () => ({ access: "read" })),
-      agent, action("Move", () => ({ agent: agent.value.trim() })));
+      action("Confirm customers", () => ({ customer: { source: "proposed" } })),
+      ...(this.isEditable ? [
+        action("Require approval", () => ({ needs_approval: true })), action("Mark read-only", () => ({ access: "read" })),
+        agent, action("Move", () => ({ agent: agent.value.trim() })),
+      ] : []));
   }
 
   /** @param {HTMLButtonElement} button */
@@ -334,6 +382,8 @@ class Review {
     if (kind !== "mcp" && schemes.length > 0 && credentials.length === 0) {
       lines.push("No credentials are saved. Calls that need them will fail.");
     }
+    const refused = (this.job.hosts ?? []).filter((host) => !host.is_allowed);
+    if (refused.length) lines.push(`${plural(refused.length, "host")} not allowed: ${refused.map((host) => host.origin).join(", ")}. Operations there stay disabled.`);
     this.#confirm(button, lines.join(" "), "Approve", "green", "approve");
   }
 
@@ -350,10 +400,14 @@ class Review {
    * @param {"approve" | "remove"} route
    */
   #confirm(button, question, label, kind, route) {
-    const yes = actionButton(label, kind, () => this.#attempt(async () => {
+    const run = async () => {
       await request("POST", `${this.#path}/${route}`);
       emit("import_changed", this.job.job_id);
-    }));
+    };
+    const yes = actionButton(label, kind, () => this.#attempt(run, route === "approve" ? async (blocked) => {
+      await this.change(this.operations.filter((one) => blocked.some((each) => each.key === one.key)), { enabled: false });
+      await this.#attempt(run);
+    } : undefined));
     const cancel = actionButton("Cancel", "", () => { this.#confirmation.replaceChildren(); button.focus(); });
     this.#confirmation.replaceChildren(node("p", {}, question), node("div", { class: "ss-actions" }, yes, cancel));
     yes.focus();

@@ -12,11 +12,13 @@ export class RequestError extends Error {
    * @param {string} message
    * @param {string | null} code
    * @param {number | null} status
+   * @param {{blocked?: BlockedOperation[]}} fields further facts beside the message
    */
-  constructor(message, code = null, status = null) {
+  constructor(message, code = null, status = null, fields = {}) {
     super(message);
     this.code = code;
     this.status = status;
+    this.fields = fields;
   }
 }
 
@@ -50,7 +52,7 @@ export async function requestPage(method, path, body) {
   const answer = await response.json().catch(() => null);
   if (answer?.success) return answer;
   const message = answer?.error?.message ?? "Something went wrong on the server. Try again.";
-  throw new RequestError(message, answer?.error?.code, response.status);
+  throw new RequestError(message, answer?.error?.code, response.status, answer?.error ?? {});
 }
 
 /** The server's clock in milliseconds, exact to a second; null where it can't be reached. */

@@ -47,6 +47,25 @@ CHARS_PER_TOKEN = 4  # of JSON, roughly; enough to compare sizes
 Name = Annotated[str, Field(max_length=MAX_LENGTH)]
 
 
+class CustomerChange(BaseModel):
+    """Whose things an operation touches, as a reviewer confirms it.
+
+    `proposed` confirms what the rules propose, `unknown` withdraws what was confirmed.
+    """
+
+    model_config = ConfigDict(extra="ignore")
+
+    source: Literal["argument", "lookup", "none", "proposed", "unknown"]
+    argument: str = Field("", max_length=200, description="with `argument`: holds the customer's id")
+    operation: str = Field("", max_length=300, description="with `lookup`: the key of a read")
+    arguments: dict[str, str] = Field(
+        default_factory=dict, description="with `lookup`: the read's argument -> this operation's argument"
+    )
+    result: str = Field(
+        "", max_length=200, description="with `lookup`: JSON Pointer to the customer's id in its result"
+    )
+
+
 class OperationChanges(BaseModel):
     """What a reviewer may change in an operation."""
 
@@ -60,6 +79,7 @@ class OperationChanges(BaseModel):
     tool_name: Name | None = None
     description: Annotated[str, Field(min_length=1, max_length=1000)] | None = None
     risk: Literal["low", "medium", "high"] | None = None
+    customer: CustomerChange | None = None
     confirm: bool | None = Field(
         None,
         description="a POST only reads, although its description does not show it",
@@ -366,6 +386,8 @@ def _operation(reviewed: ReviewedOperation, operation: Operation | None) -> dict
         "risks": proposal.get("risks", []),
         "read_proposed": proposal.get("read_proposed", False),
         "customer_arguments": proposal.get("customer_arguments", []),
+        "customer": reviewed.customer.as_json() if reviewed.customer else None,
+        "customer_lookups": proposal.get("customer_lookups", []),
     }
     if operation is None:
         return wire | {"method": None, "path": None, "schema": None, "tokens": 0, "findings": []}

@@ -447,11 +447,16 @@ class ImportService:
                 unusable.append(Unusable(job_id=job.job_id, message=message))
                 continue
             ours = (edited or {}).get(job.job_id, {})
+            reads = {
+                stored.key: operation
+                for stored, operation in operations
+                if operation and _runs_at_once(ours.get(stored.key, stored))
+            }
             for stored, operation in operations:
                 reviewed = ours.get(stored.key, stored)
                 if not reviewed.enabled or reviewed.change == "gone":
                     continue
-                made = self._made(job, document, operation, reviewed)
+                made = self._made(job, document, operation, reviewed, reads)
                 if isinstance(made, Unusable):
                     unusable.append(made)
                 else:
@@ -459,8 +464,18 @@ class ImportService:
         return ImportedTools(tools, unusable, await self.store.former_agents())
 
     def _made(
-        self, job: ImportJob, document: Document, operation: Operation | None, reviewed: ReviewedOperation
+        self,
+        job: ImportJob,
+        document: Document,
+        operation: Operation | None,
+        reviewed: ReviewedOperation,
+        reads: Mapping[str, Operation],
     ) -> ImportedTool | Unusable:
+        """The tool of an operation.
+
+        Args:
+            reads: the import's reads by key, which can look a customer up.
+        """
         unusable = partial(Unusable, job_id=job.job_id, key=reviewed.key, tool_name=reviewed.tool_name)
         start = f"{job.title}: {reviewed.tool_name} is disabled:"
         try:
@@ -470,11 +485,26 @@ class ImportService:
                 message = f"{start} its host {origin_of(base_url(job, document, operation))} is not allowed"
                 return unusable(message=message, is_intended=True)
             invoke = self._if_live(job, reviewed, self._invoker.bind(job, document, operation))
-            tool = self._tool(job, document, operation, reviewed, invoke)
+            look_up = self._owner_lookup(job, document, reviewed, reads)
+            tool = self._tool(job, document, operation, reviewed, invoke, look_up)
         except Exception as error:
             log.error("operation_unusable", job_id=job.job_id, key=reviewed.key, error=repr(error))
             return unusable(message=f"{start} {_why(error)}")
         return ImportedTool(tool, reviewed.agent, job.title, job.job_id, reviewed.key)
+
+    def _owner_lookup(
+        self,
+        job: ImportJob,
+        document: Document,
+        reviewed: ReviewedOperation,
+        reads: Mapping[str, Operation],
+    ) -> Invoke | None:
+        """Calls the read that a confirmed rule names; None without such a rule, or if it can't be called."""
+        rule = reviewed.customer
+        read = reads.get(rule.operation) if rule and rule.confirmed else None
+        if read is None or not is_called(job, document, read):
+            return None
+        return self._invoker.bind(job, document, read)
 
     def _if_live(self, job: ImportJob, reviewed: ReviewedOperation, invoke: Invoke) -> Invoke:
         """Check right before each call that the operation is live: any process may have changed that."""
@@ -492,6 +522,7 @@ class ImportService:
         operation: Operation,
         reviewed: ReviewedOperation,
         invoke: Invoke,
+        look_up: Invoke | None = None,
     ) -> Tool:
         server = base_url(job, document, operation)
 
@@ -506,6 +537,7 @@ class ImportService:
                 target=f"{job.api} {server}",
                 timeout_seconds=self._timeout,
                 definition=definition | {"service": job.api},
+                look_up=look_up,
             )
 
         tool = tool_of(operation)
@@ -556,6 +588,10 @@ def _is_required_among(operations: Collection[tuple[str, str]]) -> IsRequired:
 
 def _is_never_required(_: Unusable) -> bool:
     return False
+
+
+def _runs_at_once(reviewed: ReviewedOperation) -> bool:
+    return reviewed.access == "read" and not reviewed.needs_approval and reviewed.change != "gone"
 
 
 def _base_url_fault(job: ImportJob, document: Document, operation: Operation) -> str | None:

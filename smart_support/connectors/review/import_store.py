@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from smart_support import audit, clock
+from smart_support.connectors.review.customers import rule_of
 from smart_support.connectors.review.reviewed_operation import ReviewedOperation
 from smart_support.errors import InvalidRequest, NotFound, SmartSupportError, ToolRefused
 from smart_support.observability.log import get_logger
@@ -17,7 +18,7 @@ log = get_logger()
 _ROWS_AT_ONCE = 500
 _COLUMNS = (
     *("key", "fingerprint", "change", "enabled", "access", "needs_approval", "idempotent", "agent"),
-    *("tool_name", "description", "risk", "proposal"),
+    *("tool_name", "description", "risk", "proposal", "customer"),
 )
 _INSERT = (
     f"INSERT INTO operations (job_id, place, {', '.join(_COLUMNS)}) VALUES (:job_id, :place, "
@@ -292,15 +293,18 @@ def _check_status(connection: Connection, job_id: str, status: str) -> None:
 
 def _row(job_id: str, one: ReviewedOperation) -> dict[str, Any]:
     values = {name: getattr(one, name) for name in _COLUMNS}
-    return values | {"job_id": job_id, "proposal": _json(one.proposal)}
+    customer = _json(one.customer.as_json()) if one.customer else None
+    return values | {"job_id": job_id, "proposal": _json(one.proposal), "customer": customer}
 
 
 def _reviewed(row: dict[str, Any]) -> ReviewedOperation | None:
     """The operation of a row; None if it can't be read, so that the others still work."""
     flags = {name: bool(row[name]) for name in ("enabled", "needs_approval", "idempotent")}
     try:
-        return ReviewedOperation(**row | flags | {"proposal": orjson.loads(row["proposal"])})
-    except orjson.JSONDecodeError as error:
+        customer = rule_of(orjson.loads(row["customer"] or b"null"))
+        parsed = {"proposal": orjson.loads(row["proposal"]), "customer": customer}
+        return ReviewedOperation(**row | flags | parsed)
+    except (orjson.JSONDecodeError, TypeError) as error:
         log.error("operation_unreadable", key=row["key"], error=repr(error))
         return None
 

@@ -18,6 +18,7 @@ from smart_support.connectors.openapi.document.reader import InvalidSpec, load
 from smart_support.connectors.openapi.document.tool_names import free_names
 from smart_support.connectors.review.base_urls import api_name, inherited_base_url, is_same_api
 from smart_support.connectors.review.comparison import Import, changes
+from smart_support.connectors.review.customers import lookup_rules, lookups, proposed_rule
 from smart_support.connectors.review.documents import DocumentCache, packed, parse_description
 from smart_support.connectors.review.hosts import allowed_hosts
 from smart_support.connectors.review.import_store import ImportJob, ImportStore
@@ -186,6 +187,7 @@ class ImportWorker:
                 for one in document.operations
             ]
         )
+        reviewed = await asyncio.to_thread(_with_customers, reviewed, document, description)
         keys = {one.key for one in reviewed}
         reviewed += [replace(one, change="gone") for key, one in decided.items() if key not in keys]
         self._documents.put(job.job_id, document)
@@ -242,6 +244,19 @@ def _encode(spec: Any) -> bytes:
         return orjson.dumps(spec)
     except orjson.JSONEncodeError as error:
         raise InvalidSpec(f"The document can't be read: {error}. Send it as text to see where.") from None
+
+
+def _with_customers(
+    reviewed: list[ReviewedOperation], document: Document, description: dict[str, Any]
+) -> list[ReviewedOperation]:
+    """The operations, with what the rules propose on whose things they touch; decisions stay."""
+    owner_lookups = lookups(description, document)
+    result = []
+    for one, operation in zip(reviewed, document.operations, strict=True):
+        rules = [rule.as_json() for rule in lookup_rules(operation, owner_lookups)]
+        customer = one.customer or proposed_rule(operation, one.access, owner_lookups)
+        result.append(replace(one, customer=customer, proposal=one.proposal | {"customer_lookups": rules}))
+    return result
 
 
 def _with_free_names(reviewed: list[ReviewedOperation], api: str, taken: set[str]) -> list[ReviewedOperation]:

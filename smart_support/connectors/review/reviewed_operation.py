@@ -9,6 +9,7 @@ import orjson
 
 from smart_support.connectors.openapi.document.operation import Operation
 from smart_support.connectors.review.classify import classify
+from smart_support.connectors.review.customers import CustomerRule, changed_rule, is_valid
 from smart_support.errors import InvalidRequest
 from smart_support.tools import names
 
@@ -27,6 +28,7 @@ class ReviewedOperation:
         fingerprint: see `fingerprint`.
         change: compared with the live operation that has the same key.
         idempotent: the API supports `Idempotency-Key`, or the method is idempotent (RFC 9110, 9.2.2).
+        customer: whose things it touches; None if it is not known.
         proposal: the `Proposal` of `classify` as JSON, with the `changes` since the live import; empty for an
             operation that is gone.
     """
@@ -43,6 +45,7 @@ class ReviewedOperation:
     description: str
     risk: Literal["low", "medium", "high"]
     proposal: dict[str, Any] = field(default_factory=dict)
+    customer: CustomerRule | None = None
 
 
 def propose(
@@ -89,6 +92,8 @@ def propose(
     if is_same:
         return replace(decided, change="same")
     stricter: dict[str, Any] = {"idempotent": live.idempotent and new.idempotent}
+    kept = live.customer if live.customer and is_valid(live.customer, operation) else None
+    stricter["customer"] = replace(kept, confirmed=False) if kept else None
     stricter |= {"access": "write", "needs_approval": True} if new.access == "write" else {}
     return replace(decided, change="changed", **stricter)
 
@@ -119,6 +124,8 @@ def apply_changes(
     check_changes(changes)
     changes = dict(changes)
     is_confirmed = bool(changes.pop("confirm", False))
+    if "customer" in changes:
+        changes["customer"] = changed_rule(operation, reviewed.customer, changes["customer"])
     result = replace(reviewed, **changes)
     if result.access == "read" and reviewed.access == "write":
         result = replace(result, proposal=_checked_as_read(reviewed, operation, is_confirmed))
