@@ -130,7 +130,7 @@ async def test_a_search_scans_no_table(state: SqliteStateDatabase) -> None:
 
 async def test_searches_delay_neither_reads_nor_decisions(state: SqliteStateDatabase) -> None:
     queue = await _filled(state)
-    slow = """WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 2000000)
+    slow = """WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 400000)
               SELECT max(x) AS last FROM n"""
     searches = [asyncio.create_task(state.search(slow)) for _ in range(6)]
     pending = (await queue.list("pending"))[0]

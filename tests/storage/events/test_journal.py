@@ -277,7 +277,7 @@ async def test_the_figures_of_a_dashboard_are_consistent(tmp_path: Path) -> None
             await record(log, resolved(f"t-{number}", clock.now()))
 
     task = asyncio.create_task(writing())
-    for _ in range(15):
+    for _ in range(examples(15)):
         found = await metrics.analytics("24h")
         assert sum(bucket["turns"] for bucket in found["series"]) == sum(m["turns"] for m in found["models"])
         assert sum(bucket["conversations"] for bucket in found["series"]) == found["conversations"]
