@@ -430,7 +430,8 @@ def _has_ended(whole: AIMessage) -> bool:
 
 def _is_in_stream(error: Exception) -> bool:
     """Whether a server with status 200 has sent an error as an event: no client repeats such a request."""
-    return getattr(error, "body", None) is not None and not hasattr(error, "status_code")
+    has_failed_before = getattr(error, "status_code", None) not in (None, 200)
+    return getattr(error, "body", None) is not None and not has_failed_before
 
 
 def _is_about_the_request(error: Exception) -> bool:

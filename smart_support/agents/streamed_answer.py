@@ -279,6 +279,9 @@ class StreamedAnswer:
         if usage is None:
             return None
         into, out = _tokens(usage["input_tokens"]), _tokens(usage["output_tokens"])
+        if not into:
+            # No request is empty: some clients and gateways leave its count out.
+            metadata[USAGE_IS_PARTIAL] = True
         return UsageMetadata(input_tokens=into, output_tokens=out, total_tokens=into + out)
 
     def estimated_tokens(self) -> int:

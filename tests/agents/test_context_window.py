@@ -1,11 +1,12 @@
 """What a model gets: of a large result a part that is still JSON, of a long conversation the newest steps."""
 
 import orjson
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, InvalidToolCall, ToolMessage
 
-from smart_support.agents.context_window import estimated_tokens, fitting
+from smart_support.agents.context_window import estimated_tokens, fitting, tokens_of_text
 from smart_support.agents.tool_messages import with_all_results
 from smart_support.gate.call_result import MODEL_CHARS, as_text, trimmed
 
@@ -77,3 +78,22 @@ def test_whatever_the_limit_no_call_and_no_result_is_alone(said: list[AnyMessage
     assert not humans or kept == whole or isinstance(kept[0], HumanMessage)
     if estimated_tokens(whole) <= limit:
         assert kept == whole
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [
+        ("where is my order", 5),  # four characters each
+        ("我的订单在哪里？", 8),  # one each
+        ("где мой заказ", 7),  # two each, but for the spaces
+        ("👍", 2),
+        ("", 0),
+    ],
+)
+def test_tokens_are_estimated_by_script(text: str, tokens: int) -> None:
+    assert tokens_of_text(text) == tokens
+
+
+def test_a_chinese_conversation_is_trimmed_like_an_english_one_of_as_many_tokens() -> None:
+    said: list[AnyMessage] = [HumanMessage("订" * 400), AIMessage("单" * 400), HumanMessage("单" * 100)]
+    assert fitting(said, 500) == said[2:]

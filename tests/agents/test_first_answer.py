@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessageChunk, HumanMessage
+from langchain_core.messages import AIMessage, AIMessageChunk, AnyMessage, HumanMessage, ToolMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 
 from smart_support.agents.budget import Budget
@@ -132,3 +132,23 @@ async def test_a_thought_that_is_cut_off_is_no_answer(models_of: Any) -> None:
     with pytest.raises(ModelFailed) as failed:
         await _ask(models, model)
     assert (failed.value.reason, model.shown) == ("length", [])
+
+
+def _after_a_write(status: str) -> list[AnyMessage]:
+    """A conversation in which an approved write has just been done, or not."""
+    calls = [{"name": "cancel_order", "args": {}, "id": "a"}]
+    artifact = {"approval_id": "1", "status": status}
+    result = ToolMessage("...", name="cancel_order", tool_call_id="a", artifact=artifact)
+    return [HumanMessage("Cancel it"), AIMessage("", tool_calls=calls), result]
+
+
+@pytest.mark.parametrize(
+    ("status", "sentence"), [("ok", "Cancel order: done."), ("error", "Cancel order: not done.")]
+)
+async def test_a_customer_is_told_of_a_write_although_no_model_answers(
+    models_of: Any, status: str, sentence: str
+) -> None:
+    model = _Scripted(answers=[_chunks(), _chunks()])
+    with pytest.raises(ModelFailed) as failed:
+        await models_of(model, "local").ask("t", "", _after_a_write(status), show=model.shown.append)
+    assert failed.value.message.startswith(sentence)

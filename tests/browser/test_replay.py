@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import PHONE, Save, Window
 from tests.support.harness import AppProcess
@@ -141,3 +141,27 @@ def test_a_card_is_seen_as_it_looked_and_another_decision_is_tried(
     page.get_by_role("button", name="Run").click()
     expect(page.locator(".ss-what-if-args .ss-what-if-answer")).to_contain_text("9999")
     assert server.pending(f"replay-{told}") == server.pending("what-if") == []
+
+
+def test_thoughts_of_a_model_are_folded(
+    server: AppProcess, told: str, open_window: Window, save: Save
+) -> None:
+    def with_thoughts(route: Route) -> None:
+        answer = route.fetch()
+        page = answer.json()
+        for step in page["data"]:
+            if step["type"] == "message" and step["role"] == "agent":
+                step["reasoning"] = "The customer wants it cancelled."
+        route.fulfill(response=answer, json=page)
+
+    thread = f"replay-{told}"
+    page = _open(
+        open_window, server, prepare=lambda page: page.route(f"**/api/v1/replay/{thread}?*", with_thoughts)
+    )
+    page.get_by_role("searchbox", name="Search").fill(f"cancel order {told}")
+    page.locator(".ss-conversations button").click()
+    thoughts = page.get_by_text("The customer wants it cancelled.").first
+    expect(thoughts).to_be_attached()
+    expect(thoughts).to_be_hidden()
+    page.get_by_text("Reasoning of the model").first.click()
+    expect(thoughts).to_be_visible()

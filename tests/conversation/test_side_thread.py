@@ -128,6 +128,27 @@ async def test_a_kill_in_the_middle_of_an_aside_loses_neither_it_nor_the_approva
             assert of_type(done, "tool_result")[0]["status"] == "ok"
 
 
+async def test_a_kill_in_the_middle_of_a_withdrawal_changes_nothing_and_answers_once(data_dir: Path) -> None:
+    """It is withdrawn as soon as the tool's result is known; the rest is done after the start."""
+    with AppProcess(data_dir) as app:
+        async with await Client.connect(app.ws_url) as client:
+            waiting = (await client.turn("t", "Cancel order 1042"))[-1]
+            await client.send(type="message", thread_id="t", content="No wait, don't")
+            await client.until("tool_call")
+            app.kill()
+        app.start()
+        async with await Client.connect(app.ws_url) as client:
+            await client.send(type="resume", thread_id="t", after=0)
+            await client.until("interrupt")
+            events = await client.until("message_complete")
+        approval = app.get(f"/approvals/{waiting['approval_id']}")
+        assert (approval["status"], approval["execution"]) == ("withdrawn", None)
+        steps = app.get("/replay/t")
+        assert [one["outcome"] for one in steps if one["type"] == "decision"] == ["withdrawn"]
+        assert spoken(events).count("withdrawn") == 1
+        assert "is processing" in _chat(app, "t", "What is the status of order 1042?")["reply"]
+
+
 def _chat(app: AppProcess, thread_id: str, text: str) -> dict[str, Any]:
     said: dict[str, Any] = app.post("/chat", {"thread_id": thread_id, "message": text}).json()["data"]
     return said
