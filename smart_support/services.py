@@ -77,6 +77,7 @@ from smart_support.observability.metrics import Gauges, Meters
 from smart_support.outbound.address_policy import parse_allowed_hosts
 from smart_support.outbound.client import GuardedClient
 from smart_support.settings import ROOT, Settings
+from smart_support.storage.answer_files import AnswerFiles
 from smart_support.storage.coordination.base import Bus
 from smart_support.storage.events.base import EventStore
 from smart_support.storage.events.duckdb_file import check_free
@@ -355,6 +356,7 @@ class Services:
             checkpoints=checkpoints,
             keep_days=settings.keep_days,
             due=folder / "compaction.due",
+            files=AnswerFiles(folder),
         )
         self.erasure.resume_compaction()
         self._opened.push_async_callback(self.erasure.close)
@@ -427,6 +429,7 @@ class Services:
             mcp=mcp,
             max_bytes=self.settings.max_spec_bytes,
             timeout_seconds=self.settings.tool_timeout_seconds,
+            files=AnswerFiles(self.settings.data_dir),
             reserved_names=lambda: [FIND, *(tool.name for tool in self.own_tools)],
             build_toolset=self._assemble,
             announce=self._announce_tools,

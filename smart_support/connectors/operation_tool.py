@@ -1,5 +1,6 @@
 """Turns a reviewed operation into a tool, and calls operations over HTTP or MCP."""
 
+import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -10,7 +11,9 @@ from smart_support.connectors.mcp_document import mcp_document
 from smart_support.connectors.openapi.document.document import Document
 from smart_support.connectors.openapi.document.operation import Operation
 from smart_support.connectors.openapi.request.api_client import Api, ApiClient
+from smart_support.connectors.openapi.request.request import build_request
 from smart_support.connectors.operation_definition import definition_of
+from smart_support.connectors.response_decoding import BinaryAnswer
 from smart_support.connectors.review.base_urls import base_url, origin
 from smart_support.connectors.review.customers import customer_in
 from smart_support.connectors.review.hosts import sendable_schemes
@@ -19,6 +22,7 @@ from smart_support.connectors.review.reviewed_operation import ReviewedOperation
 from smart_support.connectors.review.vault import Vault
 from smart_support.errors import SmartSupportError
 from smart_support.observability.log import get_logger
+from smart_support.storage.answer_files import AnswerFiles
 from smart_support.tools.definition import Definition, version_of
 from smart_support.tools.registry import Access, Args, Call, CustomerSource, Tool
 
@@ -81,6 +85,7 @@ def operation_tool(
     *,
     target: str,
     timeout_seconds: float,
+    files: AnswerFiles,
     definition: Definition | None = None,
     look_up: Invoke | None = None,
 ) -> Tool:
@@ -96,13 +101,22 @@ def operation_tool(
         timeout_seconds: the time limit of one call.
         definition: as in `definition_of`; by default, one without credentials.
         look_up: calls the read that names the customer, if the operation has a confirmed rule with one.
+        files: where binary answers are kept.
     """
     is_gated = reviewed.access != "read" or reviewed.needs_approval
     definition = definition or definition_of(operation, {}, target)
     former_version = hashlib.sha256(f"{reviewed.fingerprint}\n{target}".encode()).hexdigest()[:16]
 
     async def run(args: Args, call: Call) -> Any:
-        return await invoke(args, call.idempotency_key)
+        result = await invoke(args, call.idempotency_key)
+        if isinstance(result, BinaryAnswer):
+            path = await asyncio.to_thread(files.store, call.thread_id, result.content, result.media_type)
+            return {**result, "file": path}
+        return result
+
+    def check_call(args: Args) -> None:
+        # The base URL is not known here and changes nothing in what can be encoded.
+        build_request(operation, args, "https://api.invalid")
 
     return Tool(
         name=reviewed.tool_name,
@@ -119,6 +133,8 @@ def operation_tool(
         summarise=lambda args, facts: _summary(operation, reviewed, api, args),
         customer=_customer_finder(reviewed, look_up),
         customer_source=_customer_source(reviewed, look_up),
+        # Tools of an MCP server have neither: their arguments are sent as they are.
+        check_call=check_call if operation.parameters or operation.body else None,
     )
 
 

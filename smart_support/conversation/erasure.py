@@ -20,6 +20,7 @@ from smart_support.conversation.graph_adapter.checkpoints import Checkpoints
 from smart_support.conversation.turn_runner import TurnRunner
 from smart_support.errors import NotFound, SmartSupportError
 from smart_support.observability.log import get_logger
+from smart_support.storage.answer_files import AnswerFiles
 from smart_support.storage.events.base import EventStore
 from smart_support.storage.state.base import Connection, StateDatabase, in_clause
 
@@ -62,12 +63,14 @@ class Erasure:
         checkpoints: Checkpoints | None,
         keep_days: float,
         due: Path,
+        files: AnswerFiles,
     ) -> None:
         """
         Args:
             checkpoints: None where a foreign graph keeps its own.
             keep_days: how long a conversation is kept after its last event; 0 is for ever.
             due: a file that exists while a compaction is due, also over a restart.
+            files: binary answers of tools.
         """
         self._state = state
         self._log = event_log
@@ -76,6 +79,7 @@ class Erasure:
         self._checkpoints = checkpoints
         self._keep = timedelta(days=keep_days)
         self._due = due
+        self._files = files
         self._compacting: asyncio.Task[None] | None = None
         self._again = False
         self.compaction: Compaction = "none"
@@ -152,6 +156,7 @@ class Erasure:
         if self._checkpoints:
             for thread_id in (*threads, *side_threads):
                 await self._checkpoints.delete_thread(thread_id)
+        await asyncio.to_thread(self._files.erase, (*threads, *side_threads))
         await self._log.erase(threads)
         approvals = await self._state.transact(lambda connection: blank(connection, threads, entry))
         log.info("conversations_erased", conversations=len(threads), why=entry["kind"])

@@ -98,6 +98,7 @@ class Tool:
         definition: of an imported tool; its version follows from it.
         former_version: what earlier releases of this software took as the version of the same tool.
         refresh: the tool as the system that has it describes it at this moment; None where it is gone there.
+        check_call: checks arguments that fit the schema further; raises `InvalidArguments`.
     """
 
     name: str
@@ -119,6 +120,7 @@ class Tool:
     definition: Definition | None = None
     former_version: str | None = None
     refresh: Callable[[], Awaitable["Tool | None"]] | None = None
+    check_call: Callable[[Args], None] | None = None
     _validator: Any = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -129,10 +131,12 @@ class Tool:
         object.__setattr__(self, "_validator", validator)
 
     def check(self, args: Args) -> None:
-        """Raise `InvalidArguments`, naming each field, unless `args` fit the schema."""
+        """Raise `InvalidArguments`, naming each field, unless `args` fit the schema and can be sent."""
         problems = sorted(self._validator.iter_errors(dict(args)), key=lambda item: list(item.path))
         if problems:
             raise InvalidArguments(f"{self.name}: " + "; ".join(_explain(item) for item in problems[:5]))
+        if self.check_call:
+            self.check_call(args)
 
     def exact(self, args: Args) -> dict[str, Any]:
         """`args` with whole numbers as integers where the schema says so: JSON Schema takes 10.0 for 10."""

@@ -12,6 +12,7 @@ from smart_support.connectors.review.import_service import ImportedTools, Import
 from smart_support.connectors.review.import_store import ImportJob, ImportStore
 from smart_support.connectors.review.vault import Vault
 from smart_support.outbound.client import GuardedClient
+from smart_support.storage.answer_files import AnswerFiles
 from smart_support.storage.coordination.local import LocalLocks
 from smart_support.storage.state.sqlite import SqliteStateDatabase
 from smart_support.tools.registry import Call, Tool
@@ -73,6 +74,7 @@ async def reviews(folder: Path, reserved: Sequence[str] = (), client: Any = None
         mcp=McpClient({}, frozenset(["127.0.0.1"]), timeout_seconds=5),
         max_bytes=20_000_000,
         timeout_seconds=5,
+        files=AnswerFiles(folder),
         reserved_names=lambda: reserved,
         build_toolset=build,
         announce=lambda: None,

@@ -45,7 +45,12 @@ def base_url(job: ImportJob, document: Document, operation: Operation | None = N
     source = job.source if urlsplit(job.source).scheme in ("http", "https") else None
     if server.url in ("", "/") and source is None:
         raise InvalidRequest("The description has no server; enter the API's base URL.")
-    return server_url(server, job.variables, document_url=source)
+    try:
+        return server_url(server, job.variables, document_url=source)
+    except InvalidRequest as error:
+        if operation is None or server is not own:
+            raise
+        raise InvalidRequest(f"{operation.key} has its own server. {error.message}") from None
 
 
 def origin(job: ImportJob, document: Document) -> str:

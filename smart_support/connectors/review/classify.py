@@ -118,10 +118,20 @@ def _access(operation: Operation) -> tuple[Access, bool, str]:
 
 def _action_word(operation: Operation) -> str:
     """The word that makes a GET a write, or an empty string."""
-    own, path = _chosen_id(operation), vocabulary.segments(operation.path)
-    reads = _is_described_as_read(operation, own)
-    parts = _parts(own)[-1:]
-    for name in (*parts, own, *path[-1:]):
+    own = _chosen_id(operation)
+    alarm = _alarm(operation, own, reads=False)
+    return _alarm(operation, own, reads=True) if alarm and _is_described_as_read(operation, own) else alarm
+
+
+def _alarm(operation: Operation, own: str, *, reads: bool) -> str:
+    """The word that shows an action.
+
+    Args:
+        own: see `_chosen_id`.
+        reads: other words say that it reads, so a word that may be a noun is one.
+    """
+    path = vocabulary.segments(operation.path)
+    for name in (*_parts(own)[-1:], own, *path[-1:]):
         if word := _action_in_name(name, is_id=name not in path[-1:], reads=reads):
             return word
     all_words = {word for name in (own, *path) for word in vocabulary.words(name)}

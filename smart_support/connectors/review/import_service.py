@@ -28,6 +28,7 @@ from smart_support.connectors.review.vault import Vault
 from smart_support.errors import Conflict, InvalidRequest, NotFound, SmartSupportError, ToolFailed
 from smart_support.observability.log import get_logger
 from smart_support.outbound.client import GuardedClient
+from smart_support.storage.answer_files import AnswerFiles
 from smart_support.storage.coordination.base import Locks
 from smart_support.tools.registry import Args, Tool
 
@@ -111,6 +112,7 @@ class ImportService:
         mcp: McpClient,
         max_bytes: int,
         timeout_seconds: float,
+        files: AnswerFiles,
         reserved_names: Callable[[], Iterable[str]],
         build_toolset: BuildToolset,
         announce: Callable[[], None],
@@ -120,6 +122,7 @@ class ImportService:
         Args:
             max_bytes: the size limit of a description.
             timeout_seconds: the time limit of one call of an imported tool.
+            files: where binary answers of tools are kept.
             reserved_names: the names of tools that are not imported.
             announce: called after this process has changed the live tools.
             locks: locks shared by all processes of the system.
@@ -140,6 +143,7 @@ class ImportService:
         self._mcp = mcp
         self._invoker = OperationInvoker(ApiClient(client, vault, timeout_seconds), mcp, vault)
         self._timeout = timeout_seconds
+        self._files = files
         self._reserved_names = reserved_names
         self._build_toolset = build_toolset
         self._announce = announce
@@ -536,6 +540,7 @@ class ImportService:
                 invoke,
                 target=f"{job.api} {server}",
                 timeout_seconds=self._timeout,
+                files=self._files,
                 definition=definition | {"service": job.api},
                 look_up=look_up,
             )

@@ -1,6 +1,7 @@
 """What a reviewer sees and may change of an operation, and what a re-import keeps of it. Stores nothing."""
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -10,13 +11,15 @@ import orjson
 from smart_support.connectors.openapi.document.operation import Operation
 from smart_support.connectors.review.classify import classify
 from smart_support.connectors.review.customers import CustomerRule, changed_rule, is_valid
+from smart_support.connectors.review.tool_description import tool_description
 from smart_support.errors import InvalidRequest
 from smart_support.tools import names
 
 Change = Literal["new", "same", "changed", "gone"]
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-MAX_DESCRIPTION = 1000
-_CONTAINERS = (dict, list)
+MAX_DESCRIPTION = 1000  # characters; about 250 tokens
+_LATER_DESCRIPTION = re.compile(rb',"description":"(?:[^"\\]|\\.)*"')
+_FIRST_DESCRIPTION = re.compile(rb'\{"description":"(?:[^"\\]|\\.)*",?')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +69,7 @@ def propose(
         changes: what differs from that, as in `comparison.changes`.
     """
     proposal = classify(operation)
+    description, length = tool_description(operation, MAX_DESCRIPTION)
     new = ReviewedOperation(
         key=operation.tool_name,
         fingerprint=fingerprint(operation),
@@ -76,10 +80,13 @@ def propose(
         idempotent=operation.method.upper() in ("PUT", "DELETE") or operation.keyed,
         agent=proposal.agent,
         tool_name=operation.tool_name,
-        description=_described(operation),
+        description=description,
         risk=proposal.risk,
         proposal=_as_json(proposal),
     )
+    if length > len(description):
+        reason = f"Its description is cut to {len(description)} of {length} characters for the model."
+        new = replace(new, proposal=new.proposal | {"reasons": [*new.proposal["reasons"], reason]})
     if live is None:
         return new
     decided = replace(live, fingerprint=new.fingerprint, proposal=new.proposal)
@@ -161,7 +168,7 @@ def _checked_as_read(reviewed: ReviewedOperation, operation: Operation, is_confi
 
 def _described(operation: Operation) -> str:
     """An operation's words for a model, before anybody has edited them."""
-    return (operation.summary or operation.description or operation.key)[:MAX_DESCRIPTION]
+    return tool_description(operation, MAX_DESCRIPTION)[0]
 
 
 def fingerprint(operation: Operation) -> str:
@@ -179,20 +186,16 @@ def fingerprint(operation: Operation) -> str:
         "servers": [server.url for server in operation.servers],
         "keyed": operation.keyed,
     }
-    undescribed = _without_descriptions(_as_json(content))
-    return hashlib.sha256(orjson.dumps(undescribed, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    encoded = orjson.dumps(_as_json(content), option=orjson.OPT_SORT_KEYS)
+    return hashlib.sha256(_without_descriptions(encoded)).hexdigest()
 
 
-def _without_descriptions(value: Any) -> Any:
-    # Only containers are descended into: most values are texts, and a call for each of them is what costs.
-    if isinstance(value, list):
-        return [_without_descriptions(part) if isinstance(part, _CONTAINERS) else part for part in value]
-    # A property may be named `description`; its value is an object.
-    return {
-        name: _without_descriptions(part) if isinstance(part, _CONTAINERS) else part
-        for name, part in value.items()
-        if name != "description" or not isinstance(part, str)
-    }
+def _without_descriptions(encoded: bytes) -> bytes:
+    """A JSON text without the members `description` whose value is a text: a property may have that name.
+
+    A quote in a JSON text is escaped, so the expressions match members only.
+    """
+    return _FIRST_DESCRIPTION.sub(b"{", _LATER_DESCRIPTION.sub(b"", encoded))
 
 
 def _as_json(value: Any) -> dict[str, Any]:

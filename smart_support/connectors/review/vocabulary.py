@@ -159,6 +159,7 @@ def ends_with_placeholder(path: str) -> bool:
     return bool(re.search(r"\}\)?(\.[a-z]+)?/?$", path))
 
 
+@lru_cache(maxsize=_MAX_NAMES)
 def is_action(word: str) -> bool:
     """Whether a first word means an action: a verb, or a verb joined to its object (`deleteuser`)."""
     if word in ACTIONS:

@@ -120,3 +120,8 @@ def test_a_server_that_has_moved_is_kept_where_it_was_and_told() -> None:
 def test_an_api_is_called_by_its_title() -> None:
     assert [api_name("Ticket Desk!"), api_name("Ticket Desk!", 2)] == ["ticket_desk", "ticket_desk_2"]
     assert [api_name("4711"), api_name("")] == ["api_4711", "api"]
+
+
+def test_an_error_in_an_operations_own_server_names_the_operation() -> None:
+    with pytest.raises(InvalidRequest, match=r"GET /a has its own server\. The server's URL '/internal'"):
+        base_url(_job(), _document("https://a.example"), _operation("/internal"))

@@ -7,6 +7,7 @@ reached (a retry may help), or it failed.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import urljoin, urlsplit, urlunsplit
 
 import orjson
 
@@ -18,7 +19,7 @@ from smart_support.connectors.openapi.request.credentials import (
 )
 from smart_support.connectors.openapi.request.oauth import TokenSource
 from smart_support.connectors.openapi.request.request import HttpRequest, build_request
-from smart_support.connectors.response_decoding import json_or_text
+from smart_support.connectors.response_decoding import decoded
 from smart_support.connectors.review.vault import Vault
 from smart_support.errors import (
     OutboundRefused,
@@ -36,6 +37,8 @@ log = get_logger()
 
 MAX_RESPONSE_BYTES = 2_000_000
 _MAX_REASON_CHARS = 300
+_MAX_REDIRECTS = 3
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _RETRYABLE = frozenset({408, 425, 429})
 
 
@@ -70,7 +73,7 @@ class ApiClient:
     async def call(
         self, api: Api, operation: Operation, args: Mapping[str, Any], idempotency_key: str | None
     ) -> Any:
-        """The API's response: parsed JSON if it is JSON, else text.
+        """The API's response: parsed JSON if it is JSON, else text, or a `BinaryAnswer`.
 
         Args:
             idempotency_key: sent as `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header).
@@ -80,7 +83,8 @@ class ApiClient:
             ToolRefused: the API refused the call (a 4xx response).
             ToolNotReached: the connection failed; nothing was sent.
             ToolUnavailable, TimeoutError: the API is unavailable (429, 5xx), or the outcome is unknown.
-            ToolFailed: the credentials are missing or not accepted, or the address is not allowed.
+            ToolFailed: the credentials are missing or not accepted, the address is not allowed, or the API
+                redirected a write to another address, where it was not sent.
             ResponseTooLarge: the response is larger than `MAX_RESPONSE_BYTES`.
         """
         request = build_request(operation, args, api.base)
@@ -96,9 +100,21 @@ class ApiClient:
             # A token can be revoked early. The API did nothing with this one, so the call is sent again.
             token = await self._tokens.renew(oauth, token)
             response = await self._send(api, add_credentials(request, credentials, token))
-        return _decode(api, response)
+        return _decode(api, request, response)
 
     async def _send(self, api: Api, request: HttpRequest) -> Fetched:
+        """Send a request. A write follows a 307 or 308 to the same origin if its key makes that harmless."""
+        for _ in range(_MAX_REDIRECTS):
+            response = await self._send_once(api, request)
+            to_same_origin = _same_origin_location(request, response)
+            if response.status not in (307, 308) or not to_same_origin or request.method in _SAFE_METHODS:
+                break
+            if "Idempotency-Key" not in request.headers:
+                break
+            request = replace(request, url=to_same_origin)
+        return response
+
+    async def _send_once(self, api: Api, request: HttpRequest) -> Fetched:
         try:
             return await self._client.request(
                 request.method,
@@ -107,7 +123,7 @@ class ApiClient:
                 content=request.content,
                 timeout_seconds=self._timeout,
                 max_bytes=MAX_RESPONSE_BYTES,
-                max_redirects=3 if request.method == "GET" else 0,
+                max_redirects=_MAX_REDIRECTS if request.method == "GET" else 0,
             )
         except SmartSupportError as error:
             # The client's message names hosts, which a customer must not see; they go only to the log.
@@ -132,8 +148,9 @@ def _translate(api: Api, error: SmartSupportError) -> SmartSupportError:
     return error
 
 
-def _decode(api: Api, response: Fetched) -> Any:
-    status, content = response.status, json_or_text(response.content)
+def _decode(api: Api, request: HttpRequest, response: Fetched) -> Any:
+    status = response.status
+    content = decoded(response.content, response.headers.get("content-type", ""))
     if 200 <= status < 300:
         return content if content not in ("", None) else {"message": "Done.", "status": status}
     if status in (401, 403):
@@ -144,8 +161,46 @@ def _decode(api: Api, response: Fetched) -> Any:
         raise ToolUnavailable(f"{api.name} is unavailable ({status}); try again later.")
     if status >= 400:
         raise ToolRefused(f"{api.name} refused the request ({status}): {_reason(content)}")
-    # After a 302 or 303 (RFC 9110, 15.4) the call may have had its effect.
-    raise ToolUnavailable(f"{api.name} redirected this call ({status}).")
+    return _redirected(api, request, response)
+
+
+def _redirected(api: Api, request: HttpRequest, response: Fetched) -> dict[str, Any]:
+    """What a redirect that was not followed means (RFC 9110, 15.4).
+
+    Raises:
+        ToolFailed: the call was not carried out, but has to be sent to another address.
+        ToolUnavailable: it may have been.
+    """
+    status, location = response.status, _shown_location(request, response)
+    if status == 303:
+        message = f"Done. {api.name} answered {status} and refers to {location or 'another page'}."
+        return {"message": message, "status": status}
+    where = f"to {location}" if location else "without an address"
+    what = f"{api.name} redirected this call ({status}) {where}, and it was not sent there"
+    if status == 302 and location.startswith("/") and location != urlsplit(request.url).path:
+        # Many sites answer so to a form that they have processed.
+        raise ToolUnavailable(f"{what}; check there whether it was carried out.")
+    raise ToolFailed(f"{what}; nothing was done. An admin can enter the final address in the API tab.")
+
+
+def _same_origin_location(request: HttpRequest, response: Fetched) -> str:
+    """Where a redirect leads, if that is the same origin; else an empty string."""
+    location = response.headers.get("location", "")
+    try:
+        target, own = urlsplit(urljoin(request.url, location)), urlsplit(request.url)
+    except ValueError:
+        return ""
+    is_same = location and (target.scheme, target.netloc.lower()) == (own.scheme, own.netloc.lower())
+    return urlunsplit(target._replace(fragment="")) if is_same else ""
+
+
+def _shown_location(request: HttpRequest, response: Fetched) -> str:
+    """The path of a redirect's target, or its host if that is another one; without its query."""
+    if not response.headers.get("location"):
+        return ""
+    if same := _same_origin_location(request, response):
+        return urlsplit(same).path[:200] or "/"
+    return "another site"
 
 
 def _reason(content: Any) -> str:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 from smart_support.connectors.openapi.request.encoding import essence, is_json
 
@@ -30,9 +31,11 @@ _TEXT = re.compile(r"text/.*|application/(.*\+)?(xml|yaml|x-yaml|graphql|javascr
 
 def preferred(names: Iterable[str]) -> str:
     """The best of several media types: JSON, form, multipart, text, bytes. Empty if there is none."""
-    return min(names, key=_rank, default="")
+    ranked = list(names)
+    return ranked[0] if len(ranked) == 1 else min(ranked, key=_rank, default="")
 
 
+@lru_cache(maxsize=1_000)
 def sendable(name: str) -> str:
     """The media type that a name in a description stands for; empty if it can't be sent.
 

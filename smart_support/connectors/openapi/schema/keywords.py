@@ -28,6 +28,7 @@ _TYPE_ALIASES |= {"bool": "boolean", "list": "array", "map": "object", "dict": "
 _TYPE_ALIASES |= dict.fromkeys(("str", "text", "date", "datetime", "date-time", "uuid", "binary"), "string")
 _NUMERIC = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf")
 _COUNTS = ("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties")
+_FORMATS = ("format", "contentEncoding", "contentMediaType")
 _BOUNDS = (*_NUMERIC, *_COUNTS)
 _MAX_ENUM_BYTES = 4_000
 _MAX_EXAMPLE_BYTES = 60
@@ -41,7 +42,8 @@ def assertions(schema: dict[str, Any], report: Report) -> dict[str, Any]:
     if _is_file(schema, types):
         return {"type": ["string", "null"] if "null" in types else "string", "contentEncoding": "base64"}
     result: dict[str, Any] = {"type": types[0] if len(types) == 1 else types} if types else {}
-    result |= _choices(schema, types, report)
+    if "enum" in schema or "const" in schema:
+        result |= _choices(schema, types, report)
     for key in _BOUNDS if not schema.keys().isdisjoint(_BOUNDS) else ():
         if key in schema and (number := _number(key, schema[key])) is not None:
             result[key] = number
@@ -53,7 +55,7 @@ def assertions(schema: dict[str, Any], report: Report) -> dict[str, Any]:
         report(f"the pattern `{_shown(schema['pattern'])}` {fault}; it is ignored")
     elif "pattern" in schema:
         result["pattern"] = schema["pattern"]
-    for key in ("format", "contentEncoding", "contentMediaType"):
+    for key in _FORMATS if not schema.keys().isdisjoint(_FORMATS) else ():
         if (word := text(schema.get(key))) and len(word) <= _MAX_WORD:
             result[key] = word
     if result.get("contentEncoding") == "base64":

@@ -39,6 +39,8 @@ def all_of(one: Any, other: Any) -> Any:
 
 def with_numeric_bounds(schema: dict[str, Any]) -> dict[str, Any]:
     """Converts OpenAPI 3.0's boolean `exclusiveMinimum` and `exclusiveMaximum` to numbers, as in 2020-12."""
+    if schema.keys().isdisjoint(("exclusiveMinimum", "exclusiveMaximum")):
+        return schema
     for exclusive, inclusive in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
         if isinstance(strict := schema.get(exclusive), bool):
             schema = {key: value for key, value in schema.items() if key != exclusive}

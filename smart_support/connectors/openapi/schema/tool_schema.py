@@ -25,6 +25,11 @@ _MAX_DEFAULT_BYTES = 200
 _MAX_REQUIRED = 1_000
 _UNSUPPORTED = ["not", "if", "contains", "dependentRequired", "dependentSchemas", "patternProperties"]
 _UNSUPPORTED += ["propertyNames", "unevaluatedProperties", "unevaluatedItems", "dependencies"]
+_PARTS = frozenset(
+    ("properties", "required", "additionalProperties", "patternProperties", "items", "prefixItems")
+)
+_PARTS |= {"anyOf", "oneOf"}
+_NESTED = frozenset(("properties", "items", "prefixItems", "oneOf", "anyOf"))
 # Validates defaults without `pattern`: a malicious pattern and default could take forever.
 _DefaultValidator = extend(Draft202012Validator, {"pattern": lambda *_: iter(())})  # type: ignore[no-untyped-call]
 
@@ -196,13 +201,16 @@ class _Inliner:
         schema, note = resolved.schema, self._notes_at(resolved.place)
         if nesting > _MAX_NESTING or (depth >= self._depth and _has_parts(schema)):
             return self._cut(schema)
-        for key in _UNSUPPORTED:
-            if key in schema:
+        keys = schema.keys()
+        if not keys.isdisjoint(_UNSUPPORTED):
+            for key in (key for key in _UNSUPPORTED if key in schema):
                 note(f"`{key}` is not checked here, only by the API")
         result = keywords.assertions(schema, note)
-        result |= self._object(resolved, depth, nesting)
-        result |= self._array(resolved, depth, nesting)
-        result |= self._alternatives(resolved, depth, nesting)
+        # Most schemas have no parts.
+        if not keys.isdisjoint(_PARTS):
+            result |= self._object(resolved, depth, nesting)
+            result |= self._array(resolved, depth, nesting)
+            result |= self._alternatives(resolved, depth, nesting)
         if flag(schema.get("nullable")):
             result = keywords.with_null(result)
         result |= keywords.annotations(schema, result, self._words)
@@ -338,7 +346,11 @@ class _Inliner:
         )
 
     def _check_width(self, schemas: Iterable[dict[str, Any]]) -> None:
-        if sum(len(mapping(schema.get("properties"))) for schema in schemas) > self._max_nodes:
+        count = 0
+        for schema in schemas:
+            if "properties" in schema:
+                count += len(mapping(schema["properties"]))
+        if count > self._max_nodes:
             raise _TooManyNodes
 
     def _count(self, nodes: int) -> None:
@@ -356,7 +368,4 @@ class _Inliner:
 
 
 def _has_parts(schema: dict[str, Any]) -> bool:
-    return bool(
-        schema.keys() & {"properties", "items", "prefixItems", "oneOf", "anyOf"}
-        or isinstance(schema.get("additionalProperties"), dict)
-    )
+    return not schema.keys().isdisjoint(_NESTED) or isinstance(schema.get("additionalProperties"), dict)

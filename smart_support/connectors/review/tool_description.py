@@ -1,0 +1,42 @@
+"""Words a tool's description for the model from those of its operation, within a budget."""
+
+import re
+
+from smart_support.connectors.openapi.document.operation import Operation
+from smart_support.connectors.openapi.schema.keywords import shortened
+
+__all__ = ["tool_description"]
+
+_TAG = re.compile(r"</?[a-zA-Z][^<>]{0,200}>")
+
+
+def tool_description(operation: Operation, longest: int) -> tuple[str, int]:
+    """The summary, the description's paragraphs that fit, and what is said of the body.
+
+    The first paragraph is always there, if necessary cut: it says when the operation may be used.
+
+    Args:
+        longest: the budget in characters.
+
+    Returns:
+        the description, and the number of characters that it would have without a budget.
+    """
+    summary = _plain(operation.summary).rstrip(".")
+    paragraphs = [_plain(one) for one in re.split(r"\n[ \t\r]*\n", operation.description)]
+    paragraphs = [one for one in paragraphs if one]
+    if paragraphs and paragraphs[0].lower().startswith(summary.lower()):
+        summary = ""
+    if operation.body and operation.body.properties:
+        said = operation.body.schema.get("description")
+        paragraphs += [f"Body: {_plain(said)}"] if isinstance(said, str) and _plain(said) else []
+    text = ". ".join([*([summary] if summary else []), *paragraphs[:1]]) or operation.key
+    length = len(text) + sum(1 + len(one) for one in paragraphs[1:])
+    text = shortened(text, longest)
+    for paragraph in paragraphs[1:]:
+        if len(text) + 1 + len(paragraph) <= longest:
+            text += f" {paragraph}"
+    return text, length
+
+
+def _plain(text: str) -> str:
+    return " ".join((_TAG.sub(" ", text) if "<" in text else text).split())

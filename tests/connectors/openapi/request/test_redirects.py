@@ -1,0 +1,83 @@
+"""A redirect of a write is followed where that is harmless, and else the result says what happened."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from smart_support.connectors.openapi.document.operation import Operation
+from smart_support.connectors.openapi.request.api_client import Api, ApiClient
+from smart_support.errors import SmartSupportError
+from smart_support.outbound.client import Fetched
+
+API = Api("Desk", "https://api.test/v1", {}, "desk", "https://api.test")
+OPERATION = Operation(key="POST /orders", method="POST", path="/orders", tool_name="create_order")
+KEY = "k1"
+
+
+class _Client:
+    """Answers in turn with these status codes and locations, and keeps what was sent."""
+
+    def __init__(self, *answers: tuple[int, str]) -> None:
+        self.answers, self.sent = [*answers], []
+
+    async def request(self, method: str, url: str, **request: Any) -> Fetched:
+        self.sent.append((method, url, request["content"]))
+        status, location = self.answers.pop(0)
+        headers = {"location": location} if location else {}
+        return Fetched(status, httpx.Headers(headers), b'{"ok": true}' if status == 200 else b"", url)
+
+
+class _Vault:
+    async def credentials(self, *_: Any) -> dict[str, Any]:
+        return {}
+
+
+async def _called(client: _Client, key: str | None = KEY) -> Any:
+    caller = ApiClient(client, _Vault(), 5)  # type: ignore[arg-type]  # as much of them as is used
+    return await caller.call(API, OPERATION, {}, key)
+
+
+@pytest.mark.parametrize("status", [307, 308])
+async def test_a_write_with_a_key_follows_to_the_same_origin(status: int) -> None:
+    client = _Client((status, "/v2/orders#top"), (status, "https://api.test/v3/orders"), (200, ""))
+    assert await _called(client) == {"ok": True}
+    assert [sent[:2] for sent in client.sent] == [
+        ("POST", f"https://api.test/{version}/orders") for version in ("v1", "v2", "v3")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("status", "location", "key"),
+    [
+        (307, "https://other.test/orders", KEY),
+        (308, "http://api.test/v1/orders", KEY),
+        (307, "/v2/orders", None),
+        (301, "https://api.test/v1/orders/", KEY),
+        (302, "https://login.test/", KEY),
+        (304, "", KEY),
+    ],
+)
+async def test_a_redirect_that_is_not_followed_did_nothing_and_says_where_it_leads(
+    status: int, location: str, key: str | None
+) -> None:
+    client = _Client((status, location))
+    with pytest.raises(SmartSupportError, match=rf"redirected this call \({status}\)") as told:
+        await _called(client, key)
+    assert told.value.nothing_done
+    assert len(client.sent) == 1
+    assert "other.test" not in told.value.message
+
+
+async def test_see_other_is_done_and_a_page_of_the_same_site_is_in_doubt() -> None:
+    assert "refers to /orders/7" in (await _called(_Client((303, "/orders/7?token=secret"))))["message"]
+    with pytest.raises(SmartSupportError, match=r"redirected this call .302. to /thanks") as told:
+        await _called(_Client((302, "/thanks")))
+    assert not told.value.nothing_done
+
+
+async def test_a_write_that_is_redirected_in_circles_is_given_up() -> None:
+    client = _Client(*[(307, "/v1/orders")] * 9)
+    with pytest.raises(SmartSupportError, match="redirected this call"):
+        await _called(client)
+    assert len(client.sent) == 3
