@@ -33,6 +33,7 @@ from smart_support.storage.coordination.base import Locks
 from smart_support.tools.registry import Args, Tool
 
 log = get_logger()
+_TOOLS_AT_ONCE = 200
 OPEN = ("review", "live")
 
 
@@ -456,7 +457,9 @@ class ImportService:
                 for stored, operation in operations
                 if operation and _runs_at_once(ours.get(stored.key, stored))
             }
-            for stored, operation in operations:
+            for number, (stored, operation) in enumerate(operations):
+                if number % _TOOLS_AT_ONCE == 0:
+                    await asyncio.sleep(0)  # let others run
                 reviewed = ours.get(stored.key, stored)
                 if not reviewed.enabled or reviewed.change == "gone":
                     continue
