@@ -68,10 +68,10 @@ def is_json_encodable(value: Any) -> bool:
 def _charset(header: Message) -> str:
     """The charset of the header as Python names it; UTF-8 if there is none that Python knows."""
     try:
-        found = codecs.lookup(header.get_content_charset() or "utf-8")
+        codec = codecs.lookup(header.get_content_charset() or "utf-8")
     except LookupError:
         return "utf-8"
-    return found.name if getattr(found, "_is_text_encoding", True) else "utf-8"
+    return codec.name if getattr(codec, "_is_text_encoding", True) else "utf-8"
 
 
 def _is_json(content: bytes) -> bool:

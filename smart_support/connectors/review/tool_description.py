@@ -27,8 +27,10 @@ def tool_description(operation: Operation, longest: int) -> tuple[str, int]:
     if paragraphs and paragraphs[0].lower().startswith(summary.lower()):
         summary = ""
     if operation.body and operation.body.properties:
-        said = operation.body.schema.get("description")
-        paragraphs += [f"Body: {_plain(said)}"] if isinstance(said, str) and _plain(said) else []
+        about_body = operation.body.schema.get("description")
+        paragraphs += (
+            [f"Body: {_plain(about_body)}"] if isinstance(about_body, str) and _plain(about_body) else []
+        )
     text = ". ".join([*([summary] if summary else []), *paragraphs[:1]]) or operation.key
     length = len(text) + sum(1 + len(one) for one in paragraphs[1:])
     text = shortened(text, longest)
