@@ -21,16 +21,15 @@ def tool_description(operation: Operation, longest: int) -> tuple[str, int]:
     Returns:
         the description, and the number of characters that it would have without a budget.
     """
-    summary = _plain(operation.summary).rstrip(".")
-    paragraphs = [_plain(one) for one in re.split(r"\n[ \t\r]*\n", operation.description)]
+    summary = _without_tags(operation.summary).rstrip(".")
+    paragraphs = [_without_tags(one) for one in re.split(r"\n[ \t\r]*\n", operation.description)]
     paragraphs = [one for one in paragraphs if one]
     if paragraphs and paragraphs[0].lower().startswith(summary.lower()):
         summary = ""
     if operation.body and operation.body.properties:
-        about_body = operation.body.schema.get("description")
-        paragraphs += (
-            [f"Body: {_plain(about_body)}"] if isinstance(about_body, str) and _plain(about_body) else []
-        )
+        body_description = operation.body.schema.get("description")
+        if isinstance(body_description, str) and body_description.strip():
+            paragraphs.append(f"Body: {_without_tags(body_description)}")
     text = ". ".join([*([summary] if summary else []), *paragraphs[:1]]) or operation.key
     length = len(text) + sum(1 + len(one) for one in paragraphs[1:])
     text = shortened(text, longest)
@@ -40,5 +39,5 @@ def tool_description(operation: Operation, longest: int) -> tuple[str, int]:
     return text, length
 
 
-def _plain(text: str) -> str:
+def _without_tags(text: str) -> str:
     return " ".join((_TAG.sub(" ", text) if "<" in text else text).split())
