@@ -11,7 +11,8 @@ class SmartSupportError(Exception):
     """Base of all errors of this package.
 
     Attributes:
-        message: for the user.
+        message: for the user, and where it is about a tool, for the customer.
+        detail: for operators, with what to do; it goes to the log and the record, and never to a customer.
         fields: further facts for programs, as JSON; an answer over REST has them beside the message.
         error_class: for errors of tools: `transient` (a retry may succeed), `validation` (the arguments are
             wrong), `auth` (our credentials are not accepted) or `unknown`.
@@ -24,9 +25,10 @@ class SmartSupportError(Exception):
     error_class = "unknown"
     nothing_done = False
 
-    def __init__(self, message: str) -> None:
+    def __init__(self, message: str, *, detail: str = "") -> None:
         super().__init__(message)
         self.message = message
+        self.detail = detail
         self.fields: dict[str, Any] = {}
 
 

@@ -89,12 +89,12 @@ class Ledger:
         if not fresh and not (idempotent and same):
             log.error("outcome_unknown", tool=tool, approval_id=entry.approval_id)
             return await self.finish(thread_id, tool_call_id, "outcome_unknown", UNKNOWN)
-        status, result = await self._attempt(run, entry.idempotency_key, tool)
+        status, result, why = await self._attempt(run, entry.idempotency_key, tool)
         if status == "failed" and not fresh:
             # This attempt had no effect; the interrupted one may have had.
             log.error("outcome_unknown", tool=tool, approval_id=entry.approval_id)
-            status, result = "outcome_unknown", UNKNOWN
-        return await self.finish(thread_id, tool_call_id, status, result)
+            status, result, why = "outcome_unknown", UNKNOWN, ""
+        return await self.finish(thread_id, tool_call_id, status, result, why)
 
     async def begin_together(self, approvals: Sequence[Approval]) -> list[Entry]:
         """Store the intents of several approved calls, all or none: one resume runs them all.
@@ -167,15 +167,16 @@ class Ledger:
 
     async def _attempt(
         self, run: Callable[[str], Awaitable[Any]], key: str, tool: str
-    ) -> tuple[EntryStatus, Any]:
+    ) -> tuple[EntryStatus, Any, str]:
+        """The status, the result, and for operators why it failed where the result does not say it."""
         try:
-            return "done", await run(key)
+            return "done", await run(key), ""
         except Exception as error:
             if isinstance(error, SmartSupportError) and error.nothing_done:
-                return "failed", error.message
+                return "failed", error.message, error.detail
             # The call has left this process without an answer: it may have had its effect.
             log.error("write_broke", tool=tool, error=repr(error))
-            return "outcome_unknown", UNKNOWN
+            return "outcome_unknown", UNKNOWN, ""
 
     def _begin(
         self, connection: Connection, thread_id: str, tool_call_id: str, tool: str, digest: str
@@ -221,9 +222,13 @@ class Ledger:
         _audit(connection, "execution_begun", row, detail, begun["fields"])
         return _entry(row | {"status": "begun", "result": None}), True, True
 
-    async def finish(self, thread_id: str, tool_call_id: str, status: EntryStatus, result: Any) -> Entry:
+    async def finish(
+        self, thread_id: str, tool_call_id: str, status: EntryStatus, result: Any, why: str = ""
+    ) -> Entry:
+        """Record the result of a begun call; `why` goes to the approval's record instead of the result."""
+
         def work(connection: Connection) -> Entry:
-            entry = _finish(connection, thread_id, tool_call_id, status, result)
+            entry = _finish(connection, thread_id, tool_call_id, status, result, why)
             assert entry is not None, "only a call that was begun is finished"
             return entry
 
@@ -231,7 +236,12 @@ class Ledger:
 
 
 def _finish(
-    connection: Connection, thread_id: str, tool_call_id: str, status: EntryStatus, result: Any
+    connection: Connection,
+    thread_id: str,
+    tool_call_id: str,
+    status: EntryStatus,
+    result: Any,
+    detail: str = "",
 ) -> Entry | None:
     """Record the result of a begun call; None where it has one already."""
     rows = connection.execute(
@@ -248,7 +258,7 @@ def _finish(
     )
     if not rows:
         return None
-    why = None if status == "done" else str(result)[:500]
+    why = None if status == "done" else (detail or str(result))[:500]
     approvals = connection.execute(
         """UPDATE approvals SET execution = :status, execution_reason = :why
            WHERE approval_id = :approval_id RETURNING effect""",

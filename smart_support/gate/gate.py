@@ -347,6 +347,8 @@ class Gate:
             run = self._read if tool.access is Access.READ else self._write
             result = await run(tool, planned, thread_id)
         except SmartSupportError as error:
+            if error.detail:
+                log.warning("tool_failed", tool=tool.name, detail=error.detail)
             has_failed = isinstance(error, ToolFailed | ToolUnavailable)
             result = _error_result(planned, error, error.message, has_failed=has_failed)
         except TimeoutError as error:
@@ -379,6 +381,8 @@ class Gate:
                 return await _call(tool, planned, thread_id, idempotency_key)
             except Exception as error:
                 error_class = _error_class(error)
+                if isinstance(error, SmartSupportError) and error.detail:
+                    log.warning("tool_failed", tool=tool.name, detail=error.detail)
                 raise
 
         entry = await self._ledger.execute(

@@ -122,6 +122,19 @@ async def test_after_an_edit_only_the_edited_arguments_run(
     assert (await _execute(ledger, approval, effects)).status == "done"
 
 
+async def test_the_detail_of_a_failure_goes_to_the_record_and_not_to_the_customer(
+    queue: ApprovalQueue, ledger: Ledger, wanted: Wanted, state: StateDatabase
+) -> None:
+    approval = await _approved(queue, wanted)
+    failing = _Effects(ToolFailed("Not available at the moment.", detail="Our key was refused (401)."))
+    entry = await _execute(ledger, approval, failing)
+    assert (entry.status, entry.result) == ("failed", "Not available at the moment.")
+    (row,) = await state.read(
+        "SELECT execution_reason FROM approvals WHERE approval_id = :id", {"id": approval.approval_id}
+    )
+    assert row["execution_reason"] == "Our key was refused (401)."
+
+
 @pytest.mark.parametrize("error", [ToolRefused, ToolFailed, ToolNotReached, InvalidArguments])
 async def test_a_failure_that_did_nothing_is_kept_as_one(
     queue: ApprovalQueue, ledger: Ledger, wanted: Wanted, error: type[SmartSupportError]

@@ -11,7 +11,7 @@ from cryptography.fernet import Fernet, InvalidToken
 
 from smart_support.connectors.mcp_document import MCP_SCHEMES, TOKEN
 from smart_support.connectors.openapi.document.security import SecurityScheme
-from smart_support.connectors.openapi.request.credentials import Credential
+from smart_support.connectors.openapi.request.credentials import UNAVAILABLE, Credential
 from smart_support.connectors.review.base_urls import origin_of
 from smart_support.errors import ConfigError, ToolFailed
 from smart_support.observability.log import hide
@@ -86,7 +86,9 @@ class Vault:
             stored: dict[str, Any] = orjson.loads(self._fernet.decrypt(sealed))
         except InvalidToken:
             raise ToolFailed(
-                f"The credentials of {api} can't be decrypted; an admin must enter them again in the API tab."
+                UNAVAILABLE,
+                detail=f"The credentials of {api} can't be decrypted; an admin must enter them again in the "
+                "API tab.",
             ) from None
         _hide(stored.get("values", {}))
         # Old entries have no origin; they have to be entered again.

@@ -155,7 +155,9 @@ def _decode(api: Api, request: HttpRequest, response: Fetched) -> Any:
         return content if content not in ("", None) else {"message": "Done.", "status": status}
     if status in (401, 403):
         raise ToolUnauthorized(
-            f"{api.name} did not accept our credentials ({status}); an admin can change them in the API tab."
+            f"{api.name} is not available at the moment, so nothing was done.",
+            detail=f"{api.name} did not accept our credentials ({status}); an admin can change them in the "
+            "API tab.",
         )
     if status in _RETRYABLE or status >= 500:
         raise ToolUnavailable(f"{api.name} is unavailable ({status}); try again later.")

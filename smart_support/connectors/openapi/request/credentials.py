@@ -11,7 +11,10 @@ from smart_support.connectors.openapi.request.encoding import FIELD_NAME, percen
 from smart_support.connectors.openapi.request.request import HttpRequest
 from smart_support.errors import InvalidRequest, ToolFailed
 
-__all__ = ["Credential", "add_credentials", "select_credentials"]
+__all__ = ["UNAVAILABLE", "Credential", "add_credentials", "select_credentials"]
+
+# What a customer is told where credentials are missing or refused: nothing of the system behind.
+UNAVAILABLE = "This service is not available at the moment, so nothing was done."
 
 _FIELDS = {
     "apiKey": ("value",),
@@ -69,7 +72,9 @@ def select_credentials(
             return tuple(_narrowed(credentials[name], scopes) for name, scopes in alternative.items())
     needed = " or ".join(" with ".join(alternative) for alternative in security)
     raise ToolFailed(
-        f"This API needs credentials ({needed}), which are missing; an admin can add them in the API tab."
+        UNAVAILABLE,
+        detail=f"This API needs credentials ({needed}), which are missing, or may not go to this host or "
+        "to their token endpoint; an admin can add them and allow hosts in the API tab.",
     )
 
 

@@ -13,7 +13,7 @@ from urllib.parse import quote_plus, urlencode
 import orjson
 
 from smart_support import clock
-from smart_support.connectors.openapi.request.credentials import Credential
+from smart_support.connectors.openapi.request.credentials import UNAVAILABLE, Credential
 from smart_support.errors import SmartSupportError, ToolFailed
 from smart_support.observability.log import get_logger
 
@@ -117,10 +117,13 @@ class TokenSource:
             raise _refusal(name, response.status, body)
         token = body.get("access_token")
         if not isinstance(token, str) or not _TOKEN.fullmatch(token):
-            raise ToolFailed(f"The token endpoint of this API ({name}) sent no valid access token.")
+            raise ToolFailed(
+                UNAVAILABLE, detail=f"The token endpoint of this API ({name}) sent no valid access token."
+            )
         if str(body.get("token_type", "Bearer")).lower() != "bearer":
             raise ToolFailed(
-                f"The token endpoint of this API ({name}) sent a token that is not a bearer token."
+                UNAVAILABLE,
+                detail=f"The token endpoint of this API ({name}) sent a token that is not a bearer token.",
             )
         return _CachedToken(
             token, requested_at + timedelta(seconds=_lifetime(body.get("expires_in")) - _EARLY_SECONDS)
@@ -150,7 +153,8 @@ class TokenSource:
             # Not re-raised: the caller would assume that the API itself may have executed the call.
             log.info("token_not_fetched", scheme=scheme.name, error=repr(error))
             raise ToolFailed(
-                f"The token endpoint of this API ({scheme.name}) can't be reached; try again later."
+                UNAVAILABLE,
+                detail=f"The token endpoint of this API ({scheme.name}) can't be reached; try again later.",
             ) from None
 
 
@@ -170,10 +174,12 @@ def _refusal(name: str, status: int, body: Mapping[str, Any]) -> ToolFailed:
     why = f"{status}, {error}" if error in _KNOWN_ERRORS else str(status)
     log.info("token_refused", scheme=name, status=status)
     if status >= 500 or status == 429:
-        return ToolFailed(f"The token endpoint of this API ({name}) is unavailable ({why}); try again later.")
+        detail = f"The token endpoint of this API ({name}) is unavailable ({why}); try again later."
+        return ToolFailed(UNAVAILABLE, detail=detail)
     return ToolFailed(
-        f"The token endpoint of this API ({name}) refused the credentials ({why}); "
-        "an admin can correct them in the API tab."
+        UNAVAILABLE,
+        detail=f"The token endpoint of this API ({name}) refused the credentials ({why}); an admin can "
+        "correct them in the API tab.",
     )
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -200,17 +201,21 @@ async def test_a_refusal_says_what_to_do_and_repeats_nothing_that_was_sent(
     login: Login, source: TokenSource, status: int, said: dict[str, Any], why: str
 ) -> None:
     login.refusal = (status, said)
-    with pytest.raises(ToolFailed, match=rf"The token endpoint of this API \(oauth\) .*{why}") as failed:
+    with pytest.raises(ToolFailed) as failed:
         await source.token(_credential(login))
-    assert SECRET not in str(failed.value)
-    assert "127.0.0.1" not in str(failed.value)
+    assert re.match(rf"The token endpoint of this API \(oauth\) .*{why}", failed.value.detail)
+    told = failed.value.detail + failed.value.message
+    assert SECRET not in told
+    assert "127.0.0.1" not in told
+    assert not re.search("token|credential|admin|API", failed.value.message)
 
 
 async def test_a_server_that_can_not_be_reached_leaves_no_doubt_about_the_api(
     source: TokenSource, unused_tcp_port: int
 ) -> None:
-    with pytest.raises(ToolFailed, match="can't be reached; try again later"):
+    with pytest.raises(ToolFailed) as failed:
         await source.token(_credential(Login(port=unused_tcp_port)))
+    assert "can't be reached; try again later" in failed.value.detail
 
 
 async def test_who_gives_up_waiting_does_not_keep_the_others_from_a_token(
