@@ -154,12 +154,11 @@ def test_thoughts_of_a_model_are_folded(
                 step["reasoning"] = "The customer wants it cancelled."
         route.fulfill(response=answer, json=page)
 
-    thread = f"replay-{told}"
     page = _open(
-        open_window, server, prepare=lambda page: page.route(f"**/api/v1/replay/{thread}?*", with_thoughts)
+        open_window, server, prepare=lambda page: page.route("**/api/v1/replay/replay-*?*", with_thoughts)
     )
     page.get_by_role("searchbox", name="Search").fill(f"cancel order {told}")
-    page.locator(".ss-conversations button").click()
+    page.locator(".ss-conversations button").first.click()
     thoughts = page.get_by_text("The customer wants it cancelled.").first
     expect(thoughts).to_be_attached()
     expect(thoughts).to_be_hidden()
