@@ -7,19 +7,25 @@ case and dashes are left out, so that two names never differ only in them.
 import re
 from hashlib import sha256
 
-__all__ = ["MAX_LENGTH", "PATTERN", "RULE", "is_valid", "shortened", "suffixed"]
+__all__ = ["MAX_LENGTH", "PATTERN", "RULE", "can_be_sent", "is_valid", "shortened", "suffixed"]
 
 MAX_LENGTH = 64
 PATTERN = rf"^[a-z][a-z0-9_]{{0,{MAX_LENGTH - 1}}}$"
 RULE = f"use 1 to {MAX_LENGTH} of a-z, 0-9 and _, starting with a letter"
 
 _VALID = re.compile(PATTERN.strip("^$"))
+_SENDABLE = re.compile(rf"[a-zA-Z][a-zA-Z0-9_-]{{0,{MAX_LENGTH - 1}}}")
 _DIGITS = 6
 
 
 def is_valid(name: str) -> bool:
     """Whether a tool or an agent may have this name."""
     return bool(_VALID.fullmatch(name))
+
+
+def can_be_sent(name: str) -> bool:
+    """Whether providers accept the name. A tool written in Python may have one with upper case and dashes."""
+    return bool(_SENDABLE.fullmatch(name))
 
 
 def shortened(name: str, key: str) -> str:

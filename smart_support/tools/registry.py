@@ -124,8 +124,11 @@ class Tool:
     _validator: Any = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if not names.is_valid(self.name):
-            raise ConfigError(f"tool name {self.name[:80]!r} is not valid; {names.RULE}")
+        if not names.can_be_sent(self.name):
+            raise ConfigError(
+                f"tool name {self.name[:80]!r} is not valid; use 1 to {names.MAX_LENGTH} of "
+                "a-z, A-Z, 0-9, _ and -, starting with a letter"
+            )
         # With a registry of its own it never fetches what a `$ref` names.
         validator = jsonschema.Draft202012Validator(self.schema, registry=Referenced())
         object.__setattr__(self, "_validator", validator)

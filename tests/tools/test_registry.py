@@ -170,3 +170,12 @@ def test_a_name_is_taken_once(tools: dict[str, Tool]) -> None:
     assert {tool.name for tool in registry} == {"look", "dim"}
     with pytest.raises(ConfigError, match="'dim' is defined twice"):
         registry.add(tools["dim"])
+
+
+@pytest.mark.parametrize("name", ["Book", "nonUsefulTool", "look-up", "look_up"])
+def test_a_tool_in_python_may_have_any_name_that_providers_accept(name: str) -> None:
+    async def run(args: Any, call: Any) -> None:
+        return None
+
+    schema = {"type": "object"}
+    assert Tool(name=name, description="D.", schema=schema, access=Access.READ, run=run).name == name
