@@ -8,7 +8,9 @@ from pathlib import Path
 
 from smart_support.storage.private_files import make_private_folder
 
-__all__ = ["AnswerFiles"]
+__all__ = ["FOLDER", "PARTIAL", "AnswerFiles"]
+FOLDER = "files"
+PARTIAL = ".partial"
 
 
 class AnswerFiles:
@@ -27,7 +29,7 @@ class AnswerFiles:
         make_private_folder(folder)
         extension = mimetypes.guess_extension(media_type, strict=False) or ".bin"
         file = folder / f"{hashlib.sha256(content).hexdigest()[:16]}{extension}"
-        partial = file.with_suffix(".partial")
+        partial = file.with_suffix(PARTIAL)
         partial.write_bytes(content)
         partial.replace(file)
         return file.relative_to(self._data_dir).as_posix()
@@ -39,4 +41,4 @@ class AnswerFiles:
 
     def _folder(self, thread_id: str) -> Path:
         # A thread's id is not a valid file name on every system.
-        return self._data_dir / "files" / hashlib.sha256(thread_id.encode()).hexdigest()[:32]
+        return self._data_dir / FOLDER / hashlib.sha256(thread_id.encode()).hexdigest()[:32]

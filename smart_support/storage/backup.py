@@ -11,6 +11,7 @@ import hashlib
 import os
 import shutil
 import sqlite3
+import tarfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
@@ -22,6 +23,7 @@ import orjson
 from smart_support import clock
 from smart_support.errors import ConfigError, Conflict
 from smart_support.observability.log import get_logger
+from smart_support.storage import answer_files
 from smart_support.storage.events.base import EventStore
 from smart_support.storage.events.duckdb_file import BACKUPS
 from smart_support.storage.events.embedded import EmbeddedEventStore, exclusive_access
@@ -34,6 +36,8 @@ FOLDER = BACKUPS
 MANIFEST = "manifest.json"
 EVENTS = "events.duckdb"
 KEY = "secret.key"
+# The binary answers of APIs, as one file.
+ANSWER_FILES = "files.tar"
 IN_POSTGRES = (
     "SMART_SUPPORT_DATABASE_URL is set, so that the data is in Postgres: back it up with pg_dump, and keep a "
     "copy of secret.key of the data folder with it"
@@ -148,6 +152,10 @@ def _finish(folder: Path, partial: Path, version: str) -> Backup:
     """Write the manifest, sync everything to disk, and give the folder its name."""
     if (folder / KEY).exists():
         shutil.copyfile(folder / KEY, partial / KEY)
+    if (folder / answer_files.FOLDER).is_dir():
+        # A file never changes, and those that came after the snapshots do no harm.
+        with tarfile.open(partial / ANSWER_FILES, "w") as archive:
+            archive.add(folder / answer_files.FOLDER, answer_files.FOLDER, filter=_finished)
     finished = partial.with_suffix("")
     files = digests(partial, (path.name for path in partial.iterdir()))
     taken = Backup(str(finished.resolve()), clock.rfc3339(clock.now()), version, files)
@@ -161,6 +169,10 @@ def _finish(folder: Path, partial: Path, version: str) -> Backup:
         "backup_taken", folder=str(finished), bytes=sum(int(str(one["bytes"])) for one in files.values())
     )
     return taken
+
+
+def _finished(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
+    return None if member.name.endswith(answer_files.PARTIAL) else member
 
 
 def sync(path: Path) -> None:

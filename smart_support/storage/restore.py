@@ -2,6 +2,7 @@
 
 import shutil
 import sqlite3
+import tarfile
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
@@ -11,7 +12,7 @@ import orjson
 
 from smart_support import clock
 from smart_support.errors import ConfigError
-from smart_support.storage.backup import EVENTS, FOLDER, MANIFEST, digests, sync
+from smart_support.storage.backup import ANSWER_FILES, EVENTS, FOLDER, MANIFEST, digests, sync
 from smart_support.storage.events.duckdb_file import check_free
 from smart_support.storage.private_files import make_private_folder, tighten_files
 from smart_support.storage.state.base import MIGRATIONS
@@ -50,8 +51,12 @@ def restore(source: Path, folder: Path, *, force: bool = False) -> Path | None:
         sync(restoring / name)
     _end_logins(restoring / "state.sqlite")
     replaced = _move_away(folder, before)
-    for name in files:
-        (restoring / name).rename(folder / name)
+    if (archived := restoring / ANSWER_FILES).exists():
+        with tarfile.open(archived) as archive:
+            archive.extractall(restoring, filter="data")
+        archived.unlink()
+    for path in sorted(restoring.iterdir()):
+        path.rename(folder / path.name)
     restoring.rmdir()
     tighten_files(folder)
     sync(folder)

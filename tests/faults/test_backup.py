@@ -18,6 +18,7 @@ import httpx
 import pytest
 
 from smart_support.__main__ import main
+from smart_support.storage.answer_files import AnswerFiles
 from smart_support.storage.state.sqlite import SqliteStateDatabase
 from tests.support.harness import FORKING, AppProcess, free_port, run_python
 from tests.support.health import wait_until_healthy
@@ -252,6 +253,8 @@ async def test_a_stopped_app_is_backed_up_and_nothing_is_overwritten_without_for
         nowhere = f"http://127.0.0.1:{free_port()}"
         code, told = await asyncio.to_thread(run, var, "backup", str(tmp_path / "x"), "--url", nowhere)
         assert (code, "--url" in told) == (2, True)
+    kept = AnswerFiles(var).store("t", b"\x89PNG", "image/png")
+    (var / kept).with_suffix(".partial").write_bytes(b"half")
     assert run(var, "backup", str(taken))[0] == 0
     assert _check_consistent(taken) == (1, 0)
     for arguments, words in (
@@ -266,6 +269,7 @@ async def test_a_stopped_app_is_backed_up_and_nothing_is_overwritten_without_for
     assert code == 0, told
     assert (var / "secret.key").read_bytes() == (taken / "secret.key").read_bytes()
     assert [path.read_bytes() for path in var.glob("replaced-*/secret.key")] == [b"another"]
+    assert [path.read_bytes() for path in (var / kept).parent.iterdir()] == [b"\x89PNG"]
     async with _App(tmp_path / "app") as app:
         code, told = await asyncio.to_thread(run, var, "restore", str(taken), "--force")
         assert (code, "stop the other process" in told) == (2, True)
