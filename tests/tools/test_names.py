@@ -10,7 +10,7 @@ from smart_support.agents.team import load_team
 from smart_support.connectors.openapi.document.operation import Operation
 from smart_support.connectors.review.reviewed_operation import apply_changes, propose
 from smart_support.errors import ConfigError, InvalidRequest
-from smart_support.tools.names import MAX_LENGTH, is_valid, shortened, suffixed
+from smart_support.tools.names import MAX_LENGTH, can_be_sent, is_valid, shortened, suffixed
 from smart_support.tools.registry import Access, Tool
 
 LONGEST = "a" * MAX_LENGTH
@@ -44,7 +44,9 @@ def test_every_place_applies_the_same_rule(name: str, valid: bool, tmp_path: Pat
     reviewed = propose(operation, None)
     changes = {"tool_name": name}
     assert is_valid(name) is valid
-    assert _accepts(lambda: Tool(name, "D", {"type": "object"}, Access.READ, run), ConfigError) is valid
+    made = _accepts(lambda: Tool(name, "D", {"type": "object"}, Access.READ, run), ConfigError)
+    assert made is can_be_sent(name)
+    assert made or not valid
     assert _accepts(lambda: load_team(path), ConfigError) is valid
     assert _accepts(lambda: apply_changes(reviewed, operation, changes), InvalidRequest) is valid
 
