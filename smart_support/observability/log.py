@@ -3,12 +3,13 @@
 Message content is logged at level `debug` only.
 """
 
+import io
 import logging
 import sys
 import threading
 import traceback
 from types import TracebackType
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 import structlog
 
@@ -17,6 +18,16 @@ from smart_support.observability.printable import INDENT, indented, printable
 from smart_support.observability.redaction import hide
 
 __all__ = ["bind", "configure", "get_logger", "hide"]
+
+
+class _StandardError(io.TextIOBase):
+    """Standard error as it is when a line is written: loggers outlive the stream that they were made with."""
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
 
 
 def configure(log_format: str, level: str) -> None:
@@ -28,6 +39,7 @@ def configure(log_format: str, level: str) -> None:
     """
     redaction.hide_environment()
     _redact_crashes()
+    stream = cast(TextIO, _StandardError())
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         tracing.with_trace_id,
@@ -49,10 +61,10 @@ def configure(log_format: str, level: str) -> None:
         if log_format == "json"
         else [*shared, *final],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(stream),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*shared, structlog.processors.format_exc_info],

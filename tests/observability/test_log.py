@@ -1,12 +1,15 @@
 """What the log says of a turn: ids on every line, and nothing of what was said."""
 
+import io
 import re
+import sys
 from collections.abc import Iterator
 
 import httpx
 import orjson
 import pytest
 
+from smart_support.observability import log
 from tests.support.harness import AppProcess, Client
 
 
@@ -61,3 +64,17 @@ async def test_a_request_is_one_line_and_its_id_stands_on_those_of_its_turn(app:
     assert of_turns == {"over-rest": "from-a-proxy:1", "over-a-socket": socket_id, "over-gradio": "g"}
     tools = [line for line in lines if line["event"] == "tool_ran"]
     assert {line["thread_id"]: line["request_id"] for line in tools} == of_turns
+
+
+def test_a_logger_outlives_the_stream_it_was_first_used_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    logger = log.get_logger("outlives")
+    with monkeypatch.context() as patched:
+        first = io.StringIO()
+        patched.setattr(sys, "stderr", first)
+        log.configure("console", "info")
+        logger.info("first")
+    first.close()
+    second = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", second)
+    logger.info("second")
+    assert "second" in second.getvalue()
