@@ -21,9 +21,11 @@ import httpx
 import orjson
 import ryaml
 
-from benchmarks.stalls import HealthProbe, running
-
 ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT))
+
+from benchmarks.stalls import HealthProbe, running  # noqa: E402
+
 OPERATIONS = 1_500
 STALL_OPERATIONS = 6_000
 ROUNDS = 3

@@ -36,6 +36,7 @@ async def test_steps_are_the_events_of_the_socket(event_log: EventStore) -> None
         "content": "Cancel order 1042",
         "reasoning": None,
         "message_id": None,
+        "by": None,
     }
 
 

@@ -191,6 +191,7 @@ def _import(reader: _Reader, api: ShopApi) -> None:
     ask("PATCH", "/openapi/jobs/{job_id}/operations", {"keys": [key], "changes": {"enabled": True}}, **one)
     ask("PATCH", "/openapi/jobs/{job_id}/operations/{key}", {"risk": "low"}, key=key, **one)
     ask("PUT", "/openapi/jobs/{job_id}/place", {"base_url": api.url}, **one)
+    ask("PUT", "/openapi/jobs/{job_id}/hosts", {"origin": api.url, "allowed": True}, **one)
     secret = {"scheme": "key", "values": {"value": "secret-1"}}
     ask("PUT", "/openapi/jobs/{job_id}/credentials", secret, **one)
     ask("POST", "/openapi/jobs/{job_id}/try/{key}", {"args": {}}, key="list_tickets", **one)

@@ -40,13 +40,15 @@ _STOPPING = frozenset({"rejected", "expired", "skipped"})
 _REQUEST = re.compile(r"^Your part of the request: (.*)\Z", re.M | re.S)
 # While a request waits, "oops, wrong card, cancel that" is about that request.
 _STOPS = re.compile(
-    r"^\W*(?:(?:oh|no|please|sorry|wait)\W+)*(?:no|nope|stop|halt)\W*$|\b(?:oops|sorry|wait|"
+    r"^\W*(?:(?:oh|no|please|sorry|wait)\W+)*(?:stop|halt)\W*$|\b(?:oops|sorry|wait|"
     r"no)\b[^.?!]{0,20}\bwrong\b|"
     r"^\W*(?:no|stop|wait|nope)\b[^?]{0,40}\b(?:do not|don'?t)\b(?! (?:mind|know|worry|care|think|"
     r"understand|need))|"
     r"\bwas (?:a mistake|an error|wrong)\b|\bby mistake\b|\b(?:cancel|stop|halt|hold) (?:that|this)\b",
     re.I,
 )
+# Right after the request. Later it may answer "Is there anything else?".
+_JUST_NO = re.compile(r"^\W*(?:(?:oh|no|please|sorry|wait)\W+)*(?:no|nope)\W*$", re.I)
 _CANCEL_IT = re.compile(r"\bcancel (?:it|all that|everything)\b", re.I)
 _TONE = re.compile(r"^Tone: (.*)$", re.M)
 _GREETING = re.compile(r"^Greeting: (.*)$", re.M)
@@ -139,7 +141,7 @@ def _speak_or_act(
     request, said_last = _request(system, history), _last_words(history)
     made, results = _so_far(history)
     withdraw = next((tool for tool in tools if tool.name == WITHDRAW), None)
-    if withdraw and not made and _takes_back(said_last, _pending_tool(history)):
+    if withdraw and not made and _takes_back(said_last, history):
         return "", (WITHDRAW, {})
     if any(_status(result) in _STOPPING for result in results):
         return replies.describe_results(results, phrases), None
@@ -164,15 +166,17 @@ def _speak_or_act(
     ), None
 
 
-def _takes_back(said: str, pending: str) -> bool:
-    """Whether a message withdraws the request that waits for a decision."""
-    of_tool = language.terms(pending)
+def _takes_back(said: str, history: Sequence[BaseMessage]) -> bool:
+    """Whether the last message withdraws the request that waits for a decision."""
+    of_tool = language.terms(_pending_tool(history))
+    is_next = len(history) > 1 and isinstance(history[-2], ToolMessage)
     actions = frozenset(of_tool[:1]) | (intent.ACTIONS & {*of_tool})
     reading = intent.read(said, actions)
     return (
         reading.takes_back
         or reading.corrects
         or bool(_STOPS.search(said))
+        or (is_next and bool(_JUST_NO.search(said)))
         or ("cancel" not in of_tool and bool(_CANCEL_IT.search(said)))
         or any(actions & {*language.terms(words)} for words in reading.refused)
     )

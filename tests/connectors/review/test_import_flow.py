@@ -221,7 +221,7 @@ def test_reads_can_be_tried_and_writes_never(app: AppProcess, api: ShopApi) -> N
     ("status", "told", "execution"),
     [
         (409, "refused the request (409): no, 409", "failed"),
-        (401, "credentials", "failed"),
+        (401, "is not available at the moment", "failed"),
         (503, "is not known", "outcome_unknown"),
     ],
 )
