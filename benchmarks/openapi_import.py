@@ -31,7 +31,7 @@ STALL_OPERATIONS = 6_000
 ROUNDS = 3
 
 
-def main(operations: int, rounds: int, folders: list[str]) -> None:
+def main(operations: int, rounds: int, folders: list[str], stall_operations: int) -> None:
     """Print the table."""
     with tempfile.TemporaryDirectory() as folder:
         generated = Path(folder) / "generated.yaml"
@@ -44,7 +44,7 @@ def main(operations: int, rounds: int, folders: list[str]) -> None:
                 if path.suffix in (".json", ".yaml", ".yml"):
                     show(path, rounds)
     print("Longest time for /health during an import:")
-    show_stalls(STALL_OPERATIONS)
+    show_stalls(stall_operations)
 
 
 def show_stalls(operations: int) -> None:
@@ -187,6 +187,7 @@ if __name__ == "__main__":
     parser.add_argument("folders", nargs="*", metavar="FOLDER")
     parser.add_argument("--operations", type=int, default=OPERATIONS)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--stall-operations", type=int, default=STALL_OPERATIONS)
     parser.add_argument(
         "--measure", nargs=2, metavar=("WHAT", "FILE"), help="internal: load or import a file"
     )
@@ -194,4 +195,4 @@ if __name__ == "__main__":
     if given.measure:
         print(orjson.dumps(measure(given.measure[0], Path(given.measure[1]))).decode())
     else:
-        main(given.operations, given.rounds, given.folders)
+        main(given.operations, given.rounds, given.folders, given.stall_operations)

@@ -74,8 +74,11 @@ def test_figures_and_replay_at_rest_and_under_writing() -> None:
 
 def test_imports(tmp_path: Path) -> None:
     (tmp_path / "own.json").write_text('{"openapi": "3.0.3", "info": {"title": "T"}, "paths": {}}')
-    table = _run("openapi_import.py", "--operations", "6", "--rounds", "1", str(tmp_path))
-    assert _first_words(table) == ["file", "generated.yaml", "own.json"]
+    sizes = ("--operations", "6", "--rounds", "1", "--stall-operations", "6")
+    table = _run("openapi_import.py", *sizes, str(tmp_path))
+    assert _first_words(table)[:3] == ["file", "generated.yaml", "own.json"]
+    stalls = "# operations as {}: # ms while it is imported, # ms when its review is opened"
+    assert _shape(table).splitlines()[4:] == [stalls.format("json"), stalls.format("yaml")]
     assert _shape(table.splitlines()[1]) == "generated.yaml # # # # - # # MB"
 
 

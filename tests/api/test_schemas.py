@@ -181,6 +181,19 @@ def test_real_answers_are_as_described(app: AppProcess, described: Described) ->
     assert everything - reader.right == NEED_A_MODEL
 
 
+_WITH_ANOTHER_HOST = {
+    "openapi": "3.1.0",
+    "info": {"title": "Two hosts", "version": "1"},
+    "servers": [{"url": "https://api.example"}],
+    "paths": {
+        "/files": {
+            "servers": [{"url": "https://other.example"}],
+            "get": {"operationId": "list_files", "responses": {"200": {"description": "The files"}}},
+        }
+    },
+}
+
+
 def _import(reader: _Reader, api: ShopApi) -> None:
     ask = reader.ask
     job = ask("POST", "/openapi/import", {"url": f"{api.url}/openapi.json"})
@@ -191,12 +204,15 @@ def _import(reader: _Reader, api: ShopApi) -> None:
     ask("PATCH", "/openapi/jobs/{job_id}/operations", {"keys": [key], "changes": {"enabled": True}}, **one)
     ask("PATCH", "/openapi/jobs/{job_id}/operations/{key}", {"risk": "low"}, key=key, **one)
     ask("PUT", "/openapi/jobs/{job_id}/place", {"base_url": api.url}, **one)
-    ask("PUT", "/openapi/jobs/{job_id}/hosts", {"origin": api.url, "allowed": True}, **one)
     secret = {"scheme": "key", "values": {"value": "secret-1"}}
     ask("PUT", "/openapi/jobs/{job_id}/credentials", secret, **one)
     ask("POST", "/openapi/jobs/{job_id}/try/{key}", {"args": {}}, key="list_tickets", **one)
     ask("POST", "/openapi/jobs/{job_id}/approve", **one)
     ask("POST", "/openapi/jobs/{job_id}/remove", **one)
+    other = {"job_id": ask("POST", "/openapi/import", {"spec": _WITH_ANOTHER_HOST})["job_id"]}
+    loaded(lambda: ask("GET", "/openapi/jobs/{job_id}", **other))
+    allowed = {"origin": "https://other.example", "allowed": True}
+    ask("PUT", "/openapi/jobs/{job_id}/hosts", allowed, **other)
 
 
 def test_an_approval_has_the_fields_of_its_schema(app: AppProcess, described: Described) -> None:

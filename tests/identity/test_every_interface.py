@@ -75,6 +75,7 @@ REST = {
     "PATCH /openapi/jobs/{job_id}/operations/{key:path}": Door(ADMIN, {}),
     "POST /openapi/jobs/{job_id}/words": Door(ADMIN),
     "PUT /openapi/jobs/{job_id}/place": Door(ADMIN, {}),
+    "PUT /openapi/jobs/{job_id}/hosts": Door(ADMIN, {}),
     "PUT /openapi/jobs/{job_id}/credentials": Door(ADMIN, {"scheme": "x", "values": {}}),
     "POST /openapi/jobs/{job_id}/try/{key:path}": Door(ADMIN, {}),
     "POST /openapi/jobs/{job_id}/approve": Door(ADMIN),
