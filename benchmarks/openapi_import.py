@@ -71,7 +71,9 @@ def _stalls(address: str, raw: bytes) -> tuple[float, float]:
             time.sleep(0.5)
         imported, opening = importing.stop(), HealthProbe(address)
         opening.start()
-        client.get(f"{url}/jobs/{job['job_id']}").raise_for_status()
+        # As the API tab opens a review.
+        for path in ("", "/operations"):
+            client.get(f"{url}/jobs/{job['job_id']}{path}").raise_for_status()
         return imported, opening.stop()
 
 

@@ -2,14 +2,32 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Coroutine
-from typing import Any
+import time
+from collections.abc import AsyncIterator, Coroutine, Iterable
+from typing import Any, TypeVar
 
 import anyio
 
 from smart_support.observability.log import get_logger
 
 log = get_logger()
+T = TypeVar("T")
+# A request of another task waits for a few slices: it needs several turns of the event loop.
+SLICE_SECONDS = 0.005
+
+
+async def in_slices(items: Iterable[T]) -> AsyncIterator[T]:
+    """Yield the items, and let other tasks run after each `SLICE_SECONDS` of work on them.
+
+    For thousands of items: working on all of them at once would stop the app for their whole time. A thread
+    would not help much, because only one thread at a time runs Python.
+    """
+    due = time.perf_counter() + SLICE_SECONDS
+    for item in items:
+        yield item
+        if time.perf_counter() > due:
+            await asyncio.sleep(0)
+            due = time.perf_counter() + SLICE_SECONDS
 
 
 async def run_together(*work: Coroutine[Any, Any, Any]) -> list[Any]:

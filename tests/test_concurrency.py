@@ -8,10 +8,11 @@ import anyio
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage
 
+from smart_support import concurrency
 from smart_support.agents.model_client import Attempt, ModelRequest, ModelState
 from smart_support.agents.models import NamedModel
 from smart_support.api.middleware.authentication import serve_while_logged_in
-from smart_support.concurrency import end_tasks, in_background, run_together
+from smart_support.concurrency import end_tasks, in_background, in_slices, run_together
 from smart_support.conversation.batching import batches
 from tests.support.harness import ScriptedModel
 
@@ -159,3 +160,19 @@ async def test_background_work_that_fails_leaves_its_owner_alone() -> None:
 
     async with in_background(broken()):
         assert await _pauses() == "done"
+
+
+async def test_work_in_slices_lets_others_run_between_the_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(concurrency, "SLICE_SECONDS", 0)
+    seen = []
+
+    async def other() -> None:
+        for _ in range(3):
+            seen.append("other")
+            await asyncio.sleep(0)
+
+    async with in_background(other()):
+        async for item in in_slices([1, 2, 3]):
+            seen.append(str(item))
+
+    assert seen == ["1", "other", "2", "other", "3", "other"]

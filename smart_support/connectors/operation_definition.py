@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from smart_support.connectors.openapi.document.operation import Operation, Parameter
+from smart_support.connectors.openapi.document.operation import Operation, Parameter, attributes
 from smart_support.connectors.openapi.document.security import SecurityScheme
 from smart_support.tools.definition import DETAILS, Definition, differences, value_differences
 
@@ -58,7 +58,7 @@ def operation_differences(
     lines = differences(before_lines, after_lines)
     if _without_details(before_lines) == _without_details(after_lines):
         # Both operations are known, so the details can be shown.
-        lines = value_differences(_details(before), _details(after)) or lines
+        lines = value_differences(_as_json(_details(before)), _as_json(_details(after))) or lines
     return lines[:_MAX_LINES]
 
 
@@ -170,22 +170,27 @@ def _scheme(name: str, scopes: list[str], schemes: Mapping[str, SecurityScheme])
     return f"{name} ({', '.join(words)})"
 
 
-def _details(operation: Operation) -> Any:
-    """All that decides what a call does, as JSON, with every schema in full."""
-    content = {
-        "parameters": {one.argument: one for one in operation.parameters},
-        "body": operation.body,
+def _details(operation: Operation) -> dict[str, Any]:
+    """All that decides what a call does, with every schema in full."""
+    return {
+        "parameters": {one.argument: attributes(one) for one in operation.parameters},
+        "body": attributes(operation.body) if operation.body else None,
         "arguments": operation.schema,
         "credentials": operation.security,
         "operation id": operation.operation_id,
     }
-    return orjson.loads(orjson.dumps(content, option=orjson.OPT_NON_STR_KEYS))
 
 
 def _digest(operation: Operation, schemes: Mapping[str, SecurityScheme]) -> str:
     used = {name: schemes[name] for each in operation.security for name in each if name in schemes}
-    content = orjson.dumps([_details(operation), used], option=orjson.OPT_SORT_KEYS)
+    options = orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS
+    content = orjson.dumps([_details(operation), used], option=options)
     return hashlib.sha256(content).hexdigest()[:16]
+
+
+def _as_json(value: Any) -> Any:
+    """The value as it is after it was JSON."""
+    return orjson.loads(orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS))
 
 
 def _json(value: Any) -> str:

@@ -15,6 +15,7 @@ from starlette.datastructures import UploadFile
 from smart_support.api import schemas
 from smart_support.api.dependencies import admin, channel, services
 from smart_support.api.envelope import answer
+from smart_support.concurrency import in_slices
 from smart_support.connectors.openapi.document.document import Document
 from smart_support.connectors.openapi.document.findings import Finding
 from smart_support.connectors.openapi.document.operation import Operation
@@ -163,7 +164,9 @@ async def get_job(job_id: str, services: Services = Depends(services)) -> Respon
 @router.get("/jobs/{job_id}/operations", response_model=schemas.Page[schemas.ImportOperation])
 async def list_operations(job_id: str, services: Services = Depends(services)) -> Response:
     """List the operations of an import, with their review."""
-    return answer([_operation(*pair) for pair in await services.imports.operations(job_id)])
+    operations = await services.imports.operations(job_id)
+    encoded = [orjson.Fragment(orjson.dumps(_operation(*pair))) async for pair in in_slices(operations)]
+    return answer(encoded)
 
 
 @router.patch("/jobs/{job_id}/operations", response_model=schemas.Answer[schemas.ChangedOperations])

@@ -81,16 +81,22 @@ _BEGINNING = [
     rf"({_either(_NOUN_VERBS)})\b{_NOT_READING} {_OBJECT}\b{_NOT_READING}{_NOT_FOR_ANSWER}",
 ]
 _NOT_AN_ANSWER = r"(?!back\b|you\b|every\b|when\b|in\b|with\b|an? \d|an? error|(?:an?|the) response|data\b)"
-_INSIDE = [
-    # `This endpoint activates a card`, at the beginning of a sentence.
-    rf"(?:^|[.;:!] ){_SUBJECT} {_ADVERB}({_either(_VERBS + _AFTER_SUBJECT)}) {_NOT_AN_ANSWER}\w",
+# `This endpoint activates a card`, at the beginning of a sentence.
+_AFTER_A_SUBJECT = (
+    rf"(?:^|[.;:!] ){_SUBJECT} {_ADVERB}({_either(_VERBS + _AFTER_SUBJECT)}) {_NOT_AN_ANSWER}\w"
+)
+_SENDING = [
     # `An e-mail is sent to the customer`, `and sends a message`.
     rf"\b{_MESSAGE} (?:will be|is|gets) (?:then |also |automatically |immediately )?(sent|dispatched)\b",
     r"(?:^|[.;,] |\b(?:and|then|also|this|it) (?:will |also |then )*)((?:re-?)?sends?) [^.]{0,40}?"
     rf"\b{_MESSAGE}\b{_NOT_FOR_ANSWER}",
 ]
-_ACTING = re.compile("|".join([*(f"^(?:{one})" for one in _BEGINNING), *_INSIDE]))
-_CERTAINLY_ACTING = re.compile("|".join([f"^(?:{_BEGINNING[0]})", *_INSIDE]))
+_BEGINS = re.compile("|".join(_BEGINNING))
+_CERTAINLY_BEGINS = re.compile(_BEGINNING[0])
+# Every text that matches `_SENDING` contains one of these. Most texts contain none, and are read faster.
+_SENDING_VERBS = ("send", "sent", "dispatched")
+_SAYS_LATER = re.compile(_AFTER_A_SUBJECT)
+_SAYS_LATER_OR_SENDS = re.compile("|".join([_AFTER_A_SUBJECT, *_SENDING]))
 _MARKUP = re.compile(r"<[^>]{0,300}>|&#?\w{1,8};|[*_`#]+")
 
 
@@ -100,8 +106,11 @@ def acting_words(text: str, *, reads: bool = False) -> str:
     Args:
         reads: something else says that it reads, so a word that may be a noun is one.
     """
+    if not text:
+        return ""
     said = " ".join(without_markup(text).lower().split()).removeprefix("description: ")[:_LONGEST]
-    match = (_CERTAINLY_ACTING if reads else _ACTING).search(said)
+    later = _SAYS_LATER_OR_SENDS if any(verb in said for verb in _SENDING_VERBS) else _SAYS_LATER
+    match = (_CERTAINLY_BEGINS if reads else _BEGINS).match(said) or later.search(said)
     return next((part for part in match.groups() if part), "") if match else ""
 
 

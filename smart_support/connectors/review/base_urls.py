@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from smart_support.connectors.openapi.document.document import Document
@@ -64,6 +65,8 @@ def origin(job: ImportJob, document: Document) -> str:
     return origin_of(base_url(job, document))
 
 
+# Thousands of operations have the same few servers.
+@lru_cache(maxsize=1_000)
 def origin_of(url: str) -> str:
     """The origin of a URL, without the default port of its scheme; empty if it has none or is invalid."""
     try:

@@ -8,6 +8,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from smart_support.connectors.openapi.document.operation import Operation
@@ -218,13 +219,16 @@ def _change_word(operation: Operation, ignored: frozenset[str]) -> str:
 
 def _chosen_id(operation: Operation) -> str:
     """The operationId, or an empty string if it only repeats method and path."""
-    method = operation.method.lower()
-    chosen = [word for word in vocabulary.words(operation.operation_id) if not word.isdigit()]
+    return _chosen(operation.operation_id, operation.method.lower(), operation.path)
+
+
+@lru_cache(maxsize=16)  # the rules ask several times for one operation
+def _chosen(operation_id: str, method: str, path: str) -> str:
+    chosen = [word for word in vocabulary.words(operation_id) if not word.isdigit()]
     if method not in (chosen[:1] + chosen[-1:]):
-        return operation.operation_id
-    path = vocabulary.stems([operation.path])
-    is_derived = vocabulary.stems(chosen) <= path | _FILLERS | vocabulary.stems([method])
-    return "" if is_derived else operation.operation_id
+        return operation_id
+    made_from = vocabulary.stems([path]) | _FILLERS | vocabulary.stems([method])
+    return "" if vocabulary.stems(chosen) <= made_from else operation_id
 
 
 def _parts(operation_id: str) -> list[str]:

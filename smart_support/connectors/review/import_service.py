@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from smart_support.concurrency import in_slices
 from smart_support.connectors.mcp_client import McpClient
 from smart_support.connectors.openapi.document.document import Document
 from smart_support.connectors.openapi.document.operation import Operation
@@ -33,7 +34,6 @@ from smart_support.storage.coordination.base import Locks
 from smart_support.tools.registry import Args, Tool
 
 log = get_logger()
-_TOOLS_AT_ONCE = 200
 OPEN = ("review", "live")
 
 
@@ -462,9 +462,7 @@ class ImportService:
                 for stored, operation in operations
                 if operation and _runs_at_once(ours.get(stored.key, stored))
             }
-            for number, (stored, operation) in enumerate(operations):
-                if number % _TOOLS_AT_ONCE == 0:
-                    await asyncio.sleep(0)  # let others run
+            async for stored, operation in in_slices(operations):
                 reviewed = ours.get(stored.key, stored)
                 if not reviewed.enabled or reviewed.change == "gone":
                     continue

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from smart_support import audit, clock
+from smart_support.concurrency import in_slices
 from smart_support.connectors.review.customers import rule_of
 from smart_support.connectors.review.reviewed_operation import ReviewedOperation
 from smart_support.errors import InvalidRequest, NotFound, SmartSupportError, ToolRefused
@@ -196,7 +197,7 @@ class ImportStore:
         rows = await self._state.read(
             f"SELECT {', '.join(_COLUMNS)} FROM operations WHERE job_id = :id ORDER BY place", {"id": job_id}
         )
-        return {row["key"]: one for row in rows if (one := _reviewed(row))}
+        return {row["key"]: one async for row in in_slices(rows) if (one := _reviewed(row))}
 
     async def other_tool_names(self, api: str) -> set[str]:
         """The tool names of all live imports except this API's."""

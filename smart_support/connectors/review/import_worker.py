@@ -176,8 +176,10 @@ class ImportWorker:
             before = {one.tool_name: one for one in live_document.operations}
             imports = Import(live, live_document), Import(called, document)
             compared = await asyncio.to_thread(changes, *imports)
-        reviewed = await asyncio.to_thread(
-            lambda: [
+        taken = {*self._reserved_names(), *await self._store.other_tool_names(api)}
+
+        def review() -> list[ReviewedOperation]:
+            reviewed = [
                 propose(
                     one,
                     decided.get(one.tool_name),
@@ -186,13 +188,14 @@ class ImportWorker:
                 )
                 for one in document.operations
             ]
-        )
-        reviewed = await asyncio.to_thread(_with_customers, reviewed, document, description)
-        keys = {one.key for one in reviewed}
-        reviewed += [replace(one, change="gone") for key, one in decided.items() if key not in keys]
+            reviewed = _with_customers(reviewed, document, description)
+            keys = {one.key for one in reviewed}
+            reviewed += [replace(one, change="gone") for key, one in decided.items() if key not in keys]
+            return _with_free_names(reviewed, api, taken)
+
+        reviewed = await asyncio.to_thread(review)
         self._documents.put(job.job_id, document)
-        taken = {*self._reserved_names(), *await self._store.other_tool_names(api)}
-        await self._store.add_operations(job.job_id, _with_free_names(reviewed, api, taken))
+        await self._store.add_operations(job.job_id, reviewed)
         await self._store.update(
             job.job_id,
             api=api,

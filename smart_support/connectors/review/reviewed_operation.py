@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import orjson
 
-from smart_support.connectors.openapi.document.operation import Operation
+from smart_support.connectors.openapi.document.operation import Operation, attributes
 from smart_support.connectors.review.classify import classify
 from smart_support.connectors.review.customers import CustomerRule, changed_rule, is_valid
 from smart_support.connectors.review.tool_description import tool_description
@@ -18,8 +18,8 @@ from smart_support.tools import names
 Change = Literal["new", "same", "changed", "gone"]
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 MAX_DESCRIPTION = 1000  # characters; about 250 tokens
-_LATER_DESCRIPTION = re.compile(rb',"description":"(?:[^"\\]|\\.)*"')
-_FIRST_DESCRIPTION = re.compile(rb'\{"description":"(?:[^"\\]|\\.)*",?')
+_LATER_DESCRIPTION = re.compile(rb',"description":"[^"\\]*(?:\\.[^"\\]*)*"')
+_FIRST_DESCRIPTION = re.compile(rb'\{"description":"[^"\\]*(?:\\.[^"\\]*)*",?')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,13 +180,13 @@ def fingerprint(operation: Operation) -> str:
     content = {
         "method": operation.method,
         "path": operation.path,
-        "parameters": operation.parameters,
-        "body": operation.body,
+        "parameters": [attributes(one) for one in operation.parameters],
+        "body": attributes(operation.body) if operation.body else None,
         "security": operation.security,
         "servers": [server.url for server in operation.servers],
         "keyed": operation.keyed,
     }
-    encoded = orjson.dumps(_as_json(content), option=orjson.OPT_SORT_KEYS)
+    encoded = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
     return hashlib.sha256(_without_descriptions(encoded)).hexdigest()
 
 

@@ -2,12 +2,15 @@
 
 import asyncio
 import gc
+import zlib
 from typing import Any, cast
 
 import orjson
+from hypothesis import given
+from hypothesis import strategies as st
 
 from smart_support.connectors.openapi.document.document import Document
-from smart_support.connectors.review.documents import MAX_IN_REVIEW, DocumentCache
+from smart_support.connectors.review.documents import MAX_IN_REVIEW, DocumentCache, packed
 from smart_support.connectors.review.import_store import ImportJob, ImportStore
 
 TITLES = ("Desk kept", "Desk removed")
@@ -60,3 +63,19 @@ async def test_only_the_last_reviews_are_kept_beside_the_live_imports() -> None:
     assert store.reads == read
     await cache.get(_job("0", "review"))
     assert store.reads == read + 1
+
+
+@given(
+    st.dictionaries(
+        st.text(max_size=3),
+        st.recursive(
+            st.none() | st.text(max_size=3),
+            lambda inner: (
+                st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3)
+            ),
+        ),
+        max_size=3,
+    )
+)
+def test_a_description_that_is_packed_in_pieces_is_one_json_text(description: dict[str, Any]) -> None:
+    assert zlib.decompress(packed(description)) == orjson.dumps(description)

@@ -7,7 +7,7 @@ from smart_support.connectors.openapi.document.findings import Finding
 from smart_support.connectors.openapi.document.security import Requirements
 from smart_support.connectors.openapi.document.server import Server
 
-__all__ = ["Body", "Operation", "Parameter", "Where"]
+__all__ = ["Body", "Operation", "Parameter", "Where", "attributes"]
 
 Where = Literal["path", "query", "header", "cookie"]
 
@@ -86,3 +86,8 @@ class Operation:
     servers: tuple[Server, ...] = ()
     keyed: bool = False
     findings: tuple[Finding, ...] = ()
+
+
+def attributes(value: Parameter | Body) -> dict[str, Any]:
+    """The attributes by name: sorting the keys of a JSON text does not sort those of a dataclass."""
+    return {name: getattr(value, name) for name in value.__slots__}

@@ -17,6 +17,7 @@ __all__ = ["collect_parameters", "is_idempotency_key", "request_parameters"]
 MAX_PARAMETERS = 500
 
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+_LOCATIONS = frozenset(get_args(Where))
 _BODY_LOCATIONS = {"body", "formData"}
 # OpenAPI 3.1, "Parameter Object": these definitions are ignored.
 _IGNORED_HEADERS = {"accept", "content-type", "authorization"}
@@ -73,7 +74,7 @@ def request_parameters(
         name, where = each.node["name"], each.node["in"]
         if where in _BODY_LOCATIONS or (where == "header" and name.lower() in _IGNORED_HEADERS):
             continue
-        if where not in get_args(Where):
+        if where not in _LOCATIONS:
             message = f"`in: {where[:40]}` is not valid; the parameter is ignored"
             findings.report("warning", each.place, message)
         elif where == "header" and is_idempotency_key(name):

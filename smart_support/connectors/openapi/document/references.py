@@ -1,8 +1,7 @@
 """Resolves references (`$ref`) within a document. Never fetches or opens anything."""
 
 import time
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from smart_support.connectors.openapi.document.nodes import mapping, pointer
@@ -16,8 +15,7 @@ _RESOLVED_PER_CHECK = 16  # reading the clock takes longer than resolving
 _SECONDS = 20.0  # CPU time; the largest real document needs a fortieth
 
 
-@dataclass(frozen=True, slots=True)
-class Resolved:
+class Resolved(NamedTuple):
     """A node with all its references resolved.
 
     Attributes:

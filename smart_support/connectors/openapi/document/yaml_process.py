@@ -9,6 +9,8 @@ The app reads them one by one: reading the whole at once would stop everything e
 """
 
 import contextlib
+import gc
+import os
 import re
 import resource
 import signal
@@ -111,7 +113,7 @@ def _in_pieces(document: Any, output: bytes, piece_bytes: int) -> bytes:
         return output
     try:
         return b"\n".join(_pieces([], document, piece_bytes))
-    except orjson.JSONEncodeError:
+    except TypeError:
         # A key is not a string, so there may be duplicate keys, which the app finds.
         return output
 
@@ -119,6 +121,12 @@ def _in_pieces(document: Any, output: bytes, piece_bytes: int) -> bytes:
 def _pieces(steps: list[str], value: dict[str, Any], piece_bytes: int) -> Iterator[bytes]:
     yield orjson.dumps([steps, {}])
     for key, part in value.items():
+        if not isinstance(key, str):
+            raise TypeError
+        if not steps and isinstance(part, dict):
+            # `paths` and `components` are most of the document: they are not encoded only to be measured.
+            yield from _pieces([key], part, piece_bytes)
+            continue
         encoded = orjson.dumps([[*steps, key], part])
         if len(encoded) > piece_bytes and isinstance(part, dict) and len(steps) < _MAX_STEPS:
             yield from _pieces([*steps, key], part, piece_bytes)
@@ -213,4 +221,8 @@ def _merged(node: Any) -> Any:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    # It makes many objects that all stay until its end: looking for garbage, and freeing them, takes time.
+    gc.disable()
+    code = main()
+    sys.stdout.flush()
+    os._exit(code)

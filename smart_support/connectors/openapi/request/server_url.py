@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from smart_support.connectors.openapi.document.server import Server
@@ -28,6 +29,12 @@ def server_url(server: Server, variables: Mapping[str, str], *, document_url: st
         InvalidRequest: the URL is invalid; the message says what to do.
     """
     url = _PLACEHOLDER.sub(lambda match: _value(server, match[1], variables), server.url)
+    return _checked(url, document_url)
+
+
+# Thousands of operations have the same few servers.
+@lru_cache(maxsize=1_000)
+def _checked(url: str, document_url: str | None) -> str:
     if _NOT_IN_URL.search(url):
         raise InvalidRequest(
             "The server's URL contains a space, a backslash or a control character; correct it."

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
 from jsonschema import Draft202012Validator
 from jsonschema.validators import extend
 
@@ -29,6 +30,7 @@ _PARTS = frozenset(
     ("properties", "required", "additionalProperties", "patternProperties", "items", "prefixItems")
 )
 _PARTS |= {"anyOf", "oneOf"}
+_NOT_PLAIN = _PARTS | {"$ref", "allOf", "readOnly"}
 _NESTED = frozenset(("properties", "items", "prefixItems", "oneOf", "anyOf"))
 # Validates defaults without `pattern`: a malicious pattern and default could take forever.
 _DefaultValidator = extend(Draft202012Validator, {"pattern": lambda *_: iter(())})  # type: ignore[no-untyped-call]
@@ -56,6 +58,9 @@ def self_contained(
     Raises:
         InvalidSpec: the document takes too long.
     """
+    plain = references.inlined.get(_plain_key(schema, MAX_WORDS))
+    if plain is not None and keywords.encoded_size(plain) <= max_bytes:
+        return plain, ()
     for limit, words in [*((limit, MAX_WORDS) for limit in range(depth, 0, -1)), (1, _FEW_WORDS)]:
         findings = Findings()
         inliner = _Inliner(references, findings, depth=limit, nodes=nodes, words=words)
@@ -158,12 +163,27 @@ class _Inliner:
     def _convert(
         self, node: Any, place: str, depth: int, nesting: int, trail: tuple[str, ...]
     ) -> dict[str, Any]:
+        if (plain := self._known_plain(node, nesting)) is not None:
+            return plain
         resolved = self._resolve(node, place, nesting, trail)
         return self._cut(node) if resolved is None else self._cached(resolved, depth, nesting)
 
+    def _known_plain(self, node: Any, nesting: int) -> dict[str, Any] | None:
+        """The result of an equal schema without parts that was inlined before, if it has one."""
+        if nesting > _MAX_NESTING or not (key := _plain_key(node, self._words)):
+            return None
+        known: dict[str, Any] | None = self._references.inlined.get(key)
+        if known is not None:
+            self._count(1)
+        return known
+
     def _cached(self, resolved: _Resolved, depth: int, nesting: int) -> dict[str, Any]:
         if resolved.is_merged or not _has_parts(resolved.schema):
-            return self._inline(resolved, depth, nesting)
+            before = self._changes
+            result = self._inline(resolved, depth, nesting)
+            if self._changes == before and (plain_key := _plain_key(resolved.schema, self._words)):
+                self._references.inlined[plain_key] = result
+            return result
         # The place is part of the key because reports name it, and it differs under a merged parent.
         key = (
             id(resolved.schema),
@@ -269,6 +289,9 @@ class _Inliner:
         if isinstance(schema.get("properties"), dict):
             result["properties"] = {}
             for name, node in schema["properties"].items():
+                if (plain := self._known_plain(node, nesting)) is not None:
+                    result["properties"][name] = plain
+                    continue
                 part = self._resolve(node, resolved.at("properties", name), nesting, resolved.trail)
                 if part is None:
                     result["properties"][name] = self._cut(node)
@@ -365,6 +388,19 @@ class _Inliner:
         self._changes += 1
         self._trace.reports.append((severity, place, message))
         self._findings.report(severity, place, message)
+
+
+def _plain_key(schema: Any, words: int) -> tuple[Any, ...]:
+    """A key that equal schemas have if they have no parts and refer to nothing; empty for other schemas.
+
+    Most schemas of a description are such, and many are equal: `{"type": "string"}`.
+    """
+    if not isinstance(schema, dict) or not schema.keys().isdisjoint(_NOT_PLAIN):
+        return ()
+    try:
+        return orjson.dumps(schema), words
+    except TypeError:  # not JSON, such as an integer above 64 bits
+        return ()
 
 
 def _has_parts(schema: dict[str, Any]) -> bool:

@@ -189,6 +189,19 @@ def test_a_large_document_is_read_in_pieces_and_is_the_same(
     assert max(read) < 1_000
 
 
+@pytest.mark.parametrize("place", ["", "  "])
+def test_a_key_that_is_a_number_becomes_text_in_a_large_document_too(
+    place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reader, "PIECE_BYTES", 10)
+    text = f"openapi: 3.0.0\nresponses:\n  200: {{}}\n{place}404: {{a: b}}\n"
+
+    document = load(text)
+
+    assert "200" in document["responses"]
+    assert (document["responses"] if place else document)["404"] == {"a": "b"}
+
+
 def test_a_large_document_with_a_duplicate_key_or_an_error_is_still_refused_with_its_place() -> None:
     filler = '"x": [' + '"y", ' * 200_000 + '"y"], '
     assert "`x` twice at the top level" in _fault('{"openapi": "3.0.0", ' + filler + '"x": 1}')

@@ -312,3 +312,25 @@ def test_a_part_of_a_circle_is_written_out_anew_where_the_circle_begins_elsewher
     used = References({"defs": defs})
     for schema in reversed(asked) if deepest_first else asked:
         assert self_contained(schema, used) == self_contained(schema, References({"defs": defs}))
+
+
+def test_equal_schemas_without_parts_share_their_result_and_each_report_is_made_at_its_own_place() -> None:
+    plain, faulty = {"type": "string", "description": "A name."}, {"type": "string", "pattern": "("}
+    source = {
+        "type": "object",
+        "properties": {"a": dict(plain), "b": dict(plain), "c": dict(faulty), "d": dict(faulty)},
+    }
+
+    result, findings = self_contained(source, References({}), place="/x")
+
+    parts = result["properties"]
+    assert parts["a"] == plain
+    assert parts["a"] is parts["b"]
+    assert parts["c"] == parts["d"] == {"type": "string"}
+    assert [one.place for one in findings] == ["/x/properties/c", "/x/properties/d"]
+
+
+def test_a_value_of_another_type_is_another_schema() -> None:
+    source = {"properties": {"a": {"const": 1}, "b": {"const": True}, "c": {"const": 1.0}}}
+    result, _ = self_contained(source, References({}))
+    assert [type(one["const"]) for one in result["properties"].values()] == [int, bool, float]
