@@ -27,6 +27,8 @@ VERBS = _words_of(
     downvote unblock undo redo rollback republish reprocess rebuild recalculate reindex prolong reactivate
     """
 )
+# Long enough to be told apart in a word that begins with one.
+_JOINED_VERBS = tuple(verb for verb in VERBS if len(verb) > 5)
 # Verbs that are as often nouns or states: `GET /imports/{id}/archive` may read an archive. At the start of
 # the name of a GET they mean an action (`GET /jobs/{id}/run`), unless its words say that it reads.
 NOUN_VERBS = _words_of(
@@ -164,9 +166,10 @@ def is_action(word: str) -> bool:
     """Whether a first word means an action: a verb, or a verb joined to its object (`deleteuser`)."""
     if word in ACTIONS:
         return True
+    if not word.startswith(_JOINED_VERBS):
+        return False
     return any(
-        len(verb) > 5 and word.startswith(verb) and not _INFLECTED.fullmatch(word[len(verb) :])
-        for verb in VERBS
+        word.startswith(verb) and not _INFLECTED.fullmatch(word[len(verb) :]) for verb in _JOINED_VERBS
     )
 
 

@@ -30,7 +30,7 @@ _PARTS = frozenset(
     ("properties", "required", "additionalProperties", "patternProperties", "items", "prefixItems")
 )
 _PARTS |= {"anyOf", "oneOf"}
-_NOT_PLAIN = _PARTS | {"$ref", "allOf", "readOnly"}
+_NOT_IN_LEAVES = _PARTS | {"$ref", "allOf", "readOnly"}
 _NESTED = frozenset(("properties", "items", "prefixItems", "oneOf", "anyOf"))
 # Validates defaults without `pattern`: a malicious pattern and default could take forever.
 _DefaultValidator = extend(Draft202012Validator, {"pattern": lambda *_: iter(())})  # type: ignore[no-untyped-call]
@@ -58,9 +58,9 @@ def self_contained(
     Raises:
         InvalidSpec: the document takes too long.
     """
-    plain = references.inlined.get(_plain_key(schema, MAX_WORDS))
-    if plain is not None and keywords.encoded_size(plain) <= max_bytes:
-        return plain, ()
+    leaf = references.inlined.get(_leaf_key(schema, MAX_WORDS))
+    if leaf is not None and keywords.encoded_size(leaf) <= max_bytes:
+        return leaf, ()
     for limit, words in [*((limit, MAX_WORDS) for limit in range(depth, 0, -1)), (1, _FEW_WORDS)]:
         findings = Findings()
         inliner = _Inliner(references, findings, depth=limit, nodes=nodes, words=words)
@@ -163,14 +163,14 @@ class _Inliner:
     def _convert(
         self, node: Any, place: str, depth: int, nesting: int, trail: tuple[str, ...]
     ) -> dict[str, Any]:
-        if (plain := self._known_plain(node, nesting)) is not None:
-            return plain
+        if (leaf := self._known_leaf(node, nesting)) is not None:
+            return leaf
         resolved = self._resolve(node, place, nesting, trail)
         return self._cut(node) if resolved is None else self._cached(resolved, depth, nesting)
 
-    def _known_plain(self, node: Any, nesting: int) -> dict[str, Any] | None:
+    def _known_leaf(self, node: Any, nesting: int) -> dict[str, Any] | None:
         """The result of an equal schema without parts that was inlined before, if it has one."""
-        if nesting > _MAX_NESTING or not (key := _plain_key(node, self._words)):
+        if nesting > _MAX_NESTING or not (key := _leaf_key(node, self._words)):
             return None
         known: dict[str, Any] | None = self._references.inlined.get(key)
         if known is not None:
@@ -181,8 +181,8 @@ class _Inliner:
         if resolved.is_merged or not _has_parts(resolved.schema):
             before = self._changes
             result = self._inline(resolved, depth, nesting)
-            if self._changes == before and (plain_key := _plain_key(resolved.schema, self._words)):
-                self._references.inlined[plain_key] = result
+            if self._changes == before and (leaf_key := _leaf_key(resolved.schema, self._words)):
+                self._references.inlined[leaf_key] = result
             return result
         # The place is part of the key because reports name it, and it differs under a merged parent.
         key = (
@@ -289,8 +289,8 @@ class _Inliner:
         if isinstance(schema.get("properties"), dict):
             result["properties"] = {}
             for name, node in schema["properties"].items():
-                if (plain := self._known_plain(node, nesting)) is not None:
-                    result["properties"][name] = plain
+                if (leaf := self._known_leaf(node, nesting)) is not None:
+                    result["properties"][name] = leaf
                     continue
                 part = self._resolve(node, resolved.at("properties", name), nesting, resolved.trail)
                 if part is None:
@@ -390,12 +390,12 @@ class _Inliner:
         self._findings.report(severity, place, message)
 
 
-def _plain_key(schema: Any, words: int) -> tuple[Any, ...]:
+def _leaf_key(schema: Any, words: int) -> tuple[Any, ...]:
     """A key that equal schemas have if they have no parts and refer to nothing; empty for other schemas.
 
     Most schemas of a description are such, and many are equal: `{"type": "string"}`.
     """
-    if not isinstance(schema, dict) or not schema.keys().isdisjoint(_NOT_PLAIN):
+    if not isinstance(schema, dict) or not schema.keys().isdisjoint(_NOT_IN_LEAVES):
         return ()
     try:
         return orjson.dumps(schema), words

@@ -315,16 +315,16 @@ def test_a_part_of_a_circle_is_written_out_anew_where_the_circle_begins_elsewher
 
 
 def test_equal_schemas_without_parts_share_their_result_and_each_report_is_made_at_its_own_place() -> None:
-    plain, faulty = {"type": "string", "description": "A name."}, {"type": "string", "pattern": "("}
+    valid, faulty = {"type": "string", "description": "A name."}, {"type": "string", "pattern": "("}
     source = {
         "type": "object",
-        "properties": {"a": dict(plain), "b": dict(plain), "c": dict(faulty), "d": dict(faulty)},
+        "properties": {"a": dict(valid), "b": dict(valid), "c": dict(faulty), "d": dict(faulty)},
     }
 
     result, findings = self_contained(source, References({}), place="/x")
 
     parts = result["properties"]
-    assert parts["a"] == plain
+    assert parts["a"] == valid
     assert parts["a"] is parts["b"]
     assert parts["c"] == parts["d"] == {"type": "string"}
     assert [one.place for one in findings] == ["/x/properties/c", "/x/properties/d"]
