@@ -46,7 +46,7 @@ const tokens = (operations) => operations.reduce((sum, one) => sum + one.tokens,
  * @param {BlockedOperation[]} blocked
  * @param {() => Promise<void>} leaveOut
  */
-const blockedList = (blocked, leaveOut) => node("div", { class: "ss-actions" },
+const blockedList = (blocked, leaveOut) => node("div", { class: "ss-api-blocked" },
   node("details", {}, node("summary", {}, `Show ${plural(blocked.length, "operation")}`),
     node("ul", {}, blocked.map((one) => node("li", {}, node("b", {}, one.tool_name), " ", one.message)))),
   actionButton(`Continue without ${blocked.length === 1 ? "it" : `these ${blocked.length}`}`, "", leaveOut));
