@@ -137,6 +137,9 @@ def _at_depth(
             source, references, place=body.place, depth=depth, max_bytes=max_bytes
         )
     flat = _is_flat(body, whole)
+    if body and flat and whole.get("additionalProperties") is True:
+        message = "names beside the described ones (`additionalProperties`) can't be given"
+        body_findings = (*body_findings, Finding(severity="note", place=body.place, message=message))
     parts: dict[str, Any] = whole["properties"] if flat else {"body": whole} if body else {}
     names = argument_names(
         [(each.where, each.name) for each in parameters] + [("body", name) for name in parts]

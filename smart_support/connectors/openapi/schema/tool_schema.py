@@ -310,6 +310,8 @@ class _Inliner:
             additional = (
                 {"anyOf": [*patterns.values()]} if len(patterns) > 1 else next(iter(patterns.values()))
             )
+        if additional == {} and depth == 0:
+            additional = True  # it says the same, and the body's names have to be counted as open
         if isinstance(additional, bool) and not patterns:
             result["additionalProperties"] = additional
         elif isinstance(additional, dict) and additional:

@@ -57,6 +57,21 @@ def test_names_beside_the_properties_can_be_given(open_schema: dict[str, Any]) -
     assert not Draft202012Validator(operation.schema).is_valid({"body": {"x-new": 2}})
 
 
+@pytest.mark.parametrize("anything", [True, {}])
+@pytest.mark.parametrize("media_type", ["application/json", "application/x-www-form-urlencoded"])
+def test_any_names_beside_the_properties_are_a_finding(anything: Any, media_type: str) -> None:
+    closed, unsaid = {**TEXTS, "additionalProperties": False}, TEXTS
+    open_schema = {"allOf": [TEXTS, {"additionalProperties": anything}]}
+    for schema in ({**TEXTS, "additionalProperties": anything}, open_schema):
+        operation = _post({media_type: {"schema": schema}})
+        assert [*operation.schema["properties"]] == ["x"]
+        assert "names beside the described ones (`additionalProperties`) can't be given" in _messages(
+            operation
+        )
+    for schema in (closed, unsaid):
+        assert not _messages(_post({media_type: {"schema": schema}}))
+
+
 @pytest.mark.parametrize(
     ("media_type", "sent"),
     [
