@@ -1,8 +1,11 @@
 """Lists and calls the tools of MCP servers, over HTTP or a child process."""
 
+import asyncio
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 
 import anyio
@@ -10,6 +13,7 @@ import httpx2
 import orjson
 from mcp import Client, MCPError
 from mcp.client import Transport
+from mcp.client.session import IncomingMessage
 from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.types import (
@@ -22,6 +26,7 @@ from mcp.types import (
     Implementation,
     InputRequiredResult,
     TextContent,
+    ToolListChangedNotification,
 )
 from mcp.types import Tool as McpTool
 from pydantic import TypeAdapter, ValidationError
@@ -57,6 +62,10 @@ MAX_SESSION_LINES = 10_000
 # JSON values. The SDK copies a response several times; an empty list takes about 330 bytes.
 MAX_SESSION_VALUES = 250_000
 LIST_SECONDS = 30.0
+# How long a list of tools counts as the present one, if the server does not say that it has changed.
+RECENT_SECONDS = 30.0
+# What a server says a tool does. It decides nothing, but a change of it is a change of the tool.
+_HINTS = frozenset({"read_only_hint", "destructive_hint", "idempotent_hint", "open_world_hint"})
 CLOSE_SECONDS = 5.0
 # How a server of revision 2024-11-05 answers the POST of a newer transport.
 _NO_POST = frozenset({400, 404, 405, 406, 415, 501})
@@ -93,6 +102,12 @@ class McpClient:
         self._legacy: set[str] = set()
         # Servers with the transport of revision 2024-11-05.
         self._event_streams: set[str] = set()
+        # By server and token; a server may show each of its users other tools.
+        self._recent: dict[tuple[str, str | None], _Listing] = {}
+        # Each protects one list, so that calls at the same time share one request.
+        self._listing: defaultdict[tuple[str, str | None], asyncio.Lock] = defaultdict(asyncio.Lock)
+        # How often each server at a URL has said that its tools changed.
+        self._tool_changes: Counter[str] = Counter()
 
     @property
     def processes(self) -> int:
@@ -104,6 +119,7 @@ class McpClient:
         for name, server in self._servers.items():
             if name not in sources:
                 server.retire()
+        self._recent = {key: one for key, one in self._recent.items() if key[0] in sources}
 
     async def close(self) -> None:
         """End all processes."""
@@ -135,19 +151,43 @@ class McpClient:
             ResponseTooLarge: the server sends more than `MAX_SESSION_BYTES`.
         """
 
+        changes: int | None = None
+
         async def request(client: Client) -> dict[str, Any]:
+            nonlocal changes
+            # Read first: a change while the list is sent makes it out of date.
+            changes = self._changes_of(source)
             every = await _all_tools(client)
-            tools = [
-                {"name": tool.name, "description": tool.description or "", "schema": tool.input_schema}
-                for tool in every[:MAX_TOOLS]
-            ]
+            tools = [_stored(tool) for tool in every[:MAX_TOOLS]]
             info = client.server_info
             server = {"title": (info and info.name) or source, "version": (info and info.version) or ""}
             left_out = [tool.name for tool in every[MAX_TOOLS:][:MAX_LEFT_OUT]]
             return {"mcp": server, "tools": tools} | ({"left_out": left_out} if left_out else {})
 
         target = _Target(source, f"The MCP server {source[:100]}", token)
-        return await self._in_session(target, LIST_SECONDS, request)
+        listing = await self._in_session(target, LIST_SECONDS, request)
+        self._recent[source, token] = _Listing(listing, changes, anyio.current_time())
+        return listing
+
+    async def recent_tools(self, source: str, token: str | None = None) -> dict[str, Any]:
+        """As `list_tools`, but what was listed in the last `RECENT_SECONDS` counts.
+
+        A server is asked again at once if it has said that its tools changed, or if it was started again.
+
+        Raises:
+            ToolUnavailable, ResponseTooLarge: as in `list_tools`.
+        """
+        async with self._listing[source, token]:
+            known = self._recent.get((source, token))
+            changes = self._changes_of(source)
+            is_recent = known is not None and anyio.current_time() - known.listed_at < RECENT_SECONDS
+            if known and is_recent and changes is not None and known.changes == changes:
+                return known.tools
+            return await self.list_tools(source, token)
+
+    def _changes_of(self, source: str) -> int | None:
+        server = self._servers.get(source)
+        return server.tool_changes if server else self._tool_changes[source]
 
     async def call_tool(
         self,
@@ -251,7 +291,14 @@ class McpClient:
                     transport = await self._transport(target, session, stack)
                     is_legacy = session.is_event_stream or target.source in self._legacy
                     mode = "legacy" if is_legacy else "auto"
-                    async with Client(transport, mode=mode, cache=None, client_info=_CLIENT_INFO) as client:
+                    client = Client(
+                        transport,
+                        mode=mode,
+                        cache=None,
+                        client_info=_CLIENT_INFO,
+                        message_handler=partial(self._handle_message, target.source),
+                    )
+                    async with client:
                         session.is_open = True
                         if client.session.initialize_result:
                             self._legacy.add(target.source)
@@ -263,6 +310,10 @@ class McpClient:
                 raise _translate(target, seconds, session, error) from None
             log.info("mcp_session_not_closed", source=target.source, error=repr(error))
         return results[0]
+
+    async def _handle_message(self, source: str, message: IncomingMessage) -> None:
+        if isinstance(message, ToolListChangedNotification):
+            self._tool_changes[source] += 1
 
     async def _transport(self, target: "_Target", session: "_Session", stack: AsyncExitStack) -> Transport:
         session.http = GuardedTransport(self._allowed_hosts, _limit(), on_failure=session.fail)
@@ -291,6 +342,20 @@ class _Target:
     source: str
     title: str
     token: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Listing:
+    """What `list_tools` returned, and when.
+
+    Attributes:
+        changes: how often the server's tools had changed before.
+        listed_at: seconds, as of `anyio.current_time`.
+    """
+
+    tools: dict[str, Any]
+    changes: int | None
+    listed_at: float
 
 
 @dataclass(slots=True, kw_only=True)
@@ -346,6 +411,20 @@ async def _all_tools(client: Client) -> list[McpTool]:
         if not cursor:
             break
     return tools
+
+
+def _stored(tool: McpTool) -> dict[str, Any]:
+    hints = (
+        tool.annotations.model_dump(include={*_HINTS}, by_alias=True, exclude_none=True)
+        if tool.annotations
+        else {}
+    )
+    return {
+        "name": tool.name,
+        "description": tool.description or "",
+        "schema": tool.input_schema,
+        "hints": hints,
+    }
 
 
 def _decode(result: CallToolResult | InputRequiredResult, title: str) -> Any:

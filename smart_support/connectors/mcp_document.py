@@ -73,4 +73,5 @@ def _operation(tool: Mapping[str, Any], tool_name: str, server: str) -> Operatio
         description=description[:MAX_DESCRIPTION],
         schema={"type": "object", "properties": {}} | schema,
         findings=findings,
+        hints=tool.get("hints"),
     )

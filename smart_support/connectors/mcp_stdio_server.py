@@ -13,7 +13,8 @@ from typing import TypeVar
 
 import anyio
 from mcp import Client
-from mcp.types import Implementation
+from mcp.client.session import IncomingMessage
+from mcp.types import Implementation, ToolListChangedNotification
 
 from smart_support.concurrency import wait_for_end
 from smart_support.connectors.mcp_stdio_transport import stdio_transport
@@ -47,6 +48,13 @@ class StdioServer:
         self._current: _Process | None = None
         self._processes: set[_Process] = set()
         self._ends: deque[float] = deque(maxlen=MAX_ENDS)
+        self._tool_changes = 0
+
+    @property
+    def tool_changes(self) -> int | None:
+        """How often its tools may have changed: at a start, or when it says so. None without a process."""
+        is_running = self._current is not None and not self._current.is_retired
+        return self._tool_changes if is_running else None
 
     @property
     def processes(self) -> int:
@@ -94,10 +102,16 @@ class StdioServer:
             now = anyio.current_time()
             if len(self._ends) == MAX_ENDS and now - self._ends[0] < ENDS_SECONDS:
                 raise ToolNotReached(f"{self._name} has ended {MAX_ENDS} times; try again in a minute.")
-            self._current = process = _Process(self._name, self._command, self._info, self._ended)
+            self._tool_changes += 1
+            self._current = process = _Process(
+                self._name, self._command, self._info, self._ended, self._tools_changed
+            )
             self._processes.add(process)
             process.task.add_done_callback(lambda _: self._processes.discard(process))
         return self._current
+
+    def _tools_changed(self) -> None:
+        self._tool_changes += 1
 
     def _ended(self) -> None:
         log.warning("mcp_server_ended", server=self._name)
@@ -114,12 +128,17 @@ class _Process:
     """
 
     def __init__(
-        self, name: str, command: Sequence[str], info: Implementation, on_end: Callable[[], None]
+        self,
+        name: str,
+        command: Sequence[str],
+        info: Implementation,
+        on_end: Callable[[], None],
+        on_tools_changed: Callable[[], None],
     ) -> None:
         self.failure: SmartSupportError | None = None
         self.messages = 0
         self.is_retired = False
-        self._on_end = on_end
+        self._on_end, self._on_tools_changed = on_end, on_tools_changed
         self._limit: ReadLimit | None = None
         self._requests = 0
         self._stopping = asyncio.Event()
@@ -165,7 +184,10 @@ class _Process:
             name, command, take=self._take, on_message=self._count, on_end=self._server_ended
         )
         try:
-            async with Client(transport, mode="auto", cache=None, client_info=info) as client:
+            client = Client(
+                transport, mode="auto", cache=None, client_info=info, message_handler=self._handle_message
+            )
+            async with client:
                 self._ready.set_result(client)
                 await self._stopping.wait()
         except Exception as error:
@@ -178,6 +200,10 @@ class _Process:
             self.is_retired = True
             if not self._ready.done():
                 self._ready.cancel()
+
+    async def _handle_message(self, message: IncomingMessage) -> None:
+        if isinstance(message, ToolListChangedNotification):
+            self._on_tools_changed()
 
     def _take(self, piece: bytes) -> None:
         if self._limit:

@@ -5,6 +5,7 @@ An approval is given for it, and two imports are compared by it.
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -13,7 +14,7 @@ from smart_support.connectors.openapi.document.operation import Operation, Param
 from smart_support.connectors.openapi.document.security import SecurityScheme
 from smart_support.tools.definition import DETAILS, Definition, differences, value_differences
 
-__all__ = ["definition_of", "operation_differences"]
+__all__ = ["comparable", "definition_of", "operation_differences"]
 
 _TYPES = frozenset({"string", "number", "integer", "boolean", "array", "object", "null"})
 # Keywords with words of their own; all others are written as they are.
@@ -42,6 +43,9 @@ def definition_of(operation: Operation, schemes: Mapping[str, SecurityScheme], s
         "body": _body(operation),
         "idempotency key": "sent as a header" if operation.keyed else "",
         "deprecated": "yes" if operation.deprecated else "",
+        "hints": ", ".join(
+            f"{name} {_json(value)}" for name, value in sorted((operation.hints or {}).items())
+        ),
     }
     sent = _ways(operation)
     for name, words in _arguments(operation.schema):
@@ -49,6 +53,11 @@ def definition_of(operation: Operation, schemes: Mapping[str, SecurityScheme], s
         lines[f"argument {name}" if name else "arguments"] = f"{words}; {way}" if way else words
     lines |= {f"argument {name}": way for name, way in sent.items()}
     return {name: words for name, words in lines.items() if words} | {DETAILS: _digest(operation, schemes)}
+
+
+def comparable(operation: Operation, before: Operation) -> Operation:
+    """The operation without what was not stored of the earlier one."""
+    return replace(operation, hints=None) if before.hints is None else operation
 
 
 def operation_differences(

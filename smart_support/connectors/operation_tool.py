@@ -12,11 +12,11 @@ from smart_support.connectors.openapi.document.document import Document
 from smart_support.connectors.openapi.document.operation import Operation
 from smart_support.connectors.openapi.request.api_client import Api, ApiClient
 from smart_support.connectors.openapi.request.request import build_request
-from smart_support.connectors.operation_definition import definition_of
+from smart_support.connectors.operation_definition import comparable, definition_of
 from smart_support.connectors.response_decoding import BinaryAnswer
 from smart_support.connectors.review.base_urls import base_url, origin
 from smart_support.connectors.review.customers import customer_in
-from smart_support.connectors.review.hosts import sendable_schemes
+from smart_support.connectors.review.hosts import callable_origins, sendable_schemes
 from smart_support.connectors.review.import_store import ImportJob
 from smart_support.connectors.review.reviewed_operation import ReviewedOperation
 from smart_support.connectors.review.vault import Vault
@@ -39,37 +39,55 @@ class OperationInvoker:
     def __init__(self, api_client: ApiClient, mcp: McpClient, vault: Vault) -> None:
         self._api_client, self._mcp, self._vault = api_client, mcp, vault
 
-    def bind(self, job: ImportJob, document: Document, operation: Operation) -> Invoke:
+    def bind(self, job: ImportJob, document: Document, operation: Operation, *, review: str = "") -> Invoke:
         """A function that calls this operation.
+
+        Args:
+            review: as in `Vault.credentials`.
 
         Raises:
             InvalidRequest: no base URL is known.
         """
         if job.kind == "mcp":
-            return self._bind_mcp(job, operation)
+            return self._bind_mcp(job, operation, review)
         base, schemes = base_url(job, document, operation), sendable_schemes(job, document, operation)
-        api = Api(job.title, base, schemes, job.api, origin(job, document))
+        api = Api(
+            job.title,
+            base,
+            schemes,
+            job.api,
+            origin(job, document),
+            review=review,
+            redirect_origins=callable_origins(job, document),
+        )
 
         async def invoke(args: Args, key: str | None) -> Any:
             return await self._api_client.call(api, operation, args, key)
 
         return invoke
 
-    async def present(self, job: ImportJob, operation: Operation) -> Operation | None:
+    async def present(
+        self, job: ImportJob, operation: Operation, *, review: str = "", is_recent_enough: bool = False
+    ) -> Operation | None:
         """An operation of an MCP server as the server lists it now; None if it no longer does.
+
+        Args:
+            review: as in `Vault.credentials`.
+            is_recent_enough: what the server listed a short time ago counts, as in `McpClient.recent_tools`.
 
         Raises:
             ToolUnavailable: the server can't be asked.
         """
-        listing = await self._mcp.list_tools(job.source, await self._vault.mcp_token(job.api, job.source))
+        list_tools = self._mcp.recent_tools if is_recent_enough else self._mcp.list_tools
+        listing = await list_tools(job.source, await self._vault.mcp_token(job.api, job.source, review))
         listed = [tool for tool in listing["tools"] if tool["name"] == operation.operation_id]
         for present in mcp_document(listing | {"tools": listed}).operations:
-            return replace(present, tool_name=operation.tool_name)
+            return comparable(replace(present, tool_name=operation.tool_name), operation)
         return None
 
-    def _bind_mcp(self, job: ImportJob, operation: Operation) -> Invoke:
+    def _bind_mcp(self, job: ImportJob, operation: Operation, review: str) -> Invoke:
         async def invoke(args: Args, key: str | None) -> Any:
-            token = await self._vault.mcp_token(job.api, job.source)
+            token = await self._vault.mcp_token(job.api, job.source, review)
             return await self._mcp.call_tool(
                 job.source, operation.operation_id, args, title=job.title, token=token, key=key
             )

@@ -8,7 +8,7 @@ import asyncio
 import os
 import ssl
 import zlib
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -42,6 +42,8 @@ _HARMLESS = {"accept", "accept-encoding", "accept-language", "content-type", "us
 _GZIP_WINDOW = zlib.MAX_WBITS | 16
 # The environment variables that name OpenSSL's files of trusted authorities.
 _TRUST = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+# Scheme, host, and port if it is not the scheme's own.
+_Origin = tuple[str, str, int | None]
 
 
 class ReadLimit:
@@ -237,6 +239,7 @@ class GuardedClient:
         timeout_seconds: float = 30.0,
         max_bytes: int = 10_000_000,
         max_redirects: int = 5,
+        redirect_origins: Collection[str] | None = None,
     ) -> Fetched:
         """Send one request and read the answer, whatever its status.
 
@@ -249,6 +252,8 @@ class GuardedClient:
             timeout_seconds: for everything together: name resolution, redirects and bodies.
             max_bytes: of the answer's body, unpacked.
             max_redirects: with 0 a redirect is returned as the answer.
+            redirect_origins: where redirects may lead beside the URL's own origin, which includes https in
+                place of http; any other redirect is returned as the answer. None for everywhere.
 
         Raises:
             InvalidRequest: the URL or a header can't be sent.
@@ -264,7 +269,12 @@ class GuardedClient:
         try:
             async with asyncio.timeout(timeout_seconds):
                 await request.aread()
-                return await self._follow(request, max_bytes, max_redirects)
+                allowed = None
+                if redirect_origins is not None:
+                    allowed = _own_origins(request.url) | {
+                        _origin(httpx.URL(one)) for one in redirect_origins
+                    }
+                return await self._follow(request, max_bytes, max_redirects, allowed)
         except TimeoutError:
             raise TimeoutError(f"{_host(request.url)} did not answer within {timeout_seconds:g} s.") from None
 
@@ -272,16 +282,25 @@ class GuardedClient:
         """Close all connections."""
         await self._pool.aclose()
 
-    async def _follow(self, request: httpx.Request, max_bytes: int, max_redirects: int) -> Fetched:
+    async def _follow(
+        self,
+        request: httpx.Request,
+        max_bytes: int,
+        max_redirects: int,
+        allowed: Collection[_Origin] | None,
+    ) -> Fetched:
         first = _host(request.url)
         for _ in range(max_redirects + 1):
             with _translated_errors(_host(request.url)):
                 async with self._sent(request) as answer:
                     headers = httpx.Headers(answer.headers)
-                    if not (max_redirects and answer.status in _REDIRECTS and "location" in headers):
+                    target = None
+                    if max_redirects and answer.status in _REDIRECTS and "location" in headers:
+                        target = _target(request, headers["location"])
+                    if target is None or (allowed is not None and _origin(target) not in allowed):
                         body = await _body(_host(request.url), answer, headers, max_bytes)
                         return Fetched(answer.status, _as_unpacked(headers), body, str(request.url))
-            request = _redirected(request, answer.status, headers["location"])
+            request = _redirected(request, answer.status, target)
         raise ToolFailed(f"{first} redirects more than {max_redirects} times; use the final address.")
 
     def _sent(self, request: httpx.Request) -> AbstractAsyncContextManager[httpcore.Response]:
@@ -316,9 +335,15 @@ def _host(url: httpx.URL) -> str:
     return url.raw_host.decode("ascii")
 
 
-def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
+def _origin(url: httpx.URL) -> _Origin:
     # RFC 6454; httpx leaves out the scheme's default port.
     return url.scheme, normalize_host(_host(url)), url.port
+
+
+def _own_origins(url: httpx.URL) -> set[_Origin]:
+    scheme, host, port = _origin(url)
+    upgraded = {("https", host, port)} if scheme == "http" and port is None else set()
+    return {(scheme, host, port)} | upgraded
 
 
 def _request(
@@ -354,15 +379,20 @@ def _sendable(url: httpx.URL) -> httpx.URL:
     return url
 
 
-def _redirected(request: httpx.Request, status: int, location: str) -> httpx.Request:
-    """The request that a redirect asks for (RFC 9110, 15.4), without what may not go there."""
-    host = _host(request.url)
+def _target(request: httpx.Request, location: str) -> httpx.URL:
+    """Where a redirect leads."""
     try:
-        url = _sendable(request.url.join(location))
+        return _sendable(request.url.join(location))
     except (httpx.InvalidURL, ValueError):
         raise OutboundRefused(
-            f"{host} redirects to an address that is not http or https, or has a user name; not followed."
+            f"{_host(request.url)} redirects to an address that is not http or https, or has a user name; "
+            "not followed."
         ) from None
+
+
+def _redirected(request: httpx.Request, status: int, url: httpx.URL) -> httpx.Request:
+    """The request that a redirect asks for (RFC 9110, 15.4), without what may not go there."""
+    host = _host(request.url)
     method, body, left_out = request.method, request.content, set(_FRAMING)
     if status == 303 or (status in {301, 302} and method == "POST"):
         method, body = "HEAD" if method == "HEAD" else "GET", b""

@@ -11,6 +11,7 @@ import pytest
 from smart_support.connectors import mcp_client
 from smart_support.connectors.mcp_client import McpClient
 from smart_support.connectors.mcp_document import mcp_document
+from smart_support.connectors.operation_definition import comparable, definition_of
 from smart_support.connectors.review.classify import classify
 from smart_support.errors import ToolFailed, ToolRefused, ToolUnauthorized, ToolUnavailable
 from tests.support.harness import ROOT
@@ -130,3 +131,15 @@ def test_the_whole_description_of_a_tool_is_kept() -> None:
         {"mcp": {"title": "Bank", "version": "1"}, "tools": [tool | {"description": "x" * 9000}]}
     )
     assert "9,000 characters" in long.operations[0].findings[0].message
+
+
+def test_the_hints_of_a_server_are_part_of_a_tool_from_when_they_were_stored() -> None:
+    tool = {"name": "look", "description": "Look.", "schema": {"type": "object"}}
+    stored = [tool, *(tool | {"hints": {"readOnlyHint": value}} for value in (True, False))]
+    unknown, reading, writing = (
+        mcp_document({"mcp": {"title": "T", "version": "1"}, "tools": [one]}).operations[0] for one in stored
+    )
+    assert comparable(writing, unknown) == unknown
+    assert comparable(writing, reading) == writing
+    assert definition_of(reading, {}, "T")["hints"] == "readOnlyHint true"
+    assert definition_of(reading, {}, "T") != definition_of(writing, {}, "T")

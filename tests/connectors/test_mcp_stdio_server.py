@@ -41,6 +41,32 @@ async def test_one_process_serves_all_requests(client: McpClient, tmp_path: Path
     assert (len(set(pids)), _starts(tmp_path), client.processes) == (1, 1, 1)
 
 
+async def test_tools_are_listed_again_when_they_may_have_changed(
+    client: McpClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lists = [await client.recent_tools("plain")]
+
+    async def list_again() -> bool:
+        lists.append(await client.recent_tools("plain"))
+        return lists[-1] is not lists[-2]
+
+    await _call(client)
+    assert not await list_again()
+    await _call(client, "announce")
+    assert await list_again(), "the server said so"
+    assert not await list_again()
+    with pytest.raises(ToolUnavailable):
+        await _call(client, "die")
+    assert await list_again(), "another process may have other tools"
+    monkeypatch.setattr(mcp_client, "RECENT_SECONDS", 0)
+    assert await list_again(), "it is too long ago"
+
+
+async def test_calls_at_the_same_time_share_a_list(client: McpClient) -> None:
+    first, second = await asyncio.gather(*(client.recent_tools("plain") for _ in range(2)))
+    assert first is second
+
+
 async def test_calls_run_side_by_side(client: McpClient, tmp_path: Path) -> None:
     """The server answers the first call only once it has the second."""
     assert await asyncio.gather(_call(client, "meet"), _call(client, "meet")) == ["met", "met"]

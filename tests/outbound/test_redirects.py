@@ -137,6 +137,24 @@ async def test_a_redirect_to_what_is_no_web_address_is_refused(location: str, cl
             await client.request("GET", f"http://shop.test:{shop.port}/start")
 
 
+async def test_a_redirect_to_an_origin_that_is_not_allowed_is_the_answer(client: GuardedClient) -> None:
+    async with (
+        loopback(lambda asked: reply(body=b"there")) as other,
+        loopback(lambda asked: _going(302, "/on")(asked) if asked.target == "/start" else leave()) as shop,
+    ):
+        there = f"http://partner.test:{other.port}"
+
+        def leave() -> bytes:
+            return reply(307, location=f"{there}/end")
+
+        url = f"http://shop.test:{shop.port}/start"
+        answer = await client.request("GET", url, redirect_origins=())
+        assert (answer.status, answer.url) == (307, f"http://shop.test:{shop.port}/on")
+        assert other.connections == 0
+        answer = await client.request("GET", url, redirect_origins=[there])
+        assert (answer.status, answer.content) == (200, b"there")
+
+
 async def test_redirects_end(client: GuardedClient) -> None:
     async with loopback(lambda asked: reply(302, location="/again")) as shop:
         url = f"http://shop.test:{shop.port}/"

@@ -1,7 +1,7 @@
 """The import service on a database of its own, without an app: reviews and approvals in milliseconds."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,9 +37,9 @@ class Reviews:
         """The active tools by name."""
         return {one.tool.name: one.tool for one in self.active.tools}
 
-    async def imported(self, spec: dict[str, Any], by: str = "dana") -> ImportJob:
-        """A job once it has been loaded for review."""
-        job = await self.service.worker.submit(spec=spec, by=by)
+    async def imported(self, spec: dict[str, Any] | None = None, by: str = "dana", **given: Any) -> ImportJob:
+        """A job once it has been loaded for review. `given`: as of `ImportWorker.submit`."""
+        job = await self.service.worker.submit(spec=spec, by=by, **given)
         while (job := await self.service.store.job(job.job_id)).status == "loading":  # noqa: ASYNC110 (no event)
             await asyncio.sleep(0)
         assert job.status == "review", job.error
@@ -51,12 +51,19 @@ class Reviews:
 
 
 @asynccontextmanager
-async def reviews(folder: Path, reserved: Sequence[str] = (), client: Any = None) -> AsyncIterator[Reviews]:
+async def reviews(
+    folder: Path,
+    reserved: Sequence[str] = (),
+    client: Any = None,
+    commands: Mapping[str, list[str]] | None = None,
+) -> AsyncIterator[Reviews]:
     """An import service whose data is in `folder`.
 
     Args:
         client: sends its requests; None for one that may call 127.0.0.1.
+        commands: of MCP servers, by name.
     """
+    mcp = McpClient(commands or {}, frozenset(["127.0.0.1"]), timeout_seconds=5)
     state, own = SqliteStateDatabase(folder / "state.sqlite"), GuardedClient(["127.0.0.1"])
 
     def build(imported: ImportedTools, *_: Any) -> Callable[[], None]:
@@ -71,7 +78,7 @@ async def reviews(folder: Path, reserved: Sequence[str] = (), client: Any = None
         ImportStore(state),
         Vault(state, folder / "secret.key"),
         client or own,
-        mcp=McpClient({}, frozenset(["127.0.0.1"]), timeout_seconds=5),
+        mcp=mcp,
         max_bytes=20_000_000,
         timeout_seconds=5,
         files=AnswerFiles(folder),
@@ -83,6 +90,7 @@ async def reviews(folder: Path, reserved: Sequence[str] = (), client: Any = None
     running = Reviews(service, state, client or own)
     yield running
     await service.worker.close()
+    await mcp.close()
     await own.aclose()
     state.close()
 

@@ -7,7 +7,7 @@ from smart_support.connectors.openapi.document.document import Document
 from smart_support.connectors.openapi.document.findings import Finding
 from smart_support.connectors.openapi.document.operation import Operation
 from smart_support.connectors.openapi.document.security import SecurityScheme
-from smart_support.connectors.operation_definition import definition_of, operation_differences
+from smart_support.connectors.operation_definition import comparable, definition_of, operation_differences
 from smart_support.connectors.review.base_urls import base_url
 from smart_support.connectors.review.import_store import ImportJob
 from smart_support.errors import InvalidRequest
@@ -46,8 +46,8 @@ def changes(before: Import, after: Import) -> dict[str, list[dict[str, str]]]:
     known = {one.tool_name: one for one in before.document.operations}
     return {
         one.tool_name: operation_differences(old, before.definition(old), one, after.definition(one))
-        for one in after.document.operations
-        if (old := known.get(one.tool_name))
+        for new in after.document.operations
+        if (old := known.get(new.tool_name)) and (one := comparable(new, old))
     }
 
 

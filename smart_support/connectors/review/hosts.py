@@ -20,6 +20,7 @@ __all__ = [
     "Host",
     "absolute_schemes",
     "allowed_hosts",
+    "callable_origins",
     "hosts",
     "is_called",
     "sendable_schemes",
@@ -67,8 +68,12 @@ def is_called(job: ImportJob, document: Document, operation: Operation) -> bool:
     Raises:
         InvalidRequest: no base URL is known.
     """
-    where = _origin(job, document, operation)
-    return where == _own(job, document) or where in allowed_hosts(job, document)
+    return _origin(job, document, operation) in callable_origins(job, document)
+
+
+def callable_origins(job: ImportJob, document: Document) -> frozenset[str]:
+    """All origins that may be called: the own one, and those that are allowed."""
+    return frozenset((_own(job, document), *allowed_hosts(job, document))) - {""}
 
 
 def sendable_schemes(job: ImportJob, document: Document, operation: Operation) -> dict[str, SecurityScheme]:

@@ -26,12 +26,19 @@ from smart_support.connectors.review.import_worker import ImportWorker
 from smart_support.connectors.review.reviewed_operation import ReviewedOperation, apply_changes, check_changes
 from smart_support.connectors.review.suggestions import SuggestionModel, suggest
 from smart_support.connectors.review.vault import Vault
-from smart_support.errors import Conflict, InvalidRequest, NotFound, SmartSupportError, ToolFailed
+from smart_support.errors import (
+    Conflict,
+    InvalidRequest,
+    NotFound,
+    SmartSupportError,
+    ToolFailed,
+    ToolRefused,
+)
 from smart_support.observability.log import get_logger
 from smart_support.outbound.client import GuardedClient
 from smart_support.storage.answer_files import AnswerFiles
 from smart_support.storage.coordination.base import Locks
-from smart_support.tools.registry import Args, Tool
+from smart_support.tools.registry import Args, Tool, title_of
 
 log = get_logger()
 OPEN = ("review", "live")
@@ -316,17 +323,22 @@ class ImportService:
     async def enter_credentials(self, job_id: str, scheme: str, values: dict[str, str]) -> list[str]:
         """Store credentials for one scheme; returns the names of all schemes that have credentials.
 
+        Those of an import in review are used by its trials only. They replace the API's when it is approved.
+
         Raises:
             Conflict: the import is neither in review nor live.
             InvalidRequest: there is no such scheme, a value is missing, or the API has no base URL.
         """
-        job = await self.store.job(job_id)
-        _require_status(job, *OPEN)
-        document = await self.documents.get(job)
-        schemes = absolute_schemes(job, document)
-        if scheme not in schemes:
-            raise InvalidRequest(f"scheme {scheme[:60]!r} is not one of: {', '.join(schemes) or 'none'}")
-        await self._vault.store(job.api, schemes[scheme], values, origin(job, document))
+        # Without the lock, they could come to a review that has just been approved.
+        async with self._locks.hold("imports"):
+            job = await self.store.job(job_id)
+            _require_status(job, *OPEN)
+            document = await self.documents.get(job)
+            schemes = absolute_schemes(job, document)
+            if scheme not in schemes:
+                raise InvalidRequest(f"scheme {scheme[:60]!r} is not one of: {', '.join(schemes) or 'none'}")
+            where = origin(job, document)
+            await self._vault.store(job.api, schemes[scheme], values, where, review=_review_of(job))
         return await self.schemes_with_credentials(job)
 
     async def schemes_with_credentials(self, job: ImportJob) -> list[str]:
@@ -334,7 +346,8 @@ class ImportService:
         document = await self.documents.get(job)
         try:
             schemes = absolute_schemes(job, document)
-            return list(await self._vault.credentials(job.api, schemes, origin(job, document)))
+            where = origin(job, document)
+            return list(await self._vault.credentials(job.api, schemes, where, review=_review_of(job)))
         except (InvalidRequest, ToolFailed):
             return []
 
@@ -356,7 +369,8 @@ class ImportService:
         document = await self.documents.get(job)
         if not is_called(job, document, operation):
             raise InvalidRequest(f"{operation.key}: its host is not allowed; allow it first")
-        invoke = self._invoker.bind(job, document, operation)
+        at_once = replace(reviewed, needs_approval=False)
+        invoke = self._bind(job, document, operation, at_once, review=_review_of(job))
         tool = self._tool(job, document, operation, reviewed, invoke)
         tool.check(args)
         try:
@@ -457,16 +471,17 @@ class ImportService:
                 unusable.append(Unusable(job_id=job.job_id, message=message))
                 continue
             ours = (edited or {}).get(job.job_id, {})
+            changed = await self.store.changed_keys(job.job_id)
             reads = {
-                stored.key: operation
+                reviewed.key: (reviewed, operation)
                 for stored, operation in operations
-                if operation and _runs_at_once(ours.get(stored.key, stored))
+                if operation and _runs_at_once(reviewed := ours.get(stored.key, stored))
             }
             async for stored, operation in in_slices(operations):
                 reviewed = ours.get(stored.key, stored)
                 if not reviewed.enabled or reviewed.change == "gone":
                     continue
-                made = self._made(job, document, operation, reviewed, reads)
+                made = self._made(job, document, operation, reviewed, reads, changed)
                 if isinstance(made, Unusable):
                     unusable.append(made)
                 else:
@@ -479,12 +494,14 @@ class ImportService:
         document: Document,
         operation: Operation | None,
         reviewed: ReviewedOperation,
-        reads: Mapping[str, Operation],
+        reads: Mapping[str, tuple[ReviewedOperation, Operation]],
+        changed: Collection[str],
     ) -> ImportedTool | Unusable:
         """The tool of an operation.
 
         Args:
             reads: the import's reads by key, which can look a customer up.
+            changed: keys of operations that their server has changed since the review.
         """
         unusable = partial(Unusable, job_id=job.job_id, key=reviewed.key, tool_name=reviewed.tool_name)
         start = f"{job.title}: {reviewed.tool_name} is disabled:"
@@ -494,7 +511,9 @@ class ImportService:
             if not is_called(job, document, operation):
                 message = f"{start} its host {origin_of(base_url(job, document, operation))} is not allowed"
                 return unusable(message=message, is_intended=True)
-            invoke = self._if_live(job, reviewed, self._invoker.bind(job, document, operation))
+            if reviewed.key in changed:
+                return unusable(message=f"{start} its server has changed it; import it again to review it")
+            invoke = self._if_live(job, reviewed, self._bind(job, document, operation, reviewed))
             look_up = self._owner_lookup(job, document, reviewed, reads)
             tool = self._tool(job, document, operation, reviewed, invoke, look_up)
         except Exception as error:
@@ -507,14 +526,55 @@ class ImportService:
         job: ImportJob,
         document: Document,
         reviewed: ReviewedOperation,
-        reads: Mapping[str, Operation],
+        reads: Mapping[str, tuple[ReviewedOperation, Operation]],
     ) -> Invoke | None:
         """Calls the read that a confirmed rule names; None without such a rule, or if it can't be called."""
         rule = reviewed.customer
-        read = reads.get(rule.operation) if rule and rule.confirmed else None
-        if read is None or not is_called(job, document, read):
+        read, operation = (reads.get(rule.operation) if rule and rule.confirmed else None) or (None, None)
+        if read is None or operation is None or not is_called(job, document, operation):
             return None
-        return self._invoker.bind(job, document, read)
+        return self._bind(job, document, operation, read)
+
+    def _bind(
+        self,
+        job: ImportJob,
+        document: Document,
+        operation: Operation,
+        reviewed: ReviewedOperation,
+        *,
+        review: str = "",
+    ) -> Invoke:
+        """A function that calls an operation. A read of an MCP server runs only as it was reviewed.
+
+        A write needs no check here: what was approved is compared before it runs.
+
+        Args:
+            review: as in `Vault.credentials`.
+        """
+        invoke = self._invoker.bind(job, document, operation, review=review)
+        if job.kind != "mcp" or not _runs_at_once(reviewed):
+            return invoke
+        as_reviewed = definition_of(operation, document.schemes, job.source)
+
+        async def invoke_if_unchanged(args: Args, key: str | None) -> Any:
+            present = await self._invoker.present(job, operation, review=review, is_recent_enough=True)
+            if present is None:
+                raise ToolRefused(f"{title_of(reviewed.tool_name)} is no longer offered.")
+            if present != operation and definition_of(present, document.schemes, job.source) != as_reviewed:
+                await self._disable_changed(job, reviewed)
+                raise ToolRefused(
+                    f"{title_of(reviewed.tool_name)} is not available: it was changed and has to be reviewed."
+                )
+            return await invoke(args, key)
+
+        return invoke_if_unchanged
+
+    async def _disable_changed(self, job: ImportJob, reviewed: ReviewedOperation) -> None:
+        """Disable an operation that its server has changed, in every process and until a new review."""
+        log.warning("tool_changed_by_server", job_id=job.job_id, api=job.api, tool=reviewed.tool_name)
+        async with self._change_live() as live:
+            await self.store.set_changed(job, reviewed.key)
+            self._build_toolset(await self._tools_of(live), _is_never_required)()
 
     def _if_live(self, job: ImportJob, reviewed: ReviewedOperation, invoke: Invoke) -> Invoke:
         """Check right before each call that the operation is live: any process may have changed that."""
@@ -585,6 +645,11 @@ def _require_status(job: ImportJob, *statuses: str) -> None:
     if job.status not in statuses:
         why = f": {job.error}" if job.error else ""
         raise Conflict(f"import job {job.job_id} is {job.status}, not {' or '.join(statuses)}{why}")
+
+
+def _review_of(job: ImportJob) -> str:
+    """The review whose credentials count for a job; empty for the API's own."""
+    return job.job_id if job.status == "review" else ""
 
 
 def _is_required_of(job_id: str) -> IsRequired:

@@ -214,12 +214,36 @@ class ImportStore:
             ToolRefused: the operation is not live; another process may have changed that a moment ago.
         """
         rows = await self._state.read(
-            """SELECT status, enabled FROM import_jobs JOIN operations USING (job_id)
+            """SELECT status, enabled, changed_at FROM import_jobs JOIN operations USING (job_id)
                WHERE job_id = :id AND key = :key""",
             {"id": job_id, "key": key},
         )
-        if not rows or rows[0]["status"] != "live" or not rows[0]["enabled"]:
+        if not rows or rows[0]["status"] != "live" or not rows[0]["enabled"] or rows[0]["changed_at"]:
             raise ToolRefused("This tool was disabled a moment ago, so nothing was done; please ask again.")
+
+    async def set_changed(self, job: ImportJob, key: str) -> None:
+        """Mark an operation as changed by its server, which disables it, and record it in the audit trail."""
+
+        def work(connection: Connection) -> None:
+            ids = {"id": job.job_id, "key": key}
+            sql = "SELECT 1 FROM operations WHERE job_id = :id AND key = :key AND changed_at IS NULL"
+            if not connection.execute(sql, ids):
+                return
+            connection.execute(
+                "UPDATE operations SET changed_at = :now WHERE job_id = :id AND key = :key",
+                ids | {"now": clock.rfc3339(clock.now())},
+            )
+            detail = {"api": job.api, "job_id": job.job_id, "operations": [key], "changes": "by its server"}
+            audit.append(connection, "tools_changed", actor="system", via="system", detail=detail)
+
+        await self._state.transact(work)
+
+    async def changed_keys(self, job_id: str) -> set[str]:
+        """The operations of a job that their server has changed since the review, by key."""
+        rows = await self._state.read(
+            "SELECT key FROM operations WHERE job_id = :id AND changed_at IS NOT NULL", {"id": job_id}
+        )
+        return {str(row["key"]) for row in rows}
 
     async def former_agents(self) -> list[str]:
         """The agents of all imports that were ever live: a conversation may still be with one of them."""
@@ -259,6 +283,14 @@ class ImportStore:
                    WHERE job_id = :id""",
                 ids,
             )
+            # What was entered in the review counts for the API's tools from now on.
+            connection.execute(
+                """INSERT INTO api_credentials (api, scheme, sealed)
+                   SELECT :api, scheme, sealed FROM review_credentials WHERE job_id = :id
+                   ON CONFLICT (api, scheme) DO UPDATE SET sealed = excluded.sealed""",
+                ids,
+            )
+            connection.execute("DELETE FROM review_credentials WHERE job_id = :id", ids)
             detail = {"api": job.api, "job_id": job.job_id, "source": job.source}
             audit.append(connection, "tools_approved", actor=by, via="rest", detail=detail)
 
@@ -270,6 +302,7 @@ class ImportStore:
         def work(connection: Connection) -> None:
             sql = "UPDATE import_jobs SET status = 'removed' WHERE job_id = :id AND status = :status"
             connection.execute(sql, {"id": job.job_id, "status": job.status})
+            connection.execute("DELETE FROM review_credentials WHERE job_id = :id", {"id": job.job_id})
             kind = "tools_removed" if job.status == "live" else "import_removed"
             audit.append(
                 connection, kind, actor=by, via="rest", detail={"api": job.api, "job_id": job.job_id}

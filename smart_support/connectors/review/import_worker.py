@@ -164,7 +164,8 @@ class ImportWorker:
     ) -> None:
         api, live = await self._match_api(job, document)
         if token:
-            await self._vault.store(api, document.schemes[TOKEN], {"token": token}, job.source)
+            scheme = document.schemes[TOKEN]
+            await self._vault.store(api, scheme, {"token": token}, job.source, review=job.job_id)
         decided = await self._store.operations(live.job_id) if live else {}
         live_document = await self._documents.get(live) if live else None
         base = inherited_base_url(job, document, live, live_document) if live and live_document else None

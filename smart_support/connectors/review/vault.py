@@ -37,12 +37,15 @@ class Vault:
                 f"{key_file}: not a valid key; restore the key file of this data folder"
             ) from None
 
-    async def store(self, api: str, scheme: SecurityScheme, values: dict[str, str], origin: str) -> None:
+    async def store(
+        self, api: str, scheme: SecurityScheme, values: dict[str, str], origin: str, *, review: str = ""
+    ) -> None:
         """Store the values for one scheme of an API; replaces the previous ones.
 
         Args:
             origin: where the API is. The values are never sent anywhere else, even if a new description
                 names another server.
+            review: the job in whose review they were entered. Until it is approved, they count only there.
 
         Raises:
             InvalidRequest: a value is missing or can't be sent.
@@ -50,22 +53,38 @@ class Vault:
         Credential(scheme, values)
         _hide(values)
         sealed = {"values": values, "home": origin, "token_url": scheme.token_url}
+        row = {"scheme": scheme.name, "sealed": self._fernet.encrypt(orjson.dumps(sealed))}
+        if review:
+            await self._state.execute(
+                """INSERT INTO review_credentials (job_id, scheme, sealed) VALUES (:review, :scheme, :sealed)
+                   ON CONFLICT (job_id, scheme) DO UPDATE SET sealed = :sealed""",
+                row | {"review": review},
+            )
+            return
         await self._state.execute(
             """INSERT INTO api_credentials (api, scheme, sealed) VALUES (:api, :scheme, :sealed)
                ON CONFLICT (api, scheme) DO UPDATE SET sealed = :sealed""",
-            {"api": api, "scheme": scheme.name, "sealed": self._fernet.encrypt(orjson.dumps(sealed))},
+            row | {"api": api},
         )
 
     async def credentials(
-        self, api: str, schemes: dict[str, SecurityScheme], origin: str
+        self, api: str, schemes: dict[str, SecurityScheme], origin: str, *, review: str = ""
     ) -> dict[str, Credential]:
         """The credentials that were entered for an API at this origin, by scheme name.
+
+        Args:
+            review: a job in review, whose credentials go before those of the API; empty for a call of a tool.
 
         Raises:
             ToolFailed: they can't be decrypted with the current key.
         """
         rows = await self._state.read(
-            "SELECT scheme, sealed FROM api_credentials WHERE api = :api ORDER BY scheme", {"api": api}
+            """SELECT scheme, sealed FROM review_credentials WHERE job_id = :review
+               UNION ALL
+               SELECT scheme, sealed FROM api_credentials WHERE api = :api AND scheme NOT IN
+                   (SELECT scheme FROM review_credentials WHERE job_id = :review)
+               ORDER BY scheme""",
+            {"api": api, "review": review},
         )
         decrypted = {
             row["scheme"]: self._decrypt(api, row["sealed"]) for row in rows if row["scheme"] in schemes
@@ -76,9 +95,9 @@ class Vault:
             if _is_bound_to(stored, origin, schemes[name].token_url)
         }
 
-    async def mcp_token(self, api: str, source: str) -> str | None:
-        """The bearer token that was entered for an MCP server."""
-        credential = (await self.credentials(api, MCP_SCHEMES, source)).get(TOKEN)
+    async def mcp_token(self, api: str, source: str, review: str = "") -> str | None:
+        """The bearer token that was entered for an MCP server. `review`: as in `credentials`."""
+        credential = (await self.credentials(api, MCP_SCHEMES, source, review=review)).get(TOKEN)
         return credential.values["token"] if credential else None
 
     def _decrypt(self, api: str, sealed: bytes) -> dict[str, Any]:

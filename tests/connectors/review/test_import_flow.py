@@ -249,7 +249,7 @@ def test_what_the_api_answers_is_understood(
         ("silent", "took too long", 3),
         ("dropped", "Ticket Desk can't be reached", 3),
         ("huge", "Ticket Desk sent a response that is too large", 1),
-        ("away", "Ticket Desk is at an address that is not allowed", 1),
+        ("away", "Ticket Desk redirected this call (302) to another site", 1),
     ],
 )
 def test_a_failing_api_gives_a_sensible_sentence(

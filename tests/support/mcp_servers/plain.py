@@ -49,6 +49,9 @@ class _Server:
         if name == "flood":
             print("x" * 200_000, flush=True)
             return _text("flooded")
+        if name == "announce":
+            notice = {"jsonrpc": "2.0", "method": "notifications/tools/list_changed"}
+            print(json.dumps(notice), flush=True)
         if name == "break":
             print(args["text"], file=sys.stderr, flush=True)
             return _text(args["text"]) | {"isError": True}

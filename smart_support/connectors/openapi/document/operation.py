@@ -68,6 +68,7 @@ class Operation:
         security: empty if no authentication is required.
         servers: its own, if it has others than the document.
         keyed: it has an `Idempotency-Key` header, so a repeated call with the same key is safe.
+        hints: what an MCP server says its tool does, by MCP's names; None if that was not stored.
     """
 
     key: str
@@ -86,6 +87,7 @@ class Operation:
     servers: tuple[Server, ...] = ()
     keyed: bool = False
     findings: tuple[Finding, ...] = ()
+    hints: dict[str, bool] | None = None
 
 
 def attributes(value: Parameter | Body) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from smart_support.connectors.openapi.request.credentials import (
 from smart_support.connectors.openapi.request.oauth import TokenSource
 from smart_support.connectors.openapi.request.request import HttpRequest, build_request
 from smart_support.connectors.response_decoding import decoded
+from smart_support.connectors.review.base_urls import origin_of
 from smart_support.connectors.review.vault import Vault
 from smart_support.errors import (
     OutboundRefused,
@@ -37,6 +38,8 @@ log = get_logger()
 
 MAX_RESPONSE_BYTES = 2_000_000
 _MAX_REASON_CHARS = 300
+# What a customer is told in place of a host's name.
+OTHER_SITE = "another site"
 _MAX_REDIRECTS = 3
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _RETRYABLE = frozenset({408, 425, 429})
@@ -51,6 +54,8 @@ class Api:
         base: the base URL of the API, or of the operation that is called.
         schemes: those whose credentials may be sent to `base`, with absolute token URLs.
         key: its unique name; credentials are stored under the key and the `origin`.
+        review: as in `Vault.credentials`.
+        redirect_origins: where redirects of a read may lead beside the origin of `base`.
     """
 
     name: str
@@ -58,6 +63,8 @@ class Api:
     schemes: dict[str, SecurityScheme]
     key: str
     origin: str
+    review: str = ""
+    redirect_origins: frozenset[str] = frozenset()
 
 
 class ApiClient:
@@ -84,15 +91,15 @@ class ApiClient:
             ToolNotReached: the connection failed; nothing was sent.
             ToolUnavailable, TimeoutError: the API is unavailable (429, 5xx), or the outcome is unknown.
             ToolFailed: the credentials are missing or not accepted, the address is not allowed, or the API
-                redirected a write to another address, where it was not sent.
+                redirected a write to another address, or a read to a host that is not allowed, where it was
+                not sent.
             ResponseTooLarge: the response is larger than `MAX_RESPONSE_BYTES`.
         """
         request = build_request(operation, args, api.base)
         if idempotency_key:
             request = _with_header(request, "Idempotency-Key", idempotency_key)
-        credentials = select_credentials(
-            operation.security, await self._vault.credentials(api.key, api.schemes, api.origin)
-        )
+        stored = await self._vault.credentials(api.key, api.schemes, api.origin, review=api.review)
+        credentials = select_credentials(operation.security, stored)
         oauth = next((one for one in credentials if one.scheme.kind == "oauth2"), None)
         token = await self._tokens.token(oauth) if oauth else None
         response = await self._send(api, add_credentials(request, credentials, token))
@@ -123,7 +130,8 @@ class ApiClient:
                 content=request.content,
                 timeout_seconds=self._timeout,
                 max_bytes=MAX_RESPONSE_BYTES,
-                max_redirects=_MAX_REDIRECTS if request.method == "GET" else 0,
+                max_redirects=_MAX_REDIRECTS if request.method in _SAFE_METHODS else 0,
+                redirect_origins=api.redirect_origins,
             )
         except SmartSupportError as error:
             # The client's message names hosts, which a customer must not see; they go only to the log.
@@ -163,7 +171,7 @@ def _decode(api: Api, request: HttpRequest, response: Fetched) -> Any:
         raise ToolUnavailable(f"{api.name} is unavailable ({status}); try again later.")
     if status >= 400:
         raise ToolRefused(f"{api.name} refused the request ({status}): {_reason(content)}")
-    return _redirected(api, request, response)
+    return _redirected(api, replace(request, url=response.url), response)
 
 
 def _redirected(api: Api, request: HttpRequest, response: Fetched) -> dict[str, Any]:
@@ -174,6 +182,14 @@ def _redirected(api: Api, request: HttpRequest, response: Fetched) -> dict[str, 
         ToolUnavailable: it may have been.
     """
     status, location = response.status, _shown_location(request, response)
+    led_to = (
+        f"The redirect led to {_origin_of_location(request, response)}." if location == OTHER_SITE else ""
+    )
+    if request.method in _SAFE_METHODS:
+        where = f"to {location}, which was not followed" if location else "without an address"
+        message = f"{api.name} redirected this call ({status}) {where}; there is no result."
+        todo = "An admin can enter the final address as the base URL in the API tab."
+        raise ToolFailed(message, detail=f"{message} {led_to} {todo}" if led_to else "")
     if status == 303:
         message = f"Done. {api.name} answered {status} and refers to {location or 'another page'}."
         return {"message": message, "status": status}
@@ -182,7 +198,8 @@ def _redirected(api: Api, request: HttpRequest, response: Fetched) -> dict[str, 
     if status == 302 and location.startswith("/") and location != urlsplit(request.url).path:
         # Many sites answer so to a form that they have processed.
         raise ToolUnavailable(f"{what}; check there whether it was carried out.")
-    raise ToolFailed(f"{what}; nothing was done. An admin can enter the final address in the API tab.")
+    message = f"{what}; nothing was done. An admin can enter the final address in the API tab."
+    raise ToolFailed(message, detail=f"{message} {led_to}" if led_to else "")
 
 
 def _same_origin_location(request: HttpRequest, response: Fetched) -> str:
@@ -202,7 +219,14 @@ def _shown_location(request: HttpRequest, response: Fetched) -> str:
         return ""
     if same := _same_origin_location(request, response):
         return urlsplit(same).path[:200] or "/"
-    return "another site"
+    return OTHER_SITE
+
+
+def _origin_of_location(request: HttpRequest, response: Fetched) -> str:
+    try:
+        return origin_of(urljoin(request.url, response.headers["location"]))[:200] or "no web address"
+    except ValueError:
+        return "no web address"
 
 
 def _reason(content: Any) -> str:

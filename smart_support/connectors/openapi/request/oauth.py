@@ -4,7 +4,7 @@ import asyncio
 import base64
 import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -53,6 +53,7 @@ class Send(Protocol):
         content: bytes,
         timeout_seconds: float,
         max_bytes: int,
+        redirect_origins: Collection[str],
     ) -> Response: ...
 
 
@@ -148,6 +149,8 @@ class TokenSource:
                 content=urlencode(form).encode(),
                 timeout_seconds=_TIMEOUT_SECONDS,
                 max_bytes=_MAX_BYTES,
+                # A token comes only from the host that a reviewer has allowed.
+                redirect_origins=(),
             )
         except (SmartSupportError, TimeoutError) as error:
             # Not re-raised: the caller would assume that the API itself may have executed the call.
@@ -173,6 +176,12 @@ def _refusal(name: str, status: int, body: Mapping[str, Any]) -> ToolFailed:
     error = str(body.get("error"))
     why = f"{status}, {error}" if error in _KNOWN_ERRORS else str(status)
     log.info("token_refused", scheme=name, status=status)
+    if 300 <= status < 400:
+        detail = (
+            f"The token endpoint of this API ({name}) redirects to another site ({status}), which was not "
+            "followed; the description needs the final address."
+        )
+        return ToolFailed(UNAVAILABLE, detail=detail)
     if status >= 500 or status == 429:
         detail = f"The token endpoint of this API ({name}) is unavailable ({why}); try again later."
         return ToolFailed(UNAVAILABLE, detail=detail)

@@ -17,6 +17,7 @@ from smart_support.connectors.openapi.request.credentials import Credential
 from smart_support.connectors.openapi.request.oauth import TokenSource
 from smart_support.errors import ToolFailed
 from smart_support.outbound.client import GuardedClient
+from tests.support.loopback import guarded, loopback, reply
 
 CLIENT, SECRET = "us:ers", "hunter2 &+é"
 
@@ -91,6 +92,22 @@ async def test_twenty_calls_at_once_fetch_one_token(login: Login, source: TokenS
     tokens = await asyncio.gather(*(source.token(credential) for _ in range(20)))
     assert set(tokens) == {"token-1"}
     assert len(login.requests) == 1
+
+
+async def test_a_token_of_another_site_is_not_taken() -> None:
+    body = b'{"access_token": "theirs", "token_type": "bearer"}'
+    async with (
+        guarded("login.test", "other.test") as client,
+        loopback(lambda asked: reply(body=body)) as other,
+        loopback(lambda asked: reply(302, location=f"http://other.test:{other.port}/token")) as login,
+    ):
+        url = f"http://login.test:{login.port}/token"
+        scheme = SecurityScheme(name="oauth", kind="oauth2", token_url=url)
+        credential = Credential(scheme, {"client_id": CLIENT, "client_secret": SECRET})
+        with pytest.raises(ToolFailed) as told:
+            await TokenSource(client.request).token(credential)
+    assert other.connections == 0
+    assert "redirects to another site (302)" in told.value.detail
 
 
 async def test_a_token_is_asked_for_as_the_standard_says(login: Login, source: TokenSource) -> None:

@@ -1,5 +1,6 @@
-"""A redirect of a write is followed where that is harmless, and else the result says what happened."""
+"""A redirect is followed where that is harmless, and else the result says what happened."""
 
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -7,11 +8,13 @@ import pytest
 
 from smart_support.connectors.openapi.document.operation import Operation
 from smart_support.connectors.openapi.request.api_client import Api, ApiClient
-from smart_support.errors import SmartSupportError
+from smart_support.errors import SmartSupportError, ToolFailed
 from smart_support.outbound.client import Fetched
+from tests.support.loopback import Asked, guarded, loopback, reply
 
 API = Api("Desk", "https://api.test/v1", {}, "desk", "https://api.test")
 OPERATION = Operation(key="POST /orders", method="POST", path="/orders", tool_name="create_order")
+READ = Operation(key="GET /orders", method="GET", path="/orders", tool_name="list_orders")
 KEY = "k1"
 
 
@@ -29,7 +32,7 @@ class _Client:
 
 
 class _Vault:
-    async def credentials(self, *_: Any) -> dict[str, Any]:
+    async def credentials(self, *_: Any, **__: Any) -> dict[str, Any]:
         return {}
 
 
@@ -74,6 +77,34 @@ async def test_see_other_is_done_and_a_page_of_the_same_site_is_in_doubt() -> No
     with pytest.raises(SmartSupportError, match=r"redirected this call .302. to /thanks") as told:
         await _called(_Client((302, "/thanks")))
     assert not told.value.nothing_done
+
+
+async def test_a_read_is_not_redirected_to_a_host_that_nobody_allowed() -> None:
+    elsewhere = loopback(lambda asked: reply(body=b'{"of": "another host"}', content_type="application/json"))
+    async with guarded("shop.test", "partner.test") as client, elsewhere as partner:
+        there = f"http://partner.test:{partner.port}"
+
+        def answer(asked: Asked) -> bytes:
+            return reply(302, location="/orders/2" if asked.target == "/orders" else f"{there}/orders")
+
+        async with loopback(answer) as shop:
+            here = f"http://shop.test:{shop.port}"
+            caller = ApiClient(client, _Vault(), 5)  # type: ignore[arg-type]  # as above
+            api = Api("Desk", here, {}, "desk", here)
+            with pytest.raises(ToolFailed, match=r"redirected this call \(302\) to another site") as told:
+                await caller.call(api, READ, {}, None)
+            assert [asked.target for asked in shop.asked] == ["/orders", "/orders/2"]
+            assert partner.connections == 0
+            assert "partner.test" not in told.value.message
+            assert f"The redirect led to {there}." in told.value.detail
+            allowed = replace(api, redirect_origins=frozenset({there}))
+            assert await caller.call(allowed, READ, {}, None) == {"of": "another host"}
+
+
+async def test_the_record_of_a_write_says_where_a_redirect_led() -> None:
+    with pytest.raises(ToolFailed) as told:
+        await _called(_Client((307, "https://other.test:444/orders?token=secret")))
+    assert told.value.detail.endswith("The redirect led to https://other.test:444.")
 
 
 async def test_a_write_that_is_redirected_in_circles_is_given_up() -> None:
