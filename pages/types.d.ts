@@ -81,7 +81,7 @@ interface Approval {
   effect?: EffectLine[] | null;
   changed?: EffectLine[] | null;
   /** Where the call goes, if its tool was imported. */
-  target?: { method: string; server: string; path: string } | null;
+  target?: { method: string; url: string } | null;
   claimed_by: string | null;
   claimed_until: string | null;
 }

@@ -12,8 +12,6 @@ import orjson
 Definition = Mapping[str, str]
 # A digest of all that the other lines don't say word by word.
 DETAILS = "details"
-# Where a call goes.
-TARGET = ("method", "server", "path")
 _MAX_WORDS = 600
 _CONTEXT = 60
 
@@ -24,9 +22,14 @@ def version_of(definition: Definition) -> str:
 
 
 def target_of(definition: Definition | None) -> dict[str, str] | None:
-    """Where a call goes, for its card."""
-    target = {name: definition[name] for name in TARGET if name in definition} if definition else None
-    return target or None
+    """Where a call goes, for its card: `{"method", "url"}`.
+
+    No field is named `path`: gradio_client takes any object with one for a file, and downloads it.
+    """
+    if not definition or "method" not in definition:
+        return None
+    url = f"{definition.get('server', '').rstrip('/')}{definition.get('path', '')}"
+    return {"method": definition["method"], "url": url}
 
 
 def differences(before: Definition, after: Definition) -> list[dict[str, str]]:

@@ -116,7 +116,7 @@ def _spec(api: ShopApi, **more: Any) -> dict[str, Any]:
 def test_a_card_names_the_host_and_the_method(app: LocalApp, api: ShopApi) -> None:
     _live(app, _spec(api))
     card = _asked(app, "Delete ticket 12")
-    assert card["target"] == {"method": "DELETE", "server": api.url, "path": "/tickets/{ticket_id}"}
+    assert card["target"] == {"method": "DELETE", "url": f"{api.url}/tickets/{{ticket_id}}"}
 
 
 def test_a_changed_path_and_host_are_asked_again_and_shown(app: LocalApp, api: ShopApi) -> None:
@@ -141,7 +141,7 @@ def test_a_changed_path_and_host_are_asked_again_and_shown(app: LocalApp, api: S
         _post(app, f"/openapi/jobs/{job['job_id']}/place", {"base_url": other.url}, method="PUT")
         third = _approve(app, second)
         assert _changed(third) == {("server", ""): (api.url, other.url)}
-        assert third["target"]["server"] == other.url
+        assert third["target"]["url"].startswith(f"{other.url}/")
         assert not api.calls("DELETE", "/v2/tickets/12")
         assert not other.calls("DELETE", "/v2/tickets/12")
         _enter_key(app, job)
@@ -154,7 +154,7 @@ def test_a_changed_mcp_tool_is_asked_for_again_before_it_runs(app: LocalApp, fol
     _listed(folder, ADD)
     _live(app, {"mcp": "plain"})
     first = _asked(app, "Add note 'call back'")
-    assert first["target"] == {"method": "MCP", "server": "plain", "path": "/add_note"}
+    assert first["target"] == {"method": "MCP", "url": "plain/add_note"}
     before = _calls(folder, "add_note")
     words = "Add a note.\n\nThe note is published."
     text = {

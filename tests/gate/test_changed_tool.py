@@ -121,7 +121,7 @@ async def test_a_tool_that_its_system_describes_otherwise_is_asked_again_and_the
     again = await desk.gate.recheck(planned, "t1")
     assert isinstance(again, PlannedCall)
     assert again.changed == [{"subject": "", "field": "path", "before": "/pay", "after": "/pay/all"}]
-    assert again.target == {"method": "POST", "server": "https://bank.example", "path": "/pay/all"}
+    assert again.target == {"method": "POST", "url": "https://bank.example/pay/all"}
     await desk.approve(again)
     assert await desk.gate.recheck(again, "t1") is None
     assert (await desk.gate.execute(again, CALLER, "t1")).status == "ok"
@@ -181,7 +181,7 @@ async def test_an_approval_of_an_earlier_release_is_asked_again_where_its_tool_c
             "subject": "",
             "field": "what it does",
             "before": "not recorded",
-            "after": "POST https://bank.example /pay/all",
+            "after": "POST https://bank.example/pay/all",
         }
     ]
     assert bank.runs == 0

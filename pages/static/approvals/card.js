@@ -91,8 +91,7 @@ export function updateTimes(card) {
 /** Where the call goes. @param {Approval["target"]} target */
 function targetLine(target) {
   if (!target) return null;
-  const address = `${target.server.replace(/\/$/, "")}${target.path}`;
-  return node("p", { class: "ss-muted ss-target" }, "Sends ", node("code", {}, exact(target.method)), " to ", node("code", {}, exact(address)));
+  return node("p", { class: "ss-muted ss-target" }, "Sends ", node("code", {}, exact(target.method)), " to ", node("code", {}, exact(target.url)));
 }
 
 /** @param {EffectLine[] | null | undefined} changed */
