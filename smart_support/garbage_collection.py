@@ -5,7 +5,7 @@ import gc
 from collections.abc import Iterator
 from threading import Lock
 
-__all__ = ["without_garbage_collection"]
+__all__ = ["paused_garbage_collection", "without_garbage_collection"]
 
 _lock = Lock()
 _users = [0]
@@ -20,6 +20,19 @@ def without_garbage_collection() -> Iterator[None]:
     excluded is still freed with its last reference; only cycles that exist at this moment are never freed.
     May be used by several threads at once: collection begins again when the last of them ends.
     """
+    with paused_garbage_collection():
+        try:
+            yield
+        finally:
+            gc.freeze()
+
+
+@contextlib.contextmanager
+def paused_garbage_collection() -> Iterator[None]:
+    """Disable garbage collection while many objects are made that are freed with their last reference.
+
+    Collections would look at all of them and find nothing. What is left at the end is collected later.
+    """
     with _lock:
         _users[0] += 1
         gc.disable()
@@ -28,6 +41,5 @@ def without_garbage_collection() -> Iterator[None]:
     finally:
         with _lock:
             _users[0] -= 1
-            gc.freeze()
             if not _users[0]:
                 gc.enable()

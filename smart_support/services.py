@@ -65,6 +65,7 @@ from smart_support.demo.toolset import DemoToolset
 from smart_support.errors import ConfigError, InvalidRequest
 from smart_support.escalations.escalations import Escalations
 from smart_support.events import EscalationKind
+from smart_support.garbage_collection import paused_garbage_collection
 from smart_support.gate.gate import Gate
 from smart_support.identity.account_changes import record_account_changes
 from smart_support.identity.failed_login_audit import FailedLogins
@@ -499,9 +500,10 @@ class Services:
         """Problems that a reviewer of an import should know; in review, as if it were approved."""
         if job.status != "review":
             return [*self._warnings, *self.unusable(job.job_id)]
-        tools = await self.imports.tools_after_approval(job)
-        # In a thread: 5,000 tools take a second.
-        return await asyncio.to_thread(self._assembler.warnings_for, tools, job.job_id)
+        # 5,000 tools take seconds; each collection meanwhile would stop the app for a quarter of a second.
+        with paused_garbage_collection():
+            tools = await self.imports.tools_after_approval(job)
+            return await asyncio.to_thread(self._assembler.warnings_for, tools, job.job_id)
 
     def _announce_tools(self) -> None:
         if self._relay:

@@ -4,7 +4,7 @@ import gc
 
 import pytest
 
-from smart_support.garbage_collection import without_garbage_collection
+from smart_support.garbage_collection import paused_garbage_collection, without_garbage_collection
 
 
 def test_what_is_made_to_last_is_looked_through_neither_now_nor_later() -> None:
@@ -37,3 +37,13 @@ def test_it_begins_again_when_the_last_of_several_users_ends() -> None:
         assert gc.isenabled()
     finally:
         gc.unfreeze()
+
+
+def test_a_pause_keeps_nothing_from_later_collections() -> None:
+    before = gc.get_freeze_count()
+    with paused_garbage_collection():
+        assert not gc.isenabled()
+        made = [[] for _ in range(1000)]
+    assert gc.isenabled()
+    assert gc.get_freeze_count() == before
+    assert any(one is made for one in gc.get_objects())

@@ -120,9 +120,8 @@ def _type(node: Mapping[str, Any]) -> str:
 
 
 def _join(place: str, name: str) -> str:
-    part = (
-        name if name and all(character.isalnum() or character in "_-" for character in name) else _json(name)
-    )
+    others = name.replace("_", "").replace("-", "")
+    part = name if name and (not others or others.isalnum()) else _json(name)
     return f"{place}.{part}" if place else part
 
 

@@ -26,6 +26,7 @@ from smart_support.connectors.review.hosts import hosts
 from smart_support.connectors.review.import_store import ImportJob
 from smart_support.connectors.review.reviewed_operation import ReviewedOperation
 from smart_support.errors import Conflict, InvalidJson, InvalidRequest, TooLarge
+from smart_support.garbage_collection import paused_garbage_collection
 from smart_support.identity.users import User
 from smart_support.services import Services
 from smart_support.tools.names import MAX_LENGTH
@@ -164,9 +165,10 @@ async def get_job(job_id: str, services: Services = Depends(services)) -> Respon
 @router.get("/jobs/{job_id}/operations", response_model=schemas.Page[schemas.ImportOperation])
 async def list_operations(job_id: str, services: Services = Depends(services)) -> Response:
     """List the operations of an import, with their review."""
-    operations = await services.imports.operations(job_id)
-    encoded = [orjson.Fragment(orjson.dumps(_operation(*pair))) async for pair in in_slices(operations)]
-    return answer(encoded)
+    with paused_garbage_collection():
+        operations = await services.imports.operations(job_id)
+        encoded = [orjson.Fragment(orjson.dumps(_operation(*pair))) async for pair in in_slices(operations)]
+        return answer(encoded)
 
 
 @router.patch("/jobs/{job_id}/operations", response_model=schemas.Answer[schemas.ChangedOperations])

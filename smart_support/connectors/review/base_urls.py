@@ -24,6 +24,7 @@ __all__ = [
 ]
 
 _PORTS = {"http": 80, "https": 443}
+_NO_SERVER = Server(url="")
 
 
 def base_url(job: ImportJob, document: Document, operation: Operation | None = None) -> str:
@@ -36,7 +37,7 @@ def base_url(job: ImportJob, document: Document, operation: Operation | None = N
     """
     if job.kind == "mcp":
         return job.source
-    first = next(iter(document.servers), Server(url=""))
+    first = next(iter(document.servers), _NO_SERVER)
     own = next(iter(operation.servers), None) if operation else None
     if job.base_url and not (own and own.is_on_another_host(first)):
         matching = (server for server in document.servers if server.url == job.base_url)
