@@ -167,8 +167,8 @@ async def test_however_it_breaks(name: str, then: Callable[[], None], data_dir: 
 @pytest.mark.parametrize("in_thread", [False, True])
 async def test_a_graph_that_hangs_is_given_up(in_thread: bool, data_dir: Path) -> None:
     ran: list[Write] = []
-    started = threading.Event()
-    graph = failing.hangs(started, in_thread=in_thread)(ran, None)
+    started, released = threading.Event(), threading.Event()
+    graph = failing.hangs(started, released, in_thread=in_thread)(ran, None)
     with _serving(data_dir, graph, graph_timeout_seconds=1) as app:
         async with await Client.connect(app.ws_url) as client:
             waiting = (await _turn(client, "t", "refund S-1"))[-1]
@@ -177,6 +177,7 @@ async def test_a_graph_that_hangs_is_given_up(in_thread: bool, data_dir: Path) -
             assert "not known" in done[-1]["message"]
             assert spoken(await _turn(client, "t", "hello")).endswith("You said: hello.")
         _check_unknown(app, "t")
+        released.set()
     assert ran == [Write("S-1", 100)]
 
 

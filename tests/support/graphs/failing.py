@@ -198,8 +198,11 @@ def inside(build: Build) -> Build:
     return build_outer
 
 
-def hangs(started: threading.Event, *, in_thread: bool) -> Build:
-    """The write is done and the step never ends: in an async node, or in a thread that can't be stopped."""
+def hangs(started: threading.Event, released: threading.Event, *, in_thread: bool) -> Build:
+    """The write is done and the step never ends: in an async node, or in a thread that can't be stopped.
+
+    The thread ends when it is `released`: the end of the app waits for it.
+    """
 
     def build(ran: Ran, checkpointer: Saver) -> Any:
         def write(state: MessagesState) -> str | None:
@@ -217,7 +220,7 @@ def hangs(started: threading.Event, *, in_thread: bool) -> Build:
 
         def work_in_thread(state: MessagesState) -> dict[str, Any]:
             if write(state):
-                threading.Event().wait(30)
+                released.wait(30)
             return {"messages": [AIMessage(plain_answer(state["messages"]))]}
 
         graph = StateGraph(MessagesState)
