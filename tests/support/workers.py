@@ -17,6 +17,9 @@ def is_cut_off(error: BaseException) -> bool:
         return error.rcvd is None or error.rcvd.code in (CloseCode.GOING_AWAY, CloseCode.SERVICE_RESTART)
     if isinstance(error, httpx.TransportError):
         return not isinstance(error, httpx.TimeoutException)
+    # What httpx raises once a test has closed its client with the process.
+    if isinstance(error, RuntimeError) and "client has been closed" in str(error):
+        return True
     # `InvalidMessage`: the connection ends within the handshake.
     return isinstance(error, websockets.InvalidMessage | ConnectionError)
 
