@@ -16,7 +16,7 @@ from tests.support.story import Story, carried_out, record, resolved, waiting
 
 Tale = Callable[[datetime], Story]
 # For each moment: thread -> status and outcome; and how many conversations have each outcome.
-Found = list[tuple[dict[str, tuple[str, str | None]], dict[str, int]]]
+Computed = list[tuple[dict[str, tuple[str, str | None]], dict[str, int]]]
 
 # What happened -> status and outcome a minute later, and status and outcome once the session is over.
 CASES: dict[str, tuple[Tale, tuple[str, str | None], tuple[str, str | None]]] = {
@@ -234,13 +234,13 @@ CASES: dict[str, tuple[Tale, tuple[str, str | None], tuple[str, str | None]]] = 
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> Found:
+def computed(tmp_path_factory: pytest.TempPathFactory) -> Computed:
     """Status and outcome of each case, and the counts of outcomes: a minute later, and after the session.
 
     All cases are in one log: a query takes as long for all as for one.
     """
 
-    async def both(log: EventStore) -> Found:
+    async def both(log: EventStore) -> Computed:
         at = clock.now() - timedelta(minutes=1)
         await record(log, *(tale(at).renamed(case) for case, (tale, _, _) in CASES.items()))
         metrics = Metrics(log, SESSION_TTL_SECONDS)
@@ -261,12 +261,12 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Found:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_status_and_outcome(case: str, found: Found) -> None:
-    assert [listed[case] for listed, _ in found] == [*CASES[case][1:]]
+def test_status_and_outcome(case: str, computed: Computed) -> None:
+    assert [listed[case] for listed, _ in computed] == [*CASES[case][1:]]
 
 
-def test_each_outcome_is_counted(found: Found) -> None:
-    for (_, counts), place in zip(found, (1, 2), strict=True):
+def test_each_outcome_is_counted(computed: Computed) -> None:
+    for (_, counts), place in zip(computed, (1, 2), strict=True):
         expected = Counter(case[place][1] for case in CASES.values())
         assert counts == {name: expected[name] for name in counts}
         assert sum(counts.values()) == len(CASES) - expected[None]

@@ -89,7 +89,7 @@ def _calls(folder: Path, name: str) -> int:
     return calls.read_text().split().count(name) if calls.exists() else 0
 
 
-def _asked(app: LocalApp, message: str) -> dict[str, Any]:
+def _reply_to(app: LocalApp, message: str) -> dict[str, Any]:
     said = _post(app, "/chat", {"thread_id": clock.new_id(), "message": message})
     assert said["status"] == "awaiting_approval", said
     return _get(app, f"/approvals/{said['approval']['approval_id']}")
@@ -115,13 +115,13 @@ def _spec(api: ShopApi, **more: Any) -> dict[str, Any]:
 
 def test_a_card_names_the_host_and_the_method(app: LocalApp, api: ShopApi) -> None:
     _live(app, _spec(api))
-    card = _asked(app, "Delete ticket 12")
+    card = _reply_to(app, "Delete ticket 12")
     assert card["target"] == {"method": "DELETE", "url": f"{api.url}/tickets/{{ticket_id}}"}
 
 
 def test_a_changed_path_and_host_are_asked_again_and_shown(app: LocalApp, api: ShopApi) -> None:
     _live(app, _spec(api))
-    first = _asked(app, "Delete ticket 12")
+    first = _reply_to(app, "Delete ticket 12")
     paths = description(api.url)["paths"]
     paths["/v2/tickets/{ticket_id}"] = paths.pop("/tickets/{ticket_id}")
     job = _review(app, {"spec": description(api.url) | {"paths": paths}})
@@ -153,7 +153,7 @@ def test_a_changed_path_and_host_are_asked_again_and_shown(app: LocalApp, api: S
 def test_a_changed_mcp_tool_is_asked_for_again_before_it_runs(app: LocalApp, folder: Path) -> None:
     _listed(folder, ADD)
     _live(app, {"mcp": "plain"})
-    first = _asked(app, "Add note 'call back'")
+    first = _reply_to(app, "Add note 'call back'")
     assert first["target"] == {"method": "MCP", "url": "plain/add_note"}
     before = _calls(folder, "add_note")
     words = "Add a note.\n\nThe note is published."
@@ -182,7 +182,7 @@ def test_a_changed_mcp_tool_is_asked_for_again_before_it_runs(app: LocalApp, fol
 def test_a_vanished_mcp_tool_does_not_run(app: LocalApp, folder: Path) -> None:
     _listed(folder, ADD)
     _live(app, {"mcp": "plain"})
-    first = _asked(app, "Add note 'call back'")
+    first = _reply_to(app, "Add note 'call back'")
     before = _calls(folder, "add_note")
     _listed(folder)
     done = _approve(app, first)
