@@ -144,6 +144,8 @@ def _config(services: Services) -> str:
     """A script with what the console's scripts need, and a promise of the chat's functions (`chat.js`)."""
     config = {
         "agents": {agent.name: agent.title for agent in services.team.agents},
+        "canned_replies": [one.model_dump() for one in services.team.canned_replies],
+        "canned_rejections": [one.model_dump() for one in services.team.canned_rejections],
         "invisible": RANGES,
         "symbols": SYMBOLS,
     }

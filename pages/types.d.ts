@@ -3,7 +3,13 @@
 type Child = Node | string | null | undefined | false | Child[];
 
 interface Window {
-  ssConfig: { agents: Record<string, string>; invisible: [number, number][]; symbols: [number, number][] };
+  ssConfig: {
+    agents: Record<string, string>;
+    canned_replies: CannedText[];
+    canned_rejections: CannedText[];
+    invisible: [number, number][];
+    symbols: [number, number][];
+  };
   ssMounts?: [string, ...any[]][];
   ssChat?: Promise<{ thread: () => string; wake: () => void; startNew: () => void }>;
   resolveChat?: (chat: { thread: () => string; wake: () => void; startNew: () => void }) => void;
@@ -36,6 +42,9 @@ interface ConsoleEvents {
   replay_at: number;
   replay_go: number;
 }
+
+/** A text that people choose instead of typing it: a reply, or the reason of a rejection. */
+interface CannedText { title: string; text: string }
 
 interface User { name: string; role: "operator" | "lead" | "admin"; login: boolean }
 

@@ -58,12 +58,26 @@ class AgentSpec(_Part):
     writes_per_hour: Annotated[int, Field(ge=0)] | None = None
 
 
+class CannedText(_Part):
+    """A text that people send often: a reply to a customer, or the reason of a rejection.
+
+    Attributes:
+        title: what people choose it by.
+        text: what is filled in; it can be changed before it is sent.
+    """
+
+    title: Annotated[Text, Field(max_length=80)]
+    text: Annotated[Text, Field(max_length=2000)]
+
+
 class _File(_Part):
     company: Text
     personality: Personality = Personality()
     fallback: Name
     agents: tuple[AgentSpec, ...] = Field(min_length=1)
     policy: tuple[Rule, ...] = ()
+    canned_replies: tuple[CannedText, ...] = ()
+    canned_rejections: tuple[CannedText, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +88,7 @@ class Team:
         fallback: the agent that takes what fits no other.
         source: the file it came from, for messages.
         policy: which write needs whom.
+        canned_replies, canned_rejections: texts that people choose from in the console.
     """
 
     company: str
@@ -82,6 +97,8 @@ class Team:
     fallback: str
     source: str
     policy: Policy = field(default_factory=Policy)
+    canned_replies: tuple[CannedText, ...] = ()
+    canned_rejections: tuple[CannedText, ...] = ()
 
     def agent(self, name: str) -> AgentSpec | None:
         """The agent of that name, or None."""
@@ -115,8 +132,16 @@ def load_team(path: Path) -> Team:
         problems = [_explain(path, root, item["loc"], item["msg"]) for item in error.errors()]
         raise ConfigError("\n".join([*problems, _NAMED])) from None
     _check_names(path, root, file)
-    policy = Policy(file.policy)
-    return Team(file.company, file.personality, file.agents, file.fallback, str(path), policy)
+    return Team(
+        file.company,
+        file.personality,
+        file.agents,
+        file.fallback,
+        str(path),
+        Policy(file.policy),
+        file.canned_replies,
+        file.canned_rejections,
+    )
 
 
 def with_tools(team: Team, given: Sequence[tuple[str, str, Tool]], registry: Registry) -> Team:
@@ -272,6 +297,15 @@ def _check_names(path: Path, root: yaml.Node | None, file: _File) -> None:
     if file.fallback not in seen:
         problem = f"{file.fallback!r} is not one of the agents: {', '.join(sorted(seen))}"
         raise ConfigError(_explain(path, root, ("fallback",), problem))
+    for key, texts in (
+        ("canned_replies", file.canned_replies),
+        ("canned_rejections", file.canned_rejections),
+    ):
+        titles = [one.title for one in texts]
+        for place, title in enumerate(titles):
+            if title in titles[:place]:
+                problem = f"the title {title!r} is there twice; rename one of the two"
+                raise ConfigError(_explain(path, root, (key, place, "title"), problem))
 
 
 def _explain(path: Path, root: yaml.Node | None, place: Sequence[int | str], problem: str) -> str:
