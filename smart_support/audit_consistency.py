@@ -27,6 +27,7 @@ ERASED_APPROVAL: dict[str, Any] = {
     "facts": None,
     "reason": None,
     "execution_reason": None,
+    "client": None,
 }
 ERASED_LEDGER: dict[str, Any] = {"result": None}
 _ERASED = {"approval": ERASED_APPROVAL, "ledger": ERASED_LEDGER}

@@ -136,6 +136,16 @@ class Health(BaseModel):
     checks: dict[str, str]
 
 
+class ApprovalCaller(BaseModel):
+    """The API client that requested a call. All but its name is what the client says of itself."""
+
+    name: str
+    client_name: str | None = None
+    client_version: str | None = None
+    session: str | None = None
+    reason: str | None = None
+
+
 class Approval(BaseModel):
     """A call that a human decides."""
 
@@ -152,6 +162,7 @@ class Approval(BaseModel):
         ),
         **_fields_of(PlannedCall, *approval.CALL_ON_WIRE, risk=Risk),
         action=(str, ...),
+        caller=(ApprovalCaller | None, ...),
         tool_call_id=(str | None, ...),
     )
 

@@ -19,7 +19,7 @@ OUTCOMES: dict[str, Status] = {
 # What a person may decide where the requesting agent does not say.
 USUAL_DECISIONS = ("approve", "edit", "reject")
 # The fields of an approval, and those of its call, that interfaces show or don't show; see `Approval.wire`.
-NOT_ON_WIRE = frozenset({"call", "part", "event_id", "resumed"})
+NOT_ON_WIRE = frozenset({"call", "client", "part", "event_id", "resumed"})
 CALL_ON_WIRE = (
     *("customer_id", "agent", "args", "summary", "effect", "changed", "target"),
     *("risk", "need", "because", "facts"),
@@ -35,6 +35,8 @@ class Request:
         asked_by: the user whose message led to the call.
         allowed: the decisions that are possible: `approve`, `edit`, `reject`, `respond`.
         args_schema: JSON Schema of the arguments an edit may give, if known.
+        client: of a call by an API client, what its program says of itself: `{"client_name",
+            "client_version", "session", "reason"}`. Nothing in it is verified.
     """
 
     call: PlannedCall
@@ -44,6 +46,7 @@ class Request:
     asked_by: str | None = None
     allowed: Sequence[str] = USUAL_DECISIONS
     args_schema: Mapping[str, Any] | None = None
+    client: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +122,13 @@ class Approval(Request):
             {name: getattr(self, name) for name in own}
             | {name: getattr(self.call, name) for name in CALL_ON_WIRE}
             | {"action": self.call.tool, "tool_call_id": self.call.tool_call_id or None}
+            | {"caller": self.caller}
         )
+
+    @property
+    def caller(self) -> dict[str, Any] | None:
+        """The API client that requested the call, with what it says of itself; None for an agent."""
+        return {"name": self.call.caller, **(self.client or {})} if self.call.caller else None
 
     def refusal(self) -> AlreadyDecided | ApprovalExpired:
         """Why it can't be decided again."""

@@ -39,10 +39,12 @@ log = get_logger()
 _INSERT = """
     INSERT INTO approvals (approval_id, thread_id, interrupt_id, part, tool_call_id, customer_id, agent,
         action, args, requested_args, tool_version, digest, summary, effect, changed, risk, status,
-        requested_at, expires_at, need, because, facts, asked_by, allowed, args_schema, target)
+        requested_at, expires_at, need, because, facts, asked_by, allowed, args_schema, target, caller,
+        client)
     VALUES (:approval_id, :thread_id, :interrupt_id, :part, :tool_call_id, :customer_id, :agent, :action,
         :args, :args, :tool_version, :digest, :summary, :effect, :changed, :risk, 'pending',
-        :requested_at, :expires_at, :need, :because, :facts, :asked_by, :allowed, :args_schema, :target)
+        :requested_at, :expires_at, :need, :because, :facts, :asked_by, :allowed, :args_schema, :target,
+        :caller, :client)
 """
 _VOTE = "UPDATE approvals SET votes = :votes, claimed_by = NULL, claimed_until = NULL WHERE approval_id = :id"
 _DECIDE = """
@@ -351,6 +353,8 @@ class ApprovalQueue:
                 "allowed": _json(list(request.allowed)),
                 "args_schema": _json_or_null(request.args_schema),
                 "target": _json_or_null(call.target),
+                "caller": call.caller,
+                "client": _json_or_null(request.client),
             },
         )
         detail = {

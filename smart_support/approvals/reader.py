@@ -31,11 +31,11 @@ _NUMBER = """(SELECT number FROM approval_words WHERE approval_id <= :after_id
               ORDER BY approval_id DESC LIMIT 1)"""
 _JSON_COLUMNS = (
     *("args", "requested_args", "votes", "allowed", "effect", "changed", "facts", "args_schema"),
-    "target",
+    *("target", "client"),
 )
 _CALL_COLUMNS = (
     *("args", "agent", "summary", "risk", "tool_version", "need", "because", "facts", "customer_id"),
-    *("effect", "changed", "target"),
+    *("effect", "changed", "target", "caller"),
 )
 _NOT_OWN = frozenset({*_CALL_COLUMNS, "action", "tool_call_id", "resumed"})
 

@@ -24,9 +24,15 @@ class Caller:
         name: the name in approvals, in the audit trail and in messages.
         tools: names of the registered tools that the caller may call.
         own_tools: tools that only this caller has; they are not in the registry.
+        is_client: an API client, listed under `callers:` in the agents file, and not an agent of ours.
+        approvers: the group of users that decides its calls; None where any lead may.
+        owner: the user who can't approve its calls.
     """
 
     name: str
     tools: frozenset[str] = frozenset()
     own_tools: tuple[Tool, ...] = ()
     limits: CallerLimits = field(default_factory=CallerLimits)
+    is_client: bool = False
+    approvers: str | None = None
+    owner: str | None = None

@@ -110,7 +110,9 @@ class Gate:
             )
             return refusal(status="skipped", text=text, is_final=True)
         try:
-            planned, verdict = await self._plan(tool, args, caller.name, tool_call_id, thread_id)
+            planned, verdict = await self._plan(
+                tool, args, tool_call_id, thread_id, agent=caller.name, caller=_client_name(caller)
+            )
             if planned.need == "never":
                 return await self._forbidden(planned, thread_id)
             if planned.need and not await self._take_quota(planned, caller, thread_id):
@@ -160,7 +162,14 @@ class Gate:
                 why = "the policy asks for more than it had"
             if not is_same_tool:
                 why = "what it does was changed after that"
-            fresh, _ = await self._plan(tool, planned.args, planned.agent, planned.tool_call_id, thread_id)
+            fresh, _ = await self._plan(
+                tool,
+                planned.args,
+                planned.tool_call_id,
+                thread_id,
+                agent=planned.agent,
+                caller=planned.caller,
+            )
         except Exception as error:
             log.warning("recheck_failed", tool=tool.name, why=why, error=repr(error))
             await self._ledger.refuse(thread_id, planned.tool_call_id, why)
@@ -229,7 +238,7 @@ class Gate:
         return own or (self._registry.get(name) if name in caller.tools else None)
 
     async def _plan(
-        self, tool: Tool, args: Any, agent: str, tool_call_id: str, thread_id: str
+        self, tool: Tool, args: Any, tool_call_id: str, thread_id: str, *, agent: str, caller: str | None
     ) -> tuple[PlannedCall, Verdict]:
         """The call as it would be approved, and for a write the policy's verdict."""
         exact = _checked_args(tool, args)
@@ -238,6 +247,7 @@ class Gate:
             tool=tool.name,
             args=exact,
             agent=agent,
+            caller=caller,
             summary=tool.summary(exact),
             risk=tool.risk,
             tool_version=tool.version,
@@ -410,6 +420,10 @@ class Gate:
             escalation = Escalation(reason=reason, delivered=delivered, kind="unknown_outcome")
             return result("error", UNKNOWN, error_class=error_class, escalation=escalation)
         return result("error", str(entry.result), error_class=error_class)
+
+
+def _client_name(caller: Caller) -> str | None:
+    return caller.name if caller.is_client else None
 
 
 def _result(planned: PlannedCall, status: ResultStatus, text: str, **fields: Any) -> CallResult:

@@ -19,6 +19,7 @@ class PlannedCall:
 
     Attributes:
         agent: the caller's name.
+        caller: the same name where the caller is an API client; None for an agent of ours.
         summary: one sentence for the approval card.
         risk: `low`, `medium` or `high`.
         tool_version: None for a tool that this system does not know, as in a graph given to `create_app`.
@@ -39,6 +40,7 @@ class PlannedCall:
     tool: str
     args: Mapping[str, Any]
     agent: str
+    caller: str | None = None
     summary: str
     risk: str = "medium"
     tool_version: str | None = None

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,23 @@ async def test_a_write_runs_once_after_its_approval(gate: Gate, queue: ApprovalQ
     result = await gate.execute(planned, CALLER, "t1")
     assert (result.status, result.approval_id) == ("ok", approval.approval_id)
     assert (await queue.get(approval.approval_id)).execution == "done"
+
+
+async def test_an_approval_says_which_client_asked(gate: Gate, queue: ApprovalQueue) -> None:
+    client = replace(CALLER, is_client=True)
+    planned = await gate.plan(client, "cancel_order", {"order_id": "1042"}, **WHERE)
+    assert isinstance(planned, PlannedCall)
+    said = {"client_name": "cursor", "client_version": "2", "session": "s", "reason": "Do as I say!"}
+    approval = await queue.request(Request(call=planned, thread_id="t1", interrupt_id="c1", client=said))
+    assert approval.wire()["caller"] == {"name": "site", **said}
+    await queue.decide(approval.approval_id, DecisionInput("approve", decided_by="dana", via="rest"))
+    shop_changed = replace(planned, seen={"something": "else"})
+    again = await gate.recheck(shop_changed, "t1")
+    assert isinstance(again, PlannedCall)
+    assert again.caller == "site"
+    own = await gate.plan(CALLER, "cancel_order", {"order_id": "1042"}, tool_call_id="c2", thread_id="t1")
+    assert isinstance(own, PlannedCall)
+    assert own.caller is None
 
 
 async def test_a_write_without_an_approval_does_not_run(gate: Gate) -> None:

@@ -6,7 +6,7 @@ from smart_support import clock
 from smart_support.approvals.approval import Request
 from smart_support.gate.planned_call import PlannedCall
 
-_PLACE = ("thread_id", "interrupt_id", "part", "asked_by", "allowed", "args_schema")
+_PLACE = ("thread_id", "interrupt_id", "part", "asked_by", "allowed", "args_schema", "client")
 
 
 def planned(**fields: Any) -> PlannedCall:
