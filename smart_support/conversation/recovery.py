@@ -67,8 +67,13 @@ class Recovery:
                 logger.error("recovery_failed", error=repr(error))
 
     async def _start_unfinished(self) -> set[str]:
-        """Start them all, and return their threads. Turns come first: they resume their decided approvals."""
+        """Start them all, and return their threads.
+
+        A turn that is finished resumes the decided approvals of its thread, unless it had only its end to be
+        recorded. So each approval gets a turn of its own behind it, which does nothing where that is done.
+        """
         sessions = await self._idle(await self._sessions.in_turn())
+        approvals = await self._idle(await self._approvals.not_resumed())
         for session in sessions:
             logger.warning("turn_recovered", thread_id=session.thread_id, turn_id=session.turn_id)
             channel = session.turn_channel or "system"
@@ -76,7 +81,6 @@ class Recovery:
         taken = await self._idle(await self._sessions.with_unrecorded_takeovers())
         for session in taken:
             self._turns.start(session.thread_id, "system", self._limit.wrap(Turn.finish_takeover))
-        approvals = await self._idle(await self._approvals.not_resumed())
         for approval in approvals:
             self._resume(approval)
         return {one.thread_id for one in (*sessions, *taken)} | {one.thread_id for one in approvals}

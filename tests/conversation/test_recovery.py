@@ -9,7 +9,9 @@ import pytest
 
 from smart_support import Settings, clock, create_app
 from smart_support.conversation.limits import RECOVERIES_AT_ONCE
+from smart_support.conversation.sessions import SessionManager
 from smart_support.conversation.turn import Turn
+from smart_support.conversation.turn_runner import TurnRunner
 from smart_support.storage.state.sqlite import SqliteStateDatabase
 from tests.support.harness import Client, LocalApp, spoken
 
@@ -46,3 +48,26 @@ async def test_many_turns_that_a_crash_cut_off_are_finished_a_few_at_a_time(
         goes_on.set()
     threads.shutdown()
     assert (most, finished) == (RECOVERIES_AT_ONCE, THREADS)
+
+
+async def test_a_decision_before_the_turn_that_asked_had_ended_is_carried_out(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed twice: after the interrupt is on record, before its turn has ended; and after the decision."""
+
+    async def killed(*_: object) -> None:
+        """Change nothing."""
+
+    with monkeypatch.context() as patched, LocalApp(create_app(Settings(data_dir=data_dir))) as app:
+        patched.setattr(SessionManager, "end_turn", killed)
+        answer = app.request("POST", "/chat", json={"message": "Cancel order 1042"}).json()["data"]
+        approval_id = answer["approval"]["approval_id"]
+        patched.setattr(TurnRunner, "start", lambda *_, **__: "never started")
+        decision = app.request("POST", f"/approvals/{approval_id}/decision", json={"decision": "approve"})
+        assert decision.json()["data"]["execution"] == "not_started"
+    with LocalApp(create_app(Settings(data_dir=data_dir))) as app:
+        async with await Client.connect(app.ws_url) as client:
+            await client.send(type="resume", thread_id=answer["thread_id"])
+            await client.until("message_complete")
+        decided = app.request("GET", f"/approvals/{approval_id}").json()["data"]
+    assert decided["execution"] == "done"
