@@ -122,6 +122,9 @@ interface Card {
   warnedUntil: string | null;
 }
 
+/** `takeFocus`: whether the form's first field gets the focus. */
+interface FormOptions { takeFocus?: boolean }
+
 interface ArgumentField {
   name: string;
   input: HTMLInputElement | HTMLTextAreaElement | HTMLSelectElement;

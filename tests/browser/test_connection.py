@@ -3,11 +3,13 @@
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Save, Window
 from tests.support.console import card, chat, press, say, waiting
 from tests.support.harness import AppProcess
+
+APPROVE = {"decision": "approve"}
 
 
 @pytest.fixture
@@ -15,17 +17,26 @@ def own_server(data_dir: Path) -> AppProcess:
     return AppProcess(data_dir)
 
 
+def _reject_half(page: Page) -> None:
+    """Ask for a cancellation and begin to type why it is rejected."""
+    say(page, "Please cancel order 1042")
+    expect(waiting(page)).to_be_visible()
+    expect(page).to_have_title("(1) Smart Support")
+    expect(page.locator("#ss-pending")).to_have_text("1 pending")
+    press(card(page, "1042"), "Reject…")
+    card(page, "1042").get_by_label("Reason").fill("Half of a")
+
+
 def test_a_restart_while_pending_is_told_and_survived(
     own_server: AppProcess, open_window: Window, thread_id: str, save: Save
 ) -> None:
     with own_server:
-        page = open_window(own_server.url, thread_id)
-        say(page, "Please cancel order 1042")
-        expect(waiting(page)).to_be_visible()
-        expect(page).to_have_title("(1) Smart Support")
-        expect(page.locator("#ss-pending")).to_have_text("1 pending")
-        press(card(page, "1042"), "Reject…")
-        card(page, "1042").get_by_label("Reason").fill("Half of a")
+        # Gradio reloads the page where the restart broke a stream of it, which depends on when it came.
+        # Here it never does; the test below reloads.
+        page = open_window(
+            own_server.url, thread_id, prepare=lambda page: page.route("**/app_id*", lambda r: r.abort())
+        )
+        _reject_half(page)
         own_server.kill()
         expect(page.locator("#ss-state")).to_have_text("Reconnecting…")
         save(page, "console-lost-light")
@@ -33,8 +44,32 @@ def test_a_restart_while_pending_is_told_and_survived(
         expect(page.locator("#ss-state")).to_have_text("Live")
         expect(card(page, "1042").get_by_label("Reason")).to_have_value("Half of a")
         press(card(page, "1042"), "Reject")
-        expect(chat(page).locator(".ss-wait--rejected")).to_contain_text("Half of a")
+        expect(page.locator(".ss-decided")).to_contain_text("Half of a")
         expect(page).to_have_title("Smart Support")
+
+
+def test_what_is_typed_survives_that_the_page_is_loaded_again(
+    own_server: AppProcess, open_window: Window, thread_id: str
+) -> None:
+    with own_server:
+        page = open_window(own_server.url, thread_id)
+        _reject_half(page)
+        card(page, "1042").get_by_text("History", exact=True).click()
+        card(page, "1042").get_by_label("Note").fill("Ask the war")
+        page.reload()
+        expect(card(page, "1042").get_by_label("Reason")).to_have_value("Half of a")
+        expect(card(page, "1042").get_by_label("Note")).to_have_value("Ask the war")
+        press(card(page, "1042"), "Cancel")
+        press(card(page, "1042"), "Edit")
+        card(page, "1042").get_by_label("order_id").fill("104")
+        page.reload()
+        expect(card(page, "1042").get_by_label("order_id")).to_have_value("104")
+        press(card(page, "1042"), "Cancel")
+        press(card(page, "1042"), "Reject…")
+        card(page, "1042").get_by_label("Reason").fill("Half of another")
+        own_server.post(f"/approvals/{own_server.pending(thread_id)[0]['approval_id']}/decision", APPROVE)
+        expect(page.locator(".ss-leaving")).to_contain_text("Already approved by local user")
+        expect(page.locator(".ss-leaving")).to_contain_text("Half of another")
 
 
 def test_an_expired_card_leaves(data_dir: Path, open_window: Window, thread_id: str) -> None:

@@ -9,7 +9,7 @@ import { openTab } from "../shell/tabs.js";
 import { makeBatch } from "./batch.js";
 import { EXPIRES_SOON_SECONDS, makeCard, showClaim, updateTimes } from "./card.js";
 import { DecidedList, outcomeOf } from "./decided.js";
-import { showActions, showDecidedMeanwhile } from "./decision_form.js";
+import { forgetDraft, isBeingWritten, showDecidedMeanwhile, showDraftOrActions, showOtherDecision } from "./decision_form.js";
 import { escalations } from "./escalations.js";
 import { makeFilters } from "./filters.js";
 import { listenForKeys } from "./keyboard.js";
@@ -58,7 +58,7 @@ register("approvals", (element) => {
     card.approval = approval;
     card.history.update(approval);
     showClaim(card);
-    if ((approval.votes?.length ?? 0) > votes) { card.isDecidedHere = false; showActions(card); }
+    if ((approval.votes?.length ?? 0) > votes) { card.isDecidedHere = false; showDraftOrActions(card); }
   }
 
   /** @param {Approval} approval */
@@ -94,10 +94,11 @@ register("approvals", (element) => {
     const hasFocus = card.element.contains(document.activeElement);
     card.element.classList.replace("ss-approval", "ss-leaving");
     card.countdown.replaceWith(chip(outcome, color));
-    if (card.isRefused || (hasFocus && !card.isDecidedHere)) {
-      showDecidedMeanwhile(card, text, () => remove(card));
+    if (!card.isDecidedHere && (card.isRefused || hasFocus || isBeingWritten(card.id))) {
+      showDecidedMeanwhile(card, text, () => { forgetDraft(card.id); remove(card); }, { takeFocus: hasFocus });
       return;
     }
+    forgetDraft(card.id);
     card.body.replaceChildren();
     if (hasFocus) focusNext(card);
     card.element.classList.add("ss-fading");
@@ -124,7 +125,10 @@ register("approvals", (element) => {
     const ids = new Set(pending.map((item) => item.approval_id));
     items.filter((item) => item.status !== "pending").reverse().forEach(put);
     for (const card of [...cards.values()]) {
-      if (!ids.has(card.id)) { cards.delete(card.id); selected.delete(card); remove(card); }
+      if (ids.has(card.id)) continue;
+      // Whoever writes in it is told what became of it, rather than losing the card.
+      if (isBeingWritten(card.id)) showOtherDecision(card);
+      else { cards.delete(card.id); selected.delete(card); remove(card); }
     }
     pending.sort((one, other) => one.requested_at.localeCompare(other.requested_at)).forEach(put);
     isLoaded = true;

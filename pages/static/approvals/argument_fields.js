@@ -13,12 +13,12 @@ import { exact, node } from "../shell/dom.js";
 export function argumentField(id, name, value, schema) {
   const choices = schema.enum;
   if (Array.isArray(choices) && choices.length) {
-    const input = node("select", { id }, choices.map((choice) =>
+    const input = node("select", { id, name }, choices.map((choice) =>
       node("option", { value: JSON.stringify(choice), selected: choice === value }, String(choice))));
     return { name, input, read: () => JSON.parse(input.value) };
   }
   if (typeof value === "boolean") {
-    const input = node("input", { id, type: "checkbox" });
+    const input = node("input", { id, name, type: "checkbox" });
     input.checked = value;
     return { name, input, read: () => input.checked };
   }
@@ -45,7 +45,7 @@ export function hiddenCharacters(input) {
 
 /** @param {string} id @param {string} name @param {number} value @param {JsonSchema} schema */
 function numberField(id, name, value, schema) {
-  const input = node("input", { id, type: "text", inputmode: "decimal" });
+  const input = node("input", { id, name, type: "text", inputmode: "decimal" });
   input.value = String(value);
   const isInteger = schema.type === "integer" || (schema.type === undefined && Number.isInteger(value));
   return { name, input, read: () => {
@@ -59,7 +59,7 @@ function numberField(id, name, value, schema) {
 /** @param {string} id @param {string} name @param {string} value */
 function textField(id, name, value) {
   const isLong = value.length > 60 || value.includes("\n");
-  const input = isLong ? node("textarea", { id, rows: "3" }) : node("input", { id, type: "text" });
+  const input = isLong ? node("textarea", { id, name, rows: "3" }) : node("input", { id, name, type: "text" });
   input.value = value;
   // The browser changes line ends by itself; that is no edit.
   const initial = input.value;
@@ -68,7 +68,7 @@ function textField(id, name, value) {
 
 /** @param {string} id @param {string} name @param {unknown} value */
 function jsonField(id, name, value) {
-  const input = node("textarea", { id, rows: "4", class: "ss-json", spellcheck: "false" });
+  const input = node("textarea", { id, name, rows: "4", class: "ss-json", spellcheck: "false" });
   input.value = JSON.stringify(value, null, 1);
   return { name, input, read: () => {
     try { return JSON.parse(input.value); } catch { throw new Error(`${name}: enter valid JSON`); }

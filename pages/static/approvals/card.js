@@ -5,7 +5,7 @@ import { chip, exact, linkButton, node, value, visible } from "../shell/dom.js";
 import { emit } from "../shell/events.js";
 import { agentTitle, humanize, timeAgo } from "../shell/format.js";
 import { claimOf, toggleClaim } from "./claims.js";
-import { showActions } from "./decision_form.js";
+import { showDraftOrActions } from "./decision_form.js";
 import { effectList } from "./effect.js";
 import { makeHistory } from "./history.js";
 
@@ -53,7 +53,7 @@ export function makeCard(approval, { selected, failed }) {
   /** @type {Card} */
   const card = { id, approval, element, countdown, requested, body, select, claim, claimButton, notice, history,
     buttons: {}, secondsLeft: 0, isBusy: false, isDecidedHere: false, isRefused: false, warnedUntil: null };
-  showActions(card);
+  showDraftOrActions(card);
   showClaim(card);
   updateTimes(card);
   return card;

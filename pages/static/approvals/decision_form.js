@@ -1,6 +1,7 @@
 // The decisions on a card: approve, reject with a reason, edit the arguments, answer in the tool's place.
 
 import { actionButton, find, messageOf, node, visible } from "../shell/dom.js";
+import { draftOf, dropDraft, keepDraft } from "../shell/drafts.js";
 import { emit } from "../shell/events.js";
 import { request, RequestError } from "../shell/rest.js";
 import { argumentField, hiddenCharacters } from "./argument_fields.js";
@@ -18,6 +19,41 @@ let tools = null;
  * @param {string} decision
  */
 export const isAllowed = (approval, decision) => (approval.allowed ?? ["approve", "edit", "reject"]).includes(decision);
+
+/** @param {string} approvalId */
+const draftKey = (approvalId) => `approval:${approvalId}`;
+
+/**
+ * What is typed into an approval's form and not sent; null where nothing is.
+ * @param {string} approvalId
+ * @returns {{decision: Decision, values: Record<string, string | boolean>, isOpen: boolean} | null}
+ */
+const typed = (approvalId) => draftOf(draftKey(approvalId));
+
+/** Whether a form is open for an approval, in this view or another one. @param {string} approvalId */
+export const isBeingWritten = (approvalId) => typed(approvalId)?.isOpen ?? false;
+
+/** Deletes what was typed for an approval. @param {string} approvalId */
+export const forgetDraft = (approvalId) => dropDraft(draftKey(approvalId));
+
+/**
+ * Shows a card's buttons, or the form that was open for its approval with all that was typed. Takes no focus.
+ * @param {Card} card
+ */
+export function showDraftOrActions(card) {
+  const draft = typed(card.id);
+  // The form for an edit comes later, as it needs the tool's schema.
+  showActions(card);
+  if (draft?.isOpen && isAllowed(card.approval, draft.decision)) FORMS[draft.decision]?.(card, { takeFocus: false });
+}
+
+/** Closes a card's form. A reason or an answer is there again when it is opened the next time. @param {Card} card @param {Decision} decision */
+function closeForm(card, decision) {
+  const draft = typed(card.id);
+  if (draft && decision !== "edit") keepDraft(draftKey(card.id), { ...draft, isOpen: false });
+  else forgetDraft(card.id);
+  showActions(card, decision);
+}
 
 /**
  * Shows the buttons of a card.
@@ -57,41 +93,42 @@ export function showActions(card, focusOn = null) {
  */
 const button = (text, kind, onclick) => actionButton(text, kind, (event) => { if (event.detail <= 1) onclick(); });
 
-/** @param {Card} card */
-function showReject(card) {
-  const reason = node("textarea", { rows: "2", maxlength: "2000", required: true, id: `ss-reason-${card.id}` });
+/** @param {Card} card @param {FormOptions} options */
+function showReject(card, { takeFocus = true } = {}) {
+  const reason = node("textarea", { rows: "2", maxlength: "2000", required: true, id: `ss-reason-${card.id}`, name: "reason" });
   const reject = button("Reject", "red", () => {
     if (reason.value.trim()) decide(card, { decision: "reject", reason: reason.value.trim() }, reject);
     else { showProblem(card, "Add a reason. The customer will see it."); reason.focus(); }
   });
   showForm(card, "reject", node("label", { for: reason.id }, "Reason (shown to the customer)"), reason,
-    node("div", { class: "ss-actions" }, reject, button("Cancel", "", () => showActions(card, "reject"))));
-  reason.focus();
+    node("div", { class: "ss-actions" }, reject, button("Cancel", "", () => closeForm(card, "reject"))));
+  if (takeFocus) reason.focus();
 }
 
-/** Answers in the tool's place: nothing runs, and the agent gets the answer as the tool's result. @param {Card} card */
-function showRespond(card) {
-  const message = node("textarea", { rows: "3", maxlength: "2000", required: true, id: `ss-answer-${card.id}` });
+/** Answers in the tool's place: nothing runs, and the agent gets the answer as the tool's result. @param {Card} card @param {FormOptions} options */
+function showRespond(card, { takeFocus = true } = {}) {
+  const message = node("textarea", { rows: "3", maxlength: "2000", required: true, id: `ss-answer-${card.id}`, name: "message" });
   const answer = button("Send answer", "green", () => {
     if (message.value.trim()) decide(card, { decision: "respond", message: message.value.trim() }, answer);
     else { showProblem(card, "Enter an answer. The agent gets it as the tool's result."); message.focus(); }
   });
   showForm(card, "respond",
     node("label", { for: message.id }, "Your answer (the agent gets it as the tool's result, and nothing runs)"), message,
-    node("div", { class: "ss-actions" }, answer, button("Cancel", "", () => showActions(card, "respond"))));
-  message.focus();
+    node("div", { class: "ss-actions" }, answer, button("Cancel", "", () => closeForm(card, "respond"))));
+  if (takeFocus) message.focus();
 }
 
-/** @param {Card} card */
-async function showEdit(card) {
+/** @param {Card} card @param {FormOptions} options */
+async function showEdit(card, { takeFocus = true } = {}) {
   const schema = card.approval.args_schema ?? await toolSchema(card.approval.action);
+
   const fields = Object.entries(card.approval.args).map(([name, value], index) =>
     argumentField(`ss-arg-${card.id}-${index}`, name, value, schema?.properties?.[name] ?? {}));
   const approve = button("Approve with changes", "green", () => submitEdit(card, fields, approve));
   const preview = node("div", { class: "ss-edit-outcome", "aria-live": "polite" });
   const form = showForm(card, "edit",
     fields.map((field) => [node("label", { for: field.input.id }, field.name), field.input, hiddenCharacters(field.input)]), preview,
-    node("div", { class: "ss-actions" }, approve, button("Cancel", "", () => showActions(card, "edit"))));
+    node("div", { class: "ss-actions" }, approve, button("Cancel", "", () => closeForm(card, "edit"))));
   let timer = 0;
   let version = 0;
   form.addEventListener("input", () => {
@@ -103,8 +140,12 @@ async function showEdit(card) {
       if (current === version && form.isConnected) preview.replaceChildren(...lines);
     }, PREVIEW_AFTER_MS);
   });
-  fields[0].input.focus();
+  if (takeFocus) fields[0].input.focus();
+  else form.dispatchEvent(new Event("input"));
 }
+
+/** @type {Partial<Record<Decision, (card: Card, options: FormOptions) => void>>} */
+const FORMS = { reject: showReject, respond: showRespond, edit: showEdit };
 
 /** @param {ArgumentField[]} fields */
 const readArgs = (fields) => Object.fromEntries(fields.map((field) => [field.name, field.read()]));
@@ -142,14 +183,37 @@ function showForm(card, decision, ...content) {
   const form = node("form", { class: "ss-form" }, ...content);
   form.addEventListener("submit", (event) => event.preventDefault());
   form.addEventListener("keydown", (event) => {
-    if (event.key === "Escape") { event.stopPropagation(); showActions(card, decision); }
+    if (event.key === "Escape") { event.stopPropagation(); closeForm(card, decision); }
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey || event.target instanceof HTMLInputElement)) {
       event.preventDefault();
       find(form, ".ss-actions button").click();
     }
   });
+  restore(form, card.id, decision);
+  const keep = () => keepDraft(draftKey(card.id), { decision, values: inputValues(form), isOpen: true });
+  form.addEventListener("input", keep);
+  keep();
   card.body.replaceChildren(form);
   return form;
+}
+
+/** The inputs of a form that have a name. @param {HTMLFormElement} form */
+const namedInputs = (form) => /** @type {HTMLInputElement[]} */ ([...form.elements]).filter((input) => input.name);
+
+/** @param {HTMLFormElement} form */
+const inputValues = (form) => Object.fromEntries(namedInputs(form).map((input) =>
+  [input.name, input.type === "checkbox" ? input.checked : input.value]));
+
+/** Fills a form with what was typed into it before. @param {HTMLFormElement} form @param {string} approvalId @param {Decision} decision */
+function restore(form, approvalId, decision) {
+  const draft = typed(approvalId);
+  if (draft?.decision !== decision) return;
+  for (const input of namedInputs(form)) {
+    const value = draft.values[input.name];
+    if (typeof value === "boolean") input.checked = value;
+    else if (value !== undefined) input.value = value;
+    input.dispatchEvent(new Event("input"));
+  }
 }
 
 /** @param {Card} card @param {ArgumentField[]} fields @param {HTMLButtonElement} pressed */
@@ -180,6 +244,7 @@ async function decide(card, body, pressed) {
   try {
     const approval = await request("POST", `/approvals/${encodeURIComponent(card.id)}/decision`, body);
     card.isBusy = false;
+    forgetDraft(card.id);
     emit("approval", { approval });
   } catch (error) {
     card.isBusy = card.isDecidedHere = false;
@@ -191,7 +256,7 @@ async function decide(card, body, pressed) {
 }
 
 /** Shows the decision that was made first. Whether there is one. @param {Card} card */
-async function showOtherDecision(card) {
+export async function showOtherDecision(card) {
   /** @type {Approval | null} */
   const approval = await request("GET", `/approvals/${encodeURIComponent(card.id)}`).catch(() => null);
   if (!approval || approval.status === "pending") return false;
@@ -215,12 +280,16 @@ function showProblem(card, text) {
  * @param {Card} card
  * @param {string} outcome
  * @param {() => void} dismiss
+ * @param {FormOptions} options
  */
-export function showDecidedMeanwhile(card, outcome, dismiss) {
+export function showDecidedMeanwhile(card, outcome, dismiss, { takeFocus = true } = {}) {
   const done = button("Dismiss", "", dismiss);
+  const draft = typed(card.id);
+  const text = draft && draft.decision !== "edit" ? Object.values(draft.values).join(" ").trim() : "";
   card.body.replaceChildren(
     node("p", { class: "ss-problem ss-problem--amber", role: "alert" },
       `Already ${outcome.charAt(0).toLowerCase()}${outcome.slice(1)}`),
+    ...(text ? [node("p", { class: "ss-muted" }, "You had typed:"), node("p", { class: "ss-reason" }, text)] : []),
     node("div", { class: "ss-actions" }, done));
-  done.focus({ preventScroll: true });
+  if (takeFocus) done.focus({ preventScroll: true });
 }

@@ -1,6 +1,7 @@
 // An approval's history from the audit trail, and a form for notes.
 
 import { messageOf, node, showError, value } from "../shell/dom.js";
+import { draftOf, dropDraft, keepDraft } from "../shell/drafts.js";
 import { agentTitle, humanize, plural, timeOfDay } from "../shell/format.js";
 import { request } from "../shell/rest.js";
 import { effectList } from "./effect.js";
@@ -23,7 +24,10 @@ const label = (approval) => (approval.notes ? `History · ${plural(approval.note
  */
 export function makeHistory(approval, details = () => []) {
   const list = node("ol", { class: "ss-history" });
-  const text = node("input", { type: "text", maxlength: "2000", "aria-label": "Note", placeholder: "Add a note for your team" });
+  const text = node("input", { type: "text", maxlength: "2000", "aria-label": "Note", placeholder: "Add a note for your team",
+    oninput: () => { if (text.value) keepDraft(draftKey, { text: text.value }); else dropDraft(draftKey); } });
+  const draftKey = `note:${approval.approval_id}`;
+  text.value = draftOf(draftKey)?.text ?? "";
   const problem = node("p", { class: "ss-problem", role: "alert", hidden: true });
   const path = `/approvals/${encodeURIComponent(approval.approval_id)}`;
 
@@ -45,12 +49,14 @@ export function makeHistory(approval, details = () => []) {
     if (text.value.trim()) attempt(async () => {
       await request("POST", `${path}/notes`, { text: text.value });
       text.value = "";
+      dropDraft(draftKey);
       await load();
     });
   } }, text, node("button", { class: "ss-button" }, "Add note"));
   const summary = node("summary", {}, label(approval));
   const element = node("details", { class: "ss-history-of", ontoggle: () => { if (element.open) load(); } },
     summary, ...details(), list, problem, form);
+  if (text.value) element.open = true;
   return { element, update: (changed) => { summary.textContent = label(changed); if (element.open) load(); } };
 }
 

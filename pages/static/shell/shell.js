@@ -2,6 +2,7 @@
 
 import { connectionState } from "./connection.js";
 import { find } from "./dom.js";
+import { dropAllDrafts } from "./drafts.js";
 import { emit, on } from "./events.js";
 import { register } from "./mounts.js";
 import { request, ROOT } from "./rest.js";
@@ -59,6 +60,7 @@ async function showUser() {
 
 register("shell", (element) => {
   showUser();
+  find(element, "#ss-me").addEventListener("submit", dropAllDrafts);
   find(element, "#ss-look").addEventListener("click", toggleTheme);
   find(element, "#ss-pending").addEventListener("click", () => emit("show_approvals", undefined));
   on("state", showState);
