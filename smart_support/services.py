@@ -23,6 +23,7 @@ from smart_support.agents.team import (
     AgentSpec,
     Personality,
     Team,
+    check_callers,
     check_ceilings,
     check_policy,
     load_team,
@@ -191,6 +192,7 @@ class Services:
         self.accounts = Accounts(settings.users_file, settings.api_keys)
         self.own_team = team or (_FOREIGN_TEAM if graph is not None else load_team(settings.agents_path))
         self.team, self.registry = self.own_team, Registry()
+        self._caller_warnings = check_callers(self.own_team, self.accounts)
         self.toolset = _TOOLSETS[settings.template]
         self._graph, self._wrap_tool = graph, wrap_tool
         uses_demo_model = graph is chat_model is None and settings.model == "demo"
@@ -368,6 +370,8 @@ class Services:
         await self._opened.enter_async_context(in_background(self.escalations.resend_interrupted()))
         await self._opened.enter_async_context(in_background(self.erasure.retire_forever()))
         self._warn_if_leads_are_missing()
+        for text in self._caller_warnings:
+            logger.warning("callers", warning=text)
         logger.info(
             "started", model=settings.model, agents=len(self.team.agents), tools=len([*self.registry])
         )
@@ -490,7 +494,7 @@ class Services:
 
     def warnings(self) -> list[str]:
         """Problems of the agents file with the present tools, and unusable imports, in sentences."""
-        return [*self._warnings, *(one.message for one in self._unusable)]
+        return [*self._warnings, *self._caller_warnings, *(one.message for one in self._unusable)]
 
     def unusable(self, job_id: str) -> list[str]:
         """Why tools of an import are out of use, in sentences; empty if all of them can be called."""

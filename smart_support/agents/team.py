@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from smart_support.agents.tool_selection import FIND
 from smart_support.approvals.policy import Policy, Rule
 from smart_support.errors import ConfigError
+from smart_support.identity.users import Accounts, Role
 from smart_support.tools import names
 from smart_support.tools.registry import Access, Registry, Tool
 
@@ -70,12 +71,35 @@ class CannedText(_Part):
     text: Annotated[Text, Field(max_length=2000)]
 
 
+class CallerSpec(_Part):
+    """One API client, or a user, that may request tool calls over REST and MCP.
+
+    Attributes:
+        name: the name of its API key, or of the user.
+        tools: the only tools it may call.
+        writes_per_hour: how many writes it may request in any hour.
+        calls_per_minute: how many calls it may make in any minute, reads and repetitions among them.
+        approvers: the group of users that decides its calls; any lead where it is left out.
+        owner: the user who can't approve its calls.
+        thread_prefix: what the ids of its threads begin with.
+    """
+
+    name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
+    tools: tuple[Name, ...] = ()
+    writes_per_hour: Annotated[int, Field(ge=0)] | None = None
+    calls_per_minute: Annotated[int, Field(ge=1)] | None = None
+    approvers: Text | None = None
+    owner: Text | None = None
+    thread_prefix: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:-]{1,60}$")] = ""
+
+
 class _File(_Part):
     company: Text
     personality: Personality = Personality()
     fallback: Name
     agents: tuple[AgentSpec, ...] = Field(min_length=1)
     policy: tuple[Rule, ...] = ()
+    callers: tuple[CallerSpec, ...] = ()
     canned_replies: tuple[CannedText, ...] = ()
     canned_rejections: tuple[CannedText, ...] = ()
 
@@ -88,6 +112,7 @@ class Team:
         fallback: the agent that takes what fits no other.
         source: the file it came from, for messages.
         policy: which write needs whom.
+        callers: the API clients, and users, that may request tool calls themselves.
         canned_replies, canned_rejections: texts that people choose from in the console.
     """
 
@@ -99,10 +124,15 @@ class Team:
     policy: Policy = field(default_factory=Policy)
     canned_replies: tuple[CannedText, ...] = ()
     canned_rejections: tuple[CannedText, ...] = ()
+    callers: tuple[CallerSpec, ...] = ()
 
     def agent(self, name: str) -> AgentSpec | None:
         """The agent of that name, or None."""
         return next((spec for spec in self.agents if spec.name == name), None)
+
+    def caller(self, name: str) -> CallerSpec | None:
+        """The caller of that name, or None."""
+        return next((spec for spec in self.callers if spec.name == name), None)
 
 
 def load_team(path: Path) -> Team:
@@ -141,6 +171,7 @@ def load_team(path: Path) -> Team:
         Policy(file.policy),
         file.canned_replies,
         file.canned_rejections,
+        file.callers,
     )
 
 
@@ -241,6 +272,13 @@ def warnings_of(team: Team, registry: Registry) -> list[str]:
             for name in spec.tools
             if name not in registry
         ]
+    for caller in team.callers:
+        warnings += [
+            f"{team.source}: caller {caller.name!r} is given {name!r}, which is not a tool now; the caller "
+            "has it as soon as it is one"
+            for name in caller.tools
+            if name not in registry
+        ]
     for place, rule in enumerate(team.policy.rules, start=1):
         where = f"{team.source}: policy rule {place}:"
         if not any(fnmatchcase(name, rule.tool) for name in writes):
@@ -252,6 +290,40 @@ def warnings_of(team: Team, registry: Registry) -> list[str]:
                 f"{where} {rule.when!r} asks for {', '.join(sorted(unknown))}, which no tool that it speaks "
                 "of has now"
             )
+    return warnings
+
+
+def check_callers(team: Team, accounts: Accounts) -> list[str]:
+    """Check the callers against the users and keys.
+
+    Returns:
+        A sentence for each caller that nobody can be, and each agent key without tools.
+
+    Raises:
+        ConfigError: the owner of a caller is no user, so that nobody would be kept from approving its calls.
+    """
+    if not accounts.is_login_required:
+        return []
+    people = [user.name for user in accounts.users if user.is_person]
+    for place, caller in enumerate(team.callers, start=1):
+        if caller.owner is not None and caller.owner not in people:
+            raise ConfigError(
+                f"{team.source}: caller {place}: owner {caller.owner!r} is not a user; there are: "
+                + (", ".join(sorted(people)) or "none")
+            )
+    names = {user.name for user in accounts.users}
+    warnings = [
+        f"{team.source}: caller {caller.name!r} has no key; add {caller.name}:agent:KEY to "
+        "SMART_SUPPORT_API_KEYS"
+        for caller in team.callers
+        if caller.name not in names
+    ]
+    warnings += [
+        f"SMART_SUPPORT_API_KEYS: agent key {user.name!r} has no tools; list it under callers: in "
+        f"{team.source}"
+        for user in accounts.users
+        if user.role is Role.AGENT and team.caller(user.name) is None
+    ]
     return warnings
 
 
@@ -297,6 +369,14 @@ def _check_names(path: Path, root: yaml.Node | None, file: _File) -> None:
     if file.fallback not in seen:
         problem = f"{file.fallback!r} is not one of the agents: {', '.join(sorted(seen))}"
         raise ConfigError(_explain(path, root, ("fallback",), problem))
+    callers: set[str] = set()
+    for place, caller in enumerate(file.callers):
+        # Limits, approvals and figures go by the name.
+        why = "is an agent's name, too" if caller.name in seen else "is there twice"
+        if caller.name in seen | callers:
+            problem = f"caller {caller.name!r} {why}; rename one of the two"
+            raise ConfigError(_explain(path, root, ("callers", place, "name"), problem))
+        callers.add(caller.name)
     for key, texts in (
         ("canned_replies", file.canned_replies),
         ("canned_rejections", file.canned_rejections),

@@ -35,5 +35,6 @@ def admin(connection: HTTPConnection) -> User:
 def channel(connection: HTTPConnection) -> str:
     """The channel of a request: `console` if its header says so and it has no API key, else `rest`."""
     headers = connection.headers
-    is_console = headers.get("x-smart-support-door") == "console" and "x-api-key" not in headers
+    has_key = "x-api-key" in headers or "authorization" in headers
+    is_console = headers.get("x-smart-support-door") == "console" and not has_key
     return "console" if is_console else "rest"

@@ -8,7 +8,7 @@ import asyncio
 import hashlib
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
@@ -39,14 +39,20 @@ _passwords = PasswordHasher()  # its defaults: argon2id after RFC 9106
 
 
 class Role(IntEnum):
-    """What a user may do. Each role may do what the roles before it may."""
+    """What a user may do. Each role from `OPERATOR` on may do what the roles before it may.
 
+    `AGENT` is for the keys of API clients: it reaches the actions and MCP, and nothing else.
+    """
+
+    AGENT = 0
     OPERATOR = 1
     LEAD = 2
     ADMIN = 3
 
 
-ROLES = {role.name.lower(): role for role in Role}
+# The roles of people, and those of keys.
+ROLES = {role.name.lower(): role for role in Role if role is not Role.AGENT}
+KEY_ROLES = {role.name.lower(): role for role in Role}
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +129,11 @@ class Accounts:
     def is_login_required(self) -> bool:
         """Whether there are users or keys, so that everybody has to log in."""
         return bool(self._users)
+
+    @property
+    def users(self) -> list[User]:
+        """All users and keys."""
+        return [*self._users.values()]
 
     def named(self, name: str | None) -> User | None:
         """The user or key of that name; the local user where no login is required."""
@@ -202,7 +213,7 @@ class Accounts:
         if not hashed and len(key) < MIN_KEY_CHARS:
             raise ConfigError(f"{where}: {len(key)} characters are too few; write name:role:key, at least 8")
         self.names.add(name, where)
-        self._users[name] = User(name, _role(where, role), is_person=False)
+        self._users[name] = User(name, _role(where, role, KEY_ROLES), is_person=False)
         self._keys[hashed[1] if hashed else digest_of(key)] = self._users[name]
 
 
@@ -230,10 +241,10 @@ def digest_of(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-def _role(where: str, text: str) -> Role:
-    if text.lower() not in ROLES:
-        raise ConfigError(f"{where}: role {text!r} is not one of {', '.join(ROLES)}")
-    return ROLES[text.lower()]
+def _role(where: str, text: str, roles: Mapping[str, Role] = ROLES) -> Role:
+    if text.lower() not in roles:
+        raise ConfigError(f"{where}: role {text!r} is not one of {', '.join(roles)}")
+    return roles[text.lower()]
 
 
 def _named(path: Path | None) -> str:

@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from smart_support.agents.team import load_team
+from smart_support.agents.team import check_callers, load_team
 from smart_support.errors import ConfigError
+from smart_support.identity.users import Accounts
 from smart_support.settings import TEMPLATES
+from tests.support.passwords import hash_password
 
 _FILE = """company: Loomwork
 fallback: support
@@ -61,3 +63,65 @@ def test_each_template_has_canned_texts(template: str) -> None:
     team = load_team(TEMPLATES / f"{template}.yaml")
     assert team.canned_replies
     assert team.canned_rejections
+
+
+_CALLERS = """callers:
+  - name: claude
+    tools: [get_order_status, cancel_order]
+    writes_per_hour: 20
+    calls_per_minute: 60
+    approvers: finance
+    owner: lee
+    thread_prefix: "claude:"
+"""
+
+
+def test_callers_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "agents.yaml"
+    path.write_text(_FILE + _CALLERS)
+    team = load_team(path)
+    caller = team.caller("claude")
+    assert caller is not None
+    assert caller.tools == ("get_order_status", "cancel_order")
+    assert (caller.writes_per_hour, caller.calls_per_minute) == (20, 60)
+    assert (caller.approvers, caller.owner, caller.thread_prefix) == ("finance", "lee", "claude:")
+    assert team.caller("cursor") is None
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ("callers:\n  - {tools: []}\n", "agents.yaml:8: callers.0.name: Field required"),
+        ("callers:\n  - {name: a}\n  - {name: a}\n", ":9: callers.1.name: caller 'a' is there twice"),
+        ("callers:\n  - {name: support}\n", "caller 'support' is an agent's name, too; rename"),
+        ("callers:\n  - {name: a, tools: ['no tool']}\n", ":8: callers.0.tools.0: String should match"),
+        ("callers:\n  - {name: a, calls_per_minute: 0}\n", "callers.0.calls_per_minute: Input should be"),
+        ("callers:\n  - {name: a, writes_per_hour: -1}\n", "callers.0.writes_per_hour: Input should be"),
+        ("callers:\n  - {name: a, thread_prefix: 'a b'}\n", "callers.0.thread_prefix: String should match"),
+        ("callers:\n  - {name: a, role: admin}\n", "callers.0.role: Extra inputs"),
+    ],
+)
+def test_a_caller_that_does_not_fit_is_an_error_with_its_line(tmp_path: Path, more: str, words: str) -> None:
+    assert words in _load(tmp_path, more)
+
+
+def test_a_caller_fits_the_keys_and_its_owner_is_a_user(tmp_path: Path) -> None:
+    path = tmp_path / "agents.yaml"
+    path.write_text(_FILE + _CALLERS)
+    team = load_team(path)
+    assert check_callers(team, Accounts(None, "")) == []
+    with pytest.raises(ConfigError, match="caller 1: owner 'lee' is not a user; there are: none"):
+        check_callers(team, Accounts(None, "claude:agent:a-long-key"))
+    users = tmp_path / "users.yaml"
+    users.write_text(f"- {{name: lee, role: lead, password_hash: '{hash_password('secret')}'}}\n")
+    assert check_callers(team, Accounts(users, "claude:agent:a-long-key")) == []
+    no_key, no_tools = check_callers(team, Accounts(users, "cursor:agent:a-long-key"))
+    assert "caller 'claude' has no key" in no_key
+    assert "agent key 'cursor' has no tools" in no_tools
+
+
+def test_the_role_agent_is_for_keys_alone(tmp_path: Path) -> None:
+    users = tmp_path / "users.yaml"
+    users.write_text(f"- {{name: lee, role: agent, password_hash: '{hash_password('secret')}'}}\n")
+    with pytest.raises(ConfigError, match="role 'agent' is not one of operator, lead, admin"):
+        Accounts(users, "")

@@ -18,6 +18,7 @@ from tests.support import interfaces
 from tests.support.harness import Client, LocalApp
 
 KEYS = {"op": "operator-key-1", "op2": "operator-key-2", "dana": "lead-key-1", "root": "admin-key-1"}
+AGENT_KEY = "agent-key-1"
 ROLES = {"op": Role.OPERATOR, "op2": Role.OPERATOR, "dana": Role.LEAD, "root": Role.ADMIN}
 OPEN, OPERATOR, LEAD, ADMIN = 0, Role.OPERATOR, Role.LEAD, Role.ADMIN
 # What a path is filled with; the thread is op's.
@@ -129,6 +130,7 @@ _client = httpx.Client(timeout=30)
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalApp]:
     keys = ",".join(f"{name}:{ROLES[name].name}:{key}" for name, key in KEYS.items())
+    keys += f",bot:agent:{AGENT_KEY}"
     settings = Settings(
         data_dir=tmp_path_factory.mktemp("doors") / "var", api_keys=keys, rate_limit="1000/1s"
     )
@@ -185,6 +187,30 @@ def test_a_route_is_for_its_role(app: LocalApp, route: str) -> None:
             assert answer.status_code < 500, (who, answer.text)
         else:
             assert _code(answer) == (403, "forbidden"), who
+
+
+@pytest.mark.parametrize("sent_as", ["X-API-Key", "Authorization"])
+def test_an_agent_s_key_reaches_what_is_for_agents_alone(app: LocalApp, sent_as: str) -> None:
+    value = AGENT_KEY if sent_as == "X-API-Key" else f"Bearer {AGENT_KEY}"
+    for route, door in REST.items():
+        method, path = route.split(" ")
+        url = f"{app.url}/api/v1{_filled(path)}"
+        answer = _client.request(method, url, headers={sent_as: value}, json=door.body)
+        if door.role <= Role.AGENT:
+            assert answer.status_code not in (401, 403), (route, answer.text)
+        else:
+            assert _code(answer) == (403, "forbidden"), route
+    for path in ("/", "/login", "/console/base.css", "/gradio_api/info", "/api/v1/actions-of-others"):
+        assert _code(_client.get(f"{app.url}{path}", headers={sent_as: value})) == (403, "forbidden"), path
+
+
+async def test_an_agent_s_key_opens_no_socket_and_runs_no_function(app: LocalApp) -> None:
+    async with await Client.connect(f"{app.ws_url}?token={AGENT_KEY}") as refused:
+        assert (await refused.next())["code"] == "forbidden"
+    for name, door in FUNCTIONS.items():
+        index = _functions(app)[name]
+        told = await interfaces.called(app.url, {"X-API-Key": AGENT_KEY}, "of-bot", index, door.body)
+        assert told == [{"msg": "refused", "status": 403}]
 
 
 def test_an_operator_learns_of_no_other_s_conversation(app: LocalApp) -> None:

@@ -1,6 +1,7 @@
 """Authenticates every request and socket, those of the console included. Authorisation happens elsewhere.
 
-A program sends `X-API-Key` (a socket may send `?token=`), a browser the cookie of its login.
+A program sends `X-API-Key` or `Authorization: Bearer` (a socket may send `?token=`), a browser the cookie of
+its login. The key of an API client (role `agent`) reaches the actions and MCP alone.
 """
 
 from collections.abc import Awaitable
@@ -13,13 +14,15 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from smart_support.api import cookies
 from smart_support.api.envelope import PREFIX, failure
-from smart_support.identity.users import ANYONE, User
+from smart_support.identity.users import ANYONE, Role, User
 from smart_support.services import Services
 
 _OPEN = ("/api/v1/health", "/login", "/logout", "/console/base.css", "/console/favicon.svg")
 _FOR_PROGRAMS = (PREFIX, "/gradio_api")
 # Streams that last as long as a page is open.
 _STREAMS = ("/gradio_api/queue/data", "/gradio_api/heartbeat/")
+_FOR_AGENTS = (f"{PREFIX}/health", f"{PREFIX}/actions", "/mcp")
+_AGENTS_ELSEWHERE = "The key of an agent reaches /api/v1/actions, /mcp and /api/v1/health alone."
 _UNAUTHORIZED = "Log in, or send an API key as X-API-Key."
 
 
@@ -38,7 +41,9 @@ class AuthenticationMiddleware:
         user, token = (
             await authenticate(services, scope) if services.accounts.is_login_required else (ANYONE, None)
         )
-        if user is not None:
+        if user is not None and user.role is Role.AGENT and not _is_for_agents(scope["path"]):
+            await _refuse(scope, receive, send, "forbidden", _AGENTS_ELSEWHERE, 403)
+        elif user is not None:
             scope.setdefault("state", {})["user"] = user
             is_stream = scope["type"] == "websocket" or scope["path"].startswith(_STREAMS)
             if token and is_stream:
@@ -47,20 +52,20 @@ class AuthenticationMiddleware:
                 )
             else:
                 await self._app(scope, receive, send)
-        elif scope["type"] == "websocket":
-            await _refuse_socket(receive, send)
-        elif scope["path"] in _OPEN:
+        elif scope["type"] == "http" and scope["path"] in _OPEN:
             await self._app(scope, receive, send)
-        elif _wants_page(scope):
+        elif scope["type"] == "http" and _wants_page(scope):
             await RedirectResponse(f"{services.settings.root_path}/login", 303)(scope, receive, send)
         else:
-            await failure("unauthorized", _UNAUTHORIZED, 401)(scope, receive, send)
+            await _refuse(scope, receive, send, "unauthorized", _UNAUTHORIZED, 401)
 
 
 async def authenticate(services: Services, scope: Scope) -> tuple[User | None, str | None]:
     """Return the user, and the login's token if the request came from a browser."""
     headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
     key = headers.get(b"x-api-key")
+    if key is None:
+        key = _bearer(headers.get(b"authorization", ""))
     if key is None and scope["type"] == "websocket":
         key = _query(scope).get("token")
     if key is not None:
@@ -99,6 +104,15 @@ async def serve_while_logged_in(
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
+def _bearer(authorization: str) -> str | None:
+    scheme, _, key = authorization.partition(" ")
+    return key.strip() if scheme.lower() == "bearer" else None
+
+
+def _is_for_agents(path: str) -> bool:
+    return path in _FOR_AGENTS or path.startswith(f"{PREFIX}/actions/")
+
+
 def _query(scope: Scope) -> dict[str, str]:
     query = parse_qs(scope["query_string"].decode("latin-1"))
     return {name: values[-1] for name, values in query.items()}
@@ -109,10 +123,19 @@ def _wants_page(scope: Scope) -> bool:
     return scope["method"] == "GET" and "text/html" in accept and not scope["path"].startswith(_FOR_PROGRAMS)
 
 
-async def _refuse_socket(receive: Receive, send: Send) -> None:
+async def _refuse(scope: Scope, receive: Receive, send: Send, code: str, message: str, status: int) -> None:
+    if scope["type"] == "websocket":
+        await _refuse_socket(receive, send, code, message)
+        return
+    # RFC 9110 asks for it with a 401.
+    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
+    await failure(code, message, status, headers)(scope, receive, send)
+
+
+async def _refuse_socket(receive: Receive, send: Send, code: str, message: str) -> None:
     """Accept the socket and send the error as a frame: a browser can't read a refused handshake's status."""
     await receive()
     await send({"type": "websocket.accept"})
-    frame = f'{{"type":"error","code":"unauthorized","message":"{_UNAUTHORIZED}"}}'
+    frame = f'{{"type":"error","code":"{code}","message":"{message}"}}'
     await send({"type": "websocket.send", "text": frame})
-    await send({"type": "websocket.close", "code": 1008, "reason": "unauthorized"})
+    await send({"type": "websocket.close", "code": 1008, "reason": code})
