@@ -25,6 +25,7 @@ from smart_support.agents.team import (
     Team,
     check_callers,
     check_ceilings,
+    check_customer_card,
     check_policy,
     load_team,
 )
@@ -44,11 +45,13 @@ from smart_support.connectors.review.import_store import ImportJob, ImportStore
 from smart_support.connectors.review.vault import Vault
 from smart_support.conversation.broadcast import Broadcast
 from smart_support.conversation.cluster_relay import ClusterRelay
+from smart_support.conversation.customer_cards import CustomerCards
 from smart_support.conversation.erasure import Erasure
 from smart_support.conversation.graph_adapter.adapter import GraphAdapter, pregel_of
 from smart_support.conversation.graph_adapter.checkpoints import Checkpoints
 from smart_support.conversation.graph_adapter.foreign_graph import ForeignGraph
 from smart_support.conversation.graph_adapter.own_graph import OwnGraph
+from smart_support.conversation.inbox import Inbox
 from smart_support.conversation.limits import Limits
 from smart_support.conversation.recovery import Recovery
 from smart_support.conversation.sessions import SessionManager
@@ -134,6 +137,7 @@ class Services:
         audit_trail: records actions other than approvals, such as exports, backups and logins.
         turns: starts turns, decides approvals and follows events. `recovery`: turns that no user starts.
         takeovers: people take conversations, answer, and hand them back. `erasure`: erases conversations.
+        inbox: conversations by what they need of a person. `customer_cards`: what a customer has.
         approvals: the queue of approvals. `claims`: claims and notes. `escalations`: calls for a human.
         meters: the metrics of this process. `sockets`: open WebSockets.
         metrics, replay, ad_hoc_sql: analytics, recorded conversations, and SQL queries by an admin.
@@ -160,6 +164,8 @@ class Services:
     turns: TurnRunner
     recovery: Recovery
     takeovers: Takeovers
+    inbox: Inbox
+    customer_cards: CustomerCards
     erasure: Erasure
     metrics: Metrics
     replay: Replay
@@ -270,6 +276,7 @@ class Services:
                     own = Registry([*self.registry, *self._tools(store)])
                     check_policy(self.team, own)
                     check_ceilings(self.team, own)
+                    check_customer_card(self.team, own)
         except (OSError, sqlite3.Error) as error:
             reason = getattr(error, "strerror", None) or error
             raise ConfigError(
@@ -343,8 +350,13 @@ class Services:
         )
         self._opened.push_async_callback(self.turns.close, settings.shutdown_seconds)
         self.takeovers = Takeovers(
-            state=self.state, sessions=self.session_manager, turns=self.turns, limits=limits
+            state=self.state,
+            sessions=self.session_manager,
+            turns=self.turns,
+            limits=limits,
+            escalations=self.escalations,
         )
+        self._open_inbox()
         self.recovery = Recovery(
             turns=self.turns,
             sessions=self.session_manager,
@@ -354,6 +366,7 @@ class Services:
         self.erasure = Erasure(
             state=self.state,
             event_log=self.event_log,
+            sessions=self.session_manager,
             turns=self.turns,
             approvals=self.approvals,
             checkpoints=checkpoints,
@@ -368,6 +381,7 @@ class Services:
         await self.recovery.recover()
         await self._opened.enter_async_context(in_background(self.recovery.expire_forever()))
         await self._opened.enter_async_context(in_background(self.escalations.resend_interrupted()))
+        await self._opened.enter_async_context(in_background(self.inbox.backfill()))
         await self._opened.enter_async_context(in_background(self.erasure.retire_forever()))
         self._warn_if_leads_are_missing()
         for text in self._caller_warnings:
@@ -375,6 +389,19 @@ class Services:
         logger.info(
             "started", model=settings.model, agents=len(self.team.agents), tools=len([*self.registry])
         )
+
+    def _open_inbox(self) -> None:
+        self.inbox = Inbox(
+            state=self.state,
+            sessions=self.session_manager,
+            approvals=self.approvals,
+            escalations=self.escalations,
+            metrics=self.metrics,
+            event_log=self.event_log,
+            session_ttl_seconds=self.settings.session_ttl_seconds,
+        )
+        self._opened.push_async_callback(self.inbox.close)
+        self.customer_cards = CustomerCards(self.registry, self.own_team.customer_card)
 
     def _warn_if_leads_are_missing(self) -> None:
         """Warn if a rule requires two leads and there are fewer people; API keys do not count."""
@@ -388,7 +415,7 @@ class Services:
 
     async def _join_cluster(self, bus: Bus) -> None:
         """Receive messages from other processes, and take over the work of those that stopped."""
-        parts = (bus, self.broadcast, self.event_log, self.approvals, self.escalations)
+        parts = (bus, self.broadcast, self.event_log, self.approvals, self.escalations, self.session_manager)
         self._relay = ClusterRelay(*parts, self._use_stored_imports)
         self._relay.open()
         self._opened.push_async_callback(self._relay.close)
@@ -457,6 +484,7 @@ class Services:
         )
         check_policy(self.own_team, Registry(self.own_tools))
         check_ceilings(self.own_team, Registry(self.own_tools))
+        check_customer_card(self.own_team, Registry(self.own_tools))
         await self.imports.activate_stored()
         return self._own_graph
 

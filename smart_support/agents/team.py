@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from smart_support.agents.tool_selection import FIND
 from smart_support.approvals.policy import Policy, Rule
@@ -93,6 +93,46 @@ class CallerSpec(_Part):
     thread_prefix: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:-]{1,60}$")] = ""
 
 
+class CustomerCard(_Part):
+    """The read that shows people what a customer has.
+
+    Attributes:
+        tool: its name.
+        argument: the one that gets the customer's id; by default the only required one.
+    """
+
+    tool: Name
+    argument: Text | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, value: Any) -> Any:
+        """A tool's name stands for the tool and its only required argument."""
+        return {"tool": value} if isinstance(value, str) else value
+
+    def argument_of(self, tool: Tool) -> str:
+        """The argument of the tool that gets the customer's id.
+
+        Raises:
+            ConfigError: the tool can't be the customer card.
+        """
+        if tool.access is not Access.READ or tool.customer_source == "none":
+            raise ConfigError(f"customer_card: {tool.name!r} is not a read of what a customer has")
+        known, required = tool.schema.get("properties", {}), tool.schema.get("required", [])
+        argument = self.argument or (required[0] if len(required) == 1 else None)
+        if argument is None:
+            raise ConfigError(
+                f"customer_card: {tool.name!r} has not one required argument but {len(required)}; name the "
+                "one that gets the customer's id: {tool: ..., argument: ...}"
+            )
+        if argument not in known or {*required} - {argument}:
+            raise ConfigError(
+                f"customer_card: {tool.name!r} can't be called with {argument!r} alone; it has: "
+                + (", ".join(sorted(known)) or "no arguments")
+            )
+        return argument
+
+
 class _File(_Part):
     company: Text
     personality: Personality = Personality()
@@ -102,6 +142,7 @@ class _File(_Part):
     callers: tuple[CallerSpec, ...] = ()
     canned_replies: tuple[CannedText, ...] = ()
     canned_rejections: tuple[CannedText, ...] = ()
+    customer_card: CustomerCard | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +155,7 @@ class Team:
         policy: which write needs whom.
         callers: the API clients, and users, that may request tool calls themselves.
         canned_replies, canned_rejections: texts that people choose from in the console.
+        customer_card: the read that shows people what a customer has.
     """
 
     company: str
@@ -125,6 +167,7 @@ class Team:
     canned_replies: tuple[CannedText, ...] = ()
     canned_rejections: tuple[CannedText, ...] = ()
     callers: tuple[CallerSpec, ...] = ()
+    customer_card: CustomerCard | None = None
 
     def agent(self, name: str) -> AgentSpec | None:
         """The agent of that name, or None."""
@@ -172,6 +215,7 @@ def load_team(path: Path) -> Team:
         file.canned_replies,
         file.canned_rejections,
         file.callers,
+        file.customer_card,
     )
 
 
@@ -233,6 +277,22 @@ def check_policy(team: Team, registry: Registry) -> None:
             )
 
 
+def check_customer_card(team: Team, registry: Registry) -> None:
+    """Check that the customer card is a read that can be called with a customer's id.
+
+    A tool that does not exist is no error, as in `check_policy`.
+
+    Raises:
+        ConfigError: it can't.
+    """
+    tool = registry.get(team.customer_card.tool) if team.customer_card else None
+    if team.customer_card and tool:
+        try:
+            team.customer_card.argument_of(tool)
+        except ConfigError as error:
+            raise ConfigError(f"{team.source}: {error.message}") from None
+
+
 def misfit(team: Team, tool: Tool, taken: Container[str]) -> str | None:
     """Why an imported tool can't be used together with the others, or None.
 
@@ -279,6 +339,11 @@ def warnings_of(team: Team, registry: Registry) -> list[str]:
             for name in caller.tools
             if name not in registry
         ]
+    if team.customer_card and team.customer_card.tool not in registry:
+        warnings.append(
+            f"{team.source}: customer_card is {team.customer_card.tool!r}, which is not a tool now; "
+            "the inbox shows what a customer has as soon as it is one"
+        )
     for place, rule in enumerate(team.policy.rules, start=1):
         where = f"{team.source}: policy rule {place}:"
         if not any(fnmatchcase(name, rule.tool) for name in writes):

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from smart_support.approvals import approval
 from smart_support.connectors.review import import_store
 from smart_support.conversation.erasure import Compaction
+from smart_support.conversation.takeovers import Note
 from smart_support.gate.planned_call import EDITED_FIELDS, PlannedCall
 
 T = TypeVar("T")
@@ -256,6 +257,83 @@ class Sent(BaseModel):
 
     thread_id: str
     message_id: str
+
+
+class LastMessage(BaseModel):
+    """What was said last in a conversation."""
+
+    role: Literal["customer", "agent", "colleague"]
+    by: str | None = Field(description="the agent or the colleague")
+    text: str = Field(description="the beginning of it")
+    at: str
+
+
+class OpenEscalation(BaseModel):
+    """An escalation that nobody has handled."""
+
+    escalation_id: str
+    reason: str
+    kind: str | None
+    requested_at: str
+
+
+class Customer(BaseModel):
+    """A customer; `verified`: whether anybody vouches that it is them."""
+
+    id: str
+    verified: bool
+
+
+class InboxItem(BaseModel):
+    """A conversation in the inbox."""
+
+    thread_id: str
+    customer_id: str | None
+    customer: Customer | None
+    owner: str | None = Field(description="the user who began it")
+    opening: str | None = Field(description="the beginning of the customer's first message")
+    started_at: str
+    last_at: str = Field(description="the latest activity")
+    last: LastMessage | None
+    last_seq: int = Field(description="the number of its last event, when no turn ran")
+    status: Literal["escalated", "waiting", "taken", "active", "ended"]
+    since: str | None = Field(description="since when somebody waits: for a person, a decision, or an answer")
+    pending: int = Field(description="approvals that wait")
+    escalation: OpenEscalation | None
+    taken_by: str | None = Field(description="the person who has it in place of the agents")
+    taken_at: str | None
+    unread: bool = Field(description="the customer has said something that no person has seen or answered")
+    is_running: bool = Field(description="a turn runs")
+
+
+class InboxMeta(Cursor):
+    """`counts`: how many conversations each filter has; operators have no `mine`."""
+
+    counts: dict[str, int]
+
+
+class InboxPage(Answer[list[InboxItem]]):
+    """A page of the inbox."""
+
+    meta: InboxMeta
+
+
+class InboxCustomer(BaseModel):
+    """What is on record of a conversation's customer."""
+
+    thread_id: str
+    customer: Customer | None
+    has_card: bool = Field(description="a tool can say what the customer has")
+    approvals: list[Approval] = Field(description="those that wait, of this and their other conversations")
+    earlier: list[InboxItem]
+    notes: list[Note]
+
+
+class CustomerCard(BaseModel):
+    """What a tool says of a customer."""
+
+    tool: str
+    result: Any
 
 
 class Step(BaseModel):

@@ -14,6 +14,7 @@ from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 from smart_support.approvals.approval import Approval
 from smart_support.approvals.decision import DecisionInput, reason_or_answer
 from smart_support.approvals.reader import ApprovalFilter
+from smart_support.conversation.inbox import InboxChange
 from smart_support.conversation.limits import checked_thread_id
 from smart_support.errors import InvalidJson, InvalidRequest, SmartSupportError, TooLarge, UnknownType
 from smart_support.escalations.escalations import EscalationRecord
@@ -69,12 +70,15 @@ class Connection:
         self._overflowed = asyncio.Event()
         self._resumed: dict[str, anyio.CancelScope] = {}
         self._unsubscribers: tuple[Callable[[], None], ...] = ()
+        self._leave_inbox: Callable[[], None] | None = None
         self._frames: dict[Any, Callable[[dict[str, Any]], Awaitable[None]]] = {
             "message": self._message,
             "interrupt_response": self._interrupt_response,
             "resume": self._resume,
             "ping": self._ping,
+            "leave": self._leave,
             "watch_approvals": self._subscribe,
+            "watch_conversations": self._follow_inbox,
         }
 
     async def serve(self) -> None:
@@ -260,6 +264,19 @@ class Connection:
         escalations = [one.wire() for one in await self._services.escalations.list(open_only=True)]
         self._send_object({"type": "escalations", "items": escalations})
 
+    async def _follow_inbox(self, frame: dict[str, Any]) -> None:
+        """Send conversations that change from now on; operators are sent their own."""
+        if self._leave_inbox is None:
+            self._leave_inbox = self._services.inbox.subscribe(self._conversations_changed)
+
+    def _conversations_changed(self, change: InboxChange) -> None:
+        if part := change.for_user(self._user):
+            self._send_object({"type": "conversations", **part})
+
+    async def _leave(self, frame: dict[str, Any]) -> None:
+        """Send no more events of a thread."""
+        self._detach_thread(checked_thread_id(frame.get("thread_id")))
+
     def _escalation_changed(self, recorded: EscalationRecord) -> None:
         self._send_object({"type": "escalation_record", "escalation": recorded.wire()})
 
@@ -284,6 +301,9 @@ class Connection:
         for stop in self._unsubscribers:
             stop()
         self._unsubscribers = ()
+        if self._leave_inbox:
+            self._leave_inbox()
+            self._leave_inbox = None
 
 
 def _decision_in(frame: dict[str, Any]) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 from smart_support.approvals.queue import ApprovalQueue
 from smart_support.concurrency import end_tasks
 from smart_support.conversation.broadcast import Broadcast, as_shown
+from smart_support.conversation.sessions import SessionManager
 from smart_support.errors import SmartSupportError
 from smart_support.escalations.escalations import Escalations
 from smart_support.events import Message, Record, Shown, Token, TokenRecord
@@ -27,7 +28,7 @@ log = get_logger()
 # Topics of the bus.
 EVENTS, TOKEN, REST, LISTENING = "events", "token", "rest", "listening"
 LISTENERS_QUERY = "who_listens"
-APPROVAL, ESCALATION, TOOLS = "approval", "escalation", "tools"
+APPROVAL, ESCALATION, SESSION, TOOLS = "approval", "escalation", "session", "tools"
 # Thread ids of the longest kind that fit into one message of the bus.
 _THREADS_A_MESSAGE = 40
 _RECENT_DECISIONS = 50
@@ -64,6 +65,7 @@ class ClusterRelay:
         event_log: EventStore,
         approvals: ApprovalQueue,
         escalations: Escalations,
+        sessions: SessionManager,
         tools_changed: Callable[[], Coroutine[Any, Any, None]],
     ) -> None:
         """`tools_changed`: awaited when another process has put imported tools to use."""
@@ -72,6 +74,7 @@ class ClusterRelay:
         self._log = event_log
         self._approvals = approvals
         self._escalations = escalations
+        self._sessions = sessions
         self._tools_changed = tools_changed
         self._feeds: dict[str, _Feed] = {}
         self._elsewhere: dict[str, set[str]] = defaultdict(set)
@@ -89,6 +92,7 @@ class ClusterRelay:
             LISTENERS_QUERY: lambda _: self._announce_listeners(),
             APPROVAL: self._approval,
             ESCALATION: self._escalation,
+            SESSION: self._session,
             TOOLS: self._tools,
         }
         for topic, handler in handlers.items():
@@ -96,6 +100,7 @@ class ClusterRelay:
         self._broadcast.peers = self
         self._approvals.subscribe(lambda one: self._announce(APPROVAL, id=one.approval_id))
         self._escalations.subscribe(lambda one: self._announce(ESCALATION, id=one.escalation_id))
+        self._sessions.subscribe(lambda thread_id: self._announce(SESSION, thread=thread_id))
         self._bus.publish(LISTENERS_QUERY)
 
     async def close(self) -> None:
@@ -213,6 +218,9 @@ class ClusterRelay:
             self._repeat(partial(self._escalations.notify, recorded))
 
         self._create_task(tell())
+
+    def _session(self, fields: dict[str, Any]) -> None:
+        self._repeat(partial(self._sessions.notify, fields["thread"]))
 
     def _repeat(self, tell: Callable[[], None]) -> None:
         """Notify the watchers here, without announcing it to other processes again."""

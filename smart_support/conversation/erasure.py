@@ -17,6 +17,7 @@ from smart_support.approvals.decision import DecisionInput
 from smart_support.approvals.queue import ApprovalQueue
 from smart_support.audit_consistency import ERASED_APPROVAL, ERASED_LEDGER, without_reasons
 from smart_support.conversation.graph_adapter.checkpoints import Checkpoints
+from smart_support.conversation.sessions import SessionManager
 from smart_support.conversation.turn_runner import TurnRunner
 from smart_support.errors import NotFound, SmartSupportError
 from smart_support.observability.log import get_logger
@@ -58,6 +59,7 @@ class Erasure:
         *,
         state: StateDatabase,
         event_log: EventStore,
+        sessions: SessionManager,
         turns: TurnRunner,
         approvals: ApprovalQueue,
         checkpoints: Checkpoints | None,
@@ -74,6 +76,7 @@ class Erasure:
         """
         self._state = state
         self._log = event_log
+        self._sessions = sessions
         self._turns = turns
         self._approvals = approvals
         self._checkpoints = checkpoints
@@ -159,6 +162,8 @@ class Erasure:
         await asyncio.to_thread(self._files.erase, (*threads, *side_threads))
         await self._log.erase(threads)
         approvals = await self._state.transact(lambda connection: blank(connection, threads, entry))
+        for thread_id in threads:
+            self._sessions.notify(thread_id)
         log.info("conversations_erased", conversations=len(threads), why=entry["kind"])
         self._compact()
         return Erased(len(threads), approvals, self.compaction)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from smart_support import clock
 from smart_support.conversation.broadcast import Broadcast, Durable
-from smart_support.conversation.sessions import SEQ_BLOCK, Session, SessionManager
+from smart_support.conversation.sessions import SEQ_BLOCK, LastMessage, Session, SessionManager, preview
 from smart_support.errors import EventRefused
 from smart_support.events import Event, Failure, Message, Record, Token, TokenRecord
 from smart_support.observability import tracing
@@ -19,6 +19,7 @@ class Recorder:
 
     Attributes:
         last_seq: the highest number in use.
+        last_message: what was said last in the turn; None where nothing was.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class Recorder:
         """
         self.thread_id = session.thread_id
         self.last_seq = session.last_seq
+        self.last_message: LastMessage | None = None
         self._turn_id = session.turn_id or clock.new_id()
         self._channel = session.turn_channel
         self._reserved = session.reserved_seq
@@ -142,11 +144,24 @@ class Recorder:
             customer_id=customer_id,
             event_id=event_id or clock.new_id(),
         )
+        if isinstance(event, Message):
+            self._note_last_message(event, record)
         durable = self._log.append(record)
         if event.ends_turn:
             self._end = record, durable
         else:
             self._broadcast.publish(self.thread_id, record, durable)
+
+    def _note_last_message(self, event: Message, record: Record) -> None:
+        customer_seq = self.last_message.customer_seq if self.last_message else None
+        self.last_message = LastMessage(
+            seq=record.seq,
+            role=event.role,
+            by=event.by if event.role == "colleague" else event.agent,
+            text=preview(event.content),
+            said_at=clock.rfc3339(record.happened_at),
+            customer_seq=record.seq if event.role == "customer" else customer_seq,
+        )
 
     async def _next_seq(self) -> tuple[int, int]:
         """The first number that the next event covers, and its own."""

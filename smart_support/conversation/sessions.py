@@ -3,8 +3,8 @@
 A turn that is still in its session at start-up was cut off by a crash.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,7 +17,16 @@ from smart_support.identity.users import Role, User
 from smart_support.storage.state.base import Connection, Row, StateDatabase, in_clause
 
 SEQ_BLOCK = 1000
+# How much of a message the inbox shows.
+PREVIEW_CHARS = 160
 OWNED_AT_MOST = 10_000
+# At the end of a turn in which something was said.
+_LAST_MESSAGE = """
+    last_role = :role, last_by = :by, last_text = :text, last_said_at = :said_at,
+    customer_seq = COALESCE(:customer_seq, customer_seq),
+    customer_said_at = CASE WHEN :role = 'customer' THEN COALESCE(customer_said_at, :said_at) END,
+    seen_seq = CASE WHEN :role = 'colleague' THEN :seq ELSE seen_seq END
+"""
 # The checkpoint id for a graph that has none.
 ANY_CHECKPOINT = "*"
 
@@ -63,6 +72,23 @@ class Session:
         return self.stuck_checkpoint in (checkpoint_id, ANY_CHECKPOINT)
 
 
+@dataclass(slots=True)
+class LastMessage:
+    """What was said last in a turn.
+
+    Attributes:
+        seq: its number. customer_seq: that of the customer's last message in the turn, if there is one.
+        said_at: RFC 3339. role, by: as in `events.Message`; `by` is the agent or the colleague.
+    """
+
+    seq: int
+    role: str
+    by: str | None
+    text: str
+    said_at: str
+    customer_seq: int | None = None
+
+
 class SessionManager:
     """Sessions with a sliding time to live."""
 
@@ -71,6 +97,17 @@ class SessionManager:
         self._state = state
         self._holder = holder
         self._ttl = timedelta(seconds=ttl_seconds)
+        self._subscribers: set[Callable[[str], None]] = set()
+
+    def subscribe(self, callback: Callable[[str], None]) -> Callable[[], None]:
+        """Call `callback` with each thread whose session changes. Returns a function that ends it."""
+        self._subscribers.add(callback)
+        return lambda: self._subscribers.discard(callback)
+
+    def notify(self, thread_id: str) -> None:
+        """Call the subscribers with a thread."""
+        for callback in tuple(self._subscribers):
+            callback(thread_id)
 
     def get_state(self, thread_id: str) -> Session | None:
         """The session of a thread, or None where there is none."""
@@ -137,7 +174,13 @@ class SessionManager:
             )
 
     async def begin_turn(
-        self, thread_id: str, turn_id: str, channel: str, *, spoken_by: str | None = None
+        self,
+        thread_id: str,
+        turn_id: str,
+        channel: str,
+        *,
+        spoken_by: str | None = None,
+        message: str | None = None,
     ) -> Session:
         """Mark a turn as running and reserve numbers for it; durable when this returns.
 
@@ -145,21 +188,31 @@ class SessionManager:
 
         Args:
             spoken_by: who sent the message it begins with; None where it begins with none.
+            message: the text of that message.
         """
 
         def work(connection: Connection) -> Session:
             now = clock.rfc3339(clock.now())
             rows = connection.execute(
                 """INSERT INTO sessions (thread_id, created_at, last_active_at, last_message_at, reserved_seq,
-                       turn_id, turn_channel, turn_started_at, spoken_by, owner, turn_holder)
+                       turn_id, turn_channel, turn_started_at, spoken_by, owner, turn_holder,
+                       opening, last_role, last_text, last_said_at, customer_seq, customer_said_at)
                    VALUES (:thread_id, :now, :now, :now, :block, :turn_id, :channel, :now, :spoken_by,
-                       :spoken_by, :holder)
+                       :spoken_by, :holder, :said, :role, :said, :said_at, :first, :said_at)
                    ON CONFLICT (thread_id) DO UPDATE SET last_active_at = :now, turn_id = :turn_id,
                        turn_holder = :holder,
                        last_message_at =
                            CASE WHEN :spoken_by IS NULL THEN sessions.last_message_at ELSE :now END,
                        spoken_by = COALESCE(:spoken_by, sessions.spoken_by),
                        owner = COALESCE(sessions.owner, :spoken_by),
+                       opening = COALESCE(sessions.opening, :said),
+                       last_role = COALESCE(:role, sessions.last_role),
+                       last_by = CASE WHEN :role IS NULL THEN sessions.last_by END,
+                       last_text = COALESCE(:said, sessions.last_text),
+                       last_said_at = COALESCE(:said_at, sessions.last_said_at),
+                       customer_seq = CASE WHEN :role IS NULL THEN sessions.customer_seq
+                           ELSE sessions.last_seq + 1 END,
+                       customer_said_at = COALESCE(sessions.customer_said_at, :said_at),
                        turn_channel = :channel, turn_started_at = :now,
                        last_seq = CASE WHEN sessions.turn_id IS NULL THEN sessions.last_seq
                            ELSE sessions.reserved_seq END,
@@ -174,11 +227,17 @@ class SessionManager:
                     "block": SEQ_BLOCK,
                     "spoken_by": spoken_by,
                     "holder": self._holder,
+                    "said": preview(message) if message else None,
+                    "role": "customer" if message else None,
+                    "said_at": now if message else None,
+                    "first": 1 if message else None,
                 },
             )
             return _session(rows[0])
 
-        return await self._state.transact(work)
+        session = await self._state.transact(work)
+        self.notify(thread_id)
+        return session
 
     async def reserve(self, thread_id: str, upto: int) -> None:
         """Reserve numbers up to `upto`; durable when this returns.
@@ -260,7 +319,20 @@ class SessionManager:
             )
             return _session(rows[0])
 
-        return await self._state.transact(work)
+        session = await self._state.transact(work)
+        self.notify(thread_id)
+        return session
+
+    async def mark_seen(self, thread_id: str, seq: int) -> None:
+        """Note that a person has seen a conversation up to a number, at most up to its last one."""
+        rows = await self._state.execute(
+            """UPDATE sessions SET seen_seq = CASE WHEN reserved_seq < :seq THEN reserved_seq ELSE :seq END
+               WHERE thread_id = :id AND COALESCE(seen_seq, 0) < :seq AND COALESCE(seen_seq, 0) < reserved_seq
+               RETURNING thread_id""",
+            {"id": thread_id, "seq": seq},
+        )
+        if rows:
+            self.notify(thread_id)
 
     async def mark_recorded(self, thread_id: str, event_ids: Iterable[str]) -> None:
         """Forget takeovers that are in the event log now."""
@@ -295,18 +367,28 @@ class SessionManager:
             {"id": thread_id},
         )
 
-    async def end_turn(self, thread_id: str, last_seq: int, customer_id: str | None) -> None:
+    async def end_turn(
+        self, thread_id: str, last_seq: int, customer_id: str | None, last_message: LastMessage | None = None
+    ) -> None:
         """Mark a thread as at rest; its time to live starts again.
+
+        Args:
+            last_message: what was said last in the turn, if anything was.
 
         Raises:
             StorageFailed: another process has taken the turn over.
         """
-        await self._in_turn(
-            thread_id,
-            """turn_id = NULL, last_seq = :seq, reserved_seq = :seq, last_active_at = :now,
-               customer_id = COALESCE(:customer, customer_id)""",
-            {"seq": last_seq, "now": clock.rfc3339(clock.now()), "customer": customer_id},
-        )
+        change = """turn_id = NULL, last_seq = :last_seq, reserved_seq = :last_seq, last_active_at = :now,
+                    customer_id = COALESCE(:customer, customer_id)"""
+        given: dict[str, Any] = {
+            "last_seq": last_seq,
+            "now": clock.rfc3339(clock.now()),
+            "customer": customer_id,
+        }
+        if last_message:
+            change, given = f"{change}, {_LAST_MESSAGE}", given | asdict(last_message)
+        await self._in_turn(thread_id, change, given)
+        self.notify(thread_id)
 
     async def _in_turn(self, thread_id: str, change: str, params: dict[str, Any]) -> None:
         """Change a session whose turn this process still holds."""
@@ -317,6 +399,11 @@ class SessionManager:
         )
         if not rows:
             raise StorageFailed(f"thread {thread_id}: another process has taken this turn over")
+
+
+def preview(text: str) -> str:
+    """The start of a message on one line, as the inbox lists it."""
+    return " ".join(text[: 2 * PREVIEW_CHARS].split())[:PREVIEW_CHARS]
 
 
 def _not_owned(thread_id: str) -> Forbidden:

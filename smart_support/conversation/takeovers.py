@@ -11,6 +11,7 @@ from smart_support.conversation.sessions import Session, SessionManager
 from smart_support.conversation.turn import Turn
 from smart_support.conversation.turn_runner import TurnRunner
 from smart_support.errors import InvalidRequest, NotFound, StorageFailed, TakenOver
+from smart_support.escalations.escalations import Escalations
 from smart_support.events import Failure, Message, Takeover
 from smart_support.storage.state.base import StateDatabase
 
@@ -37,9 +38,16 @@ class Takeovers:
     """Takeovers, answers and notes of people."""
 
     def __init__(
-        self, *, state: StateDatabase, sessions: SessionManager, turns: TurnRunner, limits: Limits
+        self,
+        *,
+        state: StateDatabase,
+        sessions: SessionManager,
+        turns: TurnRunner,
+        limits: Limits,
+        escalations: Escalations,
     ) -> None:
         self._state = state
+        self._escalations = escalations
         self._sessions = sessions
         self._turns = turns
         self._limits = limits
@@ -47,14 +55,17 @@ class Takeovers:
     async def take_over(self, thread_id: str, *, by: str, via: str) -> Session:
         """Give a conversation to a person. Returns once that is durable; the agents stop at the next step.
 
-        Approvals that wait stay, and an approved call still runs: its result is for the person.
+        Approvals that wait stay, and an approved call still runs: its result is for the person. Open
+        escalations of the conversation are handled by this.
 
         Raises:
             NotFound: there is no such conversation.
             TakenOver: somebody else has it.
             ShuttingDown: the process is about to end.
         """
-        return await self._change(thread_id, Takeover(state="taken", by=by), via)
+        session = await self._change(thread_id, Takeover(state="taken", by=by), via)
+        await self._escalations.handle_thread(thread_id, by)
+        return session
 
     async def release(self, thread_id: str, *, by: str, via: str, note: str | None = None) -> Session:
         """Hand a conversation back to the agents, which answer what the customer has said last.
@@ -75,7 +86,8 @@ class Takeovers:
     ) -> str:
         """Answer the customer as a person. Returns the message's id once the message is durable.
 
-        The agents go on with the customer's next message, unless somebody has taken the conversation.
+        The agents go on with the customer's next message, unless somebody has taken the conversation. Open
+        escalations of the conversation are handled by this.
 
         Args:
             message_id: given by a client that may have to send it again: the same id is recorded once.
@@ -95,6 +107,7 @@ class Takeovers:
             async for shown in events:
                 if isinstance(shown.event, Failure):
                     raise StorageFailed(shown.event.message)
+        await self._escalations.handle_thread(thread_id, by)
         return str(message.message_id)
 
     async def note(self, thread_id: str, content: str, *, by: str) -> Note:
@@ -113,6 +126,7 @@ class Takeovers:
                VALUES (:note_id, :thread_id, :noted_by, :noted_at, :content)""",
             note.wire(),
         )
+        self._sessions.notify(thread_id)
         return note
 
     async def notes(self, thread_id: str) -> list[Note]:

@@ -131,7 +131,10 @@ class Turn:
         except Exception as error:
             await self._fail("model_error", MODEL_FAILED, error)
         await self._recorder.settle()
-        await self._sessions.end_turn(self.thread_id, self._recorder.last_seq, self._customer_id)
+        recorder = self._recorder
+        await self._sessions.end_turn(
+            self.thread_id, recorder.last_seq, self._customer_id, recorder.last_message
+        )
         if self._checkpoints:
             self._checkpoints.prune_soon(self.thread_id)
         log.info("turn_ended", duration_ms=self._elapsed_ms())

@@ -44,6 +44,7 @@ class _QueuedTurn:
 
     Attributes:
         spoken_by: who sent the message it begins with; None where it begins with none.
+        message: the text of that message.
         is_recovery: a crash cut it off, and it goes on under its own id.
     """
 
@@ -53,6 +54,7 @@ class _QueuedTurn:
     work: Work
     spoken_by: str | None
     is_recovery: bool
+    message: str | None = None
 
 
 @dataclass
@@ -136,7 +138,9 @@ class TurnRunner:
         self.check_open()
         message = Message(role="customer", content=content, message_id=clock.new_id())
         # Nothing is awaited from here on: a listener attached as soon as this returns gets the whole turn.
-        return self.start(thread_id, channel, lambda turn: turn.answer(message), spoken_by=by.name)
+        return self.start(
+            thread_id, channel, lambda turn: turn.answer(message), spoken_by=by.name, message=message.content
+        )
 
     async def decide(self, approval_id: str, decision: DecisionInput) -> Approval:
         """Decide an approval. Returns once that is durable; the turn that follows runs by itself.
@@ -303,6 +307,7 @@ class TurnRunner:
         work: Work,
         *,
         spoken_by: str | None = None,
+        message: str | None = None,
         recovering: Session | None = None,
     ) -> str:
         """Run a turn on a thread, after those that run or wait there.
@@ -310,13 +315,14 @@ class TurnRunner:
         Args:
             work: what it does.
             spoken_by: who sent the message it begins with; None where it begins with none.
+            message: the text of that message.
             recovering: the session of a turn that a crash cut off, to go on with that one.
 
         Returns:
             The turn's id.
         """
         turn_id = (recovering and recovering.turn_id) or clock.new_id()
-        queued = _QueuedTurn(thread_id, turn_id, channel, work, spoken_by, recovering is not None)
+        queued = _QueuedTurn(thread_id, turn_id, channel, work, spoken_by, recovering is not None, message)
         lane = self._lanes.setdefault(thread_id, _Lane())
         lane.turns += 1
         task = asyncio.create_task(self._run(lane, queued))
@@ -362,7 +368,11 @@ class TurnRunner:
             records = await self._log.read(queued.thread_id)
             covers_from = records[-1].seq + 1 if records else 1
         session = await self._sessions.begin_turn(
-            queued.thread_id, queued.turn_id, queued.channel, spoken_by=queued.spoken_by
+            queued.thread_id,
+            queued.turn_id,
+            queued.channel,
+            spoken_by=queued.spoken_by,
+            message=queued.message,
         )
         recorder = Recorder(session, self._log, self._broadcast, self._sessions, covers_from)
         graph = self._dependencies.graph

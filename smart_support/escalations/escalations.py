@@ -187,6 +187,15 @@ class Escalations:
         self.notify(recorded)
         return recorded
 
+    async def handle_thread(self, thread_id: str, by: str) -> None:
+        """Mark every open escalation of a conversation as handled, because a person answers there."""
+        rows = await self._state.read(
+            "SELECT escalation_id FROM escalations WHERE thread_id = :id AND handled_by IS NULL",
+            {"id": thread_id},
+        )
+        for row in rows:
+            await self.handled(row["escalation_id"], by)
+
     async def list(self, *, open_only: bool = False, limit: int = 100) -> list[EscalationRecord]:
         """Escalations, the newest first; `open_only`: those that are not handled."""
         rows = await self._state.read(

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from smart_support.agents.team import check_callers, load_team
+from smart_support.agents.team import Team, check_callers, check_customer_card, load_team, warnings_of
 from smart_support.errors import ConfigError
 from smart_support.identity.users import Accounts
 from smart_support.settings import TEMPLATES
+from smart_support.tools.registry import Access, Registry, Tool
 from tests.support.passwords import hash_password
 
 _FILE = """company: Loomwork
@@ -125,3 +126,64 @@ def test_the_role_agent_is_for_keys_alone(tmp_path: Path) -> None:
     users.write_text(f"- {{name: lee, role: agent, password_hash: '{hash_password('secret')}'}}\n")
     with pytest.raises(ConfigError, match="role 'agent' is not one of operator, lead, admin"):
         Accounts(users, "")
+
+
+def _tool(**fields: object) -> Tool:
+    async def run(args: object, call: object) -> object:
+        return {}
+
+    usual = {
+        "name": "get_customer",
+        "description": "Who it is.",
+        "schema": {"type": "object", "properties": {"id": {"type": "string"}}, "required": ["id"]},
+        "access": Access.READ,
+        "run": run,
+    }
+    return Tool(**(usual | fields))  # type: ignore[arg-type]
+
+
+def _team(tmp_path: Path, more: str) -> Team:
+    path = tmp_path / "agents.yaml"
+    path.write_text(_FILE + more)
+    return load_team(path)
+
+
+def test_the_customer_card_gets_the_customer_s_id_as_its_only_required_argument(tmp_path: Path) -> None:
+    card = _team(tmp_path, "customer_card: get_customer\n").customer_card
+    assert card
+    assert card.argument_of(_tool()) == "id"
+
+
+def test_a_named_argument_of_the_customer_card_goes_before(tmp_path: Path) -> None:
+    card = _team(tmp_path, "customer_card: {tool: get_customer, argument: email}\n").customer_card
+    assert card
+    schema = {"type": "object", "properties": {"id": {}, "email": {}}}
+    assert card.argument_of(_tool(schema=schema)) == "email"
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"access": Access.WRITE}, "agents.yaml: customer_card: 'get_customer' is not a read"),
+        ({"customer_source": "none"}, "is not a read of what a customer has"),
+        ({"schema": {"type": "object", "properties": {}}}, "has not one required argument but 0"),
+        (
+            {"schema": {"type": "object", "properties": {"a": {}, "b": {}}, "required": ["a", "b"]}},
+            "has not one required argument but 2; name the one",
+        ),
+    ],
+)
+def test_a_customer_card_that_can_t_be_called_is_an_error(
+    tmp_path: Path, fields: dict[str, object], words: str
+) -> None:
+    team = _team(tmp_path, "customer_card: get_customer\n")
+    with pytest.raises(ConfigError, match=words):
+        check_customer_card(team, Registry([_tool(**fields)]))
+
+
+def test_a_customer_card_without_its_tool_is_a_warning(tmp_path: Path) -> None:
+    team = _team(tmp_path, "customer_card: get_customer\n")
+    check_customer_card(team, Registry())
+    (warning,) = warnings_of(team, Registry())
+    assert "customer_card is 'get_customer', which is not a tool now" in warning
+    assert warnings_of(team, Registry([_tool()])) == []

@@ -27,7 +27,7 @@ CHECKS = [
     checks.negative_data_rejection,
 ]
 # Whether a text is SQL, a cursor that was given out, or an API's description, no schema can say.
-TOLD_BY_READING = {"GET /conversations", "POST /analytics/sql", "POST /openapi/import"}
+TOLD_BY_READING = {"GET /conversations", "GET /inbox", "POST /analytics/sql", "POST /openapi/import"}
 Described = dict[str, Any]
 NEED_A_MODEL = {"POST /openapi/jobs/{job_id}/words"}
 
@@ -151,6 +151,12 @@ def test_real_answers_are_as_described(app: AppProcess, described: Described) ->
         ask("POST", "/escalations/{escalation_id}/handled", escalation_id=escalation["escalation_id"])
         ask("POST", "/escalations/{escalation_id}/resend", escalation_id=escalation["escalation_id"])
     ask("GET", "/conversations")
+    ask("GET", "/inbox")
+    ask("GET", "/inbox?filter=escalated&q=human")
+    ask("GET", "/inbox/{thread_id}", thread_id="told")
+    ask("POST", "/inbox/{thread_id}/seen", {"seq": 1}, thread_id="told")
+    ask("GET", "/inbox/{thread_id}/customer", thread_id="told")
+    ask("GET", "/inbox/{thread_id}/customer/card", thread_id="told")
     ask("POST", "/conversations/{thread_id}/takeover", thread_id="told")
     ask("POST", "/conversations/{thread_id}/messages", {"content": "I am here."}, thread_id="told")
     ask("POST", "/conversations/{thread_id}/notes", {"content": "Kim"}, thread_id="told")

@@ -39,6 +39,11 @@ REST = {
     "GET /health": Door(OPEN),
     "POST /chat": Door(OPERATOR, {"thread_id": FILLED["thread_id"], "message": "hi"}, own=True),
     "GET /conversations": Door(OPERATOR),
+    "GET /inbox": Door(OPERATOR),
+    "GET /inbox/{thread_id}": Door(OPERATOR, own=True),
+    "POST /inbox/{thread_id}/seen": Door(LEAD, {"seq": 1}),
+    "GET /inbox/{thread_id}/customer": Door(LEAD),
+    "GET /inbox/{thread_id}/customer/card": Door(LEAD),
     "POST /conversations/{thread_id}/takeover": Door(LEAD),
     "POST /conversations/{thread_id}/release": Door(LEAD),
     "POST /conversations/{thread_id}/messages": Door(LEAD, {"content": "hi"}),
@@ -121,7 +126,9 @@ FRAMES = {
     "interrupt_response": Door(LEAD, {"approved": False}),
     "resume": Door(OPERATOR, {}, own=True),
     "ping": Door(OPERATOR, {}),
+    "leave": Door(OPERATOR, {}),
     "watch_approvals": Door(LEAD, {}),
+    "watch_conversations": Door(OPERATOR, {}),
 }
 
 _client = httpx.Client(timeout=30)

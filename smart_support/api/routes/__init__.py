@@ -12,6 +12,7 @@ from smart_support.api.routes.conversations import router as conversations_route
 from smart_support.api.routes.customers import router as customers_routes
 from smart_support.api.routes.escalations import router as escalations_routes
 from smart_support.api.routes.health import router as health_routes
+from smart_support.api.routes.inbox import router as inbox_routes
 from smart_support.api.routes.metrics import router as metrics_routes
 from smart_support.api.routes.openapi import router as openapi_routes
 from smart_support.api.routes.replay import router as replay_routes
@@ -22,7 +23,7 @@ METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", 
 router = APIRouter(prefix="/api/v1", responses=ERROR_ANSWERS)
 _ROUTES: list[APIRoute] = []
 for resource in (
-    *(health_routes, chat_routes, conversations_routes, takeovers_routes, replay_routes),
+    *(health_routes, chat_routes, conversations_routes, inbox_routes, takeovers_routes, replay_routes),
     *(approvals_routes, escalations_routes, analytics_routes, agents_routes, openapi_routes),
     *(customers_routes, metrics_routes, backup_routes),
 ):

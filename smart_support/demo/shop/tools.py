@@ -14,6 +14,7 @@ from smart_support.tools.registry import Args, Call, read, write
 
 Row = dict[str, Any]
 ORDERS_SHOWN = 5
+ORDERS_ON_CARD = 8
 
 
 class CommerceTools(DemoToolset):
@@ -89,6 +90,29 @@ class CommerceTools(DemoToolset):
             f"The latest orders of {customer['email']}: {listed}." if orders else "There are no orders yet."
         )
         return {"message": words, "orders": orders}
+
+    @read
+    def get_customer(self, customer_id: str) -> Row:
+        """Who a customer is, and their latest orders with what was ordered and paid.
+
+        Args:
+            customer_id: The customer's number, for example C-2001.
+        """
+        customer = self._customer(customer_id)
+        orders = self.store.read(
+            """SELECT order_id, group_concat(name, ', ') AS items, status, total_cents, currency, placed_at
+               FROM (SELECT orders.*, name FROM orders JOIN order_items USING (order_id)
+                     WHERE customer_id = :id ORDER BY line)
+               GROUP BY order_id ORDER BY placed_at DESC LIMIT :limit""",
+            id=customer["customer_id"],
+            limit=ORDERS_ON_CARD,
+        )
+        shown = ("customer_id", "name", "email", "country", "status")
+        return {
+            **{name: customer[name] for name in shown},
+            "customer_since": customer["created_at"],
+            "orders": orders,
+        }
 
     @write(risk="high", idempotent=True, summary=rules.cancel_summary)
     def cancel_order(self, order_id: str, call: Call, reason: str = "") -> Row:

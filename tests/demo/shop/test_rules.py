@@ -237,4 +237,4 @@ def test_the_shop_is_large_enough_and_every_state_is_there(store: DemoStore) -> 
 
 def test_access_is_declared_where_a_tool_is_defined(registry: Registry) -> None:
     reads = {tool.name for tool in registry if tool.access is Access.READ}
-    assert reads == {"get_order_status", "get_tracking_info", "find_orders"}
+    assert reads == {"get_order_status", "get_tracking_info", "find_orders", "get_customer"}
