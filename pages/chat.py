@@ -11,14 +11,12 @@ from typing import Any
 import gradio as gr
 import orjson
 
-from pages import sanitize
 from pages.current_user import current_user
 from pages.function_errors import with_clear_errors
 from pages.sanitize import element
 from pages.transcript import Transcript
 from smart_support.conversation.batching import batches
 from smart_support.errors import Forbidden, SmartSupportError
-from smart_support.identity.users import User
 from smart_support.services import Services
 
 SECONDS_BETWEEN_STEPS = 0.1
@@ -27,7 +25,9 @@ MAX_EVENTS = 4000
 MAX_EXAMPLES = 6
 _ON_LOAD = "(window.ssMounts ??= []).push(['chat', element, {trigger, props, watch}]);"
 _THREAD = "async () => [(await window.ssChat).thread()]"
-_TEXT_AND_THREAD = "async (text) => [text, (await window.ssChat).thread()]"
+_SAY = "async (text) => { (await window.ssChat).say(text); return ''; }"
+_OUTBOX = '<ol class="ss-outbox" aria-label="Messages not shown above yet" aria-live="polite"></ol>'
+_ON_LOAD_OUTBOX = "(window.ssMounts ??= []).push(['outbox', element]);"
 # For every listener of the console: hidden from API clients, and without a concurrency limit.
 _PRIVATE: dict[str, Any] = {
     "api_visibility": "private",
@@ -50,7 +50,13 @@ def build(services: Services, console: gr.Blocks) -> None:
         examples=[{"text": example} for example in _examples(services)],
         feedback_options=None,
     )
-    notice = gr.HTML("", elem_id="ss-notice", apply_default_css=False)
+    gr.HTML(
+        _OUTBOX,
+        js_on_load=_ON_LOAD_OUTBOX,
+        elem_id="ss-outbox",
+        elem_classes="ss-raw",
+        apply_default_css=False,
+    )
     with gr.Row(elem_id="ss-composer"):
         text = gr.Textbox(
             placeholder="Write a message… (Shift+Enter for a new line)",
@@ -66,14 +72,13 @@ def build(services: Services, console: gr.Blocks) -> None:
         new_chat = gr.Button("New chat", scale=0, min_width=112, elem_id="ss-new-chat")
     thread = gr.Textbox(visible=False)
     link = gr.HTML("", html_template="", js_on_load=_ON_LOAD, elem_id="ss-chat-link", apply_default_css=False)
-    _connect(services, console, chatbot, notice, text, send, new_chat, thread, link)
+    _connect(services, console, chatbot, text, send, new_chat, thread, link)
 
 
 def _connect(
     services: Services,
     console: gr.Blocks,
     chatbot: gr.Chatbot,
-    notice: gr.HTML,
     text: gr.Textbox,
     send: gr.Button,
     new_chat: gr.Button,
@@ -88,14 +93,6 @@ def _connect(
                 await services.session_manager.check_owner(thread_id, user)
                 yield messages, state
 
-    async def say(content: str, thread_id: str, request: gr.Request) -> tuple[Any, str]:
-        problem = await _submit(services, thread_id, content, current_user(services, request))
-        return (gr.skip() if problem else ""), problem
-
-    async def choose(choice: gr.SelectData, thread_id: str, request: gr.Request) -> str:
-        chosen = choice.value.get("text", "") if isinstance(choice.value, dict) else choice.value
-        return await _submit(services, thread_id, str(chosen), current_user(services, request))
-
     following = gr.on(
         [console.load, link.submit],
         with_clear_errors(follow),
@@ -105,25 +102,13 @@ def _connect(
         trigger_mode="always_last",
         **_PRIVATE,
     )
-    submitted = [
-        gr.on(
-            [text.submit, send.click],
-            with_clear_errors(say),
-            [text, thread],
-            [text, notice],
-            js=_TEXT_AND_THREAD,
-            **_PRIVATE,
-        ),
-        chatbot.option_select(with_clear_errors(choose), thread, notice, js=_THREAD, **_PRIVATE),
-        chatbot.example_select(with_clear_errors(choose), thread, notice, js=_THREAD, **_PRIVATE),
-    ]
-    for event in submitted:
-        event.then(None, js="async () => { (await window.ssChat).wake(); }", api_visibility="private")
+    # In the page alone: what is typed is kept and sent again while the server is away (`chat/outbox.js`).
+    gr.on([text.submit, send.click], None, text, text, js=_SAY, api_visibility="private")
     new_chat.click(
         None,
         None,
-        [chatbot, notice, text],
-        js="async () => { (await window.ssChat).startNew(); return [[], '', '']; }",
+        [chatbot, text],
+        js="async () => { (await window.ssChat).startNew(); return [[], '']; }",
         cancels=[following],
         api_visibility="private",
     )
@@ -152,17 +137,6 @@ async def follow_thread(services: Services, thread_id: str) -> AsyncIterator[tup
 def _state(thread_id: str, transcript: Transcript, *, rest: bool) -> str:
     """For `chat.js`: the last event number that the Chatbot shows; `rest` where no turn is running."""
     return orjson.dumps({"thread_id": thread_id, "seq": transcript.seq, "rest": rest}).decode()
-
-
-async def _submit(services: Services, thread_id: str, content: str, by: User) -> str:
-    """Start a turn with a message. Returns the error to show, as HTML, or an empty string."""
-    if not content.strip():
-        return ""
-    try:
-        await services.turns.submit(thread_id, content, channel="console", by=by)
-    except SmartSupportError as error:
-        return f'<div class="ss-note ss-note--red" role="alert">{sanitize.html(error.message)}</div>'
-    return ""
 
 
 def _title(services: Services, name: str) -> str:

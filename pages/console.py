@@ -38,7 +38,6 @@ _SHELL = """
     <button class="ss-button ss-button--quiet">Log out</button></form>
   <button type="button" class="ss-button ss-button--quiet" id="ss-look" aria-label="Switch theme">◐</button>
 </header>
-<div class="ss-banner" role="alert">Connection lost. Reconnecting…</div>
 """
 _ON_LOAD = "(window.ssMounts ??= []).push(['shell', element]);"
 

@@ -19,7 +19,7 @@ log = get_logger()
 INTERNAL_ERROR = "Internal error; see the server's log."
 _STRICT = ConfigDict(strict=True)
 # What Gradio passes, and not the caller.
-_FROM_GRADIO = (gr.Request, gr.SelectData)
+_FROM_GRADIO = (gr.Request,)
 
 
 def with_clear_errors(function: Callable[..., Any], *, types: bool = True) -> Callable[..., Any]:

@@ -21,7 +21,7 @@ _RESULT = re.compile(rf"{API}call/(?:v2/)?[^/]+/(?P<event_id>[^/]+)/?")
 _JOIN = re.compile(rf"{API}queue/join/?")
 _CANCEL = re.compile(rf"{API}cancel/?")
 # What Gradio may read from a body. The rest of its fields are for its own use.
-_FIELDS = ("data", "fn_index", "session_hash", "event_data", "trigger_id")
+_FIELDS = ("data", "fn_index", "session_hash", "trigger_id")
 
 
 def parsed(body: bytes, content_type: str) -> dict[str, Any]:
@@ -80,7 +80,7 @@ def checked(blocks: gr.Blocks, path: str, given: dict[str, Any]) -> dict[str, An
     else:
         return given
     _check_data(function, given.get("data"))
-    _check_event(function, given)
+    _check_trigger(given.get("trigger_id"))
     return {name: given[name] for name in _FIELDS if name in given}
 
 
@@ -112,7 +112,7 @@ def _named(blocks: gr.Blocks, name: str) -> Any:
 def _parameters(function: Any) -> list[inspect.Parameter]:
     """The parameters that a caller gives; the rest are Gradio's."""
     listed = inspect.signature(function.fn).parameters.values()
-    return [one for one in listed if one.annotation is not gr.SelectData and one.annotation is not gr.Request]
+    return [one for one in listed if one.annotation is not gr.Request]
 
 
 def _check_data(function: Any, data: Any) -> None:
@@ -124,11 +124,7 @@ def _check_data(function: Any, data: Any) -> None:
         raise InvalidRequest(f"data: holds {len(data)} values; give {expected}")
 
 
-def _check_event(function: Any, given: dict[str, Any]) -> None:
-    event, trigger = given.get("event_data"), given.get("trigger_id")
-    annotations = [one.annotation for one in inspect.signature(function.fn).parameters.values()]
-    if gr.SelectData in annotations and not (isinstance(event, dict) and event.keys() >= {"index", "value"}):
-        raise InvalidRequest("event_data: give an object with index and value")
+def _check_trigger(trigger: Any) -> None:
     # Any number: that of the page itself, which starts functions too, is not among the components.
     if trigger is not None and (isinstance(trigger, bool) or not isinstance(trigger, int)):
         raise InvalidRequest("trigger_id: give the number of a component, as /config lists them")

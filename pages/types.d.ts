@@ -11,13 +11,21 @@ interface Window {
     symbols: [number, number][];
   };
   ssMounts?: [string, ...any[]][];
-  ssChat?: Promise<{ thread: () => string; wake: () => void; startNew: () => void }>;
-  resolveChat?: (chat: { thread: () => string; wake: () => void; startNew: () => void }) => void;
+  ssChat?: Promise<ConsoleChat>;
+  resolveChat?: (chat: ConsoleChat) => void;
 }
+
+/** What Gradio's listeners in the page call. */
+interface ConsoleChat { thread: () => string; say: (text: string) => void; startNew: () => void }
 
 /** What `shell/events.js` carries: WebSocket frames by their type, then the tabs' own events. */
 interface ConsoleEvents {
   "*": { type: string; thread_id?: string; seq?: number };
+  message: { thread_id: string; seq: number; role: string; content: string; message_id: string };
+  /** The server has a message that this window sent; `recorded`: it had it before. */
+  message_accepted: { thread_id: string; message_id: string; recorded: boolean };
+  /** `message_id`: that of a message that was refused. */
+  error: { code: string; message: string; thread_id?: string; seq?: number; message_id?: string };
   approvals: { items: Approval[]; more: boolean };
   approval: { approval: Approval };
   escalations: { items: EscalationRecord[] };

@@ -16,6 +16,7 @@ from smart_support.approvals.decision import DecisionInput, reason_or_answer
 from smart_support.approvals.reader import ApprovalFilter
 from smart_support.conversation.inbox import InboxChange
 from smart_support.conversation.limits import checked_thread_id
+from smart_support.conversation.turn_runner import MESSAGE_ID
 from smart_support.errors import InvalidJson, InvalidRequest, SmartSupportError, TooLarge, UnknownType
 from smart_support.escalations.escalations import EscalationRecord
 from smart_support.events import Shown
@@ -60,6 +61,7 @@ class Connection:
         self._socket = websocket
         self._user = user
         self._services = services
+        self._channel = _channel(websocket)
         self._outbox: deque[str] = deque()
         self._unsent_chars = 0
         self._filled = asyncio.Event()
@@ -187,7 +189,16 @@ class Connection:
     async def _message(self, frame: dict[str, Any]) -> None:
         thread_id = checked_thread_id(frame.get("thread_id"))
         content: Any = frame.get("content")
-        await self._services.turns.submit(thread_id, content, channel="socket", by=self._user)
+        message_id: Any = frame.get("message_id")
+        turns = self._services.turns
+        if message_id is None:
+            await turns.submit(thread_id, content, channel=self._channel, by=self._user)
+        else:
+            is_recorded = await turns.submit_once(
+                thread_id, content, message_id=message_id, channel=self._channel, by=self._user
+            )
+            accepted = {"thread_id": thread_id, "message_id": message_id, "recorded": is_recorded}
+            self._send_object({"type": "message_accepted", **accepted})
         # Attach only after the message is accepted: until then the thread may belong to somebody else.
         self._attach(thread_id)
 
@@ -306,6 +317,13 @@ class Connection:
             self._leave_inbox = None
 
 
+def _channel(websocket: WebSocket) -> str:
+    """`console` for the socket of the console itself, which sends no API key; else `socket`."""
+    query = websocket.query_params
+    has_key = "x-api-key" in websocket.headers or "token" in query
+    return "console" if query.get("door") == "console" and not has_key else "socket"
+
+
 def _decision_in(frame: dict[str, Any]) -> str:
     """The decision of an `interrupt_response`: its `decision`, or `approved` with or without `args`."""
     approved, decision = frame.get("approved"), frame.get("decision")
@@ -321,7 +339,9 @@ def _decision_in(frame: dict[str, Any]) -> str:
 
 def _error(frame: dict[str, Any], code: str, message: str) -> dict[str, Any]:
     answer = {"type": "error", "code": code, "message": message}
-    thread_id = frame.get("thread_id")
+    thread_id, message_id = frame.get("thread_id"), frame.get("message_id")
+    if isinstance(message_id, str) and MESSAGE_ID.fullmatch(message_id):
+        answer["message_id"] = message_id
     with contextlib.suppress(SmartSupportError):
         answer["thread_id"] = checked_thread_id(thread_id)
     return answer

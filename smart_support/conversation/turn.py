@@ -155,12 +155,18 @@ class Turn:
         self.has_begun = True
         self._has_ended = self._has_ended or event.ends_turn
 
-    async def answer(self, message: Message) -> None:
+    async def answer(self, message: Message, *, is_repeatable: bool = False) -> None:
         """Answer a customer's message; while an approval is pending, on a side thread.
 
         While a person has the conversation, the message is for them.
+
+        Args:
+            is_repeatable: a client may send the message again, also to another process: it is recorded once.
         """
-        await self.emit(message)
+        if is_repeatable and await self._log.has(self.thread_id, str(message.message_id)):
+            await self._complete()
+            return
+        await self.emit(message, message.message_id if is_repeatable else None)
         for approval in await self._unresumed_approvals():
             await self._apply(approval)
             await self._use_up_lost_approvals()

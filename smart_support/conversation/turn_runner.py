@@ -1,6 +1,7 @@
 """Runs turns, one at a time per thread, for every channel. What a turn does is in `turn.py`."""
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -21,7 +22,13 @@ from smart_support.conversation.recorder import Recorder
 from smart_support.conversation.sessions import Session
 from smart_support.conversation.side_thread import SideThreads
 from smart_support.conversation.turn import Turn, TurnDependencies
-from smart_support.errors import NoPendingApproval, ShuttingDown, SmartSupportError, StorageFailed
+from smart_support.errors import (
+    InvalidRequest,
+    NoPendingApproval,
+    ShuttingDown,
+    SmartSupportError,
+    StorageFailed,
+)
 from smart_support.events import Failure, Message, Record, Shown
 from smart_support.gate.planned_call import PlannedCall
 from smart_support.identity.users import ANYONE, User
@@ -35,6 +42,7 @@ NOT_TAKEN = (
 PARKED = (
     "Smart Support is restarting; this goes on by itself afterwards. Follow it with resume, or in replay."
 )
+MESSAGE_ID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 Work = Callable[[Turn], Awaitable[None]]
 
 
@@ -100,6 +108,8 @@ class TurnRunner:
         self._is_single_process = is_single_process
         self._lanes: dict[str, _Lane] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        # Messages with a client's id whose turn runs or waits, by thread and id.
+        self._accepted: set[tuple[str, str]] = set()
         self.is_closing = False
 
     @property
@@ -114,11 +124,20 @@ class TurnRunner:
 
     # What channels call
 
-    async def submit(self, thread_id: str, content: str, *, channel: str, by: User = ANYONE) -> str:
+    async def submit(
+        self,
+        thread_id: str,
+        content: str,
+        *,
+        channel: str,
+        by: User = ANYONE,
+        message_id: str | None = None,
+    ) -> str:
         """Accept a customer's message. Its turn runs to its end, with or without listeners.
 
         Args:
             by: the user who sends it, as they logged in.
+            message_id: see `submit_once`.
 
         Returns:
             The turn's id.
@@ -136,11 +155,47 @@ class TurnRunner:
         await self._limits.count_message(thread_id)
         await self._sessions.claim(thread_id, by)
         self.check_open()
-        message = Message(role="customer", content=content, message_id=clock.new_id())
+        message = Message(role="customer", content=content, message_id=message_id or clock.new_id())
+
+        async def work(turn: Turn) -> None:
+            try:
+                await turn.answer(message, is_repeatable=message_id is not None)
+            finally:
+                self._accepted.discard((thread_id, message_id or ""))
+
         # Nothing is awaited from here on: a listener attached as soon as this returns gets the whole turn.
-        return self.start(
-            thread_id, channel, lambda turn: turn.answer(message), spoken_by=by.name, message=message.content
-        )
+        return self.start(thread_id, channel, work, spoken_by=by.name, message=message.content)
+
+    async def submit_once(
+        self, thread_id: str, content: str, *, message_id: str, channel: str, by: User = ANYONE
+    ) -> bool:
+        """Accept a message of a client that sends it again until it is on record.
+
+        Args:
+            message_id: a UUID of the client's own; a message is recorded once under it.
+
+        Returns:
+            Whether it is on record already. Otherwise its turn runs, or waits for those before it.
+
+        Raises:
+            As `submit` does; InvalidRequest: `message_id` is not a UUID in lower case.
+        """
+        if not isinstance(message_id, str) or not MESSAGE_ID.fullmatch(message_id):
+            raise InvalidRequest("message_id: give a UUID of your own, in lower case")
+        accepted = (checked_thread_id(thread_id), message_id)
+        await self._sessions.check_owner(thread_id, by)
+        if accepted in self._accepted:
+            return await self._log.has(thread_id, message_id)
+        self._accepted.add(accepted)
+        try:
+            if is_recorded := await self._log.has(thread_id, message_id):
+                self._accepted.discard(accepted)
+            else:
+                await self.submit(thread_id, content, channel=channel, by=by, message_id=message_id)
+        except BaseException:
+            self._accepted.discard(accepted)
+            raise
+        return is_recorded
 
     async def decide(self, approval_id: str, decision: DecisionInput) -> Approval:
         """Decide an approval. Returns once that is durable; the turn that follows runs by itself.

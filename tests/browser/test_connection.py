@@ -38,7 +38,7 @@ def test_a_restart_while_pending_is_told_and_survived(
         )
         _reject_half(page)
         own_server.kill()
-        expect(page.locator("#ss-state")).to_have_text("Reconnecting…")
+        expect(page.locator("#ss-state")).to_have_text("Connection lost. Reconnecting…")
         save(page, "console-lost-light")
         own_server.start()
         expect(page.locator("#ss-state")).to_have_text("Live")
@@ -70,6 +70,33 @@ def test_what_is_typed_survives_that_the_page_is_loaded_again(
         own_server.post(f"/approvals/{own_server.pending(thread_id)[0]['approval_id']}/decision", APPROVE)
         expect(page.locator(".ss-leaving")).to_contain_text("Already approved by local user")
         expect(page.locator(".ss-leaving")).to_contain_text("Half of another")
+
+
+def test_what_is_typed_or_just_sent_survives_a_restart(
+    own_server: AppProcess, open_window: Window, thread_id: str, save: Save
+) -> None:
+    with own_server:
+        page = open_window(own_server.url, thread_id)
+        field = page.get_by_label("Message", exact=True)
+        say(page, "Where is my order 1043?")
+        own_server.kill()
+        field.fill("Where is my")
+        field.press_sequentially(" order 1044?")
+        field.press("Enter")
+        expect(page.locator("#ss-outbox .ss-unsent").last).to_contain_text("Not sent")
+        expect(page.locator("#ss-outbox").get_by_role("button", name="Retry").last).to_be_visible()
+        expect(page.get_by_role("status").filter(has_text="Connection lost")).to_have_count(1)
+        field.fill("Half of a")
+        save(page, "console-unsent-light")
+        own_server.start()
+        expect(chat(page).locator(".user.message")).to_have_text(
+            ["Where is my order 1043?", "Where is my order 1044?"]
+        )
+        expect(page.locator("#ss-outbox li")).to_have_count(0)
+        expect(field).to_have_value("Half of a")
+        page.reload()
+        expect(field).to_have_value("Half of a")
+        expect(chat(page).locator(".user.message")).to_have_count(2)
 
 
 def test_an_expired_card_leaves(data_dir: Path, open_window: Window, thread_id: str) -> None:

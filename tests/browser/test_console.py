@@ -181,7 +181,7 @@ def test_a_decision_that_comes_second_is_refused(
                 )
             )
 
-        page.route_web_socket(re.compile("/ws$"), pass_on)
+        page.route_web_socket(re.compile(r"/ws\?"), pass_on)
 
     order = take_order("processing")
     page = open_window(server.url, thread_id, prepare=deafen)
@@ -230,7 +230,7 @@ def test_a_message_over_rest_shows_up_live(server: AppProcess, open_window: Wind
 def test_bad_input_is_explained_and_kept(server: AppProcess, open_window: Window, thread_id: str) -> None:
     page = open_window(server.url, thread_id)
     say(page, "x" * 10_001)
-    expect(page.locator("#ss-notice")).to_contain_text("10000")
+    expect(page.locator("#ss-outbox").get_by_role("alert")).to_contain_text("10000")
     expect(page.get_by_label("Message", exact=True)).to_have_value("x" * 10_001)
 
 

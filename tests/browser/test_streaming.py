@@ -57,6 +57,24 @@ def test_it_grows_and_a_reload_finds_it_again(
     expect(answer).to_contain_text("You said: one two slowly three")
 
 
+def test_a_message_sent_meanwhile_is_seen_at_once(
+    app: LocalApp, open_window: Window, thread_id: str, save: Save
+) -> None:
+    page = open_window(app.url, thread_id)
+    say(page, "one slowly two")
+    expect(chat(page)).to_contain_text("You said: one")
+    say(page, "and this")
+    queued = page.locator("#ss-outbox li")
+    expect(queued).to_have_text(["and thisWaiting for the current answer"])
+    save(page, "console-queued-light")
+    page.reload()
+    expect(queued).to_contain_text(["and this"])
+    go_on.set()
+    expect(chat(page)).to_contain_text("You said: and this")
+    expect(queued).to_have_count(0)
+    expect(chat(page).locator(".user.message")).to_have_text(["one slowly two", "and this"])
+
+
 def test_a_new_chat_leaves_a_running_one(app: LocalApp, open_window: Window, thread_id: str) -> None:
     page = open_window(app.url, thread_id)
     say(page, "one slowly two")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage
 
-from smart_support import Settings, create_app
+from smart_support import Settings, clock, create_app
 from tests.support.harness import Client, LocalApp, ScriptedModel, of_type, spoken
 
 WORDS = "one two three four five six seven eight nine ten"
@@ -125,3 +125,38 @@ async def test_the_model_is_told_all_that_was_said(one_agent: Path, data_dir: Pa
             for text in ("a", "b", "c"):
                 await client.turn("t", text)
     assert heard[-1] == ["a", "answer 1", "b", "answer 2", "c"]
+
+
+async def test_a_message_sent_again_is_recorded_once(app: LocalApp, pausing: _Pausing) -> None:
+    message = {"type": "message", "thread_id": "t", "content": "count", "message_id": clock.new_id()}
+    async with await Client.connect(app.ws_url) as client:
+        await client.send(**message)
+        await client.until("token")
+        await client.send(**message)
+        while_running = await client.until("message_accepted", recorded=True)
+        pausing.go_on.set()
+        await client.until("message_complete")
+        await client.send(**message)
+        await client.until("message_accepted", recorded=True)
+        await client.send(**message | {"message_id": "1"})
+        refused = (await client.until("error"))[-1]
+    assert while_running
+    said = of_type(client.seen, "message")
+    assert [(one["content"], one["message_id"]) for one in said] == [("count", message["message_id"])]
+    assert len(of_type(client.seen, "message_complete")) == 1
+    assert (refused["code"], "message_id" in refused["message"]) == ("invalid_request", True)
+
+
+async def test_a_queued_message_sent_again_is_accepted_once(app: LocalApp, pausing: _Pausing) -> None:
+    queued = {"type": "message", "thread_id": "t", "content": "next", "message_id": clock.new_id()}
+    async with await Client.connect(app.ws_url) as client:
+        await client.send(type="message", thread_id="t", content="count")
+        await client.until("token")
+        for _ in range(2):
+            await client.send(**queued)
+            await client.until("message_accepted", recorded=False)
+        pausing.go_on.set()
+        await client.until("message_complete")
+        await client.until("message_complete")
+        await client.turn("t", "last")
+    assert [one["content"] for one in of_type(client.seen, "message")] == ["count", "next", "last"]

@@ -177,14 +177,6 @@ async def test_a_value_of_a_wrong_type_is_a_clear_error(guarded: AppProcess) -> 
     assert "Traceback" not in guarded.log()[before:]
 
 
-@pytest.mark.parametrize("event", [None, 5, "x", [], {}, {"index": 0}, {"value": 0}])
-def test_an_event_without_its_choice_is_refused(
-    client: httpx.Client, guarded: AppProcess, event: Any
-) -> None:
-    body = _join(guarded, "choose", ["a-thread"]) | {"event_data": event}
-    assert _code(client.post("/gradio_api/queue/join", json=body)) == (422, "invalid_request")
-
-
 @pytest.mark.parametrize("trigger", [1.5, "x", [], True])
 def test_a_trigger_is_a_number(client: httpx.Client, guarded: AppProcess, trigger: Any) -> None:
     body = _join(guarded, "pending_approvals", []) | {"trigger_id": trigger}

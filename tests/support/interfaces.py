@@ -48,10 +48,10 @@ def _walk(listed: Any, prefix: str) -> Iterator[tuple[str, str, Any]]:
 
 
 async def called(
-    url: str, headers: dict[str, str], session_hash: str, fn_index: int, data: list[Any], event: Any = None
+    url: str, headers: dict[str, str], session_hash: str, fn_index: int, data: list[Any]
 ) -> list[dict[str, Any]]:
     """Run a function of the console as its page does: by its place, through the queue; what came back."""
-    body = {"data": data, "fn_index": fn_index, "session_hash": session_hash, "event_data": event}
+    body = {"data": data, "fn_index": fn_index, "session_hash": session_hash}
     async with httpx.AsyncClient(base_url=f"{url}/gradio_api", headers=headers, verify=False) as client:
         joined = await client.post("/queue/join", json=body)
         if joined.status_code != 200:

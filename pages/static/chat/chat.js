@@ -1,10 +1,12 @@
 // Which thread the chat shows, and when it must load again. gr.Chatbot draws the messages.
 
 import { onOpen, send } from "../shell/connection.js";
-import { closest } from "../shell/dom.js";
+import { closest, find } from "../shell/dom.js";
+import { draftOf, dropDraft, keepDraft } from "../shell/drafts.js";
 import { emit, on } from "../shell/events.js";
 import { timeOfDay } from "../shell/format.js";
 import { register } from "../shell/mounts.js";
+import { noteShown, sendMessage, showOutbox } from "./outbox.js";
 
 const VALID_THREAD = /^[A-Za-z0-9_.:-]{1,128}$/;
 const STORAGE_KEY = "ss-thread";
@@ -73,12 +75,52 @@ function startNew() {
   store(current);
   reset();
   setTimeout(wake);
-  /** @type {HTMLElement | null} */ (document.querySelector("#ss-message textarea"))?.focus();
+  messageField()?.focus();
+}
+
+const messageField = () => /** @type {HTMLTextAreaElement | null} */ (document.querySelector("#ss-message textarea"));
+
+/** Sends what was typed. @param {string} text */
+function say(text) {
+  sendMessage(thread(), text);
+  keepText("");
+}
+
+/** Puts a text into the message field, unless something is typed there. Whether it is there now. @param {string} text */
+function putBack(text) {
+  const field = messageField();
+  if (!field || (field.value.trim() && field.value !== text)) return false;
+  field.value = text;
+  // For Gradio, which reads the field when it changes.
+  field.dispatchEvent(new Event("input", { bubbles: true }));
+  return true;
+}
+
+const draftKey = () => `chat:${thread()}`;
+
+/** Keeps what is typed and not sent. @param {string} text */
+function keepText(text) {
+  if (text) keepDraft(draftKey(), { text });
+  else dropDraft(draftKey());
+}
+
+function restoreText() {
+  const draft = draftOf(draftKey());
+  if (draft) putBack(draft.text);
+}
+
+/** An example, or an option of a question, is sent as it reads. @param {Event} event */
+function choose(event) {
+  const choice = closest(event, "#ss-chat .example, #ss-chat .option");
+  if (!choice) return;
+  event.stopPropagation();
+  say((choice.querySelector(".example-text") ?? choice).textContent?.trim() ?? "");
 }
 
 function reset() {
   renderedSeq = receivedSeq = followedAt = 0;
   laggingSince = subscribed = null;
+  noteShown({ threadId: thread(), seq: 0, isBusy: false });
 }
 
 /** Makes Gradio load the thread and follow it. Before its own first load has ended, a trigger would hang. */
@@ -94,9 +136,11 @@ function noteRendered(text) {
   if (state.thread_id !== thread()) return;
   renderedSeq = state.seq;
   laggingSince = receivedSeq > renderedSeq ? Date.now() : null;
+  if (!isLoaded) restoreText();
   isLoaded = true;
   document.body.classList.add("ss-chat-loaded");
   followedAt = state.rest ? 0 : Date.now();
+  noteShown({ threadId: thread(), seq: renderedSeq, isBusy: !state.rest });
   if (subscribed !== current) subscribe();
   if (state.rest && receivedSeq > renderedSeq) wake();
 }
@@ -169,8 +213,13 @@ register("chat", (_element, tools) => {
   on("approvals", (frame) => frame.items.forEach(noteExpiry));
   on("approval", (frame) => { noteExpiry(frame.approval); });
   on("open_thread", open);
-  on("state", (state) => document.body.classList.toggle("ss-lost", state === "lost"));
   document.addEventListener("click", review);
+  document.addEventListener("click", choose, { capture: true });
+  document.addEventListener("input", (event) => {
+    const field = closest(event, "#ss-message textarea");
+    if (field instanceof HTMLTextAreaElement) keepText(field.value);
+  });
+  noteShown({ threadId: thread(), seq: 0, isBusy: false });
   setInterval(() => { checkValue(); tick(); }, 500);
   // After a lost connection, whatever followed the thread has ended with it.
   let isFirst = true;
@@ -181,5 +230,7 @@ register("chat", (_element, tools) => {
   });
 });
 
+register("outbox", (element) => showOutbox(find(element, "ol"), putBack));
+
 // The functions that Gradio runs in the page wait for this file.
-window.resolveChat?.({ thread, wake, startNew });
+window.resolveChat?.({ thread, say, startNew });

@@ -12,6 +12,7 @@ let socket = null;
 /** @type {"connecting" | "live" | "lost"} */
 let state = "connecting";
 let attempts = 0;
+let retrying = 0;
 let offset = 0;
 let lastFrameAt = Date.now();
 
@@ -26,6 +27,13 @@ export function onOpen(listener) {
   if (socket?.readyState === WebSocket.OPEN) listener();
 }
 
+/** Tries at once to connect, where the next try is still to come. */
+export function reconnect() {
+  if (socket?.readyState !== WebSocket.CLOSED) return;
+  clearTimeout(retrying);
+  connect();
+}
+
 /** Whether there is a connection; each change is the event "state". */
 export const connectionState = () => state;
 
@@ -34,7 +42,7 @@ export const now = () => Date.now() + offset;
 
 function connect() {
   const scheme = location.protocol === "https:" ? "wss:" : "ws:";
-  socket = new WebSocket(`${scheme}//${location.host}${ROOT}/ws`);
+  socket = new WebSocket(`${scheme}//${location.host}${ROOT}/ws?door=console`);
   socket.addEventListener("open", () => {
     attempts = 0;
     lastFrameAt = Date.now();
@@ -52,7 +60,7 @@ function connect() {
     if (event.reason === "unauthorized") { location.href = `${ROOT}/login`; return; }
     setState("lost");
     attempts += 1;
-    setTimeout(connect, Math.min(5000, 250 * 2 ** Math.min(attempts, 5)) * (0.7 + Math.random() * 0.6));
+    retrying = setTimeout(connect, Math.min(5000, 250 * 2 ** Math.min(attempts, 5)) * (0.7 + Math.random() * 0.6));
   });
 }
 

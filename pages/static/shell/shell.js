@@ -8,7 +8,7 @@ import { register } from "./mounts.js";
 import { request, ROOT } from "./rest.js";
 
 const THEME_KEY = "ss-look";
-const STATES = { connecting: "Connecting…", live: "Live", lost: "Reconnecting…" };
+const STATES = { connecting: "Connecting…", live: "Live", lost: "Connection lost. Reconnecting…" };
 
 function showState() {
   const place = document.getElementById("ss-state");
