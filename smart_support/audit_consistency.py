@@ -31,8 +31,9 @@ ERASED_APPROVAL: dict[str, Any] = {
 }
 ERASED_LEDGER: dict[str, Any] = {"result": None}
 _ERASED = {"approval": ERASED_APPROVAL, "ledger": ERASED_LEDGER}
-# Not compared. `resumed` says only whether the conversation has gone on; a claim keeps nobody from deciding.
-NOT_RECORDED = frozenset({"resumed", "claimed_by", "claimed_until"})
+# Not compared. `resumed` and `parked` say only whether the conversation has gone on; a claim keeps nobody
+# from deciding; `paused_at` follows from the freezes, and where it moves `expires_at`, that is recorded.
+NOT_RECORDED = frozenset({"resumed", "parked", "claimed_by", "claimed_until", "paused_at"})
 DECISION = (
     *("status", "execution", "args", "digest", "summary", "customer_id", "effect", "facts"),
     *("decided_at", "decided_by", "decided_via", "reason", "event_id"),

@@ -3,6 +3,7 @@
 Each class has the `code` and the HTTP status with which every interface answers.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -201,6 +202,17 @@ class Forbidden(SmartSupportError):
 
     code = "forbidden"
     status = 403
+
+
+class Frozen(SmartSupportError):
+    """People have frozen the writes that this call is one of. It was not begun; its approval is unused."""
+
+    code = "frozen"
+    status = 409
+    nothing_done = True
+
+    def __init__(self, tool: str, scopes: Sequence[str]) -> None:
+        super().__init__(f"{tool}: frozen ({', '.join(scopes)}); nothing was done")
 
 
 class ModelFailed(SmartSupportError):

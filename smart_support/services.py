@@ -34,6 +34,7 @@ from smart_support.analytics.ad_hoc_sql import AdHocSql
 from smart_support.analytics.metrics import Metrics
 from smart_support.analytics.replay import Replay
 from smart_support.approvals.claims import Claims
+from smart_support.approvals.freezes import Freezes
 from smart_support.approvals.ledger import Ledger
 from smart_support.approvals.queue import ApprovalQueue
 from smart_support.approvals.quota import Quota
@@ -138,7 +139,8 @@ class Services:
         turns: starts turns, decides approvals and follows events. `recovery`: turns that no user starts.
         takeovers: people take conversations, answer, and hand them back. `erasure`: erases conversations.
         inbox: conversations by what they need of a person. `customer_cards`: what a customer has.
-        approvals: the queue of approvals. `claims`: claims and notes. `escalations`: calls for a human.
+        approvals: the queue of approvals. `claims`: claims and notes. `freezes`: what people have
+            frozen. `escalations`: calls for a human.
         meters: the metrics of this process. `sockets`: open WebSockets.
         metrics, replay, ad_hoc_sql: analytics, recorded conversations, and SQL queries by an admin.
         team, registry: the agents and all tools, with imported ones. Tools added before the start stay.
@@ -153,6 +155,7 @@ class Services:
     session_manager: SessionManager
     broadcast: Broadcast
     approvals: ApprovalQueue
+    freezes: Freezes
     claims: Claims
     logins: Logins
     known_logins: KnownLogins
@@ -299,6 +302,8 @@ class Services:
         self.session_manager = SessionManager(self.state, settings.session_ttl_seconds, stores.bus.name)
         self.broadcast = Broadcast(self.event_log)
         self.approvals = ApprovalQueue(self.state, settings.approval_ttl_seconds, self.accounts)
+        self.freezes = Freezes(self.state)
+        self.freezes.subscribe(lambda _: self.approvals.wake())
         self.logins = Logins(self.state, self.accounts)
         self.known_logins = KnownLogins(self.state, self.accounts)
         self.login_throttle = LoginThrottle(stores.rates, self.known_logins)
@@ -361,7 +366,9 @@ class Services:
             turns=self.turns,
             sessions=self.session_manager,
             approvals=self.approvals,
+            freezes=self.freezes,
             locks=stores.locks,
+            is_single_process=stores.bus.is_single_process,
         )
         self.erasure = Erasure(
             state=self.state,
@@ -378,11 +385,17 @@ class Services:
         self._opened.push_async_callback(self.erasure.close)
         if not stores.bus.is_single_process:
             await self._join_cluster(stores.bus)
+        await self.freezes.refresh()
         await self.recovery.recover()
-        await self._opened.enter_async_context(in_background(self.recovery.expire_forever()))
-        await self._opened.enter_async_context(in_background(self.escalations.resend_interrupted()))
-        await self._opened.enter_async_context(in_background(self.inbox.backfill()))
-        await self._opened.enter_async_context(in_background(self.erasure.retire_forever()))
+        for work in (
+            self.recovery.expire_forever(),
+            self.recovery.resume_unfrozen_forever(),
+            self.freezes.refresh_forever(),
+            self.escalations.resend_interrupted(),
+            self.inbox.backfill(),
+            self.erasure.retire_forever(),
+        ):
+            await self._opened.enter_async_context(in_background(work))
         self._warn_if_leads_are_missing()
         for text in self._caller_warnings:
             logger.warning("callers", warning=text)
@@ -415,8 +428,9 @@ class Services:
 
     async def _join_cluster(self, bus: Bus) -> None:
         """Receive messages from other processes, and take over the work of those that stopped."""
-        parts = (bus, self.broadcast, self.event_log, self.approvals, self.escalations, self.session_manager)
-        self._relay = ClusterRelay(*parts, self._use_stored_imports)
+        parts = (bus, self.broadcast, self.event_log, self.approvals, self.escalations)
+        more = (self.session_manager, self.freezes, self._use_stored_imports)
+        self._relay = ClusterRelay(*parts, *more)
         self._relay.open()
         self._opened.push_async_callback(self._relay.close)
         await self._opened.enter_async_context(in_background(self.recovery.take_over_forever()))

@@ -36,7 +36,7 @@ from smart_support.agents.tool_messages import (
 )
 from smart_support.agents.tool_selection import SHOWN, find_tool, shortlist
 from smart_support.clock import new_id
-from smart_support.errors import ConfigError
+from smart_support.errors import ConfigError, Frozen
 from smart_support.events import Token
 from smart_support.gate.call_result import CallResult
 from smart_support.gate.caller import Caller, CallerLimits
@@ -362,7 +362,11 @@ def _act_node(gate: Gate, callers: _Callers) -> Node:
             return {"messages": [tool_message(rechecked)], "call": None}
         if rechecked:
             return {"call": rechecked.state()}
-        result = await gate.execute(planned, callers.get(planned.agent, config), thread_id)
+        try:
+            result = await gate.execute(planned, callers.get(planned.agent, config), thread_id)
+        except Frozen:
+            # Back to the interrupt: the same approval resumes it when the freeze is lifted.
+            return {"call": planned.state()}
         if planned.tool == WITHDRAW and result.status == "ok":
             # The turn goes on in the conversation itself, where all tools can be used again.
             return {"messages": [tool_message(result)], "call": None, "targets": []}

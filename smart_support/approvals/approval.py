@@ -65,6 +65,9 @@ class Approval(Request):
         reason: why it was decided so; where the status is `responded`, the person's answer.
         event_id: the id of the event of its decision.
         resumed: the conversation has taken up the decision.
+        paused_at: since when its time stands still, because its call is frozen. `expires_at` is as of then,
+            and is moved by that time when the freeze is lifted. None in any other case.
+        parked: it is approved, and its call waits for the end of a freeze.
     """
 
     approval_id: str
@@ -85,6 +88,8 @@ class Approval(Request):
     claimed_by: str | None
     claimed_until: str | None
     notes: int
+    paused_at: str | None
+    parked: bool
 
     @property
     def is_approved(self) -> bool:

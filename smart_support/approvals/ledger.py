@@ -14,6 +14,7 @@ import orjson
 from smart_support import audit, clock
 from smart_support.approvals.approval import Approval
 from smart_support.approvals.ceilings import give_places_back
+from smart_support.approvals.freeze_scope import check_not_frozen
 from smart_support.audit_consistency import recorded
 from smart_support.errors import Forbidden, SmartSupportError
 from smart_support.observability.log import get_logger
@@ -79,6 +80,7 @@ class Ledger:
 
         Raises:
             Forbidden: there is no approved, unused decision for exactly this call. Nothing ran.
+            Frozen: its scope is frozen. Nothing ran, and the decision stays unused.
         """
         begun = await self._state.transact(lambda c: self._begin(c, thread_id, tool_call_id, tool, digest))
         if begun is None:
@@ -104,6 +106,7 @@ class Ledger:
 
         Raises:
             Forbidden: one of them has no approved, unused decision. Nothing was begun.
+            Frozen: one of them is frozen. Nothing was begun, and the decisions stay unused.
         """
 
         def work(connection: Connection) -> list[Entry]:
@@ -183,7 +186,8 @@ class Ledger:
     ) -> tuple[Entry, bool, bool] | None:
         """The entry, whether it is new, and whether it is for exactly this call.
 
-        None where there is no approved decision for exactly this call.
+        None where there is no approved decision for exactly this call. Raises `Frozen` instead of beginning a
+        call that is frozen; one that was begun before may end.
         """
         key = {"thread_id": thread_id, "tool_call_id": tool_call_id}
         rows = connection.execute(
@@ -193,7 +197,7 @@ class Ledger:
             entry, same = _entry(rows[0]), rows[0]["digest"] == digest
             return (entry, False, same) if same or entry.status == "begun" else None
         approved = connection.execute(
-            """SELECT approval_id, digest FROM approvals WHERE thread_id = :thread_id
+            """SELECT approval_id, digest, agent, caller FROM approvals WHERE thread_id = :thread_id
                AND tool_call_id = :tool_call_id AND action = :tool AND status IN ('approved', 'edited')
                AND execution = 'not_started'""",
             key | {"tool": tool},
@@ -201,6 +205,7 @@ class Ledger:
         if not approved or approved[0]["digest"] != digest:
             log.error("write_without_approval", tool=tool, **key)
             return None
+        check_not_frozen(connection, agent=approved[0]["agent"], tool=tool, caller=approved[0]["caller"])
         row = key | {
             "approval_id": approved[0]["approval_id"],
             "tool": tool,

@@ -16,6 +16,7 @@ from smart_support import audit, clock
 from smart_support.approvals.approval import Approval, Request, Status
 from smart_support.approvals.ceilings import Ceiling, take_places
 from smart_support.approvals.decision import DecisionInput, check_edit_given
+from smart_support.approvals.freeze_scope import FROZEN, in_effect_query, is_frozen_sql
 from smart_support.approvals.policy import BY_POLICY
 from smart_support.approvals.reader import (
     ApprovalFilter,
@@ -40,19 +41,32 @@ _INSERT = """
     INSERT INTO approvals (approval_id, thread_id, interrupt_id, part, tool_call_id, customer_id, agent,
         action, args, requested_args, tool_version, digest, summary, effect, changed, risk, status,
         requested_at, expires_at, need, because, facts, asked_by, allowed, args_schema, target, caller,
-        client)
+        client, paused_at)
     VALUES (:approval_id, :thread_id, :interrupt_id, :part, :tool_call_id, :customer_id, :agent, :action,
         :args, :args, :tool_version, :digest, :summary, :effect, :changed, :risk, 'pending',
         :requested_at, :expires_at, :need, :because, :facts, :asked_by, :allowed, :args_schema, :target,
-        :caller, :client)
+        :caller, :client, :paused_at)
 """
 _VOTE = "UPDATE approvals SET votes = :votes, claimed_by = NULL, claimed_until = NULL WHERE approval_id = :id"
 _DECIDE = """
     UPDATE approvals SET status = :status, execution = :execution, args = :args, digest = :digest,
         summary = :summary, customer_id = :customer_id, effect = :effect, facts = :facts,
         decided_at = :now, decided_by = :by, decided_via = :via, reason = :reason, event_id = :event_id,
-        claimed_by = NULL, claimed_until = NULL
+        claimed_by = NULL, claimed_until = NULL, paused_at = NULL
     WHERE approval_id = :id AND status = 'pending'
+"""
+# The calls of a conversation that were decided before may begin together with this one.
+_IS_HELD = f"""
+    EXISTS (SELECT 1 FROM approvals held
+        WHERE held.status IN ('approved', 'edited') AND held.execution = 'not_started'
+        AND NOT EXISTS (SELECT 1 FROM action_ledger begun
+            WHERE begun.thread_id = held.thread_id AND begun.tool_call_id = held.tool_call_id)
+        AND (held.approval_id = approvals.approval_id
+            OR (held.thread_id = approvals.thread_id AND held.caller IS NULL AND approvals.caller IS NULL))
+        AND {is_frozen_sql("held")})
+"""
+_PARK = f"""
+    UPDATE approvals SET parked = 1, resumed = 0 WHERE approval_id = :id AND {_IS_HELD} RETURNING approval_id
 """
 
 
@@ -79,7 +93,8 @@ class ApprovalQueue:
     async def grant(self, call: PlannedCall, thread_id: str, ceilings: Iterable[Ceiling] = ()) -> Approval:
         """Record a call that the policy lets run without a human: requested and approved at once.
 
-        Granting the same call twice returns the first approval.
+        Granting the same call twice returns the first approval. Where its scope is frozen, it is rejected at
+        once, with the reason `frozen`.
 
         Raises:
             CeilingReached: it is over one of these ceilings; nothing is on record.
@@ -91,9 +106,14 @@ class ApprovalQueue:
             approval, new = self._request(connection, request)
             if not new:
                 return approval
-            _take_places(connection, among, call, thread_id)
+            is_frozen = approval.paused_at is not None
+            if not is_frozen:
+                _take_places(connection, among, call, thread_id)
+            outcome: tuple[Status, str | None] = (
+                ("rejected", FROZEN) if is_frozen else ("approved", call.because)
+            )
             granted = self._settle(
-                connection, approval.approval_id, "approved", BY_POLICY, BY_POLICY, call.because, None
+                connection, approval.approval_id, outcome[0], BY_POLICY, BY_POLICY, outcome[1], None
             )
             # The turn that requested the call goes on with it directly.
             connection.execute(
@@ -102,7 +122,8 @@ class ApprovalQueue:
             return replace(granted, resumed=True)
 
         granted = await self._state.transact(work)
-        log.info("approval_granted", approval_id=granted.approval_id, action=granted.call.tool)
+        event = "approval_granted" if granted.is_approved else "rejected_while_frozen"
+        log.info(event, approval_id=granted.approval_id, action=granted.call.tool)
         self.notify(granted)
         return granted
 
@@ -208,12 +229,60 @@ class ApprovalQueue:
         )
         return [approval_of(row) for row in rows]
 
-    async def not_resumed(self) -> builtins.list[Approval]:
-        """Decided or expired approvals that their conversations have not taken up, as after a crash."""
+    async def not_resumed(self, *, parked_only: bool = False) -> builtins.list[Approval]:
+        """Decided or expired approvals that their conversations have not taken up, as after a crash.
+
+        Parked calls are among them as soon as they are no longer frozen; with `parked_only`, nothing else is.
+        """
         rows = await self._state.read(
-            "SELECT * FROM approvals WHERE status <> 'pending' AND resumed = 0 ORDER BY approval_id"
+            f"""SELECT * FROM approvals WHERE status <> 'pending' AND resumed = 0
+                AND parked >= :parked AND NOT (parked = 1 AND {_IS_HELD}) ORDER BY approval_id""",
+            {"parked": int(parked_only)},
         )
         return [approval_of(row) for row in rows]
+
+    def wake(self) -> None:
+        """Look again at when the next approval is due: a lifted freeze has given some their time back."""
+        self._changed.set()
+
+    async def park(self, approval: Approval) -> bool:
+        """Park a decision if a call that would begin with it is frozen now; returns whether one is.
+
+        Its conversation stops before the call, and takes the decision up when the freeze is lifted.
+        """
+        call = approval.call
+        if not await self._state.read("SELECT 1 FROM freezes WHERE lifted_at IS NULL"):
+            return False
+        # In the same transaction as the freezes are looked at, so that none is lifted in between.
+        parked = await self._state.transact(lambda c: c.execute(_PARK, {"id": approval.approval_id}))
+        if parked:
+            log.info("approval_parked", approval_id=approval.approval_id, action=call.tool)
+            await self.changed(approval.approval_id)
+        return bool(parked)
+
+    async def move(self, approval: Approval, interrupt_id: str) -> Approval:
+        """Bind an approved call that has not begun to the interrupt at which its graph waits now."""
+
+        def work(connection: Connection) -> Approval:
+            rows = connection.execute(
+                """UPDATE approvals SET interrupt_id = :interrupt WHERE approval_id = :id
+                   AND status IN ('approved', 'edited') AND execution = 'not_started' RETURNING *""",
+                {"id": approval.approval_id, "interrupt": interrupt_id},
+            )
+            for row in rows:
+                moved = {"interrupt_before": approval.interrupt_id}
+                _record(
+                    connection,
+                    "moved",
+                    row,
+                    actor="system",
+                    via="graph",
+                    detail=moved,
+                    columns=("interrupt_id",),
+                )
+            return approval_of(rows[0]) if rows else approval
+
+        return await self._state.transact(work)
 
     async def history(self, approval_id: str) -> builtins.list[dict[str, Any]]:
         """The audit rows of one approval, the oldest first.
@@ -238,7 +307,8 @@ class ApprovalQueue:
 
         def work(connection: Connection) -> builtins.list[Approval]:
             due = connection.execute(
-                "SELECT approval_id FROM approvals WHERE status = 'pending' AND expires_at <= :now",
+                """SELECT approval_id FROM approvals
+                   WHERE status = 'pending' AND paused_at IS NULL AND expires_at <= :now""",
                 {"now": clock.rfc3339(clock.now())},
             )
             return [
@@ -263,7 +333,7 @@ class ApprovalQueue:
         def work(connection: Connection) -> builtins.list[Approval]:
             waiting = connection.execute(
                 """SELECT approval_id FROM approvals WHERE thread_id = :thread AND interrupt_id = :interrupt
-                   AND status = 'pending' AND expires_at > :now""",
+                   AND status = 'pending' AND (expires_at > :now OR paused_at IS NOT NULL)""",
                 {"thread": thread_id, "interrupt": interrupt_id, "now": clock.rfc3339(clock.now())},
             )
             return [
@@ -282,7 +352,7 @@ class ApprovalQueue:
         while True:
             self._changed.clear()
             rows = await self._state.read(
-                "SELECT MIN(expires_at) AS next FROM approvals WHERE status = 'pending'"
+                "SELECT MIN(expires_at) AS next FROM approvals WHERE status = 'pending' AND paused_at IS NULL"
             )
             next_due = rows[0]["next"]
             seconds = (clock.parse(next_due) - clock.now()).total_seconds() if next_due else None
@@ -297,7 +367,9 @@ class ApprovalQueue:
     async def mark_resumed(self, *approval_ids: str) -> None:
         """Record that the conversation has taken up these decisions."""
         among, params = in_clause("id", approval_ids)
-        await self._state.execute(f"UPDATE approvals SET resumed = 1 WHERE approval_id IN {among}", params)
+        await self._state.execute(
+            f"UPDATE approvals SET resumed = 1, parked = 0 WHERE approval_id IN {among}", params
+        )
 
     async def changed(self, approval_id: str) -> Approval:
         """Notify the subscribers of a changed approval, and return it."""
@@ -326,6 +398,8 @@ class ApprovalQueue:
         if rows:
             return approval_of(rows[0]), False
         approval_id, now, call = clock.new_id(), clock.now(), request.call
+        sql, scopes = in_effect_query(agent=call.agent, tool=call.tool, caller=call.caller)
+        is_frozen = bool(connection.execute(sql, scopes))
         connection.execute(
             _INSERT,
             {
@@ -355,6 +429,7 @@ class ApprovalQueue:
                 "target": _json_or_null(call.target),
                 "caller": call.caller,
                 "client": _json_or_null(request.client),
+                "paused_at": clock.rfc3339(now) if is_frozen else None,
             },
         )
         detail = {
@@ -510,7 +585,7 @@ def _checked_pending(current: Approval) -> Approval:
     """The same approval; raises where it is decided or expired."""
     if current.status != "pending":
         raise current.refusal()
-    if clock.parse(current.expires_at) <= clock.now():
+    if current.paused_at is None and clock.parse(current.expires_at) <= clock.now():
         # The clock was first, though the background task has yet to write it down.
         raise replace(current, status="expired").refusal()
     return current

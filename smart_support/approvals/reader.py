@@ -37,7 +37,7 @@ _CALL_COLUMNS = (
     *("args", "agent", "summary", "risk", "tool_version", "need", "because", "facts", "customer_id"),
     *("effect", "changed", "target", "caller"),
 )
-_NOT_OWN = frozenset({*_CALL_COLUMNS, "action", "tool_call_id", "resumed"})
+_NOT_OWN = frozenset({*_CALL_COLUMNS, "action", "tool_call_id", "resumed", "parked"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,6 +168,7 @@ def approval_of(row: Row) -> Approval:
     return Approval(
         call=call,
         resumed=bool(values["resumed"]),
+        parked=bool(values["parked"]),
         **{name: value for name, value in values.items() if name not in _NOT_OWN},
     )
 

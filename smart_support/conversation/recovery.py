@@ -7,6 +7,7 @@ from typing import TypeVar
 import structlog
 
 from smart_support.approvals.approval import Approval
+from smart_support.approvals.freezes import Freezes
 from smart_support.approvals.queue import ApprovalQueue
 from smart_support.conversation.limits import RECOVERIES_AT_ONCE, WorkLimit
 from smart_support.conversation.sessions import Session, SessionManager
@@ -24,12 +25,21 @@ class Recovery:
     """Finds conversations that can go on by themselves, and starts their turns, a few at a time."""
 
     def __init__(
-        self, *, turns: TurnRunner, sessions: SessionManager, approvals: ApprovalQueue, locks: Locks
+        self,
+        *,
+        turns: TurnRunner,
+        sessions: SessionManager,
+        approvals: ApprovalQueue,
+        freezes: Freezes,
+        locks: Locks,
+        is_single_process: bool,
     ) -> None:
         self._turns = turns
         self._sessions = sessions
         self._approvals = approvals
+        self._freezes = freezes
         self._locks = locks
+        self._is_single_process = is_single_process
         self._limit = WorkLimit(RECOVERIES_AT_ONCE)
         self._recovering: set[str] = set()
 
@@ -51,6 +61,28 @@ class Recovery:
             except Exception as error:
                 logger.error("expiry_failed", error=repr(error))
                 await asyncio.sleep(1)
+
+    async def resume_unfrozen_forever(self) -> None:
+        """Resume parked calls when the freeze that holds them is lifted."""
+        changed = asyncio.Event()
+        self._freezes.subscribe(lambda _: changed.set())
+        while True:
+            await changed.wait()
+            changed.clear()
+            if self._turns.is_closing:
+                return
+            try:
+                await self._resume_unfrozen()
+            except Exception as error:
+                logger.error("unfreezing_failed", error=repr(error))
+                await asyncio.sleep(1)
+                changed.set()
+
+    async def _resume_unfrozen(self) -> None:
+        approvals = await self._approvals.not_resumed(parked_only=True)
+        # Other processes have seen the change, too; what all of them leave out is taken over.
+        for approval in approvals if self._is_single_process else await self._idle(approvals):
+            self._resume(approval)
 
     async def recover(self) -> None:
         """Finish turns that a crash cut off, and resume those decided since. Call before serving."""

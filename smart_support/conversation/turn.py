@@ -26,7 +26,7 @@ from smart_support.conversation.graph_adapter.stream import event_key
 from smart_support.conversation.recorder import Recorder
 from smart_support.conversation.sessions import Session, SessionManager
 from smart_support.conversation.side_thread import SideThreads
-from smart_support.errors import ModelFailed, SmartSupportError, ToolFailed
+from smart_support.errors import Frozen, ModelFailed, SmartSupportError, ToolFailed
 from smart_support.events import (
     Decision,
     Escalation,
@@ -257,6 +257,10 @@ class Turn:
             return
         approval = await self._request_approval(pending)
         self._customer_id = approval.call.customer_id or self._customer_id
+        if approval.is_approved:
+            await self._say_approved_is_frozen(approval)
+            await self._complete()
+            return
         tracing.note(approval_id=approval.approval_id)
         reader = self._run.reader
         await self.emit(_interrupt_event(approval, self._usage(), reader.model))
@@ -306,14 +310,35 @@ class Turn:
         return [one for one in approvals if one.status != "pending" and not one.resumed]
 
     async def _apply(self, approval: Approval) -> None:
-        """Record a decision once, and resume the graph as far as it still waits for it."""
+        """Record a decision once, and resume the graph as far as it still waits for it.
+
+        While an approved call is frozen, it is parked: the graph goes on waiting for the decision.
+        """
         self._customer_id = approval.call.customer_id or self._customer_id
         if not await self._log.has(self.thread_id, str(approval.event_id)):
             await self.emit(_decision_event(approval), approval.event_id)
         pending = await self._pending_interrupts()
-        if any(item.interrupt_id == approval.interrupt_id for item in pending):
-            await self._resume_when_decided(pending)
+        while waiting := _interrupt_of(approval, pending):
+            if waiting.interrupt_id != approval.interrupt_id:
+                approval = await self._approvals.move(approval, waiting.interrupt_id)
+            if await self._approvals.park(approval):
+                return
+            try:
+                is_resumed = await self._resume_when_decided(pending)
+            except Frozen:
+                continue
+            again = await self._waits_again(approval) if is_resumed else None
+            if again is None:
+                break
+            approval, pending = again, await self._pending_interrupts()
         await self._mark_resumed(approval.approval_id)
+
+    async def _waits_again(self, approval: Approval) -> Approval | None:
+        """The approval, where its call was frozen just before it began: the graph waits for it again."""
+        if not approval.is_approved or self._run.is_at_rest:
+            return None
+        now = await self._approvals.get(approval.approval_id)
+        return now if _interrupt_of(now, await self._pending_interrupts()) else None
 
     async def _mark_resumed(self, *approval_ids: str) -> None:
         await self._recorder.settle()
@@ -321,8 +346,15 @@ class Turn:
         for approval_id in approval_ids:
             await self._approvals.changed(approval_id)
 
-    async def _resume_when_decided(self, pending: Sequence[PendingInterrupt]) -> None:
-        """Resume the graph once every part that it waits for is decided; one refusal refuses the rest."""
+    async def _resume_when_decided(self, pending: Sequence[PendingInterrupt]) -> bool:
+        """Resume the graph once every part that it waits for is decided; one refusal refuses the rest.
+
+        Returns:
+            Whether it was resumed.
+
+        Raises:
+            Frozen: a call that it would run is frozen; the graph still waits.
+        """
         decided = {
             (approval.interrupt_id, approval.part): approval
             for approval in await self._approvals.of_thread(self.thread_id)
@@ -337,15 +369,17 @@ class Turn:
         for request, approval in parts:
             if approval is None:
                 if refusal is None or "reject" not in request.allowed:
-                    return
+                    return False
                 decided[request.interrupt_id, request.part] = refusal
         ready = [
             DecidedInterrupt(item, [decided[item.interrupt_id, request.part] for request in item.requests])
             for item in pending
         ]
         # A graph that takes no refusal is left waiting, and nothing runs.
-        if all(can_answer(one.interrupt, one.approvals) for one in ready):
-            await self._resume_graph(ready)
+        if not all(can_answer(one.interrupt, one.approvals) for one in ready):
+            return False
+        await self._resume_graph(ready)
+        return True
 
     async def _resume_graph(self, decided: Sequence[DecidedInterrupt]) -> None:
         await self._emit_stream(self._run.resume(decided))
@@ -353,15 +387,23 @@ class Turn:
     async def _request_approval(self, pending: Sequence[PendingInterrupt]) -> Approval:
         """The first approval that is still to be decided, put on the queue if it is not there yet.
 
+        Where all are decided, one whose call is parked.
+
         Raises:
-            ToolFailed: all are decided, and yet the graph waits.
+            ToolFailed: all are decided, none is parked, and yet the graph waits.
         """
+        held, is_parked = None, False
         for item in pending:
             for request in item.requests:
                 approval = await self._approvals.request(replace(request, asked_by=self._speaker))
                 if approval.status == "pending":
                     return approval
-        raise ToolFailed(STUCK)
+                is_parked = is_parked or approval.parked
+                if approval.is_approved and approval.execution == "not_started":
+                    held = approval
+        if held is None or not is_parked:
+            raise ToolFailed(STUCK)
+        return held
 
     async def _raise_if_approval_lost(self) -> None:
         """Raise `ToolFailed` where an approved call will not run, because its graph has forgotten it."""
@@ -379,8 +421,13 @@ class Turn:
         """
         approvals = await self._approvals.of_thread(self.thread_id)
         left = [one for one in approvals if one.is_approved and one.execution == "not_started"]
-        pending = {item.interrupt_id for item in await self._pending_interrupts()} if left else set()
-        lost = [one for one in left if one.interrupt_id not in pending]
+        pending = await self._pending_interrupts() if left else []
+        for approval in left:
+            # Resumed, and frozen after a crash on the way to the call: the graph has gone back and waits.
+            waiting = _interrupt_of(approval, pending)
+            if waiting and waiting.interrupt_id != approval.interrupt_id:
+                await self._apply(approval)
+        lost = [one for one in left if _interrupt_of(one, pending) is None]
         for approval in lost:
             why = "the conversation no longer waits for it"
             await self._ledger.refuse(self.thread_id, approval.call.tool_call_id, why)
@@ -438,15 +485,32 @@ class Turn:
 
     async def _say_decision_is_pending(self, pending: Sequence[PendingInterrupt]) -> None:
         approval = await self._request_approval(pending)
-        until = clock.parse(approval.expires_at)
+        if approval.is_approved:
+            await self._say_approved_is_frozen(approval)
+            return
+        until = f"They have until {clock.parse(approval.expires_at):%H:%M} UTC."
+        if approval.paused_at:
+            until = "Changes are frozen at the moment, so this takes longer."
         summary = approval.call.summary.rstrip(".")
         text = (
-            f"A colleague is deciding on this right now: {summary}. They have until "
-            f"{until:%H:%M} UTC. Nothing is lost: as soon as it is decided I will tell you here."
+            f"A colleague is deciding on this right now: {summary}. {until} "
+            "Nothing is lost: as soon as it is decided I will tell you here."
         )
         if self._side_threads:
             text += " Until then I can look things up for you, and change nothing else."
         await self.emit(Message(role="agent", content=text, agent=approval.call.agent))
+
+    async def _say_approved_is_frozen(self, approval: Approval) -> None:
+        summary = approval.call.summary.rstrip(".")
+        text = (
+            f"This is approved: {summary}. Changes are frozen at the moment, so it is carried out later, by "
+            "itself. I will tell you here."
+        )
+        # One for each turn, also where a crash cut it off after this.
+        message_id = f"frozen:{self.turn_id}"
+        await self._emit_if_new(
+            Message(role="agent", content=text, agent=approval.call.agent, message_id=message_id)
+        )
 
     # The graph
 
@@ -528,6 +592,23 @@ class Turn:
     async def _answer_stuck(self) -> bool:
         """Answer for a graph that must not be sent another message; whether it was one. Ours never is."""
         return False
+
+
+def _interrupt_of(approval: Approval, pending: Sequence[PendingInterrupt]) -> PendingInterrupt | None:
+    """The interrupt that an approval resumes.
+
+    It is another one than the approval was requested at where our graph has gone back from its call, because
+    that was frozen. Only a call that is approved and not begun has this.
+    """
+    for item in pending:
+        if item.interrupt_id == approval.interrupt_id:
+            return item
+    if not approval.is_approved or approval.execution != "not_started":
+        return None
+    for item in pending:
+        if any(request.call.tool_call_id == approval.call.tool_call_id for request in item.requests):
+            return item
+    return None
 
 
 def _decision_event(approval: Approval) -> Decision:

@@ -27,6 +27,7 @@ class CallResult:
         whole: the complete result for the record, at most `KEPT_CHARS` characters; None where `text` is all.
         approval_id: the approval that this call has used up.
         policy: the reason of the policy rule that let a write run without a human.
+        reason: why a call was rejected, as a word for programs: `frozen`.
         error_class: why it failed; see `errors.SmartSupportError.error_class`.
         has_failed: the tool broke or did not answer. A refusal by a rule is no failure.
         escalation: a human was notified because of this call.
@@ -43,6 +44,7 @@ class CallResult:
     customer_id: str | None = None
     approval_id: str | None = None
     policy: str | None = None
+    reason: str | None = None
     error_class: str | None = None
     has_failed: bool = False
     escalation: Escalation | None = None

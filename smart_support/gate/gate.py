@@ -15,12 +15,14 @@ import orjson
 
 from smart_support.approvals.approval import Approval
 from smart_support.approvals.ceilings import CeilingReached
+from smart_support.approvals.freeze_scope import FROZEN
 from smart_support.approvals.ledger import UNKNOWN, Ledger, what_to_check
 from smart_support.approvals.policy import Policy, Verdict
 from smart_support.approvals.queue import ApprovalQueue
 from smart_support.approvals.quota import Quota
 from smart_support.errors import (
     Forbidden,
+    Frozen,
     InvalidArguments,
     SmartSupportError,
     ToolFailed,
@@ -187,11 +189,19 @@ class Gate:
         return replace(fresh, need=need, changed=changed, because=over or fresh.because)
 
     async def execute(self, planned: PlannedCall, caller: Caller, thread_id: str) -> CallResult:
-        """Run a call: a read directly, a write through the ledger, which needs its approval."""
+        """Run a call: a read directly, a write through the ledger, which needs its approval.
+
+        While its scope is frozen, a call that the policy lets run is rejected.
+
+        Raises:
+            Frozen: a call that a human approved is frozen. It was not begun and keeps its approval; recheck
+                and execute it when the freeze is lifted.
+        """
         result = await self._execute(planned, caller, thread_id)
         if planned.need and result.approval_id is None:
             # The call was not begun. Its approval must not be good for a later one.
-            refused = await self._ledger.refuse(thread_id, planned.tool_call_id, result.text[:500])
+            why = result.reason or result.text[:500]
+            refused = await self._ledger.refuse(thread_id, planned.tool_call_id, why)
             return replace(result, approval_id=refused)
         return result
 
@@ -283,10 +293,17 @@ class Gate:
         facts = dict.fromkeys(sorted(known)) | dict(args) | (await tool.facts(args) if tool.facts else {})
         return self._policy.judge(tool.name, facts, known), facts
 
-    async def _granted(self, planned: PlannedCall, verdict: Verdict, thread_id: str) -> PlannedCall:
-        """A call that the policy lets run, once that is recorded; over a ceiling it needs approval."""
+    async def _granted(
+        self, planned: PlannedCall, verdict: Verdict, thread_id: str
+    ) -> PlannedCall | CallResult:
+        """A call that the policy lets run, once that is recorded; over a ceiling it needs approval.
+
+        While it is frozen it is rejected.
+        """
         try:
-            await self._approvals.grant(planned, thread_id, verdict.ceilings)
+            granted = await self._approvals.grant(planned, thread_id, verdict.ceilings)
+            if not granted.is_approved:
+                return _frozen(planned, granted.approval_id)
         except CeilingReached as reached:
             log.info("over_ceiling", tool=planned.tool, why=reached.why)
             return replace(planned, need="ask", because=reached.why)
@@ -356,6 +373,10 @@ class Gate:
             tool.check(planned.args)
             run = self._read if tool.access is Access.READ else self._write
             result = await run(tool, planned, thread_id)
+        except Frozen:
+            if planned.need != "run":
+                raise
+            result = _frozen(planned)
         except SmartSupportError as error:
             if error.detail:
                 log.warning("tool_failed", tool=tool.name, detail=error.detail)
@@ -435,6 +456,23 @@ def _result(planned: PlannedCall, status: ResultStatus, text: str, **fields: Any
         status=status,
         text=text,
         **fields,
+    )
+
+
+def _frozen(planned: PlannedCall, approval_id: str | None = None) -> CallResult:
+    """The result of a call that the policy would let run, and that is frozen."""
+    text = (
+        f"{title_of(planned.tool)} was not carried out, because changes are frozen at the moment. "
+        "Please ask again later."
+    )
+    return _result(
+        planned,
+        "rejected",
+        text,
+        is_final=True,
+        reason=FROZEN,
+        approval_id=approval_id,
+        customer_id=planned.customer_id,
     )
 
 
