@@ -109,6 +109,8 @@ _PENDING = """
     SELECT count(*) AS approvals_pending, min(requested_at) AS oldest,
         (SELECT count(*) FROM escalations WHERE status IN ('sending', 'failed')) AS escalations_undelivered,
         (SELECT count(*) FROM escalations WHERE handled_by IS NULL) AS escalations_unhandled,
+        (SELECT count(*) FROM approvals WHERE parked = 1 AND execution = 'not_started') AS approvals_parked,
+        (SELECT count(*) FROM freezes WHERE lifted_at IS NULL) AS freezes,
         (SELECT coalesce(max(number), 0) FROM audit) AS audit_rows
     FROM approvals WHERE status = 'pending'
 """

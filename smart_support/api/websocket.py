@@ -13,6 +13,7 @@ from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
 from smart_support.approvals.approval import Approval
 from smart_support.approvals.decision import DecisionInput, reason_or_answer
+from smart_support.approvals.freezes import Freeze
 from smart_support.approvals.reader import ApprovalFilter
 from smart_support.conversation.inbox import InboxChange
 from smart_support.conversation.limits import checked_thread_id
@@ -73,6 +74,7 @@ class Connection:
         self._resumed: dict[str, anyio.CancelScope] = {}
         self._unsubscribers: tuple[Callable[[], None], ...] = ()
         self._leave_inbox: Callable[[], None] | None = None
+        self._unsubscribe_freezes: Callable[[], None] | None = None
         self._frames: dict[Any, Callable[[dict[str, Any]], Awaitable[None]]] = {
             "message": self._message,
             "interrupt_response": self._interrupt_response,
@@ -81,6 +83,7 @@ class Connection:
             "leave": self._leave,
             "watch_approvals": self._subscribe,
             "watch_conversations": self._follow_inbox,
+            "watch_freezes": self._subscribe_to_freezes,
         }
 
     async def serve(self) -> None:
@@ -287,6 +290,13 @@ class Connection:
     async def _leave(self, frame: dict[str, Any]) -> None:
         """Send no more events of a thread."""
         self._detach_thread(checked_thread_id(frame.get("thread_id")))
+    async def _subscribe_to_freezes(self, frame: dict[str, Any]) -> None:
+        freezes = self._services.freezes
+        self._unsubscribe_freezes = self._unsubscribe_freezes or freezes.subscribe(self._freezes_changed)
+        self._freezes_changed(await freezes.in_effect())
+
+    def _freezes_changed(self, freezes: list[Freeze]) -> None:
+        self._send_object({"type": "freezes", "items": [one.wire() for one in freezes]})
 
     def _escalation_changed(self, recorded: EscalationRecord) -> None:
         self._send_object({"type": "escalation_record", "escalation": recorded.wire()})
@@ -315,6 +325,9 @@ class Connection:
         if self._leave_inbox:
             self._leave_inbox()
             self._leave_inbox = None
+        if self._unsubscribe_freezes:
+            self._unsubscribe_freezes()
+            self._unsubscribe_freezes = None
 
 
 def _channel(websocket: WebSocket) -> str:

@@ -21,7 +21,7 @@ log = get_logger()
 MAX_REASON_CHARS = 500
 # How long a change by a command, or by another process, may take to be noticed by those who only show it.
 SECONDS_BETWEEN_CHECKS = 1.0
-_IN_EFFECT = f"""
+IN_EFFECT = f"""
     SELECT scope, reason, frozen_by, frozen_at,
         (SELECT count(*) FROM approvals WHERE paused_at IS NOT NULL AND {in_scope_sql()}) AS paused,
         (SELECT count(*) FROM approvals WHERE parked = 1 AND execution = 'not_started'
@@ -106,7 +106,7 @@ class Freezes:
 
     async def in_effect(self) -> list[Freeze]:
         """The freezes in effect, the oldest first."""
-        return [_freeze(row) for row in await self._state.read(_IN_EFFECT)]
+        return [_freeze(row) for row in await self._state.read(IN_EFFECT)]
 
     async def refresh(self) -> bool:
         """Notify the subscribers if other freezes are in effect than before; returns whether there are."""

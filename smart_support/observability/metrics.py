@@ -28,6 +28,8 @@ _SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 _GAUGES = {
     "approvals_pending": "Approvals that wait",
     "approval_oldest_seconds": "How long the oldest of them has waited",
+    "approvals_parked": "Approved calls that wait for the end of a freeze",
+    "freezes": "Freezes in effect",
     "event_log_waiting": "Events not written to disk yet",
     "event_log_lag_seconds": "How long the oldest of them has waited",
     "escalations_undelivered": "Escalations that the webhook has not accepted",
@@ -44,6 +46,8 @@ class Gauges:
 
     approvals_pending: int
     approval_oldest_seconds: float
+    approvals_parked: int
+    freezes: int
     event_log_waiting: int
     event_log_lag_seconds: float
     escalations_undelivered: int

@@ -63,6 +63,9 @@ REST = {
     "POST /approvals/{approval_id}/claim": Door(LEAD),
     "DELETE /approvals/{approval_id}/claim": Door(LEAD),
     "POST /approvals/{approval_id}/notes": Door(LEAD, {"text": "a note"}),
+    "POST /freeze": Door(LEAD, {"scope": "tool:nothing", "reason": "why"}),
+    "GET /freeze": Door(OPERATOR),
+    "DELETE /freeze/{scope:path}": Door(ADMIN),
     "GET /escalations": Door(LEAD),
     "POST /escalations/{escalation_id}/resend": Door(LEAD),
     "POST /escalations/{escalation_id}/handled": Door(LEAD),
@@ -126,6 +129,7 @@ FRAMES = {
     "leave": Door(OPERATOR, {}),
     "watch_approvals": Door(LEAD, {}),
     "watch_conversations": Door(OPERATOR, {}),
+    "watch_freezes": Door(OPERATOR, {}),
 }
 
 _client = httpx.Client(timeout=30)

@@ -11,6 +11,7 @@ from smart_support.api.routes.chat import router as chat_routes
 from smart_support.api.routes.conversations import router as conversations_routes
 from smart_support.api.routes.customers import router as customers_routes
 from smart_support.api.routes.escalations import router as escalations_routes
+from smart_support.api.routes.freeze import router as freeze_routes
 from smart_support.api.routes.health import router as health_routes
 from smart_support.api.routes.inbox import router as inbox_routes
 from smart_support.api.routes.metrics import router as metrics_routes
@@ -24,7 +25,7 @@ router = APIRouter(prefix="/api/v1", responses=ERROR_ANSWERS)
 _ROUTES: list[APIRoute] = []
 for resource in (
     *(health_routes, chat_routes, conversations_routes, inbox_routes, takeovers_routes, replay_routes),
-    *(approvals_routes, escalations_routes, analytics_routes, agents_routes, openapi_routes),
+    *(approvals_routes, freeze_routes, escalations_routes, analytics_routes, agents_routes, openapi_routes),
     *(customers_routes, metrics_routes, backup_routes),
 ):
     router.include_router(resource)
