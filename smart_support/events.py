@@ -14,7 +14,7 @@ from smart_support import clock
 from smart_support.text import clean_json, clean_text
 
 ToolStatus = Literal["ok", "error", "rejected", "expired", "skipped"]
-EscalationKind = Literal["asked", "policy", "limit", "budget", "failures", "unknown_outcome"]
+EscalationKind = Literal["asked", "policy", "limit", "budget", "failures", "unknown_outcome", "expired"]
 REQUEST_CHARS = 500
 Outcome = Literal["approved", "rejected", "edited", "expired", "responded", "withdrawn"]
 

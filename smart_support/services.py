@@ -419,7 +419,7 @@ class Services:
         self.customer_cards = CustomerCards(self.registry, self.own_team.customer_card)
 
     def _warn_if_leads_are_missing(self) -> None:
-        """Warn if a rule requires two leads and there are fewer people; API keys do not count."""
+        """Warn if a rule requires more people than there are, or an empty group; API keys don't count."""
         people = self.accounts.decider_names
         if len(people) < 2 and any(rule.then == "two_leads" for rule in self.team.policy.rules):
             logger.warning(
@@ -427,6 +427,14 @@ class Services:
                 people=len(people),
                 what_to_do="add leads with python -m smart_support users add; API keys do not count",
             )
+
+        for group in dict.fromkeys(name for rule in self.team.policy.rules for name in rule.approvers):
+            if not any(self.accounts.is_in_group(name, group) for name in people):
+                logger.warning(
+                    "approver_group_empty",
+                    group=group,
+                    what_to_do="list leads under groups in the users file; nobody else can approve its calls",
+                )
 
     async def _join_cluster(self, bus: Bus) -> None:
         """Receive messages from other processes, and take over the work of those that stopped."""

@@ -23,6 +23,7 @@ NOT_ON_WIRE = frozenset({"call", "client", "part", "event_id", "resumed"})
 CALL_ON_WIRE = (
     *("customer_id", "agent", "args", "summary", "effect", "changed", "target"),
     *("risk", "need", "because", "facts"),
+    *("approvers", "expires_after", "on_expiry"),
 )
 
 

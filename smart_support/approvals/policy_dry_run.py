@@ -8,7 +8,7 @@ import re
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -35,10 +35,31 @@ _WORDS = {
     "never": "is not allowed",
 }
 _REQUESTED = """
-    SELECT requested_at AS at, thread_id, action, args, facts, need, status, decided_by, approval_id
+    SELECT requested_at AS at, thread_id, action, args, facts, need, status, decided_by, approval_id,
+        caller, customer_id, approvers, expires_after, on_expiry
     FROM approvals WHERE requested_at >= :since AND tool_version IS NOT NULL
 """
 _FORBIDDEN = "SELECT at, thread_id, detail, actor FROM audit WHERE kind = 'forbidden' AND at >= :since"
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a verdict says besides how many people are needed: groups, time, and what follows on expiry."""
+
+    approvers: frozenset[str] = frozenset()
+    expires_after: int | None = None
+    escalates: bool = False
+
+    @classmethod
+    def of_verdict(cls, verdict: Verdict) -> "Terms":
+        """Those of a verdict."""
+        return cls(frozenset(verdict.approvers), verdict.expires_after, verdict.on_expiry == "escalate")
+
+    @classmethod
+    def of_row(cls, row: Mapping[str, Any]) -> "Terms":
+        """Those that were recorded with an approval."""
+        approvers = frozenset(orjson.loads(row.get("approvers") or "[]"))
+        return cls(approvers, row.get("expires_after"), row.get("on_expiry") == "escalate")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +67,7 @@ class Difference:
     """A recorded write for which the policy now gives another verdict.
 
     Attributes:
-        need: what the policy required then.
+        need: what the policy required then, with the other `terms`.
         status, decided_by: the outcome then.
     """
 
@@ -57,6 +78,17 @@ class Difference:
     status: str
     decided_by: str | None
     verdict: Verdict
+    terms: "Terms"
+
+    @property
+    def now(self) -> str:
+        """What the policy requires now, in words."""
+        return _in_words(self.verdict.need, Terms.of_verdict(self.verdict))
+
+    @property
+    def then(self) -> str:
+        """What it required then, in words."""
+        return _in_words(self.need, self.terms)
 
     @property
     def is_grave(self) -> bool:
@@ -69,8 +101,8 @@ class Difference:
         args = _printable(" ".join(f"{name}={value}" for name, value in self.args.items()))
         args = args if len(args) <= MOST_CHARS else f"{args[:MOST_CHARS]}…"
         return (
-            f"{self.at[:16].replace('T', ' ')}  {self.action} {args}: {_WORDS[self.need]} -> "
-            f"{_WORDS[self.verdict.need]}  ({self.status}{by})"
+            f"{self.at[:16].replace('T', ' ')}  {self.action} {args}: {self.then} -> "
+            f"{self.now}  ({self.status}{by})"
             + (f"  {self.verdict.because}" if self.verdict.need == "ask" and self.verdict.because else "")
         )
 
@@ -84,13 +116,29 @@ def differences(rows: Sequence[Mapping[str, Any]], policy: Policy) -> Iterator[D
     for row in rows:
         args = orjson.loads(row["args"] or "{}")
         facts = args | orjson.loads(row["facts"] or "{}")
-        verdict = policy.judge(row["action"], facts, facts.keys())
+        caller, customer_id = row.get("caller"), row.get("customer_id")
+        verdict = policy.judge(row["action"], facts, facts.keys(), caller=caller)
         if verdict.need == "run":
-            why = tally.reason_to_ask(verdict.ceilings, str(row.get("thread_id")), row["at"], facts)
-            verdict = Verdict("ask", why) if why else verdict
-        if verdict.need != row["need"]:
+            who = {"caller": caller, "customer_id": customer_id}
+            why = tally.reason_to_ask(verdict.ceilings, str(row.get("thread_id")), row["at"], facts, **who)
+            verdict = replace(verdict, need="ask", because=why, ceilings=()) if why else verdict
+        is_asked = verdict.need in ("ask", "two_leads")
+        terms = Terms.of_row(row)
+        if caller:
+            # Beside the policy's groups there is the one of the caller.
+            terms = replace(terms, approvers=terms.approvers & set(verdict.approvers))
+        if verdict.need != row["need"] or (is_asked and terms != Terms.of_verdict(verdict)):
             then = (row["at"], row["action"], args, row["need"], row["status"], row["decided_by"])
-            yield Difference(*then, verdict)
+            yield Difference(*then, verdict, terms)
+
+
+def _in_words(need: str, terms: Terms) -> str:
+    words = [_WORDS[need]]
+    if need in ("ask", "two_leads"):
+        words += [f"of {' and '.join(sorted(terms.approvers))}"] if terms.approvers else []
+        words += [f"within {terms.expires_after} s"] if terms.expires_after else []
+        words += ["or escalates"] if terms.escalates else []
+    return " ".join(words)
 
 
 def misspelt(rows: Sequence[Mapping[str, Any]], policy: Policy) -> Iterator[str]:
@@ -170,9 +218,9 @@ def _recorded(read: Read, since: str) -> list[Row]:
 
 def _print_report(rows: Sequence[Mapping[str, Any]], differing: Sequence[Difference], since: str) -> int:
     print(f"{len(rows)} writes since {since}; {len(differing)} would have been treated differently.")
-    turns = Counter((one.action, one.need, one.verdict.need) for one in differing)
-    for (action, need, now), number in turns.most_common():
-        print(f"{number:6}  {action}: {_WORDS[need]} -> {_WORDS[now]}")
+    turns = Counter((one.action, one.then, one.now) for one in differing)
+    for (action, then, now), number in turns.most_common():
+        print(f"{number:6}  {action}: {then} -> {now}")
     for one in differing:
         print(one.line())
     grave = sum(one.is_grave for one in differing)

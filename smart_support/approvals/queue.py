@@ -5,7 +5,7 @@ An approval is one row in the state database. Each change is one transaction wit
 
 import asyncio
 import builtins
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -41,11 +41,11 @@ _INSERT = """
     INSERT INTO approvals (approval_id, thread_id, interrupt_id, part, tool_call_id, customer_id, agent,
         action, args, requested_args, tool_version, digest, summary, effect, changed, risk, status,
         requested_at, expires_at, need, because, facts, asked_by, allowed, args_schema, target, caller,
-        client, paused_at)
+        client, paused_at, approvers, expires_after, on_expiry)
     VALUES (:approval_id, :thread_id, :interrupt_id, :part, :tool_call_id, :customer_id, :agent, :action,
         :args, :args, :tool_version, :digest, :summary, :effect, :changed, :risk, 'pending',
         :requested_at, :expires_at, :need, :because, :facts, :asked_by, :allowed, :args_schema, :target,
-        :caller, :client, :paused_at)
+        :caller, :client, :paused_at, :approvers, :expires_after, :on_expiry)
 """
 _VOTE = "UPDATE approvals SET votes = :votes, claimed_by = NULL, claimed_until = NULL WHERE approval_id = :id"
 _DECIDE = """
@@ -156,7 +156,9 @@ class ApprovalQueue:
     ) -> Approval:
         """Decide once: the first caller wins, and it is durable when this returns.
 
-        Where two leads are needed, the first to approve is recorded and the approval stays pending.
+        Where several people are needed, each who approves is recorded, and the approval stays pending until
+        there are enough: two leads, and somebody of each group of `approvers`. One person may stand for
+        several groups. Anybody who may decide can reject.
 
         Args:
             edit: with decision `edit`, the edited call, checked by the caller; its `EDITED_FIELDS` are taken.
@@ -419,7 +421,10 @@ class ApprovalQueue:
                 "changed": _json_or_null(call.changed),
                 "risk": call.risk,
                 "requested_at": clock.rfc3339(now),
-                "expires_at": clock.rfc3339(now + self._ttl),
+                "expires_at": clock.rfc3339(now + self._time_for(call)),
+                "approvers": _json(list(call.approvers)),
+                "expires_after": call.expires_after,
+                "on_expiry": call.on_expiry,
                 "need": call.need or "ask",
                 "because": call.because,
                 "facts": _json_or_null(call.facts),
@@ -444,6 +449,9 @@ class ApprovalQueue:
         _record(connection, "requested", row, actor=f"agent:{call.agent}", via="graph", detail=detail)
         return approval_of(row), True
 
+    def _time_for(self, call: PlannedCall) -> timedelta:
+        return self._ttl if call.expires_after is None else timedelta(seconds=call.expires_after)
+
     def _decide(
         self, connection: Connection, approval_id: str, decision: DecisionInput, edit: PlannedCall | None
     ) -> Approval:
@@ -455,25 +463,59 @@ class ApprovalQueue:
             raise Forbidden(
                 f"approval {approval_id}: you asked for this yourself; another lead has to decide it"
             )
-        if status != "rejected" and current.call.need == "two_leads":
-            if status == "edited":
+        if status != "rejected" and (current.call.need == "two_leads" or current.call.approvers):
+            voters = [*self._voters(current), by]
+            if status == "edited" and current.call.needs_several:
                 raise InvalidRequest(
-                    f"approval {approval_id}: it needs two leads, who must see the same call; "
+                    f"approval {approval_id}: it needs several people, who must see the same call; "
                     "reject it and have it asked with other arguments"
                 )
-            if not self._accounts.may_vote(by):
-                raise Forbidden(
-                    f"approval {approval_id}: it needs two people, each a lead who logs in; the API key "
-                    f"{by!r} counts as neither; users are added with python -m smart_support users add"
-                )
-            # Counted again now: somebody may have been removed, or be no lead any more.
-            first = next((vote for vote in current.votes if self._accounts.may_vote(vote["by"])), None)
-            if first is None:
+            self._check_counts(current, by)
+            if not self._is_enough(current.call, voters):
                 return self._vote(connection, current, decision)
-            if self._accounts.is_same_person(first["by"], by):
-                raise AlreadyDecided(approval_id, "approved once", first["by"], clock.parse(first["at"]))
-            by = f"{first['by']}{BOTH}{by}"
+            by = BOTH.join(voters)
         return self._settle(connection, approval_id, status, by, decision.via, decision.reason, edit)
+
+    def _voters(self, approval: Approval) -> builtins.list[str]:
+        """Who has approved so far. Counted again each time: somebody may have been removed since."""
+        return [vote["by"] for vote in approval.votes if self._accounts.may_vote(vote["by"])]
+
+    def _missing_groups(self, call: PlannedCall, voters: Iterable[str]) -> builtins.list[str]:
+        return [
+            group
+            for group in call.approvers
+            if not any(self._accounts.is_in_group(name, group) for name in voters)
+        ]
+
+    def _is_enough(self, call: PlannedCall, voters: Sequence[str]) -> bool:
+        people = 2 if call.need == "two_leads" else 1
+        return len(voters) >= people and not self._missing_groups(call, voters)
+
+    def _check_counts(self, approval: Approval, by: str) -> None:
+        """Check that somebody's approval brings this one closer to its end.
+
+        Raises:
+            Forbidden: it does not count, or not for what is missing.
+            AlreadyDecided: they have approved it before.
+        """
+        call, approval_id = approval.call, approval.approval_id
+        if not self._accounts.may_vote(by):
+            needs = "two people" if call.need == "two_leads" else "a person"
+            raise Forbidden(
+                f"approval {approval_id}: it needs {needs}, each a lead who logs in; the API key "
+                f"{by!r} counts as neither; users are added with python -m smart_support users add"
+            )
+        voters = self._voters(approval)
+        for vote in approval.votes:
+            if vote["by"] in voters and self._accounts.is_same_person(vote["by"], by):
+                raise AlreadyDecided(approval_id, "approved once", vote["by"], clock.parse(vote["at"]))
+        missing = self._missing_groups(call, voters)
+        is_second = call.need == "two_leads" and len(voters) < 2
+        if not is_second and not any(self._accounts.is_in_group(by, group) for group in missing):
+            raise Forbidden(
+                f"approval {approval_id}: somebody of {' and of '.join(missing)} has to approve it, and "
+                f"{by} is not; groups are in the users file"
+            )
 
     def _is_own_request(self, approval: Approval, by: str) -> bool:
         """Whether `by` decides on their own request; known only where people log in."""
@@ -483,7 +525,9 @@ class ApprovalQueue:
     def _vote(self, connection: Connection, current: Approval, decision: DecisionInput) -> Approval:
         by, via, reason = decision.decided_by, decision.via, decision.reason
         vote = {"by": by, "via": via, "at": clock.rfc3339(clock.now()), "reason": reason}
-        connection.execute(_VOTE, {"id": current.approval_id, "votes": _json([vote])})
+        counted = self._voters(current)
+        votes = [*(one for one in current.votes if one["by"] in counted), vote]
+        connection.execute(_VOTE, {"id": current.approval_id, "votes": _json(votes)})
         row = load_row(connection, current.approval_id)
         _record(
             connection, "approved_once", row, actor=by, via=via, detail={"reason": reason}, columns=("votes",)
@@ -578,7 +622,15 @@ def _take_places(
     connection: Connection, ceilings: Iterable[Ceiling], call: PlannedCall, thread_id: str
 ) -> None:
     facts = {**call.args, **(call.facts or {})}
-    take_places(connection, ceilings, thread_id=thread_id, tool_call_id=call.tool_call_id, facts=facts)
+    take_places(
+        connection,
+        ceilings,
+        thread_id=thread_id,
+        tool_call_id=call.tool_call_id,
+        facts=facts,
+        caller=call.caller,
+        customer_id=call.customer_id,
+    )
 
 
 def _checked_pending(current: Approval) -> Approval:

@@ -31,11 +31,11 @@ _NUMBER = """(SELECT number FROM approval_words WHERE approval_id <= :after_id
               ORDER BY approval_id DESC LIMIT 1)"""
 _JSON_COLUMNS = (
     *("args", "requested_args", "votes", "allowed", "effect", "changed", "facts", "args_schema"),
-    *("target", "client"),
+    *("target", "client", "approvers"),
 )
 _CALL_COLUMNS = (
     *("args", "agent", "summary", "risk", "tool_version", "need", "because", "facts", "customer_id"),
-    *("effect", "changed", "target", "caller"),
+    *("effect", "changed", "target", "caller", "approvers", "expires_after", "on_expiry"),
 )
 _NOT_OWN = frozenset({*_CALL_COLUMNS, "action", "tool_call_id", "resumed", "parked"})
 
@@ -160,6 +160,7 @@ def only_row(rows: Sequence[Row], approval_id: str) -> Row:
 def approval_of(row: Row) -> Approval:
     """The approval of a row."""
     values = row | {name: orjson.loads(row[name]) if row[name] else None for name in _JSON_COLUMNS}
+    values["approvers"] = values["approvers"] or []
     call = PlannedCall(
         tool=values["action"],
         tool_call_id=values["tool_call_id"] or "",

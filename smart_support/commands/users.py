@@ -31,14 +31,15 @@ def add(commands: Any) -> None:
 
 def _add(given: argparse.Namespace) -> int:
     path, name, role = given.file, given.name, given.role
-    listed = yaml.safe_load(path.read_text(encoding="utf-8")) or [] if path.exists() else []
+    content = yaml.safe_load(path.read_text(encoding="utf-8")) or [] if path.exists() else []
+    listed = content.setdefault("users", []) if isinstance(content, dict) else content
     identity.Accounts(path if listed else None, _settings().api_keys).names.add(name, "users add")
     password = getpass.getpass("Password: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
     if len(password) < identity.MIN_KEY_CHARS:
         least = identity.MIN_KEY_CHARS
         raise ConfigError(f"the password has {len(password)} characters; give at least {least}")
     listed.append({"name": name, "password_hash": identity.hash_password(password), "role": role})
-    path.write_text(yaml.safe_dump(listed, sort_keys=False), encoding="utf-8")
+    path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
     path.chmod(0o600)
     print(f"{name} ({role}) is in {path}; start with SMART_SUPPORT_USERS_FILE={path}")
     return 0

@@ -30,6 +30,7 @@ from smart_support.errors import Frozen, ModelFailed, SmartSupportError, ToolFai
 from smart_support.events import (
     Decision,
     Escalation,
+    EscalationKind,
     Event,
     Failure,
     Interrupt,
@@ -317,6 +318,8 @@ class Turn:
         self._customer_id = approval.call.customer_id or self._customer_id
         if not await self._log.has(self.thread_id, str(approval.event_id)):
             await self.emit(_decision_event(approval), approval.event_id)
+        if approval.status == "expired" and approval.call.on_expiry == "escalate":
+            await self._escalate_expired(approval)
         pending = await self._pending_interrupts()
         while waiting := _interrupt_of(approval, pending):
             if waiting.interrupt_id != approval.interrupt_id:
@@ -436,8 +439,16 @@ class Turn:
     async def _report_unknown_outcome(self, action: str, entry: Entry, because: str = "") -> None:
         """Escalate a call of unknown outcome. It is recorded once, though a crash may repeat this."""
         reason = f"{what_to_check(action, entry)} {because}".strip()
-        delivered = await self._escalate(self.thread_id, reason, entry.approval_id)
-        escalation = Escalation(reason=reason, delivered=delivered, kind="unknown_outcome")
+        await self._escalate_once(reason, entry.approval_id, "unknown_outcome")
+
+    async def _escalate_expired(self, approval: Approval) -> None:
+        summary = approval.call.summary.rstrip(".")
+        reason = f"Nobody decided in time, so this was not carried out: {summary}."
+        await self._escalate_once(reason, approval.approval_id, "expired")
+
+    async def _escalate_once(self, reason: str, approval_id: str, kind: EscalationKind) -> None:
+        delivered = await self._escalate(self.thread_id, reason, approval_id, kind=kind)
+        escalation = Escalation(reason=reason, delivered=delivered, kind=kind)
         recorded = {event_key(one.event) for one in await self._log.read(self.thread_id)}
         if event_key(escalation) not in recorded:
             await self.emit(escalation)

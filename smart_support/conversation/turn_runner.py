@@ -334,7 +334,7 @@ class TurnRunner:
         # Whether it can be decided at all comes first: where it can't, the arguments don't matter.
         approval = await self._approvals.undecided(approval_id)
         check_edit_given(decision == "edit", args)
-        if approval.call.need != "two_leads":
+        if not approval.call.needs_several:
             approval.check_allows(decision)
         return await self._edit(approval, args or {})
 

@@ -115,6 +115,9 @@ class Gate:
             planned, verdict = await self._plan(
                 tool, args, tool_call_id, thread_id, agent=caller.name, caller=_client_name(caller)
             )
+            if planned.need and caller.approvers:
+                approvers = dict.fromkeys((*planned.approvers, caller.approvers))
+                planned = replace(planned, approvers=tuple(approvers))
             if planned.need == "never":
                 return await self._forbidden(planned, thread_id)
             if planned.need and not await self._take_quota(planned, caller, thread_id):
@@ -152,8 +155,8 @@ class Gate:
             is_same_tool = _version_for(planned, tool) == planned.tool_version
             why = "what its card showed could not be read again"
             now = await tool.state(planned.state_args) if tool.state and planned.seen is not None else None
-            verdict, facts = await self._verdict(tool, planned.args)
-            is_stricter = verdict.stricter_than(planned.need)
+            verdict, facts = await self._verdict(tool, planned.args, planned.caller)
+            is_stricter = verdict.stricter_than(planned.need, planned.approvers)
             over = None
             if planned.need == "run" and not is_stricter:
                 over = await self._over_ceiling(replace(planned, facts=facts), verdict, thread_id)
@@ -186,7 +189,8 @@ class Gate:
         changed = _differences(planned.seen or {}, now or {})
         if not is_same_tool:
             changed = [*_tool_differences(planned, tool), *changed]
-        return replace(fresh, need=need, changed=changed, because=over or fresh.because)
+        approvers = tuple(dict.fromkeys((*planned.approvers, *fresh.approvers)))
+        return replace(fresh, need=need, changed=changed, because=over or fresh.because, approvers=approvers)
 
     async def execute(self, planned: PlannedCall, caller: Caller, thread_id: str) -> CallResult:
         """Run a call: a read directly, a write through the ledger, which needs its approval.
@@ -219,9 +223,11 @@ class Gate:
             return edited_by_schema(approval, args)
         exact = _checked_args(tool, dict(args))
         replace(call, args=exact).digest(approval.thread_id)
-        verdict, facts = await self._verdict(tool, exact)
-        if verdict.stricter_than(call.need or "ask"):
-            needs = {"two_leads": "needs two leads"}.get(verdict.need, "is not allowed")
+        verdict, facts = await self._verdict(tool, exact, call.caller)
+        if verdict.stricter_than(call.need or "ask", call.approvers):
+            needs = {"two_leads": "needs two leads", "ask": f"needs {' and '.join(verdict.approvers)}"}.get(
+                verdict.need, "is not allowed"
+            )
             raise Forbidden(
                 f"{call.tool}: with these arguments it {needs}; reject it and have it requested again. "
                 f"{verdict.because}".strip()
@@ -266,7 +272,7 @@ class Gate:
         if tool.access is Access.READ:
             return planned, Verdict()
         planned.digest(thread_id)
-        verdict, facts = await self._verdict(tool, exact)
+        verdict, facts = await self._verdict(tool, exact, caller)
         because = verdict.because or None
         planned = replace(
             planned,
@@ -274,6 +280,9 @@ class Gate:
             need=verdict.need,
             because=because,
             escalate=verdict.escalate,
+            approvers=verdict.approvers,
+            expires_after=verdict.expires_after,
+            on_expiry=verdict.on_expiry,
             facts=facts,
             target=target_of(tool.definition),
             definition=dict(tool.definition) if tool.definition else None,
@@ -283,7 +292,9 @@ class Gate:
         seen = await tool.state(exact) if tool.state else None
         return replace(planned, effect=await _effect(tool, exact), seen=seen), verdict
 
-    async def _verdict(self, tool: Tool, args: Mapping[str, Any]) -> tuple[Verdict, dict[str, Any]]:
+    async def _verdict(
+        self, tool: Tool, args: Mapping[str, Any], caller: str | None
+    ) -> tuple[Verdict, dict[str, Any]]:
         """The policy's verdict on a write, and the facts it judged: the system's own before the arguments.
 
         A name that a rule could use and that has no value is among them as null, so that a dry run judges the
@@ -291,7 +302,7 @@ class Gate:
         """
         known = tool.known_names()
         facts = dict.fromkeys(sorted(known)) | dict(args) | (await tool.facts(args) if tool.facts else {})
-        return self._policy.judge(tool.name, facts, known), facts
+        return self._policy.judge(tool.name, facts, known, caller=caller), facts
 
     async def _granted(
         self, planned: PlannedCall, verdict: Verdict, thread_id: str

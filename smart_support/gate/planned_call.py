@@ -1,6 +1,6 @@
 """The exact call that an approval is given for, and that runs."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
@@ -26,6 +26,9 @@ class PlannedCall:
         need: what the policy requires for a write (`run`, `ask`, `two_leads` or `never`), with the reason of
             the rule in `because`; None for a read.
         escalate: where the policy forbids the call, a human is notified.
+        approvers: the groups of users of each of which somebody must approve; empty where any lead may.
+        expires_after: how many seconds the rule leaves for the decision; None for the usual time.
+        on_expiry: what becomes of it where nobody decides: `reject`, or `escalate` to a human as well.
         facts: what the policy judged.
         customer_id: whose data the arguments name.
         effect: what will change, as lines `{"subject", "field", "before", "after"}`, computed on a copy.
@@ -47,6 +50,9 @@ class PlannedCall:
     need: str | None = None
     because: str | None = None
     escalate: bool = False
+    approvers: Sequence[str] = ()
+    expires_after: int | None = None
+    on_expiry: str | None = None
     facts: Mapping[str, Any] | None = None
     customer_id: str | None = None
     effect: list[dict[str, str]] | None = None
@@ -60,6 +66,11 @@ class PlannedCall:
     def needs_approval(self) -> bool:
         """Whether a human decides before the call runs."""
         return self.need in ("ask", "two_leads")
+
+    @property
+    def needs_several(self) -> bool:
+        """Whether several people may have to approve it, all of whom must see the same call."""
+        return self.need == "two_leads" or len(self.approvers) > 1
 
     @property
     def state_args(self) -> Mapping[str, Any]:

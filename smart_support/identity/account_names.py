@@ -3,6 +3,7 @@
 The audit trail identifies people by these names only, so that one name must never be mistaken for another.
 """
 
+from collections.abc import Sequence
 from itertools import product
 
 from smart_support.errors import ConfigError
@@ -41,7 +42,7 @@ class AccountNames:
         self._owner_of_key |= dict.fromkeys(keys, (name, where))
 
     def check_pairs(self) -> None:
-        """Check that no name equals two others joined, as the audit trail joins the names of two leads.
+        """Check that no name equals several others joined, as the audit trail joins who approves together.
 
         Raises:
             ConfigError: one does.
@@ -49,11 +50,20 @@ class AccountNames:
         for name, where in dict(self._owner_of_key.values()).items():
             words = name.split(BOTH)
             for place in range(1, len(words)):
-                first, second = (BOTH.join(part) for part in (words[:place], words[place:]))
-                if self._exists(first) and self._exists(second):
-                    raise ConfigError(
-                        f"{where}: the name {name!r} reads as two others, {first!r} and {second!r}; rename it"
-                    )
+                first, rest = BOTH.join(words[:place]), self._joined(words[place:])
+                if self._exists(first) and rest:
+                    others = " and ".join(map(repr, [first, *rest]))
+                    raise ConfigError(f"{where}: the name {name!r} reads as others, {others}; rename it")
+
+    def _joined(self, words: Sequence[str]) -> list[str]:
+        """Names that give these words when they are joined; empty where there are none."""
+        if self._exists(whole := BOTH.join(words)):
+            return [whole]
+        for place in range(1, len(words)):
+            first, rest = BOTH.join(words[:place]), self._joined(words[place:])
+            if self._exists(first) and rest:
+                return [first, *rest]
+        return []
 
     def _exists(self, name: str) -> bool:
         return not look_alikes(name).isdisjoint(self._owner_of_key)

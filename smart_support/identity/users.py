@@ -8,7 +8,7 @@ import asyncio
 import hashlib
 import re
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
@@ -23,7 +23,6 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
-    TypeAdapter,
     ValidationError,
 )
 
@@ -86,6 +85,15 @@ class _Entry(BaseModel):
     role: str
 
 
+class _File(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    users: list[_Entry]
+    groups: dict[Annotated[str, StringConstraints(min_length=1, max_length=100)], list[str]] = Field(
+        default_factory=dict
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Account:
     """A user or a key as the audit of account changes stores it. `credential`: a hash of the stored hash."""
@@ -113,8 +121,16 @@ class Accounts:
         self._keys: dict[str, User] = {}
         self._hashing = asyncio.Semaphore(MAX_PARALLEL_HASHES)
         self.names = AccountNames()
-        for entry in _read(users_file) if users_file else ():
+        file = _read(users_file) if users_file else _File(users=[])
+        for entry in file.users:
             self._add_user(users_file, entry)
+        self._groups = {name: frozenset(members) for name, members in file.groups.items()}
+        for name, members in file.groups.items():
+            if unknown := sorted(set(members) - self._users.keys()):
+                raise ConfigError(
+                    f"{_named(users_file)}: groups.{name}: {', '.join(map(repr, unknown))}: there is no such "
+                    "user in this file; an API key can't be in a group"
+                )
         for place, text in enumerate(filter(None, (part.strip() for part in api_keys.split(","))), start=1):
             self._add_key(place, text)
         if users_file and not self._users:
@@ -158,6 +174,14 @@ class Accounts:
         API key. Where no login is required, everybody is the local user, who has one vote.
         """
         return not self.is_login_required or name in self.decider_names
+
+    def groups_of(self, name: str) -> list[str]:
+        """The groups of a user."""
+        return sorted(group for group, members in self._groups.items() if name in members)
+
+    def is_in_group(self, name: str, group: str) -> bool:
+        """Whether somebody's approval counts as one of a group: a member with the role lead or admin."""
+        return name in self._groups.get(group, ()) and self.may_vote(name)
 
     def person(self, name: str) -> str:
         """The person of a name: for a key called `USER/ANYTHING` that user, else the name itself."""
@@ -251,11 +275,10 @@ def _named(path: Path | None) -> str:
     return f"SMART_SUPPORT_USERS_FILE={path}"
 
 
-def _read(path: Path) -> Iterable[_Entry]:
+def _read(path: Path) -> _File:
     try:
         content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-        listed = content.get("users") if isinstance(content, dict) else content
-        return TypeAdapter(list[_Entry]).validate_python(listed)
+        return _File.model_validate(content if isinstance(content, dict) else {"users": content})
     except OSError as error:
         raise ConfigError(
             f"SMART_SUPPORT_USERS_FILE={path}: can't be read: {error.strerror}; make it with "

@@ -23,7 +23,8 @@ const DECISIONS = [["approved", "teal"], ["edited", "indigo"], ["responded", "in
 const RARE = ["responded", "withdrawn"];
 /** @type {Record<string, string>} */
 const ESCALATIONS = { asked: "Requested by the customer", policy: "Required by policy", limit: "Too many writes per hour",
-  budget: "Model budget used up", failures: "Repeated failures", unknown_outcome: "Unknown outcome of a write" };
+  budget: "Model budget used up", failures: "Repeated failures", unknown_outcome: "Unknown outcome of a write",
+  expired: "Nobody decided in time" };
 /** @type {Record<string, string>} */
 const ERRORS = { transient: "Unreachable", validation: "Invalid arguments", auth: "Credentials rejected", unknown: "Other" };
 

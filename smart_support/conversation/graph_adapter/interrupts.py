@@ -171,8 +171,8 @@ def _own_request(thread_id: str, interrupt_id: str, call: Mapping[str, Any]) -> 
         call=planned,
         thread_id=thread_id,
         interrupt_id=interrupt_id,
-        # Two leads have to see the same call.
-        allowed=("approve", "reject") if planned.need == "two_leads" else USUAL_DECISIONS,
+        # All who approve have to see the same call.
+        allowed=("approve", "reject") if planned.needs_several else USUAL_DECISIONS,
     )
 
 
