@@ -229,7 +229,7 @@ class Policy:
         """Whether a rule applies to a call of a tool, given what is known about the call."""
         if not fnmatchcase(tool, rule.tool):
             return False
-        if rule.caller and not fnmatchcase(caller or "", rule.caller):
+        if rule.caller and (caller is None or not fnmatchcase(caller, rule.caller)):
             return False
         if not rule.when:
             return True

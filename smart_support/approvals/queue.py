@@ -466,8 +466,9 @@ class ApprovalQueue:
         if status != "rejected" and (current.call.need == "two_leads" or current.call.approvers):
             voters = [*self._voters(current), by]
             if status == "edited" and current.call.needs_several:
+                needs = "two leads" if current.call.need == "two_leads" else "several people"
                 raise InvalidRequest(
-                    f"approval {approval_id}: it needs several people, who must see the same call; "
+                    f"approval {approval_id}: it needs {needs}, who must see the same call; "
                     "reject it and have it asked with other arguments"
                 )
             self._check_counts(current, by)
