@@ -290,6 +290,7 @@ class Connection:
     async def _leave(self, frame: dict[str, Any]) -> None:
         """Send no more events of a thread."""
         self._detach_thread(checked_thread_id(frame.get("thread_id")))
+
     async def _subscribe_to_freezes(self, frame: dict[str, Any]) -> None:
         freezes = self._services.freezes
         self._unsubscribe_freezes = self._unsubscribe_freezes or freezes.subscribe(self._freezes_changed)
