@@ -167,8 +167,8 @@ class Tally:
             calls = self._calls.get(ceiling.rule, [])
             number = sum(one.thread_id == thread_id for one in calls)
             if ceiling.is_by_customer(caller):
-                who = (caller, customer_id)
-                number = sum((one.caller, one.customer_id) == who and one.at > since for one in calls)
+                pair = (caller, customer_id)
+                number = sum((one.caller, one.customer_id) == pair and one.at > since for one in calls)
             total = sum(one.amount for one in calls if one.at > since)
             if why := ceiling.reason_to_ask(number, total, facts, caller):
                 return why

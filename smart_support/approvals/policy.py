@@ -77,8 +77,8 @@ class Rule(BaseModel):
     @field_validator("expires_after", mode="before")
     @classmethod
     def _a_time(cls, value: Any) -> int | None:
-        found = re.fullmatch(r"([1-9]\d{0,6})([smhd])", value.strip()) if isinstance(value, str) else None
-        seconds = int(found[1]) * _UNITS[found[2]] if found else 0
+        match = re.fullmatch(r"([1-9]\d{0,6})([smhd])", value.strip()) if isinstance(value, str) else None
+        seconds = int(match[1]) * _UNITS[match[2]] if match else 0
         if value is not None and not 0 < seconds <= MAX_EXPIRY_SECONDS:
             raise ValueError(f"{value!r} is no time up to 30 days; write one like 90s, 10m, 2h or 1d")
         return seconds or None
@@ -145,8 +145,8 @@ class Verdict:
 
     def stricter_than(self, need: str, approvers: Collection[str] = ()) -> bool:
         """Whether this requires more than `need` and an approval by each group of `approvers`."""
-        is_asked = self.need in ("ask", "two_leads")
-        has_more_groups = is_asked and not set(self.approvers) <= set(approvers)
+        needs_human = self.need in ("ask", "two_leads")
+        has_more_groups = needs_human and not set(self.approvers) <= set(approvers)
         return has_more_groups or NEEDS.index(self.need) > NEEDS.index(need)
 
 

@@ -119,15 +119,17 @@ def differences(rows: Sequence[Mapping[str, Any]], policy: Policy) -> Iterator[D
         caller, customer_id = row.get("caller"), row.get("customer_id")
         verdict = policy.judge(row["action"], facts, facts.keys(), caller=caller)
         if verdict.need == "run":
-            who = {"caller": caller, "customer_id": customer_id}
-            why = tally.reason_to_ask(verdict.ceilings, str(row.get("thread_id")), row["at"], facts, **who)
+            identity = {"caller": caller, "customer_id": customer_id}
+            why = tally.reason_to_ask(
+                verdict.ceilings, str(row.get("thread_id")), row["at"], facts, **identity
+            )
             verdict = replace(verdict, need="ask", because=why, ceilings=()) if why else verdict
-        is_asked = verdict.need in ("ask", "two_leads")
+        needs_human = verdict.need in ("ask", "two_leads")
         terms = Terms.of_row(row)
         if caller:
             # Beside the policy's groups there is the one of the caller.
             terms = replace(terms, approvers=terms.approvers & set(verdict.approvers))
-        if verdict.need != row["need"] or (is_asked and terms != Terms.of_verdict(verdict)):
+        if verdict.need != row["need"] or (needs_human and terms != Terms.of_verdict(verdict)):
             then = (row["at"], row["action"], args, row["need"], row["status"], row["decided_by"])
             yield Difference(*then, verdict, terms)
 
