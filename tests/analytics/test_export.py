@@ -13,9 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smart_support.analytics import export as export_module
-from smart_support.analytics.export import Format, export_events
+from smart_support.analytics.export import Format, chosen_columns, export_rows, figures_as_csv
 from smart_support.analytics.filters import Filters
 from smart_support.analytics.time_range import parse_range
+from smart_support.errors import InvalidRequest
 from smart_support.events import payload
 from smart_support.storage.events.base import EventStore
 from tests.support.story import Story, carried_out, record
@@ -33,7 +34,7 @@ def temporary(event_log: EventStore) -> Path:
 
 
 async def _export(log: EventStore, format_: Format) -> bytes:
-    file, size = await export_events(log, RANGE, format_)
+    file, size = await export_rows(log, RANGE, format_)
     with file:
         content = file.read()
     assert len(content) == size
@@ -86,7 +87,7 @@ async def test_a_range_without_events_is_a_file_without_rows(event_log: EventSto
 async def test_filters_apply_to_an_export_too(event_log: EventStore) -> None:
     stories = [Story("mine", NOON, channel="rest").ask().complete(), Story("other", NOON).ask().complete()]
     await record(event_log, *stories)
-    file, _ = await export_events(event_log, RANGE, "csv", Filters(channel="rest"))
+    file, _ = await export_rows(event_log, RANGE, "csv", Filters(channel="rest"))
     with file:
         rows = list(csv.DictReader(io.StringIO(file.read().decode())))
     assert [row["thread_id"] for row in rows] == ["mine", "mine"]
@@ -162,3 +163,31 @@ def test_a_text_is_changed_only_where_a_spreadsheet_would_run_it(text: str) -> N
         assert told == f"'{text}"
     if not any(one in text for one in "=+-@＝＋－＠\t\r\n"):
         assert told == text
+
+
+async def test_decisions_have_what_was_requested(event_log: EventStore) -> None:
+    await _recorded(event_log)
+    columns = ("decided_by", "outcome", "tool", "customer_id", "seconds_to_decide", "approval_id")
+    file, _ = await export_rows(event_log, RANGE, "csv", subject="decisions", columns=columns)
+    with file:
+        (row,) = csv.DictReader(io.StringIO(file.read().decode()))
+    assert tuple(row) == columns
+    assert (row["outcome"], row["customer_id"], row["approval_id"]) == ("approved", "C-7", "a1")
+    assert row["tool"]
+    assert float(row["seconds_to_decide"]) >= 0
+    whole, _ = await export_rows(event_log, RANGE, "parquet", subject="decisions")
+    whole.close()
+
+
+def test_columns_are_chosen_by_name() -> None:
+    assert chosen_columns("figures", "at, conversations,at") == ("at", "conversations")
+    for wrong in ("", "event_id; DROP TABLE events", "at"):
+        with pytest.raises(InvalidRequest, match="columns"):
+            chosen_columns("events", wrong)
+
+
+def test_figures_are_a_row_for_each_day() -> None:
+    bucket = {"at": "2026-03-01T00:00:00Z", "conversations": 2, "latency_ms": {"p50": 1.5, "p95": None}}
+    file, size = figures_as_csv([bucket], ["at", "conversations", "latency_p50_ms", "latency_p95_ms"])
+    content = file.read()
+    assert (len(content), content.decode().splitlines()[1]) == (size, "2026-03-01T00:00:00Z,2,1.5,")

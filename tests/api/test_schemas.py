@@ -174,6 +174,8 @@ def test_real_answers_are_as_described(app: AppProcess, described: Described) ->
     ask("GET", "/analytics?compare=true")
     ask("GET", "/analytics/export?format=csv")
     ask("GET", "/analytics/export?format=parquet")
+    ask("GET", "/analytics/export?what=decisions&columns=decided_at,outcome")
+    ask("GET", "/analytics/export?what=figures")
     ask("POST", "/analytics/sql", {"sql": "SELECT type, count(*) FROM events GROUP BY ALL"})
     ask("GET", "/metrics")
     ask("POST", "/backup")

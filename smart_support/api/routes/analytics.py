@@ -10,13 +10,14 @@ from pydantic import BaseModel, Field
 
 from smart_support.analytics.ad_hoc_sql import MAX_SQL_CHARS, Table
 from smart_support.analytics.ad_hoc_sql_shape import sql_shape
-from smart_support.analytics.export import export_events
+from smart_support.analytics.export import Subject, chosen_columns, export_rows, figures_as_csv
 from smart_support.analytics.filters import Filters
 from smart_support.analytics.query_files import FIGURES, figure_definition
 from smart_support.analytics.time_range import parse_range
 from smart_support.api import schemas
 from smart_support.api.dependencies import admin, channel, lead, services
 from smart_support.api.envelope import answer
+from smart_support.errors import InvalidRequest
 from smart_support.identity.users import User
 from smart_support.services import Services
 
@@ -78,6 +79,10 @@ async def definitions() -> Response:
     responses=schemas.file_of("text/csv", "application/vnd.apache.parquet"),
 )
 async def export(
+    subject: Subject = Query("events", alias="what", description="figures: CSV only, by hour or day"),
+    columns: str | None = Query(
+        None, max_length=1000, description="names with commas between them; all if left out"
+    ),
     format_: Literal["csv", "parquet"] = Query("csv", alias="format"),
     range_: str | None = RANGE,
     since: str | None = SINCE,
@@ -87,12 +92,23 @@ async def export(
     via: str = Depends(channel),
     services: Services = Depends(services),
 ) -> Response:
-    """Download the events of the range."""
-    time_range = parse_range(range_, since, until)
-    what = {"format": format_, "range": time_range.name, "filters": asdict(filters)}
+    """Download the events, the decisions or the figures of the range."""
+    time_range, chosen = parse_range(range_, since, until), chosen_columns(subject, columns)
+    if subject == "figures" and format_ != "csv":
+        raise InvalidRequest("format: figures are exported as csv")
+    what = {"what": subject, "format": format_, "range": time_range.name, "filters": asdict(filters)}
+    if columns is not None:
+        what["columns"] = list(chosen)
     await services.audit_trail.record("analytics_exported", by=user.name, via=via, **what)
-    file, size = await export_events(services.event_log, time_range, format_, filters)
-    name = f"smart-support-{time_range.until:%Y-%m-%d}-{time_range.name}.{format_}"
+    if subject == "figures":
+        figures = await services.metrics.analytics(range_, since, until, filters=filters)
+        file, size = figures_as_csv(figures["series"], chosen)
+    else:
+        file, size = await export_rows(
+            services.event_log, time_range, format_, filters, subject=subject, columns=chosen
+        )
+    kind = "" if subject == "events" else f"{subject}-"
+    name = f"smart-support-{kind}{time_range.until:%Y-%m-%d}-{time_range.name}.{format_}"
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Content-Length": str(size)}
     return StreamingResponse(_chunks(file), 200, headers, MEDIA_TYPES[format_])
 
