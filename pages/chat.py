@@ -91,6 +91,7 @@ def _connect(
             async for messages, state in follow_thread(services, thread_id):
                 # Checked each time, as another user may have started the thread in the meantime.
                 await services.session_manager.check_owner(thread_id, user)
+                await services.session_manager.check_customer(thread_id, user, None)
                 yield messages, state
 
     following = gr.on(

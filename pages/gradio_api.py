@@ -32,13 +32,16 @@ def add_api(services: Services) -> None:
         return user
 
     async def chat(
-        message: str, thread_id: str = "", request: gr.Request = _FROM_GRADIO
+        message: str, thread_id: str = "", customer_token: str = "", request: gr.Request = _FROM_GRADIO
     ) -> AsyncIterator[dict[str, Any]]:
         """Send a message to a conversation; an empty thread_id starts a new one. The last object is final."""
         reply = Reply(clock.new_id() if thread_id in ("", None) else thread_id)
         try:
             user = current_user(services, request)
-            events = services.turns.submit_and_follow(reply.thread_id, message, channel="gradio", by=user)
+            customer = services.customer_tokens.verified(customer_token, reply.thread_id)
+            events = services.turns.submit_and_follow(
+                reply.thread_id, message, channel="gradio", by=user, customer=customer
+            )
             async for step in batches(events, SECONDS_BETWEEN_STEPS):
                 for shown in step:
                     reply.add(shown)

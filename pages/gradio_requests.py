@@ -79,9 +79,9 @@ def checked(blocks: gr.Blocks, path: str, given: dict[str, Any]) -> dict[str, An
             return _by_parameter(function, given)
     else:
         return given
-    _check_data(function, given.get("data"))
+    given = {name: given[name] for name in _FIELDS if name in given}
     _check_trigger(given.get("trigger_id"))
-    return {name: given[name] for name in _FIELDS if name in given}
+    return given | {"data": _completed(function, given.get("data"))}
 
 
 def _id(given: dict[str, Any], name: str) -> str | None:
@@ -115,13 +115,17 @@ def _parameters(function: Any) -> list[inspect.Parameter]:
     return [one for one in listed if one.annotation is not gr.Request]
 
 
-def _check_data(function: Any, data: Any) -> None:
-    names = [one.name for one in _parameters(function)]
+def _completed(function: Any, data: Any) -> list[Any]:
+    """The values of all parameters: a client that was written before the last ones came leaves them out."""
+    parameters = _parameters(function)
+    names = [one.name for one in parameters]
     expected = f"{len(names)} values: {', '.join(names)}" if names else "an empty list"
     if not isinstance(data, list):
         raise InvalidRequest(f"data: give a list of {expected}")
-    if len(data) != len(names):
+    defaults = [one.default for one in parameters[len(data) :]]
+    if len(data) > len(names) or inspect.Parameter.empty in defaults:
         raise InvalidRequest(f"data: holds {len(data)} values; give {expected}")
+    return [*data, *defaults]
 
 
 def _check_trigger(trigger: Any) -> None:

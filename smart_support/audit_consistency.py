@@ -28,6 +28,7 @@ ERASED_APPROVAL: dict[str, Any] = {
     "reason": None,
     "execution_reason": None,
     "client": None,
+    "verified_customer": None,
 }
 ERASED_LEDGER: dict[str, Any] = {"result": None}
 _ERASED = {"approval": ERASED_APPROVAL, "ledger": ERASED_LEDGER}

@@ -81,6 +81,14 @@ class InvalidContent(SmartSupportError):
     status = 422
 
 
+class InvalidCustomerToken(SmartSupportError):
+    """A customer token is not signed by the website, has expired, or is for another conversation."""
+
+    code = "invalid_customer_token"
+    status = 401
+    nothing_done = True
+
+
 class UnknownType(SmartSupportError):
     """A WebSocket frame of an unknown type."""
 
@@ -213,6 +221,17 @@ class Frozen(SmartSupportError):
 
     def __init__(self, tool: str, scopes: Sequence[str]) -> None:
         super().__init__(f"{tool}: frozen ({', '.join(scopes)}); nothing was done")
+
+
+class CustomerMismatch(Forbidden):
+    """The conversation belongs to a verified customer, and the sender did not show that it is theirs."""
+
+    code = "customer_mismatch"
+    nothing_done = True
+
+    def __init__(self, thread_id: str, *, is_missing: bool) -> None:
+        what = "send that customer's customer_token" if is_missing else "this customer_token is another's"
+        super().__init__(f"thread {thread_id}: belongs to a verified customer; {what}; nothing was done")
 
 
 class ModelFailed(SmartSupportError):

@@ -71,8 +71,10 @@ from smart_support.errors import ConfigError, InvalidRequest
 from smart_support.escalations.escalations import Escalations
 from smart_support.events import EscalationKind
 from smart_support.garbage_collection import paused_garbage_collection
+from smart_support.gate.customer_binding import CustomerBinding
 from smart_support.gate.gate import Gate
 from smart_support.identity.account_changes import record_account_changes
+from smart_support.identity.customer_tokens import CustomerTokens
 from smart_support.identity.failed_login_audit import FailedLogins
 from smart_support.identity.known_logins import KnownLogins
 from smart_support.identity.logins import Logins
@@ -145,6 +147,7 @@ class Services:
             frozen. `escalations`: calls for a human.
         meters: the metrics of this process. `sockets`: open WebSockets.
         metrics, replay, ad_hoc_sql: analytics, recorded conversations, and SQL queries by an admin.
+        customer_tokens: verifies whom a website vouches for.
         team, registry: the agents and all tools, with imported ones. Tools added before the start stay.
         own_team, own_tools: the agents and tools without imported ones.
         demo, toolset: the demo business and its tools; `demo` is None with a foreign graph.
@@ -201,6 +204,7 @@ class Services:
         except ValueError as error:
             raise ConfigError(f"SMART_SUPPORT_ALLOWED_HOSTS: {error}") from None
         self.accounts = Accounts(settings.users_file, settings.api_keys)
+        self.customer_tokens = CustomerTokens(settings.customer_token_key, settings.customer_token_audience)
         self.own_team = team or (_FOREIGN_TEAM if graph is not None else load_team(settings.agents_path))
         self.team, self.registry = self.own_team, Registry()
         self._caller_warnings = check_callers(self.own_team, self.accounts)
@@ -325,6 +329,7 @@ class Services:
             ledger=ledger,
             quota=Quota(self.state),
             escalate=self.escalations.escalate,
+            customers=CustomerBinding(self._bound_customer, self.own_team.customers.unverified),
             handover_message=self.own_team.personality.escalation_message,
         )
         graph: GraphAdapter
@@ -591,6 +596,10 @@ class Services:
         kind: EscalationKind | None = None,
     ) -> bool:
         return await self.escalations.escalate(thread_id, reason, about, kind)
+
+    async def _bound_customer(self, thread_id: str) -> str | None:
+        customer = await self.session_manager.customer_of(thread_id)
+        return customer.id if customer else None
 
     def _foreign_graph(self) -> ForeignGraph:
         """The graph as it was given; one that keeps no checkpoints gets ours, or it could not wait."""

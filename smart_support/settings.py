@@ -97,6 +97,8 @@ class Settings(BaseSettings):
     secret_key: str = ""
     escalation_webhook_url: str = ""
     escalation_webhook_secret: str = ""
+    customer_token_key: str = ""
+    customer_token_audience: str = ""
     allowed_hosts: str = ""
     mcp_servers: dict[str, list[str]] = Field(default_factory=dict)
     tool_timeout_seconds: float = Field(25, gt=0, le=600)
@@ -132,6 +134,8 @@ class Settings(BaseSettings):
             hide(getattr(self, name))
         for entry in self.api_keys.split(","):
             hide(entry.rpartition(":")[2].strip())
+        if "-----BEGIN" not in self.customer_token_key:
+            hide(self.customer_token_key)
         hide_address(self.database_url)
 
     @field_validator(*sorted(SECRETS), mode="before")
@@ -357,7 +361,7 @@ def _is_loopback(host: str) -> bool:
 def _explain(item: Any) -> str:
     """One line of a validation error: the variable, the problem, and the value."""
     cause = item.get("ctx", {}).get("error")
-    is_secret = bool(item["loc"]) and item["loc"][0] in SECRETS
+    is_secret = bool(item["loc"]) and item["loc"][0] in SECRETS | {"customer_token_key"}
     shown = "" if is_secret else f" (got {item['input']!r})"
     text = str(cause) if cause else f"{item['msg']}{shown}"
     if not item["loc"]:

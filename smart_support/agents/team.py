@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from smart_support.agents.tool_selection import FIND
 from smart_support.approvals.policy import Policy, Rule
 from smart_support.errors import ConfigError
+from smart_support.gate.customer_binding import Unverified
 from smart_support.identity.users import Accounts, Role
 from smart_support.tools import names
 from smart_support.tools.registry import Access, Registry, Tool
@@ -133,6 +134,17 @@ class CustomerCard(_Part):
         return argument
 
 
+class CustomerRules(_Part):
+    """What applies to customers.
+
+    Attributes:
+        unverified: the calls for somebody whom no website has verified: `allow` all, `reads_only`, or
+            `refuse` all that touch a customer's things.
+    """
+
+    unverified: Unverified = "allow"
+
+
 class _File(_Part):
     company: Text
     personality: Personality = Personality()
@@ -143,6 +155,7 @@ class _File(_Part):
     canned_replies: tuple[CannedText, ...] = ()
     canned_rejections: tuple[CannedText, ...] = ()
     customer_card: CustomerCard | None = None
+    customers: CustomerRules = CustomerRules()
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +169,7 @@ class Team:
         callers: the API clients, and users, that may request tool calls themselves.
         canned_replies, canned_rejections: texts that people choose from in the console.
         customer_card: the read that shows people what a customer has.
+        customers: what applies to those whom no website has verified.
     """
 
     company: str
@@ -168,6 +182,7 @@ class Team:
     canned_rejections: tuple[CannedText, ...] = ()
     callers: tuple[CallerSpec, ...] = ()
     customer_card: CustomerCard | None = None
+    customers: CustomerRules = field(default_factory=CustomerRules)
 
     def agent(self, name: str) -> AgentSpec | None:
         """The agent of that name, or None."""
@@ -216,6 +231,7 @@ def load_team(path: Path) -> Team:
         file.canned_rejections,
         file.callers,
         file.customer_card,
+        file.customers,
     )
 
 

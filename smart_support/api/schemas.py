@@ -147,6 +147,15 @@ class ApprovalCaller(BaseModel):
     reason: str | None = None
 
 
+class ApprovalCustomer(BaseModel):
+    """Whom a call is for. `verified`: a website has vouched for the customer of the conversation."""
+
+    id: str
+    verified: bool
+    name: str | None = None
+    email: str | None = None
+
+
 class Approval(BaseModel):
     """A call that a human decides."""
 
@@ -164,6 +173,7 @@ class Approval(BaseModel):
         **_fields_of(PlannedCall, *approval.CALL_ON_WIRE, risk=Risk),
         action=(str, ...),
         caller=(ApprovalCaller | None, ...),
+        customer=(ApprovalCustomer | None, ...),
         tool_call_id=(str | None, ...),
     )
 

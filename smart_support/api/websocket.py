@@ -21,6 +21,7 @@ from smart_support.conversation.turn_runner import MESSAGE_ID
 from smart_support.errors import InvalidJson, InvalidRequest, SmartSupportError, TooLarge, UnknownType
 from smart_support.escalations.escalations import EscalationRecord
 from smart_support.events import Shown
+from smart_support.identity.customer_tokens import VerifiedCustomer
 from smart_support.identity.users import Role, User
 from smart_support.observability.log import get_logger
 from smart_support.services import Services
@@ -194,12 +195,12 @@ class Connection:
         content: Any = frame.get("content")
         message_id: Any = frame.get("message_id")
         turns = self._services.turns
+        customer = self._services.customer_tokens.verified(frame.get("customer_token"), thread_id)
+        sent: dict[str, Any] = {"channel": self._channel, "by": self._user, "customer": customer}
         if message_id is None:
-            await turns.submit(thread_id, content, channel=self._channel, by=self._user)
+            await turns.submit(thread_id, content, **sent)
         else:
-            is_recorded = await turns.submit_once(
-                thread_id, content, message_id=message_id, channel=self._channel, by=self._user
-            )
+            is_recorded = await turns.submit_once(thread_id, content, message_id=message_id, **sent)
             accepted = {"thread_id": thread_id, "message_id": message_id, "recorded": is_recorded}
             self._send_object({"type": "message_accepted", **accepted})
         # Attach only after the message is accepted: until then the thread may belong to somebody else.
@@ -228,23 +229,30 @@ class Connection:
         after = frame.get("after", 0)
         if not isinstance(after, int) or isinstance(after, bool) or not 0 <= after < 2**53:
             raise InvalidRequest("after: give the last seq you saw, a whole number from 0")
-        await self._services.session_manager.check_owner(thread_id, self._user)
+        customer = self._services.customer_tokens.verified(frame.get("customer_token"), thread_id)
+        sessions = self._services.session_manager
+        await sessions.check_owner(thread_id, self._user)
+        await sessions.check_customer(thread_id, self._user, customer)
+        if customer and await sessions.load(thread_id):
+            await sessions.bind_customer(thread_id, customer)
         self._detach_thread(thread_id)
         scope = self._resumed[thread_id] = anyio.CancelScope()
         assert self._tasks
-        self._tasks.start_soon(self._catch_up, thread_id, after, scope)
+        self._tasks.start_soon(self._catch_up, thread_id, after, customer, scope)
 
-    async def _catch_up(self, thread_id: str, after: int, scope: anyio.CancelScope) -> None:
+    async def _catch_up(
+        self, thread_id: str, after: int, customer: VerifiedCustomer | None, scope: anyio.CancelScope
+    ) -> None:
         with scope:
             try:
-                await self._show_from(thread_id, after)
+                await self._show_from(thread_id, after, customer)
             except SmartSupportError as error:
                 self._send_object(_error({"thread_id": thread_id}, error.code, error.message))
             except Exception as error:
                 log.error("resume_failed", thread_id=thread_id, error=repr(error), exc_info=error)
                 self._send_object(_error({"thread_id": thread_id}, "internal_error", INTERNAL_ERROR))
 
-    async def _show_from(self, thread_id: str, after: int) -> None:
+    async def _show_from(self, thread_id: str, after: int, customer: VerifiedCustomer | None) -> None:
         broadcast = self._services.broadcast
         listener = broadcast.listen(thread_id)
         is_checked = False
@@ -253,8 +261,9 @@ class Connection:
                 if shown is None:
                     continue
                 if not is_checked:
-                    # The thread may have got an owner since it was requested.
+                    # The thread may have got an owner and a customer since it was requested.
                     await self._services.session_manager.check_owner(thread_id, self._user)
+                    await self._services.session_manager.check_customer(thread_id, self._user, customer)
                     is_checked = True
                 self._send(shown.wire())
                 if self._unsent_chars > CHARS_AHEAD:

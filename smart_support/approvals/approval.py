@@ -19,7 +19,7 @@ OUTCOMES: dict[str, Status] = {
 # What a person may decide where the requesting agent does not say.
 USUAL_DECISIONS = ("approve", "edit", "reject")
 # The fields of an approval, and those of its call, that interfaces show or don't show; see `Approval.wire`.
-NOT_ON_WIRE = frozenset({"call", "client", "part", "event_id", "resumed"})
+NOT_ON_WIRE = frozenset({"call", "client", "part", "event_id", "resumed", "verified_customer"})
 CALL_ON_WIRE = (
     *("customer_id", "agent", "args", "summary", "effect", "changed", "target"),
     *("risk", "need", "because", "facts"),
@@ -63,6 +63,7 @@ class Approval(Request):
         votes: who has approved so far, where two people have to: `{"by", "via", "at", "reason"}`.
         claimed_by: who works on it, until `claimed_until`.
         notes: how many notes people have left on it.
+        verified_customer: whom the conversation was bound to at the request: `id`, `name`, `email`.
         reason: why it was decided so; where the status is `responded`, the person's answer.
         event_id: the id of the event of its decision.
         resumed: the conversation has taken up the decision.
@@ -91,6 +92,7 @@ class Approval(Request):
     notes: int
     paused_at: str | None
     parked: bool
+    verified_customer: Mapping[str, Any] | None = None
 
     @property
     def is_approved(self) -> bool:
@@ -128,8 +130,16 @@ class Approval(Request):
             {name: getattr(self, name) for name in own}
             | {name: getattr(self.call, name) for name in CALL_ON_WIRE}
             | {"action": self.call.tool, "tool_call_id": self.call.tool_call_id or None}
-            | {"caller": self.caller}
+            | {"caller": self.caller, "customer": self.customer}
         )
+
+    @property
+    def customer(self) -> dict[str, Any] | None:
+        """Whom the call is for, and whether a website has vouched for that; None where it is not known."""
+        if self.verified_customer:
+            return {**self.verified_customer, "verified": True}
+        customer_id = self.call.customer_id
+        return {"id": customer_id, "verified": False} if customer_id else None
 
     @property
     def caller(self) -> dict[str, Any] | None:

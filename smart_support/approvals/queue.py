@@ -41,11 +41,12 @@ _INSERT = """
     INSERT INTO approvals (approval_id, thread_id, interrupt_id, part, tool_call_id, customer_id, agent,
         action, args, requested_args, tool_version, digest, summary, effect, changed, risk, status,
         requested_at, expires_at, need, because, facts, asked_by, allowed, args_schema, target, caller,
-        client, paused_at, approvers, expires_after, on_expiry)
+        client, paused_at, approvers, expires_after, on_expiry, verified_customer)
     VALUES (:approval_id, :thread_id, :interrupt_id, :part, :tool_call_id, :customer_id, :agent, :action,
         :args, :args, :tool_version, :digest, :summary, :effect, :changed, :risk, 'pending',
         :requested_at, :expires_at, :need, :because, :facts, :asked_by, :allowed, :args_schema, :target,
-        :caller, :client, :paused_at, :approvers, :expires_after, :on_expiry)
+        :caller, :client, :paused_at, :approvers, :expires_after, :on_expiry,
+        :verified_customer)
 """
 _VOTE = "UPDATE approvals SET votes = :votes, claimed_by = NULL, claimed_until = NULL WHERE approval_id = :id"
 _DECIDE = """
@@ -435,6 +436,7 @@ class ApprovalQueue:
                 "caller": call.caller,
                 "client": _json_or_null(request.client),
                 "paused_at": clock.rfc3339(now) if is_frozen else None,
+                "verified_customer": _json_or_null(_verified_customer(connection, request.thread_id)),
             },
         )
         detail = {
@@ -617,6 +619,16 @@ def _record(
         fields=written["fields"],
         detail=detail | written["detail"],
     )
+
+
+def _verified_customer(connection: Connection, thread_id: str) -> dict[str, str] | None:
+    """Whom a conversation is bound to."""
+    rows = connection.execute(
+        """SELECT bound_customer AS id, bound_name AS name, bound_email AS email FROM sessions
+           WHERE thread_id = :thread AND bound_customer IS NOT NULL""",
+        {"thread": thread_id},
+    )
+    return {name: value for name, value in rows[0].items() if value} if rows else None
 
 
 def _take_places(

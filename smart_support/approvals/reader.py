@@ -31,7 +31,7 @@ _NUMBER = """(SELECT number FROM approval_words WHERE approval_id <= :after_id
               ORDER BY approval_id DESC LIMIT 1)"""
 _JSON_COLUMNS = (
     *("args", "requested_args", "votes", "allowed", "effect", "changed", "facts", "args_schema"),
-    *("target", "client", "approvers"),
+    *("target", "client", "approvers", "verified_customer"),
 )
 _CALL_COLUMNS = (
     *("args", "agent", "summary", "risk", "tool_version", "need", "because", "facts", "customer_id"),

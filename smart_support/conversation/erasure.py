@@ -31,6 +31,7 @@ AT_ONCE = 200
 _DAY_SECONDS = 86_400
 _OF_CUSTOMER = """
     SELECT thread_id FROM sessions WHERE customer_id = :customer
+    UNION SELECT thread_id FROM sessions WHERE bound_customer = :customer
     UNION SELECT thread_id FROM approvals WHERE customer_id = :customer
 """
 # What people or agents wrote. Ids, names of actions, times, and who decided stay.

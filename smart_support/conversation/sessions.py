@@ -11,8 +11,16 @@ from typing import Any
 import orjson
 
 from smart_support import audit, clock, events
-from smart_support.errors import Forbidden, NotFound, SessionExpired, StorageFailed, TakenOver
+from smart_support.errors import (
+    CustomerMismatch,
+    Forbidden,
+    NotFound,
+    SessionExpired,
+    StorageFailed,
+    TakenOver,
+)
 from smart_support.events import Takeover
+from smart_support.identity.customer_tokens import VerifiedCustomer
 from smart_support.identity.users import Role, User
 from smart_support.storage.state.base import Connection, Row, StateDatabase, in_clause
 
@@ -46,6 +54,7 @@ class Session:
         taken_by: the person who has the conversation in place of the agents, since `taken_at`.
         unread_seq: the agents have not read the messages after this number; None where they have read all.
         unrecorded_takeovers: takeovers that are not in the event log yet, by the id of their event.
+        customer: whom the conversation is bound to, as a website has vouched.
     """
 
     thread_id: str
@@ -66,6 +75,7 @@ class Session:
     taken_at: str | None = None
     unread_seq: int | None = None
     unrecorded_takeovers: Mapping[str, Takeover] = field(default_factory=dict)
+    customer: VerifiedCustomer | None = None
 
     def is_stuck_at(self, checkpoint_id: str) -> bool:
         """Whether the graph must not be resumed from this checkpoint."""
@@ -129,13 +139,15 @@ class SessionManager:
 
         Args:
             must_exist: raise it for a conversation that does not exist, too, so that nobody can find out
-                which ones do.
+                which ones do; and for one that is bound to a customer, because there is no token.
         """
         if user.role >= Role.LEAD:
             return
         session = await self.load(thread_id)
         if session.owner != user.name if session else must_exist:
             raise _not_owned(thread_id)
+        if must_exist:
+            await self.check_customer(thread_id, user, None)
 
     async def claim(self, thread_id: str, user: User) -> None:
         """Make a new conversation an operator's own, before anybody else can follow it.
@@ -151,6 +163,56 @@ class SessionManager:
             {"thread_id": thread_id, "now": clock.rfc3339(clock.now()), "owner": user.name},
         )
         await self.check_owner(thread_id, user)
+
+    # Verified customers
+
+    async def check_customer(self, thread_id: str, user: User, customer: VerifiedCustomer | None) -> None:
+        """Check that a conversation that belongs to a customer is not used by anybody else.
+
+        Args:
+            user: a lead needs no token.
+            customer: who sends, as a token says.
+
+        Raises:
+            CustomerMismatch: it belongs to another customer, or nobody vouches for the sender.
+        """
+        bound = await self.customer_of(thread_id)
+        if bound is None or (customer is None and user.role >= Role.LEAD):
+            return
+        if customer is None or customer.id != bound.id:
+            raise CustomerMismatch(thread_id, is_missing=customer is None)
+
+    async def bind_customer(self, thread_id: str, customer: VerifiedCustomer) -> None:
+        """Bind a conversation to a customer, from its beginning or from now on; durable when this returns.
+
+        Raises:
+            CustomerMismatch: it belongs to another one.
+        """
+        rows = await self._state.execute(
+            """INSERT INTO sessions (thread_id, created_at, last_active_at, last_message_at, bound_customer,
+                   bound_name, bound_email)
+               VALUES (:thread_id, :now, :now, :now, :id, :name, :email)
+               ON CONFLICT (thread_id) DO UPDATE SET bound_customer = :id,
+                   bound_name = COALESCE(:name, sessions.bound_name),
+                   bound_email = COALESCE(:email, sessions.bound_email)
+               WHERE sessions.bound_customer IS NULL OR sessions.bound_customer = :id
+               RETURNING thread_id""",
+            {
+                "thread_id": thread_id,
+                "now": clock.rfc3339(clock.now()),
+                "id": customer.id,
+                "name": customer.name,
+                "email": customer.email,
+            },
+        )
+        if not rows:
+            raise CustomerMismatch(thread_id, is_missing=False)
+
+    async def customer_of(self, thread_id: str) -> VerifiedCustomer | None:
+        """The customer that a conversation is bound to."""
+        sql = "SELECT bound_customer, bound_name, bound_email FROM sessions WHERE thread_id = :id"
+        rows = await self._state.read(sql, {"id": thread_id})
+        return _customer(rows[0]) if rows else None
 
     async def owned(self, user: User) -> list[str]:
         """The newest conversations that a user began, at most `OWNED_AT_MOST`, the newest first."""
@@ -417,6 +479,11 @@ def _loaded(connection: Connection, thread_id: str) -> Session:
     return _session(rows[0])
 
 
+def _customer(row: Row) -> VerifiedCustomer | None:
+    bound = row["bound_customer"]
+    return VerifiedCustomer(bound, row["bound_name"], row["bound_email"]) if bound is not None else None
+
+
 def _as_json(takeovers: Mapping[str, Takeover]) -> str:
     return orjson.dumps({event_id: events.payload(one) for event_id, one in takeovers.items()}).decode()
 
@@ -440,6 +507,7 @@ def _session(row: Row) -> Session:
         taken_by=row["taken_by"],
         taken_at=row["taken_at"],
         unread_seq=row["unread_seq"],
+        customer=_customer(row),
         unrecorded_takeovers={
             event_id: Takeover(**values)
             for event_id, values in orjson.loads(row["unrecorded_takeovers"] or "{}").items()

@@ -95,7 +95,7 @@ class Turn:
         self.channel = session.turn_channel
         self.has_begun = False
         self._has_ended = False
-        self._customer_id = session.customer_id
+        self._customer_id = session.customer.id if session.customer else session.customer_id
         self._speaker = session.spoken_by
         self._side_thread_id = session.side_thread_id
         self._taken_by = session.taken_by

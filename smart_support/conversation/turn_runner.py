@@ -31,6 +31,7 @@ from smart_support.errors import (
 )
 from smart_support.events import Failure, Message, Record, Shown
 from smart_support.gate.planned_call import PlannedCall
+from smart_support.identity.customer_tokens import VerifiedCustomer
 from smart_support.identity.users import ANYONE, User
 from smart_support.observability import log, tracing
 from smart_support.storage.coordination.base import Locks
@@ -132,12 +133,14 @@ class TurnRunner:
         channel: str,
         by: User = ANYONE,
         message_id: str | None = None,
+        customer: VerifiedCustomer | None = None,
     ) -> str:
         """Accept a customer's message. Its turn runs to its end, with or without listeners.
 
         Args:
             by: the user who sends it, as they logged in.
             message_id: see `submit_once`.
+            customer: whom a website vouches for; the first one of a thread binds it.
 
         Returns:
             The turn's id.
@@ -145,15 +148,19 @@ class TurnRunner:
         Raises:
             InvalidThreadId, InvalidContent, SessionExpired, RateLimited: it was not accepted.
             Forbidden: an operator's message to a conversation of another user.
+            CustomerMismatch: the conversation belongs to another customer.
             ShuttingDown: the process is about to end.
         """
         checked_thread_id(thread_id)
         self._limits.checked_content(content)
         await self._sessions.check_owner(thread_id, by)
+        await self._sessions.check_customer(thread_id, by, customer)
         if thread_id not in self._lanes:
             await self._sessions.check_alive(thread_id)
         await self._limits.count_message(thread_id)
         await self._sessions.claim(thread_id, by)
+        if customer:
+            await self._sessions.bind_customer(thread_id, customer)
         self.check_open()
         message = Message(role="customer", content=content, message_id=message_id or clock.new_id())
 
@@ -167,7 +174,14 @@ class TurnRunner:
         return self.start(thread_id, channel, work, spoken_by=by.name, message=message.content)
 
     async def submit_once(
-        self, thread_id: str, content: str, *, message_id: str, channel: str, by: User = ANYONE
+        self,
+        thread_id: str,
+        content: str,
+        *,
+        message_id: str,
+        channel: str,
+        by: User = ANYONE,
+        customer: VerifiedCustomer | None = None,
     ) -> bool:
         """Accept a message of a client that sends it again until it is on record.
 
@@ -184,6 +198,7 @@ class TurnRunner:
             raise InvalidRequest("message_id: give a UUID of your own, in lower case")
         accepted = (checked_thread_id(thread_id), message_id)
         await self._sessions.check_owner(thread_id, by)
+        await self._sessions.check_customer(thread_id, by, customer)
         if accepted in self._accepted:
             return await self._log.has(thread_id, message_id)
         self._accepted.add(accepted)
@@ -191,7 +206,9 @@ class TurnRunner:
             if is_recorded := await self._log.has(thread_id, message_id):
                 self._accepted.discard(accepted)
             else:
-                await self.submit(thread_id, content, channel=channel, by=by, message_id=message_id)
+                await self.submit(
+                    thread_id, content, channel=channel, by=by, message_id=message_id, customer=customer
+                )
         except BaseException:
             self._accepted.discard(accepted)
             raise
@@ -232,12 +249,18 @@ class TurnRunner:
         raise NoPendingApproval(f"thread {thread_id}: nothing waits for a decision")
 
     async def submit_and_follow(
-        self, thread_id: str, content: str, *, channel: str, by: User = ANYONE
+        self,
+        thread_id: str,
+        content: str,
+        *,
+        channel: str,
+        by: User = ANYONE,
+        customer: VerifiedCustomer | None = None,
     ) -> AsyncIterator[Shown]:
         """Submit a message and yield its turn's events to the end. Raises as `submit` does."""
         listener = self._broadcast.listen(checked_thread_id(thread_id))
         try:
-            turn_id = await self.submit(thread_id, content, channel=channel, by=by)
+            turn_id = await self.submit(thread_id, content, channel=channel, by=by, customer=customer)
             async for shown in self._events_of_turn(listener, thread_id, turn_id):
                 yield shown
         finally:

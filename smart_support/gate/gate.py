@@ -32,6 +32,7 @@ from smart_support.errors import (
 from smart_support.events import Escalation, EscalationKind
 from smart_support.gate.call_result import CallResult, ResultStatus, text_and_whole
 from smart_support.gate.caller import Caller
+from smart_support.gate.customer_binding import UNBOUND, CustomerBinding, owner_of
 from smart_support.gate.edits import edited_by_schema
 from smart_support.gate.planned_call import MAX_ARGUMENT_BYTES, PlannedCall, is_storable
 from smart_support.gate.retry import attempted
@@ -64,11 +65,13 @@ class Gate:
         ledger: Ledger,
         quota: Quota,
         escalate: Escalate,
+        customers: CustomerBinding = UNBOUND,
         handover_message: str = "",
     ) -> None:
         """
         Args:
             escalate: notifies a human.
+            customers: keeps a thread to the things of its customer.
             handover_message: what a caller is given beside the reason where a forbidden call is escalated.
         """
         self._registry = registry
@@ -77,6 +80,7 @@ class Gate:
         self._ledger = ledger
         self._quota = quota
         self._escalate = escalate
+        self._customers = customers
         self._handover_message = handover_message
 
     async def plan(
@@ -153,6 +157,8 @@ class Gate:
         try:
             tool = await _present(tool)
             is_same_tool = _version_for(planned, tool) == planned.tool_version
+            why = "it is not for this customer"
+            await self._customers.check(tool, await owner_of(tool, planned.args), thread_id)
             why = "what its card showed could not be read again"
             now = await tool.state(planned.state_args) if tool.state and planned.seen is not None else None
             verdict, facts = await self._verdict(tool, planned.args, planned.caller)
@@ -215,6 +221,7 @@ class Gate:
         Raises:
             InvalidArguments: the arguments don't fit the tool, or have no exact JSON form.
             ToolRefused: a rule of the business refuses them.
+            ToolRefused: also where the arguments name another customer's things.
             Forbidden: with these arguments the policy requires more than the approval can give.
         """
         call = approval.call
@@ -223,6 +230,8 @@ class Gate:
             return edited_by_schema(approval, args)
         exact = _checked_args(tool, dict(args))
         replace(call, args=exact).digest(approval.thread_id)
+        owner = await owner_of(tool, exact)
+        await self._customers.check(tool, owner, approval.thread_id)
         verdict, facts = await self._verdict(tool, exact, call.caller)
         if verdict.stricter_than(call.need or "ask", call.approvers):
             needs = {"two_leads": "needs two leads", "ask": f"needs {' and '.join(verdict.approvers)}"}.get(
@@ -236,7 +245,7 @@ class Gate:
             {
                 "args": exact,
                 "summary": tool.summary(exact, facts),
-                "customer_id": await tool.customer(exact) if tool.customer else None,
+                "customer_id": owner or None,
                 "effect": await _effect(tool, exact),
                 "facts": facts,
             }
@@ -258,6 +267,8 @@ class Gate:
     ) -> tuple[PlannedCall, Verdict]:
         """The call as it would be approved, and for a write the policy's verdict."""
         exact = _checked_args(tool, args)
+        owner = await owner_of(tool, exact)
+        await self._customers.check(tool, owner, thread_id)
         planned = PlannedCall(
             tool_call_id=tool_call_id,
             tool=tool.name,
@@ -267,7 +278,7 @@ class Gate:
             summary=tool.summary(exact),
             risk=tool.risk,
             tool_version=tool.version,
-            customer_id=await tool.customer(exact) if tool.customer else None,
+            customer_id=owner or None,
         )
         if tool.access is Access.READ:
             return planned, Verdict()
@@ -517,8 +528,8 @@ async def _as_it_is_now(tool: Tool, planned: PlannedCall) -> PlannedCall:
         log.warning("tool_not_read_again", tool=tool.name, error=repr(error))
         # Equal to no version that was approved.
         version = None
-    customer_id = await tool.customer(planned.args) if tool.customer else None
-    return replace(planned, tool_version=version, customer_id=customer_id)
+    owner = await owner_of(tool, planned.args)
+    return replace(planned, tool_version=version, customer_id=owner or None)
 
 
 async def _present(tool: Tool) -> Tool:

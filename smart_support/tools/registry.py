@@ -56,6 +56,10 @@ class Change:
     after: str
 
 
+# In place of a customer's id: a call touches no customer's things.
+NOBODY = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """One call as a tool sees it beside its arguments.
@@ -89,7 +93,8 @@ class Tool:
         preview: what a write would change, computed on a copy; raises as `run` would.
         state: what a card of this write is built on, as JSON values by name; read again before it runs,
             and where it differs, the approval is used up and the call needs a new one.
-        customer: the id of the customer whose data the arguments name, where it is known.
+        customer: the id of the customer whose data the arguments name, where it is known; `NOBODY` where they
+            name no customer's.
         customer_source: how `customer` knows it: from the `system` itself, by a `lookup` in it, or from an
             `argument`; `none` if a call touches no customer's things. With `unknown` nobody has confirmed it,
             and a call on a thread that is bound to a customer has to be refused.
@@ -238,7 +243,7 @@ class Toolset:
         return {}
 
     def customer_of(self, args: Args) -> str | None:
-        """The id of the customer the arguments belong to, if known. Runs in `executor`."""
+        """The customer the arguments belong to, if known; `NOBODY` if to none. Runs in `executor`."""
         return None
 
 

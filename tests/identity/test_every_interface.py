@@ -114,7 +114,7 @@ GRADIO = {
 # The console's functions, by name: whom they are for, and what they take.
 FUNCTIONS = {
     "follow": Door(OPERATOR, ["op-s-own"], own=True),
-    "chat": Door(OPERATOR, ["hi", "op-s-own"], own=True),
+    "chat": Door(OPERATOR, ["hi", "op-s-own", ""], own=True),
     "pending_approvals": Door(LEAD, []),
     "decide": Door(LEAD, ["x", "reject", "", None]),
     "conversations": Door(OPERATOR, ["", "", "", "", "", "", 50, ""]),

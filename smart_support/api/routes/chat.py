@@ -33,6 +33,9 @@ class ChatRequest(BaseModel):
         description="the conversation; a new one starts if it is left out",
         json_schema_extra=schemas.THREAD_ID,
     )
+    customer_token: str | None = Field(
+        None, description="who the customer is, as a JWT that your website has signed; see docs/customers.md"
+    )
 
 
 @router.post(
@@ -50,7 +53,10 @@ async def chat(
     the turn is sent as it happens.
     """
     thread_id = checked_thread_id(body.thread_id) if body.thread_id is not None else clock.new_id()
-    events = services.turns.submit_and_follow(thread_id, body.message, channel="rest", by=user)
+    customer = services.customer_tokens.verified(body.customer_token, thread_id)
+    events = services.turns.submit_and_follow(
+        thread_id, body.message, channel="rest", by=user, customer=customer
+    )
     if "text/event-stream" in accept:
         # Get the first event before the answer begins, so that an error still has its own status.
         first = await anext(events)

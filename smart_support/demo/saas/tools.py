@@ -7,7 +7,7 @@ from smart_support.demo.saas import rules
 from smart_support.demo.saas.changes import EFFECT
 from smart_support.demo.toolset import DemoToolset
 from smart_support.errors import ToolRefused
-from smart_support.tools.registry import Args, Call, read, write
+from smart_support.tools.registry import NOBODY, Args, Call, read, write
 
 Row = dict[str, Any]
 Plan = Literal["starter", "team", "business", "enterprise"]
@@ -200,7 +200,7 @@ class SaasTools(DemoToolset):
             return str(rows[0]["customer_id"]) if rows else None
         try:
             number = args.get("subscription_id")
-            return str(self._subscription(str(number))["customer_id"]) if number else None
+            return str(self._subscription(str(number))["customer_id"]) if number else NOBODY
         except ToolRefused:
             return None
 

@@ -10,7 +10,7 @@ from smart_support.demo.shop import rules
 from smart_support.demo.shop.changes import EFFECT
 from smart_support.demo.toolset import DemoToolset
 from smart_support.errors import ToolRefused
-from smart_support.tools.registry import Args, Call, read, write
+from smart_support.tools.registry import NOBODY, Args, Call, read, write
 
 Row = dict[str, Any]
 ORDERS_SHOWN = 5
@@ -302,7 +302,7 @@ class CommerceTools(DemoToolset):
         try:
             if args.get("order_id"):
                 return str(self._order(str(args["order_id"]))["customer_id"])
-            return str(self._customer(str(args["email"]))["customer_id"]) if args.get("email") else None
+            return str(self._customer(str(args["email"]))["customer_id"]) if args.get("email") else NOBODY
         except ToolRefused:
             return None
 
