@@ -1,8 +1,10 @@
 # The few commands there are. Everything runs from .venv, which is made when it is missing or out of date.
 PYTHON ?= python3
 BIN := .venv/bin
-# A file's tests stay together, because they share an app.
-ON_TWO_CORES := -n 2 --dist loadfile
+# A file's tests stay together, because they share an app. Files begin in the order of tests/conftest.py.
+BY_FILE := --dist loadfile --no-loadscope-reorder
+# One more than cores: many tests wait for a process that starts, or for a time-out.
+ON_TWO_CORES := -n 3 $(BY_FILE)
 # Only files whose hashes are in the lock are installed.
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 LOCK := $(BIN)/python -m uv pip compile --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links \
@@ -22,7 +24,7 @@ test: .venv/dev .venv/browser
 
 # What needs no browser, no Postgres, no kill and no running app: for the loop of editing and testing.
 test-fast: .venv/dev
-	$(BIN)/python -m pytest --fast $(ON_TWO_CORES) --durations=20
+	$(BIN)/python -m pytest --fast -n 2 $(BY_FILE) --durations=20
 
 # The same suites where many processes share a system, and those that need two of them.
 test-postgres: .venv/dev .venv/postgres

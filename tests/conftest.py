@@ -18,6 +18,8 @@ from tests.support.harness import AppProcess, demo_orders
 TESTS = Path(__file__).parent
 MARK_OF_FOLDER = {TESTS / "browser": "browser", TESTS / "cluster": "postgres", TESTS / "faults": "kill"}
 SLOW = ("nightly", "browser", "postgres", "kill", "app")
+# The files that take longest begin first, so that no worker waits for another one at the end.
+FIRST = (TESTS / "faults", TESTS / "browser", TESTS / "cluster", TESTS)
 STARTING = ("AppProcess", "LocalApp", "serving", "run_python", "create_app", "Popen", "subprocess.run")
 
 # A deadline for each example would measure how busy the machine is.
@@ -53,7 +55,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark tests that need a browser, Postgres, kills or an app; with `--fast`, leave them and others out."""
+    """Mark and order tests by what they need; with `--fast`, leave out those that are not fast."""
     for item in items:
         for mark in _marks_of(item.path):
             item.add_marker(mark)
@@ -61,6 +63,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker("kill")
         if {"server", "guarded"} & {*getattr(item, "fixturenames", ())}:
             item.add_marker("app")
+    items.sort(key=lambda item: FIRST.index(item.path.parent) if item.path.parent in FIRST else len(FIRST))
     if config.getoption("--fast"):
         slow = [item for item in items if any(item.get_closest_marker(mark) for mark in SLOW)]
         config.hook.pytest_deselected(items=slow)
