@@ -176,10 +176,9 @@ async def test_a_value_of_a_wrong_type_is_a_clear_error(guarded: AppProcess) -> 
     async def call(name: str, place: int, value: Any) -> None:
         data: list[Any] = [None] * len(functions[name]["inputs"])
         data[place] = value
-        event = {"index": 0, "value": value}
         async with at_once:
             told = await interfaces.called(
-                guarded.url, key, f"{name}-{place}-{WRONG.index(value)}", functions[name]["id"], data, event
+                guarded.url, key, f"{name}-{place}-{WRONG.index(value)}", functions[name]["id"], data
             )
         text = str(told[-1]["output"])
         assert not [word for word in INTERNALS if word in text], (name, place, value, text)
