@@ -104,13 +104,13 @@ class SessionExpired(SmartSupportError):
 
 
 class RateLimited(SmartSupportError):
-    """Too many messages on one thread."""
+    """Too many messages on one thread, or calls of one client."""
 
     code = "rate_limited"
     status = 429
 
-    def __init__(self, retry_after_seconds: int) -> None:
-        super().__init__(f"Too many messages on this thread; try again in {retry_after_seconds} s.")
+    def __init__(self, retry_after_seconds: int, what: str = "messages on this thread") -> None:
+        super().__init__(f"Too many {what}; try again in {retry_after_seconds} s.")
         self.retry_after_seconds = retry_after_seconds
 
 
@@ -173,6 +173,13 @@ class Conflict(SmartSupportError):
     """The request is valid, but not in the current state. Nothing was changed."""
 
     code = "conflict"
+    status = 409
+
+
+class IdempotencyConflict(SmartSupportError):
+    """The idempotency key was used for another call. Nothing was done."""
+
+    code = "idempotency_conflict"
     status = 409
 
 

@@ -13,6 +13,10 @@ from langchain_core.language_models import BaseChatModel
 from langgraph.checkpoint.base import BaseCheckpointSaver
 
 from smart_support import clock
+from smart_support.actions.callers import Callers
+from smart_support.actions.service import Actions
+from smart_support.actions.store import ActionStore
+from smart_support.actions.turn import ActionDependencies, ActionTurn
 from smart_support.agents.assembly import Assembler, Assembly
 from smart_support.agents.budget import Budget
 from smart_support.agents.function_call import FunctionCallModel
@@ -141,6 +145,7 @@ class Services:
             logins.
         audit_trail: records actions other than approvals, such as exports, backups and logins.
         turns: starts turns, decides approvals and follows events. `recovery`: turns that no user starts.
+        actions: tool calls that API clients request over REST and MCP.
         takeovers: people take conversations, answer, and hand them back. `erasure`: erases conversations.
         inbox: conversations by what they need of a person. `customer_cards`: what a customer has.
         approvals: the queue of approvals. `claims`: claims and notes. `freezes`: what people have
@@ -171,6 +176,7 @@ class Services:
     imports: ImportService
     turns: TurnRunner
     recovery: Recovery
+    actions: Actions
     takeovers: Takeovers
     inbox: Inbox
     customer_cards: CustomerCards
@@ -207,6 +213,7 @@ class Services:
         self.customer_tokens = CustomerTokens(settings.customer_token_key, settings.customer_token_audience)
         self.own_team = team or (_FOREIGN_TEAM if graph is not None else load_team(settings.agents_path))
         self.team, self.registry = self.own_team, Registry()
+        self._callers = Callers(self.own_team, self.accounts, self.registry)
         self._caller_warnings = check_callers(self.own_team, self.accounts)
         self.toolset = _TOOLSETS[settings.template]
         self._graph, self._wrap_tool = graph, wrap_tool
@@ -359,6 +366,7 @@ class Services:
             limits=limits,
             locks=stores.locks,
             is_single_process=stores.bus.is_single_process,
+            client_turn=partial(ActionTurn, self._action_dependencies()),
         )
         self._opened.push_async_callback(self.turns.close, settings.shutdown_seconds)
         self.takeovers = Takeovers(
@@ -369,6 +377,7 @@ class Services:
             escalations=self.escalations,
         )
         self._open_inbox()
+        self._open_actions(limits)
         self.recovery = Recovery(
             turns=self.turns,
             sessions=self.session_manager,
@@ -392,17 +401,8 @@ class Services:
         self._opened.push_async_callback(self.erasure.close)
         if not stores.bus.is_single_process:
             await self._join_cluster(stores.bus)
-        await self.freezes.refresh()
-        await self.recovery.recover()
-        for work in (
-            self.recovery.expire_forever(),
-            self.recovery.resume_unfrozen_forever(),
-            self.freezes.refresh_forever(),
-            self.escalations.resend_interrupted(),
-            self.inbox.backfill(),
-            self.erasure.retire_forever(),
-        ):
-            await self._opened.enter_async_context(in_background(work))
+        await self._recover()
+        await self._start_background_work()
         self._warn_if_leads_are_missing()
         for text in self._caller_warnings:
             logger.warning("callers", warning=text)
@@ -422,6 +422,47 @@ class Services:
         )
         self._opened.push_async_callback(self.inbox.close)
         self.customer_cards = CustomerCards(self.registry, self.own_team.customer_card)
+
+    def _action_dependencies(self) -> ActionDependencies:
+        return ActionDependencies(
+            store=ActionStore(self.state),
+            gate=self._gate,
+            approvals=self.approvals,
+            sessions=self.session_manager,
+            event_log=self.event_log,
+            caller=self._callers.named,
+            escalate=self.escalations.escalate,
+        )
+
+    def _open_actions(self, limits: Limits) -> None:
+        self.actions = Actions(
+            callers=self._callers,
+            tokens=self.customer_tokens,
+            sessions=self.session_manager,
+            store=ActionStore(self.state),
+            gate=self._gate,
+            turns=self.turns,
+            broadcast=self.broadcast,
+            limits=limits,
+            locks=self._stores.locks,
+        )
+
+    async def _recover(self) -> None:
+        """Go on with what a crash cut off."""
+        await self.freezes.refresh()
+        await self.recovery.recover()
+        await self.actions.recover()
+
+    async def _start_background_work(self) -> None:
+        for work in (
+            self.recovery.expire_forever(),
+            self.recovery.resume_unfrozen_forever(),
+            self.freezes.refresh_forever(),
+            self.escalations.resend_interrupted(),
+            self.inbox.backfill(),
+            self.erasure.retire_forever(),
+        ):
+            await self._opened.enter_async_context(in_background(work))
 
     def _warn_if_leads_are_missing(self) -> None:
         """Warn if a rule requires more people than there are, or an empty group; API keys don't count."""
@@ -449,6 +490,7 @@ class Services:
         self._relay.open()
         self._opened.push_async_callback(self._relay.close)
         await self._opened.enter_async_context(in_background(self.recovery.take_over_forever()))
+        await self._opened.enter_async_context(in_background(self.actions.take_over_forever()))
         await self._opened.enter_async_context(in_background(self.escalations.resend_interrupted_forever()))
 
     async def metrics_text(self) -> bytes:

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, ToolMessage
 
-from smart_support.gate.call_result import CallResult
+from smart_support.gate.call_result import CallResult, refusal_text
 from smart_support.tools.registry import title_of
 
 _Message = TypeVar("_Message", bound=BaseMessage)
@@ -60,16 +60,7 @@ def refused(call: dict[str, Any], answer: dict[str, Any], agent: str, skipped: l
         skipped: what is skipped because of it.
     """
     outcome, by, reason = answer.get("outcome", "rejected"), answer.get("decided_by"), answer.get("reason")
-    text = {
-        "rejected": f"{call['name']} was rejected"
-        + (f" by {by}" if by else "")
-        + " and was not carried out.",
-        "expired": f"Nobody decided on {call['name']} in time, so it was not carried out. "
-        "The customer may ask again; that makes a new request.",
-        "withdrawn": f"The customer withdrew {call['name']}, so it was not carried out.",
-        "skipped": f"{call['name']} was skipped, because {answer.get('after')} before it was not approved.",
-        "taken": f"{call['name']} was not carried out, because {by} has taken over the conversation.",
-    }[outcome]
+    text = refusal_text(call["name"], outcome, by, answer.get("after"))
     if reason:
         text += f" Reason: {reason}"
     if skipped:

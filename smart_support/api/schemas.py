@@ -238,6 +238,24 @@ class Reply(BaseModel):
     error: Error | None
 
 
+class Action(BaseModel):
+    """A tool call of an API client."""
+
+    action_id: str
+    thread_id: str
+    tool: str
+    args: Object
+    status: Literal["pending", "running", "done", "rejected", "expired", "failed", "outcome_unknown"]
+    joined: bool = Field(description="this repeats a call, and the action is that of the first one")
+    possible_duplicate: bool = Field(description="the same call was made before, within 24 hours")
+    approval_id: str | None
+    result: Any
+    message: str | None = Field(description="what it waits for, or why it has no result")
+    requested_at: str
+    expires_at: str | None
+    settled_at: str | None
+
+
 class Conversation(BaseModel):
     """A conversation in a list."""
 

@@ -448,7 +448,7 @@ class ApprovalQueue:
             "allowed": list(request.allowed),
         }
         row = load_row(connection, approval_id)
-        _record(connection, "requested", row, actor=f"agent:{call.agent}", via="graph", detail=detail)
+        _record(connection, "requested", row, actor=_requested_by(call), via="graph", detail=detail)
         return approval_of(row), True
 
     def _time_for(self, call: PlannedCall) -> timedelta:
@@ -592,6 +592,11 @@ class ApprovalQueue:
             event_id=event_id,
         )
         return approval_of(row)
+
+
+def _requested_by(call: PlannedCall) -> str:
+    """The actor of a request in the audit trail."""
+    return f"caller:{call.caller}" if call.caller else f"agent:{call.agent}"
 
 
 def _record(

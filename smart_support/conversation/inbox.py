@@ -268,7 +268,7 @@ class Inbox:
     async def backfill(self) -> None:
         """Fill in, from the event log, what was said last in conversations that do not have it."""
         rows = await self._state.read(
-            """SELECT thread_id FROM sessions WHERE last_said_at IS NULL AND last_seq > 0
+            """SELECT thread_id FROM sessions WHERE last_said_at IS NULL AND last_seq > 0 AND caller IS NULL
                ORDER BY last_active_at DESC"""
         )
         for start in range(0, len(rows), _BACKFILLED_AT_ONCE):
@@ -315,7 +315,8 @@ class Inbox:
         if user.role < Role.LEAD:
             where += " AND owner = :owner"
             given["owner"] = user.name
-        return where, given
+        # The threads of API clients hold no conversations.
+        return f"{where} AND caller IS NULL", given
 
     async def _search(
         self, user: User, filter_: InboxFilter, q: str, limit: int, cursor: str | None

@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from limits import RateLimitItemPerSecond
+from limits import RateLimitItem, RateLimitItemPerMinute, RateLimitItemPerSecond
 from limits.storage import MemoryStorage, Storage
 from limits.strategies import MovingWindowRateLimiter
 
@@ -59,11 +59,22 @@ class Limits:
         else:
             self._count(thread_id)
 
+    async def count_call(self, caller: str, per_minute: int) -> None:
+        """Count one call of an API client; raises `RateLimited` if it is too many in a minute."""
+        item, key = RateLimitItemPerMinute(per_minute), f"caller:{caller}"
+        if self._blocks:
+            await asyncio.to_thread(self._hit, item, key, "calls of this client")
+        else:
+            self._hit(item, key, "calls of this client")
+
     def _count(self, thread_id: str) -> None:
-        if self._limiter.hit(self._item, thread_id):
+        self._hit(self._item, thread_id, "messages on this thread")
+
+    def _hit(self, item: RateLimitItem, key: str, what: str) -> None:
+        if self._limiter.hit(item, key):
             return
-        window = self._limiter.get_window_stats(self._item, thread_id)
-        raise RateLimited(max(1, math.ceil(window.reset_time - time.time())))
+        window = self._limiter.get_window_stats(item, key)
+        raise RateLimited(max(1, math.ceil(window.reset_time - time.time())), what)
 
 
 class WorkLimit:

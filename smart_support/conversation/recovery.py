@@ -10,8 +10,8 @@ from smart_support.approvals.approval import Approval
 from smart_support.approvals.freezes import Freezes
 from smart_support.approvals.queue import ApprovalQueue
 from smart_support.conversation.limits import RECOVERIES_AT_ONCE, WorkLimit
+from smart_support.conversation.recorded_turn import RecordedTurn
 from smart_support.conversation.sessions import Session, SessionManager
-from smart_support.conversation.turn import Turn
 from smart_support.conversation.turn_runner import TurnRunner
 from smart_support.observability import log
 from smart_support.storage.coordination.base import Locks
@@ -109,16 +109,16 @@ class Recovery:
         for session in sessions:
             logger.warning("turn_recovered", thread_id=session.thread_id, turn_id=session.turn_id)
             channel = session.turn_channel or "system"
-            self._turns.start(session.thread_id, channel, self._limit.wrap(Turn.finish), recovering=session)
+            self._turns.start(session.thread_id, channel, self._limit.wrap(_finish), recovering=session)
         taken = await self._idle(await self._sessions.with_unrecorded_takeovers())
         for session in taken:
-            self._turns.start(session.thread_id, "system", self._limit.wrap(Turn.finish_takeover))
+            self._turns.start(session.thread_id, "system", self._limit.wrap(_finish_takeover))
         for approval in approvals:
             self._resume(approval)
         return {one.thread_id for one in (*sessions, *taken)} | {one.thread_id for one in approvals}
 
     def _resume(self, approval: Approval) -> None:
-        async def resume(turn: Turn) -> None:
+        async def resume(turn: RecordedTurn) -> None:
             await turn.resume(approval)
 
         with structlog.contextvars.bound_contextvars(approval_id=approval.approval_id):
@@ -128,3 +128,11 @@ class Recovery:
         """Those of threads on which no turn runs, here or on another process."""
         held = await self._locks.held({one.thread_id for one in items})
         return [one for one in items if one.thread_id not in held and not self._turns.has_turn(one.thread_id)]
+
+
+async def _finish(turn: RecordedTurn) -> None:
+    await turn.finish()
+
+
+async def _finish_takeover(turn: RecordedTurn) -> None:
+    await turn.finish_takeover()

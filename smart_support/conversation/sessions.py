@@ -53,6 +53,7 @@ class Session:
         stuck_because: what a human has to check first, where an approved call may have run there.
         taken_by: the person who has the conversation in place of the agents, since `taken_at`.
         unread_seq: the agents have not read the messages after this number; None where they have read all.
+        caller: the API client whose actions the thread holds; None for a conversation.
         unrecorded_takeovers: takeovers that are not in the event log yet, by the id of their event.
         customer: whom the conversation is bound to, as a website has vouched.
     """
@@ -74,6 +75,7 @@ class Session:
     taken_by: str | None = None
     taken_at: str | None = None
     unread_seq: int | None = None
+    caller: str | None = None
     unrecorded_takeovers: Mapping[str, Takeover] = field(default_factory=dict)
     customer: VerifiedCustomer | None = None
 
@@ -508,6 +510,7 @@ def _session(row: Row) -> Session:
         taken_at=row["taken_at"],
         unread_seq=row["unread_seq"],
         customer=_customer(row),
+        caller=row["caller"],
         unrecorded_takeovers={
             event_id: Takeover(**values)
             for event_id, values in orjson.loads(row["unrecorded_takeovers"] or "{}").items()

@@ -8,7 +8,6 @@ from smart_support import clock
 from smart_support.approvals.approval import whole_text
 from smart_support.conversation.limits import Limits, checked_thread_id
 from smart_support.conversation.sessions import Session, SessionManager
-from smart_support.conversation.turn import Turn
 from smart_support.conversation.turn_runner import TurnRunner
 from smart_support.errors import InvalidRequest, NotFound, StorageFailed, TakenOver
 from smart_support.escalations.escalations import Escalations
@@ -149,5 +148,5 @@ class Takeovers:
         self._turns.check_open()
         session = await self._sessions.take_over(thread_id, takeover, via)
         if session.unrecorded_takeovers:
-            self._turns.start(thread_id, via, Turn.finish_takeover)
+            self._turns.start(thread_id, via, lambda turn: turn.finish_takeover())
         return session

@@ -1,7 +1,6 @@
 """One turn of a conversation: answers a message, resumes after a decision, or finishes after a crash."""
 
-import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from itertools import takewhile
@@ -23,17 +22,16 @@ from smart_support.conversation.graph_adapter.adapter import (
 from smart_support.conversation.graph_adapter.checkpoints import Checkpoints
 from smart_support.conversation.graph_adapter.interrupts import PendingInterrupt, can_answer
 from smart_support.conversation.graph_adapter.stream import event_key
+from smart_support.conversation.recorded_turn import RecordedTurn, decision_event, interrupt_event
 from smart_support.conversation.recorder import Recorder
 from smart_support.conversation.sessions import Session, SessionManager
 from smart_support.conversation.side_thread import SideThreads
-from smart_support.errors import Frozen, ModelFailed, SmartSupportError, ToolFailed
+from smart_support.errors import Frozen, ModelFailed, ToolFailed
 from smart_support.events import (
-    Decision,
     Escalation,
     EscalationKind,
     Event,
     Failure,
-    Interrupt,
     Message,
     MessageComplete,
     Record,
@@ -79,32 +77,19 @@ class TurnDependencies:
     checkpoints: Checkpoints | None = None
 
 
-class Turn:
-    """One turn: it emits numbered events and ends in exactly one event with `ends_turn`.
-
-    Each public method but `emit` does the work of one kind of turn; `run` calls it.
-
-    Attributes:
-        has_begun: whether an event was emitted.
-    """
+class Turn(RecordedTurn):
+    """One turn of the agents."""
 
     def __init__(self, dependencies: TurnDependencies, session: Session, recorder: Recorder) -> None:
         """`session`: as the start of the turn has left it."""
-        self.thread_id = session.thread_id
-        self.turn_id = session.turn_id
-        self.channel = session.turn_channel
-        self.has_begun = False
-        self._has_ended = False
-        self._customer_id = session.customer.id if session.customer else session.customer_id
+        super().__init__(session, recorder, dependencies.sessions)
         self._speaker = session.spoken_by
         self._side_thread_id = session.side_thread_id
         self._taken_by = session.taken_by
         self._unread_seq = session.unread_seq
         self._unrecorded_takeovers = session.unrecorded_takeovers
-        self._recorder = recorder
         self._graph = dependencies.graph
         self._run = dependencies.graph.start_run(self.thread_id)
-        self._sessions = dependencies.sessions
         self._approvals = dependencies.approvals
         self._ledger = dependencies.ledger
         self._log = dependencies.event_log
@@ -112,49 +97,25 @@ class Turn:
         self._prices = dependencies.prices
         self._side_threads = dependencies.side_threads
         self._checkpoints = dependencies.checkpoints
-        self._started = time.perf_counter()
         self._first_token_ms: float | None = None
 
     # From start to end
 
-    async def run(self, work: Callable[["Turn"], Awaitable[None]]) -> None:
-        """Do the turn's work. Whatever happens, all of it is durable, and its end is ready to be published.
-
-        Raises:
-            StorageFailed: some of it could not be made durable.
-        """
-        log.info("turn_began", channel=self.channel)
-        try:
-            await self._record_takeovers()
-            await work(self)
-        except SmartSupportError as error:
-            await self._fail(error.code, error.message, error)
-        except Exception as error:
-            await self._fail("model_error", MODEL_FAILED, error)
-        await self._recorder.settle()
-        recorder = self._recorder
-        await self._sessions.end_turn(
-            self.thread_id, recorder.last_seq, self._customer_id, recorder.last_message
-        )
-        if self._checkpoints:
-            self._checkpoints.prune_soon(self.thread_id)
-        log.info("turn_ended", duration_ms=self._elapsed_ms())
-
-    def publish_end(self) -> None:
-        """Publish the event that ended the turn."""
-        self._recorder.publish_end()
-
     async def emit(self, event: Event, event_id: str | None = None) -> None:
-        """Record and publish an event.
-
-        Args:
-            event_id: the id that the fact already has, so that a repetition is recognised.
-        """
-        await self._recorder.record(event, event_id=event_id, customer_id=self._customer_id)
+        """See `RecordedTurn.emit`."""
+        await super().emit(event, event_id)
         if self._first_token_ms is None and isinstance(event, Message | Token) and event.agent is not None:
             self._first_token_ms = self._elapsed_ms()
-        self.has_begun = True
-        self._has_ended = self._has_ended or event.ends_turn
+
+    async def _before_work(self) -> None:
+        await self._record_takeovers()
+
+    def _after_end(self) -> None:
+        if self._checkpoints:
+            self._checkpoints.prune_soon(self.thread_id)
+
+    def _unexpected(self) -> tuple[str, str]:
+        return "model_error", MODEL_FAILED
 
     async def answer(self, message: Message, *, is_repeatable: bool = False) -> None:
         """Answer a customer's message; while an approval is pending, on a side thread.
@@ -264,7 +225,7 @@ class Turn:
             return
         tracing.note(approval_id=approval.approval_id)
         reader = self._run.reader
-        await self.emit(_interrupt_event(approval, self._usage(), reader.model))
+        await self.emit(interrupt_event(approval, self._usage(), reader.model))
 
     async def _complete(self) -> None:
         reader = self._run.reader
@@ -317,7 +278,7 @@ class Turn:
         """
         self._customer_id = approval.call.customer_id or self._customer_id
         if not await self._log.has(self.thread_id, str(approval.event_id)):
-            await self.emit(_decision_event(approval), approval.event_id)
+            await self.emit(decision_event(approval), approval.event_id)
         if approval.status == "expired" and approval.call.on_expiry == "escalate":
             await self._escalate_expired(approval)
         pending = await self._pending_interrupts()
@@ -588,9 +549,6 @@ class Turn:
             self._customer_id = reader.customer_id or self._customer_id
             await self.emit(event)
 
-    def _elapsed_ms(self) -> float:
-        return round((time.perf_counter() - self._started) * 1000, 1)
-
     # What differs for a foreign graph
 
     async def _give_up_begun_calls(self) -> None:
@@ -620,30 +578,6 @@ def _interrupt_of(approval: Approval, pending: Sequence[PendingInterrupt]) -> Pe
         if any(request.call.tool_call_id == approval.call.tool_call_id for request in item.requests):
             return item
     return None
-
-
-def _decision_event(approval: Approval) -> Decision:
-    return Decision(
-        approval_id=approval.approval_id,
-        outcome="approved" if approval.status == "pending" else approval.status,
-        decided_by=approval.decided_by or "system",
-        reason=approval.reason,
-        args=dict(approval.call.args) if approval.status == "edited" else None,
-    )
-
-
-def _interrupt_event(approval: Approval, usage: dict[str, Any], model: str | None) -> Interrupt:
-    return Interrupt(
-        interrupt_id=approval.interrupt_id,
-        approval_id=approval.approval_id,
-        action=approval.call.tool,
-        args=dict(approval.call.args),
-        agent=approval.call.agent,
-        expires_at=approval.expires_at,
-        summary=approval.call.summary,
-        usage=usage,
-        model=model,
-    )
 
 
 def _unsent_message(own: Sequence[Record], sent: set[str | None]) -> Message | None:

@@ -18,6 +18,7 @@ from smart_support.conversation.foreign_turn import ForeignTurn
 from smart_support.conversation.graph_adapter.foreign_graph import ForeignGraph
 from smart_support.conversation.graph_adapter.own_graph import OwnGraph
 from smart_support.conversation.limits import Limits, checked_thread_id
+from smart_support.conversation.recorded_turn import RecordedTurn
 from smart_support.conversation.recorder import Recorder
 from smart_support.conversation.sessions import Session
 from smart_support.conversation.side_thread import SideThreads
@@ -44,7 +45,8 @@ PARKED = (
     "Smart Support is restarting; this goes on by itself afterwards. Follow it with resume, or in replay."
 )
 MESSAGE_ID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-Work = Callable[[Turn], Awaitable[None]]
+Work = Callable[[RecordedTurn], Awaitable[None]]
+ClientTurn = Callable[[Session, Recorder], RecordedTurn]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,7 @@ class TurnRunner:
         limits: Limits,
         locks: Locks,
         is_single_process: bool,
+        client_turn: ClientTurn | None = None,
     ) -> None:
         """
         Args:
@@ -97,7 +100,9 @@ class TurnRunner:
                 approval's tool, or need more than the approval does.
             locks: keep other processes from a thread while its turn runs.
             is_single_process: there are no other processes.
+            client_turn: makes the turn of a thread that holds the actions of an API client.
         """
+        self._client_turn = client_turn
         self._dependencies = dependencies
         self._edit = edit
         self._sessions = dependencies.sessions
@@ -164,7 +169,7 @@ class TurnRunner:
         self.check_open()
         message = Message(role="customer", content=content, message_id=message_id or clock.new_id())
 
-        async def work(turn: Turn) -> None:
+        async def work(turn: RecordedTurn) -> None:
             try:
                 await turn.answer(message, is_repeatable=message_id is not None)
             finally:
@@ -439,7 +444,7 @@ class TurnRunner:
             if lane.turns == 0:
                 self._broadcast.publish(thread_id, None)
 
-    async def _begin(self, queued: _QueuedTurn) -> Turn:
+    async def _begin(self, queued: _QueuedTurn) -> RecordedTurn:
         """Mark a turn as running, until it ends or is recovered after a crash."""
         covers_from = None
         if queued.is_recovery:
@@ -453,6 +458,8 @@ class TurnRunner:
             message=queued.message,
         )
         recorder = Recorder(session, self._log, self._broadcast, self._sessions, covers_from)
+        if session.caller is not None and self._client_turn is not None:
+            return self._client_turn(session, recorder)
         graph = self._dependencies.graph
         if isinstance(graph, ForeignGraph):
             return ForeignTurn(self._dependencies, graph, session, recorder)
@@ -467,10 +474,11 @@ class TurnRunner:
         if session and left and left != queued.turn_id:
             logger.warning("turn_taken_over", thread_id=queued.thread_id, turn_id=left)
             channel = session.turn_channel or "system"
-            turn = await self._begin(
-                _QueuedTurn(queued.thread_id, left, channel, Turn.finish, spoken_by=None, is_recovery=True)
+            unfinished = _QueuedTurn(
+                queued.thread_id, left, channel, _finish, spoken_by=None, is_recovery=True
             )
-            await turn.run(Turn.finish)
+            turn = await self._begin(unfinished)
+            await turn.run(unfinished.work)
             turn.publish_end()
         return not queued.is_recovery or left == queued.turn_id
 
@@ -479,3 +487,7 @@ class TurnRunner:
         failure = Failure(code=error.code, message=error.message)
         record = Record(queued.thread_id, 2**53, failure, turn_id=queued.turn_id)
         self._broadcast.publish(queued.thread_id, record)
+
+
+async def _finish(turn: RecordedTurn) -> None:
+    await turn.finish()

@@ -24,12 +24,15 @@ class CallResult:
         agent: the caller's name.
         text: what the caller is given, at most `MODEL_CHARS` characters of the tool's result.
         is_final: `text` can be shown to a customer as it is.
+        value: the tool's result as it is, as JSON values; None where there is none.
         whole: the complete result for the record, at most `KEPT_CHARS` characters; None where `text` is all.
         approval_id: the approval that this call has used up.
         policy: the reason of the policy rule that let a write run without a human.
         reason: why a call was rejected, as a word for programs: `frozen`.
         error_class: why it failed; see `errors.SmartSupportError.error_class`.
         has_failed: the tool broke or did not answer. A refusal by a rule is no failure.
+        is_forbidden: the policy forbids it, so that nobody was asked.
+        is_unknown: a write was begun, and it is not known whether it took effect.
         escalation: a human was notified because of this call.
     """
 
@@ -47,11 +50,32 @@ class CallResult:
     reason: str | None = None
     error_class: str | None = None
     has_failed: bool = False
+    is_forbidden: bool = False
+    is_unknown: bool = False
+    value: Any = None
     escalation: Escalation | None = None
 
     def __post_init__(self) -> None:
         # A tool's words may hold what neither Postgres nor JSON takes.
         object.__setattr__(self, "text", clean_text(self.text))
+
+
+def refusal_text(tool: str, outcome: str, by: str | None = None, after: str | None = None) -> str:
+    """What a caller is told of a call that nobody approved.
+
+    Args:
+        outcome: `rejected`, `expired`, `withdrawn`, `skipped` or `taken`.
+        by: who decided so, or has taken the conversation.
+        after: with `skipped`: the call that was not approved.
+    """
+    return {
+        "rejected": f"{tool} was rejected" + (f" by {by}" if by else "") + " and was not carried out.",
+        "expired": f"Nobody decided on {tool} in time, so it was not carried out. "
+        "The customer may ask again; that makes a new request.",
+        "withdrawn": f"The customer withdrew {tool}, so it was not carried out.",
+        "skipped": f"{tool} was skipped, because {after} before it was not approved.",
+        "taken": f"{tool} was not carried out, because {by} has taken over the conversation.",
+    }[outcome]
 
 
 def as_text(result: Any) -> str:

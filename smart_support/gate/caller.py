@@ -11,9 +11,11 @@ class CallerLimits:
 
     Attributes:
         writes_per_hour: writes in any hour, over all threads; None for no limit.
+        calls_per_minute: of a client, its calls in any minute, reads and repetitions among them.
     """
 
     writes_per_hour: int | None = None
+    calls_per_minute: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,7 @@ class Caller:
         is_client: an API client, listed under `callers:` in the agents file, and not an agent of ours.
         approvers: the group of users that decides its calls; None where any lead may.
         owner: the user who can't approve its calls.
+        thread_prefix: what the ids of its threads begin with.
     """
 
     name: str
@@ -36,3 +39,4 @@ class Caller:
     is_client: bool = False
     approvers: str | None = None
     owner: str | None = None
+    thread_prefix: str = ""

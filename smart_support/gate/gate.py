@@ -24,6 +24,7 @@ from smart_support.errors import (
     Forbidden,
     Frozen,
     InvalidArguments,
+    NotFound,
     SmartSupportError,
     ToolFailed,
     ToolRefused,
@@ -46,6 +47,7 @@ log = get_logger()
 VERSION = "version of the tool"
 SMALL_BYTES = 50_000
 STOPPED = "A colleague rejected an earlier action of this request. The customer may ask again."
+POSSIBLE_DUPLICATE = "The same call was made before within 24 hours; this may be a repetition."
 T = TypeVar("T")
 
 
@@ -93,6 +95,7 @@ class Gate:
         thread_id: str,
         is_stopped: bool = False,
         read_only: bool = False,
+        duplicate_of: str | None = None,
     ) -> PlannedCall | CallResult:
         """Check a call against the caller's tools, the tool's schema, the policy and the limits.
 
@@ -101,6 +104,7 @@ class Gate:
             tool_call_id: unique within the thread.
             is_stopped: no write is taken, because a person has rejected an earlier one of the same request.
             read_only: no write is taken, because a person is deciding on one of this thread.
+            duplicate_of: an earlier call that this one may repeat; no rule lets it run without a human.
         """
         refusal = partial(CallResult, tool_call_id=tool_call_id, tool=tool_name[:100], agent=caller.name)
         tool = self._tool(caller, tool_name)
@@ -124,6 +128,8 @@ class Gate:
                 planned = replace(planned, approvers=tuple(approvers))
             if planned.need == "never":
                 return await self._forbidden(planned, thread_id)
+            if planned.need and duplicate_of:
+                planned = _as_duplicate(planned)
             if planned.need and not await self._take_quota(planned, caller, thread_id):
                 return await self._over_quota(planned, caller, thread_id)
             if planned.need == "run":
@@ -134,6 +140,18 @@ class Gate:
         except Exception as error:
             log.error("tool_preview_failed", tool=tool.name, error=repr(error))
             return refusal(status="error", text=f"{tool.name} failed; try again later.")
+
+    def checked(self, caller: Caller, tool_name: str, args: Any) -> tuple[Tool, dict[str, Any]]:
+        """The tool of a call, and its arguments exactly as they would run; nothing is planned.
+
+        Raises:
+            NotFound: the caller has no such tool.
+            InvalidArguments: the arguments don't fit.
+        """
+        tool = self._tool(caller, tool_name)
+        if tool is None:
+            raise NotFound(f"tool {tool_name[:100]!r}: {caller.name} has no tool of that name")
+        return tool, _checked_args(tool, args)
 
     async def withdraw(self, thread_id: str, interrupt_id: str, reason: str | None) -> bool:
         """Withdraw the call that an interrupt waits for; returns whether it was still undecided."""
@@ -351,7 +369,8 @@ class Gate:
         text = f"{title_of(planned.tool)} can't be done here, so nobody was asked."
         text += f" {planned.because}" if planned.because else ""
         text += f" {self._handover_message}" if planned.escalate else ""
-        return await self._rejected(planned, thread_id, text, "policy" if planned.escalate else None)
+        refused = await self._rejected(planned, thread_id, text, "policy" if planned.escalate else None)
+        return replace(refused, is_forbidden=True)
 
     async def _over_quota(self, planned: PlannedCall, caller: Caller, thread_id: str) -> CallResult:
         because = f"{caller.name} has made its {caller.limits.writes_per_hour} writes of this hour"
@@ -387,7 +406,7 @@ class Gate:
                 text = f"{title} was not carried out, because it is no longer available; nothing was changed."
                 return _result(planned, "error", text, is_final=True)
             if tool is None:
-                return _result(planned, "error", UNKNOWN)
+                return _result(planned, "error", UNKNOWN, is_unknown=True)
         if tool is None:
             return _result(planned, "error", f"{planned.tool} is no longer available; it was not run.")
         started = time.perf_counter()
@@ -423,7 +442,9 @@ class Gate:
             escalation = Escalation(reason=value["reason"], delivered=value["delivered"])
         text, whole = await _in_thread_if_large(text_and_whole, value)
         customer_id = planned.customer_id
-        return _result(planned, "ok", text, whole=whole, customer_id=customer_id, escalation=escalation)
+        return _result(
+            planned, "ok", text, whole=whole, value=value, customer_id=customer_id, escalation=escalation
+        )
 
     async def _write(self, tool: Tool, planned: PlannedCall, thread_id: str) -> CallResult:
         error_class = None
@@ -456,13 +477,19 @@ class Gate:
         )
         if entry.status == "done":
             text, whole = await _in_thread_if_large(text_and_whole, entry.result)
-            return result("ok", text, whole=whole)
+            return result("ok", text, whole=whole, value=entry.result)
         if entry.status == "outcome_unknown":
             reason = what_to_check(tool.name, entry)
             delivered = await self._escalate(thread_id, reason, entry.approval_id)
             escalation = Escalation(reason=reason, delivered=delivered, kind="unknown_outcome")
-            return result("error", UNKNOWN, error_class=error_class, escalation=escalation)
+            return result("error", UNKNOWN, error_class=error_class, escalation=escalation, is_unknown=True)
         return result("error", str(entry.result), error_class=error_class)
+
+
+def _as_duplicate(planned: PlannedCall) -> PlannedCall:
+    """A call that may repeat an earlier one, as its card says; a human has to decide it."""
+    because = " ".join(part for part in (POSSIBLE_DUPLICATE, planned.because) if part)
+    return replace(planned, need="ask" if planned.need == "run" else planned.need, because=because)
 
 
 def _client_name(caller: Caller) -> str | None:

@@ -20,7 +20,7 @@ from tests.support.harness import Client, LocalApp
 KEYS = {"op": "operator-key-1", "op2": "operator-key-2", "dana": "lead-key-1", "root": "admin-key-1"}
 AGENT_KEY = "agent-key-1"
 ROLES = {"op": Role.OPERATOR, "op2": Role.OPERATOR, "dana": Role.LEAD, "root": Role.ADMIN}
-OPEN, OPERATOR, LEAD, ADMIN = 0, Role.OPERATOR, Role.LEAD, Role.ADMIN
+OPEN, AGENT, OPERATOR, LEAD, ADMIN = -1, Role.AGENT, Role.OPERATOR, Role.LEAD, Role.ADMIN
 # What a path is filled with; the thread is op's.
 FILLED = {"thread_id": "op-s-own", "customer_id": "nobody", "key": "x", "path": "nothing/here"}
 
@@ -89,6 +89,8 @@ REST = {
     "POST /openapi/jobs/{job_id}/try/{key:path}": Door(ADMIN, {}),
     "POST /openapi/jobs/{job_id}/approve": Door(ADMIN),
     "POST /openapi/jobs/{job_id}/remove": Door(ADMIN),
+    "POST /actions": Door(AGENT, {"tool": "none", "args": {}}),
+    "GET /actions/{action_id}": Door(AGENT),
     "DELETE /customers/{customer_id}": Door(ADMIN),
     "GET /demo-history": Door(LEAD),
     "DELETE /demo-history": Door(ADMIN),
@@ -204,7 +206,7 @@ def test_an_agent_s_key_reaches_what_is_for_agents_alone(app: LocalApp, sent_as:
         method, path = route.split(" ")
         url = f"{app.url}/api/v1{_filled(path)}"
         answer = _client.request(method, url, headers={sent_as: value}, json=door.body)
-        if door.role <= Role.AGENT:
+        if door.role <= AGENT:
             assert answer.status_code not in (401, 403), (route, answer.text)
         else:
             assert _code(answer) == (403, "forbidden"), route

@@ -3,6 +3,7 @@
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.routing import APIRoute
 
+from smart_support.api.routes.actions import router as actions_routes
 from smart_support.api.routes.agents import router as agents_routes
 from smart_support.api.routes.analytics import router as analytics_routes
 from smart_support.api.routes.approvals import router as approvals_routes
@@ -26,7 +27,7 @@ _ROUTES: list[APIRoute] = []
 for resource in (
     *(health_routes, chat_routes, conversations_routes, inbox_routes, takeovers_routes, replay_routes),
     *(approvals_routes, freeze_routes, escalations_routes, analytics_routes, agents_routes, openapi_routes),
-    *(customers_routes, metrics_routes, backup_routes),
+    *(actions_routes, customers_routes, metrics_routes, backup_routes),
 ):
     router.include_router(resource)
     _ROUTES += [route for route in resource.routes if isinstance(route, APIRoute)]

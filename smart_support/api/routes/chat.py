@@ -1,20 +1,16 @@
 """`POST /chat`: runs a turn and answers with its outcome, or streams its events."""
 
-from collections.abc import AsyncIterator
-
-import orjson
 from fastapi import APIRouter, Depends, Header
-from fastapi.responses import Response, StreamingResponse
+from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
 from smart_support import clock
 from smart_support.api import schemas
 from smart_support.api.dependencies import services, user
 from smart_support.api.envelope import answer, failure
+from smart_support.api.event_stream import MEDIA_TYPE, event_stream
 from smart_support.conversation.limits import checked_thread_id
 from smart_support.conversation.response import Reply
-from smart_support.errors import SmartSupportError
-from smart_support.events import Shown
 from smart_support.identity.users import User
 from smart_support.services import Services
 
@@ -57,10 +53,8 @@ async def chat(
     events = services.turns.submit_and_follow(
         thread_id, body.message, channel="rest", by=user, customer=customer
     )
-    if "text/event-stream" in accept:
-        # Get the first event before the answer begins, so that an error still has its own status.
-        first = await anext(events)
-        return StreamingResponse(_frames(first, events), media_type="text/event-stream")
+    if MEDIA_TYPE in accept:
+        return await event_stream(events)
     reply = Reply(thread_id)
     async for shown in events:
         reply.add(shown)
@@ -68,18 +62,3 @@ async def chat(
         return failure(reply.error["code"], reply.error["message"], 502)
     approval = await services.approvals.get(reply.approval_id) if reply.approval_id else None
     return answer(reply.as_dict(approval.wire() if approval else None))
-
-
-async def _frames(first: Shown, events: AsyncIterator[Shown]) -> AsyncIterator[str]:
-    yield _frame(first)
-    try:
-        async for shown in events:
-            yield _frame(shown)
-    except SmartSupportError as error:
-        # The status was already sent, so the error becomes an event.
-        data = orjson.dumps({"type": "error", "code": error.code, "message": error.message}).decode()
-        yield f"event: error\ndata: {data}\n\n"
-
-
-def _frame(shown: Shown) -> str:
-    return f"id: {shown.seq}\nevent: {shown.event.type}\ndata: {shown.wire()}\n\n"

@@ -1,0 +1,166 @@
+"""The actions in the state database: each requested once, joined by repetitions, and settled once."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, fields, replace
+from datetime import timedelta
+from typing import Any
+
+import orjson
+
+from smart_support import clock
+from smart_support.actions.action import Action
+from smart_support.errors import CustomerMismatch, IdempotencyConflict, NotFound
+from smart_support.identity.customer_tokens import VerifiedCustomer
+from smart_support.storage.state.base import Connection, Row, StateDatabase
+from smart_support.tools.registry import Access
+
+KEY_HOLDS = timedelta(hours=24)
+JOINS_AFTER_DONE = timedelta(minutes=10)
+_JSON = frozenset({"args", "client", "planned", "result"})
+_COLUMNS = tuple(item.name for item in fields(Action) if item.name != "joined")
+_INSERT = f"""
+    INSERT INTO actions ({", ".join(_COLUMNS)}) VALUES ({", ".join(f":{name}" for name in _COLUMNS)})
+"""
+_WITH_KEY = """
+    SELECT * FROM actions WHERE caller = :caller AND idempotency_key = :key AND requested_at > :since
+        AND access = 'write'
+    ORDER BY requested_at DESC LIMIT 1
+"""
+_JOINABLE = """
+    SELECT * FROM actions WHERE call_digest = :digest AND access = 'write' AND (
+        status IN ('pending', 'running', 'outcome_unknown') OR (status = 'done' AND settled_at > :since))
+    ORDER BY requested_at DESC LIMIT 1
+"""
+_EARLIER = """
+    SELECT action_id FROM actions WHERE call_digest = :digest AND access = 'write'
+        AND status IN ('pending', 'running', 'done', 'outcome_unknown') AND requested_at > :since
+    ORDER BY requested_at DESC LIMIT 1
+"""
+_CLAIM_THREAD = """
+    INSERT INTO sessions (thread_id, created_at, last_active_at, last_message_at, owner, caller)
+    VALUES (:thread_id, :now, :now, :now, :caller, :caller) ON CONFLICT (thread_id) DO NOTHING
+"""
+_BIND_CUSTOMER = """
+    UPDATE sessions SET bound_customer = :id, bound_name = COALESCE(:name, bound_name),
+        bound_email = COALESCE(:email, bound_email)
+    WHERE thread_id = :thread_id AND (bound_customer IS NULL OR bound_customer = :id) RETURNING thread_id
+"""
+
+
+class ActionStore:
+    """Actions by id."""
+
+    def __init__(self, state: StateDatabase) -> None:
+        self._state = state
+
+    async def add_or_join(self, action: Action, customer: VerifiedCustomer | None = None) -> Action:
+        """Put a new action on record, or return the one that it joins; durable when this returns.
+
+        Only writes join. With a key, a write joins the action of the same caller and key for `KEY_HOLDS`.
+        Without one, it joins an equal action that is not settled, whose outcome is unknown, or that was done
+        within `JOINS_AFTER_DONE`. The thread of a new action becomes the caller's.
+
+        Args:
+            customer: whom a website vouches for; the thread is bound to them.
+
+        Raises:
+            CustomerMismatch: the thread is bound to another customer.
+            IdempotencyConflict: the key was used for another call.
+            NotFound: the thread is somebody else's.
+        """
+        return await self._state.transact(lambda connection: _add_or_join(connection, action, customer))
+
+    async def get(self, action_id: str, caller: str | None = None) -> Action:
+        """The action of that id.
+
+        Raises:
+            NotFound: there is none, or it is not of that caller.
+        """
+        rows = await self._state.read("SELECT * FROM actions WHERE action_id = :id", {"id": action_id})
+        if not rows or caller not in (None, rows[0]["caller"]):
+            raise NotFound(f"action {action_id[:64]!r}: there is none")
+        return _action(rows[0])
+
+    async def running(self) -> list[Action]:
+        """The actions that are neither settled nor wait for a decision. At start-up: what a crash cut off."""
+        rows = await self._state.read(
+            "SELECT * FROM actions WHERE status = 'running' ORDER BY requested_at, action_id"
+        )
+        return [_action(row) for row in rows]
+
+    async def update(self, action: Action, **changes: Any) -> Action:
+        """Change columns of an action that is not settled yet; durable when this returns.
+
+        Returns:
+            The action as it is now; a settled one is left as it is.
+        """
+        names = ", ".join(f"{name} = :{name}" for name in changes)
+        rows = await self._state.execute(
+            f"""UPDATE actions SET {names} WHERE action_id = :action_id AND status IN ('pending', 'running')
+                RETURNING *""",
+            {"action_id": action.action_id, **_as_columns(changes)},
+        )
+        return _action(rows[0]) if rows else await self.get(action.action_id)
+
+
+def _add_or_join(connection: Connection, action: Action, customer: VerifiedCustomer | None) -> Action:
+    now = clock.parse(action.requested_at)
+    earlier = None
+    if action.access is Access.WRITE:
+        if joined := _joined(connection, action):
+            return replace(_action(joined), joined=True)
+        since = clock.rfc3339(now - KEY_HOLDS)
+        rows = connection.execute(_EARLIER, {"digest": action.call_digest, "since": since})
+        earlier = rows[0]["action_id"] if rows else None
+    _claim_thread(connection, action, customer)
+    action = replace(action, duplicate_of=earlier)
+    connection.execute(_INSERT, _as_columns({name: getattr(action, name) for name in _COLUMNS}))
+    return action
+
+
+def _joined(connection: Connection, action: Action) -> Row | None:
+    """The action that a write joins."""
+    now = clock.parse(action.requested_at)
+    if action.idempotency_key is None:
+        since = clock.rfc3339(now - JOINS_AFTER_DONE)
+        rows = connection.execute(_JOINABLE, {"digest": action.call_digest, "since": since})
+        return rows[0] if rows else None
+    since = clock.rfc3339(now - KEY_HOLDS)
+    key = {"caller": action.caller, "key": action.idempotency_key, "since": since}
+    rows = connection.execute(_WITH_KEY, key)
+    if rows and rows[0]["call_digest"] != action.call_digest:
+        raise IdempotencyConflict(
+            f"idempotency_key {action.idempotency_key[:80]!r} was used for another call of "
+            f"{rows[0]['tool']}; nothing was done. Use a new key for each call"
+        )
+    return rows[0] if rows else None
+
+
+def _claim_thread(connection: Connection, action: Action, customer: VerifiedCustomer | None) -> None:
+    place = {"thread_id": action.thread_id, "caller": action.caller, "now": action.requested_at}
+    connection.execute(_CLAIM_THREAD, place)
+    rows = connection.execute("SELECT caller FROM sessions WHERE thread_id = :thread_id", place)
+    if rows[0]["caller"] != action.caller:
+        raise NotFound(f"thread {action.thread_id}: there is no such thread of yours; use another thread_id")
+    if customer and not connection.execute(_BIND_CUSTOMER, {**place, **asdict(customer)}):
+        raise CustomerMismatch(action.thread_id, is_missing=False)
+
+
+def _as_columns(values: Mapping[str, Any]) -> dict[str, Any]:
+    columns = {
+        name: orjson.dumps(value).decode() if name in _JSON and value is not None else value
+        for name, value in values.items()
+    }
+    if "access" in columns:
+        columns["access"] = str(columns["access"])
+    if "is_forbidden" in columns:
+        columns["is_forbidden"] = int(columns["is_forbidden"])
+    return columns
+
+
+def _action(row: Row) -> Action:
+    values = {
+        name: orjson.loads(row[name]) if name in _JSON and row[name] is not None else row[name]
+        for name in _COLUMNS
+    }
+    return Action(**values | {"access": Access(row["access"]), "is_forbidden": bool(row["is_forbidden"])})

@@ -1,0 +1,32 @@
+"""Events as server-sent events (HTML standard, `text/event-stream`)."""
+
+from collections.abc import AsyncIterator
+
+import orjson
+from fastapi.responses import Response, StreamingResponse
+
+from smart_support.errors import SmartSupportError
+from smart_support.events import Shown
+
+MEDIA_TYPE = "text/event-stream"
+
+
+async def event_stream(events: AsyncIterator[Shown]) -> Response:
+    """Stream events as they happen. An error before the first one is raised, and so has its own status."""
+    first = await anext(events)
+    return StreamingResponse(_frames(first, events), media_type=MEDIA_TYPE)
+
+
+async def _frames(first: Shown, events: AsyncIterator[Shown]) -> AsyncIterator[str]:
+    yield _frame(first)
+    try:
+        async for shown in events:
+            yield _frame(shown)
+    except SmartSupportError as error:
+        # The status was already sent, so the error becomes an event.
+        data = orjson.dumps({"type": "error", "code": error.code, "message": error.message}).decode()
+        yield f"event: error\ndata: {data}\n\n"
+
+
+def _frame(shown: Shown) -> str:
+    return f"id: {shown.seq}\nevent: {shown.event.type}\ndata: {shown.wire()}\n\n"

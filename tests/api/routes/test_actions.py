@@ -1,0 +1,308 @@
+"""Tool calls of API clients over REST: the statuses, joining, decisions, limits, and who may see what."""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import jwt
+import orjson
+import pytest
+import yaml
+
+from smart_support import Settings, create_app
+from smart_support.identity.users import hash_password
+from tests.support.harness import ROOT, LocalApp, demo_orders
+
+KEYS = {
+    "claude": "claude-key-1",
+    "cursor": "cursor-key-1",
+    "lead": "lead-key-123",
+    "lee/key": "lee-key-1234",
+    "root": "root-key-123",
+}
+TOKEN_KEY = "a secret of the website that is long enough"
+CALLERS = [
+    {
+        "name": "claude",
+        "tools": ["get_order_status", "cancel_order", "refund_order", "generate_coupon"],
+        "owner": "lee",
+    },
+    {
+        "name": "cursor",
+        "tools": ["get_order_status", "cancel_order"],
+        "writes_per_hour": 1,
+        "calls_per_minute": 5,
+        "thread_prefix": "cursor-",
+    },
+]
+POLICY = [
+    {"tool": "refund_order", "when": "amount_cents > 100000", "then": "never", "because": "Too much."},
+    {"tool": "generate_coupon", "then": "run", "because": "Harmless."},
+]
+
+
+class Api:
+    """The app and a client for each key."""
+
+    def __init__(self, app: LocalApp) -> None:
+        self.url = f"{app.url}/api/v1"
+        self.http = httpx.Client(timeout=30)
+        self.orders = demo_orders("processing")
+
+    def ask(self, who: str, method: str, path: str, **options: Any) -> httpx.Response:
+        headers = {"X-API-Key": KEYS[who]} | options.pop("headers", {})
+        return self.http.request(method, f"{self.url}{path}", headers=headers, **options)
+
+    def call(self, who: str, tool: str, args: Any, **more: Any) -> httpx.Response:
+        return self.ask(who, "POST", "/actions", json={"tool": tool, "args": args, **more})
+
+    def cancel(self, order_id: str, **more: Any) -> Any:
+        answer = self.call("claude", "cancel_order", {"order_id": order_id}, **more)
+        assert answer.status_code == 202, answer.text
+        return answer.json()["data"]
+
+    def decide(self, action: Any, decision: str, who: str = "lead", **more: Any) -> httpx.Response:
+        path = f"/approvals/{action['approval_id']}/decision"
+        return self.ask(who, "POST", path, json={"decision": decision, **more})
+
+    def settled(self, action: Any) -> Any:
+        path = f"/actions/{action['action_id']}?wait=20"
+        return self.ask("claude", "GET", path).json()["data"]
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    folder = tmp_path_factory.mktemp("actions")
+    agents, users = folder / "agents.yaml", folder / "users.yaml"
+    content = yaml.safe_load((ROOT / "data/templates/e-commerce.yaml").read_text())
+    agents.write_text(yaml.safe_dump(content | {"callers": CALLERS, "policy": POLICY}))
+    users.write_text(yaml.safe_dump([{"name": "lee", "role": "lead", "password_hash": hash_password("x")}]))
+    roles = {"claude": "agent", "cursor": "agent", "lead": "lead", "lee/key": "lead", "root": "admin"}
+    keys = ",".join(f"{name}:{roles[name]}:{key}" for name, key in KEYS.items())
+    settings = Settings(
+        data_dir=folder / "var",
+        api_keys=keys,
+        users_file=users,
+        agents_file=agents,
+        customer_token_key=TOKEN_KEY,
+    )
+    with LocalApp(create_app(settings)) as running:
+        yield Api(running)
+
+
+def _code(answer: httpx.Response) -> tuple[int, str]:
+    return answer.status_code, answer.json()["error"]["code"]
+
+
+def test_a_read_is_answered_at_once(api: Api) -> None:
+    answer = api.call("claude", "get_order_status", {"order_id": "1042"})
+    action = answer.json()["data"]
+    assert (answer.status_code, action["status"], action["approval_id"]) == (200, "done", None)
+    assert action["result"]["order_id"] == "1042"
+    assert api.ask("claude", "GET", f"/actions/{action['action_id']}").json()["data"] == action
+
+
+def test_a_write_waits_runs_once_approved_and_is_on_record(api: Api) -> None:
+    order = next(api.orders)
+    action = api.cancel(order, reason="She asked for it.")
+    assert (action["status"], action["joined"], action["result"]) == ("pending", False, None)
+    approval = api.ask("lead", "GET", f"/approvals/{action['approval_id']}").json()["data"]
+    caller = approval["caller"]
+    assert (caller["name"], caller["reason"]) == ("claude", "She asked for it.")
+    assert caller["client_name"].startswith("python-httpx")
+    assert api.decide(action, "approve").status_code == 200
+    done = api.settled(action)
+    assert (done["status"], done["result"]["status"]) == ("done", "cancelled")
+    replay = api.ask("lead", "GET", f"/replay/{action['thread_id']}").json()["data"]
+    types = [step["type"] for step in replay]
+    assert types == ["tool_call", "interrupt", "decision", "tool_result", "message_complete"]
+    assert [step["seq"] for step in replay] == [1, 2, 3, 4, 5]
+    history = api.ask("lead", "GET", f"/approvals/{action['approval_id']}/history").json()["data"]
+    assert [one["kind"] for one in history] == ["requested", "decided", "execution_begun", "execution_ended"]
+    assert history[0]["actor"] == "caller:claude"
+
+
+def test_a_repeated_write_joins_until_it_is_refused(api: Api) -> None:
+    order = next(api.orders)
+    first = api.cancel(order)
+    again = api.cancel(order)
+    assert (again["action_id"], again["joined"]) == (first["action_id"], True)
+    api.decide(first, "reject", reason="Not this one.")
+    refused = api.settled(first)
+    assert refused["status"] == "rejected"
+    assert "rejected by lead" in refused["message"]
+    assert "Not this one." in refused["message"]
+    anew = api.cancel(order)
+    assert anew["action_id"] != first["action_id"]
+    assert not anew["possible_duplicate"]
+    api.decide(anew, "approve")
+    assert api.settled(anew)["status"] == "done"
+    joined = api.call("claude", "cancel_order", {"order_id": order})
+    assert (joined.status_code, joined.json()["data"]["joined"]) == (200, True)
+
+
+def test_a_key_joins_its_call_and_no_other(api: Api) -> None:
+    order = next(api.orders)
+    first = api.cancel(order, idempotency_key="one")
+    assert api.cancel(order, idempotency_key="one")["action_id"] == first["action_id"]
+    assert api.cancel(order)["action_id"] == first["action_id"]
+    other = {"order_id": next(api.orders)}
+    assert _code(api.call("claude", "cancel_order", other, idempotency_key="one")) == (
+        409,
+        "idempotency_conflict",
+    )
+    twin = api.cancel(order, idempotency_key="two")
+    assert twin["action_id"] != first["action_id"]
+    assert twin["possible_duplicate"]
+    approval = api.ask("lead", "GET", f"/approvals/{twin['approval_id']}").json()["data"]
+    assert "may be a repetition" in approval["because"]
+
+
+def test_a_rule_runs_a_write_but_not_its_possible_repetition(api: Api) -> None:
+    args = {"percent": 5}
+    ran = api.call("claude", "generate_coupon", args)
+    assert (ran.status_code, ran.json()["data"]["status"]) == (200, "done"), ran.text
+    twin = api.call("claude", "generate_coupon", args, idempotency_key="again")
+    assert (twin.status_code, twin.json()["data"]["status"]) == (202, "pending")
+
+
+def test_what_the_policy_forbids_is_403_and_nobody_is_asked(api: Api) -> None:
+    args = {"order_id": "1044", "amount_cents": 200_000, "reason": "because"}
+    refused = api.call("claude", "refund_order", args)
+    assert _code(refused) == (403, "forbidden"), refused.text
+    action = api.ask("claude", "GET", f"/actions/{refused.json()['error']['action_id']}").json()["data"]
+    assert (action["status"], action["approval_id"]) == ("rejected", None)
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ({"tool": "get_order_status", "args": {"order": "1042"}}, (422, "invalid_arguments")),
+        ({"tool": "get_order_status", "args": []}, (422, "invalid_request")),
+        ({"tool": "cancel_order", "args": {"order_id": "1" * 30_000}}, (422, "invalid_arguments")),
+        ({"tool": "cancel_order", "args": {"order_id": "1" * 2_000_000}}, (413, "too_large")),
+        ({"tool": "apply_discount", "args": {}}, (404, "not_found")),
+        ({"tool": "no_such_tool", "args": {}}, (404, "not_found")),
+        ({"tool": "get_order_status", "args": {"order_id": "1042"}, "thread_id": "a b"}, (422, None)),
+        ({"tool": "cancel_order", "args": {"order_id": "1"}, "idempotency_key": " "}, (422, None)),
+        (
+            {"tool": "get_order_status", "args": {"order_id": "1042"}, "customer_token": "x"},
+            (401, "invalid_customer_token"),
+        ),
+    ],
+)
+def test_a_call_that_does_not_fit_is_refused(api: Api, body: Any, expected: tuple[int, str | None]) -> None:
+    status, code = _code(api.ask("claude", "POST", "/actions", json=body))
+    assert (status, code if expected[1] else None) == expected
+
+
+def test_what_a_caller_was_not_given_does_not_exist_for_it(api: Api) -> None:
+    action = api.cancel(next(api.orders), thread_id="of-claude")
+    path = f"/actions/{action['action_id']}"
+    for who in ("cursor", "lead"):
+        assert _code(api.ask(who, "GET", path)) == (404, "not_found")
+        assert api.ask(who, "GET", path, headers={"Accept": "text/event-stream"}).status_code == 404
+    read = {"order_id": "1042"}
+    for thread in ("of-claude", "without-the-prefix"):
+        assert api.call("cursor", "get_order_status", read, thread_id=thread).status_code == 404
+    assert _code(api.call("lead", "get_order_status", read)) == (404, "not_found")
+    chat = api.ask("lead", "POST", "/chat", json={"thread_id": "of-claude", "message": "Hello?"})
+    assert chat.status_code == 502
+    assert "actions of an API client" in chat.json()["error"]["message"]
+    said = api.ask("lead", "POST", "/chat", json={"thread_id": "a-chat", "message": "Where is order 1042?"})
+    assert said.status_code == 200
+    assert api.call("claude", "get_order_status", read, thread_id="a-chat").status_code == 404
+
+
+def test_several_actions_wait_on_one_thread(api: Api) -> None:
+    two = [api.cancel(next(api.orders), thread_id="of-claude-2") for _ in range(2)]
+    api.decide(two[1], "approve")
+    assert api.settled(two[1])["status"] == "done"
+    assert api.ask("claude", "GET", f"/actions/{two[0]['action_id']}").json()["data"]["status"] == "pending"
+    api.decide(two[0], "approve")
+    assert api.settled(two[0])["status"] == "done"
+
+
+def test_an_edit_runs_with_the_edited_arguments(api: Api) -> None:
+    first, second = next(api.orders), next(api.orders)
+    action = api.cancel(first)
+    assert api.decide(action, "edit", args={"order_id": second}).status_code == 200
+    done = api.settled(action)
+    assert (done["status"], done["args"], done["result"]["order_id"]) == (
+        "done",
+        {"order_id": second},
+        second,
+    )
+    assert "changed the arguments" in done["message"]
+
+
+def test_an_approved_call_waits_for_the_end_of_a_freeze_and_a_rule_s_is_rejected(api: Api) -> None:
+    action = api.cancel(next(api.orders))
+    frozen = {"scope": "caller:claude", "reason": "Look first."}
+    assert api.ask("lead", "POST", "/freeze", json=frozen).status_code in (200, 201)
+    assert api.decide(action, "approve").status_code == 200
+    path = f"/actions/{action['action_id']}"
+    with api.http.stream(
+        "GET", f"{api.url}{path}", headers={"X-API-Key": KEYS["claude"], "Accept": "text/event-stream"}
+    ) as stream:
+        next(line for line in stream.iter_lines() if line == "event: message_complete")
+    waits = api.ask("claude", "GET", path).json()["data"]
+    assert (waits["status"], "frozen" in waits["message"]) == ("pending", True)
+    ran = api.call("claude", "generate_coupon", {"percent": 6}).json()["data"]
+    assert (ran["status"], "frozen" in ran["message"]) == ("rejected", True)
+    assert api.ask("root", "DELETE", "/freeze/caller:claude").status_code == 200
+    assert api.settled(action)["status"] == "done"
+
+
+def test_a_verified_customer_s_thread_keeps_to_their_own_things(api: Api) -> None:
+    until = int(time.time()) + 600
+    maya, other = (jwt.encode({"sub": one, "exp": until}, TOKEN_KEY) for one in ("C-2001", "C-2002"))
+    read = {"order_id": "1042"}
+    own = api.call("claude", "get_order_status", read, thread_id="bound", customer_token=maya)
+    assert (own.status_code, own.json()["data"]["status"]) == (200, "done"), own.text
+    for token in (None, other):
+        refused = api.call("claude", "get_order_status", read, thread_id="bound", customer_token=token)
+        assert _code(refused) == (403, "customer_mismatch")
+    foreign = api.call("claude", "get_order_status", read, customer_token=other).json()["data"]
+    assert (foreign["status"], foreign["result"]) == ("failed", None)
+
+
+def test_the_owner_of_a_caller_can_t_approve_its_calls(api: Api) -> None:
+    action = api.cancel(next(api.orders))
+    assert _code(api.decide(action, "approve", who="lee/key")) == (403, "forbidden")
+    assert api.decide(action, "reject", who="lee/key").status_code == 200
+
+
+def test_a_caller_has_limits(api: Api) -> None:
+    first = api.call("cursor", "cancel_order", {"order_id": next(api.orders)})
+    assert first.json()["data"]["thread_id"].startswith("cursor-")
+    over = api.call("cursor", "cancel_order", {"order_id": next(api.orders)}).json()["data"]
+    assert (over["status"], over["approval_id"]) == ("rejected", None)
+    answers = [api.call("cursor", "get_order_status", {"order_id": "1042"}) for _ in range(5)]
+    assert _code(answers[-1]) == (429, "rate_limited")
+    assert "Retry-After" in answers[-1].headers
+
+
+def test_the_events_of_an_action_come_as_they_happen(api: Api) -> None:
+    action = api.cancel(next(api.orders), thread_id="with-events")
+    other = api.cancel(next(api.orders), thread_id="with-events")
+    headers = {"X-API-Key": KEYS["claude"], "Accept": "text/event-stream"}
+    types = []
+    with api.http.stream("GET", f"{api.url}/actions/{action['action_id']}", headers=headers) as stream:
+        for line in stream.iter_lines():
+            if line.startswith("data: "):
+                types.append(orjson.loads(line[6:])["type"])
+                if types == ["tool_call", "interrupt"]:
+                    api.decide(other, "reject")
+                    api.decide(action, "approve")
+    assert types == ["tool_call", "interrupt", "decision", "tool_result", "message_complete"]
+    late = api.ask("claude", "GET", f"/actions/{action['action_id']}", headers=headers)
+    assert [line[7:] for line in late.text.splitlines() if line.startswith("event: ")] == types
+
+
+def test_a_wait_ends_as_soon_as_the_action_is_settled_and_not_later_than_a_minute(api: Api) -> None:
+    action = api.cancel(next(api.orders))
+    path = f"/actions/{action['action_id']}"
+    assert api.ask("claude", "GET", f"{path}?wait=0.05").json()["data"]["status"] == "pending"
+    assert api.ask("claude", "GET", f"{path}?wait=61").status_code == 422
