@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from tenacity import wait_none
 
 from smart_support import clock
 from tests.support.examples import examples
@@ -98,6 +99,13 @@ def data_dir(tmp_path: Path) -> Path:
 def _real_time() -> Iterator[None]:
     yield
     clock.reset()
+
+
+@pytest.fixture
+def without_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another try of a call or a webhook follows at once."""
+    for module in ("gate.retry", "escalations.webhook"):
+        monkeypatch.setattr(f"smart_support.{module}.WAIT", wait_none())
 
 
 @pytest.fixture(scope="session")

@@ -20,6 +20,7 @@ from smart_support.outbound.client import GuardedClient
 log = get_logger()
 TIMEOUT_SECONDS = 3.0
 MAX_ATTEMPTS = 3
+WAIT = wait_exponential_jitter(multiplier=0.2, max=2)
 
 
 class Webhook:
@@ -44,7 +45,7 @@ class Webhook:
         try:
             async for attempt in AsyncRetrying(
                 stop=stop_after_attempt(MAX_ATTEMPTS),
-                wait=wait_exponential_jitter(multiplier=0.2, max=2),
+                wait=WAIT,
                 retry=retry_if_exception_type((SmartSupportError, TimeoutError)),
             ):
                 attempts += 1

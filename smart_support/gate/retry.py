@@ -10,6 +10,7 @@ from smart_support.observability import tracing
 from smart_support.tools.registry import Access, Args, Call, Tool
 
 ATTEMPTS = 3
+WAIT = wait_exponential_jitter(multiplier=0.1, max=2)
 TRANSIENT = (TimeoutError, ToolUnavailable)
 
 
@@ -28,7 +29,7 @@ async def attempted(tool: Tool, args: Args, call: Call) -> Any:
     doubt: Exception | None = None
     async for attempt in AsyncRetrying(
         stop=stop_after_attempt(ATTEMPTS),
-        wait=wait_exponential_jitter(multiplier=0.1, max=2),
+        wait=WAIT,
         retry=retry_if_exception_type(TRANSIENT if safe else ToolNotReached),
         reraise=True,
     ):

@@ -25,6 +25,7 @@ LEFT_BEHIND = """
     INSERT INTO escalations (escalation_id, thread_id, reason, status, requested_at)
     VALUES ('e', 't', 'help', 'sending', '2026-11-01T00:00:00.000000Z')
 """
+pytestmark = pytest.mark.usefixtures("without_waits")
 
 
 @pytest.fixture

@@ -12,6 +12,8 @@ from smart_support.agents.graph import MAX_STEPS
 from smart_support.errors import ToolUnavailable
 from tests.support.harness import Client, LocalApp, ScriptedModel, of_type, spoken
 
+pytestmark = pytest.mark.usefixtures("without_waits")
+
 
 class _Tries:
     """A model that looks an order up until it has a result or five failures; it breaks when told to."""

@@ -4,9 +4,10 @@ import asyncio
 from typing import Any
 
 import pytest
+from tenacity import RetryCallState, Retrying
 
 from smart_support.errors import ToolFailed, ToolNotReached, ToolRefused, ToolUnavailable
-from smart_support.gate.retry import ATTEMPTS, attempted
+from smart_support.gate.retry import ATTEMPTS, WAIT, attempted
 from smart_support.tools.registry import Access, Args, Call, Tool
 
 
@@ -28,6 +29,7 @@ class _Flaky:
 
 
 CALL = Call("t", "c", "key")
+pytestmark = pytest.mark.usefixtures("without_waits")
 
 
 @pytest.mark.parametrize(("access", "idempotent"), [(Access.READ, False), (Access.WRITE, True)])
@@ -72,6 +74,13 @@ async def test_a_refusal_is_final() -> None:
     with pytest.raises(ToolRefused):
         await attempted(flaky.tool(Access.READ), {}, CALL)
     assert len(flaky.keys) == 1
+
+
+def test_waits_grow() -> None:
+    state = RetryCallState(Retrying(), None, (), {})
+    for least in (0.1, 0.2, 0.4):
+        assert least <= WAIT(state) <= 2
+        state.attempt_number += 1
 
 
 async def test_it_gives_up_in_the_end() -> None:
