@@ -14,7 +14,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.middleware import Middleware
 from starlette.routing import Mount
 
-from pages import analytics, api_import, approvals, chat, replay, theme
+from pages import analytics, api_import, approvals, chat, inbox, replay, theme
 from pages.gradio_allowlist import GradioAllowlist
 from pages.gradio_api import add_api
 from pages.invisible import RANGES, SYMBOLS
@@ -57,6 +57,8 @@ def build_console(services: Services) -> gr.Blocks:
         )
         with gr.Tabs(elem_id="ss-tabs"):
             _build_first_tab(services, console)
+            with gr.Tab("Inbox", id="inbox", elem_id="ss-tab-inbox"):
+                inbox.build()
             with gr.Tab("Analytics", id="analytics", elem_id="ss-tab-analytics"):
                 analytics.build()
             with gr.Tab("Replay", id="replay"):

@@ -30,6 +30,9 @@ interface ConsoleEvents {
   approval: { approval: Approval };
   escalations: { items: EscalationRecord[] };
   escalation_record: { escalation: EscalationRecord };
+  conversations: InboxChange;
+  /** A thread id: opens it in the Inbox. */
+  inbox_open: string;
   state: "live" | "lost";
   me: User;
   show_approvals: undefined;
@@ -162,6 +165,48 @@ interface Conversation {
   status: string;
   outcome: string | null;
 }
+
+// Inbox
+
+interface InboxItem {
+  thread_id: string;
+  customer_id: string | null;
+  customer: Customer | null;
+  owner: string | null;
+  opening: string | null;
+  started_at: string;
+  last_at: string;
+  last: { role: "customer" | "agent" | "colleague"; by: string | null; text: string; at: string } | null;
+  last_seq: number;
+  status: "escalated" | "waiting" | "taken" | "active" | "ended";
+  since: string | null;
+  pending: number;
+  escalation: { escalation_id: string; reason: string; kind: string | null; requested_at: string } | null;
+  taken_by: string | null;
+  taken_at: string | null;
+  unread: boolean;
+  is_running: boolean;
+  notes: number;
+}
+
+interface Customer { id: string; verified: boolean; name?: string | null; email?: string | null }
+
+/** Operators are sent no counts. */
+interface InboxChange { items: InboxItem[]; gone: string[]; counts: Record<string, number> | null }
+
+interface ColleagueNote { note_id: string; thread_id: string; noted_by: string; noted_at: string; content: string }
+
+interface InboxCustomer {
+  thread_id: string;
+  customer: Customer | null;
+  has_card: boolean;
+  approvals: Approval[];
+  earlier: InboxItem[];
+  notes: ColleagueNote[];
+}
+
+/** What is typed and not sent in a conversation. `messageId` is of a reply that may have been recorded. */
+interface InboxDraft { isNote: boolean; reply: string; note: string; messageId: string | null }
 
 interface Outline {
   started_at: string;

@@ -332,6 +332,7 @@ class InboxItem(BaseModel):
     taken_at: str | None
     unread: bool = Field(description="the customer has said something that no person has seen or answered")
     is_running: bool = Field(description="a turn runs")
+    notes: int = Field(description="how many notes colleagues have left")
 
 
 class InboxMeta(Cursor):

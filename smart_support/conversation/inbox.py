@@ -345,9 +345,12 @@ class Inbox:
         thread_ids = [row["thread_id"] for row in rows]
         pending = await self._pending(thread_ids)
         escalated = await self._open_escalations(thread_ids)
+        notes = await self._note_counts(thread_ids)
         over = clock.rfc3339(clock.now() - self._ttl)
         return [
-            _item(row, pending.get(row["thread_id"]), escalated.get(row["thread_id"]), over) for row in rows
+            _item(row, pending.get(row["thread_id"]), escalated.get(row["thread_id"]), over)
+            | {"notes": notes.get(row["thread_id"], 0)}
+            for row in rows
         ]
 
     async def _pending(self, thread_ids: Iterable[str]) -> dict[str, Row]:
@@ -358,6 +361,15 @@ class Inbox:
             given,
         )
         return {row["thread_id"]: row for row in rows}
+
+    async def _note_counts(self, thread_ids: Iterable[str]) -> dict[str, int]:
+        among, given = in_clause("thread", thread_ids)
+        rows = await self._state.read(
+            f"""SELECT thread_id, count(*) AS number FROM conversation_notes
+                WHERE thread_id IN {among} GROUP BY thread_id""",
+            given,
+        )
+        return {row["thread_id"]: int(row["number"]) for row in rows}
 
     async def _open_escalations(self, thread_ids: Iterable[str]) -> dict[str, Row]:
         """The newest open escalation of each conversation."""

@@ -1,0 +1,234 @@
+"""The Inbox: an escalation is answered, two leads work on one conversation, nothing typed is lost."""
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+from playwright.sync_api import Locator, Page, expect
+
+from smart_support import clock
+from tests.browser.conftest import PHONE, Save, Window
+from tests.support.harness import AppProcess
+from tests.support.passwords import hash_password
+
+PASSWORD = "correct horse"
+ROLES = {"dana": "lead", "robin": "lead", "olga": "operator"}
+DESKTOP = {"width": 1440, "height": 900}
+Enter = Callable[..., Page]
+
+
+class Team:
+    """The app with users, and what they ask of it over REST."""
+
+    def __init__(self, app: AppProcess) -> None:
+        self.url = app.url
+        self.clients = {name: httpx.Client(base_url=app.url, headers={"Origin": app.url}) for name in ROLES}
+        for name, client in self.clients.items():
+            client.post("/login", data={"name": name, "password": PASSWORD})
+
+    def says(self, thread_id: str, message: str, by: str = "olga") -> dict[str, Any]:
+        """A customer's message, and the answer."""
+        body = {"thread_id": thread_id, "message": message}
+        answer = self.clients[by].post("/api/v1/chat", json=body, timeout=30)
+        data: dict[str, Any] = answer.json()["data"]
+        return data
+
+    def get(self, path: str) -> Any:
+        """The `data` of an answer to a lead."""
+        return self.clients["dana"].get(f"/api/v1{path}").json()["data"]
+
+
+@pytest.fixture(scope="module")
+def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
+    folder = tmp_path_factory.mktemp("inbox")
+    kept = hash_password(PASSWORD)
+    people = [{"name": name, "role": role, "password_hash": kept} for name, role in ROLES.items()]
+    (folder / "users.yaml").write_text(yaml.safe_dump(people))
+    with AppProcess(folder / "var", USERS_FILE=folder / "users.yaml") as app:
+        yield Team(app)
+
+
+@pytest.fixture
+def enter(team: Team, open_window: Window) -> Enter:
+    """Opens the Inbox as somebody."""
+
+    def entered(name: str, **options: Any) -> Page:
+        token = team.clients[name].cookies["smart_support_login"]
+        cookie = {"name": "smart_support_login", "value": token, "url": team.url}
+        options = {"viewport": DESKTOP, **options}
+        page = open_window(
+            team.url, f"chat-{name}", prepare=lambda page: page.context.add_cookies([cookie]), **options
+        )
+        page.get_by_role("tab", name="Inbox").click()
+        return page
+
+    return entered
+
+
+def _row(page: Page, text: str) -> Locator:
+    return page.locator(".ss-inbox-row").filter(has_text=text)
+
+
+def _bubbles(page: Page, role: str) -> Locator:
+    return page.locator(f".ss-bubble--{role}")
+
+
+def test_an_escalation_is_answered_by_one_of_two_leads(
+    team: Team, enter: Enter, save: Save, thread_id: str
+) -> None:
+    team.says(thread_id, "I want to talk to a human")
+    dana, robin = enter("dana"), enter("robin")
+    for page in (dana, robin):
+        page.get_by_role("button", name=re.compile("^Escalated")).click()
+        _row(page, thread_id[-4:]).click()
+        expect(page.locator(".ss-inbox-banner")).to_contain_text("Needs a human")
+    expect(dana.get_by_role("button", name="Reply as dana")).to_be_visible()
+    dana.get_by_role("button", name="Insert the canned reply Checking with the warehouse").click()
+    box = dana.get_by_label("Reply to the customer")
+    expect(box).to_have_value(re.compile("checking this with our warehouse"))
+    box.press("Control+Enter")
+    for page, by in ((dana, "You"), (robin, "dana")):
+        expect(_bubbles(page, "colleague")).to_contain_text(by)
+        expect(_bubbles(page, "colleague")).to_contain_text("our warehouse")
+    expect(box).to_have_value("")
+    assert [one for one in team.get("/escalations") if not one["handled_by"]] == []
+    # Robin can't answer now, and so has no button for it.
+    expect(robin.locator(".ss-inbox-banner")).to_contain_text("dana has this conversation")
+    expect(robin.get_by_role("button", name="Reply as robin")).to_be_hidden()
+    note = robin.get_by_label("Note for your team (the customer does not see it)")
+    note.fill("I know them, they are patient.")
+    robin.get_by_role("button", name="Add note").first.click()
+    for page in (dana, robin):
+        expect(_bubbles(page, "note")).to_contain_text("they are patient")
+    save(dana, "inbox-light")
+    dana.get_by_role("button", name="Hand back…").click()
+    dana.get_by_label("Note for the agents (optional)").fill("All is said.")
+    dana.get_by_role("button", name="Hand back to the agents").click()
+    for page in (dana, robin):
+        expect(page.locator(".ss-inbox-banner")).to_contain_text("Agents are answering")
+    expect(robin.get_by_role("button", name="Reply as robin")).to_be_visible()
+    assert team.get(f"/inbox/{thread_id}")["taken_by"] is None
+
+
+def test_the_list_and_the_conversation_follow_what_happens(
+    team: Team, enter: Enter, save: Save, thread_id: str
+) -> None:
+    dana = enter("dana", color_scheme="dark")
+    expect(dana.get_by_role("button", name=re.compile("^All"))).to_have_attribute("aria-pressed", "true")
+    team.says(thread_id, "Where is my order 1042?")
+    row = _row(dana, "C-2001")
+    expect(row).to_contain_text("Order lookup")
+    expect(row.get_by_label("Unread")).to_be_visible()
+    row.click()
+    expect(row.get_by_label("Unread")).to_have_count(0)
+    expect(dana.locator(".ss-steps summary")).to_have_text("Checked tracking info 1042 · 1 step")
+    customer = dana.get_by_role("complementary", name="Customer")
+    expect(customer).to_contain_text("Maya Chen")
+    expect(customer).to_contain_text("Not verified")
+    expect(customer).to_contain_text("€124.00")
+    team.says(thread_id, "Please cancel order 1042")
+    waiting = dana.locator(".ss-inbox-messages .ss-approval")
+    expect(waiting).to_contain_text("Cancel order 1042")
+    expect(_row(dana, "Maya Chen")).to_contain_text("Waiting for approval")
+    save(dana, "inbox-dark")
+    waiting.get_by_role("button", name=re.compile("^Approve")).click()
+    expect(dana.locator(".ss-line--decided")).to_contain_text("Approved")
+    expect(_bubbles(dana, "agent").last).to_contain_text("1042")
+    expect(_row(dana, "Maya Chen")).not_to_contain_text("Waiting for approval")
+
+
+def test_what_is_typed_stays_until_it_was_sent_once(team: Team, enter: Enter, thread_id: str) -> None:
+    team.says(thread_id, "Hello")
+    dana = enter("dana")
+    _row(dana, thread_id[-4:]).click()
+    box = dana.get_by_label("Reply to the customer")
+    box.fill("One moment please.")
+    # The answer to the first try is lost: whether it was recorded is not known here.
+    lost: list[str] = []
+
+    def lose(route: Any) -> None:
+        route.fetch()
+        lost.append(route.request.url)
+        route.abort()
+
+    dana.route("**/messages", lose)
+    dana.get_by_role("button", name="Send").click()
+    expect(dana.locator(".ss-inbox-send .ss-problem")).to_be_visible()
+    expect(box).to_have_value("One moment please.")
+    dana.unroute("**/messages")
+    dana.reload()
+    dana.get_by_role("tab", name="Inbox").click()
+    expect(box).to_have_value("One moment please.")
+    dana.get_by_role("button", name="Send").click()
+    expect(box).to_have_value("")
+    said = [one["content"] for one in team.get(f"/replay/{thread_id}") if one.get("role") == "colleague"]
+    assert (said, len(lost)) == (["One moment please."], 1)
+
+
+def test_an_operator_has_their_own_conversations_and_no_dead_button(
+    team: Team, enter: Enter, thread_id: str
+) -> None:
+    team.says(thread_id, "Hello")
+    other = f"other-{clock.new_id()}"
+    team.says(other, "Hello", by="dana")
+    olga = enter("olga")
+    _row(olga, thread_id[-4:]).click()
+    expect(_bubbles(olga, "customer")).to_contain_text("Hello")
+    expect(_row(olga, other[-4:])).to_have_count(0)
+    for name in ("Take over", "Send", "Add note", "Mine"):
+        expect(olga.get_by_role("button", name=re.compile(f"^{name}")).locator("visible=true")).to_have_count(
+            0
+        )
+    expect(olga.get_by_role("complementary", name="Customer")).to_be_hidden()
+
+
+def test_a_phone_shows_the_list_then_the_conversation_then_the_customer(
+    team: Team, enter: Enter, save: Save, thread_id: str
+) -> None:
+    team.says(thread_id, "Where is my order 1043?")
+    dana = enter("dana", viewport=PHONE)
+    row = _row(dana, "C-2002")
+    save(dana, "phone-inbox-list-light")
+    row.click()
+    expect(row).to_be_hidden()
+    expect(dana.get_by_label("Reply to the customer")).to_be_visible()
+    width = dana.evaluate("document.documentElement.scrollWidth")
+    assert width <= PHONE["width"]
+    save(dana, "phone-inbox-light")
+    dana.get_by_role("button", name="Customer", exact=True).click()
+    customer = dana.get_by_role("complementary", name="Customer")
+    expect(customer).to_contain_text("Jonas Weber")
+    save(dana, "phone-inbox-customer-light")
+    dana.get_by_role("button", name="Close customer details").click()
+    dana.get_by_role("button", name="Back to the list").click()
+    expect(_row(dana, "Jonas Weber")).to_be_focused()
+
+
+def test_the_keyboard_goes_through_the_list_and_shows_the_shortcuts(
+    team: Team, enter: Enter, thread_id: str
+) -> None:
+    for place in range(2):
+        team.says(f"{thread_id}-{place}", "Hello")
+    dana = enter("dana")
+    expect(_row(dana, "Hello").first).to_be_visible()
+    opened = dana.locator(".ss-inbox-row[aria-current]")
+    dana.keyboard.press("j")
+    expect(opened).to_contain_text(f"{thread_id}-1"[-4:])
+    dana.keyboard.press("j")
+    expect(opened).to_contain_text(f"{thread_id}-0"[-4:])
+    dana.keyboard.press("k")
+    expect(opened).to_contain_text(f"{thread_id}-1"[-4:])
+    dana.keyboard.press("r")
+    expect(dana.get_by_label("Reply to the customer")).to_be_focused()
+    dana.keyboard.press("Escape")
+    dana.keyboard.press("/")
+    expect(dana.get_by_label("Search conversations")).to_be_focused()
+    dana.get_by_label("Search conversations").fill(f"{thread_id}-0")
+    expect(dana.locator(".ss-inbox-row")).to_have_count(1)
+    dana.keyboard.press("Escape")
+    dana.locator(".ss-inbox-row").focus()
+    dana.keyboard.press("?")
+    expect(dana.get_by_role("dialog", name="Keyboard shortcuts")).to_contain_text("Next conversation")
