@@ -306,10 +306,12 @@ class OpenEscalation(BaseModel):
 
 
 class Customer(BaseModel):
-    """A customer; `verified`: whether anybody vouches that it is them."""
+    """A customer; `verified`: whether a website vouches that it is them, with what it says of them."""
 
     id: str
     verified: bool
+    name: str | None = None
+    email: str | None = None
 
 
 class InboxItem(BaseModel):

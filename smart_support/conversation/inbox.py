@@ -23,6 +23,7 @@ from smart_support.conversation.takeovers import Note
 from smart_support.errors import NotFound
 from smart_support.escalations.escalations import Escalations
 from smart_support.events import Message, from_payload
+from smart_support.identity.customer_tokens import VerifiedCustomer
 from smart_support.identity.users import Role, User
 from smart_support.observability.log import get_logger
 from smart_support.storage.events.base import EventStore
@@ -49,7 +50,7 @@ _MEMBERS: Mapping[str, str] = {
 }
 _COLUMNS = """thread_id, customer_id, owner, created_at, last_active_at, opening, last_role, last_by,
     last_text, last_said_at, last_seq, customer_seq, customer_said_at, seen_seq, taken_by, taken_at,
-    turn_id"""
+    turn_id, bound_customer, bound_name, bound_email"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +193,8 @@ class Inbox:
         if not customer_id:
             return []
         rows = await self._state.read(
-            f"""SELECT {_COLUMNS} FROM sessions WHERE customer_id = :customer AND thread_id <> :id
+            f"""SELECT {_COLUMNS} FROM sessions
+                WHERE customer_id = :customer AND thread_id <> :id AND last_role IS NOT NULL
                 ORDER BY last_active_at DESC LIMIT :most""",
             {"customer": customer_id, "id": thread_id, "most": EARLIER_CONVERSATIONS},
         )
@@ -308,6 +310,8 @@ class Inbox:
             where = f"last_active_at <= :since AND thread_id NOT IN ({others})"
         else:
             where = f"thread_id IN ({_MEMBERS[filter_]})"
+        # A thread of an API client's calls, in which nobody has said anything, is no conversation.
+        where += " AND last_role IS NOT NULL"
         if ":since" in where:
             given["since"] = clock.rfc3339(clock.now() - self._ttl)
         if ":me" in where:
@@ -396,8 +400,8 @@ def _item(row: Row, pending: Row | None, escalation: Row | None, over: str) -> d
     last = {name: row[f"last_{name}"] for name in ("role", "by", "text")} | {"at": row["last_said_at"]}
     return {
         "thread_id": row["thread_id"],
-        "customer_id": row["customer_id"],
-        "customer": customer_of(row["customer_id"]),
+        "customer_id": row["bound_customer"] or row["customer_id"],
+        "customer": _customer(row),
         "owner": row["owner"],
         "opening": row["opening"],
         "started_at": row["created_at"],
@@ -417,9 +421,11 @@ def _item(row: Row, pending: Row | None, escalation: Row | None, over: str) -> d
     }
 
 
-def customer_of(customer_id: str | None) -> dict[str, Any] | None:
-    """Who the customer is, as far as that is known; nobody vouches for them."""
-    return {"id": customer_id, "verified": False} if customer_id else None
+def _customer(row: Row) -> dict[str, Any] | None:
+    """Who the customer is: as a website has vouched, else as the tools' calls say."""
+    if row["bound_customer"]:
+        return VerifiedCustomer(row["bound_customer"], row["bound_name"], row["bound_email"]).wire()
+    return {"id": row["customer_id"], "verified": False} if row["customer_id"] else None
 
 
 def _message(payload: str | None) -> Message | None:

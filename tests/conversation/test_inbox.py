@@ -18,6 +18,7 @@ from smart_support.conversation.sessions import LastMessage, SessionManager
 from smart_support.errors import InvalidRequest, NotFound
 from smart_support.escalations.escalations import Escalations
 from smart_support.events import Message, Record, Takeover
+from smart_support.identity.customer_tokens import VerifiedCustomer
 from smart_support.identity.users import Role, User
 from smart_support.storage.coordination.local import LocalLocks
 from smart_support.storage.events.embedded import EmbeddedEventStore
@@ -229,6 +230,21 @@ async def test_conversations_from_before_get_what_was_said_last(parts: Parts) ->
     assert (item["opening"], item["last"]["text"], item["last"]["by"]) == (
         "Where is my vase?", "Here.", "support"
     )  # fmt: skip
+
+
+async def test_a_verified_customer_is_named_as_the_website_does(parts: Parts) -> None:
+    await parts.say("t", "hello")
+    await parts.sessions.bind_customer("t", VerifiedCustomer("C-7", "Maya Chen"))
+    item = await parts.inbox.item("t")
+    assert item["customer"] == {"id": "C-7", "verified": True, "name": "Maya Chen"}
+    assert item["customer_id"] == "C-7"
+
+
+async def test_a_thread_in_which_nobody_has_said_anything_is_no_conversation(parts: Parts) -> None:
+    await parts.sessions.begin_turn("calls", clock.new_id(), "rest")
+    await parts.sessions.end_turn("calls", 3, None)
+    assert await parts.ids("all") == []
+    assert (await parts.inbox.counts(DANA))["all"] == 0
 
 
 async def test_the_other_conversations_and_approvals_of_a_customer(parts: Parts) -> None:

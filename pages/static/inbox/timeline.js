@@ -16,7 +16,7 @@ const NEAR_END_PX = 80;
 const VERBS = { get: "Checked", find: "Looked up", list: "Listed", search: "Searched", lookup: "Looked up", check: "Checked", read: "Read" };
 /** @type {Record<string, string>} */
 const RESULTS = { error: "failed", rejected: "rejected", expired: "expired", skipped: "skipped" };
-const INTERNAL = new Set(["withdraw", "find_tools"]);
+const INTERNAL = new Set(["withdraw", "find_tools", "escalate_to_human"]);
 
 /** `Checked order status 1042`. @param {Step} call */
 function sentenceOf(call) {
