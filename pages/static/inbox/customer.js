@@ -157,8 +157,8 @@ export function makeCustomer(root, item, { open, close, loaded, named, showAppro
   /** @param {InboxCustomer} known */
   function draw(known) {
     showError(problem, "");
-    const who = known.customer;
-    verified.replaceChildren(who?.verified ? chip(["Verified", who.name ? [" as ", value(who.name)] : ""], "green") : chip("Not verified"));
+    const customer = known.customer;
+    verified.replaceChildren(customer?.verified ? chip(["Verified", customer.name ? [" as ", value(customer.name)] : ""], "green") : chip("Not verified"));
     waiting.hidden = known.approvals.length === 0;
     waiting.replaceChildren(node("h3", {}, "Open approvals ", chip(String(known.approvals.length), "amber")),
       node("ul", {}, known.approvals.map((approval) => node("li", {}, linkButton(approval.summary, () => showApproval(approval))))));

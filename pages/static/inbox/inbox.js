@@ -20,7 +20,7 @@ const SHORTCUTS = [["j", "Next conversation"], ["k", "Previous conversation"], [
 
 register("inbox", (root) => {
   const inbox = find(root, ".ss-inbox");
-  const [place, aside] = [".ss-inbox-thread", ".ss-inbox-customer"].map((selector) => find(root, selector));
+  const [place, sidebar] = [".ss-inbox-thread", ".ss-inbox-customer"].map((selector) => find(root, selector));
   const list = makeList(root, show);
   /**
    * The open conversation.
@@ -50,8 +50,8 @@ register("inbox", (root) => {
   function showNothing() {
     place.replaceChildren(node("div", { class: "ss-empty" }, node("strong", {}, "No conversation selected"),
       "Select one from the list, or press j."));
-    aside.replaceChildren();
-    aside.hidden = true;
+    sidebar.replaceChildren();
+    sidebar.hidden = true;
   }
 
   /** @param {string} threadId */
@@ -82,8 +82,8 @@ register("inbox", (root) => {
     }) : null;
     /** @type {ColleagueNote[]} */
     let notes = [];
-    aside.hidden = !isLead();
-    const customer = isLead() ? makeCustomer(aside, item, {
+    sidebar.hidden = !isLead();
+    const customer = isLead() ? makeCustomer(sidebar, item, {
       open: openThread,
       close: () => { setView("thread"); find(place, ".ss-inbox-details").focus(); },
       loaded: (known) => { notes = [...known.notes]; timeline.setNotes(notes); known.approvals.forEach(timeline.putApproval); },
