@@ -22,7 +22,7 @@ run: .venv/run
 test: .venv/dev .venv/browser
 	$(BIN)/python -m pytest -m "not nightly" $(ON_TWO_CORES) --durations=20
 
-# What needs no browser, no Postgres, no kill and no running app: for the loop of editing and testing.
+# What needs no browser, no Postgres, no kill, no running app and no second: for the loop of editing and testing.
 test-fast: .venv/dev
 	$(BIN)/python -m pytest --fast -n 2 $(BY_FILE) --durations=20
 

@@ -18,10 +18,19 @@ from tests.support.harness import AppProcess, demo_orders
 
 TESTS = Path(__file__).parent
 MARK_OF_FOLDER = {TESTS / "browser": "browser", TESTS / "cluster": "postgres", TESTS / "faults": "kill"}
-SLOW = ("nightly", "browser", "postgres", "kill", "app")
+SLOW = ("nightly", "browser", "postgres", "kill", "app", "slow")
 # The files that take longest begin first, so that no worker waits for another one at the end.
 FIRST = (TESTS / "faults", TESTS / "browser", TESTS / "cluster", TESTS)
-STARTING = ("AppProcess", "LocalApp", "serving", "run_python", "create_app", "Popen", "subprocess.run")
+STARTING = (
+    "AppProcess",
+    "LocalApp",
+    "serving",
+    "run_python",
+    "create_app",
+    "Popen",
+    "subprocess.run",
+    "FORKING.Process",
+)
 
 # A deadline for each example would measure how busy the machine is.
 settings.register_profile("suite", deadline=None, max_examples=examples(100))

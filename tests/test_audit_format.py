@@ -210,6 +210,7 @@ def independent(rows: Sequence[dict[str, Any]]) -> str | None:  # noqa: PLR0912 
     return None
 
 
+@pytest.mark.slow
 def test_a_verifier_written_from_the_documentation_agrees(folder: Path) -> None:
     rows = _rows(folder / "state.sqlite", "audit")
     assert independent(rows) is None

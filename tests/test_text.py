@@ -93,6 +93,7 @@ def _circular() -> list[Any]:
     return value
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "value",
     [

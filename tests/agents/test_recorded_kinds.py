@@ -457,6 +457,7 @@ _streams = st.builds(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None)
 @given(st.lists(_streams, min_size=1, max_size=4), st.sampled_from(["", "mistral"]))
 def test_whatever_a_stream_held_the_next_request_is_accepted(

@@ -104,6 +104,7 @@ def models(provider: StrictProvider, tmp_path: Path) -> Iterator[Models]:
     state.close()
 
 
+@pytest.mark.slow
 async def test_reasoning_and_edited_arguments_go_back(provider: StrictProvider, models: Models) -> None:
     provider.answers.extend([_events(REASONING, CALL), _events(TEXT)])
     asked = HumanMessage("cancel 1042")

@@ -86,6 +86,7 @@ def test_it_puts_together_what_langchain_does(parts: list[AIMessageChunk]) -> No
     assert [(call["name"], call["args"]) for call in ours.invalid_tool_calls] == broken
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [1, 400, 30_000, 1_000_000])
 @pytest.mark.parametrize("junk", ["x", "- ", '{"a": 1} ', '"', "[", '{"a":'])
 def test_arguments_that_are_no_json_take_no_time(size: int, junk: str) -> None:

@@ -118,6 +118,7 @@ REFUSED = [
 ]
 
 
+@pytest.mark.slow
 async def test_what_is_no_question_to_the_log_is_refused(box: AdHocSql, one_conversation: EventStore) -> None:
     before = await one_conversation.query("SELECT count(*) AS n FROM events")
     for sql in REFUSED:
@@ -195,6 +196,7 @@ def _resident_bytes() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
 
 
+@pytest.mark.slow
 async def test_a_copy_is_gone_after_its_question_whatever_came_of_it(
     event_log: EventStore, open_box: OpenBox
 ) -> None:

@@ -41,6 +41,7 @@ def settings(data_dir: Path) -> Settings:
     return Settings(data_dir=data_dir, agents_file=data_dir / "agents.yaml")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("decision", ["approve", "edit", "reject"])
 @pytest.mark.parametrize("graph", ["own", "middleware_batched", "middleware_per_call", "agent_node"])
 async def test_a_decided_call_counts_once(graph: str, decision: str, settings: Settings) -> None:

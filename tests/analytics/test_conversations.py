@@ -63,6 +63,7 @@ async def test_an_empty_log_has_no_conversations(metrics: Metrics) -> None:
     assert await metrics.conversations(status="waiting", q="x", agent="y") == ([], None)
 
 
+@pytest.mark.slow
 async def test_filters(event_log: EventStore, metrics: Metrics) -> None:
     now = clock.now()
     escalated = (
@@ -144,6 +145,7 @@ async def test_filters_fill_their_pages(event_log: EventStore, metrics: Metrics)
     assert await _all_pages(metrics, 4, q="where is") == [f"t{i:02}" for i in reversed(range(30))]
 
 
+@pytest.mark.slow
 @settings(
     max_examples=examples(15), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

@@ -178,6 +178,7 @@ async def test_a_filter_applies_to_every_figure(event_log: EventStore, metrics: 
         Filters(channel="fax")
 
 
+@pytest.mark.slow
 async def test_a_figure_leads_to_the_conversations_behind_it(event_log: EventStore, metrics: Metrics) -> None:
     then = clock.now() - AGO
     broken = (

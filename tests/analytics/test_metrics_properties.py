@@ -90,6 +90,7 @@ FILTERS = (
 )
 
 
+@pytest.mark.slow
 @settings(
     max_examples=examples(20), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

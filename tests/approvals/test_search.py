@@ -128,6 +128,7 @@ async def test_a_search_scans_no_table(state: SqliteStateDatabase) -> None:
             assert not any("ORDER BY" in step for step in plan), (selected, plan)
 
 
+@pytest.mark.slow
 async def test_searches_delay_neither_reads_nor_decisions(state: SqliteStateDatabase) -> None:
     queue = await _filled(state)
     slow = """WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 400000)

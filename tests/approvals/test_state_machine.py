@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -361,4 +362,4 @@ def _request(number: int, need: str) -> Request:
 
 
 Approvals.TestCase.settings = settings(max_examples=examples(100), stateful_step_count=40, deadline=None)
-TestApprovals = Approvals.TestCase
+TestApprovals = pytest.mark.slow(Approvals.TestCase)

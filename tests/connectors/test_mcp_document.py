@@ -34,6 +34,7 @@ async def _servers(**commands: list[str]) -> AsyncIterator[McpClient]:
         await client.close()
 
 
+@pytest.mark.slow
 async def test_tools_are_listed_to_the_last_page() -> None:
     async with _servers(paged=PAGED) as servers:
         listed = await servers.list_tools("paged")
@@ -72,6 +73,7 @@ async def test_a_server_that_does_not_start_was_not_called() -> None:
                 await servers.call_tool(name, "echo", {}, title="Gone", token=None, key=None)
 
 
+@pytest.mark.slow
 async def test_an_answer_counts_however_the_session_ends() -> None:
     """The server says what it did and then hangs, so that it has to be killed."""
     async with _servers(old=[sys.executable, "-S", OLD, "2025-06-18", "hang"]) as servers:

@@ -34,6 +34,7 @@ def _private_names(tree: ast.AST) -> Iterator[tuple[int, str]]:
                 yield node.lineno, name  # a class and the name of its method, for `setattr` elsewhere
 
 
+@pytest.mark.slow
 def test_no_test_reaches_for_a_private_name() -> None:
     found = [
         f"{path.relative_to(ROOT)}:{line} {name}"

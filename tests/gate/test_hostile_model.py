@@ -132,6 +132,7 @@ def state() -> Iterator[StateDatabase]:
         database.close()
 
 
+@pytest.mark.slow
 @settings(
     max_examples=examples(80), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

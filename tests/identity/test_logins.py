@@ -44,6 +44,7 @@ def _log_in(client: httpx.Client, **headers: str) -> httpx.Response:
     return client.post("/login", data={"name": "lee", "password": PASSWORD}, headers=headers)
 
 
+@pytest.mark.slow
 def test_a_browser_logs_in_and_out_again(browser: httpx.Client) -> None:
     assert browser.get("/").headers["location"] == "/login"
     assert "Log in" in browser.get("/login").text

@@ -3,6 +3,8 @@
 import time
 from pathlib import Path
 
+import pytest
+
 from smart_support.identity.users import Accounts, hash_password
 
 
@@ -12,6 +14,7 @@ def _accounts(folder: Path) -> Accounts:
     return Accounts(file, "")
 
 
+@pytest.mark.slow
 async def test_a_name_that_does_not_exist_has_nobodys_password(tmp_path: Path) -> None:
     accounts = _accounts(tmp_path)
     assert await accounts.with_password("dana", "correct horse")
@@ -19,6 +22,7 @@ async def test_a_name_that_does_not_exist_has_nobodys_password(tmp_path: Path) -
         assert await accounts.with_password(name, password) is None
 
 
+@pytest.mark.slow
 async def test_a_name_that_does_not_exist_takes_as_long(tmp_path: Path) -> None:
     accounts = _accounts(tmp_path)
 

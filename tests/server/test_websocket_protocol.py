@@ -145,6 +145,7 @@ def test_unfinished_messages_of_all_sockets_together_are_limited() -> None:
         assert app.limits.unfinished_bytes == 0
 
 
+@pytest.mark.slow
 def test_a_client_that_takes_no_data_is_not_read_and_then_disconnected(app: Served) -> None:
     client = _opened(app)
     client.settimeout(0.2)

@@ -93,6 +93,7 @@ async def _talk(graph: Any, number: random.Random) -> list[Any]:
     return states
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", sample(KEPT_ONCE, 3))
 async def test_a_graph_goes_on_as_with_all_its_checkpoints(shape: str, tmp_path: Path) -> None:
     states, ran = {}, {}
@@ -130,6 +131,7 @@ async def test_an_older_file_goes_on_where_it_was(shape: str, tmp_path: Path) ->
         assert not (await graph.aget_state(THREAD)).next
 
 
+@pytest.mark.slow
 async def test_the_space_of_an_older_file_is_given_back(tmp_path: Path) -> None:
     path = tmp_path / "checkpoints.sqlite"
     builder = StateGraph(MessagesState)

@@ -6,6 +6,7 @@ import zlib
 from typing import Any, cast
 
 import orjson
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -32,6 +33,7 @@ def _job(job_id: str, status: str) -> ImportJob:
     return ImportJob(**known | {"job_id": job_id, "status": status, "kind": "mcp"})
 
 
+@pytest.mark.slow
 async def test_the_memory_of_a_removed_import_is_given_back() -> None:
     cache = DocumentCache(cast(ImportStore, _Store()))
     live = await cache.get(_job("kept", "live"))

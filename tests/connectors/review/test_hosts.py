@@ -261,6 +261,7 @@ async def _call_everything(folder: Path, first: Any, second: Any, ticked: set[st
         return checks
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(40))
 @given(SPECS, SPECS, TICKS)
 def test_no_request_goes_to_a_host_that_was_not_allowed_for_its_credentials(

@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -116,4 +117,4 @@ class Bank(RuleBasedStateMachine):
 
 
 Bank.TestCase.settings = settings(max_examples=examples(15), stateful_step_count=12, deadline=None)
-TestBank = Bank.TestCase
+TestBank = pytest.mark.slow(Bank.TestCase)

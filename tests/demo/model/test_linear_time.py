@@ -105,6 +105,7 @@ def ask(tmp_path_factory: pytest.TempPathFactory) -> Any:
     store.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unit", UNITS)
 def test_a_long_message_takes_no_time(ask: Any, unit: str) -> None:
     assert ask((unit * CHARS)[:CHARS]) < MOST

@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -119,4 +120,4 @@ class Shop(RuleBasedStateMachine):
 
 
 Shop.TestCase.settings = settings(max_examples=examples(15), stateful_step_count=12, deadline=None)
-TestShop = Shop.TestCase
+TestShop = pytest.mark.slow(Shop.TestCase)

@@ -42,6 +42,7 @@ async def test_what_is_erased_leaves_the_bytes_and_the_rest_stays(tmp_path: Path
     again.close()
 
 
+@pytest.mark.slow
 async def test_nothing_is_lost_that_is_written_or_read_meanwhile(tmp_path: Path) -> None:
     log = EmbeddedEventStore(tmp_path / "events.duckdb")
     then = clock.now() - timedelta(hours=1)

@@ -266,6 +266,7 @@ async def test_a_journal_that_cannot_be_read_says_what_to_do(tmp_path: Path, spo
     log.close()
 
 
+@pytest.mark.slow
 async def test_the_figures_of_a_dashboard_are_consistent(tmp_path: Path) -> None:
     log = EmbeddedEventStore(tmp_path / "events.duckdb")
     metrics, done = Metrics(log, 0), asyncio.Event()
@@ -287,6 +288,7 @@ async def test_the_figures_of_a_dashboard_are_consistent(tmp_path: Path) -> None
     log.close()
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(12), deadline=None)
 @given(st.lists(st.sampled_from(["say", "end", "ask", "erase", "compact", "kill"]), min_size=4, max_size=25))
 def test_the_log_holds_what_was_acknowledged_and_not_erased(

@@ -389,6 +389,7 @@ def damaged(draw: st.DrawFn) -> dict[str, Any]:
     return document
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(300), deadline=None)
 @given(damaged(), st.randoms(use_true_random=False))
 def test_whatever_is_wrong_the_rest_is_read(document: dict[str, Any], shuffling: random.Random) -> None:

@@ -202,6 +202,7 @@ def test_a_key_that_is_a_number_becomes_text_in_a_large_document_too(
     assert (document["responses"] if place else document)["404"] == {"a": "b"}
 
 
+@pytest.mark.slow
 def test_a_large_document_with_a_duplicate_key_or_an_error_is_still_refused_with_its_place() -> None:
     filler = '"x": [' + '"y", ' * 200_000 + '"y"], '
     assert "`x` twice at the top level" in _fault('{"openapi": "3.0.0", ' + filler + '"x": 1}')

@@ -286,6 +286,7 @@ def test_whatever_it_is_given_the_result_is_a_valid_schema_within_its_limits(
     assert all("\n" not in each.message for each in findings)
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(150), deadline=None)
 @given(st.lists(SCHEMAS, min_size=1, max_size=3), SCHEMAS, SCHEMAS, SCHEMAS)
 # The same part under a merged parent and under its own: told at two places.
