@@ -36,8 +36,10 @@ _SHELL = """
   <button type="button" class="ss-chip ss-pending" id="ss-pending">No pending approvals</button>
   <form id="ss-me" method="post" action="{root}/logout" hidden><span class="ss-chip"></span>
     <button class="ss-button ss-button--quiet">Log out</button></form>
+  <button type="button" class="ss-button ss-button--quiet" id="ss-freeze" hidden>Freeze…</button>
   <button type="button" class="ss-button ss-button--quiet" id="ss-look" aria-label="Switch theme">◐</button>
 </header>
+<div id="ss-freezes" role="status" hidden></div>
 """
 _ON_LOAD = "(window.ssMounts ??= []).push(['shell', element]);"
 

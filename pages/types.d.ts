@@ -29,6 +29,7 @@ interface ConsoleEvents {
   approvals: { items: Approval[]; more: boolean };
   approval: { approval: Approval };
   escalations: { items: EscalationRecord[] };
+  freezes: { items: Freeze[] };
   escalation_record: { escalation: EscalationRecord };
   conversations: InboxChange;
   /** A thread id: opens it in the Inbox. */
@@ -104,7 +105,17 @@ interface Approval {
   target?: { method: string; url: string } | null;
   claimed_by: string | null;
   claimed_until: string | null;
+  caller?: { name: string } | null;
+  /** Since when its time stands still, because its call is frozen. */
+  paused_at?: string | null;
+  /** It is approved, and its call waits for the end of a freeze. */
+  parked?: boolean;
+  /** Groups of users of each of which somebody must approve. */
+  approvers?: string[];
 }
+
+/** A freeze in effect; `scope` is `all`, `agent:NAME`, `tool:NAME` or `caller:NAME`. */
+interface Freeze { scope: string; reason: string; by: string; since: string; parked: number; paused: number }
 
 interface HistoryEntry { at: string; kind: string; actor: string; via: string | null; detail: Record<string, any> }
 
@@ -115,6 +126,7 @@ interface Card {
   approval: Approval;
   element: HTMLElement;
   countdown: HTMLElement;
+  frozen: HTMLElement;
   requested: HTMLElement;
   body: HTMLElement;
   select: HTMLInputElement;

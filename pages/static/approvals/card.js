@@ -4,6 +4,7 @@ import { now } from "../shell/connection.js";
 import { chip, exact, linkButton, node, value, visible } from "../shell/dom.js";
 import { emit } from "../shell/events.js";
 import { agentTitle, humanize, timeAgo } from "../shell/format.js";
+import { timeLeft } from "../shell/freezes.js";
 import { claimOf, toggleClaim } from "./claims.js";
 import { showDraftOrActions } from "./decision_form.js";
 import { effectList } from "./effect.js";
@@ -26,6 +27,7 @@ export function makeCard(approval, { selected, failed }) {
   const titleId = `ss-title-${id}`;
   const [risk, color] = RISKS[approval.risk] ?? [humanize(approval.risk), ""];
   const countdown = node("span", { class: "ss-chip ss-chip--amber ss-countdown", title: "Time left to decide" });
+  const frozen = chip("Frozen", "red");
   const requested = node("span");
   const body = node("div", { class: "ss-card-body" });
   const select = node("input", { type: "checkbox", class: "ss-select", "aria-label": `Select ${humanize(approval.action)}`,
@@ -37,7 +39,8 @@ export function makeCard(approval, { selected, failed }) {
   const element = node("article",
     { class: `ss-card ss-approval ss-approval--${color || "grey"}`, "aria-labelledby": titleId, tabindex: "-1" },
     node("header", {}, select, node("h3", { id: titleId }, humanize(approval.action)), chip(risk, color),
-      approval.need === "two_leads" ? chip("Needs two leads", "accent") : null, claim,
+      approval.need === "two_leads" ? chip("Needs two leads", "accent") : null,
+      approval.approvers?.length ? chip(["Needs ", value(approval.approvers.join(" and "))], "accent") : null, frozen, claim,
       node("span", { class: "ss-gap" }), countdown),
     node("p", { class: "ss-muted" }, approval.customer_id ? [value(approval.customer_id), " · "] : "",
       `${agentTitle(approval.agent)} · `, requested, " · ",
@@ -51,7 +54,7 @@ export function makeCard(approval, { selected, failed }) {
     body, history.element);
   element.dataset.approvalId = id;
   /** @type {Card} */
-  const card = { id, approval, element, countdown, requested, body, select, claim, claimButton, notice, history,
+  const card = { id, approval, element, countdown, frozen, requested, body, select, claim, claimButton, notice, history,
     buttons: {}, secondsLeft: 0, isBusy: false, isDecidedHere: false, isRefused: false, warnedUntil: null };
   showDraftOrActions(card);
   showClaim(card);
@@ -69,21 +72,25 @@ export function showClaim(card) {
     : []));
   card.claimButton.textContent = claim?.canRelease ? "Release" : "Claim";
   card.claimButton.hidden = Boolean(claim && !claim.canRelease);
-  const vote = approval.votes?.[0];
-  const lines = [vote ? `Approved once by ${vote.by}. A second lead must approve it too.` : "", approval.because ?? ""];
+  const voters = (approval.votes ?? []).map((vote) => vote.by).join(" and ");
+  const more = approval.approvers?.length ? "More people must approve it." : "A second lead must approve it too.";
+  const lines = [voters ? `Approved once by ${voters}. ${more}` : "", approval.because ?? ""];
   card.notice.textContent = visible(lines.filter(Boolean).join(" "));
   card.notice.hidden = card.notice.textContent === "";
 }
 
 /** Updates the countdown and the age. @param {Card} card */
 export function updateTimes(card) {
-  const left = Math.max(0, Math.floor((Date.parse(card.approval.expires_at) - now()) / 1000));
+  const left = Math.max(0, Math.floor(timeLeft(card.approval, now()) / 1000));
+  const isPaused = Boolean(card.approval.paused_at);
   const hours = Math.floor(left / 3600);
   const rest = `${String(Math.floor((left % 3600) / 60)).padStart(2, "0")}:${String(left % 60).padStart(2, "0")}`;
-  card.countdown.textContent = hours ? `${hours}:${rest}` : rest;
-  card.secondsLeft = left;
-  card.countdown.classList.toggle("ss-chip--red", left < EXPIRES_SOON_SECONDS);
-  card.countdown.classList.toggle("ss-chip--amber", left >= EXPIRES_SOON_SECONDS);
+  card.countdown.textContent = `${isPaused ? "❙❙ " : ""}${hours ? `${hours}:${rest}` : rest}`;
+  card.countdown.title = isPaused ? "Time is paused while writes are frozen" : "Time left to decide";
+  card.frozen.hidden = !isPaused;
+  card.secondsLeft = isPaused ? Infinity : left;
+  card.countdown.classList.toggle("ss-chip--red", card.secondsLeft < EXPIRES_SOON_SECONDS);
+  card.countdown.classList.toggle("ss-chip--amber", card.secondsLeft >= EXPIRES_SOON_SECONDS);
   if (card.claim.firstChild && !claimOf(card.approval)) showClaim(card);
   card.requested.textContent = timeAgo(Date.parse(card.approval.requested_at), now());
 }
