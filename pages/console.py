@@ -41,7 +41,7 @@ _SHELL = """
 </header>
 <div id="ss-freezes" role="status" hidden></div>
 """
-_ON_LOAD = "(window.ssMounts ??= []).push(['shell', element]);"
+_ON_LOAD = "(window.ssMounts ??= []).push(['shell', element], ['freezes', element]);"
 
 
 def build_console(services: Services) -> gr.Blocks:

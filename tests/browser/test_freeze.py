@@ -5,7 +5,7 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import PHONE, Save, Window
 from tests.support.console import card, press, say, waiting
-from tests.support.guarded import KEYS
+from tests.support.guarded import KEYS, PASSWORD
 from tests.support.harness import AppProcess
 
 REASON = "<b>a pricing error</b>"
@@ -49,10 +49,14 @@ def test_a_freeze_shows_at_once_and_is_lifted_in_the_console(
 
 
 def test_a_lead_sees_no_button_to_unfreeze(guarded: AppProcess, open_window: Window) -> None:
+    with httpx.Client(base_url=guarded.url, headers={"Origin": guarded.url}) as client:
+        client.post("/login", data={"name": "lee", "password": PASSWORD})
+        token = client.cookies["smart_support_login"]
+    cookie = {"name": "smart_support_login", "value": token, "url": guarded.url}
     with httpx.Client(base_url=f"{guarded.url}/api/v1/freeze", headers={"X-API-Key": KEYS["root"]}) as admin:
         admin.post("", json={"scope": "tool:nothing", "reason": "why"}).raise_for_status()
         try:
-            page = open_window(guarded.url, extra_http_headers={"X-API-Key": KEYS["dana"]})
+            page = open_window(guarded.url, prepare=lambda page: page.context.add_cookies([cookie]))
             expect(page.locator("#ss-freezes")).to_contain_text("Nothing is frozen by root")
             expect(page.get_by_role("button", name="Freeze…")).to_be_visible()
             expect(page.locator("#ss-freezes button")).to_have_count(0)

@@ -142,7 +142,7 @@ function countSoon() {
   counting = setTimeout(() => { counting = undefined; send({ type: "watch_freezes" }); }, COUNT_MS);
 }
 
-register("shell", (element) => {
+register("freezes", (element) => {
   const button = find(element, "#ss-freeze");
   button.addEventListener("click", () => { askToFreeze(); });
   on("me", (user) => {
