@@ -1,6 +1,6 @@
 """Queue, desk, policy, limits and ledger under any interleaving of what people, clocks and crashes do.
 
-Decisions, edits, claims, expiry, runs, kills in the midst of them, retries, recoveries and restarts.
+Decisions, edits, claims, expiry, freezes, runs, kills in the midst of them, retries, recoveries and restarts.
 """
 
 import asyncio
@@ -22,6 +22,7 @@ from smart_support import audit, clock
 from smart_support.approvals.approval import Approval, Request
 from smart_support.approvals.claims import CLAIM, Claims
 from smart_support.approvals.decision import DecisionInput
+from smart_support.approvals.freezes import Freezes
 from smart_support.approvals.ledger import Entry, Ledger
 from smart_support.approvals.policy import Policy, Rule
 from smart_support.approvals.queue import ApprovalQueue
@@ -32,7 +33,9 @@ from smart_support.errors import (
     AlreadyDecided,
     ApprovalExpired,
     Forbidden,
+    Frozen,
     InvalidRequest,
+    NotFound,
     ToolRefused,
 )
 from smart_support.observability import log
@@ -83,6 +86,9 @@ class Approvals(RuleBasedStateMachine):
         self.counted: dict[str, datetime] = {}
         self.votes: dict[str, str] = {}
         self.forbidden = 0
+        self.frozen: set[str] = set()
+        self.seconds_left: dict[str, float] = {}
+        self.paused: set[str] = set()
 
     def teardown(self) -> None:
         self.state.close()
@@ -107,10 +113,33 @@ class Approvals(RuleBasedStateMachine):
         put = self.queue.grant(request.call, request.thread_id) if grants else self.queue.request(request)
         approval_id = str(self._run(put).approval_id)
         self.calls[approval_id] = request
-        if need == "run":
+        self.seconds_left[approval_id] = TTL
+        if self._is_frozen():
+            self.paused.add(approval_id)
+        if need == "run" and self._is_frozen():
+            self.outcomes[approval_id] = "rejected"
+        elif need == "run":
             self.outcomes[approval_id] = "approved"
             self.approved[approval_id] = request
         return approval_id
+
+    @rule(scope=st.sampled_from(["all", "tool:cancel_order", "tool:other"]))
+    def freeze(self, scope: str) -> None:
+        self._run(self.freezes.freeze(scope, "why", by="a", via="rest"))
+        self.frozen.add(scope)
+        if self._is_frozen():
+            self.paused |= {one for one in self.calls if self.seconds_left[one] > 0}
+
+    @rule(scope=st.sampled_from(["all", "tool:cancel_order", "tool:other"]))
+    def lift(self, scope: str) -> None:
+        try:
+            self._run(self.freezes.lift(scope, by="a", via="rest"))
+        except NotFound:
+            assert scope not in self.frozen
+            return
+        self.frozen.remove(scope)
+        if not self._is_frozen():
+            self.paused.clear()
 
     @rule(number=st.integers(0, 3))
     def forbid(self, number: int) -> None:
@@ -140,6 +169,7 @@ class Approvals(RuleBasedStateMachine):
             assert voted_before or self.outcomes[approval_id] != "expired"
             return
         except ApprovalExpired:
+            assert self.outcomes.get(approval_id) == "expired" or self._is_overdue(approval_id)
             self.outcomes.setdefault(approval_id, "overdue")
             assert self.outcomes[approval_id] in ("expired", "overdue")
             return
@@ -199,10 +229,15 @@ class Approvals(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([1, 1, 1, TTL // 2, TTL]))
     def wait(self, seconds: float) -> None:
         clock.advance(seconds)
+        for approval_id in self.calls.keys() - self.paused:
+            self.seconds_left[approval_id] -= seconds
 
     @rule()
     def expire(self) -> None:
-        for approval in self._run(self.queue.expire_due()):
+        waiting = {one for one in self.calls if self.outcomes.get(one, "overdue") == "overdue"}
+        expired = self._run(self.queue.expire_due())
+        assert {one.approval_id for one in expired} == {one for one in waiting if self._is_overdue(one)}
+        for approval in expired:
             assert self.outcomes.get(approval.approval_id, "overdue") == "overdue"
             self.outcomes[approval.approval_id] = "expired"
 
@@ -217,12 +252,18 @@ class Approvals(RuleBasedStateMachine):
             entry = self._run(self._execution(approval_id, request, end))
         except Forbidden:
             assert not allowed
+        except Frozen:
+            assert allowed
+            assert not known
+            assert self._is_frozen()
+            return
         except _Killed:
             assert allowed
             self._restart()
         else:
             assert allowed or (known and entry.status == "outcome_unknown")
             assert entry.status != "begun"
+        assert known or approval_id not in self.begun or not self._is_frozen()
 
     @precondition(lambda self: self.begun)
     @rule(which=st.integers(0, 2), end=ends, changed=rarely)
@@ -319,6 +360,13 @@ class Approvals(RuleBasedStateMachine):
         self.desk = Claims(self.state, self.queue)
         self.ledger = Ledger(self.state)
         self.quota = Quota(self.state)
+        self.freezes = Freezes(self.state)
+
+    def _is_frozen(self) -> bool:
+        return not self.frozen.isdisjoint({"all", "tool:cancel_order"})
+
+    def _is_overdue(self, approval_id: str) -> bool:
+        return approval_id not in self.paused and self.seconds_left[approval_id] <= 0
 
     def _holder(self, approval_id: str) -> str | None:
         who, until = self.claims.get(approval_id, (None, clock.now()))

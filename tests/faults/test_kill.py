@@ -20,7 +20,7 @@ PLACES = [
     {EFFECT: 20.0, "told": 2.0},
     {MARKED: 20.0, "ended": 20.0},
     {BEGUN: 20.0, "told": 0.5},
-    {"asked": 20.0, "decided": 20.0},
+    {"asked": 20.0, "decided": 20.0, "parked": 20.0},
 ]
 
 
@@ -29,6 +29,7 @@ async def _kills(folder: Path, rounds: int, at_random: int) -> None:
     seed = int(os.environ.get("FAULTS_SEED") or random.randrange(2**32))
     print(f"FAULTS_SEED={seed}")
     traffic = Traffic(folder, seed)
+    traffic.freezes = True
     caught: Counter[str] = Counter()
     kills = rounds * (2 + at_random)
     for number in range(rounds):

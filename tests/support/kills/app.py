@@ -44,6 +44,7 @@ KEPT = "kept"
 TRAPS: dict[str, tuple[type, str]] = {
     "asked": (ApprovalQueue, "request"),  # on the queue, and nobody told
     "decided": (ApprovalQueue, "decide"),  # decided, and neither answered nor taken up
+    "parked": (ApprovalQueue, "park"),  # looked for a freeze, and parked where there is one
     "ended": (Ledger, "finish"),  # what came of it is on record, and the conversation knows nothing
     KEPT: (AsyncSqliteSaver, "aput_writes"),  # a step's writes are kept, and its checkpoint is not
     "told": (Escalations, "escalate"),  # a human is told, and the conversation is not

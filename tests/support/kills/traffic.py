@@ -39,6 +39,9 @@ class Traffic:
     error_codes: tuple[str, ...] = ()
     """Errors that a customer may be sent."""
 
+    freezes = False
+    """Whether somebody freezes and lifts meanwhile."""
+
     def __init__(self, folder: Path, seed: int) -> None:
         self.folder = folder
         self.chance = random.Random(seed)
@@ -79,6 +82,8 @@ class Traffic:
             BaseException: a worker failed with something else than a connection that the kill cut off.
         """
         workers = [asyncio.create_task(self.worker()) for _ in range(WORKERS)]
+        if self.freezes:
+            workers.append(asyncio.create_task(self._freeze_now_and_then()))
         died = await asyncio.to_thread(multiprocessing.connection.wait, [self.process.sentinel], seconds)
         # Who fails while the app lives was not cut off. With a trap the app may end at any moment.
         failed = [] if died or self.place else [worker for worker in workers if worker.done()]
@@ -100,6 +105,23 @@ class Traffic:
                 cursor = body["meta"]["next_cursor"]
                 if not cursor:
                     return found
+
+    async def _freeze_now_and_then(self) -> None:
+        async with httpx.AsyncClient(timeout=30) as client:
+            while True:
+                scope = self.chance.choice(["all", "tool:strike", "tool:mark"])
+                answer = await client.post(f"{self.url}/freeze", json={"scope": scope, "reason": "a test"})
+                assert answer.status_code == 200, answer.text
+                await asyncio.sleep(self.chance.random() * 0.15)  # as long as a freeze lasts
+                await self.lift_all()
+                await asyncio.sleep(self.chance.random() * 0.3)  # until the next one
+
+    async def lift_all(self) -> None:
+        """Lift every freeze."""
+        async with httpx.AsyncClient(timeout=30) as client:
+            for freeze in await _data(client, f"{self.url}/freeze"):
+                answer = await client.delete(f"{self.url}/freeze/{freeze['scope']}")
+                assert answer.status_code == 200, answer.text
 
     async def decide(self, client: httpx.AsyncClient, approval_id: str) -> None:
         """Mostly yes, sometimes no, sometimes both at once."""
@@ -233,6 +255,7 @@ async def looked_at(traffic: Traffic) -> tuple[Counter[str], int]:
     Returns:
         How many approvals came to what, and how many of the events that were shown were checked.
     """
+    await traffic.lift_all()
     approvals = await _settle(traffic)
     outcomes = _check_effects(traffic.folder, approvals)
     checked = await _check_events(traffic)
@@ -248,3 +271,17 @@ async def check_record(folder: Path) -> None:
     state.close()
     assert audit.first_broken(rows) is None
     assert unended == []
+    _check_freezes(rows)
+
+
+def _check_freezes(rows: list[Event]) -> None:
+    """By the record, no write began while its scope was frozen."""
+    frozen: set[str] = set()
+    for row in rows:
+        detail = orjson.loads(row["detail"])
+        if row["kind"] == "frozen":
+            frozen.add(detail["scope"])
+        elif row["kind"] == "freeze_lifted":
+            frozen.remove(detail["scope"])
+        elif row["kind"] == "execution_begun":
+            assert frozen.isdisjoint({"all", f"tool:{detail['tool']}"}), row
