@@ -151,6 +151,7 @@ class Services:
         approvals: the queue of approvals. `claims`: claims and notes. `freezes`: what people have
             frozen. `escalations`: calls for a human.
         meters: the metrics of this process. `sockets`: open WebSockets.
+        when_tools_change: called when imported tools are put to use, or taken out of use.
         metrics, replay, ad_hoc_sql: analytics, recorded conversations, and SQL queries by an admin.
         customer_tokens: verifies whom a website vouches for.
         team, registry: the agents and all tools, with imported ones. Tools added before the start stay.
@@ -231,6 +232,7 @@ class Services:
         self._warnings: list[str] = []
         self._unusable: list[Unusable] = []
         self.sockets: set[ClosableSocket] = set()
+        self.when_tools_change: set[Callable[[], None]] = set()
         self.meters = Meters(__version__)
 
     def sandbox(
@@ -585,6 +587,8 @@ class Services:
         self._own_graph = graph
         if hasattr(self, "turns"):
             self.turns.use(self._own_graph)
+        for callback in tuple(self.when_tools_change):
+            callback()
 
     @property
     def has_imports(self) -> bool:

@@ -100,6 +100,7 @@ class Settings(BaseSettings):
     customer_token_key: str = ""
     customer_token_audience: str = ""
     allowed_hosts: str = ""
+    mcp_wait_seconds: float = Field(50, ge=0, le=600)
     mcp_servers: dict[str, list[str]] = Field(default_factory=dict)
     tool_timeout_seconds: float = Field(25, gt=0, le=600)
     graph_timeout_seconds: float = Field(300, gt=0, le=86_400)

@@ -10,7 +10,7 @@ from smart_support.actions.action import Action, ActionRequest, call_digest
 from smart_support.actions.callers import Callers
 from smart_support.actions.store import ActionStore
 from smart_support.actions.turn import ActionTurn
-from smart_support.conversation.broadcast import Broadcast
+from smart_support.conversation.broadcast import Broadcast, Listener
 from smart_support.conversation.limits import Limits, checked_thread_id
 from smart_support.conversation.recorded_turn import RecordedTurn
 from smart_support.conversation.sessions import SessionManager
@@ -59,6 +59,8 @@ class Actions:
         self._broadcast = broadcast
         self._limits = limits
         self._locks = locks
+        self._adding: set[asyncio.Task[Action]] = set()
+        self._listeners: set[Listener] = set()
 
     async def request(self, user: User, request: ActionRequest) -> Action:
         """Request a tool call. Returns once it is done, waits for a decision, or has run for long.
@@ -97,12 +99,20 @@ class Actions:
             client=request.client.wire(),
             requested_at=clock.rfc3339(clock.now()),
         )
+        # A client that goes away in between must not leave an action on record that nobody runs.
+        adding = asyncio.create_task(self._add_and_start(new, customer))
+        self._adding.add(adding)
+        adding.add_done_callback(self._adding.discard)
+        return await self._until(await asyncio.shield(adding), "running", PLANNING_SECONDS)
+
+    async def _add_and_start(self, new: Action, customer: VerifiedCustomer | None) -> Action:
         action = await self._store.add_or_join(new, customer)
         if action.joined:
-            log.info("action_joined", action_id=action.action_id, caller=caller.name)
+            log.info("action_joined", action_id=action.action_id, caller=action.caller)
         else:
-            log.info("action_requested", action_id=action_id, caller=caller.name, tool=tool.name)
-        return await self._until(action, "running", PLANNING_SECONDS, starts=not action.joined)
+            log.info("action_requested", action_id=action.action_id, caller=action.caller, tool=action.tool)
+            self._start(action)
+        return action
 
     async def get(self, user: User, action_id: str, wait_seconds: float = 0) -> Action:
         """An action of the user's, as soon as it is settled, or as it is after `wait_seconds`.
@@ -125,6 +135,7 @@ class Actions:
         """
         action = await self._store.get(action_id, user.name)
         listener = self._broadcast.listen(action.thread_id)
+        self._listeners.add(listener)
         turns: set[str | None] = set()
         approvals: set[str] = set()
         try:
@@ -133,7 +144,7 @@ class Actions:
                 listener.put(None)
             async for shown in self._broadcast.caught_up(action.thread_id, 0, listener):
                 if shown is None:
-                    if is_settled or self._turns.is_closing:
+                    if is_settled or self.is_closing:
                         return
                     continue
                 event = shown.event
@@ -150,7 +161,18 @@ class Actions:
                 if ends_action and (await self._store.get(action_id)).is_settled:
                     return
         finally:
+            self._listeners.discard(listener)
             self._broadcast.leave(action.thread_id, listener)
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether the process is about to end, so that nobody should wait any longer."""
+        return self._turns.is_closing
+
+    def stop_waiting(self) -> None:
+        """End all waits, because the process is about to end."""
+        for listener in tuple(self._listeners):
+            listener.put(None)
 
     # What a crash cut off
 
@@ -182,9 +204,7 @@ class Actions:
 
         self._turns.start(action.thread_id, action.channel, advance)
 
-    async def _until(
-        self, action: Action, waits_while: str, seconds: float, *, starts: bool = False
-    ) -> Action:
+    async def _until(self, action: Action, waits_while: str, seconds: float) -> Action:
         """The action once it is over, or as it is after `seconds`.
 
         Over is: settled (`unsettled`), or settled or pending (`running`). It waits for the events of the
@@ -194,25 +214,24 @@ class Actions:
         def is_over(one: Action) -> bool:
             return one.is_settled or (waits_while == "running" and one.status != "running")
 
-        if is_over(action) or not (seconds or starts):
+        if is_over(action) or not seconds:
             return action
         joined = action.joined
         listener = self._broadcast.listen(action.thread_id)
+        self._listeners.add(listener)
         try:
-            if starts:
-                self._start(action)
-            else:
-                action = await self._store.get(action.action_id)
+            action = await self._store.get(action.action_id)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
                     while not is_over(action):
                         shown = await listener.next()
                         if shown is None or shown.event.ends_turn:
                             action = await self._store.get(action.action_id)
-                        if shown is None and self._turns.is_closing:
+                        if shown is None and self.is_closing:
                             break
             return replace(action, joined=joined)
         finally:
+            self._listeners.discard(listener)
             self._broadcast.leave(action.thread_id, listener)
 
     async def _bound_customer(

@@ -23,7 +23,8 @@ def add(commands: Any) -> None:
     ):
         command = subcommands.add_parser(what, help=text)
         command.add_argument("name")
-        command.add_argument("--role", choices=list(identity.ROLES), required=True)
+        roles = identity.ROLES if what == "add" else identity.KEY_ROLES
+        command.add_argument("--role", choices=list(roles), required=True)
         if what == "add":
             command.add_argument("--file", type=Path, default=Path("users.yaml"))
         command.set_defaults(run=run)

@@ -6,7 +6,8 @@ from typing import Any
 
 from fastapi import FastAPI
 from langchain_core.language_models import BaseChatModel
-from starlette.types import ASGIApp
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from smart_support import __version__
 from smart_support.api import login, routes, websocket
@@ -18,6 +19,8 @@ from smart_support.api.middleware.request_context import RequestContextMiddlewar
 from smart_support.api.middleware.root_path import RootPathMiddleware
 from smart_support.api.middleware.same_origin import SameOriginMiddleware
 from smart_support.api.middleware.security_headers import SecurityHeadersMiddleware
+from smart_support.mcp_server.endpoint import McpEndpoint
+from smart_support.mcp_server.server import McpServer
 from smart_support.observability import log, tracing
 from smart_support.server.console import mount_console
 from smart_support.services import Services
@@ -37,6 +40,26 @@ class Application(FastAPI):
         app: ASGIApp = RequestContextMiddleware(SecurityHeadersMiddleware(super().build_middleware_stack()))
         app = RootPathMiddleware(app, self.sub_path)
         return TrustedProxiesMiddleware(app, trusted=self.trusted_proxies)
+
+
+@contextlib.asynccontextmanager
+async def _mcp_endpoint(services: Services) -> AsyncIterator[McpEndpoint]:
+    server = McpServer(services.actions, wait_seconds=services.settings.mcp_wait_seconds)
+    services.when_tools_change.add(server.tools_changed)
+    endpoint = McpEndpoint(server)
+    await endpoint.open()
+    try:
+        yield endpoint
+    finally:
+        services.when_tools_change.discard(server.tools_changed)
+        await endpoint.close()
+
+
+class _McpRoute:
+    """Passes requests on to the endpoint, which exists while the app runs."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await scope["app"].state.mcp(scope, receive, send)
 
 
 def create_app(
@@ -62,7 +85,8 @@ def create_app(
         try:
             await services.open()
             app.state.session_manager = services.session_manager
-            yield
+            async with _mcp_endpoint(services) as app.state.mcp:
+                yield
         finally:
             await services.close()
 
@@ -86,5 +110,6 @@ def create_app(
     app.include_router(routes.router)
     app.include_router(websocket.router)
     app.include_router(login.router)
+    app.router.routes.append(Route("/mcp", _McpRoute(), include_in_schema=False))
     mount_console(app, services)
     return app

@@ -13,6 +13,7 @@ from uvicorn.lifespan.on import LifespanOn
 
 from smart_support.concurrency import end_tasks, run_together
 from smart_support.errors import ConfigError
+from smart_support.mcp_server.endpoint import McpEndpoint
 from smart_support.observability.log import get_logger
 from smart_support.observability.redaction import redacted
 from smart_support.server.connection_limits import ConnectionLimits, LimitedConfig
@@ -52,17 +53,19 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End turns while the app still answers, then stop. A second Ctrl-C skips the wait."""
         app: Any = self.config.app
-        draining = asyncio.create_task(_drain(app.state.services))
+        draining = asyncio.create_task(_drain(app.state.services, app.state.mcp))
         while not (draining.done() or self.force_exit):
             await asyncio.wait({draining}, timeout=0.1)
         await end_tasks(draining)
         await super().shutdown(sockets)
 
 
-async def _drain(services: Services) -> None:
-    """Refuse new turns, let the running ones end or park them, then close all sockets."""
+async def _drain(services: Services, mcp: McpEndpoint) -> None:
+    """Refuse new turns, let the running ones end or park them, then close all sockets and streams."""
     log.info("shutting_down", turns=services.turns.running_count, sockets=len(services.sockets))
     await services.turns.close(services.settings.shutdown_seconds)
+    services.actions.stop_waiting()
+    await mcp.close()
     await run_together(*(socket.send_away() for socket in tuple(services.sockets)))
 
 

@@ -47,7 +47,8 @@ def _refusal(scope: Scope, has_public_name: bool) -> str | None:
     host, origin = headers.get(b"host", "").lower(), headers.get(b"origin")
     if not has_public_name and not _is_local(urlsplit(f"//{host}").hostname or ""):
         return _NAMED
-    if scope["type"] == "http" and scope["method"] in _HARMLESS:
+    # MCP asks for a check of every request: a GET opens a stream.
+    if scope["type"] == "http" and scope["method"] in _HARMLESS and scope["path"] != "/mcp":
         return None
     site = headers.get(b"sec-fetch-site")
     if origin is not None and urlsplit(origin).netloc.lower() != host:

@@ -1,0 +1,116 @@
+"""Tools and actions as MCP describes and answers them."""
+
+from typing import Any
+
+from mcp.types import CallToolResult, TextContent, ToolAnnotations
+from mcp.types import Tool as McpTool
+
+from smart_support.actions.action import STATUSES, Action
+from smart_support.errors import SmartSupportError
+from smart_support.gate.call_result import as_text
+from smart_support.tools.registry import Access, Tool, title_of
+
+GET_ACTION = "get_action"
+_TEXT_OR_NULL = {"type": ["string", "null"]}
+_ACTION = {
+    "type": "object",
+    "properties": {
+        "action_id": {"type": "string"},
+        "thread_id": {"type": "string"},
+        "tool": {"type": "string"},
+        "args": {"type": "object"},
+        "status": {"type": "string", "enum": list(STATUSES)},
+        "joined": {"type": "boolean"},
+        "possible_duplicate": {"type": "boolean"},
+        "approval_id": _TEXT_OR_NULL,
+        "result": {},
+        "message": _TEXT_OR_NULL,
+        "requested_at": {"type": "string"},
+        "expires_at": _TEXT_OR_NULL,
+        "settled_at": _TEXT_OR_NULL,
+    },
+    "required": ["action_id", "tool", "args", "status", "joined"],
+}
+
+
+def described(tool: Tool) -> McpTool:
+    """A tool of the registry; its hints follow from its access."""
+    is_read = tool.access is Access.READ
+    return McpTool(
+        name=tool.name,
+        title=title_of(tool.name),
+        description=tool.description,
+        input_schema={"type": "object", **tool.schema},
+        annotations=ToolAnnotations(
+            title=title_of(tool.name),
+            read_only_hint=is_read,
+            destructive_hint=None if is_read else True,
+            idempotent_hint=None if is_read else tool.idempotent,
+        ),
+    )
+
+
+def get_action_tool(most_seconds: float) -> McpTool:
+    """The tool that returns an action of the client's own."""
+    return McpTool(
+        name=GET_ACTION,
+        title="Get action",
+        description=(
+            "Get an action that you have requested: whether it still waits for a colleague's approval, and "
+            "what came of it. With wait_seconds, answers as soon as it is settled."
+        ),
+        input_schema={
+            "type": "object",
+            "properties": {
+                "action_id": {"type": "string", "description": "As the call of the tool answered it."},
+                "wait_seconds": {"type": "number", "minimum": 0, "maximum": most_seconds, "default": 0},
+            },
+            "required": ["action_id"],
+            "additionalProperties": False,
+        },
+        output_schema=_ACTION,
+        annotations=ToolAnnotations(title="Get action", read_only_hint=True),
+    )
+
+
+def answer_of(action: Action) -> CallToolResult:
+    """The answer to the call of a tool: its result, the action that waits, or why it failed."""
+    meta = {
+        "smart-support/action_id": action.action_id,
+        "smart-support/status": action.status,
+        "smart-support/joined": action.joined,
+    }
+    if action.status != "done":
+        text = action.message or f"{title_of(action.tool)} is still running."
+        if not action.is_settled:
+            text += f" Its action_id is {action.action_id}."
+        return CallToolResult(
+            content=[TextContent(type="text", text=text)],
+            structured_content=action.wire(),
+            is_error=action.is_settled,
+            _meta=meta,
+        )
+    # Before revision 2026-07-28 structured content has to be an object.
+    structured = action.result if isinstance(action.result, dict) else {"result": action.result}
+    text = f"{action.message} " if action.message else ""
+    return CallToolResult(
+        content=[TextContent(type="text", text=text + as_text(action.result))],
+        structured_content=structured,
+        _meta=meta,
+    )
+
+
+def action_answer(action: Action) -> CallToolResult:
+    """The answer of `get_action`."""
+    wire = action.wire()
+    return CallToolResult(
+        content=[TextContent(type="text", text=as_text(wire))], structured_content=wire, is_error=False
+    )
+
+
+def refusal(error: SmartSupportError) -> CallToolResult:
+    """The answer to a call that was not accepted."""
+    said: dict[str, Any] = {"error": {"code": error.code, "message": error.message, **error.fields}}
+    return CallToolResult(
+        content=[TextContent(type="text", text=error.message)], structured_content=said, is_error=True
+    )

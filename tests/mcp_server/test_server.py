@@ -1,0 +1,290 @@
+"""The MCP server at `/mcp`, by the SDK's own client in the newest revision and in an older one."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import httpx2
+import pytest
+import yaml
+from mcp import Client
+from mcp.client.stdio import StdioServerParameters, stdio_client
+from mcp.client.streamable_http import streamable_http_client
+from mcp.types import Implementation
+
+from smart_support import Settings, create_app
+from tests.support.harness import ROOT, LocalApp, demo_orders
+
+KEYS = {"claude": "claude-key-1", "cursor": "cursor-key-1", "lead": "lead-key-123"}
+CALLERS = [
+    {"name": "claude", "tools": ["get_order_status", "cancel_order", "refund_order"]},
+    {"name": "cursor", "tools": ["get_order_status", "cancel_order"]},
+]
+POLICY = [{"tool": "refund_order", "then": "never", "because": "Refunds are made by hand."}]
+WAIT_SECONDS = 20
+MODES = ["legacy", "auto"]
+
+
+class App:
+    """The app, a lead, and MCP clients by key."""
+
+    def __init__(self, app: LocalApp) -> None:
+        self.app = app.app
+        self.url = app.url
+        self.orders = demo_orders("processing")
+        self._lead = httpx.Client(
+            base_url=f"{app.url}/api/v1", headers={"X-API-Key": KEYS["lead"]}, timeout=30
+        )
+
+    @asynccontextmanager
+    async def client(self, mode: str = "auto", who: str = "claude", **options: Any) -> AsyncIterator[Client]:
+        headers = {"Authorization": f"Bearer {KEYS[who]}"}
+        info = Implementation(name="test-client", version="7")
+        async with httpx2.AsyncClient(headers=headers, timeout=60, trust_env=False) as http:
+            transport = streamable_http_client(f"{self.url}/mcp", http_client=http)
+            async with Client(transport, mode=mode, client_info=info, cache=None, **options) as client:
+                yield client
+
+    async def decide(self, approval_id: str, decision: str) -> None:
+        answer = await asyncio.to_thread(
+            self._lead.post, f"/approvals/{approval_id}/decision", json={"decision": decision}
+        )
+        assert answer.status_code == 200, answer.text
+
+    def tools_change(self) -> None:
+        """As when an import goes live."""
+        for callback in self.app.state.services.when_tools_change:
+            callback()
+
+    async def approval(self, approval_id: str) -> Any:
+        return (await asyncio.to_thread(self._lead.get, f"/approvals/{approval_id}")).json()["data"]
+
+    async def waiting(self, order_id: str) -> Any:
+        """The approval of the order's cancellation."""
+        answer = await asyncio.to_thread(self._lead.get, f"/approvals?status=pending&q={order_id}&limit=100")
+        return next(one for one in answer.json()["data"] if one["args"] == {"order_id": order_id})
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    folder = tmp_path_factory.mktemp("mcp")
+    agents = folder / "agents.yaml"
+    content = yaml.safe_load((ROOT / "data/templates/e-commerce.yaml").read_text())
+    agents.write_text(yaml.safe_dump(content | {"callers": CALLERS, "policy": POLICY}))
+    keys = ",".join(f"{name}:{'lead' if name == 'lead' else 'agent'}:{key}" for name, key in KEYS.items())
+    settings = Settings(
+        data_dir=folder / "var", api_keys=keys, agents_file=agents, mcp_wait_seconds=WAIT_SECONDS
+    )
+    with LocalApp(create_app(settings)) as running:
+        yield App(running)
+
+
+class Progress:
+    """Collects progress, and says when the first has come."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[float, float | None]] = []
+        self.came = asyncio.Event()
+
+    async def __call__(self, progress: float, total: float | None, message: str | None) -> None:
+        self.seen.append((progress, total))
+        self.came.set()
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_a_client_lists_its_own_tools_with_hints_from_their_access(app: App, mode: str) -> None:
+    async with app.client(mode) as client:
+        tools = {tool.name: tool for tool in (await client.list_tools()).tools}
+    assert set(tools) == {"get_order_status", "cancel_order", "refund_order", "get_action"}
+    read, write = tools["get_order_status"].annotations, tools["cancel_order"].annotations
+    assert read is not None
+    assert write is not None
+    assert (read.read_only_hint, write.read_only_hint, write.destructive_hint) == (True, False, True)
+    assert tools["cancel_order"].input_schema["required"] == ["order_id"]
+    assert tools["get_action"].output_schema is not None
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_a_read_answers_as_text_and_structured_content(app: App, mode: str) -> None:
+    async with app.client(mode) as client:
+        answer = await client.call_tool("get_order_status", {"order_id": "1042"})
+    assert not answer.is_error
+    assert answer.structured_content["order_id"] == "1042"
+    assert "1042" in answer.content[0].text
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_a_write_waits_with_progress_and_answers_once_it_is_approved(app: App, mode: str) -> None:
+    order, progress = next(app.orders), Progress()
+    meta = {"smart-support/reason": "She asked.", "smart-support/thread_id": f"of-{mode}"}
+    async with app.client(mode) as client:
+        call = asyncio.create_task(
+            client.call_tool("cancel_order", {"order_id": order}, progress_callback=progress, meta=meta)
+        )
+        await progress.came.wait()
+        approval = await app.waiting(order)
+        await app.decide(approval["approval_id"], "approve")
+        answer = await call
+        action = await client.call_tool(
+            "get_action", {"action_id": answer.meta["smart-support/action_id"], "wait_seconds": 1}
+        )
+    assert (answer.is_error, answer.structured_content["status"]) == (False, "cancelled")
+    assert (action.is_error, action.structured_content["status"]) == (False, "done")
+    assert approval["thread_id"] == f"of-{mode}"
+    caller = approval["caller"]
+    assert [caller[name] for name in ("name", "client_name", "client_version", "reason")] == [
+        "claude",
+        "test-client",
+        "7",
+        "She asked.",
+    ]
+    assert (caller["session"] is not None) is (mode == "legacy")
+    assert progress.seen[0][1] == WAIT_SECONDS
+
+
+async def test_a_client_that_gives_up_changes_nothing_and_joins_when_it_comes_again(app: App) -> None:
+    order, progress = next(app.orders), Progress()
+    async with app.client() as client:
+        call = asyncio.create_task(
+            client.call_tool("cancel_order", {"order_id": order}, progress_callback=progress)
+        )
+        await progress.came.wait()
+        call.cancel()
+    approval = await app.waiting(order)
+    async with app.client() as again:
+        progress = Progress()
+        repeated = asyncio.create_task(
+            again.call_tool("cancel_order", {"order_id": order}, progress_callback=progress)
+        )
+        await progress.came.wait()
+        await app.decide(approval["approval_id"], "approve")
+        answer = await repeated
+    assert not answer.is_error
+    assert answer.meta["smart-support/joined"] is True
+    assert (await app.approval(approval["approval_id"]))["execution"] == "done"
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_what_is_refused_is_an_answer_with_is_error(app: App, mode: str) -> None:
+    refused = [
+        ("get_order_status", {"order": "1042"}, None, "invalid_arguments"),
+        ("apply_discount", {}, None, "not_found"),
+        ("get_action", {"action_id": "none"}, None, "not_found"),
+        ("get_action", {"action_id": 1}, None, "invalid_request"),
+        ("cancel_order", {"order_id": "1042"}, {"smart-support/thread_id": "a b"}, "invalid_thread_id"),
+        ("cancel_order", {"order_id": "1042"}, {"smart-support/reason": 5}, "invalid_request"),
+        (
+            "cancel_order",
+            {"order_id": "1042"},
+            {"smart-support/customer_token": "x"},
+            "invalid_customer_token",
+        ),
+    ]
+    async with app.client(mode) as client:
+        for name, args, meta, code in refused:
+            answer = await client.call_tool(name, args, meta=meta)  # type: ignore[arg-type]
+            assert answer.is_error, name
+            assert answer.structured_content["error"]["code"] == code
+        forbidden = await client.call_tool("refund_order", {"order_id": "1044", "amount_cents": 100})
+    assert forbidden.is_error
+    assert "can't be done here" in forbidden.content[0].text
+
+
+async def test_a_rejected_call_is_an_error_and_another_caller_s_action_does_not_exist(app: App) -> None:
+    order, progress = next(app.orders), Progress()
+    async with app.client() as client, app.client(who="cursor") as other:
+        call = asyncio.create_task(
+            client.call_tool("cancel_order", {"order_id": order}, progress_callback=progress)
+        )
+        await progress.came.wait()
+        await app.decide((await app.waiting(order))["approval_id"], "reject")
+        answer = await call
+        action = {"action_id": answer.meta["smart-support/action_id"]}
+        stolen = await other.call_tool("get_action", action)
+    assert (answer.is_error, answer.structured_content["status"]) == (True, "rejected")
+    assert stolen.structured_content["error"]["code"] == "not_found"
+
+
+def _post(app: App, key: str, session: str | None = None, **headers: str) -> httpx.Response:
+    """An `initialize` of revision 2025-06-18, or a `ping` on a session."""
+    body: dict[str, Any] = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
+    if session is None:
+        client = {"name": "raw", "version": "1"}
+        params = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": client}
+        body |= {"method": "initialize", "params": params}
+    sent = {"X-API-Key": KEYS[key], "Accept": "application/json, text/event-stream"} | headers
+    sent |= {"Mcp-Session-Id": session} if session else {}
+    return httpx.post(f"{app.url}/mcp", json=body, headers=sent, timeout=20)
+
+
+def test_a_session_belongs_to_the_key_that_began_it(app: App) -> None:
+    session = _post(app, "claude").headers["mcp-session-id"]
+    assert _post(app, "claude", session).status_code == 200
+    assert _post(app, "cursor", session).status_code == 404
+    assert _post(app, "claude", "no-such-session").status_code == 404
+    headers = {"X-API-Key": KEYS["claude"], "Mcp-Session-Id": session}
+    assert httpx.delete(f"{app.url}/mcp", headers=headers).status_code == 200
+    assert _post(app, "claude", session).status_code == 404
+
+
+def test_no_page_of_another_site_and_nobody_without_a_key_gets_in(app: App) -> None:
+    accept = {"Accept": "application/json, text/event-stream"}
+    nobody = httpx.post(f"{app.url}/mcp", json={}, headers=accept)
+    assert (nobody.status_code, nobody.headers["www-authenticate"]) == (401, "Bearer")
+    assert _post(app, "claude", Origin="https://evil.example").status_code == 403
+    foreign = {"X-API-Key": KEYS["claude"], "Accept": "text/event-stream", "Origin": "https://evil.example"}
+    assert httpx.get(f"{app.url}/mcp", headers=foreign).status_code == 403
+    large = httpx.post(
+        f"{app.url}/mcp", content=b"1" * 2_000_000, headers={"X-API-Key": KEYS["claude"]} | accept
+    )
+    assert large.status_code in (400, 413)
+
+
+async def test_clients_are_told_when_their_tools_change(app: App) -> None:
+    told = asyncio.Event()
+
+    async def note(message: Any) -> None:
+        if type(message).__name__ == "ToolListChangedNotification":
+            told.set()
+
+    async with app.client("legacy", message_handler=note) as client:
+        await client.list_tools()
+        async with asyncio.timeout(20):
+            while not told.is_set():
+                # The stream for notifications opens a moment after the handshake, so it is told until it hears.
+                app.tools_change()
+                await asyncio.sleep(0.05)
+
+
+async def test_a_client_that_listens_is_told_when_its_tools_change(app: App) -> None:
+    async with app.client("auto") as client, client.listen(tools_list_changed=True) as subscription:
+        app.tools_change()
+        async with asyncio.timeout(20):
+            async for event in subscription:
+                assert type(event).__name__ == "ToolsListChanged"
+                break
+
+
+async def test_a_program_passes_standard_input_on_to_the_running_app(app: App) -> None:
+    program = StdioServerParameters(
+        command=sys.executable,
+        args=["-m", "smart_support", "mcp", "--url", app.url],
+        cwd=ROOT,
+        env={"SMART_SUPPORT_KEY": KEYS["cursor"]},
+    )
+    order, progress = next(app.orders), Progress()
+    async with Client(
+        stdio_client(program), client_info=Implementation(name="desktop", version="1")
+    ) as client:
+        assert len((await client.list_tools()).tools) == 3
+        call = asyncio.create_task(
+            client.call_tool("cancel_order", {"order_id": order}, progress_callback=progress)
+        )
+        await progress.came.wait()
+        approval = await app.waiting(order)
+        await app.decide(approval["approval_id"], "approve")
+        assert not (await call).is_error
+    assert (approval["caller"]["name"], approval["caller"]["client_name"]) == ("cursor", "desktop")
