@@ -254,7 +254,7 @@ async def test_clients_are_told_when_their_tools_change(app: App) -> None:
         await client.list_tools()
         async with asyncio.timeout(20):
             while not told.is_set():
-                # The stream for notifications opens a moment after the handshake, so it is told until it hears.
+                # The stream for notifications opens a moment after the handshake.
                 app.tools_change()
                 await asyncio.sleep(0.05)
 
