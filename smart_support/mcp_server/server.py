@@ -44,7 +44,7 @@ INSTRUCTIONS = (
     "does it twice."
 )
 SECONDS_BETWEEN_PROGRESS = 5.0
-# Of the open sessions, which are told when tools change. A session without a request for this long has ended.
+# Of the open sessions, which are notified when tools change. A session without a request for this long has ended.
 MAX_SESSIONS, SESSION_SECONDS = 10_000, 3600.0
 
 
@@ -70,7 +70,7 @@ class McpServer(Server[Any]):
         self._wait_seconds = wait_seconds
         self._bus = bus
         self._sessions: OrderedDict[str, tuple[float, ServerSession]] = OrderedDict()
-        self._telling: set[asyncio.Task[None]] = set()
+        self._notifying: set[asyncio.Task[None]] = set()
 
     def create_initialization_options(
         self,
@@ -83,13 +83,13 @@ class McpServer(Server[Any]):
         return super().create_initialization_options(options, experimental_capabilities, extensions)
 
     def tools_changed(self) -> None:
-        """Tell the clients that their list of tools may have changed. May be called from any thread."""
-        self._loop.call_soon_threadsafe(self._start_telling)
+        """Notify the clients that their list of tools may have changed. May be called from any thread."""
+        self._loop.call_soon_threadsafe(self._start_notifying)
 
-    def _start_telling(self) -> None:
-        task = self._loop.create_task(self._tell_clients())
-        self._telling.add(task)
-        task.add_done_callback(self._telling.discard)
+    def _start_notifying(self) -> None:
+        task = self._loop.create_task(self._notify_clients())
+        self._notifying.add(task)
+        task.add_done_callback(self._notifying.discard)
 
     def forget(self, session_id: str) -> None:
         """Forget a session that its client has ended."""
@@ -99,7 +99,7 @@ class McpServer(Server[Any]):
         """End the open streams of clients that wait for changes."""
         self._listening.close()
 
-    async def _tell_clients(self) -> None:
+    async def _notify_clients(self) -> None:
         await self._bus.publish(ToolsListChanged())
         since = time.monotonic() - SESSION_SECONDS
         for session_id, (used_at, session) in list(self._sessions.items()):
@@ -109,7 +109,7 @@ class McpServer(Server[Any]):
             try:
                 await session.send_tool_list_changed()
             except Exception as error:
-                log.info("client_not_told", error=repr(error))
+                log.info("client_not_notified", error=repr(error))
 
     async def _remember(self, context: Context, params: NotificationParams | None) -> None:
         if session_id := _session_id(context):
