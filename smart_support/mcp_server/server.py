@@ -44,7 +44,7 @@ INSTRUCTIONS = (
     "does it twice."
 )
 SECONDS_BETWEEN_PROGRESS = 5.0
-# Of the open sessions, which are notified when tools change. A session without a request for this long has ended.
+# Of the open sessions, which are notified of changes. A session without a request for this long has ended.
 MAX_SESSIONS, SESSION_SECONDS = 10_000, 3600.0
 
 
