@@ -9,7 +9,7 @@ from smart_support import clock
 from smart_support.demo.saas.tools import SaasTools
 from smart_support.demo.store import DemoStore
 from smart_support.errors import InvalidArguments, ToolRefused
-from smart_support.tools.registry import Access, Registry
+from smart_support.tools.registry import NOBODY, Access, Registry
 from tests.demo.conftest import Use
 
 TOOLSET = SaasTools
@@ -178,7 +178,7 @@ async def test_a_call_belongs_to_the_account_it_names(registry: Registry) -> Non
     assert await tool.customer({"subscription_id": "sub-1003"}) == "ACCT-1003"
     assert await tool.customer({"subscription_id": "SUB-9999"}) is None
     assert await tool.customer({"email": "billing@harbour-finch.example"}) == "ACCT-1001"
-    assert await tool.customer({}) is None
+    assert await tool.customer({}) == NOBODY
 
 
 def test_access_is_declared_where_a_tool_is_defined(registry: Registry) -> None:
