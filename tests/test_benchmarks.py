@@ -4,21 +4,18 @@ In every run: what reaches into the product's parts. At night also what starts t
 """
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from smart_support.analytics.query_files import FIGURES
-from tests.support.harness import ROOT
+from tests.support.harness import ROOT, run_python
 from tests.support.postgres import is_installed
 
 
 def _run(script: str, *arguments: str, may_break_limits: bool = False) -> str:
     """What a script prints."""
-    command = [sys.executable, f"benchmarks/{script}", *arguments]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    done = run_python(f"benchmarks/{script}", *arguments, seconds=120)
     assert done.returncode == 0 or may_break_limits, done.stdout + done.stderr
     return done.stdout
 

@@ -8,6 +8,7 @@ import threading
 from collections import deque
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,11 @@ from smart_support.agents.models import chat_models
 from smart_support.settings import Settings
 from tests.support.stores import state_of
 
-pytest.importorskip("langchain_anthropic", reason="the package of the provider is not installed")
+# Only looked for: its import takes seconds.
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(find_spec("langchain_anthropic") is None, reason="the provider's package is missing"),
+]
 
 TOOL = {
     "type": "function",

@@ -1,15 +1,13 @@
 """A conversation becomes a test of this suite, and the test holds."""
 
 import asyncio
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.support.harness import ROOT, AppProcess, Client
+from tests.support.harness import ROOT, AppProcess, Client, run_python
 
 
 @pytest.fixture
@@ -55,5 +53,4 @@ def test_what_can_not_be_repeated_is_told(server: AppProcess) -> None:
 
 
 def _ran(folder: Path) -> str:
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", str(folder)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, check=False, text=True).stdout
+    return run_python("-m", "pytest", "-p", "no:cacheprovider", str(folder)).stdout
