@@ -264,11 +264,14 @@ class ApprovalQueue:
         return bool(parked)
 
     async def move(self, approval: Approval, interrupt_id: str) -> Approval:
-        """Bind an approved call that has not begun to the interrupt at which its graph waits now."""
+        """Bind an approved call that has not begun to the interrupt at which its graph waits now.
+
+        Its conversation has yet to take the decision up there, also where it has done so before.
+        """
 
         def work(connection: Connection) -> Approval:
             rows = connection.execute(
-                """UPDATE approvals SET interrupt_id = :interrupt WHERE approval_id = :id
+                """UPDATE approvals SET interrupt_id = :interrupt, resumed = 0 WHERE approval_id = :id
                    AND status IN ('approved', 'edited') AND execution = 'not_started' RETURNING *""",
                 {"id": approval.approval_id, "interrupt": interrupt_id},
             )

@@ -278,7 +278,10 @@ async def test_a_refusal_and_a_begun_call_are_not_parked(
 
 async def test_a_moved_approval_is_on_record(queue: ApprovalQueue, state: StateDatabase) -> None:
     approval = await _approved(queue)
+    await queue.mark_resumed(approval.approval_id)
     moved = await queue.move(approval, "another")
+    # A kill right after this must not leave it where nobody takes it up.
+    assert [one.approval_id for one in await queue.not_resumed()] == [approval.approval_id]
     assert (moved.interrupt_id, moved.approval_id) == ("another", approval.approval_id)
     again = await queue.request(Request(call=approval.call, thread_id="t", interrupt_id="another"))
     assert again.approval_id == approval.approval_id
