@@ -122,7 +122,7 @@ async def test_waiting_ends_when_something_is_due(
     short = ApprovalQueue(state, ttl_seconds=0.05)
     short.subscribe(queue.notify)
     await short.request(wanted())
-    await asyncio.wait_for(waiting, 5)
+    await asyncio.wait_for(waiting, 60)
 
 
 async def test_watchers_hear_of_each_change(queue: ApprovalQueue, wanted: Make) -> None:

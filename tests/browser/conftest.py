@@ -16,7 +16,7 @@ PHONE = {"width": 390, "height": 844}
 Window = Callable[..., Page]
 Save = Callable[[Page, str], None]
 
-expect.set_options(timeout=15_000)
+expect.set_options(timeout=30_000)
 
 
 @pytest.fixture(scope="package")

@@ -51,7 +51,7 @@ def _customer_of(app: AppProcess, thread_id: str) -> str:
 
 
 def _compacted(app: AppProcess) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while _ask(app, "GET", "/erasure").json()["data"]["compaction"] == "running":
         assert time.monotonic() < deadline
         time.sleep(0.05)  # a compaction has no event to await
@@ -115,7 +115,7 @@ def test_what_is_too_old_goes_by_itself_and_the_rest_stays(data_dir: Path) -> No
 
     asyncio.run(past())
     with AppProcess(data_dir, KEEP_DAYS=30) as app:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while httpx.get(f"{app.url}/api/v1/replay/old").status_code != 404:
             assert time.monotonic() < deadline
             time.sleep(0.05)  # it goes in the background

@@ -26,7 +26,7 @@ async def test_a_rule_says_whether_an_expired_approval_is_escalated(on_expiry: s
         clock.advance(601)
         services.approvals.wake()
         events = []
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while (shown := await listener.next()) is None or not shown.event.ends_turn:
                 events += [shown.event] if shown else []
         escalations = [event for event in events if event.type == "escalation"]

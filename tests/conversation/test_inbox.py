@@ -189,7 +189,7 @@ async def test_changes_are_announced_together_with_counts(parts: Parts) -> None:
     leave = parts.inbox.subscribe(changes.put_nowait)
 
     async def until(is_it: Callable[[InboxChange], bool]) -> InboxChange:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not is_it(change := await changes.get()):
                 pass
             return change

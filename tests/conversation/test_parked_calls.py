@@ -58,7 +58,7 @@ async def _lift_and_follow(services: Services, scope: str = "all") -> list[Any]:
     listener = services.broadcast.listen("t")
     await services.freezes.lift(scope, by="root", via="rest")
     events = []
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while (shown := await listener.next()) is None or not shown.event.ends_turn:
             events += [shown.event] if shown else []
     services.broadcast.leave("t", listener)

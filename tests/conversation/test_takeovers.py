@@ -157,10 +157,10 @@ def test_the_agents_stop_at_their_next_step_and_later_read_what_was_said(data_di
     with LocalApp(create_app(Settings(data_dir=data_dir), chat_model=model)) as app:
         cancelling = threading.Thread(target=_says, args=(app, "t", "cancel 1042"))
         cancelling.start()
-        assert is_talking.wait(20)
+        assert is_talking.wait(60)
         assert _post(app, "/conversations/t/takeover").status_code == 200
         may_go_on.set()
-        cancelling.join(20)
+        cancelling.join(60)
         asked = len(seen)
         _says(app, "t", "Is somebody there?")
         (result,) = of_type(_events(app, "t"), "tool_result")

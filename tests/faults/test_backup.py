@@ -71,7 +71,7 @@ class _App:
 
     async def settled(self, approval_id: str) -> dict[str, Any]:
         """An approval, once it is known what came of its action."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while True:
                 found: dict[str, Any] = (await self.http.get(f"/approvals/{approval_id}")).json()["data"]
                 if found["execution"] != "not_started":

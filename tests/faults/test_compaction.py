@@ -40,7 +40,7 @@ def test_kills_during_compaction(data_dir: Path, monkeypatch: pytest.MonkeyPatch
         time.sleep(chance.random() * 0.3)  # the moment of the kill is what is tried
         app.kill()
     with AppProcess(data_dir) as app:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while app.get("/erasure")["compaction"] == "running":
             assert time.monotonic() < deadline
             time.sleep(0.05)  # a compaction has no event to await

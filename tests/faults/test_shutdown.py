@@ -29,7 +29,7 @@ def _app(data_dir: Path, agents: Path, model: SlowModel, monkeypatch: Any, **set
 
 
 async def _health(app: AppProcess, **params: Any) -> tuple[int, dict[str, Any]]:
-    async with httpx.AsyncClient(timeout=10) as http:
+    async with httpx.AsyncClient(timeout=60) as http:
         answer = await http.get(f"{app.url}/api/v1/health", params=params)
     return answer.status_code, answer.json()
 

@@ -50,7 +50,7 @@ class _Collector:
 
     async def until(self, name: str, count: int = 1) -> list[dict[str, Any]]:
         """The spans of that name, once there are so many."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while len(found := [span for span in self.spans if span["name"] == name]) < count:
                 self.arrived.clear()
                 await self.arrived.wait()

@@ -22,7 +22,7 @@ def _what_if(app: AppProcess, thread_id: str, approval_id: str, decision: str, *
 
 def _until(found: Callable[[], Any]) -> Any:
     """What `found` gives once it is something: a turn goes on after a decision is durable."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not (given_ := found()):
         assert time.monotonic() < deadline
         time.sleep(0.02)  # The end of a turn has no event over REST.

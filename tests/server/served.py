@@ -50,7 +50,7 @@ class Served:
 
     def connect(self, sent: bytes = b"") -> socket.socket:
         """A connection that has sent some bytes."""
-        client = socket.create_connection(("127.0.0.1", self.port), timeout=20)
+        client = socket.create_connection(("127.0.0.1", self.port), timeout=60)
         client.sendall(sent)
         return client
 
@@ -92,7 +92,7 @@ def served(**settings: Any) -> Iterator[Served]:
     yield one
     one.release()
     one.server.should_exit = True
-    thread.join(20)
+    thread.join(60)
 
 
 def rest_of(client: socket.socket) -> bytes:

@@ -29,7 +29,7 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 from tests.support import stores
 
 ROOT = Path(__file__).parents[2]
-START_SECONDS = 60
+START_SECONDS = 120
 FORKING = multiprocessing.get_context("forkserver")
 FORKING.set_forkserver_preload(["tests.support.preloaded", "tests.support.kills.app"])
 
@@ -202,7 +202,7 @@ class Client:
         """Send one frame."""
         await self.connection.send(orjson.dumps(frame).decode())
 
-    async def next(self, seconds: float = 20) -> dict[str, Any]:
+    async def next(self, seconds: float = 60) -> dict[str, Any]:
         """The next event."""
         event: dict[str, Any] = orjson.loads(await asyncio.wait_for(self.connection.recv(), seconds))
         self.seen.append(event)

@@ -52,7 +52,7 @@ class Nginx:
             *("-p", str(self._folder), "-e", str(self._folder / "errors"), "-c", "nginx.conf"),
         ]
         self._process = subprocess.Popen([*command])
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline and self._process.poll() is None:
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", self.port)) == 0:
@@ -63,4 +63,4 @@ class Nginx:
 
     def __exit__(self, *_: object) -> None:
         self._process.terminate()
-        self._process.wait(20)
+        self._process.wait(60)

@@ -146,7 +146,7 @@ def test_a_turn_under_way_does_not_call_what_is_gone(app: LocalApp, api: ShopApi
     with ThreadPoolExecutor(1) as thread:
         saying = thread.submit(_say, app)
         try:
-            assert held.speaking.wait(20)
+            assert held.speaking.wait(60)
             assert app.request("POST", f"{path}/remove").status_code == 200
         finally:
             held.let_go.set()

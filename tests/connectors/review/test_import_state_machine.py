@@ -171,7 +171,7 @@ class ImportMachine(RuleBasedStateMachine):
         approval_id, ticket, name, thread_id = self.pending.pop()
         answer = self._ask("POST", f"/approvals/{approval_id}/decision", json={"decision": "approve"})
         assert answer.status_code == 200, answer.text
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while (one := self._data(f"/approvals/{approval_id}"))["execution"] == "not_started":
             assert time.monotonic() < deadline, "nobody said what became of it"
             time.sleep(0.02)  # the resumed turn has no event over REST

@@ -110,7 +110,7 @@ async def test_what_is_erased_during_a_compaction_does_not_come_back(
 
     def held(cursor: Any) -> None:
         copying.set()
-        go_on.wait(10)
+        go_on.wait(60)
         compaction.fill_copy(cursor)
 
     monkeypatch.setattr(duckdb_file, "fill_copy", held)

@@ -52,7 +52,7 @@ class Held:
 
         def hold() -> None:
             held.set()
-            self._release.wait(20)
+            self._release.wait(60)
 
         self._done = self._log.file.run(hold)
         await asyncio.to_thread(held.wait)

@@ -101,7 +101,7 @@ def _killed_at(folder: Path, step: str, nth: int, before: bool) -> list[list[str
     theirs.close()
     with os.fdopen(os.dup(ours.fileno()), "rb") as lines:
         told = [line.decode().split() for line in lines.read().splitlines()]
-    child.join(20)
+    child.join(60)
     assert child.exitcode == (0 if told[-1][0] == "closed" else -signal.SIGKILL), told
     return told
 

@@ -22,11 +22,11 @@ async def test_a_read_does_not_wait_for_a_transaction_and_sees_only_what_is_comm
     def work(connection: Connection) -> None:
         connection.execute(INSERT, {"id": "t"})
         inside.set()
-        may_end.wait(10)
+        may_end.wait(60)
 
     writing = asyncio.create_task(state.transact(work))
-    await asyncio.to_thread(inside.wait, 10)
-    async with asyncio.timeout(5):
+    await asyncio.to_thread(inside.wait, 60)
+    async with asyncio.timeout(30):
         assert await state.read(COUNT) == [{"n": 0}]
         assert await asyncio.to_thread(state.read_now, COUNT) == [{"n": 0}]
     assert not writing.done()
