@@ -383,6 +383,7 @@ interface Metrics {
   leads: LeadMetric[];
   approval_tools: (DecisionTimes & Partial<Record<ApprovalOutcome, number>> & { tool: string; requested: number })[];
   agents: { agent: string; turns: number }[];
+  callers: { caller: string; calls: number; approvals: number; errors: number }[];
   tools: ToolMetric[];
   tool_errors: { error_class: string; errors: number }[];
   escalations: { kind: string; escalations: number }[];

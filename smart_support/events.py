@@ -240,7 +240,8 @@ class Record:
         seq: the number in the thread, rising by one; for a streamed message that of its last token.
         first_seq: the first number that it covers; equal to `seq` except for messages and repairs.
         happened_at: UTC.
-        channel: the interface of the turn (`socket` `rest` `gradio` `console` `system`).
+        caller: the API client whose action it is of; for figures only, and not read back from the log.
+        channel: the interface of the turn (`socket` `rest` `gradio` `console` `mcp` `system`).
     """
 
     thread_id: str
@@ -250,6 +251,7 @@ class Record:
     turn_id: str | None = None
     channel: str | None = None
     customer_id: str | None = None
+    caller: str | None = None
     event_id: str = field(default_factory=clock.new_id)
     happened_at: datetime = field(default_factory=clock.now)
     _wire: str | None = None

@@ -7,7 +7,7 @@ from typing import Any
 from smart_support.analytics.time_range import naive
 from smart_support.errors import InvalidRequest
 
-CHANNELS = ("socket", "rest", "gradio", "console", "system")
+CHANNELS = ("socket", "rest", "gradio", "console", "mcp", "system")
 # Figures that count events in a time range, whenever the conversation started.
 SELECTABLE_FIGURES = (
     "agents",

@@ -116,7 +116,7 @@ class Metrics:
             (models, models_by_time),
             (turns, first_tokens, latency_by_time),
             (saved, saved_by_time),
-            (agents, tools, tool_errors, escalations, (by_policy, by_policy_by_time), counts),
+            (agents, tools, tool_errors, escalations, (by_policy, by_policy_by_time), counts, callers),
         ) = await run_together(
             self.outcomes(query),
             self.approvals(query),
@@ -130,6 +130,7 @@ class Metrics:
                 self.escalations(query),
                 self.by_policy(query),
                 self._counts(query),
+                self.callers(query),
             ),
         )
         costs = [model["cost_usd"] for model in models if model["cost_usd"] is not None]
@@ -162,6 +163,7 @@ class Metrics:
             "leads": leads,
             "approval_tools": approval_tools,
             "agents": agents,
+            "callers": callers,
             "tools": tools,
             "tool_errors": tool_errors,
             "latency_ms": turns,
@@ -204,6 +206,10 @@ class Metrics:
     async def agents(self, query: MetricsQuery) -> list[Row]:
         """`agent` and its `turns`, the busiest first."""
         return await self._rows("agents", query)
+
+    async def callers(self, query: MetricsQuery) -> list[Row]:
+        """`caller`, its `calls`, `approvals` and `errors`, the busiest first."""
+        return await self._rows("callers", query)
 
     async def tools(self, query: MetricsQuery) -> list[Row]:
         """`tool`, its `calls` and `errors`, the most called first."""

@@ -8,7 +8,7 @@ FOLDER = Path(__file__).parent / "queries"
 # Figures with a definition. Each is a file, or a part of one (see `_PART_OF`).
 FIGURES = (
     *("outcomes", "reopened", "escalations", "effort", "approvals", "leads", "approval_tools", "by_policy"),
-    *("agents", "tools", "tool_errors", "latency", "models", "saved", "series"),
+    *("agents", "callers", "tools", "tool_errors", "latency", "models", "saved", "series"),
 )
 # Figures that are computed together with another one.
 _PART_OF = {

@@ -423,6 +423,15 @@ class ApprovalFigures(BaseModel):
     by_policy: int = Field(description="writes that a policy approved")
 
 
+class CallerFigure(BaseModel):
+    """What an API client called, over REST or MCP."""
+
+    caller: str
+    calls: int
+    approvals: int
+    errors: int
+
+
 class AgentFigure(BaseModel):
     """The turns that an agent took part in."""
 
@@ -479,6 +488,7 @@ class Figures(BaseModel):
     leads: list[Object]
     approval_tools: list[Object]
     agents: list[AgentFigure]
+    callers: list[CallerFigure]
     tools: list[ToolFigure]
     tool_errors: list[Object]
     latency_ms: Percentiles

@@ -41,6 +41,7 @@ class Recorder:
         self.last_message: LastMessage | None = None
         self._turn_id = session.turn_id or clock.new_id()
         self._channel = session.turn_channel
+        self._caller = session.caller
         self._reserved = session.reserved_seq
         self._covers_from = covers_from
         self._end: tuple[Record, Durable] | None = None
@@ -142,6 +143,7 @@ class Recorder:
             turn_id=self._turn_id,
             channel=self._channel,
             customer_id=customer_id,
+            caller=self._caller,
             event_id=event_id or clock.new_id(),
         )
         if isinstance(event, Message):

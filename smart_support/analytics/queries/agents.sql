@@ -3,6 +3,6 @@ WITH
 -- include scope
 SELECT agent, count(DISTINCT turn_id) AS turns
 FROM scope
-WHERE happened_at < $until AND type IN ('message', 'tool_call') AND agent IS NOT NULL
+WHERE happened_at < $until AND type IN ('message', 'tool_call') AND agent IS NOT NULL AND caller IS NULL
 GROUP BY agent
 ORDER BY turns DESC, agent

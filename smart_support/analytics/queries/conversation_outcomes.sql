@@ -45,7 +45,7 @@ approvals AS (
 conversation AS (
     SELECT
         thread_id,
-        min(happened_at) FILTER (first_seq = 1) AS started_at,
+        min(happened_at) FILTER (first_seq = 1 AND caller IS NULL) AS started_at,
         any_value(customer_id) AS customer_id,
         count(*) FILTER (type IN ('message_complete', 'interrupt', 'error')) AS turns,
         max(happened_at) AS last_at,

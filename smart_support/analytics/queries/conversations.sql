@@ -5,7 +5,7 @@ WITH candidate AS MATERIALIZED (
     SELECT thread_id, min(happened_at) AS started_at
     FROM events
     WHERE
-        happened_at >= $since AND happened_at < $until AND first_seq = 1
+        happened_at >= $since AND happened_at < $until AND first_seq = 1 AND caller IS NULL
         AND ($after_at IS NULL OR happened_at < $after_at OR (happened_at = $after_at AND thread_id < $after_id))
         AND ($only IS NULL OR thread_id IN (SELECT unnest($only::VARCHAR[])))
         AND ($agent IS NULL OR thread_id IN (

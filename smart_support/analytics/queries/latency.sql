@@ -7,5 +7,5 @@ SELECT
     quantile_cont(duration_ms, [0.5, 0.95, 0.99]) AS turn,
     quantile_cont(first_token_ms, [0.5, 0.95, 0.99]) AS first_token
 FROM scope
-WHERE happened_at < $until AND type = 'message_complete'
+WHERE happened_at < $until AND type = 'message_complete' AND caller IS NULL
 GROUP BY GROUPING SETS ((), (bucket))

@@ -5,7 +5,7 @@ WITH
 -- include scope,
 typed AS (
     -- Aggregates first, so that few rows are left.
-    SELECT date_trunc($width, happened_at) AS bucket, type, first_seq = 1 AS begins, count(*) AS events
+    SELECT date_trunc($width, happened_at) AS bucket, type, first_seq = 1 AND caller IS NULL AS begins, caller IS NOT NULL AS of_caller, count(*) AS events
     FROM scope
     WHERE happened_at < $until
     GROUP BY ALL
@@ -14,7 +14,7 @@ counted AS (
     SELECT
         bucket,
         sum(events) FILTER (begins) AS conversations,
-        sum(events) FILTER (type IN ('message_complete', 'interrupt', 'error')) AS turns,
+        sum(events) FILTER (type IN ('message_complete', 'interrupt', 'error') AND NOT of_caller) AS turns,
         sum(events) FILTER (type = 'interrupt') AS approvals,
         sum(events) FILTER (type = 'escalation') AS escalations
     FROM typed

@@ -48,7 +48,7 @@ UNTIL = Query(
 def _filters(
     agent: str | None = Query(None, max_length=128, description="only conversations with this agent"),
     tool: str | None = Query(None, max_length=128, description="only conversations with a call of this tool"),
-    channel: Literal["socket", "rest", "gradio", "console", "system"] | None = Query(
+    channel: Literal["socket", "rest", "gradio", "console", "mcp", "system"] | None = Query(
         None, description="only conversations with a turn through this channel"
     ),
 ) -> Filters:

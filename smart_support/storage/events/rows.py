@@ -25,6 +25,7 @@ COLUMN_TYPES = {
     "type": "VARCHAR",
     "channel": "VARCHAR",
     "customer_id": "VARCHAR",
+    "caller": "VARCHAR",
     **dict.fromkeys(EVENT_FIELDS, "VARCHAR"),
     "duration_ms": "DOUBLE",
     "first_token_ms": "DOUBLE",
@@ -52,6 +53,7 @@ def as_row(record: Record) -> Row:
         "type": record.event.type,
         "channel": record.channel,
         "customer_id": record.customer_id,
+        "caller": record.caller,
         **{name: fields.get(name) for name in EVENT_FIELDS},
         "tool": fields.get("tool") or fields.get("action"),
         # Why a turn did not end well: the code of an error, or why its answer is not a whole one.

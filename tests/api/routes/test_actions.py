@@ -1,5 +1,6 @@
 """Tool calls of API clients over REST: the statuses, joining, decisions, limits, and who may see what."""
 
+import json
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -299,6 +300,45 @@ def test_the_events_of_an_action_come_as_they_happen(api: Api) -> None:
     assert types == ["tool_call", "interrupt", "decision", "tool_result", "message_complete"]
     late = api.ask("claude", "GET", f"/actions/{action['action_id']}", headers=headers)
     assert [line[7:] for line in late.text.splitlines() if line.startswith("event: ")] == types
+
+
+def test_actions_are_counted_for_their_caller_and_not_as_conversations(api: Api) -> None:
+    before = api.ask("lead", "GET", "/analytics?range=24h").json()["data"]
+    action = api.cancel(next(api.orders))
+    api.call("claude", "get_order_status", {"order_id": "1042"})
+    api.decide(action, "reject")
+    api.settled(action)
+    after = api.ask("lead", "GET", "/analytics?range=24h").json()["data"]
+    assert after["conversations"] == before["conversations"]
+    assert after["latency_ms"] == before["latency_ms"]
+    assert "claude" not in {one["agent"] for one in after["agents"]}
+
+    def of_claude(figures: Any) -> Any:
+        return next(
+            (one for one in figures["callers"] if one["caller"] == "claude"), {"calls": 0, "approvals": 0}
+        )
+
+    assert of_claude(after)["calls"] == of_claude(before)["calls"] + 2
+    assert of_claude(after)["approvals"] == of_claude(before)["approvals"] + 1
+    assert after["approvals"]["requested"] == before["approvals"]["requested"] + 1
+    assert after["approvals"]["rejected"] == before["approvals"]["rejected"] + 1
+    listed = api.ask("lead", "GET", "/conversations?limit=100").json()["data"]
+    assert action["thread_id"] not in {one["thread_id"] for one in listed}
+    inbox = api.ask("lead", "GET", "/inbox?limit=100").json()["data"]
+    assert action["thread_id"] not in {one["thread_id"] for one in inbox}
+    refused = api.ask("claude", "GET", "/analytics")
+    assert refused.status_code == 403
+
+
+def test_erasing_a_customer_reaches_their_actions(api: Api) -> None:
+    read = api.call("claude", "get_order_status", {"order_id": "1046"}, thread_id="to-erase").json()["data"]
+    replay = api.ask("root", "GET", "/replay/to-erase").json()["data"]
+    assert replay
+    listed = json.loads((ROOT / "data/shop/orders.json").read_text())
+    customer = next(one["customer_id"] for one in listed if one["order_id"] == "1046")
+    assert api.ask("root", "DELETE", f"/customers/{customer}").status_code == 200
+    assert api.ask("claude", "GET", f"/actions/{read['action_id']}").status_code == 404
+    assert api.ask("root", "GET", "/replay/to-erase").status_code == 404
 
 
 def test_a_wait_ends_as_soon_as_the_action_is_settled_and_not_later_than_a_minute(api: Api) -> None:
