@@ -50,6 +50,7 @@ async def test_an_empty_log_gives_zeros_and_nulls(metrics: Metrics, range_: str 
             "by_policy": 0,
         },
         "agents": [],
+        "callers": [],
         "tools": [],
         "tool_errors": [],
         "leads": [],
