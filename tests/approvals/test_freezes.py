@@ -319,7 +319,7 @@ async def test_no_write_begins_between_the_answer_of_a_freeze_and_its_end(tmp_pa
     """Linearizable: however the transactions of several processes fall, the record shows none in between."""
     databases = [state_of(tmp_path) for _ in range(3)]
     queue, freezes = ApprovalQueue(databases[0], 60), Freezes(databases[0])
-    approvals = [await _approved(queue, thread_id=f"t{number}") for number in range(60)]
+    approvals = [await _approved(queue, thread_id=f"t{number}") for number in range(36)]
     stop, done = threading.Event(), []
     workers = [
         threading.Thread(
@@ -336,7 +336,7 @@ async def test_no_write_begins_between_the_answer_of_a_freeze_and_its_end(tmp_pa
     for worker in workers:
         worker.start()
     try:
-        for _ in range(8):
+        for _ in range(5):
             await freezes.freeze("all", "why", **BY)
             at_the_answer = await begun()
             await queue.request(request())  # a transaction of somebody else

@@ -147,3 +147,23 @@ async def test_guesses_at_both_count_together(guarded_pair: Pair) -> None:
             answer = await client.post(f"{guarded_pair[number % 2].url}/login", data=wrong)
             statuses.append(answer.status_code)
     assert statuses == [401] * 5 + [429] * 2
+
+
+async def test_a_freeze_at_one_holds_at_the_other_until_it_is_lifted(pair: Pair, thread_id: str) -> None:
+    here, there = pair
+    async with await Client.connect(here.ws_url) as customer, await Client.connect(there.ws_url) as window:
+        await window.send(type="watch_freezes")
+        assert (await window.until("freezes"))[-1]["items"] == []
+        requested = await customer.turn(thread_id, "Refund £25 of order 1044, it arrived scratched")
+        answer = here.post("/freeze", {"scope": "tool:refund_order", "reason": "a test"})
+        assert answer.json()["data"]["paused"] == 1
+        (freeze,) = (await window.until("freezes"))[-1]["items"]
+        assert (freeze["scope"], freeze["by"]) == ("tool:refund_order", "local user")
+        decision = f"/approvals/{requested[-1]['approval_id']}/decision"
+        assert there.post(decision, {"decision": "approve"}).status_code == 200
+        parked = await customer.until("message_complete")
+        assert (of_type(parked, "tool_result"), "frozen" in spoken(parked)) == ([], True)
+        async with httpx.AsyncClient(base_url=there.url) as client:
+            (await client.delete("/api/v1/freeze/tool:refund_order")).raise_for_status()
+        ran = await customer.until("message_complete")
+        assert of_type(ran, "tool_result")[0]["status"] == "ok"
