@@ -126,3 +126,5 @@ node_modules/.package-lock.json: package-lock.json
 picture: .venv/dev .venv/browser
 	$(BIN)/python -m pytest tests/browser/test_readme.py
 	cp tests/artifacts/readme.png docs/console.png
+	cp tests/artifacts/inbox-light.png docs/inbox.png
+	cp tests/artifacts/phone-inbox-light.png docs/inbox-phone.png

@@ -138,7 +138,8 @@ export function makeCustomer(root, item, { open, close, loaded, named, showAppro
   }
 
   async function loadCard() {
-    card.replaceChildren(node("p", { class: "ss-muted", role: "status" }, "Loading what they have…"));
+    // What was read before stays until it is read again.
+    if (!card.firstChild) card.replaceChildren(node("p", { class: "ss-muted", role: "status" }, "Loading what they have…"));
     try {
       const { result } = await request("GET", `${path}/customer/card`);
       if (isClosed) return;
@@ -166,6 +167,7 @@ export function makeCustomer(root, item, { open, close, loaded, named, showAppro
     earlier.replaceChildren(node("h3", {}, "Earlier conversations ", chip(String(known.earlier.length))),
       node("ul", { class: "ss-earlier" }, known.earlier.map((one) => node("li", {}, conversationLink(one, open), node("span", { class: "ss-muted" }, shortTime(one.last_at))))));
     allNotes = known.notes;
+    drawName();
     drawNotes();
   }
 

@@ -146,8 +146,9 @@ register("inbox", (root) => {
     const opened = current;
     const item = opened && change.items.find((one) => one.thread_id === opened.item.thread_id);
     if (opened && item) {
-      // A colleague has left a note, or it is known now who the customer is.
-      const isKnownAnew = item.notes !== opened.item.notes || item.customer_id !== opened.item.customer_id;
+      // A colleague has left a note, an approval came or went, or it is known now who the customer is.
+      const isKnownAnew = item.notes !== opened.item.notes || item.customer_id !== opened.item.customer_id
+        || item.pending !== opened.item.pending;
       Object.assign(opened.item, item);
       if (isKnownAnew) opened.customer?.load();
       opened.composer?.update({ ...item });
