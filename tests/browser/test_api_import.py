@@ -1,7 +1,6 @@
 """The API tab as an admin uses it: an address in, operations reviewed, approved, and used in the chat."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import orjson
 import pytest
@@ -27,10 +26,19 @@ def api() -> Iterator[ShopApi]:
         yield running
 
 
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
+    with AppProcess(tmp_path_factory.mktemp("imports") / "var", ALLOWED_HOSTS="127.0.0.1") as started:
+        yield started
+
+
 @pytest.fixture
-def app(data_dir: Path) -> Iterator[AppProcess]:
-    with AppProcess(data_dir, ALLOWED_HOSTS="127.0.0.1") as running:
-        yield running
+def app(running: AppProcess) -> Iterator[AppProcess]:
+    """The app of all these tests, with an empty list of imports before each."""
+    yield running
+    for job in running.get("/openapi/jobs"):
+        if job["status"] != "removed":
+            assert running.post(f"/openapi/jobs/{job['job_id']}/remove", {}).status_code == 200
 
 
 def _opened(page: Page, url: str) -> None:
