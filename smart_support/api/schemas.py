@@ -3,7 +3,7 @@
 They only describe: routes build their answers themselves. `tests/api/test_schemas.py` compares both.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import fields
 from typing import Annotated, Any, Generic, Literal, TypeVar, get_type_hints
 
@@ -39,7 +39,20 @@ def _fields_of(cls: type, *names: str, without: Collection[str] = (), **narrower
 def _described_by(**parts: Any) -> ConfigDict:
     """A model configuration that describes these fields; a model derived so needs no fields of its own."""
     schema = create_model("Fields", **parts).model_json_schema()
-    return ConfigDict(json_schema_extra={name: schema[name] for name in ("properties", "required")})
+    definitions = schema.get("$defs", {})
+    extra = {name: _inlined(schema[name], definitions) for name in ("properties", "required")}
+    return ConfigDict(json_schema_extra=extra)
+
+
+def _inlined(schema: Any, definitions: Mapping[str, Any]) -> Any:
+    """A schema with definitions in the place of references to them: it becomes a part of another document."""
+    if isinstance(schema, list):
+        return [_inlined(one, definitions) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if (name := str(schema.get("$ref", "")).removeprefix("#/$defs/")) in definitions:
+        return _inlined(definitions[name], definitions)
+    return {name: _inlined(value, definitions) for name, value in schema.items()}
 
 
 def _one_field(name: str, **schema: Any) -> Any:

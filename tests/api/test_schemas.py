@@ -150,6 +150,8 @@ def test_real_answers_are_as_described(app: AppProcess, described: Described) ->
     for escalation in ask("GET", "/escalations"):
         ask("POST", "/escalations/{escalation_id}/handled", escalation_id=escalation["escalation_id"])
         ask("POST", "/escalations/{escalation_id}/resend", escalation_id=escalation["escalation_id"])
+    action = ask("POST", "/actions", {"tool": "get_order_status", "args": {"order_id": "1042"}})
+    ask("GET", "/actions/{action_id}", action_id=action["action_id"])
     ask("POST", "/freeze", {"scope": "tool:nothing", "reason": "a test"})
     assert [freeze["scope"] for freeze in ask("GET", "/freeze")] == ["tool:nothing"]
     ask("DELETE", "/freeze/{scope}", scope="tool:nothing")
