@@ -27,7 +27,7 @@ QUEUE_SECONDS = 0.01
 _SHELL = """
 <header class="ss-shell">
   <span class="ss-logo" aria-hidden="true"></span>
-  <strong class="ss-name">Smart Support</strong>
+  <h1 class="ss-name">Smart Support</h1>
   <span class="ss-company" title="Company">{company}</span>
   <span class="ss-state" id="ss-state" data-state="connecting" role="status">
     <i></i><span>Connecting…</span></span>

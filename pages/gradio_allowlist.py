@@ -9,7 +9,7 @@ from collections import OrderedDict, defaultdict
 from typing import Any
 
 import orjson
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from starlette._utils import get_route_path
 from starlette.datastructures import Headers, QueryParams
 from starlette.exceptions import HTTPException
@@ -29,6 +29,9 @@ _CALLS = tuple(
     )
 )
 _NAMED_CALLS = (API + "call/", API + "heartbeat/")
+# What the panel "Use via API" asks for and is not there. A browser logs a status from 400 on as an error, and
+# the panel takes one below 300 for a running MCP server.
+_ABSENT = ("/monitoring/summary", API + "mcp/schema")
 # Of one user; the oldest are forgotten. A forgotten session can be begun again, a forgotten call not read.
 _MAX_SESSIONS = 1000
 _MAX_CALLS = 10_000
@@ -52,13 +55,19 @@ class GradioAllowlist:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        path = get_route_path(scope)
+        if scope["method"] == "GET" and path in _ABSENT:
+            await Response(status_code=304)(scope, receive, send)
+            return
         try:
-            if not _is_needed(get_route_path(scope)):
+            if not _is_needed(path):
                 raise Forbidden("This Gradio route is disabled.")
             if scope["method"] == "POST":
                 await self._post(scope, receive, send)
                 return
-            self._check(scope, None)
+            # Anybody may have the files: the login page has its fonts from there.
+            if not path.startswith(_FILES):
+                self._check(scope, None)
         except SmartSupportError as error:
             await _refused(error)(scope, receive, send)
             return

@@ -45,6 +45,7 @@ _SHELL = """
         <span class="ss-muted ss-search-status" role="status"></span></form>
       <div class="ss-links">
         <button type="button" class="ss-button ss-share">Copy link</button>
+        <a class="ss-button ss-live-conversation">Open conversation</a>
         <a class="ss-button ss-json" target="_blank" rel="noopener">Raw JSON</a>
         <a class="ss-button ss-test" download>Save as test</a>
       </div>

@@ -44,11 +44,14 @@ interface ConsoleEvents {
   /** A job id; null closes the open import. */
   import_changed: string | null;
   conversations_changed: undefined;
+  /** The query of the chosen range and filters. */
+  analytics_range: Record<string, string>;
   replay_find: { params: URLSearchParams; range: string };
   /** `step` is counted from 1. */
   replay_open: { threadId: string; step?: number };
-  /** A thread id. */
+  /** A thread id; empty where none is open any more. */
   replay_opening: string;
+  replay_closed: undefined;
   replay_shown: { threadId: string; outline: Outline };
   /** Places are counted from 0. */
   replay_at: number;

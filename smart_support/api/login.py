@@ -3,6 +3,7 @@
 `gradio_client` logs in here with `auth=(name, password)`. It sends `username` and follows no redirect.
 """
 
+import re
 from html import escape
 from pathlib import Path
 
@@ -26,7 +27,7 @@ _PAGE = Path(__file__).with_name("login.html").read_text(encoding="utf-8")
 @router.get("/login")
 async def page(request: Request) -> Response:
     """The form."""
-    answer = HTMLResponse(_PAGE)
+    answer = HTMLResponse(_form())
     cookies.remove_unprefixed(answer, request.scope, cookies.LOGIN)
     return answer
 
@@ -51,9 +52,9 @@ async def log_in(
         is_throttled = verdict is not Verdict.CHECK
         log.warning("login_throttled" if is_throttled else "login_refused", name=name[:100])
         answer = (
-            _refused("Too many attempts. Wait a minute.", 429)
+            _refused("Too many attempts. Wait a minute, then try again.", name, 429)
             if is_throttled
-            else _refused("Wrong name or password.", 401)
+            else _refused("Wrong name or password.", name, 401)
         )
         # After the answer: how long it takes would tell whether the account exists.
         answer.background = BackgroundTask(services.failed_logins.add, name, address, throttled=is_throttled)
@@ -101,5 +102,16 @@ async def _end(request: Request, services: Services) -> str | None:
     return name
 
 
-def _refused(problem: str, status: int) -> Response:
-    return HTMLResponse(_PAGE.replace("<!--problem-->", f'<p role="alert">{escape(problem)}</p>'), status)
+def _form(problem: str = "", name: str = "") -> str:
+    """The page. The field that is to be filled in next has the focus."""
+    parts = {
+        "problem": f'<p class="ss-error" role="alert">{escape(problem)}</p>' if problem else "",
+        "name": escape(name),
+        "focus-name": "" if name else " autofocus",
+        "focus-password": " autofocus" if name else "",
+    }
+    return re.sub("<!--([a-z-]+)-->", lambda part: parts[part[1]], _PAGE)
+
+
+def _refused(problem: str, name: str, status: int) -> Response:
+    return HTMLResponse(_form(problem, name), status)

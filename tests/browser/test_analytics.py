@@ -57,8 +57,8 @@ def test_the_figures_of_a_range(with_past: AppProcess, open_window: Window, save
         10
     )  # no price is known, and no rule let a write run
     expect(page.locator(".ss-chart")).to_have_count(2)
-    expect(page.get_by_role("link", name="Export CSV")).to_have_attribute(
-        "href", "/api/v1/analytics/export?range=30d&format=csv"
+    expect(page.locator(".ss-download")).to_have_attribute(
+        "href", "/api/v1/analytics/export?range=30d&what=figures&format=csv"
     )
     save(page, f"analytics-{look}")
     # Hours or days: one bar for each.
@@ -129,9 +129,14 @@ def test_filters_apply_to_all_and_a_figure_leads_to_its_conversations(
     expect(_card(page, "Conversations").locator("b")).to_have_text(f"{figures['conversations']:,}")
     tools = page.locator(".ss-table", has_text="Approvals by tool").locator("tbody tr")
     expect(tools).to_have_count(1)
-    export = page.get_by_role("link", name="Export CSV")
-    expect(export).to_have_attribute(
-        "href", "/api/v1/analytics/export?range=30d&format=csv&tool=refund_order"
+    page.get_by_role("button", name="Export…").click()
+    form = page.get_by_role("form", name="Export")
+    form.get_by_label("Decisions", exact=True).check()
+    for column in form.get_by_role("checkbox").all()[2:]:
+        column.uncheck()
+    export = "/api/v1/analytics/export?range=30d&tool=refund_order&what=decisions&format=csv"
+    expect(form.get_by_role("link", name="Download")).to_have_attribute(
+        "href", f"{export}&columns=decided_at%2Crequested_at"
     )
     page.get_by_role("button", name="robin").click()
     expect(page.get_by_role("tab", name="Replay")).to_have_attribute("aria-selected", "true")

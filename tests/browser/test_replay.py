@@ -132,15 +132,35 @@ def test_a_card_is_seen_as_it_looked_and_another_decision_is_tried(
     expect(answer.locator(".ss-diff--now", has_text="Decision: Approved")).to_be_visible()
     expect(answer.locator(".ss-diff--then", has_text="packed already").first).to_be_visible()
     page.get_by_role("button", name="What if the arguments were different?").click()
-    field = page.get_by_role("textbox", name="Arguments to try")
-    expect(field).to_have_value(re.compile(f'"order_id": "{told}"'))
-    field.fill("{order_id}")
-    page.get_by_role("button", name="Run").click()
-    expect(page.get_by_text("Invalid JSON")).to_be_visible()
-    field.fill('{"order_id": "9999"}')
+    field = page.get_by_role("form", name="Arguments to try").get_by_label("order_id")
+    expect(field).to_have_value(told)
+    field.fill("9999")
     page.get_by_role("button", name="Run").click()
     expect(page.locator(".ss-what-if-args .ss-what-if-answer")).to_contain_text("9999")
     assert server.pending(f"replay-{told}") == server.pending("what-if") == []
+
+
+def test_the_back_button_leads_to_what_was_open_before(
+    server: AppProcess, told: str, open_window: Window
+) -> None:
+    page = open_window(server.url, f"chat-{told}")
+    page.get_by_role("tab", name="Analytics").click()
+    page.get_by_role("tab", name="Replay").click()
+    page.locator(f"[data-thread='replay-{told}']").click()
+    expect(page).to_have_url(re.compile(f"thread=chat-{told}&tab=replay&replay=replay-{told}"))
+    page.get_by_role("button", name="Next step").click()
+    expect(page).to_have_url(re.compile("step=2"))
+    page.reload()
+    expect(page.locator(".ss-place")).to_have_text(re.compile("Step 2 of"))
+    page.go_back()
+    expect(page.locator(".ss-steps .ss-choose")).to_be_visible()
+    page.go_back()
+    expect(page.get_by_role("tab", name="Analytics")).to_have_attribute("aria-selected", "true")
+    page.go_forward()
+    page.go_forward()
+    expect(page.locator(".ss-step").first).to_be_visible()
+    page.get_by_role("link", name="Open conversation").click()
+    expect(page).to_have_url(re.compile(rf"\?thread=replay-{told}$"))
 
 
 def test_thoughts_of_a_model_are_folded(

@@ -1,36 +1,40 @@
 // The Analytics tab: range and filters, and the metrics of the server's REST API for them.
 
 import { find, messageOf, node, showError } from "../shell/dom.js";
-import { on } from "../shell/events.js";
+import { emit, on } from "../shell/events.js";
 import { register } from "../shell/mounts.js";
-import { request, ROOT } from "../shell/rest.js";
+import { request } from "../shell/rest.js";
 import { onTab } from "../shell/tabs.js";
 import { bars, charts, latestConversations, tables } from "./breakdowns.js";
 import { metricCards } from "./cards.js";
 
 const LATEST = "8";
+const DAY_MS = 86_400_000;
 
 register("analytics", (root) => {
   const section = find(root, "#ss-analytics");
   const form = find(root, "form", HTMLFormElement);
   const [content, problem] = [".ss-metrics-content", ".ss-problem"].map((selector) => find(root, selector));
-  const [csv, parquet] = [".ss-export-csv", ".ss-export-parquet"].map((selector) => find(root, selector, HTMLAnchorElement));
+  const dates = find(root, ".ss-dates");
   let latest = 0;
   /** @type {Promise<Record<string, string>> | null} */
   let definitions = null;
 
   async function load() {
+    const { range, since, until, ...filters } = values();
+    dates.hidden = range !== "custom";
+    /** @type {Record<string, string>} */
+    const period = range === "custom" ? customPeriod(since, until) : { range };
+    if (!Object.keys(period).length) return;
     const version = ++latest;
-    const { range, ...filters } = values();
-    csv.href = exportLink({ range, format: "csv", ...filters });
-    parquet.href = exportLink({ range, format: "parquet", ...filters });
+    emit("analytics_range", { ...period, ...filters });
     section.setAttribute("aria-busy", "true");
     try {
       definitions ??= request("GET", "/analytics/definitions").catch((error) => { definitions = null; throw error; });
       /** @type {[Metrics, Record<string, string>]} */
       const [metrics, texts] = await Promise.all([
-        request("GET", `/analytics?${new URLSearchParams({ range, compare: "true", ...filters })}`), definitions]);
-      const query = new URLSearchParams({ limit: LATEST, since: metrics.since, ...filters });
+        request("GET", `/analytics?${new URLSearchParams({ ...period, compare: "true", ...filters })}`), definitions]);
+      const query = new URLSearchParams({ limit: LATEST, since: metrics.since, until: metrics.until, ...filters });
       /** @type {Conversation[]} */
       const conversations = await request("GET", `/conversations?${query}`);
       // The range or the filters were changed in the meantime.
@@ -39,13 +43,16 @@ register("analytics", (root) => {
       const hasActivity = metrics.conversations > 0 || metrics.agents.some((agent) => agent.turns > 0);
       content.replaceChildren(...(hasActivity ? sections(metrics, conversations, texts) : [emptyState()]));
     } catch (error) {
-      if (version === latest) showError(problem, `Couldn't load the analytics: ${messageOf(error)}`);
+      if (version !== latest) return;
+      showError(problem, `Couldn't load the analytics: ${messageOf(error)}`, load);
+      // What never came is not on its way any more.
+      for (const card of content.querySelectorAll(".ss-loading-card")) card.remove();
     } finally {
       if (version === latest) section.removeAttribute("aria-busy");
     }
   }
 
-  /** The chosen range and the filters that are set. @returns {{range: string} & Record<string, string>} */
+  /** The chosen range and the filters that are set. @returns {{range: string, since?: string, until?: string} & Record<string, string>} */
   function values() {
     const entries = [...new FormData(form)].map(([name, value]) => [name, String(value)]).filter(([, value]) => value);
     return { range: "7d", ...Object.fromEntries(entries) };
@@ -71,8 +78,17 @@ register("analytics", (root) => {
   offerTools();
 });
 
-/** @param {Record<string, string>} params */
-const exportLink = (params) => `${ROOT}/api/v1/analytics/export?${new URLSearchParams(params)}`;
+/**
+ * The days from `since` to `until`, both included, in UTC; empty while none is chosen.
+ * @param {string | undefined} since
+ * @param {string | undefined} until
+ * @returns {Record<string, string>}
+ */
+function customPeriod(since, until) {
+  const [from, to] = [since, until].sort();
+  const [first, last] = since && until ? [from, to] : [since, until];
+  return { ...(first ? { since: first } : {}), ...(last ? { until: new Date(Date.parse(last) + DAY_MS).toISOString().slice(0, 10) } : {}) };
+}
 
 /** @param {Metrics} metrics @param {Conversation[]} conversations @param {Record<string, string>} definitions */
 function sections(metrics, conversations, definitions) {

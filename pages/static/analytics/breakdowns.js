@@ -11,6 +11,7 @@ import {
 import { metricLink } from "./links.js";
 
 const MAX_BARS = 8;
+const DAY_MS = 86_400_000;
 const HASTY_SHARE = 0.25;
 const HASTY_MIN_DECISIONS = 5;
 /** Outcomes of conversations with their labels and colours. @type {[keyof Outcomes, string, string][]} */
@@ -30,8 +31,9 @@ const ERRORS = { transient: "Unreachable", validation: "Invalid arguments", auth
 
 /** @param {Metrics} metrics */
 export function charts({ series }) {
-  const isHourly = series.length > 1 && series[0].at.slice(0, 10) === series[1].at.slice(0, 10);
-  const labels = series.map(({ at }) => (isHourly ? `${at.slice(11, 16)}` : shortDate(at)));
+  // By their distance: an hour before midnight and one after it have different dates.
+  const isHourly = series.length > 1 && Date.parse(series[1].at) - Date.parse(series[0].at) < DAY_MS;
+  const labels = series.map(({ at }) => (isHourly ? at.slice(11, 16) : shortDate(at)));
   /** @param {Bucket} bucket */
   const open = (bucket) => bucket.conversations - OUTCOMES.reduce((sum, [outcome]) => sum + bucket[outcome], 0);
   /** @param {"p50" | "p95"} percentile */
@@ -117,7 +119,7 @@ export function tables(metrics, definitions) {
       metrics.approval_tools.map((one) => [
         [metricLink(one.tool, metrics, { figure: "approval_tools", line: one.tool }), decisionCounts(one)],
         formatCount(one.requested), formatSeconds(one.median_seconds), formatSeconds(one.p95_seconds)])),
-    table("Answer times", definitions.latency, ["", "Median", "p95", "p99"], times.map(([name, time]) =>
+    table("Answer times", definitions.latency, ["Time", "Median", "p95", "p99"], times.map(([name, time]) =>
       [name, formatMilliseconds(time.p50), formatMilliseconds(time.p95), formatMilliseconds(time.p99)])),
     table("Models", definitions.models, ["Model", "Turns", "Tokens in", "Tokens out", "Cost"], metrics.models.map((one) =>
       [one.model, formatCount(one.turns), formatShort(one.input), formatShort(one.output), formatDollars(one.cost_usd)])),

@@ -185,6 +185,10 @@ function tick() {
   reloadIfStuck();
   // Gradio repeats a message's source, with its markup, as its label; the content reads better.
   document.querySelectorAll('#ss-chat [aria-label*="<"]').forEach((part) => part.removeAttribute("aria-label"));
+  // A step's heading is a button that holds another one, without a name; the heading does the same.
+  for (const inner of document.querySelectorAll("#ss-chat :is(button, [role=button]) button")) inner.toggleAttribute("inert", true);
+  // Gradio's list of examples has buttons in it, and no items.
+  document.querySelector('#ss-chat .examples[role="list"]')?.setAttribute("role", "group");
   for (const place of document.querySelectorAll(".ss-wait--pending .ss-until")) {
     const expiry = expiries.get(idInClass(place.closest(".ss-wait"), "ss-wait-of-") ?? "");
     const text = expiry ? `until ${timeOfDay(expiry)}` : null;

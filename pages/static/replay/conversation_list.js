@@ -54,7 +54,7 @@ register("replay_list", (root) => {
       if (isAbove) keepInPlace(() => show(page.data, query, isMore));
       else show(page.data, query, isMore);
     } catch (error) {
-      if (version === latest) showError(problem, `Couldn't load the conversations: ${messageOf(error)}`);
+      if (version === latest) showError(problem, `Couldn't load the conversations: ${messageOf(error)}`, () => load({ isMore }));
     } finally {
       if (version === latest) panel.removeAttribute("aria-busy");
     }

@@ -1,10 +1,11 @@
 // The Replay tab: the steps of the open conversation, and the current step.
 
 import { effectList } from "../approvals/effect.js";
+import { setAddress } from "../shell/address.js";
 import { closest, find, messageOf, showError } from "../shell/dom.js";
 import { emit, on } from "../shell/events.js";
 import { register } from "../shell/mounts.js";
-import { request } from "../shell/rest.js";
+import { request, requestPage } from "../shell/rest.js";
 import { onTab } from "../shell/tabs.js";
 import { makeStep } from "./step.js";
 import { Timeline } from "./timeline.js";
@@ -44,6 +45,7 @@ register("replay", (root) => {
 
   /** @param {string} threadId @param {{step?: number, isReload?: boolean}} options step: counted from 1 */
   async function open(threadId, { step = 1, isReload = false } = {}) {
+    if (threadId !== current.threadId || !current.outline) setAddress({ replay: threadId, step: step > 1 ? String(step) : "" });
     current.threadId = threadId;
     emit("replay_opening", threadId);
     const opening = ++current.opening;
@@ -57,7 +59,9 @@ register("replay", (root) => {
       else show(outline, Math.min(outline.steps, Math.max(1, step)) - 1);
       showError(problem, "");
     } catch (error) {
-      if (current.opening === opening) showError(problem, `Couldn't load this conversation: ${messageOf(error)}`);
+      if (current.opening === opening) {
+        showError(problem, `Couldn't load this conversation: ${messageOf(error)}`, () => open(threadId, { step, isReload }));
+      }
     } finally {
       if (current.opening === opening) steps.removeAttribute("aria-busy");
     }
@@ -74,6 +78,15 @@ register("replay", (root) => {
     if (matchMedia(PHONE).matches || steps.getBoundingClientRect().top < 0) steps.scrollIntoView({ block: "start" });
     steps.focus({ preventScroll: true });
     goTo(place, { scroll: place > 0 });
+  }
+
+  function close() {
+    Object.assign(current, { threadId: "", outline: null, place: 0, opening: current.opening + 1 });
+    placeholder.hidden = false;
+    stepper.hidden = true;
+    for (const part of steps.querySelectorAll(".ss-thread, .ss-jumps")) part.replaceChildren();
+    list.replaceChildren();
+    emit("replay_opening", "");
   }
 
   /** Adds new steps after a reload; place and focus stay. @param {Outline} outline */
@@ -163,7 +176,22 @@ register("replay", (root) => {
   onTab("Replay", () => { if (current.threadId) open(current.threadId, { isReload: true }); });
   on("replay_open", ({ threadId, step }) => open(threadId, { step }));
   on("replay_go", (place) => goTo(place));
+  on("replay_closed", close);
 });
+
+/** Ids are null where there are too many to list. @type {{threadId: string, ids: Promise<Set<string> | null>}} */
+let approvals = { threadId: "", ids: Promise.resolve(null) };
+
+/** The approvals of the open conversation that have a history; generated conversations have none. */
+function knownApprovals() {
+  const { threadId } = current;
+  if (approvals.threadId !== threadId) {
+    const query = new URLSearchParams({ q: threadId, limit: "100" });
+    approvals = { threadId, ids: requestPage("GET", `/approvals?${query}`).then(({ data, meta }) =>
+      (meta.next_cursor ? null : new Set(data.map((/** @type {Approval} */ one) => one.approval_id)))).catch(() => null) };
+  }
+  return approvals.ids;
+}
 
 /**
  * Shows the changes of approvals, which their history has and the conversation's events do not.
@@ -174,6 +202,8 @@ async function showEffects(steps, elements) {
   for (const [index, step] of steps.entries()) {
     const kind = step.type === "interrupt" ? "requested" : step.outcome === "edited" ? "decided" : null;
     if (!kind) continue;
+    const known = await knownApprovals();
+    if (known && !known.has(step.approval_id)) continue;
     /** @type {HistoryEntry[]} */
     const history = await request("GET", `/approvals/${encodeURIComponent(step.approval_id)}/history`).catch(() => []);
     const element = elements[index];

@@ -1,5 +1,6 @@
 // What can be done with the open conversation: play it, copy a link to a step, download it.
 
+import { addressPart, setAddress } from "../shell/address.js";
 import { find } from "../shell/dom.js";
 import { emit, emitWhenReady, on } from "../shell/events.js";
 import { register } from "../shell/mounts.js";
@@ -11,17 +12,21 @@ const MAX_PAUSE_MS = 1200;
 const MIN_PAUSE_MS = 150;
 const COPIED_MS = 2000;
 
-// A link to a step: /?thread=…&step=…#replay
-const link = new URLSearchParams(location.search);
-const linkedThread = link.get("thread");
-if (location.hash === "#replay" && linkedThread) {
-  emitWhenReady("replay_open", { threadId: linkedThread, step: Number(link.get("step")) || 1 });
-  openTabWhenReady("Replay");
+// A link to a step: /?tab=replay&replay=…&step=…, or in older links /?thread=…&step=…#replay
+const linkedThread = location.hash === "#replay" ? new URLSearchParams(location.search).get("thread") : addressPart("replay");
+if (linkedThread) {
+  emitWhenReady("replay_open", { threadId: linkedThread, step: Number(addressPart("step")) || 1 });
+  if (location.hash === "#replay") openTabWhenReady("Replay");
 }
+addEventListener("popstate", () => {
+  const threadId = addressPart("replay");
+  if (threadId) emitWhenReady("replay_open", { threadId, step: Number(addressPart("step")) || 1 });
+  else emit("replay_closed", undefined);
+});
 
 register("replay_tools", (root) => {
   const [button, toolbar, share] = [".ss-play", ".ss-takeaway", ".ss-share"].map((selector) => find(root, selector));
-  const [json, test] = [".ss-json", ".ss-test"].map((selector) => find(root, selector, HTMLAnchorElement));
+  const [json, test, live] = [".ss-json", ".ss-test", ".ss-live-conversation"].map((selector) => find(root, selector, HTMLAnchorElement));
   let threadId = "";
   let place = 0;
   let isPlaying = false;
@@ -56,8 +61,8 @@ register("replay_tools", (root) => {
   }
 
   async function copyLink() {
-    const query = new URLSearchParams({ thread: threadId, ...(place ? { step: String(place + 1) } : {}) });
-    const address = `${location.origin}${ROOT}/?${query}#replay`;
+    const query = new URLSearchParams({ tab: "replay", replay: threadId, ...(place ? { step: String(place + 1) } : {}) });
+    const address = `${location.origin}${ROOT}/?${query}`;
     try {
       await navigator.clipboard.writeText(address);
       share.textContent = "Copied";
@@ -75,8 +80,13 @@ register("replay_tools", (root) => {
     toolbar.hidden = false;
     json.href = `${path}/all`;
     test.href = `${path}/test`;
+    live.href = `${ROOT}/?${new URLSearchParams({ thread: threadId })}`;
   });
-  on("replay_at", (at) => { place = at; });
+  on("replay_closed", () => { setPlaying(false); toolbar.hidden = true; });
+  on("replay_at", (at) => {
+    place = at;
+    setAddress({ replay: threadId, step: at ? String(at + 1) : "" }, { isNew: false });
+  });
   button.addEventListener("click", togglePlaying);
   share.addEventListener("click", copyLink);
 });

@@ -1,9 +1,10 @@
 // "What if": replays the conversation on a copy with another decision, and shows what would have changed.
 
-import { actionButton, closest, messageOf, node } from "../shell/dom.js";
+import { argumentField, hiddenCharacters } from "../approvals/argument_fields.js";
+import { closest, messageOf, node } from "../shell/dom.js";
 import { on } from "../shell/events.js";
 import { humanize } from "../shell/format.js";
-import { requestPage } from "../shell/rest.js";
+import { request, requestPage } from "../shell/rest.js";
 import { requestStep } from "./replay.js";
 
 /** @type {Record<string, string>} */
@@ -83,24 +84,37 @@ async function replay(button, body) {
 /** @param {string} message */
 const errorLine = (message) => node("p", { class: "ss-problem ss-what-if-answer", role: "alert" }, message);
 
-/** Replaces the button by a field with the requested arguments. @param {HTMLButtonElement} button */
+/** @param {string} tool @returns {Promise<JsonSchema | undefined>} */
+async function schemaOf(tool) {
+  /** @type {{name: string, schema: JsonSchema}[]} */
+  const tools = await request("GET", "/tools").catch(() => []);
+  return tools.find(({ name }) => name === tool)?.schema;
+}
+
+/** Replaces the button by a form with the requested arguments. @param {HTMLButtonElement} button */
 async function editArguments(button) {
   const approvalId = button.dataset.approval ?? "";
   const place = Number(/** @type {HTMLElement | null} */ (button.closest(".ss-step"))?.dataset.place);
   const step = await requestStep(approvalId, place).catch(() => null);
-  const field = node("textarea", { rows: "5", spellcheck: "false", "aria-label": "Arguments to try" });
-  field.value = JSON.stringify(step?.args ?? {}, null, 2);
-  const run = actionButton("Run", "", () => {
+  const schema = await schemaOf(step?.action ?? "");
+  const args = /** @type {Record<string, unknown>} */ (step?.args ?? {});
+  const fields = Object.entries(args).map(([name, value]) =>
+    argumentField(`ss-what-if-${place}-${name}`, name, value, schema?.properties?.[name] ?? {}));
+  const form = node("form", { class: "ss-what-if-args", "aria-label": "Arguments to try" },
+    fields.map(({ name, input }) => node("div", { class: "ss-field" }, node("label", { for: input.id }, name), input, hiddenCharacters(input))));
+  const run = node("button", { class: "ss-button" }, "Run");
+  form.append(run);
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
     form.querySelector(".ss-what-if-answer")?.remove();
     try {
-      replay(run, { approval_id: approvalId, decision: "edit", args: JSON.parse(field.value) });
+      replay(run, { approval_id: approvalId, decision: "edit", args: Object.fromEntries(fields.map(({ name, read }) => [name, read()])) });
     } catch (error) {
-      run.after(errorLine(`Invalid JSON: ${messageOf(error)}`));
+      run.after(errorLine(messageOf(error)));
     }
   });
-  const form = node("div", { class: "ss-what-if-args" }, field, run);
   button.replaceWith(form);
-  field.focus();
+  (fields[0]?.input ?? run).focus();
 }
 
 document.addEventListener("click", (event) => {

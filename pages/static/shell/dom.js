@@ -123,11 +123,13 @@ export function closest(event, selector) {
  * Shows an error's message in its place, or hides the place where there is none.
  * @param {HTMLElement} place
  * @param {string} message
+ * @param {() => void} [retry] what "Try again" does; without it there is no such button
  */
-export function showError(place, message) {
+export function showError(place, message, retry) {
   place.hidden = !message;
   place.dir = "auto";
   place.textContent = visible(message);
+  if (message && retry) place.append(" ", linkButton("Try again", retry));
 }
 
 /** The message of whatever was thrown. @param {unknown} error */

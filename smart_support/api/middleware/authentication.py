@@ -17,7 +17,11 @@ from smart_support.api.envelope import PREFIX, failure
 from smart_support.identity.users import ANYONE, Role, User
 from smart_support.services import Services
 
-_OPEN = ("/api/v1/health", "/login", "/logout", "/console/base.css", "/console/favicon.svg")
+_OPEN = (
+    *("/api/v1/health", "/login", "/logout", "/console/base.css", "/console/favicon.svg"),
+    # The fonts of the login page.
+    *(f"/static/fonts/IBMPlexSans/IBMPlexSans-{weight}.woff2" for weight in ("Regular", "Bold")),
+)
 _FOR_PROGRAMS = (PREFIX, "/gradio_api")
 # Streams that last as long as a page is open.
 _STREAMS = ("/gradio_api/queue/data", "/gradio_api/heartbeat/")

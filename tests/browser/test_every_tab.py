@@ -1,0 +1,150 @@
+"""Every tab, light and dark, wide and on a phone: nothing that axe objects to, and a clean browser log."""
+
+from collections.abc import Callable
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.conftest import PHONE, Save, Window
+from tests.support.console import card, chat, say, waiting
+from tests.support.guarded import PASSWORD
+from tests.support.harness import AppProcess
+
+Take = Callable[[str], str]
+WIDE = {"width": 1440, "height": 900}
+
+
+def violations(page: Page) -> list[str]:
+    """What axe finds: the rule, the element, and what is wrong with it."""
+    page.evaluate(
+        "document.getAnimations().forEach((one) => { try { one.finish(); } catch { one.cancel(); } })"
+    )
+    found = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
+    return [
+        f"{one['id']}: {place['html'][:160]} {place['failureSummary'][:300]}"
+        for one in found
+        for place in one["nodes"]
+    ]
+
+
+def check(page: Page, look: str = "#ss-look") -> None:
+    """Look at a page in both sizes and both themes."""
+    for size in (WIDE, PHONE):
+        page.set_viewport_size(size)
+        assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
+        for _ in ("light", "dark"):
+            assert violations(page) == []
+            page.locator(look).click()
+
+
+def watch(page: Page, log: list[str]) -> None:
+    """Note all errors, warnings and refused requests of a page."""
+    page.on("console", lambda m: log.append(m.text) if m.type in ("error", "warning") else None)
+    page.on("response", lambda r: log.append(f"{r.status} {r.url}") if r.status >= 400 else None)
+
+
+def test_nothing_is_wrong_with_any_tab(
+    server: AppProcess, open_window: Window, thread_id: str, take_order: Take, save: Save
+) -> None:
+    order = take_order("processing")
+    log: list[str] = []
+    page = open_window(server.url, thread_id, reduced_motion="reduce", prepare=lambda page: watch(page, log))
+    check(page)
+    say(page, f"Please cancel order {order}")
+    expect(waiting(page)).to_be_visible()
+    expect(card(page, order)).to_be_visible()
+    server.post(
+        f"/approvals/{server.pending(thread_id)[0]['approval_id']}/decision",
+        {"decision": "reject", "reason": "It has left."},
+    )
+    expect(chat(page).locator(".ss-wait--rejected")).to_be_visible()
+    say(page, f"Please cancel order {order}")
+    expect(waiting(page)).to_be_visible()
+    for tab in page.locator("#ss-tabs > .tab-wrapper [role=tab]").all():
+        tab.click()
+        name = tab.inner_text()
+        if name == "Analytics":
+            expect(page.locator(".ss-chart").first).to_be_visible()
+            page.get_by_role("button", name="Export…").click()
+        if name == "Replay":
+            page.locator(f"[data-thread='{thread_id}']").click()
+            page.locator(".ss-what-if-edit").first.click()
+            expect(page.locator(".ss-what-if-args input").first).to_be_visible()
+        check(page)
+        save(page, f"tab-{name.lower()}-phone")
+    page.set_viewport_size(WIDE)
+    with page.expect_response("**/mcp/schema"):
+        page.get_by_text("Use via API").click()
+    expect(page.get_by_text("API documentation")).to_be_visible()
+    assert log == []
+
+
+def test_the_login_page(guarded: AppProcess, browser: Browser, save: Save) -> None:
+    log: list[str] = []
+    context = browser.new_context(viewport=PHONE, color_scheme="dark")
+    page = context.new_page()
+    watch(page, log)
+    page.goto(f"{guarded.url}/login")
+    expect(page.get_by_label("Name")).to_be_focused()
+    assert violations(page) == []
+    assert log == []
+    page.keyboard.type("lee")
+    page.keyboard.press("Tab")
+    page.keyboard.type("wrong")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert")).to_have_text("Wrong name or password.")
+    expect(page.get_by_label("Name")).to_have_value("lee")
+    expect(page.get_by_label("Password")).to_be_focused()
+    for size in (PHONE, WIDE):
+        page.set_viewport_size(size)
+        assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
+        for look in ("dark", "light"):
+            page.emulate_media(color_scheme=look)
+            page.evaluate("look => document.documentElement.classList.toggle('dark', look === 'dark')", look)
+            assert violations(page) == []
+            save(page, f"login-{look}-{size['width']}")
+    page.keyboard.type(PASSWORD)
+    page.keyboard.press("Enter")
+    expect(page.locator("#ss-state")).to_have_text("Live")
+    context.close()
+
+
+def test_by_keyboard_alone(server: AppProcess, open_window: Window, thread_id: str, take_order: Take) -> None:
+    """Each tab is opened, a message sent and an approval decided; the focus is always seen."""
+    page = open_window(server.url, thread_id)
+    tabs = page.locator("#ss-tabs > .tab-wrapper [role=tab]")
+    for tab in tabs.all():
+        _reach(page, f"document.activeElement.textContent.trim() === {tab.inner_text().strip()!r}")
+        page.keyboard.press("Enter")
+        expect(tab).to_have_attribute("aria-selected", "true")
+    _reach(page, f"document.activeElement.textContent.trim() === {tabs.first.inner_text().strip()!r}")
+    page.keyboard.press("Enter")
+    _reach(page, "document.activeElement.matches('#ss-message textarea')")
+    page.keyboard.type(f"Please cancel order {take_order('processing')}")
+    page.keyboard.press("Enter")
+    expect(waiting(page)).to_be_visible()
+    approval = server.pending(thread_id)[0]["approval_id"]
+    expect(page.locator(f"[data-approval-id='{approval}']").first).to_be_visible()
+    _reach(
+        page,
+        "document.activeElement.closest('[data-approval-id]')?.dataset.approvalId === "
+        f"'{approval}' && document.activeElement.textContent.trim().startsWith('Approve')",
+    )
+    page.keyboard.press("Enter")
+    expect(chat(page).locator(".ss-wait--approved")).to_be_visible()
+
+
+def _reach(page: Page, condition: str) -> None:
+    """Press Tab until the focus is where it should be; each control that gets it shows it."""
+    for _ in range(150):
+        page.keyboard.press("Tab")
+        if page.evaluate(condition):
+            assert page.evaluate(_IS_SEEN), page.evaluate("document.activeElement.outerHTML.slice(0, 200)")
+            return
+    raise AssertionError(f"the focus never came to {condition}")
+
+
+_IS_SEEN = """() => {
+  const style = getComputedStyle(document.activeElement);
+  return style.boxShadow !== 'none' || style.outlineStyle !== 'none';
+}"""
