@@ -14,7 +14,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.middleware import Middleware
 from starlette.routing import Mount
 
-from pages import analytics, api_import, approvals, chat, inbox, replay, theme
+from pages import analytics, api_import, approval_list, approvals, chat, inbox, replay, theme
 from pages.gradio_allowlist import GradioAllowlist
 from pages.gradio_api import add_api
 from pages.invisible import RANGES, SYMBOLS
@@ -61,6 +61,8 @@ def build_console(services: Services) -> gr.Blocks:
             _build_first_tab(services, console)
             with gr.Tab("Inbox", id="inbox", elem_id="ss-tab-inbox"):
                 inbox.build()
+            with gr.Tab("Approvals", id="approvals", elem_id="ss-tab-approvals"):
+                approval_list.build()
             with gr.Tab("Analytics", id="analytics", elem_id="ss-tab-analytics"):
                 analytics.build()
             with gr.Tab("Replay", id="replay"):
@@ -148,6 +150,7 @@ def _config(services: Services) -> str:
     config = {
         "agents": {agent.name: agent.title for agent in services.team.agents},
         "canned_replies": [one.model_dump() for one in services.team.canned_replies],
+        "undo_seconds": services.settings.undo_seconds,
         "canned_rejections": [one.model_dump() for one in services.team.canned_rejections],
         "invisible": RANGES,
         "symbols": SYMBOLS,

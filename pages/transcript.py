@@ -86,6 +86,13 @@ class _Step:
 class _ApprovalCard:
     request: Interrupt
     decision: Decision | None = None
+    result: ToolResult | None = None
+
+    @property
+    def summary(self) -> str:
+        """What was approved: after an edit, the edited call."""
+        edited = self.decision.summary if self.decision else None
+        return edited or self.request.summary
 
 
 @dataclass(slots=True, eq=False)
@@ -106,6 +113,8 @@ class Transcript:
     _reply: tuple[_Item, _AgentReply] | None = None
     _steps: dict[str, tuple[_Item, _Step]] = field(default_factory=dict)
     _approvals: dict[str, tuple[_Item, _ApprovalCard]] = field(default_factory=dict)
+    # By the tool, until the result of its call.
+    _decided: dict[str, tuple[_Item, _ApprovalCard]] = field(default_factory=dict)
     _choices: _Item | None = None
 
     def add(self, shown: Shown) -> None:
@@ -210,6 +219,8 @@ class Transcript:
     def _add_result(self, event: ToolResult) -> None:
         if event.tool_call_id not in self._steps:
             self._add_step(event.tool_call_id, _Step(event.tool, None))
+        if card := self._decided.pop(event.tool, None):
+            card[1].result, card[0].cached = event, None
         item, step = self._steps[event.tool_call_id]
         step.result, item.cached = event, None
         if item not in self._items:
@@ -229,6 +240,7 @@ class Transcript:
         if known := self._approvals.get(event.approval_id):
             item, card = known
             card.decision, item.cached = event, None
+            self._decided[card.request.action] = known
 
     def _add_question(self, event: Clarification) -> None:
         options = [{"value": option, "label": sanitize.visible(option)} for option in event.options]
@@ -303,13 +315,14 @@ def _duration(milliseconds: float) -> str:
 def _card_html(card: _ApprovalCard) -> Html:
     request, decision = card.request, card.decision
     outcome = decision.outcome if decision else "pending"
+    is_not_run = outcome in ("approved", "edited") and card.result is not None and card.result.status != "ok"
     title = element("strong", request.action.replace("_", " ").capitalize())
     return element(
         "div",
-        element("div", title, _outcome_chip(request, outcome), classes="ss-wait-head"),
-        element("div", _cut(request.summary), classes="ss-wait-summary"),
+        element("div", title, _outcome_chip(request, outcome, is_not_run), classes="ss-wait-head"),
+        element("div", _cut(card.summary), classes="ss-wait-summary"),
         *(_decision_html(decision) if decision else [_review_html(request)]),
-        classes=f"ss-wait ss-wait--{outcome} ss-wait-of-{request.approval_id}",
+        classes=f"ss-wait ss-wait--{'not-run' if is_not_run else outcome} ss-wait-of-{request.approval_id}",
     )
 
 
@@ -318,7 +331,9 @@ def _cut(summary: str) -> str:
     return summary if len(summary) <= MAX_SUMMARY_CHARS else f"{summary[:MAX_SUMMARY_CHARS]}…"
 
 
-def _outcome_chip(request: Interrupt, outcome: str) -> Html:
+def _outcome_chip(request: Interrupt, outcome: str, is_not_run: bool) -> Html:
+    if is_not_run:
+        return _chip("Approved, not carried out", "red")
     if outcome == "pending":
         return _chip(Html(f"until {clock.parse(request.expires_at):%H:%M} UTC"), "amber", "ss-until")
     return _chip(*_OUTCOMES.get(outcome, (outcome.capitalize(), "amber")))

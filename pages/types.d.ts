@@ -7,6 +7,8 @@ interface Window {
     agents: Record<string, string>;
     canned_replies: CannedText[];
     canned_rejections: CannedText[];
+    /** How long a decision is held; 0: not at all. */
+    undo_seconds: number;
     invisible: [number, number][];
     symbols: [number, number][];
   };
@@ -36,6 +38,14 @@ interface ConsoleEvents {
   inbox_open: string;
   state: "live" | "lost";
   me: User;
+  /** The pending approvals, see `approvals/pending.js`. */
+  pending_changed: undefined;
+  /** An approval id, for the tab "Approvals". */
+  show_in_list: string;
+  /** What decisions are held, see `approvals/held.js`. */
+  held_changed: undefined;
+  /** Approvals whose held decision was undone. */
+  undone: string[];
   show_approvals: undefined;
   /** An approval id. */
   show_approval: string;
@@ -79,6 +89,30 @@ type ApprovalOutcome = "approved" | "rejected" | "edited" | "expired" | "respond
 
 interface EffectLine { subject: string; field: string; before: string; after: string }
 
+/** In hundredths of a currency. */
+interface Amount { minor: number; currency: string | null }
+
+/** A decision that is not sent yet. */
+interface Held {
+  ids: Set<string>;
+  text: string;
+  element: HTMLElement;
+  notes: HTMLElement;
+  countdown: HTMLElement;
+  /** In milliseconds of this browser's clock. */
+  endsAt: number;
+  timer: number;
+  isSending: boolean;
+  send: () => Promise<void>;
+}
+
+interface ApprovalContext {
+  words: { at: string; role: "customer" | "agent" | "colleague"; by: string | null; content: string }[];
+  related: { relation: "duplicate" | "same_thread" | "same_customer"; approval: Approval }[];
+}
+
+interface BatchOutcome { approval_id: string; approval: Approval | null; error: { message: string } | null }
+
 interface Approval {
   approval_id: string;
   thread_id: string;
@@ -92,6 +126,14 @@ interface Approval {
   status: ApprovalOutcome;
   execution: string | null;
   execution_reason: string | null;
+  amount: Amount | null;
+  duplicate_key: string;
+  asked_by: string | null;
+  /** Whom the call is for. `verified`: a website has vouched for the customer. */
+  customer?: { id: string; verified: boolean; name?: string | null; email?: string | null } | null;
+  /** The API client that requested the call; null for an agent. */
+  caller?: { name: string } | null;
+  facts?: Record<string, unknown> | null;
   requested_at: string;
   expires_at: string;
   decided_at: string | null;
@@ -108,7 +150,6 @@ interface Approval {
   target?: { method: string; url: string } | null;
   claimed_by: string | null;
   claimed_until: string | null;
-  caller?: { name: string } | null;
   /** Since when its time stands still, because its call is frozen. */
   paused_at?: string | null;
   /** It is approved, and its call waits for the end of a freeze. */
@@ -126,6 +167,8 @@ interface ApprovalHistory { element: HTMLDetailsElement; update: (approval: Appr
 
 interface Card {
   id: string;
+  /** What the ids of its inputs begin with: two views may show one approval. */
+  view: string;
   approval: Approval;
   element: HTMLElement;
   countdown: HTMLElement;
@@ -135,6 +178,7 @@ interface Card {
   select: HTMLInputElement;
   claim: HTMLElement;
   claimButton: HTMLButtonElement;
+  duplicate: HTMLElement;
   notice: HTMLElement;
   history: ApprovalHistory;
   buttons: Partial<Record<Decision, HTMLButtonElement>>;

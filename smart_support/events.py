@@ -137,7 +137,7 @@ class Interrupt(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision(Event):
-    """An approval was decided. `args` are the edited arguments where the outcome is `edited`."""
+    """An approval was decided. `args` and `summary` are the edited ones where the outcome is `edited`."""
 
     type: ClassVar[str] = "decision"
     approval_id: str
@@ -145,6 +145,7 @@ class Decision(Event):
     decided_by: str
     reason: str | None = None
     args: dict[str, Any] | None = None
+    summary: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -48,6 +48,7 @@ from smart_support.connectors.mcp_client import McpClient
 from smart_support.connectors.review.import_service import ImportedTools, ImportService, IsRequired, Unusable
 from smart_support.connectors.review.import_store import ImportJob, ImportStore
 from smart_support.connectors.review.vault import Vault
+from smart_support.conversation.approval_context import ApprovalContexts
 from smart_support.conversation.broadcast import Broadcast
 from smart_support.conversation.cluster_relay import ClusterRelay
 from smart_support.conversation.customer_cards import CustomerCards
@@ -300,6 +301,11 @@ class Services:
             raise ConfigError(
                 f"SMART_SUPPORT_DATA_DIR={self.settings.data_dir}: {reason}; choose another folder"
             ) from None
+
+    @property
+    def approval_contexts(self) -> ApprovalContexts:
+        """What stands beside an approval."""
+        return ApprovalContexts(self.approvals, self.session_manager, self.event_log)
 
     async def open(self) -> None:
         """Open the stores, connect the services, and recover what a crash interrupted.

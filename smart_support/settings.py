@@ -88,6 +88,7 @@ class Settings(BaseSettings):
     session_ttl_seconds: float = Field(1800, ge=0)
     keep_days: float = Field(0, ge=0)
     approval_ttl_seconds: float = Field(1800, gt=0)
+    undo_seconds: float = Field(5, ge=0, le=60)
     max_frame_bytes: int = Field(32_768, ge=1024)
     max_content_chars: int = Field(10_000, ge=1)
     max_connections: int = Field(4000, ge=1)

@@ -169,6 +169,13 @@ class ApprovalCustomer(BaseModel):
     email: str | None = None
 
 
+class Amount(BaseModel):
+    """An amount of money, in hundredths of its currency."""
+
+    minor: int
+    currency: str | None
+
+
 class Approval(BaseModel):
     """A call that a human decides."""
 
@@ -188,7 +195,32 @@ class Approval(BaseModel):
         caller=(ApprovalCaller | None, ...),
         customer=(ApprovalCustomer | None, ...),
         tool_call_id=(str | None, ...),
+        amount=(Amount | None, ...),
+        duplicate_key=(str, Field(description="equal for calls that may ask for the same thing twice")),
     )
+
+
+class RelatedApproval(BaseModel):
+    """Another approval, and what it shares with this one."""
+
+    relation: Literal["duplicate", "same_thread", "same_customer"]
+    approval: Approval
+
+
+class ContextMessage(BaseModel):
+    """A message of the conversation before the request. `by`: the agent or the colleague."""
+
+    at: str
+    role: Literal["customer", "agent", "colleague"]
+    by: str | None
+    content: str
+
+
+class ApprovalContext(BaseModel):
+    """What helps to decide an approval."""
+
+    words: list[ContextMessage]
+    related: list[RelatedApproval]
 
 
 class Edit(BaseModel):

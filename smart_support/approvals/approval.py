@@ -5,6 +5,8 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
 from smart_support import clock
+from smart_support.approvals.amount import amount_of
+from smart_support.approvals.duplicates import duplicate_key
 from smart_support.errors import AlreadyDecided, ApprovalExpired, DecisionNotAllowed, InvalidRequest
 from smart_support.gate.planned_call import PlannedCall
 
@@ -123,14 +125,22 @@ class Approval(Request):
         lapsed = not self.claimed_until or clock.parse(self.claimed_until) <= clock.now()
         return None if lapsed else self.claimed_by
 
+    @property
+    def duplicate_key(self) -> str:
+        """What this approval shares with one that may ask for the same thing again."""
+        call = self.call
+        return duplicate_key(call.tool, call.args, customer_id=call.customer_id, thread_id=self.thread_id)
+
     def wire(self) -> dict[str, Any]:
         """The approval as interfaces show it: flat, with the tool as `action`."""
         own = {item.name for item in fields(self)} - NOT_ON_WIRE
+        amount = amount_of(self.call.args, self.call.facts, self.call.effect)
         return (
             {name: getattr(self, name) for name in own}
             | {name: getattr(self.call, name) for name in CALL_ON_WIRE}
             | {"action": self.call.tool, "tool_call_id": self.call.tool_call_id or None}
-            | {"caller": self.caller, "customer": self.customer}
+            | {"caller": self.caller, "customer": self.customer, "duplicate_key": self.duplicate_key}
+            | {"amount": amount.wire() if amount else None}
         )
 
     @property

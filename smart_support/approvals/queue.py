@@ -8,7 +8,7 @@ import builtins
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, Literal, get_args
 
 import orjson
 
@@ -16,6 +16,7 @@ from smart_support import audit, clock
 from smart_support.approvals.approval import Approval, Request, Status
 from smart_support.approvals.ceilings import Ceiling, take_places
 from smart_support.approvals.decision import DecisionInput, check_edit_given
+from smart_support.approvals.duplicates import duplicate_key
 from smart_support.approvals.freeze_scope import FROZEN, in_effect_query, is_frozen_sql
 from smart_support.approvals.policy import BY_POLICY
 from smart_support.approvals.reader import (
@@ -69,6 +70,13 @@ _IS_HELD = f"""
 _PARK = f"""
     UPDATE approvals SET parked = 1, resumed = 0 WHERE approval_id = :id AND {_IS_HELD} RETURNING approval_id
 """
+
+
+Relation = Literal["duplicate", "same_thread", "same_customer"]
+RELATIONS: tuple[Relation, ...] = get_args(Relation)
+MAX_RELATED = 20
+# An approved call counts as the first of a possible duplicate for so long.
+RECENT = timedelta(days=1)
 
 
 class ApprovalQueue:
@@ -231,6 +239,37 @@ class ApprovalQueue:
             {"thread_id": thread_id},
         )
         return [approval_of(row) for row in rows]
+
+    async def related(self, approval: Approval) -> builtins.list[tuple[Relation, Approval]]:
+        """Other approvals that a person should see before deciding this one, the closest first.
+
+        Possible duplicates that are pending or were approved within a day, then what else is pending in its
+        conversation, then for its customer.
+        """
+        rows = await self._state.read(
+            """SELECT approval_id, action, args, customer_id, thread_id, status FROM approvals
+               WHERE status = 'pending' AND approval_id <> :id
+               UNION ALL
+               SELECT approval_id, action, args, customer_id, thread_id, status FROM approvals
+               WHERE decided_at > :since AND status IN ('approved', 'edited') AND action = :action
+                   AND approval_id <> :id""",
+            {
+                "id": approval.approval_id,
+                "since": clock.rfc3339(clock.now() - RECENT),
+                "action": approval.call.tool,
+            },
+        )
+        related = [(relation, row["approval_id"]) for row in rows if (relation := _relation(row, approval))]
+        related.sort(key=lambda one: (RELATIONS.index(one[0]), one[1]))
+        closest = {approval_id: relation for relation, approval_id in related[:MAX_RELATED]}
+        among, params = in_clause("id", closest)
+        full = await self._state.read(f"SELECT * FROM approvals WHERE approval_id IN {among}", params)
+        by_id = {row["approval_id"]: approval_of(row) for row in full}
+        return [
+            (relation, by_id[approval_id])
+            for approval_id, relation in closest.items()
+            if approval_id in by_id
+        ]
 
     async def not_resumed(self, *, parked_only: bool = False) -> builtins.list[Approval]:
         """Decided or expired approvals that their conversations have not taken up, as after a crash.
@@ -465,9 +504,7 @@ class ApprovalQueue:
         check_edit_given(status == "edited", edit)
         current.check_allows(decision.decision)
         if status != "rejected" and self._is_own_request(current, by):
-            raise Forbidden(
-                f"approval {approval_id}: you asked for this yourself; another lead has to decide it"
-            )
+            raise Forbidden("You requested this. Another lead must approve.")
         if status != "rejected" and (current.call.need == "two_leads" or current.call.approvers):
             voters = [*self._voters(current), by]
             if status == "edited" and current.call.needs_several:
@@ -600,6 +637,21 @@ class ApprovalQueue:
 def _requested_by(call: PlannedCall) -> str:
     """The actor of a request in the audit trail."""
     return f"caller:{call.caller}" if call.caller else f"agent:{call.agent}"
+
+
+def _relation(row: Row, approval: Approval) -> Relation | None:
+    """How the call of a row is related to an approval."""
+    call = approval.call
+    if row["action"] == call.tool:
+        ids = {"customer_id": row["customer_id"], "thread_id": row["thread_id"]}
+        if duplicate_key(call.tool, orjson.loads(row["args"]), **ids) == approval.duplicate_key:
+            return "duplicate"
+    if row["status"] != "pending":
+        return None
+    if row["thread_id"] == approval.thread_id:
+        return "same_thread"
+    is_same = call.customer_id is not None and row["customer_id"] == call.customer_id
+    return "same_customer" if is_same else None
 
 
 def _record(

@@ -11,16 +11,21 @@ from smart_support.errors import InvalidRequest, NotFound
 from smart_support.gate.planned_call import PlannedCall
 from smart_support.storage.state.base import Connection, Row
 
-Sort = Literal["newest", "oldest", "risk"]
+Sort = Literal["newest", "oldest", "risk", "expiry"]
 _WORDS = " || ' ' || ".join(
     f"COALESCE({name}, '')"
     for name in ("summary", "action", "args", "thread_id", "agent", "customer_id", "reason")
 )
-_EXACT = ("status", "agent", "action", "risk", "customer_id")
+_EXACT = ("status", "agent", "action", "risk", "customer_id", "thread_id")
 _RANK = "CASE risk WHEN 'high' THEN 0 WHEN 'medium' THEN 1 ELSE 2 END"
 _ORDERS = {
     "newest": ("approval_id DESC", "approval_id < :after_id"),
     "oldest": ("approval_id", "approval_id > :after_id"),
+    "expiry": (
+        "expires_at, approval_id",
+        """(expires_at, approval_id) >
+           ((SELECT expires_at FROM approvals WHERE approval_id = :after_id), :after_id)""",
+    ),
     "risk": (f"{_RANK}, approval_id", f"({_RANK}, approval_id) > (:after_rank, :after_id)"),
 }
 _RISKS = ("high", "medium", "low")
@@ -55,6 +60,7 @@ class ApprovalFilter:
     action: str | None = None
     risk: str | None = None
     customer_id: str | None = None
+    thread_id: str | None = None
     q: str | None = None
     sort: Sort = "newest"
     cursor: str | None = None
@@ -91,8 +97,9 @@ def page_queries(selected: ApprovalFilter, *, has_word_index: bool) -> Iterator[
     """
     sql, params = page_query(selected)
     words = str(params.get("q", ""))[1:-1] and str(selected.q).strip().lower()
-    # Few approvals are pending: comparing them is faster than the index.
-    if not has_word_index or len(words) < INDEXED_CHARS or "\x00" in words or selected.status == "pending":
+    # Few approvals are pending: comparing them is faster. The index has its rows in the order of requests.
+    is_compared = selected.status == "pending" or selected.sort == "expiry"
+    if not has_word_index or len(words) < INDEXED_CHARS or "\x00" in words or is_compared:
         yield sql, params
     elif selected.sort == "risk":
         # The index gives rows by time only.

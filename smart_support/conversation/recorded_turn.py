@@ -124,6 +124,7 @@ def decision_event(approval: Approval) -> Decision:
         decided_by=approval.decided_by or "system",
         reason=approval.reason,
         args=dict(approval.call.args) if approval.status == "edited" else None,
+        summary=approval.call.summary if approval.status == "edited" else None,
     )
 
 

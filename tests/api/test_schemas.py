@@ -145,6 +145,7 @@ def test_real_answers_are_as_described(app: AppProcess, described: Described) ->
     ask("POST", "/approvals/{approval_id}/decision", {"decision": "approve"}, **one)
     ask("GET", "/approvals/{approval_id}", **one)
     ask("GET", "/approvals/{approval_id}/history", **one)
+    ask("GET", "/approvals/{approval_id}/context", **one)
     again = ask("POST", "/chat", {"thread_id": "told-2", "message": "Cancel order 1042"})["approval"]
     ask("POST", "/approvals/batch", {"approval_ids": [again["approval_id"], "x"], "decision": "approve"})
     for escalation in ask("GET", "/escalations"):

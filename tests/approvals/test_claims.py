@@ -168,7 +168,7 @@ async def test_nobody_approves_what_their_own_key_asked_for(
 ) -> None:
     queue = ApprovalQueue(state, 60, accounts("lena/laptop:lead:laptop-key-1", lena="lead", omar="lead"))
     approval_id = (await queue.request(wanted(asked_by=asker))).approval_id
-    with pytest.raises(Forbidden, match="you asked for this yourself"):
+    with pytest.raises(Forbidden, match="You requested this"):
         await queue.decide(approval_id, DecisionInput("approve", decided_by=decider, via="rest"))
     assert (
         await queue.decide(approval_id, DecisionInput("approve", decided_by="omar", via="rest"))
@@ -185,7 +185,7 @@ async def test_one_no_is_enough_where_two_leads_are_needed(queue: ApprovalQueue,
 async def test_nobody_approves_what_they_asked_for(queue: ApprovalQueue, wanted: Make) -> None:
     approval_id = (await queue.request(wanted(asked_by="dana"))).approval_id
     for decision, edit in (("approve", None), ("edit", EDIT)):
-        with pytest.raises(Forbidden, match="you asked for this yourself"):
+        with pytest.raises(Forbidden, match="You requested this"):
             await queue.decide(approval_id, DecisionInput(decision, decided_by="dana", via="rest"), edit=edit)
     assert (
         await queue.decide(approval_id, DecisionInput("approve", decided_by="kim", via="rest"))

@@ -114,6 +114,7 @@ async def test_a_search_scans_no_table(state: SqliteStateDatabase) -> None:
             {"action": "refund_order"},
             {"customer_id": "C-1"},
         ),
+        *({"sort": "expiry"}, {"sort": "expiry", "status": "pending", "cursor": "1.x"}),
         *({"sort": "oldest"}, {"status": "pending", "q": "order"}, {"sort": "risk"}),
     ]
     for selected in lists:

@@ -171,8 +171,9 @@ def test_several_are_confirmed_by_a_list_and_each_has_its_own_outcome(
     app.post(f"/approvals/{four[1]}/decision", {"decision": "approve"})
     expect(card(page, "1042")).to_have_count(0)
     confirm.get_by_role("button", name="Reject these 3").click()
-    expect(confirm).to_contain_text("2 of 3 rejected.")
-    expect(confirm).to_contain_text("already approved by local user")
+    results = page.locator(".ss-batch-result")
+    expect(results).to_contain_text("2 of 3 rejected.")
+    expect(results).to_contain_text("already approved by local user")
     states = [app.get(f"/approvals/{approval_id}") for approval_id in four]
     assert [one["status"] for one in states] == ["rejected", "approved", "pending", "rejected"]
     assert states[0]["reason"] == "Not today"
@@ -199,6 +200,8 @@ def test_keys_move_and_act_and_a_stray_one_approves_nothing(
     assert app.get(f"/approvals/{four[1]}")["status"] == "approved"
     page.keyboard.press("?")
     expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_hidden()
     page.keyboard.press("/")
     expect(page.get_by_label("Search approvals")).to_be_focused()
     page.keyboard.type("aaaa")

@@ -33,10 +33,21 @@ def test_an_operator_sees_their_own_and_a_lead_more(tmp_path: Path, open_window:
         olga, lee = opened("olga", "hers"), opened("lee", "his")
         say(olga, "Cancel order 1042")
         expect(waiting(olga)).to_be_visible()
+        # Only leads have the card that the button would show.
+        expect(waiting(olga).get_by_role("button", name="Review")).to_be_hidden()
         press(lee.locator(".ss-approval"), "Approve")
         expect(chat(olga).locator(".ss-wait--approved")).to_be_visible()
-        for page, hidden in ((olga, ("Analytics", "API")), (lee, ("API",))):
-            for tab in ("Console", "Analytics", "Replay", "API"):
+        say(lee, "Cancel order 1047")
+        own = lee.locator(".ss-approval").filter(has_text="1047")
+        expect(own).to_contain_text("You requested this. Another lead must approve.")
+        expect(own.get_by_role("button", name="Approve")).to_have_count(0)
+        expect(own.get_by_role("button", name="Reject…")).to_be_visible()
+        press(own, "Reject…")
+        own.get_by_label("Reason").fill("Not needed")
+        press(own, "Reject")
+        expect(own).to_have_count(0)
+        for page, hidden in ((olga, ("Approvals", "Analytics", "API")), (lee, ("API",))):
+            for tab in ("Console", "Approvals", "Analytics", "Replay", "API"):
                 expect(page.get_by_role("tab", name=tab)).to_be_visible(visible=tab not in hidden)
         say(lee, "Where is order 1043?")
         expect(chat(lee).locator(".bot.message").last).to_contain_text("1043")

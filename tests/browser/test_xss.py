@@ -16,6 +16,7 @@ from playwright.sync_api import Page, expect
 
 from smart_support import Settings, create_app
 from tests.browser.conftest import Save, Window
+from tests.support.console import press
 from tests.support.harness import LocalApp, ScriptedModel
 from tests.support.import_jobs import loaded
 from tests.support.passwords import hash_password
@@ -199,7 +200,7 @@ def test_nothing_that_was_written_runs_anywhere(
     expect(card.locator("details li").filter(has_text="<script>").first).to_be_visible()
     expect(page.locator("#ss-me")).to_contain_text("<img src=x")
     expect(page.locator("#ss-chat")).to_contain_text("<script>xss(1)</script>")
-    card.get_by_role("button", name="Edit", exact=True).click()
+    press(card, "Edit")
     expect(card.locator("textarea").first).to_have_value(re.compile("<script>"))
     _looked_at(page)
     save(page, "xss-console")

@@ -58,6 +58,7 @@ REST = {
     "POST /approvals/batch": Door(LEAD, {"approval_ids": ["x"], "decision": "reject"}),
     "GET /approvals/{approval_id}": Door(LEAD),
     "GET /approvals/{approval_id}/history": Door(LEAD),
+    "GET /approvals/{approval_id}/context": Door(LEAD),
     "POST /approvals/{approval_id}/decision": Door(LEAD, _DECISION),
     "POST /approvals/{approval_id}/preview": Door(LEAD, {"args": {}}),
     "POST /approvals/{approval_id}/claim": Door(LEAD),

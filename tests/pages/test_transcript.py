@@ -2,6 +2,8 @@
 
 import re
 import time
+from dataclasses import replace
+from html import unescape
 from typing import Any
 
 import orjson
@@ -223,3 +225,18 @@ def test_what_is_shown_of_hostile_text_takes_no_time() -> None:
     # Both took more than 2 s before.
     assert time.process_time() - began < 1
     assert all("more characters. See the Replay tab" in one["content"] for one in (shown[1], shown[2]))
+
+
+def test_a_card_shows_what_was_approved_and_whether_it_ran() -> None:
+    edited = replace(decision("edited"), args={"order_id": "1043"}, summary="Cancel 1043")
+
+    def card(*events: Event) -> str:
+        shown = contents(customer("hi"), CALL, ASKED, *events)
+        return unescape(next(text for text in shown if "ss-wait-head" in text))
+
+    assert "Cancel 1043" in card(edited)
+    assert "Cancel order 1042." not in card(edited)
+    not_run = card(decision(), result("error", "The order was shipped."), DONE)
+    assert "Approved, not carried out" in not_run
+    assert "ss-chip--green" not in not_run
+    assert "not carried out" not in card(decision(), result(), DONE)

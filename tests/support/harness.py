@@ -58,7 +58,13 @@ class AppProcess:
         self.ws_url = f"ws://127.0.0.1:{self.port}/ws"
         data_dir.mkdir(parents=True, exist_ok=True)
         self.log_path = data_dir.parent / f"{data_dir.name}-{self.port}.log"
-        own = {"PORT": self.port, "DATA_DIR": data_dir, "RATE_LIMIT": "1000/1s", "LOG_FORMAT": "json"}
+        own = {
+            "PORT": self.port,
+            "DATA_DIR": data_dir,
+            "RATE_LIMIT": "1000/1s",
+            "LOG_FORMAT": "json",
+            "UNDO_SECONDS": 0,
+        }
         if url := stores.database_url(data_dir):
             own["DATABASE_URL"] = url
         self._environment = {name: value for name, value in os.environ.items() if "SMART_SUPPORT" not in name}

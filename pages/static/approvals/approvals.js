@@ -1,20 +1,24 @@
 // The panel of pending approvals: which cards there are, in step with the server's events.
 
 import { onOpen, send } from "../shell/connection.js";
-import { chip, find, messageOf, node, visible } from "../shell/dom.js";
-import { on } from "../shell/events.js";
+import { chip, find, linkButton, messageOf, node, visible } from "../shell/dom.js";
+import { emitWhenReady, on } from "../shell/events.js";
 import { humanize, timeOfDay } from "../shell/format.js";
 import { register } from "../shell/mounts.js";
-import { openTab } from "../shell/tabs.js";
+import { onTab, openTab } from "../shell/tabs.js";
 import { makeBatch } from "./batch.js";
-import { EXPIRES_SOON_SECONDS, makeCard, showClaim, updateTimes } from "./card.js";
+import { EXPIRES_SOON_SECONDS, makeCard, showClaim, showDuplicates, updateTimes } from "./card.js";
 import { DecidedList, outcomeOf } from "./decided.js";
-import { forgetDraft, isBeingWritten, showDecidedMeanwhile, showDraftOrActions, showOtherDecision } from "./decision_form.js";
+import { clearClaimWarning, forgetDraft, isBeingWritten, showDecidedMeanwhile, showDraftOrActions, showOtherDecision } from "./decision_form.js";
 import { escalations } from "./escalations.js";
 import { makeFilters } from "./filters.js";
-import { listenForKeys } from "./keyboard.js";
+import { heldCount, isHeld } from "./held.js";
+import { listenForKeys, pressOn } from "./keyboard.js";
+import { pending as known } from "./pending.js";
 
 const FADE_MS = 450;
+// More cards would make the page slow; the tab "Approvals" shows all.
+const MAX_CARDS = 50;
 
 register("approvals", (element) => {
   const [heading, total, queue, empty, loading, recent, announcer] = ["h2", ".ss-count", ".ss-queue", ".ss-nothing",
@@ -31,12 +35,35 @@ register("approvals", (element) => {
   let nextToExpire;
 
   const filters = makeFilters(draw);
-  const batch = makeBatch(selected, () => shown, draw);
+  const batch = makeBatch({
+    view: "ss",
+    selected: () => [...selected].filter((card) => !isHeld(card.id)).map((card) => card.approval),
+    shown: () => shown.map((card) => card.approval),
+    select: (approvals) => {
+      for (const { approval_id: id } of approvals) { const card = cards.get(id); if (card) selected.add(card); }
+      draw();
+    },
+    unselect: (ids = [...cards.keys()]) => {
+      for (const id of ids) { const card = cards.get(id); if (card) selected.delete(card); }
+      draw();
+    },
+  });
   const expiry = node("button", { type: "button", class: "ss-soon", hidden: true,
     onclick: () => { if (nextToExpire) showCard(nextToExpire.id); } });
-  const more = node("p", { class: "ss-muted", role: "status", hidden: true });
-  const help = listenForKeys({
-    shown: () => shown, isVisible: () => element.offsetParent !== null, search: filters.focusSearch, press,
+  const moreText = node("span");
+  const more = node("p", { class: "ss-muted ss-more", role: "status", hidden: true }, moreText, " ",
+    linkButton("Show all in Approvals", () => openTab("Approvals")));
+  const focused = () => shown.findIndex((card) => card.element.contains(document.activeElement));
+  const keys = listenForKeys({
+    current: () => shown[focused()],
+    move: (step) => {
+      const index = focused();
+      const next = shown[index < 0 ? 0 : index + step];
+      next?.element.focus();
+      next?.element.scrollIntoView({ block: "nearest" });
+      return Boolean(next);
+    },
+    isVisible: () => element.offsetParent !== null, search: filters.focusSearch, press: pressOn,
   });
 
   /** @param {string} text */
@@ -49,7 +76,7 @@ register("approvals", (element) => {
     if (decided.has(approval.approval_id)) return;
     const card = cards.get(approval.approval_id);
     if (card) update(card, approval);
-    else add(approval);
+    else if (cards.size < MAX_CARDS || isBeingWritten(approval.approval_id)) add(approval);
   }
 
   /** @param {Card} card @param {Approval} approval */
@@ -58,6 +85,8 @@ register("approvals", (element) => {
     card.approval = approval;
     card.history.update(approval);
     showClaim(card);
+    showDuplicates(card);
+    clearClaimWarning(card);
     if ((approval.votes?.length ?? 0) > votes) { card.isDecidedHere = false; showDraftOrActions(card); }
   }
 
@@ -93,6 +122,7 @@ register("approvals", (element) => {
     announce(`${humanize(card.approval.action)}: ${text}`);
     const hasFocus = card.element.contains(document.activeElement);
     card.element.classList.replace("ss-approval", "ss-leaving");
+    if (card.element.hidden) { card.element.remove(); forgetDraft(card.id); fill(); return; }
     card.countdown.replaceWith(chip(outcome, color));
     if (!card.isDecidedHere && (card.isRefused || hasFocus || isBeingWritten(card.id))) {
       showDecidedMeanwhile(card, text, () => { forgetDraft(card.id); remove(card); }, { takeFocus: hasFocus });
@@ -109,13 +139,23 @@ register("approvals", (element) => {
   function remove(card) {
     if (card.element.contains(document.activeElement)) focusNext(card);
     card.element.remove();
+    fill();
     showTotals();
+  }
+
+  /** Makes cards for what had no room before. */
+  function fill() {
+    if (cards.size >= MAX_CARDS) return;
+    const waiting = known.all().filter((one) => !cards.has(one.approval_id));
+    waiting.sort((one, other) => one.requested_at.localeCompare(other.requested_at)).forEach(put);
   }
 
   /** Moves the focus to the next card, else to the heading. @param {Card} card */
   function focusNext(card) {
     let next = card.element.nextElementSibling;
-    while (next && !next.classList.contains("ss-approval")) next = next.nextElementSibling;
+    while (next && (!next.classList.contains("ss-approval") || isHeld(next.getAttribute("data-approval-id") ?? ""))) {
+      next = next.nextElementSibling;
+    }
     (next instanceof HTMLElement ? next : heading).focus({ preventScroll: true });
   }
 
@@ -136,11 +176,14 @@ register("approvals", (element) => {
   }
 
   function showTotals() {
-    const count = cards.size;
+    const count = Math.max(0, known.all().length - heldCount());
     draw();
     total.textContent = String(count);
     total.hidden = count === 0;
-    empty.hidden = !isLoaded || queue.childElementCount > 0;
+    empty.hidden = !isLoaded || [...queue.children].some((one) => !(one instanceof HTMLElement && one.hidden)) || filters.isFiltered();
+    const hiddenCount = known.all().length - cards.size;
+    more.hidden = hiddenCount <= 0 && !known.isTruncated;
+    moreText.textContent = known.isTruncated ? "There are more than 1,000." : `The ${cards.size} oldest of ${known.all().length} are here.`;
     loading.hidden = isLoaded;
     recent.hidden = decided.isEmpty;
     document.title = count ? `(${count}) Smart Support` : "Smart Support";
@@ -152,7 +195,7 @@ register("approvals", (element) => {
 
   /** Applies filters, order and selection, and warns, after any change. */
   function draw() {
-    shown = filters.apply([...cards.values()], queue);
+    shown = filters.apply([...cards.values()], queue, isHeld);
     for (const card of cards.values()) card.select.checked = selected.has(card);
     batch.draw();
     warnOfExpiry();
@@ -169,17 +212,6 @@ register("approvals", (element) => {
     nextToExpire = soon[0];
   }
 
-  /** Does what a key stands for, by pressing the card's own button. @param {Card} card @param {CardAction} action */
-  function press(card, action) {
-    if (action === "select") card.select.click();
-    else if (action === "claim") { if (!card.claimButton.hidden) card.claimButton.click(); }
-    else if (action === "history") card.history.element.open = !card.history.element.open;
-    else {
-      const button = card.buttons[action];
-      if (button?.isConnected && !button.hidden) button.click();
-    }
-  }
-
   function showPanel() {
     openTab("Console");
     requestAnimationFrame(() => {
@@ -192,7 +224,12 @@ register("approvals", (element) => {
   /** Brings a card into view and focuses its first button. @param {string} id */
   function showCard(id) {
     const card = cards.get(id);
-    if (!card) return;
+    if (!card) {
+      if (!known.get(id)) return;
+      openTab("Approvals");
+      emitWhenReady("show_in_list", id);
+      return;
+    }
     card.element.scrollIntoView({ behavior: "smooth", block: "center" });
     find(card.element, "button:not(.ss-link)").focus({ preventScroll: true });
     card.element.classList.remove("ss-flash");
@@ -200,15 +237,26 @@ register("approvals", (element) => {
   }
 
   queue.before(node("div", { class: "ss-urgent", role: "status" }, escalations.shortcut, expiry),
-    filters.element, more, ...batch.elements, help);
+    filters.element, ...batch.elements, keys.help);
+  queue.after(more, keys.button);
   recent.before(escalations.section);
-  on("me", () => cards.forEach(showClaim));
-  on("approvals", (frame) => {
-    replaceAll(frame.items);
-    more.hidden = !frame.more;
-    more.textContent = `Showing the oldest ${cards.size}. There are more.`;
+  on("me", () => cards.forEach((card) => { showClaim(card); showDraftOrActions(card); }));
+  on("approvals", (frame) => replaceAll(frame.items));
+  on("approval", (frame) => {
+    put(frame.approval);
+    cards.forEach(showDuplicates);
+    showTotals();
   });
-  on("approval", (frame) => { put(frame.approval); showTotals(); });
+  on("held_changed", () => {
+    const card = [...cards.values()].find((one) => isHeld(one.id) && one.element.contains(document.activeElement));
+    if (card) focusNext(card);
+    showTotals();
+  });
+  on("undone", (ids) => {
+    const card = cards.get(ids[0]);
+    if (element.offsetParent !== null) card?.element.focus();
+  });
+  onTab("Console", () => cards.forEach((card) => { if (isBeingWritten(card.id)) showDraftOrActions(card); }));
   on("show_approvals", showPanel);
   on("show_approval", showCard);
   onOpen(() => send({ type: "watch_approvals" }));

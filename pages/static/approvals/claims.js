@@ -24,6 +24,9 @@ export function claimOf(approval) {
   return { name: approval.claimed_by, isOwn, canRelease: isOwn || isSameName, until: timeOfDay(approval.claimed_until) };
 }
 
+/** Whether the user requested it and somebody else has to approve it. The server decides; it knows all names of a person. @param {Approval} approval */
+export const isOwnRequest = (approval) => Boolean(user?.login) && approval.asked_by === user?.name;
+
 /** @returns {string[]} */
 function load() {
   try { return JSON.parse(sessionStorage.getItem(STORAGE_KEY) ?? "[]"); } catch { return []; }

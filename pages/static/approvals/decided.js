@@ -1,10 +1,9 @@
 // The list of recently decided approvals.
 
 import { now } from "../shell/connection.js";
-import { chip, linkButton, node, value } from "../shell/dom.js";
-import { emit } from "../shell/events.js";
+import { chip, node, value } from "../shell/dom.js";
 import { humanize, timeAgo } from "../shell/format.js";
-import { argumentList, foldable, MAX_SUMMARY_CHARS } from "./card.js";
+import { argumentList, conversationLink, foldable, MAX_SUMMARY_CHARS } from "./card.js";
 import { effectList } from "./effect.js";
 import { makeHistory } from "./history.js";
 
@@ -18,10 +17,13 @@ const OUTCOMES = {
 /** @type {Record<string, string>} */
 const VERBS = { rejected: "Rejected", responded: "Answered", withdrawn: "Withdrawn" };
 /** @type {Record<string, string>} */
-const FAILURES = { failed: "Failed. Nothing was changed.", outcome_unknown: "Outcome unknown. Check manually." };
+const FAILURES = { failed: "Not carried out. Nothing was changed.", outcome_unknown: "It may have been carried out. Check manually." };
+/** @type {Record<string, [string, string]>} */
+const NOT_RUN = { failed: ["Approved, not carried out", "red"], outcome_unknown: ["Approved, outcome unknown", "amber"] };
 
 /** An outcome's label and colour. @param {Approval} approval @returns {[string, string]} */
-export const outcomeOf = (approval) => OUTCOMES[approval.status] ?? [humanize(approval.status), ""];
+export const outcomeOf = (approval) =>
+  NOT_RUN[approval.execution ?? ""] ?? OUTCOMES[approval.status] ?? [humanize(approval.status), ""];
 
 /** The decided approvals, newest first. An entry keeps its history, with what is open and typed, when it changes. */
 export class DecidedList {
@@ -47,13 +49,13 @@ export class DecidedList {
   put(approval) {
     const known = this.#entries.get(approval.approval_id);
     const history = known?.history ?? makeHistory(approval,
-      () => [effectList(approval.effect, "Changes"), argumentList(approval.args)]);
+      () => [effectList(approval.effect, "Changes"), argumentList(approval)]);
     const element = known?.element ?? node("li", { class: "ss-card ss-decided" }, history.element);
     const time = node("span");
     while (element.firstChild && element.firstChild !== history.element) element.firstChild.remove();
     history.element.before(...decidedLines(approval, time));
     history.update(approval);
-    element.classList.add(`ss-approval--${outcomeOf(approval)[1]}`);
+    element.className = `ss-card ss-decided ss-approval--${outcomeOf(approval)[1]}`;
     const at = approval.decided_at ?? "";
     this.#entries.set(approval.approval_id, { element, time, history, at });
     if (!known) this.#insert(element, at);
@@ -80,12 +82,12 @@ function decidedLines(approval, time) {
   const by = approval.status === "expired" ? ["Expired without a decision"]
     : [`${VERBS[approval.status] ?? "Approved"} by `, value(approval.decided_by ?? "")];
   const failure = FAILURES[approval.execution ?? ""];
-  const detail = approval.execution === "failed" && approval.execution_reason ? ` ${approval.execution_reason}` : "";
+  const detail = failure && approval.execution_reason ? ` ${approval.execution_reason}` : "";
   return [
     node("header", {}, node("h4", {}, humanize(approval.action)), node("span", { class: "ss-gap" }), chip(...outcomeOf(approval))),
     node("p", { class: "ss-muted" }, foldable(approval.summary, MAX_SUMMARY_CHARS)),
     node("p", { class: "ss-muted" }, by, " · ", time, " · ",
-      linkButton("Conversation", () => emit("open_thread", approval.thread_id))),
+      conversationLink(approval)),
     approval.reason ? node("p", { class: "ss-reason" }, foldable(approval.reason, MAX_SUMMARY_CHARS)) : "",
     failure ? node("p", { class: "ss-problem" }, foldable(failure + detail, MAX_SUMMARY_CHARS)) : "",
   ];

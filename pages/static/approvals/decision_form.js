@@ -2,11 +2,14 @@
 
 import { actionButton, find, messageOf, node, visible } from "../shell/dom.js";
 import { draftOf, dropDraft, keepDraft } from "../shell/drafts.js";
-import { emit } from "../shell/events.js";
+import { emit, on } from "../shell/events.js";
+import { asMoney } from "../shell/money.js";
 import { request, RequestError } from "../shell/rest.js";
 import { argumentField, hiddenCharacters } from "./argument_fields.js";
-import { claimOf, mayDecide } from "./claims.js";
+import { claimOf, isOwnRequest, mayDecide } from "./claims.js";
 import { effectList } from "./effect.js";
+import { canUndo, hold, isHeld, noteDecidedHere } from "./held.js";
+import { decisionText, nameOf } from "./names.js";
 
 const PREVIEW_AFTER_MS = 350;
 const DECIDED_MEANWHILE = [409, 410];
@@ -62,22 +65,26 @@ function closeForm(card, decision) {
  */
 export function showActions(card, focusOn = null) {
   const { approval } = card;
-  const approve = button("Approve", "green", () => {
+  const approve = button(card, "Approve", "green", () => {
     if (mayDecide(card)) { decide(card, { decision: "approve" }, approve); return; }
-    const claim = claimOf(approval);
+    const claim = claimOf(card.approval);
     showProblem(card, `Claimed by ${claim?.name} until ${claim?.until}. Press Approve again to approve anyway.`);
+    card.body.querySelector(".ss-card-problem")?.classList.add("ss-claim-warning");
   });
   /** @type {Record<Decision, HTMLButtonElement>} */
   const buttons = {
     approve,
-    reject: button("Reject…", "red", () => showReject(card)),
-    respond: button("Answer…", "quiet", () => showRespond(card)),
-    edit: button("Edit", "quiet", () => showEdit(card)),
+    reject: button(card, "Reject…", "red", () => showReject(card)),
+    respond: button(card, "Answer…", "quiet", () => showRespond(card)),
+    edit: button(card, "Edit", "quiet", () => showEdit(card)),
   };
   // Both leads must approve the same call, so neither may change it.
   buttons.edit.hidden = Object.keys(approval.args ?? {}).length === 0 || approval.need === "two_leads";
-  card.buttons = Object.fromEntries(Object.entries(buttons).filter(([decision]) => isAllowed(approval, decision)));
+  const isOwn = isOwnRequest(approval);
+  card.buttons = Object.fromEntries(Object.entries(buttons).filter(([decision]) =>
+    isAllowed(approval, decision) && (!isOwn || decision === "reject")));
   card.body.replaceChildren(
+    ...(isOwn ? [node("p", { class: "ss-notice" }, "You requested this. Another lead must approve.")] : []),
     ...(isAllowed(approval, "reject") ? [] : [node("p", { class: "ss-muted" },
       "This agent does not support rejection. Without a decision, the approval expires.")]),
     node("div", { class: "ss-actions" }, card.buttons.approve, card.buttons.reject,
@@ -87,34 +94,52 @@ export function showActions(card, focusOn = null) {
 
 /**
  * A button that ignores the second half of a double click, which may land on a card that has just moved.
+ * @param {Card} card
  * @param {string} text
  * @param {string} kind
  * @param {() => void} onclick
  */
-const button = (text, kind, onclick) => actionButton(text, kind, (event) => { if (event.detail <= 1) onclick(); });
+function button(card, text, kind, onclick) {
+  const made = actionButton(text, kind, (event) => { if (event.detail <= 1) onclick(); });
+  made.setAttribute("aria-label", nameOf(text, card.approval));
+  return made;
+}
 
 /** @param {Card} card @param {FormOptions} options */
 function showReject(card, { takeFocus = true } = {}) {
-  const reason = node("textarea", { rows: "2", maxlength: "2000", required: true, id: `ss-reason-${card.id}`, name: "reason" });
-  const reject = button("Reject", "red", () => {
+  const reason = node("textarea", { rows: "2", maxlength: "2000", required: true, id: `${card.view}-reason-${card.id}`, name: "reason" });
+  const reject = button(card, "Reject", "red", () => {
     if (reason.value.trim()) decide(card, { decision: "reject", reason: reason.value.trim() }, reject);
     else { showProblem(card, "Add a reason. The customer will see it."); reason.focus(); }
   });
   showForm(card, "reject", node("label", { for: reason.id }, "Reason (shown to the customer)"), reason,
-    node("div", { class: "ss-actions" }, reject, button("Cancel", "", () => closeForm(card, "reject"))));
+    cannedReasons(reason),
+    node("div", { class: "ss-actions" }, reject, button(card, "Cancel", "", () => closeForm(card, "reject"))));
   if (takeFocus) reason.focus();
+}
+
+/** The agents file's usual reasons, which fill the field. @param {HTMLTextAreaElement} reason */
+export function cannedReasons(reason) {
+  const usual = window.ssConfig.canned_rejections ?? [];
+  if (usual.length === 0) return null;
+  return node("div", { class: "ss-canned", role: "group", "aria-label": "Suggested texts" }, usual.map(({ title, text }) =>
+    node("button", { type: "button", class: "ss-chip ss-chip--button", title: text, onclick: () => {
+      reason.value = text;
+      reason.dispatchEvent(new Event("input", { bubbles: true }));
+      reason.focus();
+    } }, title)));
 }
 
 /** Answers in the tool's place: nothing runs, and the agent gets the answer as the tool's result. @param {Card} card @param {FormOptions} options */
 function showRespond(card, { takeFocus = true } = {}) {
-  const message = node("textarea", { rows: "3", maxlength: "2000", required: true, id: `ss-answer-${card.id}`, name: "message" });
-  const answer = button("Send answer", "green", () => {
+  const message = node("textarea", { rows: "3", maxlength: "2000", required: true, id: `${card.view}-answer-${card.id}`, name: "message" });
+  const answer = button(card, "Send answer", "green", () => {
     if (message.value.trim()) decide(card, { decision: "respond", message: message.value.trim() }, answer);
     else { showProblem(card, "Enter an answer. The agent gets it as the tool's result."); message.focus(); }
   });
   showForm(card, "respond",
     node("label", { for: message.id }, "Your answer (the agent gets it as the tool's result, and nothing runs)"), message,
-    node("div", { class: "ss-actions" }, answer, button("Cancel", "", () => closeForm(card, "respond"))));
+    node("div", { class: "ss-actions" }, answer, button(card, "Cancel", "", () => closeForm(card, "respond"))));
   if (takeFocus) message.focus();
 }
 
@@ -123,12 +148,14 @@ async function showEdit(card, { takeFocus = true } = {}) {
   const schema = card.approval.args_schema ?? await toolSchema(card.approval.action);
 
   const fields = Object.entries(card.approval.args).map(([name, value], index) =>
-    argumentField(`ss-arg-${card.id}-${index}`, name, value, schema?.properties?.[name] ?? {}));
-  const approve = button("Approve with changes", "green", () => submitEdit(card, fields, approve));
+    argumentField(`${card.view}-arg-${card.id}-${index}`, name, value, schema?.properties?.[name] ?? {}));
+  const approve = button(card, "Approve with changes", "green", () => submitEdit(card, fields, approve));
   const preview = node("div", { class: "ss-edit-outcome", "aria-live": "polite" });
   const form = showForm(card, "edit",
-    fields.map((field) => [node("label", { for: field.input.id }, field.name), field.input, hiddenCharacters(field.input)]), preview,
-    node("div", { class: "ss-actions" }, approve, button("Cancel", "", () => closeForm(card, "edit"))));
+    node("div", { class: "ss-edit" },
+      node("div", { class: "ss-edit-fields" }, fields.map((field) =>
+        [node("label", { for: field.input.id }, field.name), field.input, hiddenCharacters(field.input), moneyNote(field, card.approval)])), preview),
+    node("div", { class: "ss-actions" }, approve, button(card, "Cancel", "", () => closeForm(card, "edit"))));
   let timer = 0;
   let version = 0;
   form.addEventListener("input", () => {
@@ -146,6 +173,19 @@ async function showEdit(card, { takeFocus = true } = {}) {
 
 /** @type {Partial<Record<Decision, (card: Card, options: FormOptions) => void>>} */
 const FORMS = { reject: showReject, respond: showRespond, edit: showEdit };
+
+/** What is typed into an amount, as money. @param {ArgumentField} field @param {Approval} approval */
+function moneyNote(field, approval) {
+  const note = node("p", { class: "ss-muted", hidden: true });
+  const update = () => {
+    const text = asMoney(field.name, Number(field.input.value.trim() || NaN), approval);
+    note.hidden = text === null;
+    note.textContent = text ? `= ${text}` : "";
+  };
+  field.input.addEventListener("input", update);
+  update();
+  return note;
+}
 
 /** @param {ArgumentField[]} fields */
 const readArgs = (fields) => Object.fromEntries(fields.map((field) => [field.name, field.read()]));
@@ -233,19 +273,41 @@ async function toolSchema(action) {
   return (await tools).find((tool) => tool.name === action)?.schema;
 }
 
-/** @param {Card} card @param {object} body @param {HTMLButtonElement} pressed */
+/** Cards of this page whose decision is held. A view may hide them for other reasons too. @type {Set<Card>} */
+const heldCards = new Set();
+
+on("held_changed", () => {
+  for (const card of heldCards) {
+    card.element.hidden = isHeld(card.id);
+    if (!card.element.hidden) heldCards.delete(card);
+  }
+});
+
+/** @param {Card} card @param {{decision: Decision}} body */
+async function send(card, body) {
+  noteDecidedHere([card.id]);
+  const approval = await request("POST", `/approvals/${encodeURIComponent(card.id)}/decision`, body);
+  card.isBusy = false;
+  forgetDraft(card.id);
+  emit("approval", { approval });
+}
+
+/** Decides, or holds the decision for as long as it can be undone. @param {Card} card @param {{decision: Decision} & Record<string, unknown>} body @param {HTMLButtonElement} pressed */
 async function decide(card, body, pressed) {
   if (card.isBusy) return;
+  if (isHeld(card.id)) return;
+  if (canUndo) {
+    heldCards.add(card);
+    hold([card.id], decisionText(card.approval, body), () => send(card, body));
+    return;
+  }
   const controls = [...card.body.querySelectorAll("button")];
   card.isBusy = card.isDecidedHere = true;
   // aria-disabled, because a disabled button would lose the focus.
   for (const control of controls) control.setAttribute("aria-disabled", "true");
   pressed.classList.add("ss-busy");
   try {
-    const approval = await request("POST", `/approvals/${encodeURIComponent(card.id)}/decision`, body);
-    card.isBusy = false;
-    forgetDraft(card.id);
-    emit("approval", { approval });
+    await send(card, body);
   } catch (error) {
     card.isBusy = card.isDecidedHere = false;
     if (error instanceof RequestError && DECIDED_MEANWHILE.includes(error.status ?? 0) && await showOtherDecision(card)) return;
@@ -263,6 +325,11 @@ export async function showOtherDecision(card) {
   card.isRefused = true;
   emit("approval", { approval });
   return true;
+}
+
+/** Removes the warning of a claim that has ended. @param {Card} card */
+export function clearClaimWarning(card) {
+  if (!claimOf(card.approval)) card.body.querySelector(".ss-claim-warning")?.remove();
 }
 
 /** @param {Card} card @param {string} text */
@@ -283,7 +350,7 @@ function showProblem(card, text) {
  * @param {FormOptions} options
  */
 export function showDecidedMeanwhile(card, outcome, dismiss, { takeFocus = true } = {}) {
-  const done = button("Dismiss", "", dismiss);
+  const done = button(card, "Dismiss", "", dismiss);
   const draft = typed(card.id);
   const text = draft && draft.decision !== "edit" ? Object.values(draft.values).join(" ").trim() : "";
   card.body.replaceChildren(

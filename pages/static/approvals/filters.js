@@ -51,25 +51,28 @@ export function makeFilters(changed) {
     return sort.value === "risk" ? RANK[one.approval.risk] - RANK[other.approval.risk] || age : age;
   }
 
+  const isFiltered = () => Boolean(search.value.trim() || agent.value || risk.value);
+
   return {
     element: form,
+    isFiltered,
     focusSearch: () => search.focus(),
     /**
      * Shows the cards that match, in the chosen order, and returns them.
      * @param {Card[]} cards
      * @param {HTMLElement} queue
+     * @param {(id: string) => boolean} isHeld
      */
-    apply(cards, queue) {
+    apply(cards, queue, isHeld) {
       offerAgents(cards.map((card) => card.approval));
-      const isFiltered = Boolean(search.value.trim() || agent.value || risk.value);
-      form.hidden = cards.length < MIN_CARDS && !isFiltered;
-      const matching = cards.filter((card) => matches(card.approval));
+      form.hidden = cards.length < MIN_CARDS && !isFiltered();
+      const matching = cards.filter((card) => matches(card.approval) && !isHeld(card.id));
       for (const card of cards) card.element.hidden = !matching.includes(card);
       const sorted = [...cards].sort(compare);
       const present = [...queue.children].filter((element) => sorted.some((card) => card.element === element));
       if (sorted.some((card, index) => card.element !== present[index])) reorder(sorted, queue);
-      status.textContent = isFiltered ? `${matching.length} of ${cards.length} shown` : "";
-      clear.hidden = !isFiltered;
+      status.textContent = isFiltered() ? `${matching.length} of ${cards.length} shown` : "";
+      clear.hidden = !isFiltered();
       return matching;
     },
   };

@@ -1,48 +1,52 @@
-// Keyboard shortcuts of the approval queue. A key acts on the card with the focus, or moves the focus.
+// Keyboard shortcuts of the views of approvals.
 
 import { node } from "../shell/dom.js";
+import { undoLast } from "./held.js";
 
 const SHORTCUTS = [["j", "Next"], ["k", "Previous"], ["a a", "Approve"], ["r", "Reject"], ["e", "Edit"],
-  ["c", "Claim or release"], ["x", "Select"], ["h", "History"], ["/", "Search"], ["?", "Show shortcuts"]];
+  ["c", "Claim or release"], ["x", "Select"], ["h", "History"], ["z", "Undo the last decision"], ["/", "Search"],
+  ["?", "Show shortcuts"]];
 /** @type {Record<string, CardAction>} */
 const ACTIONS = { r: "reject", e: "edit", c: "claim", x: "select", h: "history" };
 const CONFIRM_MS = 3000;
 
 /**
- * Listens for keys. Returns the help dialog.
- * @param {{shown: () => Card[], isVisible: () => boolean, search: () => void, press: (card: Card, action: CardAction) => void}} queue
+ * Listens for keys while a view is visible. Returns a button that shows the shortcuts, and their dialog.
+ * @param {{current: () => Card | undefined, move: (step: 1 | -1) => boolean, isVisible: () => boolean, search: () => void, press: (card: Card, action: CardAction) => void}} view
  */
-export function listenForKeys(queue) {
-  const help = node("div", { class: "ss-card ss-keys", hidden: true, role: "dialog", "aria-label": "Keyboard shortcuts" },
+export function listenForKeys(view) {
+  const help = node("dialog", { class: "ss-card ss-keys", "aria-label": "Keyboard shortcuts" },
     node("b", {}, "Keyboard shortcuts"),
-    node("dl", {}, SHORTCUTS.map(([key, action]) => [node("dt", {}, node("kbd", {}, key)), node("dd", {}, action)])));
+    node("dl", {}, SHORTCUTS.map(([key, action]) => [node("dt", {}, node("kbd", {}, key)), node("dd", {}, action)])),
+    node("form", { method: "dialog" }, node("button", { class: "ss-button" }, "Close")));
+  const button = node("button", { type: "button", class: "ss-link ss-keys-button", onclick: () => toggle() },
+    "Keyboard shortcuts ", node("kbd", { "aria-hidden": "true" }, "?"));
   /** @type {{card: Card, timer: number} | null} */
   let armed = null;
 
+  function toggle() {
+    if (help.open) help.close();
+    else help.showModal();
+  }
+
   document.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || !queue.isVisible()) return;
-    if (event.key === "Escape") { help.hidden = true; return; }
-    if (event.target instanceof Element && event.target.closest("input, textarea, select, [contenteditable]")) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || !view.isVisible()) return;
+    if (event.target instanceof Element && event.target.closest("input:not([type=checkbox]), textarea, select, [contenteditable]")) return;
+    if (help.open && event.key !== "?") return;
     if (handle(event.key)) event.preventDefault();
   });
 
   /** Whether the key is a shortcut that applies now. @param {string} key */
   function handle(key) {
-    const cards = queue.shown();
-    const index = cards.findIndex((card) => card.element.contains(document.activeElement));
-    const card = cards[index];
-    if (key === "?") { help.hidden = !help.hidden; return true; }
-    if (key === "/") { queue.search(); return true; }
-    if (key === "j" || key === "k") {
-      const next = cards[index < 0 ? 0 : index + (key === "j" ? 1 : -1)];
-      next?.element.focus();
-      next?.element.scrollIntoView({ block: "nearest" });
-      return Boolean(next);
-    }
+    if (key === "?") { toggle(); return true; }
+    if (key === "/") { view.search(); return true; }
+    if (key === "z") return undoLast();
+    if (key === "j" || key === "k") return view.move(key === "j" ? 1 : -1);
+    const card = view.current();
     if (!card) return false;
     if (key === "a") return approve(card);
     if (!ACTIONS[key]) return false;
-    queue.press(card, ACTIONS[key]);
+    view.press(card, ACTIONS[key]);
     return true;
   }
 
@@ -51,7 +55,7 @@ export function listenForKeys(queue) {
     if (armed?.card === card) {
       clearTimeout(armed.timer);
       armed = null;
-      queue.press(card, "approve");
+      view.press(card, "approve");
       return true;
     }
     const button = card.buttons.approve;
@@ -63,5 +67,16 @@ export function listenForKeys(queue) {
     return true;
   }
 
-  return help;
+  return { help, button };
+}
+
+/** Does what a key stands for, by pressing the card's own button. @param {Card} card @param {CardAction} action */
+export function pressOn(card, action) {
+  if (action === "select") card.select.click();
+  else if (action === "claim") { if (!card.claimButton.hidden) card.claimButton.click(); }
+  else if (action === "history") card.history.element.open = !card.history.element.open;
+  else {
+    const button = card.buttons[action];
+    if (button?.isConnected && !button.hidden) button.click();
+  }
 }

@@ -1,5 +1,6 @@
 """`/approvals`: list and decide approvals, claim them, and add notes."""
 
+from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query
@@ -79,10 +80,11 @@ class Filters(BaseModel):
     action: str | None = Field(None, max_length=100)
     risk: Literal["low", "medium", "high"] | None = None
     customer_id: str | None = Field(None, max_length=200)
+    thread_id: str | None = Field(None, max_length=128)
     q: str | None = Field(
         None, max_length=200, description="text in the summary, the arguments or the customer id"
     )
-    sort: Literal["newest", "oldest", "risk"] = "newest"
+    sort: Literal["newest", "oldest", "risk", "expiry"] = "newest"
     limit: int = Field(50, ge=1, le=100)
     cursor: str | None = Field(None, max_length=80, pattern=r"^([012]\.)?[^.]*$")
 
@@ -91,7 +93,7 @@ class Filters(BaseModel):
 async def list_approvals(
     filters: Annotated[Filters, Query()], services: Services = Depends(services)
 ) -> Response:
-    """List approvals: newest first, oldest first, or by risk and then oldest first."""
+    """List approvals: newest first, oldest first, by risk and then oldest first, or by expiry."""
     approvals, cursor = await services.approvals.find(ApprovalFilter(**filters.model_dump()))
     return answer([approval.wire() for approval in approvals], meta={"next_cursor": cursor})
 
@@ -120,6 +122,12 @@ async def decide_several(
 async def get_approval(approval_id: str, services: Services = Depends(services)) -> Response:
     """Get an approval."""
     return answer((await services.approvals.get(approval_id)).wire())
+
+
+@router.get("/{approval_id}/context", response_model=schemas.Answer[schemas.ApprovalContext])
+async def get_context(approval_id: str, services: Services = Depends(services)) -> Response:
+    """The last messages before the request, and other approvals that concern the same things."""
+    return answer(asdict(await services.approval_contexts.get(approval_id)))
 
 
 @router.get("/{approval_id}/history", response_model=schemas.Page[schemas.HistoryEntry])

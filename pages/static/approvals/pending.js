@@ -1,0 +1,48 @@
+// The pending approvals that the server has told this page about, for all views of them.
+
+import { emit, on } from "../shell/events.js";
+
+/** @type {Map<string, Approval>} */
+const known = new Map();
+let isLoaded = false;
+let isTruncated = false;
+
+/** Pending approvals, also those whose decision is held. `isTruncated`: the server has more. */
+export const pending = {
+  get isLoaded() { return isLoaded; },
+  get isTruncated() { return isTruncated; },
+  /** @param {string} id */
+  get: (id) => known.get(id),
+  all: () => [...known.values()],
+};
+
+/** Other pending approvals that may request the same thing. @param {Approval} approval */
+export function duplicatesOf(approval) {
+  return pending.all().filter((one) =>
+    one.duplicate_key === approval.duplicate_key && one.approval_id !== approval.approval_id);
+}
+
+/** The keys that more than one pending approval has. */
+export function repeatedKeys() {
+  const [once, again] = [new Set(), new Set()];
+  for (const { duplicate_key: key } of known.values()) (once.has(key) ? again : once).add(key);
+  return again;
+}
+
+/** @param {Approval} approval */
+function put(approval) {
+  if (approval.status === "pending") known.set(approval.approval_id, approval);
+  else known.delete(approval.approval_id);
+}
+
+on("approvals", (frame) => {
+  known.clear();
+  frame.items.forEach(put);
+  isLoaded = true;
+  isTruncated = frame.more;
+  emit("pending_changed", undefined);
+});
+on("approval", ({ approval }) => {
+  put(approval);
+  emit("pending_changed", undefined);
+});

@@ -1,0 +1,34 @@
+// Amounts of money as people read them.
+
+/** `€1,250.00`, `CHF 168.00`; `12.50` where the currency is not known. @param {Amount} amount */
+export function money({ minor, currency }) {
+  const options = { minimumFractionDigits: 2, maximumFractionDigits: 2 };
+  try {
+    return (minor / 100).toLocaleString("en", currency ? { ...options, style: "currency", currency } : options);
+  } catch { return `${currency} ${(minor / 100).toLocaleString("en", options)}`; }
+}
+
+/**
+ * `€310.90 and CHF 168.00`: the sum for each currency; empty where nothing is money.
+ * @param {(Amount | null | undefined)[]} amounts
+ */
+export function totals(amounts) {
+  /** @type {Map<string | null, number>} */
+  const sums = new Map();
+  for (const amount of amounts) {
+    if (amount) sums.set(amount.currency, (sums.get(amount.currency) ?? 0) + amount.minor);
+  }
+  return [...sums].sort().map(([currency, minor]) => money({ minor, currency }) + (currency ? "" : " in an unknown currency")).join(" and ");
+}
+
+/**
+ * An argument or a fact as money, if its name says that it is an amount in hundredths; else null.
+ * @param {string} name
+ * @param {unknown} given
+ * @param {Approval} approval
+ */
+export function asMoney(name, given, approval) {
+  if (!/_(cents|minor)$/.test(name) || typeof given !== "number" || !Number.isFinite(given)) return null;
+  const currency = typeof approval.facts?.currency === "string" ? approval.facts.currency : approval.amount?.currency ?? null;
+  return money({ minor: given, currency });
+}

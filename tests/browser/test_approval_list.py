@@ -1,0 +1,141 @@
+"""The tab "Approvals": the list, its details, keys, filters, and batches."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.conftest import PHONE, Save, Window
+from tests.support import stores
+from tests.support.console import press
+from tests.support.harness import AppProcess
+from tests.support.seeded_approvals import seed_approvals
+
+WIDE = {"width": 1440, "height": 900}
+COUNT = 105
+REFUNDS = {"a": "Refund £25 of order 1044, it arrived scratched", "b": "Refund £37.80 of order 1044"}
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
+    """An app with many pending approvals, two of them about one order, with a conversation."""
+    data_dir: Path = tmp_path_factory.mktemp("approval-list") / "var"
+    if stores.database_url(data_dir):
+        pytest.skip("the approvals are seeded into a file")
+    seed_approvals(data_dir, COUNT)
+    with AppProcess(data_dir) as running:
+        for thread_id, message in REFUNDS.items():
+            assert running.post("/chat", {"thread_id": thread_id, "message": message}).is_success
+        yield running
+
+
+def open_list(page: Page) -> Locator:
+    """Open the tab; its list."""
+    page.get_by_role("tab", name="Approvals").click()
+    expect(row(page, "order").first).to_be_visible()
+    return page.locator(".ss-rows")
+
+
+def row(page: Page, text: str) -> Locator:
+    """The rows that have this text."""
+    return page.locator(".ss-row").filter(has_text=text)
+
+
+def details(page: Page) -> Locator:
+    """The details of the selected approval."""
+    return page.locator(".ss-details")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_lead_sees_rows_details_and_what_is_pending_twice(
+    app: AppProcess, open_window: Window, save: Save, scheme: str
+) -> None:
+    page = open_window(app.url, viewport=WIDE, color_scheme=scheme)
+    rows = open_list(page)
+    box = rows.bounding_box()
+    assert box
+    assert box["height"] // 49 >= 12
+    page.get_by_label("Search all approvals").fill("1044")
+    expect(page.get_by_text(f"2 of {COUNT + 2} approvals shown")).to_be_visible()
+    row(page, "£25.00").get_by_role("button").click()
+    shown = details(page)
+    expect(shown).to_contain_text("Refund £25 of order 1044, it arrived scratched")
+    expect(shown.locator(".ss-related--duplicate")).to_contain_text("Refund £37.80 for order 1044")
+    expect(shown.locator(".ss-facts")).to_contain_text("£260.00")
+    expect(shown.get_by_role("button", name="Approve refund £25.00 for order 1044")).to_be_visible()
+    page.locator("#ss-approval-list h2").focus()
+    page.keyboard.press("j")
+    expect(shown.get_by_role("heading", name="Refund £37.80 for order 1044")).to_be_visible()
+    page.keyboard.press("k")
+    expect(shown.get_by_role("heading", name="Refund £25.00 for order 1044")).to_be_visible()
+    page.keyboard.press("e")
+    shown.get_by_label("amount_cents").fill("1500")
+    expect(shown.locator(".ss-edit-outcome")).to_contain_text("£15.00")
+    save(page, f"approval-list-{scheme}")
+    page.keyboard.press("Escape")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_on_a_phone_the_details_cover_the_list(
+    app: AppProcess, open_window: Window, save: Save, scheme: str
+) -> None:
+    page = open_window(app.url, viewport=PHONE, color_scheme=scheme)
+    open_list(page)
+    page.get_by_label("Search all approvals").fill("1044")
+    row(page, "£25.00").get_by_role("button").click()
+    expect(details(page)).to_contain_text("it arrived scratched")
+    save(page, f"approval-list-phone-{scheme}")
+    press(details(page), "Back to the list")
+    expect(details(page)).to_be_hidden()
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_order_and_filters(app: AppProcess, open_window: Window) -> None:
+    page = open_window(app.url, viewport=WIDE)
+    open_list(page)
+    page.get_by_label("Sort by").select_option("amount")
+    expect(page.locator(".ss-row-amount").first).to_have_text(f"£{COUNT}.00")
+    page.get_by_text("Filters", exact=True).click()
+    page.get_by_label("Amount from").fill("9")
+    page.get_by_label("Amount to").fill("10")
+    expect(page.locator(".ss-row-amount")).to_have_text(["£10.00", "£9.00"])
+    press(page.locator(".ss-list-filters"), "Clear filters")
+    page.get_by_label("Customer", exact=True).select_option("C-2003")
+    expect(row(page, "1044")).to_have_count(2)
+    press(page.locator(".ss-list-filters"), "Clear filters")
+    page.locator(".ss-list-chips").get_by_role("button", name="High").click()
+    expect(page.locator(".ss-risk--red").first).to_be_visible()
+    expect(page.locator(".ss-risk--amber")).to_have_count(0)
+    # Few of them are in the page, and all can be reached.
+    press(page.locator(".ss-list-filters"), "Clear filters")
+    page.get_by_label("Sort by").select_option("oldest")
+    assert page.locator(".ss-row").count() < 40
+    page.locator(".ss-rows").evaluate("rows => { rows.scrollTop = rows.scrollHeight }")
+    expect(row(page, f"order {20_000 + COUNT}")).to_be_visible()
+
+
+def test_over_a_hundred_at_once_and_one_is_refused(app: AppProcess, open_window: Window) -> None:
+    page = open_window(app.url, viewport=WIDE)
+    open_list(page)
+    page.get_by_label("Search all approvals").fill("seeded")
+    page.locator(".ss-row").get_by_role("checkbox").first.check()
+    press(page.locator("#ss-approval-list .ss-batch"), "Select all")
+    total = f"£{COUNT * (COUNT + 1) // 2:,}.00"
+    expect(page.locator("#ss-approval-list .ss-batch")).to_contain_text(f"{COUNT} selected, {total} in total")
+    press(page.locator("#ss-approval-list .ss-batch"), "Reject…")
+    confirm = page.locator("#ss-approval-list .ss-batch-list")
+    expect(confirm).to_contain_text(f"{COUNT} selected, {total} in total")
+    confirm.get_by_label("Reason").fill("Refunded by bank transfer")
+    one = app.get("/approvals", q="order 20007", limit=1)[0]["approval_id"]
+    assert app.post(f"/approvals/{one}/decision", {"decision": "approve"}).is_success
+    press(confirm, f"Reject these {COUNT}")
+    results = page.locator("#ss-approval-list .ss-batch-result")
+    # Each of them starts the turn of a conversation.
+    expect(results).to_contain_text(f"{COUNT - 1} of {COUNT} rejected.", timeout=60_000)
+    expect(results).to_contain_text("already approved by local user")
+    expect(page.locator("#ss-approval-list .ss-count")).to_have_text("2")
+    expect(results).to_be_visible()
+    press(results, "Close")
+    expect(results).to_have_count(0)
+    assert len(app.get("/approvals", status="rejected", limit=100)) == 100

@@ -1,0 +1,23 @@
+// Prints what the plain functions of the list of approvals answer, for test_approval_list_order.py.
+
+import { arranged, visibleRows } from "../../pages/static/approvals/list_order.js";
+import { decisionText, nameOf } from "../../pages/static/approvals/names.js";
+import { asMoney, money, totals } from "../../pages/static/shell/money.js";
+const one = (id, expires, risk, minor, more) => ({ approval_id: id, expires_at: expires, requested_at: id, risk,
+    amount: minor === null ? null : { minor, currency: "GBP" }, action: "refund", agent: "a", args: {}, summary: `Refund ${id}`,
+    customer_id: null, thread_id: "t", ...more });
+const all = [one("1", "3", "low", 500), one("2", "1", "high", null), one("3", "2", "high", 1000, { customer_id: "C-1" }),
+    one("4", "1", "medium", 900, { caller: { name: "bot" }, args: { order_id: "1044" } })];
+const none = { q: "", risk: "", tool: "", agent: "", customer: "", min: null, max: null, sort: "expiry" };
+const ids = (filter) => arranged(all, { ...none, ...filter }).map((approval) => approval.approval_id).join("");
+const refund = one("5", "1", "low", 2500, { summary: "Refund £25.00 for order 1044", facts: { currency: "EUR" } });
+console.log(JSON.stringify({
+  orders: Object.fromEntries(["expiry", "risk", "amount", "oldest"].map((sort) => [sort, ids({ sort })])),
+  filters: [ids({ min: 900 }), ids({ max: 900 }), ids({ customer: "C-1" }), ids({ agent: "bot" }), ids({ risk: "high" }),
+    ids({ q: "  REFUND 1044" }), ids({ tool: "cancel" })],
+  rows: [visibleRows(0, 490, 49, 1000), visibleRows(4900, 490, 49, 1000), visibleRows(49000, 490, 49, 1000), visibleRows(0, 490, 49, 3)],
+  money: [money({ minor: 125000, currency: "EUR" }), money({ minor: 5, currency: null }), money({ minor: 5, currency: "no" }),
+    totals([refund.amount, null, refund.amount, { minor: 100, currency: "EUR" }]), totals([null]),
+    asMoney("amount_cents", 2500, refund), asMoney("amount", 2500, refund), asMoney("amount_cents", "2500", refund)],
+  names: [nameOf("Approve", refund), nameOf("Claim", refund), decisionText(refund, { decision: "reject" })],
+}));
