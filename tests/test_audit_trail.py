@@ -70,7 +70,7 @@ def _ask(app: AppProcess, key: str, method: str, path: str, **options: Any) -> h
 
 
 def test_logins_and_bursts_of_refused_ones(app: AppProcess) -> None:
-    with httpx.Client(base_url=app.url, headers={"Origin": app.url}) as browser:
+    with httpx.Client(base_url=app.url, headers={"Origin": app.url}, timeout=60) as browser:
         assert [_log_in(browser, "dana", WRONG) for _ in range(6)] == [401] * 5 + [429]
         # A password in the field for the name, and as often as it takes to be slowed down.
         assert [_log_in(browser, WRONG, "?") for _ in range(3)] == [401] * 3
@@ -92,7 +92,7 @@ def test_exports_and_questions(app: AppProcess, command: Any, capfd: pytest.Capt
     for format_ in ("csv", "parquet"):
         exported = _ask(app, CI, "GET", "/analytics/export", params=RANGE | {"format": format_})
         assert exported.status_code == 200
-    with httpx.Client(base_url=app.url, headers={"Origin": app.url}) as browser:
+    with httpx.Client(base_url=app.url, headers={"Origin": app.url}, timeout=60) as browser:
         _log_in(browser, "dana")
         door = {"X-Smart-Support-Door": "console"}
         assert browser.get("/api/v1/replay/t/test", headers=door).status_code == 200

@@ -32,7 +32,7 @@ async def test_a_conversation_is_saved_as_a_test_that_passes(server: AppProcess,
             answer = {"approved": not reason, "reason": reason or "he waited long"}
             await client.send(type="interrupt_response", thread_id=thread_id, **answer)
             await client.until("message_complete", thread_id=thread_id)
-    async with httpx.AsyncClient() as rest:
+    async with httpx.AsyncClient(timeout=60) as rest:
         found = await rest.get(f"{server.url}/api/v1/replay/{thread_id}/test")
     assert found.headers["content-disposition"] == 'attachment; filename="test_to_be_recorded.py"'
     source = found.text
@@ -46,10 +46,10 @@ async def test_a_conversation_is_saved_as_a_test_that_passes(server: AppProcess,
 
 def test_what_can_not_be_repeated_is_told(server: AppProcess) -> None:
     server.post("/chat", {"thread_id": "half-way", "message": "Make me a coupon for 5%"})
-    refused = httpx.get(f"{server.url}/api/v1/replay/half-way/test")
+    refused = httpx.get(f"{server.url}/api/v1/replay/half-way/test", timeout=60)
     assert refused.status_code == 422
     assert "still pending" in refused.json()["error"]["message"]
-    assert httpx.get(f"{server.url}/api/v1/replay/nobody/test").status_code == 404
+    assert httpx.get(f"{server.url}/api/v1/replay/nobody/test", timeout=60).status_code == 404
 
 
 def _ran(folder: Path) -> str:

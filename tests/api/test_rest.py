@@ -22,7 +22,7 @@ def _say(server: AppProcess, thread_id: str, message: str) -> dict:
 
 
 def test_health_is_bare(server: AppProcess) -> None:
-    answer = httpx.get(f"{server.url}/api/v1/health")
+    answer = httpx.get(f"{server.url}/api/v1/health", timeout=60)
     body = answer.json()
     assert answer.status_code == 200
     assert body["status"] == "ok"
@@ -129,8 +129,8 @@ def test_a_bad_request_is_explained(
 
 
 def test_what_a_route_does_not_take_is_told_with_what_it_takes(server: AppProcess) -> None:
-    described = httpx.get(f"{server.url}/api/v1/openapi.json").json()["paths"]
-    with httpx.Client(base_url=server.url) as client:
+    described = httpx.get(f"{server.url}/api/v1/openapi.json", timeout=60).json()["paths"]
+    with httpx.Client(base_url=server.url, timeout=60) as client:
         for path, operations in described.items():
             taken = {method.upper() for method in operations}
             for method in {"PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY"} - taken:
@@ -142,7 +142,10 @@ def test_what_a_route_does_not_take_is_told_with_what_it_takes(server: AppProces
 
 def test_a_body_that_is_not_json_is_explained(server: AppProcess) -> None:
     answer = httpx.post(
-        f"{server.url}/api/v1/chat", content=b"{oops", headers={"Content-Type": "application/json"}
+        f"{server.url}/api/v1/chat",
+        content=b"{oops",
+        headers={"Content-Type": "application/json"},
+        timeout=60,
     )
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_json")
 
@@ -161,15 +164,20 @@ def test_an_edit_that_does_not_fit_names_the_field(
 
 def test_a_page_of_another_site_changes_nothing(server: AppProcess) -> None:
     answer = httpx.post(
-        f"{server.url}/api/v1/chat", json={"message": "hi"}, headers={"Origin": "https://evil.example"}
+        f"{server.url}/api/v1/chat",
+        json={"message": "hi"},
+        headers={"Origin": "https://evil.example"},
+        timeout=60,
     )
     assert (answer.status_code, answer.json()["error"]["code"]) == (403, "forbidden")
-    own = httpx.post(f"{server.url}/api/v1/chat", json={"message": "hi"}, headers={"Origin": server.url})
+    own = httpx.post(
+        f"{server.url}/api/v1/chat", json={"message": "hi"}, headers={"Origin": server.url}, timeout=60
+    )
     assert own.status_code == 200
 
 
 def test_everything_is_described(server: AppProcess) -> None:
-    paths = httpx.get(f"{server.url}/api/v1/openapi.json").json()["paths"]
+    paths = httpx.get(f"{server.url}/api/v1/openapi.json", timeout=60).json()["paths"]
     expected = {"health", "chat", "conversations", "approvals", "analytics", "agents", "tools"}
     assert {path.split("/")[3] for path in paths} >= expected
 

@@ -40,7 +40,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
 
 @pytest.fixture(scope="module")
 def described(app: AppProcess) -> Described:
-    found: Described = httpx.get(f"{app.url}/api/v1/openapi.json").json()
+    found: Described = httpx.get(f"{app.url}/api/v1/openapi.json", timeout=60).json()
     return found
 
 

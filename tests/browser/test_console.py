@@ -215,7 +215,7 @@ def test_what_is_typed_is_text_and_fetches_nothing(
     expect(chat(page).locator(".bot.message").first).to_be_visible()
     assert chat(page).locator("img, form, input").count() == 0
     assert [url for url in asked if not url.startswith(server.url)] == []
-    page_headers = httpx.get(server.url).headers
+    page_headers = httpx.get(server.url, timeout=60).headers
     assert "default-src 'self'" in page_headers["Content-Security-Policy"]
     assert page_headers["Referrer-Policy"] == "same-origin"
 

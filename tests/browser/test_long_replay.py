@@ -121,11 +121,11 @@ def test_what_one_looks_for_is_gone_to(app: AppProcess, open_window: Window) -> 
     page.wait_for_function(AT, arg=2802)
     page.get_by_role("button", name="Pause").click()
     raw = page.get_by_role("link", name="Raw JSON").get_attribute("href")
-    whole = httpx.get(f"{app.url}{raw}").json()
+    whole = httpx.get(f"{app.url}{raw}", timeout=60).json()
     assert [step["seq"] for step in whole["data"]] == [3 * place for place in range(1, STEPS + 1)]
     assert whole["meta"] == {"next_cursor": None}
     test = page.get_by_role("link", name="Save as test").get_attribute("href")
-    assert httpx.get(f"{app.url}{test}").text.count("where is order 1042?") == STEPS // 5
+    assert httpx.get(f"{app.url}{test}", timeout=60).text.count("where is order 1042?") == STEPS // 5
 
 
 def test_what_can_not_be_read_is_tried_again(app: AppProcess, open_window: Window) -> None:

@@ -24,7 +24,7 @@ def test_an_operator_sees_their_own_and_a_lead_more(tmp_path: Path, open_window:
     with AppProcess(tmp_path / "var", USERS_FILE=tmp_path / "users.yaml") as app:
 
         def opened(name: str, thread_id: str) -> Page:
-            with httpx.Client(base_url=app.url, headers={"Origin": app.url}) as client:
+            with httpx.Client(base_url=app.url, headers={"Origin": app.url}, timeout=60) as client:
                 client.post("/login", data={"name": name, "password": PASSWORD})
                 token = client.cookies["smart_support_login"]
             entered = {"name": "smart_support_login", "value": token, "url": app.url}

@@ -81,7 +81,7 @@ def test_programs_find_the_sub_path_in_answers(url: str, app: AppProcess) -> Non
     with httpx.Client(base_url=url, timeout=60, headers={"Origin": url.removesuffix(ROOT_PATH)}) as client:
         refused = client.get("/", headers={"Accept": "text/html"})
         assert refused.headers["location"] == f"{ROOT_PATH}/login"
-        bare = httpx.get(url, headers={"Accept": "text/html"})
+        bare = httpx.get(url, headers={"Accept": "text/html"}, timeout=60)
         assert bare.headers["location"] in (f"{ROOT_PATH}/", f"{ROOT_PATH}/login")
         entered = client.post(
             "/login", data={"name": "lee", "password": PASSWORD}, headers={"Accept": "text/html"}
@@ -93,4 +93,4 @@ def test_programs_find_the_sub_path_in_answers(url: str, app: AppProcess) -> Non
         assert client.post("/logout").headers["location"] == f"{ROOT_PATH}/login"
     # The app's own port answers with and without the sub-path, as for health checks.
     for prefix in ("", ROOT_PATH):
-        assert httpx.get(f"{app.url}{prefix}/api/v1/health").status_code == 200
+        assert httpx.get(f"{app.url}{prefix}/api/v1/health", timeout=60).status_code == 200

@@ -54,7 +54,7 @@ async def test_the_database_may_restart(machine: Machine, postgres: Postgres) ->
     asked = here.post("/chat", {"thread_id": "t", "message": "Cancel order 1042"}).json()["data"]
     postgres.restart()
     deadline = time.monotonic() + 30
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=60) as client:
         while (await client.get(f"{here.url}/api/v1/health")).status_code != 200:
             assert time.monotonic() < deadline
             await asyncio.sleep(0.1)  # the app asks again by itself; there is nothing to await

@@ -120,7 +120,7 @@ def test_limits_hold_over_all_processes(guarded_pair: Pair, thread_id: str) -> N
 
 def test_a_login_holds_at_both(guarded_pair: Pair) -> None:
     here, there = guarded_pair
-    with httpx.Client(follow_redirects=False) as browser:
+    with httpx.Client(follow_redirects=False, timeout=60) as browser:
         form = {"name": "dana", "password": PASSWORD}
         browser.post(f"{here.url}/login", data=form, headers={"Origin": here.url})
         answer = browser.get(f"{there.url}/api/v1/approvals")
@@ -136,13 +136,13 @@ def test_who_is_erased_at_one_is_gone_at_the_other(pair: Pair, thread_id: str) -
     assert answer.status_code == 200, answer.text
     assert thread_id not in [c["thread_id"] for c in here.get("/conversations")]
     assert here.get("/conversations", q=customer) == []
-    gone = httpx.get(f"{here.url}/api/v1/replay/{thread_id}")
+    gone = httpx.get(f"{here.url}/api/v1/replay/{thread_id}", timeout=60)
     assert gone.status_code == 404
 
 
 async def test_guesses_at_both_count_together(guarded_pair: Pair) -> None:
     wrong, statuses = {"name": "lee", "password": "?"}, []
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=60) as client:
         for number in range(7):
             answer = await client.post(f"{guarded_pair[number % 2].url}/login", data=wrong)
             statuses.append(answer.status_code)
@@ -163,7 +163,7 @@ async def test_a_freeze_at_one_holds_at_the_other_until_it_is_lifted(pair: Pair,
         assert there.post(decision, {"decision": "approve"}).status_code == 200
         parked = await customer.until("message_complete")
         assert (of_type(parked, "tool_result"), "frozen" in spoken(parked)) == ([], True)
-        async with httpx.AsyncClient(base_url=there.url) as client:
+        async with httpx.AsyncClient(base_url=there.url, timeout=60) as client:
             (await client.delete("/api/v1/freeze/tool:refund_order")).raise_for_status()
         ran = await customer.until("message_complete")
         assert of_type(ran, "tool_result")[0]["status"] == "ok"

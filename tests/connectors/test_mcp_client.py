@@ -26,7 +26,7 @@ def address() -> Iterator[str]:
         url, deadline = f"http://127.0.0.1:{port}/mcp", time.monotonic() + 30
         while time.monotonic() < deadline:
             try:
-                httpx.get(url)
+                httpx.get(url, timeout=60)
                 break
             except httpx.HTTPError:
                 time.sleep(0.05)  # the port is simply not there yet
@@ -71,9 +71,9 @@ def test_an_mcp_server_is_reviewed_approved_and_gated(
         "add_note": ("write", False),
         "delete_note": ("write", False),
     }
-    wrong = httpx.patch(f"{app.url}/api/v1{path}/operations/delete_note", json={"access": "read"})
+    wrong = httpx.patch(f"{app.url}/api/v1{path}/operations/delete_note", json={"access": "read"}, timeout=60)
     assert wrong.status_code == 422
-    ticked = httpx.patch(f"{app.url}/api/v1{path}/operations/list_notes", json={"access": "read"})
+    ticked = httpx.patch(f"{app.url}/api/v1{path}/operations/list_notes", json={"access": "read"}, timeout=60)
     assert ticked.json()["data"]["needs_approval"] is False
     assert app.post(f"{path}/approve", {}).status_code == 200
     asked = app.post("/chat", {"thread_id": thread_id, "message": "Add note 'call back'"}).json()["data"]

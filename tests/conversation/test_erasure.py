@@ -104,7 +104,7 @@ def test_a_blanked_record_still_tells_of_tampering(app: AppProcess, monkeypatch:
 
 def test_only_an_admin_may(app: AppProcess) -> None:
     assert _ask(app, "DELETE", "/customers/CU-1", who="lee").status_code == 403
-    assert httpx.delete(f"{app.url}/api/v1/customers/CU-1").status_code == 401
+    assert httpx.delete(f"{app.url}/api/v1/customers/CU-1", timeout=60).status_code == 401
 
 
 def test_what_is_too_old_goes_by_itself_and_the_rest_stays(data_dir: Path) -> None:
@@ -116,7 +116,7 @@ def test_what_is_too_old_goes_by_itself_and_the_rest_stays(data_dir: Path) -> No
     asyncio.run(past())
     with AppProcess(data_dir, KEEP_DAYS=30) as app:
         deadline = time.monotonic() + 60
-        while httpx.get(f"{app.url}/api/v1/replay/old").status_code != 404:
+        while httpx.get(f"{app.url}/api/v1/replay/old", timeout=60).status_code != 404:
             assert time.monotonic() < deadline
             time.sleep(0.05)  # it goes in the background
-        assert httpx.get(f"{app.url}/api/v1/replay/young").status_code == 200
+        assert httpx.get(f"{app.url}/api/v1/replay/young", timeout=60).status_code == 200

@@ -47,6 +47,6 @@ def test_kills_during_compaction(data_dir: Path, monkeypatch: pytest.MonkeyPatch
         assert app.get("/erasure")["compaction"] in ("done", "none")  # none: the last kill came too late
         assert app.get("/analytics", range="24h")["conversations"] == 1500
         assert len(app.get("/replay/kept-1499")) == 6
-        assert httpx.get(f"{app.url}/api/v1/replay/gone-0").status_code == 404
+        assert httpx.get(f"{app.url}/api/v1/replay/gone-0", timeout=60).status_code == 404
     monkeypatch.setenv("SMART_SUPPORT_DATA_DIR", str(data_dir))
     assert audit.main(["verify"]) == 0

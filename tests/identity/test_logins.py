@@ -28,14 +28,16 @@ def app(guarded: AppProcess) -> AppProcess:
 @pytest.fixture
 def browser(app: AppProcess) -> Iterator[httpx.Client]:
     """As a browser asks: it says where a request comes from."""
-    with httpx.Client(base_url=app.url, headers={"Accept": "text/html", "Origin": app.url}) as client:
+    with httpx.Client(
+        base_url=app.url, headers={"Accept": "text/html", "Origin": app.url}, timeout=60
+    ) as client:
         yield client
 
 
 @pytest.fixture(scope="module")
 def logged_in(app: AppProcess) -> Iterator[httpx.Client]:
     """A login, and nothing said by itself about where a request comes from."""
-    with httpx.Client(base_url=app.url) as client:
+    with httpx.Client(base_url=app.url, timeout=60) as client:
         _log_in(client)
         yield client
 
@@ -72,7 +74,9 @@ def test_the_cookie_is_for_us_alone(browser: httpx.Client, headers: dict[str, st
 
 def test_a_browser_that_speaks_tls_with_a_proxy_gets_a_secure_cookie(app: AppProcess) -> None:
     host = "support.example"
-    with httpx.Client(base_url=app.url, headers={"Host": host, "Origin": f"https://{host}"}) as browser:
+    with httpx.Client(
+        base_url=app.url, headers={"Host": host, "Origin": f"https://{host}"}, timeout=60
+    ) as browser:
         made = {line.partition("=")[0] for line in _log_in(browser).headers.get_list("set-cookie")}
         assert made == {"__Host-smart_support_login", "__Host-smart_support_device"}
 
@@ -82,7 +86,7 @@ def test_a_login_without_the_prefix_does_not_count_over_https(
 ) -> None:
     token, host = logged_in.cookies["smart_support_login"], "support.example"
     https = {"Host": host, "Origin": f"https://{host}", "Accept": "text/html"}
-    with httpx.Client(base_url=app.url, headers=https) as browser:
+    with httpx.Client(base_url=app.url, headers=https, timeout=60) as browser:
         for name, status in (("smart_support_login", 401), ("__Host-smart_support_login", 200)):
             answer = browser.get("/api/v1/me", headers={"Cookie": f"{name}={token}"})
             assert answer.status_code == status
@@ -93,21 +97,21 @@ def test_a_login_without_the_prefix_does_not_count_over_https(
 
 def test_five_wrong_passwords_of_a_stranger_lock_nobody_out(app: AppProcess) -> None:
     wrong = {"name": "mia", "password": "wrong"}
-    with httpx.Client(base_url=app.url) as stranger:
+    with httpx.Client(base_url=app.url, timeout=60) as stranger:
         refused = [stranger.post("/login", data=wrong) for _ in range(6)]
     assert [one.status_code for one in refused] == [401] * 5 + [429]
-    right = httpx.post(f"{app.url}/login", data={"name": "mia", "password": PASSWORD})
+    right = httpx.post(f"{app.url}/login", data={"name": "mia", "password": PASSWORD}, timeout=60)
     assert right.status_code == 200
 
 
 def test_a_login_has_a_token_of_its_own_and_ends_the_one_before(app: AppProcess) -> None:
-    with httpx.Client(base_url=app.url, headers={"Origin": app.url}) as browser:
+    with httpx.Client(base_url=app.url, headers={"Origin": app.url}, timeout=60) as browser:
         _log_in(browser, Cookie="smart_support_login=chosen-by-somebody-else")
         first = browser.cookies["smart_support_login"]
         assert first != "chosen-by-somebody-else"
         _log_in(browser)
         assert browser.cookies["smart_support_login"] != first
-    before = httpx.get(f"{app.url}/api/v1/me", cookies={"smart_support_login": first})
+    before = httpx.get(f"{app.url}/api/v1/me", cookies={"smart_support_login": first}, timeout=60)
     assert before.status_code == 401
 
 
@@ -144,7 +148,10 @@ async def test_logging_out_ends_what_is_open(app: AppProcess, browser: httpx.Cli
     _log_in(browser)
     headers = {"Cookie": f"smart_support_login={browser.cookies['smart_support_login']}", "Origin": app.url}
     connection = await websockets.connect(app.ws_url, additional_headers=headers, proxy=None)
-    async with Client(connection) as socket, httpx.AsyncClient(base_url=app.url, headers=headers) as page:
+    async with (
+        Client(connection) as socket,
+        httpx.AsyncClient(base_url=app.url, headers=headers, timeout=60) as page,
+    ):
         await socket.send(type="ping")
         await socket.until("pong")
         stream = page.stream("GET", "/gradio_api/heartbeat/a-page")
@@ -168,7 +175,7 @@ async def test_no_key_is_in_a_log_line(app: AppProcess) -> None:
         await client.turn("logged", "hello")
     async with await Client.connect(f"{app.ws_url}?token=wrong-{KEY}") as client:
         await client.next()
-    async with httpx.AsyncClient() as program:
+    async with httpx.AsyncClient(timeout=60) as program:
         await program.get(f"{app.url}/api/v1/me?token={KEY}", headers={"X-API-Key": KEY})
     assert "turn_began" in app.log()
     assert KEY not in app.log()

@@ -150,9 +150,9 @@ def test_users_and_keys_are_made_by_a_command(tmp_path: Path) -> None:
         assert repr(taken) in refused.stderr
     key, entry = (line.split(": ", 1)[1] for line in made.stdout.splitlines())
     with AppProcess(tmp_path / "var", USERS_FILE=path, API_KEYS=entry, HOST="0.0.0.0") as app:
-        answer = httpx.get(f"{app.url}/api/v1/me", headers={"X-API-Key": key})
+        answer = httpx.get(f"{app.url}/api/v1/me", headers={"X-API-Key": key}, timeout=60)
         assert answer.json()["data"] == {"name": "site", "role": "operator", "login": True}
-        browser = httpx.Client(base_url=app.url)
+        browser = httpx.Client(base_url=app.url, timeout=60)
         assert browser.post("/login", data={"name": "dana", "password": "a long password"}).status_code == 200
         assert browser.get("/api/v1/me").json()["data"]["role"] == "lead"
         assert key not in app.log()

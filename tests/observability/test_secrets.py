@@ -98,7 +98,7 @@ def _provoke(app: AppProcess, admin: str) -> list[str]:
         told.append(http.post("/chat", content=b"{", headers=bearer).text)
         told.append(http.post("/analytics/sql", json={"sql": "SELECT * FROM events"}).text)
     login = {"name": "dana", "password": "kanarie-password-7Q"}
-    told.append(httpx.post(f"{app.url}/login", data=login, headers={"Origin": app.url}).text)
+    told.append(httpx.post(f"{app.url}/login", data=login, headers={"Origin": app.url}, timeout=60).text)
     return told
 
 
@@ -153,7 +153,7 @@ def test_all_that_a_process_keeps_is_private_also_what_was_not(tmp_path: Path) -
             app.post("/chat", {"message": "Where is my order 1043?"})
             assert app.post("/backup", {}).status_code == 201
             assert app.post("/analytics/sql", {"sql": "SELECT 1"}).status_code == 200
-            assert httpx.get(f"{app.url}/api/v1/analytics/export").status_code == 200
+            assert httpx.get(f"{app.url}/api/v1/analytics/export", timeout=60).status_code == 200
             assert _modes(data_dir) == {}
             assert old.stat().st_mode & 0o777 == 0o600
         assert _modes(data_dir) == {}

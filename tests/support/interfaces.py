@@ -52,7 +52,9 @@ async def called(
 ) -> list[dict[str, Any]]:
     """Run a function of the console as its page does: by its place, through the queue; what came back."""
     body = {"data": data, "fn_index": fn_index, "session_hash": session_hash}
-    async with httpx.AsyncClient(base_url=f"{url}/gradio_api", headers=headers, verify=False) as client:
+    async with httpx.AsyncClient(
+        base_url=f"{url}/gradio_api", headers=headers, verify=False, timeout=60
+    ) as client:
         joined = await client.post("/queue/join", json=body)
         if joined.status_code != 200:
             return [{"msg": "refused", "status": joined.status_code}]

@@ -25,7 +25,7 @@ ALWAYS = {
     ],
 )
 def test_every_answer_has_them(server: AppProcess, path: str) -> None:
-    answer = httpx.get(f"{server.url}{path}", headers={"Origin": "http://localhost:9"})
+    answer = httpx.get(f"{server.url}{path}", headers={"Origin": "http://localhost:9"}, timeout=60)
     assert {name: answer.headers.get(name) for name in ALWAYS} == ALWAYS
     assert "camera=()" in answer.headers["permissions-policy"]
     policy = answer.headers["content-security-policy"]
@@ -60,7 +60,7 @@ async def test_so_has_a_page_that_broke() -> None:
 def test_a_body_has_its_limit(server: AppProcess, path: str) -> None:
     body = b'{"message": "' + b"a" * MAX_BODY_BYTES + b'"}'
     kind = "application/x-www-form-urlencoded" if path == "/login" else "application/json"
-    answer = httpx.post(f"{server.url}{path}", content=body, headers={"Content-Type": kind})
+    answer = httpx.post(f"{server.url}{path}", content=body, headers={"Content-Type": kind}, timeout=60)
     assert answer.status_code == 413
     if path.startswith("/api/v1"):
         assert answer.json()["error"]["code"] == "too_large"

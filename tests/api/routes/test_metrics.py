@@ -25,7 +25,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
 
 
 def _read(app: AppProcess) -> dict[str, float]:
-    answer = httpx.get(f"{app.url}/api/v1/metrics")
+    answer = httpx.get(f"{app.url}/api/v1/metrics", timeout=60)
     assert answer.headers["content-type"].startswith("text/plain; version=")
     return {
         " ".join(
@@ -61,8 +61,8 @@ def test_turns_tokens_and_decisions_are_counted(app: AppProcess) -> None:
 
 
 def test_metrics_of_the_process_its_requests_and_its_backlog(app: AppProcess) -> None:
-    httpx.get(f"{app.url}/api/v1/replay/somebody")
-    httpx.get(f"{app.url}/api/v1/there-is-no-such-route")
+    httpx.get(f"{app.url}/api/v1/replay/somebody", timeout=60)
+    httpx.get(f"{app.url}/api/v1/there-is-no-such-route", timeout=60)
     found = _read(app)
     assert found[f"smart_support_build_info version={__version__}"] == 1
     assert time.time() - 600 < found["process_start_time_seconds"] < time.time()
