@@ -52,8 +52,12 @@ class AccountNames:
             for place in range(1, len(words)):
                 first, rest = BOTH.join(words[:place]), self._joined(words[place:])
                 if self._exists(first) and rest:
-                    others = " and ".join(map(repr, [first, *rest]))
-                    raise ConfigError(f"{where}: the name {name!r} reads as others, {others}; rename it")
+                    others = [first, *rest]
+                    count = "two" if len(others) == 2 else len(others)
+                    listed = " and ".join(map(repr, others))
+                    raise ConfigError(
+                        f"{where}: the name {name!r} reads as {count} others, {listed}; rename it"
+                    )
 
     def _joined(self, words: Sequence[str]) -> list[str]:
         """Names that give these words when they are joined; empty where there are none."""

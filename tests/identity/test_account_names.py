@@ -101,6 +101,8 @@ def test_one_name_does_not_read_as_two_leads(tmp_path: Path) -> None:
 
     with pytest.raises(ConfigError, match="reads as two others, 'lena' and 'omar'"):
         of("lena and omar", "lena", "omar")
+    with pytest.raises(ConfigError, match="reads as 3 others, 'lena' and 'omar' and 'kim'"):
+        of("lena and omar and kim", "lena", "omar", "kim")
     of("sales and marketing", "lena", "omar")
 
 
