@@ -16,7 +16,7 @@ console.log(JSON.stringify({
   filters: [ids({ min: 900 }), ids({ max: 900 }), ids({ customer: "C-1" }), ids({ agent: "bot" }), ids({ risk: "high" }),
     ids({ q: "  REFUND 1044" }), ids({ tool: "cancel" })],
   rows: [visibleRows(0, 490, 49, 1000), visibleRows(4900, 490, 49, 1000), visibleRows(49000, 490, 49, 1000), visibleRows(0, 490, 49, 3)],
-  money: [money({ minor: 125000, currency: "EUR" }), money({ minor: 5, currency: null }), money({ minor: 5, currency: "no" }),
+  money: [money({ minor: 125000, currency: "EUR" }), money({ minor: 8600, currency: "CHF" }), money({ minor: 5, currency: null }), money({ minor: 5, currency: "no" }),
     totals([refund.amount, null, refund.amount, { minor: 100, currency: "EUR" }]), totals([null]),
     asMoney("amount_cents", 2500, refund), asMoney("amount", 2500, refund), asMoney("amount_cents", "2500", refund)],
   names: [nameOf("Approve", refund), nameOf("Claim", refund), decisionText(refund, { decision: "reject" })],

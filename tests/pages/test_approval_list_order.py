@@ -32,7 +32,7 @@ def test_only_rows_near_the_view_are_drawn(answers: Any) -> None:
 
 
 def test_money_and_its_totals(answers: Any) -> None:
-    texts = ["€1,250.00", "0.05", "no 0.05", "€1.00 and £50.00", "", "€25.00", None, None]
+    texts = ["€1,250.00", "CHF 86.00", "0.05", "no 0.05", "€1.00 and £50.00", "", "€25.00", None, None]
     assert answers["money"] == texts
 
 

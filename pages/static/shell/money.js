@@ -4,7 +4,9 @@
 export function money({ minor, currency }) {
   const options = { minimumFractionDigits: 2, maximumFractionDigits: 2 };
   try {
-    return (minor / 100).toLocaleString("en", currency ? { ...options, style: "currency", currency } : options);
+    const text = (minor / 100).toLocaleString("en", currency ? { ...options, style: "currency", currency } : options);
+    // The space after a code does not break; the page would show it as a character that can't be seen.
+    return text.replaceAll("\u00a0", " ");
   } catch { return `${currency} ${(minor / 100).toLocaleString("en", options)}`; }
 }
 
