@@ -53,6 +53,7 @@ export function makeTimeline(scroll, item, customer) {
   let lastSeq = 0;
   let day = "";
   let isClosed = false;
+  let isLoading = false;
 
   /** @param {number} after */
   async function loadFrom(after) {
@@ -70,7 +71,9 @@ export function makeTimeline(scroll, item, customer) {
       if (isClosed) return;
       const height = scroll.scrollHeight;
       reset();
+      isLoading = true;
       for (const step of steps) add(step);
+      isLoading = false;
       earlier.hidden = after === 0;
       status.hidden = true;
       showNotes("\uffff");
@@ -96,6 +99,8 @@ export function makeTimeline(scroll, item, customer) {
 
   /** Changes what is shown, and keeps the end in sight where it is. @param {() => void} change */
   function atEnd(change) {
+    // To ask where the end is costs a layout: not for each of thousands of events.
+    if (isLoading) { change(); return; }
     const isNearEnd = scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < NEAR_END_PX;
     change();
     if (isNearEnd) scroll.scrollTop = scroll.scrollHeight;
