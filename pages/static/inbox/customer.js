@@ -17,7 +17,8 @@ const STATUS_COLORS = { cancelled: "red", refunded: "", returned: "", processing
 function money(cents, currency) {
   const options = { minimumFractionDigits: 2, maximumFractionDigits: 2 };
   const code = typeof currency === "string" && /^[A-Z]{3}$/.test(currency) ? currency : null;
-  return (cents / 100).toLocaleString("en", code ? { ...options, style: "currency", currency: code } : options);
+  const text = (cents / 100).toLocaleString("en", code ? { ...options, style: "currency", currency: code } : options);
+  return text.replaceAll("\u00a0", " ");
 }
 
 /** A value as people read it. @param {string} name @param {unknown} given @param {unknown} currency */
