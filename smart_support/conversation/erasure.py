@@ -39,6 +39,7 @@ _STATEMENTS = (
     """UPDATE escalations SET reason = '(erased)', error = NULL WHERE thread_id IN {among}""",
     "DELETE FROM model_use WHERE share IN {among}",
     "DELETE FROM conversation_notes WHERE thread_id IN {among}",
+    "UPDATE policy_runs SET customer_id = NULL WHERE thread_id IN {among}",
     "DELETE FROM actions WHERE thread_id IN {among}",
     "DELETE FROM sessions WHERE thread_id IN {among}",
 )

@@ -16,6 +16,7 @@ from smart_support.approvals.decision import DecisionInput
 from smart_support.approvals.policy import Policy, Rule
 from smart_support.approvals.policy_dry_run import differences
 from smart_support.approvals.queue import ApprovalQueue
+from smart_support.conversation.erasure import blank
 from smart_support.errors import AlreadyDecided, ConfigError, Forbidden, InvalidRequest
 from smart_support.identity.users import Accounts
 from smart_support.storage.state.base import StateDatabase
@@ -145,6 +146,16 @@ async def test_a_ceiling_of_its_own_counts_conversations_for_callers_too(queue: 
     rule, one = {"max_per_conversation": 2}, {"caller": "bot", "customer_id": "C-1"}
     assert [await _grant(queue, rule, "t", **one) for _ in range(3)] == [True, True, False]
     assert await _grant(queue, rule, "another", **one)
+
+
+async def test_erasing_a_conversation_leaves_no_customer_among_what_ceilings_count(
+    queue: ApprovalQueue, state: StateDatabase
+) -> None:
+    assert await _grant(queue, {}, "t", caller="bot", customer_id="C-1")
+    entry = {"kind": "erased", "actor": "root", "via": "rest"}
+    await state.transact(lambda connection: blank(connection, ["t"], entry))
+    rows = await state.read("SELECT caller, customer_id FROM policy_runs")
+    assert [tuple(row.values()) for row in rows] == [("bot", None)]
 
 
 async def _decided(queue: ApprovalQueue, approval: Approval, by: str, decision: str = "approve") -> Approval:
