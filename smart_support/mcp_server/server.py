@@ -63,6 +63,8 @@ class McpServer(Server[Any]):
             on_list_tools=self._list_tools,
             on_call_tool=self._call_tool,
             on_subscriptions_listen=self._listening,
+            # No argument of ours is sent as a header. Without this, the SDK lists the tools before each call.
+            get_tool_input_schema=lambda name: None,
         )
         self.add_notification_handler("notifications/initialized", NotificationParams, self._remember)
         self._loop = asyncio.get_running_loop()
