@@ -34,6 +34,20 @@ def _numbers(events: list[dict[str, Any]]) -> list[int]:
     return [event["seq"] for event in events]
 
 
+async def test_a_conversation_at_one_is_listed_at_the_other(pair: Pair, thread_id: str) -> None:
+    here, there = pair
+    async with await Client.connect(there.ws_url) as lead:
+        await lead.send(type="watch_conversations")
+        await lead.send(type="ping")
+        await lead.until("pong")
+        here.post("/chat", {"thread_id": thread_id, "message": "Where is order 1043?"})
+        listed: set[str] = set()
+        while thread_id not in listed:
+            change = (await lead.until("conversations"))[-1]
+            listed |= {item["thread_id"] for item in change["items"]}
+        assert change["counts"]["active"] >= 1
+
+
 async def test_a_decision_at_one_is_seen_at_the_other(pair: Pair, thread_id: str) -> None:
     here, there = pair
     async with await Client.connect(here.ws_url) as customer, await Client.connect(there.ws_url) as lead:
