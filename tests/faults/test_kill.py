@@ -17,7 +17,7 @@ from tests.support.kills.traffic import Traffic, check_record, looked_at
 # How long to wait for a kill at each place. After an effect without a record comes the start that has to tell
 # a human: it is killed at that, too. Where what was begun has no such end, nobody is told.
 PLACES = [
-    {EFFECT: 20.0, "told": 2.0},
+    {EFFECT: 20.0, "told": 20.0},
     {MARKED: 20.0, "ended": 20.0},
     {BEGUN: 20.0, "told": 0.5},
     {"asked": 20.0, "decided": 20.0, "parked": 20.0},
