@@ -1,5 +1,6 @@
 """The console: its header and tabs, and how it is mounted. Each tab is a module with a `build` function."""
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from html import escape
@@ -11,8 +12,11 @@ import orjson
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
 from fastapi.staticfiles import StaticFiles
+from starlette.datastructures import Headers
 from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.routing import Mount
+from starlette.types import Scope
 
 from pages import analytics, api_import, approval_list, approvals, chat, inbox, replay, theme
 from pages.gradio_allowlist import GradioAllowlist
@@ -83,7 +87,8 @@ def _build_first_tab(services: Services, console: gr.Blocks) -> None:
 
 def mount(app: FastAPI, services: Services) -> None:
     """Mount the console on the app. Call it after all other routes, as the console takes every other path."""
-    app.mount(theme.STATIC_PATH, _RevalidatedFiles(directory=theme.STATIC), name="console-static")
+    files = GZipMiddleware(_RevalidatedFiles(directory=theme.STATIC), compresslevel=6)
+    app.mount(theme.STATIC_PATH, files, name="console-static")
     with _without_unmounted_apps():
         console = build_console(services)
     gr.mount_gradio_app(
@@ -138,6 +143,16 @@ def _username(request: Request) -> str:
 
 class _RevalidatedFiles(StaticFiles):
     """Files that browsers revalidate each time. Scripts import each other, so a URL can't carry a version."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        if path != theme.STYLESHEET:
+            return await super().get_response(path, scope)
+        style = theme.stylesheet()
+        tag = hashlib.sha256(style.encode()).hexdigest()[:32]
+        headers = {"ETag": f'"{tag}"', "Cache-Control": "no-cache"}
+        if Headers(scope=scope).get("if-none-match") == headers["ETag"]:
+            return Response(status_code=304, headers=headers)
+        return Response(style, headers=headers, media_type="text/css")
 
     def file_response(self, *args: Any, **kwargs: Any) -> Response:
         response = super().file_response(*args, **kwargs)
