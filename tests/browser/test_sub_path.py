@@ -64,8 +64,9 @@ def test_a_lead_works_under_a_sub_path(url: str, open_window: Window, thread_id:
     press(card(page, "coupon"), "Approve")
     expect(page.locator(".ss-decided").first).to_contain_text("Approved by lee")
     page.get_by_role("tab", name="Analytics").click()
+    page.get_by_role("button", name="Export…").click()
     with page.expect_download() as download:
-        page.get_by_role("link", name=re.compile("CSV")).click()
+        page.get_by_role("link", name="Download").click()
     assert download.value.url.startswith(f"{url}/api/v1/analytics/export?")
     page.get_by_role("tab", name="Replay").click()
     page.locator(f'.ss-conversations button[data-thread="{thread_id}"]').click()
