@@ -60,7 +60,8 @@ export function hold(ids, text, send) {
   held.timer = setTimeout(held.send, SECONDS * 1000);
   all.add(held);
   showCountdown(held);
-  place.append(element);
+  // The newest on top, so that nothing moves under the pointer.
+  place.prepend(element);
   emit("held_changed", undefined);
 }
 
