@@ -46,9 +46,12 @@ function matches(one, filter, words) {
 function compare(one, other, sort) {
   const first = sort === "risk" ? RANK[one.risk] - RANK[other.risk]
     : sort === "amount" ? (other.amount?.minor ?? -1) - (one.amount?.minor ?? -1)
-    : sort === "oldest" ? one.requested_at.localeCompare(other.requested_at) : 0;
-  return first || one.expires_at.localeCompare(other.expires_at) || one.approval_id.localeCompare(other.approval_id);
+    : sort === "oldest" ? order(one.requested_at, other.requested_at) : 0;
+  return first || order(one.expires_at, other.expires_at) || order(one.approval_id, other.approval_id);
 }
+
+/** Orders ASCII texts, many times as fast as `localeCompare`. @param {string} one @param {string} other */
+const order = (one, other) => (one < other ? -1 : one > other ? 1 : 0);
 
 /**
  * The first row to draw, and the one after the last.
