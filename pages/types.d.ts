@@ -109,6 +109,7 @@ interface Held {
 interface ApprovalContext {
   words: { at: string; role: "customer" | "agent" | "colleague"; by: string | null; content: string }[];
   related: { relation: "duplicate" | "same_thread" | "same_customer"; approval: Approval }[];
+  changed_since: EffectLine[] | null;
 }
 
 interface BatchOutcome { approval_id: string; approval: Approval | null; error: { message: string } | null }

@@ -305,7 +305,7 @@ class Services:
     @property
     def approval_contexts(self) -> ApprovalContexts:
         """What stands beside an approval."""
-        return ApprovalContexts(self.approvals, self.session_manager, self.event_log)
+        return ApprovalContexts(self.approvals, self.session_manager, self.event_log, self._gate)
 
     async def open(self) -> None:
         """Open the stores, connect the services, and recover what a crash interrupted.

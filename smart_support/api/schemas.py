@@ -221,6 +221,7 @@ class ApprovalContext(BaseModel):
 
     words: list[ContextMessage]
     related: list[RelatedApproval]
+    changed_since: list[dict[str, str]] | None
 
 
 class Edit(BaseModel):

@@ -8,6 +8,7 @@ from smart_support.approvals.approval import Approval
 from smart_support.approvals.queue import ApprovalQueue
 from smart_support.conversation.sessions import SessionManager
 from smart_support.events import Interrupt, Message
+from smart_support.gate.gate import Gate
 from smart_support.storage.events.base import EventStore
 
 MAX_WORDS = 6
@@ -23,19 +24,25 @@ class ApprovalContext:
         words: the last messages before the request, the oldest first: `{"at", "role", "by", "content"}`,
             where `role` is `customer`, `agent` or `colleague`.
         related: other approvals with how they are related; the closest first.
+        changed_since: what is different now from what the request was judged on, as lines of a card; None
+            where that can't be found out.
     """
 
     words: list[dict[str, Any]]
     related: list[dict[str, Any]]
+    changed_since: list[dict[str, str]] | None
 
 
 class ApprovalContexts:
     """Reads what stands beside an approval."""
 
-    def __init__(self, approvals: ApprovalQueue, sessions: SessionManager, event_log: EventStore) -> None:
+    def __init__(
+        self, approvals: ApprovalQueue, sessions: SessionManager, event_log: EventStore, gate: Gate
+    ) -> None:
         self._approvals = approvals
         self._sessions = sessions
         self._event_log = event_log
+        self._gate = gate
 
     async def get(self, approval_id: str) -> ApprovalContext:
         """The context of an approval.
@@ -48,7 +55,8 @@ class ApprovalContexts:
             {"relation": relation, "approval": other.wire()}
             for relation, other in await self._approvals.related(approval)
         ]
-        return ApprovalContext(words=await self._words(approval), related=related)
+        changed = await self._gate.changes_since(approval)
+        return ApprovalContext(words=await self._words(approval), related=related, changed_since=changed)
 
     async def _words(self, approval: Approval) -> list[dict[str, Any]]:
         session = await self._sessions.load(approval.thread_id)

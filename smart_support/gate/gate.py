@@ -46,6 +46,7 @@ from smart_support.tools.registry import Access, Call, Registry, Tool, title_of
 log = get_logger()
 VERSION = "version of the tool"
 SMALL_BYTES = 50_000
+SECONDS_TO_READ = 5
 STOPPED = "A colleague rejected an earlier action of this request. The customer may ask again."
 POSSIBLE_DUPLICATE = "The same call was made before within 24 hours; this may be a repetition."
 T = TypeVar("T")
@@ -268,6 +269,26 @@ class Gate:
                 "facts": facts,
             }
         )
+
+    async def changes_since(self, approval: Approval) -> list[dict[str, str]] | None:
+        """What the tool's system says now and did not say at the request, as lines of a card.
+
+        Returns:
+            Those lines, or what the system refuses now; None where it can't be read.
+        """
+        call, tool = approval.call, self._registry.get(approval.call.tool)
+        if approval.status != "pending" or tool is None or tool.facts is None or not call.facts:
+            return []
+        try:
+            async with asyncio.timeout(SECONDS_TO_READ):
+                now = await tool.facts(call.args)
+        except ToolRefused as refusal:
+            return [{"subject": "", "field": title_of(tool.name), "before": "", "after": refusal.message}]
+        except Exception as error:
+            log.warning("facts_not_read_again", tool=tool.name, error=repr(error))
+            return None
+        known = {name: call.facts[name] for name in now if name in call.facts}
+        return _differences(known, {name: now[name] for name in known})
 
     async def escalate_failures(self, last: CallResult, thread_id: str, count: int) -> CallResult:
         """Notify a human that `count` calls in a row have failed; returns the last one's result with that."""

@@ -115,6 +115,39 @@ def test_order_and_filters(app: AppProcess, open_window: Window) -> None:
     expect(row(page, f"order {20_000 + COUNT}")).to_be_visible()
 
 
+def test_the_next_approval_is_the_one_below(data_dir: Path, open_window: Window) -> None:
+    """Also after a decision at another place of the list."""
+    if stores.database_url(data_dir):
+        pytest.skip("the approvals are seeded into a file")
+    seed_approvals(data_dir, 10)
+    with AppProcess(data_dir) as app:
+        page = open_window(app.url, viewport=WIDE)
+        open_list(page)
+        page.get_by_label("Sort by").select_option("oldest")
+        heading = details(page).get_by_role("heading", level=3)
+        for place in (7, 2):
+            titles = page.locator(".ss-row-title").all_inner_texts()
+            page.locator(".ss-row-open").nth(place).click()
+            expect(heading).to_have_text(titles[place])
+            details(page).get_by_role("button", name="Reject").click()
+            details(page).get_by_label("Reason").fill("Refunded by bank transfer")
+            details(page).get_by_role("button", name="Reject").click()
+            expect(heading).to_have_text(titles[place + 1])
+            expect(page.locator(".ss-details--new")).to_have_count(0)
+            expect(details(page).get_by_label("Reason")).to_have_count(0)
+        assert len(app.get("/approvals", status="pending")) == 8
+
+
+def test_the_conversation_opens_in_the_inbox(app: AppProcess, open_window: Window) -> None:
+    page = open_window(app.url, viewport=WIDE)
+    open_list(page)
+    page.get_by_label("Search all approvals").fill("1044")
+    row(page, "£25.00").get_by_role("button").click()
+    expect(details(page)).to_contain_text("Aisha Rahman")
+    press(details(page), "Open conversation")
+    expect(page.locator("#ss-inbox")).to_contain_text("Refund £25 of order 1044, it arrived scratched")
+
+
 def test_over_a_hundred_at_once_and_one_is_refused(app: AppProcess, open_window: Window) -> None:
     page = open_window(app.url, viewport=WIDE)
     open_list(page)

@@ -4,9 +4,11 @@
 import { chip, exact, linkButton, node, prose, value, visible } from "../shell/dom.js";
 import { agentTitle, humanize, timeAgo, timeOfDay } from "../shell/format.js";
 import { now } from "../shell/connection.js";
+import { emitWhenReady } from "../shell/events.js";
 import { asMoney } from "../shell/money.js";
 import { request } from "../shell/rest.js";
-import { argumentList, changedFacts, conversationLink, foldable, RISKS, showClaim, showDuplicates, targetLine, updateTimes } from "./card.js";
+import { openTab } from "../shell/tabs.js";
+import { argumentList, changedFacts, foldable, RISKS, showClaim, showDuplicates, targetLine, updateTimes } from "./card.js";
 import { toggleClaim } from "./claims.js";
 import { showDraftOrActions } from "./decision_form.js";
 import { effectList } from "./effect.js";
@@ -37,7 +39,9 @@ export function makeDetails(approval, { select, failed, open, back }) {
   const notice = node("p", { class: "ss-notice", dir: "auto", hidden: true });
   const history = makeHistory(approval);
   const titleId = `ss-details-${id}`;
+  const since = node("div", { class: "ss-since", role: "status" });
   const words = section("Customer's words", node("p", { class: "ss-muted" }, "Loading…"));
+  const customer = section("Customer", ...customerLines(approval));
   const related = section("Other pending approvals", node("p", { class: "ss-muted" }, "Loading…"));
   const element = node("article", { class: "ss-details", "aria-labelledby": titleId },
     node("header", { class: "ss-details-head" },
@@ -46,15 +50,15 @@ export function makeDetails(approval, { select, failed, open, back }) {
         node("h3", { id: titleId }, foldable(approval.summary, MAX_SUMMARY_CHARS)), node("span", { class: "ss-gap" }), countdown),
       node("div", { class: "ss-details-chips" }, chip(risk, color), approval.need === "two_leads" ? chip("Needs two leads", "accent") : null,
         approval.approvers?.length ? chip(["Needs ", value(approval.approvers.join(" and "))], "accent") : null, frozen, duplicate, claim, node("span", { class: "ss-gap" }), position),
-      node("p", { class: "ss-muted" }, "Requested ", requested, ` by ${agentTitle(callerOf(approval))} · `, conversationLink(approval, "Open conversation"), " · ", claimButton)),
+      node("p", { class: "ss-muted" }, "Requested ", requested, ` by ${agentTitle(callerOf(approval))} · `, inboxLink(approval), " · ", claimButton)),
     node("div", { class: "ss-details-scroll", tabindex: "0", "aria-label": "Details" },
       node("div", { class: "ss-details-main" },
-        changedFacts(approval.changed), words,
+        changedFacts(approval.changed), since, words,
         approval.effect?.length ? section("What will change", effectList(approval.effect, "Changes")) : null,
         section(["Exact call ", node("code", {}, exact(approval.action))], argumentList(approval) ?? node("p", { class: "ss-muted" }, "No arguments"), targetLine(approval.target)),
-        section("Why it needs approval", notice, node("p", {}, approval.because ? "" : NEEDS[approval.need ?? "ask"] ?? ""), factList(approval))),
+        section(["Why it needs approval ", node("span", { class: "ss-muted" }, `as of ${timeOfDay(approval.requested_at)}`)], notice, node("p", {}, approval.because ? "" : NEEDS[approval.need ?? "ask"] ?? ""), factList(approval))),
       node("div", { class: "ss-details-side" },
-        section("Customer", ...customerLines(approval)), related, history.element)),
+        customer, related, history.element)),
     node("footer", { class: "ss-details-foot" }, body));
   element.dataset.approvalId = id;
   const card = { id, approval, view: "ss-list", element, countdown, frozen, requested, body, select, claim, claimButton, duplicate, notice, history, position,
@@ -63,8 +67,15 @@ export function makeDetails(approval, { select, failed, open, back }) {
   showClaim(card);
   showDuplicates(card);
   updateTimes(card);
-  loadContext(approval, words, related, open);
+  loadContext(approval, { since, words, related, customer }, open);
   return card;
+}
+
+/** @param {Approval} approval */
+function inboxLink(approval) {
+  const link = linkButton("Open conversation", () => { openTab("Inbox"); emitWhenReady("inbox_open", approval.thread_id); });
+  link.setAttribute("aria-label", nameOf("Open conversation", approval));
+  return link;
 }
 
 /** @param {Child} title @param {...Child} content */
@@ -72,11 +83,17 @@ function section(title, ...content) {
   return node("section", {}, node("h4", {}, title), ...content);
 }
 
-/** @param {Approval} approval @param {HTMLElement} words @param {HTMLElement} related @param {(id: string) => void} open */
-async function loadContext(approval, words, related, open) {
+/**
+ * @param {Approval} approval
+ * @param {{since: HTMLElement, words: HTMLElement, related: HTMLElement, customer: HTMLElement}} places
+ * @param {(id: string) => void} open
+ */
+async function loadContext(approval, { since, words, related, customer }, open) {
+  showCustomerName(approval, customer);
   try {
     /** @type {ApprovalContext} */
     const context = await request("GET", `/approvals/${encodeURIComponent(approval.approval_id)}/context`);
+    since.replaceChildren(...changedSince(context.changed_since));
     replaceContent(words, context.words.length ? node("ol", { class: "ss-words" }, context.words.map((one) => wordsOf(one)))
       : node("p", { class: "ss-muted" }, "No messages before this request."));
     replaceContent(related, context.related.length
@@ -84,6 +101,27 @@ async function loadContext(approval, words, related, open) {
       : node("p", { class: "ss-muted" }, "None for this customer or conversation."));
   } catch {
     for (const place of [words, related]) replaceContent(place, node("p", { class: "ss-problem" }, "Can't be loaded now."));
+  }
+}
+
+/** What is different now from what the request was judged on. @param {EffectLine[] | null} lines */
+function changedSince(lines) {
+  if (lines?.length === 0) return [];
+  if (lines === null) return [node("p", { class: "ss-note" }, "Can't be read again now: what is below is from the time of the request.")];
+  const shown = lines.map((line) => ({ ...line, field: humanize(line.field.replace(/_cents$/, "")) }));
+  return [node("div", { class: "ss-note ss-note--red" }, node("b", {}, "Changed since the request"), effectList(shown, "Changed since the request"),
+    "The call is checked again before it runs.")];
+}
+
+/** Adds the customer's name, if the agents file names a tool that knows it. @param {Approval} approval @param {HTMLElement} place */
+async function showCustomerName(approval, place) {
+  if (!approval.customer_id || approval.customer?.verified) return;
+  try {
+    /** @type {{result: {name?: unknown}}} */
+    const { result } = await request("GET", `/inbox/${encodeURIComponent(approval.thread_id)}/customer/card`);
+    if (typeof result?.name === "string") place.children[0].after(node("p", {}, node("b", {}, value(result.name))));
+  } catch {
+    // The id stays; the Inbox says what is wrong.
   }
 }
 

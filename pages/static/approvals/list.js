@@ -22,6 +22,7 @@ import { pending, repeatedKeys } from "./pending.js";
 
 const ROW_PX = 49;
 const SOON_SECONDS = 600;
+const NEW_MS = 700;
 /** @typedef {{element: HTMLElement, approval: Approval | null, time: HTMLElement, age: HTMLElement, select: HTMLInputElement, open: HTMLElement, state: HTMLElement, marks: HTMLElement}} Row */
 
 register("approval_list", (element) => {
@@ -36,6 +37,8 @@ register("approval_list", (element) => {
   let repeated = new Set();
   /** @type {ReturnType<typeof makeDetails> | null} */
   let current = null;
+  /** The place that the selected approval had, so that the next one takes it. */
+  let lastIndex = 0;
 
   const soon = node("span", { class: "ss-chip ss-chip--red", role: "status", hidden: true });
   const filters = makeListFilters(() => { scroller.scrollTop = 0; draw(); });
@@ -163,6 +166,8 @@ register("approval_list", (element) => {
       details.replaceChildren(current.element);
     }
     if (opens) element.classList.add("ss-desk--open");
+    const index = shown.findIndex((one) => one.approval_id === id);
+    if (index >= 0) lastIndex = index;
     drawRows();
     showPosition();
   }
@@ -178,18 +183,22 @@ register("approval_list", (element) => {
     current.position.textContent = index < 0 ? "" : `${index + 1} of ${shown.length}`;
   }
 
-  /** The place that the selected approval had, so that the next one takes it. */
-  let lastIndex = 0;
-
   function keepSelection() {
     const index = shown.findIndex((one) => one.approval_id === current?.id);
     if (index >= 0) { lastIndex = index; showPosition(); return; }
     if (current && (current.isRefused || pending.get(current.id) && !isHeld(current.id))) { showPosition(); return; }
     const hadFocus = details.contains(document.activeElement);
     const next = shown[Math.min(lastIndex, shown.length - 1)];
-    if (next) show(next.approval_id);
+    if (next) { show(next.approval_id); ignorePresses(); }
     else { current = null; details.replaceChildren(); element.classList.remove("ss-desk--open"); }
     if (hadFocus) focusRow();
+  }
+
+  /** The buttons of an approval that came by itself take no click that was meant for the one before. */
+  function ignorePresses() {
+    const shownNow = current?.element;
+    shownNow?.classList.add("ss-details--new");
+    setTimeout(() => shownNow?.classList.remove("ss-details--new"), NEW_MS);
   }
 
   function focusRow() {
