@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from smart_support.analytics.query_files import FIGURES
-from tests.support.harness import ROOT, run_python
+from tests.support.harness import ROOT, AppProcess, run_python
 from tests.support.postgres import is_installed
 
 
@@ -132,6 +132,17 @@ def test_windows() -> None:
         "a decision shown in # open windows: p# # ms, p# # ms",
         " ratio to the limit of # s #",
     ]
+
+
+@pytest.mark.nightly
+def test_the_list_of_approvals() -> None:
+    assert _run("approval_list.py", "--approvals", "20", "--decisions", "2", may_break_limits=True)
+
+
+@pytest.mark.nightly
+def test_the_first_load(server: AppProcess) -> None:
+    rows = _run("first_load.py", server.url).splitlines()
+    assert [row.split()[2] for row in rows] == 2 * ["Gradio's", "ours", "layout"]
 
 
 @pytest.mark.nightly

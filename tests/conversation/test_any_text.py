@@ -70,6 +70,7 @@ def _recorder(log: EventStore, broadcast: Broadcast, thread_id: str, customer_id
         turn_id=None,
         turn_channel="socket",
         customer_id=customer_id,
+        caller=None,
         spoken_by=None,
         side_thread_id=None,
         last_seq=0,

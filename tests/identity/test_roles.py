@@ -44,7 +44,7 @@ def test_the_key_decides_who_decided_and_nobody_decides_their_own(app: AppProces
     path = f"/api/v1/approvals/{asked['approval_id']}/decision"
     own = _as(app, "dana", "POST", path, json={"decision": "approve", "decided_by": "kim"})
     assert (own.status_code, own.json()["error"]["code"]) == (403, "forbidden")
-    assert "another lead" in own.json()["error"]["message"]
+    assert "Another lead" in own.json()["error"]["message"]
     decided = _as(app, "kim", "POST", path, json={"decision": "reject"}).json()["data"]
     assert (decided["asked_by"], decided["decided_by"]) == ("dana", "kim")
 

@@ -101,8 +101,11 @@ def test_the_event_log_is_copied_before_each_migration_and_kept(
     first_only.undo()
     EmbeddedEventStore(path).close()
     copies = sorted(tmp_path.glob("*.before-*"))
-    assert [one.name for one in copies] == ["events.duckdb.before-0002_figures"]
-    for each in (path, copies[0]):
+    assert [one.name for one in copies] == [
+        "events.duckdb.before-0002_figures",
+        "events.duckdb.before-0003_callers",
+    ]
+    for each in (path, *copies):
         with duckdb.connect(str(each)) as raw:
             assert raw.execute("SELECT thread_id FROM events").fetchall() == [("t",)]
     with duckdb.connect(str(path)) as raw:

@@ -109,6 +109,7 @@ export function makeCustomer(root, item, { open, close, loaded, named, showAppro
     noteText, noteProblem, node("div", { class: "ss-actions" }, node("button", { class: "ss-button" }, "Add note")));
   const problem = node("p", { class: "ss-problem", role: "alert", hidden: true });
   let isClosed = false;
+  let cardLoads = 0;
   /** @type {ColleagueNote[]} */
   let allNotes = [];
 
@@ -140,10 +141,11 @@ export function makeCustomer(root, item, { open, close, loaded, named, showAppro
 
   async function loadCard() {
     // What was read before stays until it is read again.
+    const load = ++cardLoads;
     if (!card.firstChild) card.replaceChildren(node("p", { class: "ss-muted", role: "status" }, "Loading what they have…"));
     try {
       const { result } = await request("GET", `${path}/customer/card`);
-      if (isClosed) return;
+      if (isClosed || load !== cardLoads) return;
       card.replaceChildren(...record(result));
       if (isFields(result) && typeof result.name === "string" && item.customer_id) {
         noteName(item.customer_id, result.name);

@@ -172,7 +172,12 @@ register("inbox", (root) => {
 
   showNothing();
   on("conversations", apply);
-  on("*", (frame) => { if (current && frame.thread_id === current.item.thread_id && frame.seq !== undefined) current.timeline.receive(/** @type {any} */ (frame)); });
+  on("*", (frame) => {
+    if (!current || frame.thread_id !== current.item.thread_id || frame.seq === undefined) return;
+    current.timeline.receive(/** @type {any} */ (frame));
+    // What the turn has done may have changed what they have.
+    if (frame.type === "message_complete") current.customer?.load();
+  });
   on("approval", ({ approval }) => { if (approval.thread_id === current?.item.thread_id) current.timeline.putApproval(approval); });
   on("inbox_open", (threadId) => { openTab("Inbox"); openThread(threadId); });
   on("me", () => {
