@@ -1,6 +1,8 @@
 """What stands beside an approval: the words before it, and related approvals."""
 
-from tests.support.harness import AppProcess, demo_orders
+from pathlib import Path
+
+from tests.support.harness import AppProcess
 
 
 def test_words_and_related_approvals(server: AppProcess, thread_id: str) -> None:
@@ -23,17 +25,16 @@ def test_words_and_related_approvals(server: AppProcess, thread_id: str) -> None
     assert server.post(f"/approvals/{second}/decision", {"decision": "reject", "reason": "no"}).is_success
 
 
-def test_what_has_changed_since_the_request(server: AppProcess, thread_id: str) -> None:
+def test_what_has_changed_since_the_request(data_dir: Path) -> None:
     """Two conversations request to cancel one order. Once the first has, the second is out of date."""
-    order = next(demo_orders("processing"))
-    ids = []
-    for thread in (thread_id, f"{thread_id}-2"):
-        body = {"thread_id": thread, "message": f"Please cancel order {order}"}
-        ids.append(server.post("/chat", body).json()["data"]["approval"]["approval_id"])
-    assert server.get(f"/approvals/{ids[1]}/context")["changed_since"] == []
-    server.post(f"/approvals/{ids[0]}/decision", {"decision": "approve"})
-    server.post("/chat", {"thread_id": thread_id, "message": "Thanks"})  # runs after the turn of the decision
-    changed = server.get(f"/approvals/{ids[1]}/context")["changed_since"]
-    assert {"subject": "", "field": "status", "before": "processing", "after": "cancelled"} in changed
-    assert server.get(f"/approvals/{ids[0]}/context")["changed_since"] == []
-    server.post(f"/approvals/{ids[1]}/decision", {"decision": "reject", "reason": "done already"})
+    with AppProcess(data_dir) as server:
+        ids = []
+        for thread_id in ("one", "two"):
+            body = {"thread_id": thread_id, "message": "Please cancel order 1042"}
+            ids.append(server.post("/chat", body).json()["data"]["approval"]["approval_id"])
+        assert server.get(f"/approvals/{ids[1]}/context")["changed_since"] == []
+        server.post(f"/approvals/{ids[0]}/decision", {"decision": "approve"})
+        server.post("/chat", {"thread_id": "one", "message": "Thanks"})  # runs after the turn of the decision
+        changed = server.get(f"/approvals/{ids[1]}/context")["changed_since"]
+        assert {"subject": "", "field": "status", "before": "processing", "after": "cancelled"} in changed
+        assert server.get(f"/approvals/{ids[0]}/context")["changed_since"] == []
