@@ -70,12 +70,16 @@ class InboxChange:
     def for_user(self, user: User) -> dict[str, Any] | None:
         """The part that a user may see; None where there is nothing for them.
 
-        Operators are sent their own conversations, without counts.
+        Operators are sent their own conversations, without counts; those of verified customers need a token.
         """
         if user.role >= Role.LEAD:
             counts = self.counts | {"mine": self.taken.get(user.name, 0)}
             return {"items": self.items, "gone": self.gone, "counts": counts}
-        own = [item for item in self.items if item["owner"] == user.name]
+        own = [
+            one
+            for one in self.items
+            if one["owner"] == user.name and not (one["customer"] or {}).get("verified")
+        ]
         return {"items": own, "gone": [], "counts": None} if own else None
 
 
@@ -317,7 +321,7 @@ class Inbox:
         if ":me" in where:
             given["me"] = user.name
         if user.role < Role.LEAD:
-            where += " AND owner = :owner"
+            where += " AND owner = :owner AND bound_customer IS NULL"
             given["owner"] = user.name
         # The threads of API clients hold no conversations.
         return f"{where} AND caller IS NULL", given

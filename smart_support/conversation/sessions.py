@@ -217,9 +217,13 @@ class SessionManager:
         return _customer(rows[0]) if rows else None
 
     async def owned(self, user: User) -> list[str]:
-        """The newest conversations that a user began, at most `OWNED_AT_MOST`, the newest first."""
+        """The newest conversations that a user began, at most `OWNED_AT_MOST`, the newest first.
+
+        Without those of verified customers: they need a token, and a list has no place for one.
+        """
         rows = await self._state.read(
-            "SELECT thread_id FROM sessions WHERE owner = :name ORDER BY created_at DESC LIMIT :most",
+            """SELECT thread_id FROM sessions WHERE owner = :name AND bound_customer IS NULL
+               ORDER BY created_at DESC LIMIT :most""",
             {"name": user.name, "most": OWNED_AT_MOST},
         )
         return [row["thread_id"] for row in rows]

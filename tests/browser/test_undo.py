@@ -26,12 +26,12 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
 def ask(app: AppProcess, take_order: Take) -> Ask:
     """Has a cancellation requested; its order and the approval's id."""
 
-    def asked() -> tuple[str, str]:
+    def request() -> tuple[str, str]:
         order = take_order("processing")
         body = {"thread_id": f"undo-{order}", "message": f"Cancel order {order}"}
         return order, str(app.post("/chat", body).json()["data"]["approval"]["approval_id"])
 
-    return asked
+    return request
 
 
 def held(page: Page) -> Locator:

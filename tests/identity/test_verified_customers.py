@@ -64,6 +64,10 @@ def test_rest(app: LocalApp) -> None:
     replay = app.request("GET", "/replay/rest", headers=SITE)
     assert (replay.status_code, replay.json()["error"]["code"]) == (403, mismatch)
     assert app.request("GET", "/replay/rest", headers=LEAD).status_code == 200
+    for path in ("/inbox", "/conversations"):
+        for headers, is_listed in ((SITE, False), (LEAD, True)):
+            listed = app.request("GET", path, headers=headers).json()["data"]
+            assert ("rest" in {one["thread_id"] for one in listed}) is is_listed
 
 
 def test_agents_reach_only_what_is_the_customers(app: LocalApp) -> None:
