@@ -2,62 +2,28 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from smart_support.approvals.approval import Request
 from smart_support.approvals.decision import DecisionInput
-from smart_support.approvals.ledger import Ledger
-from smart_support.approvals.policy import Policy, Rule
 from smart_support.approvals.queue import ApprovalQueue
-from smart_support.approvals.quota import Quota
-from smart_support.demo.shop.tools import CommerceTools
-from smart_support.demo.store import DemoStore
 from smart_support.gate.call_result import CallResult
 from smart_support.gate.caller import Caller, CallerLimits
 from smart_support.gate.gate import Gate
 from smart_support.gate.planned_call import PlannedCall
-from smart_support.settings import ROOT
 from smart_support.storage.state.base import StateDatabase
-from smart_support.tools.registry import Registry, tools_of
-from tests.support.stores import state_of
+from tests.gate.conftest import Make
 
 CALLER = Caller("site", frozenset({"get_order_status", "cancel_order", "refund_order"}))
 WHERE = {"tool_call_id": "c1", "thread_id": "t1"}
 
 
-async def _nobody(*_: Any, **__: Any) -> bool:
-    return False
-
-
 @pytest.fixture
-def state(tmp_path: Path) -> Iterator[StateDatabase]:
-    database = state_of(tmp_path)
-    yield database
-    database.close()
-
-
-@pytest.fixture
-def queue(state: StateDatabase) -> ApprovalQueue:
-    return ApprovalQueue(state, ttl_seconds=60)
-
-
-@pytest.fixture
-def gate(tmp_path: Path, state: StateDatabase, queue: ApprovalQueue) -> Iterator[Gate]:
-    shop = DemoStore(tmp_path / "shop.sqlite", ROOT / "data" / "shop")
-    yield Gate(
-        registry=Registry(tools_of(CommerceTools(shop))),
-        policy=Policy([Rule(tool="refund_order", then="never", because="Refunds are made by hand.")]),
-        approvals=queue,
-        ledger=Ledger(state),
-        quota=Quota(state),
-        escalate=_nobody,
-    )
-    shop.close()
+def gate(make: Make) -> Gate:
+    return make({"tool": "refund_order", "then": "never", "because": "Refunds are made by hand."})
 
 
 async def test_a_write_runs_once_after_its_approval(gate: Gate, queue: ApprovalQueue) -> None:

@@ -1,72 +1,26 @@
 """Groups of approvers and callers at the gate; a call that is frozen keeps its approval or is rejected."""
 
-from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 import pytest
 
 from smart_support.approvals.approval import Request
 from smart_support.approvals.decision import DecisionInput
 from smart_support.approvals.freezes import Freezes
-from smart_support.approvals.ledger import Ledger
-from smart_support.approvals.policy import Policy, Rule
 from smart_support.approvals.queue import ApprovalQueue
-from smart_support.approvals.quota import Quota
-from smart_support.demo.shop.tools import CommerceTools
-from smart_support.demo.store import DemoStore
 from smart_support.errors import Forbidden, Frozen
 from smart_support.gate.call_result import CallResult
 from smart_support.gate.caller import Caller
 from smart_support.gate.gate import Gate
 from smart_support.gate.planned_call import PlannedCall
-from smart_support.settings import ROOT
 from smart_support.storage.state.base import StateDatabase
-from smart_support.tools.registry import Registry, tools_of
-from tests.support.stores import state_of
+from tests.gate.conftest import Make
 
-Make = Callable[..., Gate]
 AGENT = Caller("order_actions", frozenset({"cancel_order", "generate_coupon"}))
 BOT = Caller("bot", AGENT.tools, is_client=True, approvers="finance")
 WHERE = {"tool_call_id": "c1", "thread_id": "t1"}
 BY = {"by": "dana", "via": "rest"}
 APPROVE = DecisionInput("approve", decided_by="dana", via="rest")
-
-
-async def _nobody(*_: Any, **__: Any) -> bool:
-    return False
-
-
-@pytest.fixture
-def state(tmp_path: Path) -> Iterator[StateDatabase]:
-    database = state_of(tmp_path)
-    yield database
-    database.close()
-
-
-@pytest.fixture
-def queue(state: StateDatabase) -> ApprovalQueue:
-    return ApprovalQueue(state, ttl_seconds=60)
-
-
-@pytest.fixture
-def make(tmp_path: Path, state: StateDatabase, queue: ApprovalQueue) -> Iterator[Make]:
-    """Makes a gate with these rules."""
-    shop = DemoStore(tmp_path / "shop.sqlite", ROOT / "data" / "shop")
-
-    def gate(*rules: dict[str, Any]) -> Gate:
-        return Gate(
-            registry=Registry(tools_of(CommerceTools(shop))),
-            policy=Policy(Rule.model_validate(rule) for rule in rules),
-            approvals=queue,
-            ledger=Ledger(state),
-            quota=Quota(state),
-            escalate=_nobody,
-        )
-
-    yield gate
-    shop.close()
 
 
 async def _planned(gate: Gate, caller: Caller = AGENT, tool: str = "cancel_order") -> PlannedCall:
