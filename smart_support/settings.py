@@ -30,7 +30,8 @@ SECRETS = frozenset(
 )
 # What the paths of the app begin with. A sub-path that begins the same could not be told from them.
 OWN_PATHS = frozenset(
-    {"api", "assets", "config", "console", "gradio_api", "login", "logout", "static", "svelte", "ws"}
+    {"api", "assets", "config", "console", "decide", "gradio_api", "login", "logout", "static"}
+    | {"svelte", "ws"}
 )
 # The provider of models behind an OpenAI-compatible API. Every other one has a package of LangChain.
 OPENAI = "openai"
@@ -70,6 +71,7 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(7860, ge=0, le=65535)
     root_path: str = ""
+    public_url: str = ""
     data_dir: Path = Path("data/var")
     model: str = "demo"
     model_profile: Profile | Literal[""] = ""
@@ -173,6 +175,13 @@ class Settings(BaseSettings):
             raise ValueError(f"{value!r} begins like a path of the app itself; choose another, like /support")
         return path
 
+    @field_validator("public_url")
+    @classmethod
+    def _public(cls, value: str) -> str:
+        if value and (not _is_address(value) or "?" in value or "#" in value):
+            raise ValueError(f"{value!r} is not an address like https://support.example.com")
+        return value.rstrip("/")
+
     @field_validator("rate_limit")
     @classmethod
     def _rate(cls, value: str) -> str:
@@ -265,6 +274,16 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _public_url_fits(self) -> "Settings":
+        path = urlsplit(self.public_url).path
+        if path and path != self.root_path:
+            raise ValueError(
+                f"{PREFIX}PUBLIC_URL={self.public_url} ends with {path}, which is not {PREFIX}ROOT_PATH; set "
+                f"{PREFIX}ROOT_PATH={path} too, or remove it from the address"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _fallback_fits(self) -> "Settings":
         if self.fallback_model and self.model == "demo":
             raise ValueError(
@@ -306,6 +325,13 @@ class Settings(BaseSettings):
         """The address of the app on its own machine, as a person opens it: `http://[::1]:7860/support`."""
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}{self.root_path}"
+
+    @property
+    def link_base(self) -> str:
+        """What links to the app begin with: `PUBLIC_URL` with the sub-path, or the app's own address."""
+        if not self.public_url:
+            return self.local_url
+        return self.public_url if urlsplit(self.public_url).path else f"{self.public_url}{self.root_path}"
 
     @property
     def agents_path(self) -> Path:

@@ -47,6 +47,8 @@ from tests.support.harness import ROOT, AppProcess, free_port, run_python
         ({"root_path": "support"}, ["SMART_SUPPORT_ROOT_PATH", "/support"]),
         ({"root_path": "/a/../b"}, ["SMART_SUPPORT_ROOT_PATH", "/support"]),
         ({"root_path": "/console"}, ["SMART_SUPPORT_ROOT_PATH", "path of the app"]),
+        ({"public_url": "support.example.com"}, ["SMART_SUPPORT_PUBLIC_URL", "https://"]),
+        ({"public_url": "https://example.com/a"}, ["SMART_SUPPORT_PUBLIC_URL", "SMART_SUPPORT_ROOT_PATH=/a"]),
         (
             {"escalation_webhook_url": "http://[::1/hook"},
             ["SMART_SUPPORT_ESCALATION_WEBHOOK_URL", "https://"],
@@ -197,3 +199,16 @@ def test_a_second_process_on_the_same_data_is_refused(tmp_path: Path, data_dir: 
 )
 def test_the_printed_address_can_be_opened(host: str, url: str) -> None:
     assert Settings(host=host, root_path="/support/", api_keys="ci:admin:key").local_url == url
+
+
+@pytest.mark.parametrize(
+    ("public_url", "root_path", "base"),
+    [
+        ("", "/support", "http://127.0.0.1:7860/support"),
+        ("https://example.com/", "", "https://example.com"),
+        ("https://example.com", "/support", "https://example.com/support"),
+        ("https://example.com/support/", "/support", "https://example.com/support"),
+    ],
+)
+def test_links_begin_with_the_public_address(public_url: str, root_path: str, base: str) -> None:
+    assert Settings(public_url=public_url, root_path=root_path).link_base == base
