@@ -13,6 +13,7 @@ from starlette.background import BackgroundTask
 
 from smart_support.api import cookies
 from smart_support.api.dependencies import services
+from smart_support.api.return_path import MAX_CHARS, START, return_path
 from smart_support.identity.known_logins import DEVICE_SECONDS
 from smart_support.identity.logins import LOGIN_SECONDS
 from smart_support.identity.throttle import Verdict
@@ -25,9 +26,9 @@ _PAGE = Path(__file__).with_name("login.html").read_text(encoding="utf-8")
 
 
 @router.get("/login")
-async def page(request: Request) -> Response:
-    """The form."""
-    answer = HTMLResponse(_form())
+async def page(request: Request, next: str = "") -> Response:
+    """The form. `next`: the page to go on to, see `return_path`."""
+    answer = HTMLResponse(_form(request, next))
     cookies.remove_unprefixed(answer, request.scope, cookies.LOGIN)
     return answer
 
@@ -38,6 +39,7 @@ async def log_in(
     name: str = Form("", max_length=200),
     username: str = Form("", max_length=200),
     password: str = Form(max_length=1000),
+    next: str = Form("", max_length=MAX_CHARS),
     services: Services = Depends(services),
 ) -> Response:
     """Log in with a name and a password; see `LoginThrottle` for how often one may try."""
@@ -52,9 +54,9 @@ async def log_in(
         is_throttled = verdict is not Verdict.CHECK
         log.warning("login_throttled" if is_throttled else "login_refused", name=name[:100])
         answer = (
-            _refused("Too many attempts. Wait a minute, then try again.", name, 429)
+            _refused(request, next, "Too many attempts. Wait a minute, then try again.", name, 429)
             if is_throttled
-            else _refused("Wrong name or password.", name, 401)
+            else _refused(request, next, "Wrong name or password.", name, 401)
         )
         # After the answer: how long it takes would tell whether the account exists.
         answer.background = BackgroundTask(services.failed_logins.add, name, address, throttled=is_throttled)
@@ -64,15 +66,16 @@ async def log_in(
     log.info("logged_in", name=user.name)
     await services.audit_trail.record("logged_in", by=user.name, via="login", address=address)
     await _end(request, services)
-    answer = _let_in(request, await services.logins.create(user))
+    answer = _let_in(request, await services.logins.create(user), next)
     known = await services.known_logins.remember(name, device, address)
     cookies.write(answer, request.scope, cookies.DEVICE, known, DEVICE_SECONDS)
     return answer
 
 
-def _let_in(request: Request, token: str) -> Response:
+def _let_in(request: Request, token: str, next_path: str) -> Response:
     asks_for_page = "text/html" in request.headers.get("accept", "")
-    answer = RedirectResponse(f"{_root(request)}/", 303) if asks_for_page else JSONResponse({"success": True})
+    to = f"{_root(request)}{return_path(next_path)}"
+    answer = RedirectResponse(to, 303) if asks_for_page else JSONResponse({"success": True})
     cookies.write(answer, request.scope, cookies.LOGIN, token, LOGIN_SECONDS)
     return answer
 
@@ -102,9 +105,12 @@ async def _end(request: Request, services: Services) -> str | None:
     return name
 
 
-def _form(problem: str = "", name: str = "") -> str:
+def _form(request: Request, next_path: str, problem: str = "", name: str = "") -> str:
     """The page. The field that is to be filled in next has the focus."""
+    path = return_path(next_path)
     parts = {
+        "root": _root(request),
+        "next": escape(path) if path != START else "",
         "problem": f'<p class="ss-error" role="alert">{escape(problem)}</p>' if problem else "",
         "name": escape(name),
         "focus-name": "" if name else " autofocus",
@@ -113,5 +119,5 @@ def _form(problem: str = "", name: str = "") -> str:
     return re.sub("<!--([a-z-]+)-->", lambda part: parts[part[1]], _PAGE)
 
 
-def _refused(problem: str, name: str, status: int) -> Response:
-    return HTMLResponse(_form(problem, name), status)
+def _refused(request: Request, next_path: str, problem: str, name: str, status: int) -> Response:
+    return HTMLResponse(_form(request, next_path, problem, name), status)

@@ -34,12 +34,14 @@ class Application(FastAPI):
     trusted_proxies = ""
     # See `RootPathMiddleware`.
     sub_path = ""
+    # `Settings.public_url`
+    public_url = ""
 
     def build_middleware_stack(self) -> ASGIApp:
         """Build FastAPI's middlewares and put ours around them."""
         app: ASGIApp = RequestContextMiddleware(SecurityHeadersMiddleware(super().build_middleware_stack()))
         app = RootPathMiddleware(app, self.sub_path)
-        return TrustedProxiesMiddleware(app, trusted=self.trusted_proxies)
+        return TrustedProxiesMiddleware(app, trusted=self.trusted_proxies, public_url=self.public_url)
 
 
 @contextlib.asynccontextmanager
@@ -103,6 +105,7 @@ def create_app(
     app.state.services = services
     app.trusted_proxies = settings.trusted_proxies
     app.sub_path = settings.root_path
+    app.public_url = settings.public_url
     app.add_middleware(BodyLimitMiddleware, import_bytes=settings.max_spec_bytes)
     app.add_middleware(AuthenticationMiddleware)
     app.add_middleware(SameOriginMiddleware, has_public_name=services.accounts.is_login_required)

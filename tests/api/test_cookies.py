@@ -89,3 +89,11 @@ async def test_a_cookie_of_an_older_version_goes(ask: Any) -> None:
         assert gone.keys() == {PLAIN, PREFIXED}
         assert "max-age=0" in gone[PLAIN]
     assert "secure" in gone[PREFIXED]
+
+
+async def test_the_public_url_says_that_browsers_use_tls() -> None:
+    app = TrustedProxiesMiddleware(_app, trusted="127.0.0.1", public_url="https://support.example/desk")
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://x") as client:
+        for host, name in (("support.example", PREFIXED), ("127.0.0.1:7860", PLAIN)):
+            answer = await client.get("/in", headers={"Host": host, "X-Forwarded-Proto": "http"})
+            assert answer.headers["set-cookie"].partition("=")[0] == name

@@ -42,6 +42,16 @@ def logged_in(app: AppProcess) -> Iterator[httpx.Client]:
         yield client
 
 
+def test_a_login_leads_on_to_the_page_that_was_opened(browser: httpx.Client) -> None:
+    login = browser.get("/?tab=approvals&q=a%26b").headers["location"]
+    assert login == "/login?next=%2F%3Ftab%3Dapprovals%26q%3Da%2526b"
+    assert '<input type="hidden" name="next" value="/?tab=approvals&amp;q=a%26b">' in browser.get(login).text
+    typed = {"name": "lee", "password": PASSWORD, "next": "/?tab=approvals&q=a%26b"}
+    assert browser.post("/login", data=typed).headers["location"] == "/?tab=approvals&q=a%26b"
+    elsewhere = browser.post("/login", data=typed | {"next": "//evil.example"})
+    assert elsewhere.headers["location"] == "/"
+
+
 def _log_in(client: httpx.Client, **headers: str) -> httpx.Response:
     return client.post("/login", data={"name": "lee", "password": PASSWORD}, headers=headers)
 

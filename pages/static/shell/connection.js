@@ -1,7 +1,7 @@
 // The page's one WebSocket, which reconnects by itself, and the server's clock.
 
 import { emit } from "./events.js";
-import { ROOT, serverTime } from "./rest.js";
+import { openLogin, ROOT, serverTime } from "./rest.js";
 
 const PING_MS = 20_000;
 const MAX_OFFSET_MS = 1500;
@@ -57,7 +57,7 @@ function connect() {
     emit("*", frame);
   });
   socket.addEventListener("close", (event) => {
-    if (event.reason === "unauthorized") { location.href = `${ROOT}/login`; return; }
+    if (event.reason === "unauthorized") { openLogin(); return; }
     setState("lost");
     attempts += 1;
     retrying = setTimeout(connect, Math.min(5000, 250 * 2 ** Math.min(attempts, 5)) * (0.7 + Math.random() * 0.6));

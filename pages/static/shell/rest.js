@@ -6,6 +6,12 @@ const HEADERS = { Accept: "application/json", "X-Smart-Support-Door": "console" 
 /** The sub-path that the app has behind a proxy, such as "/support"; empty without one. */
 export const ROOT = new URL("../..", import.meta.url).pathname.replace(/\/$/, "");
 
+/** Opens the login page, which leads back to where the console is now. */
+export function openLogin() {
+  const here = location.pathname.slice(ROOT.length) + location.search;
+  location.href = `${ROOT}/login${here === "/" ? "" : `?next=${encodeURIComponent(here)}`}`;
+}
+
 /** The server refused a request or can't be reached; `code` and `status` are null where there was no answer. */
 export class RequestError extends Error {
   /**

@@ -5,7 +5,7 @@ import { find } from "./dom.js";
 import { dropAllDrafts } from "./drafts.js";
 import { emit, on } from "./events.js";
 import { register } from "./mounts.js";
-import { request, ROOT } from "./rest.js";
+import { openLogin, request } from "./rest.js";
 
 const THEME_KEY = "ss-look";
 const STATES = { connecting: "Connecting…", live: "Live", lost: "Connection lost. Reconnecting…" };
@@ -46,7 +46,7 @@ function showTheme() {
 /** Shows who is logged in; without logins there is nothing to show. */
 async function showUser() {
   const user = await request("GET", "/me").catch((error) => {
-    if (error.status === 401) location.href = `${ROOT}/login`;
+    if (error.status === 401) openLogin();
     return null;
   });
   if (!user) return;

@@ -6,7 +6,7 @@ its login. The key of an API client (role `agent`) reaches the actions and MCP a
 
 from collections.abc import Awaitable
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, quote
 
 import anyio
 from fastapi.responses import RedirectResponse
@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from smart_support.api import cookies
 from smart_support.api.envelope import PREFIX, failure
+from smart_support.api.return_path import login_path
 from smart_support.identity.users import ANYONE, Role, User
 from smart_support.services import Services
 
@@ -59,7 +60,8 @@ class AuthenticationMiddleware:
         elif scope["type"] == "http" and scope["path"] in _OPEN:
             await self._app(scope, receive, send)
         elif scope["type"] == "http" and _wants_page(scope):
-            await RedirectResponse(f"{services.settings.root_path}/login", 303)(scope, receive, send)
+            login = login_path(_address(scope), services.settings.root_path)
+            await RedirectResponse(login, 303)(scope, receive, send)
         else:
             await _refuse(scope, receive, send, "unauthorized", _UNAUTHORIZED, 401)
 
@@ -120,6 +122,12 @@ def _is_for_agents(path: str) -> bool:
 def _query(scope: Scope) -> dict[str, str]:
     query = parse_qs(scope["query_string"].decode("latin-1"))
     return {name: values[-1] for name, values in query.items()}
+
+
+def _address(scope: Scope) -> str:
+    """The path and query of a request, as the browser's address bar shows them."""
+    query = scope["query_string"].decode("latin-1")
+    return quote(scope["path"], safe="/:@!$&'()*+,;=~") + (f"?{query}" if query else "")
 
 
 def _wants_page(scope: Scope) -> bool:
