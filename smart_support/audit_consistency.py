@@ -86,8 +86,64 @@ def differences(read: Read, blanked: Collection[int]) -> Iterator[str]:
     for sql, difference in _WITHOUT_APPROVAL:
         for row in read(sql, {}):
             yield f"approval {row['approval_id']}: {difference}"
+    # A database of an earlier version that nobody has opened since lacks these tables.
+    applied = {row["name"] for row in read("SELECT name FROM applied_migrations", {})}
+    for migration, compare in _COMPARED.items():
+        if migration in applied:
+            yield from compare(read)
 
 
+def _freeze_differences(read: Read) -> Iterator[str]:
+    """A line for each difference between the freezes and the record of them.
+
+    Rows of earlier versions have no `fields`: they say the scope, the reason, who froze, and who lifted.
+    """
+    expected: list[dict[str, Any]] = []
+    for row in read("SELECT * FROM audit WHERE kind IN ('frozen', 'freeze_lifted') ORDER BY number", {}):
+        detail, fields = orjson.loads(row["detail"]), orjson.loads(row.get("fields") or "{}")
+        scope, stored = detail["scope"], fields.get("freeze", {})
+        if row["kind"] == "frozen":
+            frozen = {"scope": scope, "reason": detail["reason"], "lifted_by": None, "lifted_at": None}
+            expected.append(frozen | {"frozen_by": row["actor"], "frozen_via": row["via"]} | stored)
+            continue
+        current = next((one for one in reversed(expected) if one["scope"] == scope), None)
+        if current is None or current["lifted_by"] is not None:
+            yield f"freeze {scope!r:.100}: that it was lifted is on record, and not that it was frozen"
+            continue
+        current.pop("lifted_at")
+        current |= {"lifted_by": row["actor"]} | stored
+    # In the order in which they were frozen, as the record has them.
+    rows = list(read("SELECT * FROM freezes ORDER BY freeze_id", {}))
+    for row, said in zip(rows, expected, strict=False):
+        names = [name for name, value in said.items() if row.get(name) != value]
+        if names:
+            yield f"freeze {said['scope']!r:.100}: its {' and '.join(names)} is not what is on record"
+    for said in expected[len(rows) :]:
+        yield f"freeze {said['scope']!r:.100}: it is on record, and is not among the freezes"
+    for row in rows[len(expected) :]:
+        yield f"freeze {row['scope']!r:.100}: that it was frozen is not on record"
+
+
+def _disabled_caller_differences(read: Read) -> Iterator[str]:
+    """A line for each difference between the disabled callers and the record of them."""
+    expected: dict[str, dict[str, Any]] = {}
+    sql = "SELECT * FROM audit WHERE kind IN ('caller_disabled', 'caller_enabled') ORDER BY number"
+    for row in read(sql, {}):
+        detail = orjson.loads(row["detail"])
+        expected.pop(detail["name"], None)
+        if row["kind"] == "caller_disabled":
+            stored = orjson.loads(row["fields"])["disabled_caller"]
+            expected[detail["name"]] = stored | {"reason": detail["reason"]}
+    rows = {row["name"]: dict(row) for row in read("SELECT * FROM disabled_callers ORDER BY name", {})}
+    for name in sorted({*rows, *expected}):
+        if rows.get(name) != expected.get(name):
+            yield f"caller {name!r:.100}: whether it is disabled is not what is on record"
+
+
+_COMPARED = {
+    "0017_freezes.sql": _freeze_differences,
+    "0019_disabled_callers.sql": _disabled_caller_differences,
+}
 _WITHOUT_APPROVAL = (
     (
         """SELECT DISTINCT approval_id FROM audit WHERE approval_id IS NOT NULL AND NOT EXISTS

@@ -219,6 +219,29 @@ class Forbidden(SmartSupportError):
     status = 403
 
 
+class CallerDisabled(Forbidden):
+    """People have disabled the key of this API client. Nothing was done."""
+
+    code = "caller_disabled"
+    nothing_done = True
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name} is disabled: a colleague has switched its key off. Nothing was done.")
+
+
+class TooManyPending(RateLimited):
+    """An API client has as many writes that wait as it may have. Nothing was put on record."""
+
+    nothing_done = True
+
+    def __init__(self, name: str, most: int) -> None:
+        super().__init__(retry_after_seconds=60)
+        self.message = (
+            f"{name} has {most} calls that wait or run, and may not have more. Nothing was done; try again "
+            "when some are decided. A repetition of one of these calls still joins it."
+        )
+
+
 class Frozen(SmartSupportError):
     """People have frozen the writes that this call is one of. It was not begun; its approval is unused."""
 

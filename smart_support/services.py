@@ -14,6 +14,7 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 
 from smart_support import clock
 from smart_support.actions.callers import Callers
+from smart_support.actions.overview import CallerOverview
 from smart_support.actions.service import Actions
 from smart_support.actions.store import ActionStore
 from smart_support.actions.turn import ActionDependencies, ActionTurn
@@ -38,6 +39,7 @@ from smart_support.analytics.ad_hoc_sql import AdHocSql
 from smart_support.analytics.metrics import Metrics
 from smart_support.analytics.replay import Replay
 from smart_support.approvals.claims import Claims
+from smart_support.approvals.disabled_callers import DisabledCallers
 from smart_support.approvals.freezes import Freezes
 from smart_support.approvals.ledger import Ledger
 from smart_support.approvals.queue import ApprovalQueue
@@ -146,7 +148,8 @@ class Services:
             logins.
         audit_trail: records actions other than approvals, such as exports, backups and logins.
         turns: starts turns, decides approvals and follows events. `recovery`: turns that no user starts.
-        actions: tool calls that API clients request over REST and MCP.
+        actions: tool calls that API clients request over REST and MCP. `caller_overview`: who these clients
+            are, and what they do. `disabled_callers`: whose keys people have disabled.
         takeovers: people take conversations, answer, and hand them back. `erasure`: erases conversations.
         inbox: conversations by what they need of a person. `customer_cards`: what a customer has.
         approvals: the queue of approvals. `claims`: claims and notes. `freezes`: what people have
@@ -168,6 +171,7 @@ class Services:
     broadcast: Broadcast
     approvals: ApprovalQueue
     freezes: Freezes
+    disabled_callers: DisabledCallers
     claims: Claims
     logins: Logins
     known_logins: KnownLogins
@@ -179,6 +183,7 @@ class Services:
     turns: TurnRunner
     recovery: Recovery
     actions: Actions
+    caller_overview: CallerOverview
     takeovers: Takeovers
     inbox: Inbox
     customer_cards: CustomerCards
@@ -443,6 +448,7 @@ class Services:
         )
 
     def _open_actions(self, limits: Limits) -> None:
+        self.disabled_callers = DisabledCallers(self.state)
         self.actions = Actions(
             callers=self._callers,
             tokens=self.customer_tokens,
@@ -453,6 +459,15 @@ class Services:
             broadcast=self.broadcast,
             limits=limits,
             locks=self._stores.locks,
+            disabled=self.disabled_callers,
+        )
+        self.caller_overview = CallerOverview(
+            team=self.own_team,
+            accounts=self.accounts,
+            callers=self._callers,
+            registry=self.registry,
+            disabled=self.disabled_callers,
+            state=self.state,
         )
 
     async def _recover(self) -> None:

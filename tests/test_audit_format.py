@@ -23,6 +23,8 @@ from smart_support import audit, clock
 from smart_support.approvals.approval import Request
 from smart_support.approvals.claims import Claims
 from smart_support.approvals.decision import DecisionInput
+from smart_support.approvals.disabled_callers import DisabledCallers
+from smart_support.approvals.freezes import Freezes
 from smart_support.approvals.ledger import Ledger
 from smart_support.approvals.queue import ApprovalQueue
 from smart_support.audit_consistency import NOT_RECORDED
@@ -99,6 +101,14 @@ async def _live(state: StateDatabase) -> None:
     await expiring.request(_request(12))
     await expiring.expire_due()
     await decided(13)
+    freezes, disabled = Freezes(state), DisabledCallers(state)
+    for scope in ("all", "tool:refund_order"):
+        await freezes.freeze(scope, "a pricing error", by="dana", via="rest")
+    await freezes.lift("all", by="ann", via="rest")
+    await freezes.freeze("all", "once more", by="dana", via="rest")
+    for name in ("claude", "cursor"):
+        await disabled.disable(name, "a stolen key", by="dana", via="console")
+    await disabled.enable("cursor", by="kim", via="console")
     trail = audit.AuditTrail(state)
     await trail.record("logged_in", by="dana", via="login", address="192.0.2.1")
 
@@ -325,6 +335,16 @@ def test_a_detail_taken_out_without_its_conversation_being_erased_shows(folder: 
            'done', 'null' FROM approvals WHERE thread_id = 'thread-13'""",
         """INSERT INTO action_ledger SELECT 't', 'c', NULL, action, digest, 'k', '', '', 'done', 'null'
            FROM approvals LIMIT 1""",
+        "UPDATE freezes SET lifted_by = 'ann', lifted_at = frozen_at WHERE scope = 'tool:refund_order'",
+        "UPDATE freezes SET frozen_at = '2020' WHERE scope = 'all' AND lifted_at IS NULL",
+        "UPDATE freezes SET reason = 'nothing' WHERE scope = 'tool:refund_order'",
+        "UPDATE freezes SET scope = 'tool:other' WHERE scope = 'tool:refund_order'",
+        "DELETE FROM freezes WHERE lifted_at IS NULL AND scope = 'all'",
+        """INSERT INTO freezes SELECT 'z', 'tool:x', reason, frozen_by, frozen_via, frozen_at, NULL, NULL
+           FROM freezes LIMIT 1""",
+        "DELETE FROM disabled_callers",
+        "UPDATE disabled_callers SET disabled_by = 'kim'",
+        "INSERT INTO disabled_callers SELECT 'cursor', reason, 'dana', 'rest', '' FROM disabled_callers",
     ],
 )
 def test_data_that_is_not_what_the_record_says_shows(
@@ -334,7 +354,7 @@ def test_data_that_is_not_what_the_record_says_shows(
     assert _change(folder, change) == 1
     assert _verify(folder) == 1
     told = capsys.readouterr().out
-    assert "approval" in told
+    assert any(subject in told for subject in ("approval", "freeze", "caller"))
     assert WORDS not in told
 
 
@@ -359,6 +379,8 @@ def test_both_changed_and_the_chain_made_anew_shows_against_a_noted_head(folder:
             connection.execute(f"UPDATE audit SET {name} = REPLACE({name}, 'dana', 'kim')")
         for name in ("decided_by", "votes"):
             connection.execute(f"UPDATE approvals SET {name} = REPLACE({name}, 'dana', 'kim')")
+        connection.execute("UPDATE freezes SET frozen_by = 'kim'")
+        connection.execute("UPDATE disabled_callers SET disabled_by = 'kim'")
         _rehash(connection)
 
     _as_attacker(folder, attack)

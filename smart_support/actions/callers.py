@@ -30,7 +30,7 @@ class Callers:
         return Caller(
             name,
             frozenset(spec.tools),
-            limits=CallerLimits(spec.writes_per_hour, spec.calls_per_minute),
+            limits=CallerLimits(spec.writes_per_hour, spec.calls_per_minute, spec.max_pending),
             is_client=True,
             approvers=spec.approvers,
             owner=spec.owner,

@@ -10,6 +10,7 @@ from smart_support.actions.action import Action, ActionRequest, call_digest
 from smart_support.actions.callers import Callers
 from smart_support.actions.store import ActionStore
 from smart_support.actions.turn import ActionTurn
+from smart_support.approvals.disabled_callers import DisabledCallers
 from smart_support.conversation.broadcast import Broadcast, Listener
 from smart_support.conversation.limits import Limits, checked_thread_id
 from smart_support.conversation.recorded_turn import RecordedTurn
@@ -23,6 +24,7 @@ from smart_support.identity.customer_tokens import CustomerTokens, VerifiedCusto
 from smart_support.identity.users import User
 from smart_support.observability.log import get_logger
 from smart_support.storage.coordination.base import Locks
+from smart_support.tools.registry import Tool
 
 log = get_logger()
 # How long a request waits until its action is done or waits for a decision. Longer than any tool may take.
@@ -49,8 +51,10 @@ class Actions:
         broadcast: Broadcast,
         limits: Limits,
         locks: Locks,
+        disabled: DisabledCallers,
     ) -> None:
         self.callers = callers
+        self._disabled = disabled
         self._tokens = tokens
         self._sessions = sessions
         self._store = store
@@ -72,7 +76,8 @@ class Actions:
             InvalidArguments, InvalidThreadId, InvalidCustomerToken: the request does not fit.
             CustomerMismatch: the thread belongs to another customer.
             IdempotencyConflict: the key was used for another call.
-            RateLimited: these are too many calls.
+            RateLimited, TooManyPending: these are too many calls.
+            CallerDisabled: the caller's key is disabled.
             ShuttingDown: the process is about to end.
         """
         caller = self.callers.of(user)
@@ -100,13 +105,15 @@ class Actions:
             requested_at=clock.rfc3339(clock.now()),
         )
         # A client that goes away in between must not leave an action on record that nobody runs.
-        adding = asyncio.create_task(self._add_and_start(new, customer))
+        adding = asyncio.create_task(self._add_and_start(new, customer, caller.limits.max_pending))
         self._adding.add(adding)
         adding.add_done_callback(self._adding.discard)
         return await self._until(await asyncio.shield(adding), "running", PLANNING_SECONDS)
 
-    async def _add_and_start(self, new: Action, customer: VerifiedCustomer | None) -> Action:
-        action = await self._store.add_or_join(new, customer)
+    async def _add_and_start(
+        self, new: Action, customer: VerifiedCustomer | None, max_pending: int
+    ) -> Action:
+        action = await self._store.add_or_join(new, customer, max_pending=max_pending)
         if action.joined:
             log.info("action_joined", action_id=action.action_id, caller=action.caller)
         else:
@@ -119,21 +126,41 @@ class Actions:
 
         Raises:
             NotFound: there is none, or it is another caller's.
+            CallerDisabled: the caller's key is disabled.
         """
-        action = await self._store.get(action_id, user.name)
-        return await self._until(action, "unsettled", wait_seconds)
+        return await self.wait(await self._store.get(action_id, user.name), wait_seconds)
 
     async def wait(self, action: Action, seconds: float) -> Action:
-        """The action as soon as it is settled, or as it is after `seconds`."""
-        return replace(await self._until(action, "unsettled", seconds), joined=action.joined)
+        """The action as soon as it is settled, or as it is after `seconds`.
+
+        Raises:
+            CallerDisabled: the caller's key is disabled.
+        """
+        await self._disabled.check(action.caller)
+        waited = await self._until(action, "unsettled", seconds)
+        if waited is not action:
+            await self._disabled.check(action.caller)
+        return replace(waited, joined=action.joined)
+
+    async def tools(self, user: User) -> list[Tool]:
+        """The tools that a user may call, by name.
+
+        Raises:
+            CallerDisabled: the caller's key is disabled.
+        """
+        caller = self.callers.of(user)
+        await self._disabled.check(caller.name)
+        return self.callers.tools(caller)
 
     async def events(self, user: User, action_id: str) -> AsyncIterator[Shown]:
-        """The events of an action, from its request on, until it is settled.
+        """The events of an action, from its request on, until it is settled or its caller is disabled.
 
         Raises:
             NotFound: there is none, or it is another caller's.
+            CallerDisabled: the caller's key is disabled.
         """
         action = await self._store.get(action_id, user.name)
+        await self._disabled.check(action.caller)
         listener = self._broadcast.listen(action.thread_id)
         self._listeners.add(listener)
         turns: set[str | None] = set()
@@ -154,6 +181,7 @@ class Actions:
                     turns.add(shown.turn_id)
                 if shown.turn_id not in turns:
                     continue
+                await self._disabled.check(action.caller)
                 if isinstance(event, Interrupt):
                     approvals.add(event.approval_id)
                 yield shown

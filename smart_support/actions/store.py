@@ -9,7 +9,9 @@ import orjson
 
 from smart_support import clock
 from smart_support.actions.action import Action
-from smart_support.errors import CustomerMismatch, IdempotencyConflict, NotFound
+from smart_support.approvals.disabled_callers import check_enabled
+from smart_support.errors import CustomerMismatch, IdempotencyConflict, NotFound, TooManyPending
+from smart_support.gate.caller import MAX_PENDING
 from smart_support.identity.customer_tokens import VerifiedCustomer
 from smart_support.storage.state.base import Connection, Row, StateDatabase
 from smart_support.tools.registry import Access
@@ -36,6 +38,10 @@ _EARLIER = """
         AND status IN ('pending', 'running', 'done', 'outcome_unknown') AND requested_at > :since
     ORDER BY requested_at DESC LIMIT 1
 """
+_UNSETTLED = """
+    SELECT count(*) AS number FROM actions
+    WHERE caller = :caller AND status IN ('pending', 'running') AND access = 'write'
+"""
 _CLAIM_THREAD = """
     INSERT INTO sessions (thread_id, created_at, last_active_at, last_message_at, owner, caller)
     VALUES (:thread_id, :now, :now, :now, :caller, :caller) ON CONFLICT (thread_id) DO NOTHING
@@ -53,7 +59,9 @@ class ActionStore:
     def __init__(self, state: StateDatabase) -> None:
         self._state = state
 
-    async def add_or_join(self, action: Action, customer: VerifiedCustomer | None = None) -> Action:
+    async def add_or_join(
+        self, action: Action, customer: VerifiedCustomer | None = None, *, max_pending: int = MAX_PENDING
+    ) -> Action:
         """Put a new action on record, or return the one that it joins; durable when this returns.
 
         Only writes join. With a key, a write joins the action of the same caller and key for `KEY_HOLDS`.
@@ -62,13 +70,18 @@ class ActionStore:
 
         Args:
             customer: whom a website vouches for; the thread is bound to them.
+            max_pending: how many writes of the caller may wait or run at once.
 
         Raises:
+            CallerDisabled: the caller's key is disabled.
+            TooManyPending: the caller has as many writes that wait as it may have.
             CustomerMismatch: the thread is bound to another customer.
             IdempotencyConflict: the key was used for another call.
             NotFound: the thread is somebody else's.
         """
-        return await self._state.transact(lambda connection: _add_or_join(connection, action, customer))
+        return await self._state.transact(
+            lambda connection: _add_or_join(connection, action, customer, max_pending)
+        )
 
     async def get(self, action_id: str, caller: str | None = None) -> Action:
         """The action of that id.
@@ -103,7 +116,10 @@ class ActionStore:
         return _action(rows[0]) if rows else await self.get(action.action_id)
 
 
-def _add_or_join(connection: Connection, action: Action, customer: VerifiedCustomer | None) -> Action:
+def _add_or_join(
+    connection: Connection, action: Action, customer: VerifiedCustomer | None, max_pending: int
+) -> Action:
+    check_enabled(connection, action.caller)
     now = clock.parse(action.requested_at)
     earlier = None
     if action.access is Access.WRITE:
@@ -112,6 +128,9 @@ def _add_or_join(connection: Connection, action: Action, customer: VerifiedCusto
         since = clock.rfc3339(now - KEY_HOLDS)
         rows = connection.execute(_EARLIER, {"digest": action.call_digest, "since": since})
         earlier = rows[0]["action_id"] if rows else None
+        waiting = connection.execute(_UNSETTLED, {"caller": action.caller})
+        if waiting[0]["number"] >= max_pending:
+            raise TooManyPending(action.caller, max_pending)
     _claim_thread(connection, action, customer)
     action = replace(action, duplicate_of=earlier)
     connection.execute(_INSERT, _as_columns({name: getattr(action, name) for name in _COLUMNS}))

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from smart_support.agents.tool_selection import FIND
 from smart_support.approvals.policy import Policy, Rule
 from smart_support.errors import ConfigError
+from smart_support.gate.caller import MAX_PENDING
 from smart_support.gate.customer_binding import Unverified
 from smart_support.identity.users import Accounts, Role
 from smart_support.tools import names
@@ -80,6 +81,7 @@ class CallerSpec(_Part):
         tools: the only tools it may call.
         writes_per_hour: how many writes it may request in any hour.
         calls_per_minute: how many calls it may make in any minute, reads and repetitions among them.
+        max_pending: how many of its writes may wait or run at once.
         approvers: the group of users that decides its calls; any lead where it is left out.
         owner: the user who can't approve its calls.
         thread_prefix: what the ids of its threads begin with.
@@ -89,6 +91,7 @@ class CallerSpec(_Part):
     tools: tuple[Name, ...] = ()
     writes_per_hour: Annotated[int, Field(ge=0)] | None = None
     calls_per_minute: Annotated[int, Field(ge=1)] | None = None
+    max_pending: Annotated[int, Field(ge=1)] = MAX_PENDING
     approvers: Text | None = None
     owner: Text | None = None
     thread_prefix: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:-]{1,60}$")] = ""

@@ -154,7 +154,7 @@ def freeze(connection: Connection, scope: str, reason: str, *, by: str, via: str
     row = {"freeze_id": clock.new_id(), "scope": scope, "reason": reason, "by": by, "via": via, "now": now}
     frozen = connection.execute(_FREEZE, row)
     connection.execute(_PAUSE, {"now": now})
-    audit.append(connection, "frozen", actor=by, via=via, detail=detail)
+    audit.append(connection, "frozen", actor=by, via=via, fields=_fields(frozen[0]), detail=detail)
     return frozen[0]
 
 
@@ -171,7 +171,8 @@ def lift(connection: Connection, scope: str, *, by: str, via: str, **detail: Any
     lifted = connection.execute(_LIFT, {"scope": scope, "by": by, "now": clock.rfc3339(now)})
     if not lifted:
         raise NotFound(f"scope {scope[:100]!r}: it is not frozen; see GET /api/v1/freeze")
-    audit.append(connection, "freeze_lifted", actor=by, via=via, detail=detail | {"scope": scope})
+    detail |= {"scope": scope}
+    audit.append(connection, "freeze_lifted", actor=by, via=via, fields=_fields(lifted[0]), detail=detail)
     for paused in connection.execute(_PAUSED_NO_MORE):
         expires_at = clock.parse(paused["expires_at"]) + (now - clock.parse(paused["paused_at"]))
         rows = connection.execute(
@@ -192,6 +193,11 @@ def lift(connection: Connection, scope: str, *, by: str, via: str, **detail: Any
             detail=moved["detail"] | {"scope": scope, "paused_at": paused["paused_at"]},
         )
     return lifted[0]
+
+
+def _fields(row: Row) -> dict[str, Any]:
+    """The row of a freeze as the audit trail keeps it; the reason stands in the detail."""
+    return {"freeze": {name: value for name, value in row.items() if name != "reason"}}
 
 
 def checked_reason(reason: Any) -> str:

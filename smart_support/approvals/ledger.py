@@ -14,6 +14,7 @@ import orjson
 from smart_support import audit, clock
 from smart_support.approvals.approval import Approval
 from smart_support.approvals.ceilings import give_places_back
+from smart_support.approvals.disabled_callers import check_enabled
 from smart_support.approvals.freeze_scope import check_not_frozen
 from smart_support.audit_consistency import recorded
 from smart_support.errors import Forbidden, SmartSupportError
@@ -187,7 +188,7 @@ class Ledger:
         """The entry, whether it is new, and whether it is for exactly this call.
 
         None where there is no approved decision for exactly this call. Raises `Frozen` instead of beginning a
-        call that is frozen; one that was begun before may end.
+        call that is frozen, and `CallerDisabled` for one of a disabled caller; one that was begun may end.
         """
         key = {"thread_id": thread_id, "tool_call_id": tool_call_id}
         rows = connection.execute(
@@ -205,6 +206,7 @@ class Ledger:
         if not approved or approved[0]["digest"] != digest:
             log.error("write_without_approval", tool=tool, **key)
             return None
+        check_enabled(connection, approved[0]["caller"])
         check_not_frozen(connection, agent=approved[0]["agent"], tool=tool, caller=approved[0]["caller"])
         row = key | {
             "approval_id": approved[0]["approval_id"],

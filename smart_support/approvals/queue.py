@@ -16,6 +16,7 @@ from smart_support import audit, clock
 from smart_support.approvals.approval import Approval, Request, Status
 from smart_support.approvals.ceilings import Ceiling, take_places
 from smart_support.approvals.decision import DecisionInput, check_edit_given
+from smart_support.approvals.disabled_callers import check_enabled
 from smart_support.approvals.duplicates import duplicate_key
 from smart_support.approvals.freeze_scope import FROZEN, in_effect_query, is_frozen_sql
 from smart_support.approvals.policy import BY_POLICY
@@ -29,7 +30,13 @@ from smart_support.approvals.reader import (
     page_queries,
 )
 from smart_support.audit_consistency import DECISION, recorded
-from smart_support.errors import AlreadyDecided, Forbidden, InvalidRequest
+from smart_support.errors import (
+    AlreadyDecided,
+    CallerDisabled,
+    DecisionNotAllowed,
+    Forbidden,
+    InvalidRequest,
+)
 from smart_support.gate.planned_call import PlannedCall
 from smart_support.identity.account_names import BOTH, CUSTOMER, LOCAL_USER
 from smart_support.identity.users import Accounts
@@ -503,6 +510,8 @@ class ApprovalQueue:
         status, by = decision.status, decision.decided_by
         check_edit_given(status == "edited", edit)
         current.check_allows(decision.decision)
+        if status != "rejected":
+            _check_caller(connection, current)
         if status != "rejected" and self._is_own_request(current, by):
             raise Forbidden("You requested this. Another lead must approve.")
         if status != "rejected" and (current.call.need == "two_leads" or current.call.approvers):
@@ -714,6 +723,17 @@ def _checked_pending(current: Approval) -> Approval:
         # The clock was first, though the background task has yet to write it down.
         raise replace(current, status="expired").refusal()
     return current
+
+
+def _check_caller(connection: Connection, current: Approval) -> None:
+    """Check that the call of an approval may run: not while its caller is disabled."""
+    try:
+        check_enabled(connection, current.call.caller)
+    except CallerDisabled as disabled:
+        raise DecisionNotAllowed(
+            f"approval {current.approval_id}: {current.call.caller} is disabled, so its call can't be "
+            "approved. Enable it again, or reject the call. Nothing was changed."
+        ) from disabled
 
 
 def _json(value: Any) -> str:

@@ -4,6 +4,9 @@ from dataclasses import dataclass, field
 
 from smart_support.tools.registry import Tool
 
+# Of a client whose limit is not set: more than people decide in an hour, and less than hides those of others.
+MAX_PENDING = 200
+
 
 @dataclass(frozen=True, slots=True)
 class CallerLimits:
@@ -12,10 +15,12 @@ class CallerLimits:
     Attributes:
         writes_per_hour: writes in any hour, over all threads; None for no limit.
         calls_per_minute: of a client, its calls in any minute, reads and repetitions among them.
+        max_pending: of a client, its writes that may wait or run at once.
     """
 
     writes_per_hour: int | None = None
     calls_per_minute: int | None = None
+    max_pending: int = MAX_PENDING
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,8 +121,7 @@ class McpServer(Server[Any]):
                 self._sessions.popitem(last=False)
 
     async def _list_tools(self, context: Context, params: PaginatedRequestParams | None) -> ListToolsResult:
-        callers = self._actions.callers
-        tools = [described(tool) for tool in callers.tools(callers.of(_user(context)))]
+        tools = [described(tool) for tool in await self._actions.tools(_user(context))]
         own = get_action_tool(self._wait_seconds)
         return ListToolsResult(tools=[*(tool for tool in tools if tool.name != own.name), own])
 

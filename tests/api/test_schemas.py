@@ -161,6 +161,9 @@ def test_real_answers_are_as_described(app: AppProcess, described: Described) ->
         ask("POST", "/escalations/{escalation_id}/resend", escalation_id=escalation["escalation_id"])
     action = ask("POST", "/actions", {"tool": "get_order_status", "args": {"order_id": "1042"}})
     ask("GET", "/actions/{action_id}", action_id=action["action_id"])
+    assert ask("GET", "/callers")[0]["last_used_at"] is not None
+    ask("POST", "/callers/{name}/disable", {"reason": "a test"}, name="local user")
+    ask("POST", "/callers/{name}/enable", name="local user")
     ask("POST", "/freeze", {"scope": "tool:nothing", "reason": "a test"})
     assert [freeze["scope"] for freeze in ask("GET", "/freeze")] == ["tool:nothing"]
     ask("DELETE", "/freeze/{scope}", scope="tool:nothing")

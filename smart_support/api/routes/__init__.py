@@ -8,6 +8,7 @@ from smart_support.api.routes.agents import router as agents_routes
 from smart_support.api.routes.analytics import router as analytics_routes
 from smart_support.api.routes.approvals import router as approvals_routes
 from smart_support.api.routes.backup import router as backup_routes
+from smart_support.api.routes.callers import router as callers_routes
 from smart_support.api.routes.chat import router as chat_routes
 from smart_support.api.routes.conversations import router as conversations_routes
 from smart_support.api.routes.customers import router as customers_routes
@@ -27,7 +28,7 @@ _ROUTES: list[APIRoute] = []
 for resource in (
     *(health_routes, chat_routes, conversations_routes, inbox_routes, takeovers_routes, replay_routes),
     *(approvals_routes, freeze_routes, escalations_routes, analytics_routes, agents_routes, openapi_routes),
-    *(actions_routes, customers_routes, metrics_routes, backup_routes),
+    *(actions_routes, callers_routes, customers_routes, metrics_routes, backup_routes),
 ):
     router.include_router(resource)
     _ROUTES += [route for route in resource.routes if isinstance(route, APIRoute)]

@@ -18,6 +18,7 @@ from tests.support.harness import ROOT, LocalApp, demo_orders
 KEYS = {
     "claude": "claude-key-1",
     "cursor": "cursor-key-1",
+    "eager": "eager-key-12",
     "lead": "lead-key-123",
     "lee/key": "lee-key-1234",
     "root": "root-key-123",
@@ -36,6 +37,7 @@ CALLERS = [
         "calls_per_minute": 5,
         "thread_prefix": "cursor-",
     },
+    {"name": "eager", "tools": ["get_order_status", "cancel_order"], "max_pending": 2},
 ]
 POLICY = [
     {"tool": "refund_order", "when": "amount_cents > 100000", "then": "never", "because": "Too much."},
@@ -79,7 +81,14 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     content = yaml.safe_load((ROOT / "data/templates/e-commerce.yaml").read_text())
     agents.write_text(yaml.safe_dump(content | {"callers": CALLERS, "policy": POLICY}))
     users.write_text(yaml.safe_dump([{"name": "lee", "role": "lead", "password_hash": hash_password("x")}]))
-    roles = {"claude": "agent", "cursor": "agent", "lead": "lead", "lee/key": "lead", "root": "admin"}
+    roles = {
+        "claude": "agent",
+        "cursor": "agent",
+        "eager": "agent",
+        "lead": "lead",
+        "lee/key": "lead",
+        "root": "admin",
+    }
     keys = ",".join(f"{name}:{roles[name]}:{key}" for name, key in KEYS.items())
     settings = Settings(
         data_dir=folder / "var",
@@ -283,6 +292,57 @@ def test_a_caller_has_limits(api: Api) -> None:
     answers = [api.call("cursor", "get_order_status", {"order_id": "1042"}) for _ in range(5)]
     assert _code(answers[-1]) == (429, "rate_limited")
     assert "Retry-After" in answers[-1].headers
+
+
+def test_a_caller_has_no_more_pending_calls_than_it_may(api: Api) -> None:
+    def cancel(order_id: str) -> httpx.Response:
+        return api.call("eager", "cancel_order", {"order_id": order_id})
+
+    order_id = next(api.orders)
+    first, second = cancel(order_id).json()["data"], cancel(next(api.orders)).json()["data"]
+    refused = cancel(next(api.orders))
+    assert _code(refused) == (429, "rate_limited")
+    assert "Retry-After" in refused.headers
+    assert cancel(order_id).json()["data"]["action_id"] == first["action_id"]
+    assert api.call("eager", "get_order_status", {"order_id": "1042"}).status_code == 200
+    api.decide(second, "reject")
+    assert api.ask("eager", "GET", f"/actions/{second['action_id']}?wait=20").json()["data"]["settled_at"]
+    assert cancel(next(api.orders)).status_code == 202
+
+
+def test_a_disabled_caller_gets_nothing_and_leads_see_what_each_did(api: Api) -> None:
+    def status() -> Any:
+        return next(
+            one for one in api.ask("lead", "GET", "/callers").json()["data"] if one["name"] == "claude"
+        )
+
+    before = status()
+    action = api.cancel(next(api.orders))
+    assert before["credential"] == "key"
+    assert {"name": "refund_order", "access": "write"} in before["tools"]
+    assert (before["owner"], before["max_pending"], before["disabled"]) == ("lee", 200, None)
+    assert status()["pending"] == before["pending"] + 1
+    assert status()["calls"] == before["calls"] + 1
+    assert status()["last_used_at"] == action["requested_at"]
+    answer = api.ask("lead", "POST", "/callers/claude/disable", json={"reason": "a stolen key"})
+    assert answer.json()["data"]["disabled"]["reason"] == "a stolen key"
+    read = {"tool": "get_order_status", "args": {"order_id": "1042"}}
+    path = f"/actions/{action['action_id']}"
+    events = {"Accept": "text/event-stream"}
+    for refused in (
+        api.ask("claude", "POST", "/actions", json=read),
+        api.ask("claude", "GET", path),
+        api.ask("claude", "GET", path, headers=events),
+    ):
+        assert _code(refused) == (403, "caller_disabled")
+    assert _code(api.decide(action, "approve"))[1] == "decision_not_allowed"
+    api.ask("lead", "POST", "/callers/claude/enable")
+    assert status()["disabled"] is None
+    assert api.decide(action, "reject").status_code == 200
+    assert api.settled(action)["status"] == "rejected"
+    assert status()["rejected"] == before["rejected"] + 1
+    assert _code(api.ask("lead", "POST", "/callers/nobody/enable")) == (404, "not_found")
+    assert _code(api.ask("claude", "GET", "/callers")) == (403, "forbidden")
 
 
 def test_the_events_of_an_action_come_as_they_happen(api: Api) -> None:
