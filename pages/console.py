@@ -1,6 +1,5 @@
 """The console: its header and tabs, and how it is mounted. Each tab is a module with a `build` function."""
 
-import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from html import escape
@@ -12,13 +11,14 @@ import orjson
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
 from fastapi.staticfiles import StaticFiles
-from starlette.datastructures import Headers
+from starlette._utils import get_route_path
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.routing import Mount
-from starlette.types import Scope
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pages import analytics, api_import, approval_list, approvals, chat, inbox, replay, theme
+from pages.bundle import bundle_all
 from pages.gradio_allowlist import GradioAllowlist
 from pages.gradio_api import add_api
 from pages.invisible import RANGES, SYMBOLS
@@ -28,6 +28,7 @@ from smart_support.services import Services
 NAME = "Smart Support"
 # How often Gradio looks into its queue.
 QUEUE_SECONDS = 0.01
+_PAGES = ("", "/", "/config", "/gradio_api/info")
 _SHELL = """
 <header class="ss-shell">
   <span class="ss-logo" aria-hidden="true"></span>
@@ -87,7 +88,7 @@ def _build_first_tab(services: Services, console: gr.Blocks) -> None:
 
 def mount(app: FastAPI, services: Services) -> None:
     """Mount the console on the app. Call it after all other routes, as the console takes every other path."""
-    files = GZipMiddleware(_RevalidatedFiles(directory=theme.STATIC), compresslevel=6)
+    files = GZipMiddleware(_ConsoleFiles(directory=theme.STATIC), compresslevel=6)
     app.mount(theme.STATIC_PATH, files, name="console-static")
     with _without_unmounted_apps():
         console = build_console(services)
@@ -101,7 +102,7 @@ def mount(app: FastAPI, services: Services) -> None:
         mcp_server=False,
         # Only what `with_clear_errors` words is shown; the text of another exception may hold anything.
         show_error=False,
-        app_kwargs={"middleware": [Middleware(GradioAllowlist)]},
+        app_kwargs={"middleware": [Middleware(GradioAllowlist), Middleware(_CompressedPages)]},
         auth_dependency=_username if services.accounts.is_login_required else None,
         footer_links=["api"],
         theme=theme.theme(),
@@ -141,23 +142,29 @@ def _username(request: Request) -> str:
     return user.name
 
 
-class _RevalidatedFiles(StaticFiles):
-    """Files that browsers revalidate each time. Scripts import each other, so a URL can't carry a version."""
+class _ConsoleFiles(StaticFiles):
+    """The bundles, which browsers keep for ever, and the files they are made of, for browsers' tools."""
 
     async def get_response(self, path: str, scope: Scope) -> Response:
-        if path != theme.STYLESHEET:
-            return await super().get_response(path, scope)
-        style = theme.stylesheet()
-        tag = hashlib.sha256(style.encode()).hexdigest()[:32]
-        headers = {"ETag": f'"{tag}"', "Cache-Control": "no-cache"}
-        if Headers(scope=scope).get("if-none-match") == headers["ETag"]:
-            return Response(status_code=304, headers=headers)
-        return Response(style, headers=headers, media_type="text/css")
+        bundle = bundle_all(theme.STATIC).find(path)
+        return bundle.response(path, scope) if bundle else await super().get_response(path, scope)
 
     def file_response(self, *args: Any, **kwargs: Any) -> Response:
         response = super().file_response(*args, **kwargs)
         response.headers["Cache-Control"] = "no-cache"
         return response
+
+
+class _CompressedPages:
+    """ASGI middleware that compresses what Gradio does not: what has no file ending."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._compressed = GZipMiddleware(app, compresslevel=6)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_page = scope["type"] == "http" and get_route_path(scope) in _PAGES
+        await (self._compressed if is_page else self._app)(scope, receive, send)
 
 
 def _config(services: Services) -> str:

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import gradio as gr
 
+from pages.bundle import bundle_all
+
 STATIC = Path(__file__).parent / "static"
 # Not /static: Gradio serves its own fonts and pictures there.
 STATIC_PATH = "/console"
-STYLESHEET = "all.css"
 
 
 def theme() -> gr.themes.Base:
@@ -26,19 +27,14 @@ def theme() -> gr.themes.Base:
 
 
 def head(root: str) -> str:
-    """Links to the stylesheet and to every script of `static/`; `root` is the sub-path of the app."""
+    """Links to the stylesheet and the script of the console; `root` is the sub-path of the app."""
     base = f"{root}{STATIC_PATH}"
-    icon = f'<link rel="icon" type="image/svg+xml" href="{base}/favicon.svg">'
-    style = f'<link rel="stylesheet" href="{base}/{STYLESHEET}">'
-    scripts = [file.relative_to(STATIC).as_posix() for file in sorted(STATIC.rglob("*.js"))]
-    return icon + style + "".join(f'<script type="module" src="{base}/{path}"></script>' for path in scripts)
-
-
-def stylesheet() -> str:
-    """All stylesheets as one, `base.css` first: one request instead of one for each tab."""
-    files = sorted(STATIC.rglob("*.css"), key=lambda file: (file.name != "base.css", file))
-    # They are one folder deeper than the whole.
-    return "\n".join(file.read_text(encoding="utf-8").replace('url("../', 'url("') for file in files)
+    bundles = bundle_all(STATIC)
+    return (
+        f'<link rel="icon" type="image/svg+xml" href="{base}/favicon.svg">'
+        f'<link rel="stylesheet" href="{base}/{bundles.style.path}">'
+        f'<script type="module" src="{base}/{bundles.script.path}"></script>'
+    )
 
 
 def _both(variables: dict[str, str]) -> dict[str, str]:

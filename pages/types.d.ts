@@ -266,7 +266,7 @@ interface InboxCustomer {
 }
 
 /** What is typed and not sent in a conversation. `messageId` is of a reply that may have been recorded. */
-interface InboxDraft { isNote: boolean; reply: string; note: string; messageId: string | null }
+interface InboxDraft { isNote: boolean; reply: string; note: string; release: string; messageId: string | null; noteId: string | null }
 
 interface Outline {
   started_at: string;

@@ -109,24 +109,34 @@ class Takeovers:
         await self._escalations.handle_thread(thread_id, by)
         return str(message.message_id)
 
-    async def note(self, thread_id: str, content: str, *, by: str) -> Note:
+    async def note(self, thread_id: str, content: str, *, by: str, note_id: str | None = None) -> Note:
         """Keep a note for colleagues.
 
+        Args:
+            note_id: given by a client that may have to send it again: the same id is kept once.
+
         Raises:
-            InvalidRequest: it is empty or too long.
+            InvalidRequest: it is empty or too long, or its id is that of another conversation's note.
             NotFound: there is no such conversation.
         """
         if not whole_text("content", content, MAX_NOTE_CHARS).strip():
             raise InvalidRequest("content: give some text, not only white space")
         await self._session(thread_id)
-        note = Note(clock.new_id(), thread_id, by, clock.rfc3339(clock.now()), content.strip())
+        note = Note(note_id or clock.new_id(), thread_id, by, clock.rfc3339(clock.now()), content.strip())
         await self._state.execute(
             """INSERT INTO conversation_notes (note_id, thread_id, noted_by, noted_at, content)
-               VALUES (:note_id, :thread_id, :noted_by, :noted_at, :content)""",
+               VALUES (:note_id, :thread_id, :noted_by, :noted_at, :content)
+               ON CONFLICT (note_id) DO NOTHING""",
             note.wire(),
         )
+        kept = await self._state.read(
+            "SELECT * FROM conversation_notes WHERE note_id = :note_id AND thread_id = :thread_id",
+            note.wire(),
+        )
+        if not kept:
+            raise InvalidRequest("note_id: another note has this id; use a new one")
         self._sessions.notify(thread_id)
-        return note
+        return Note(**kept[0])
 
     async def notes(self, thread_id: str) -> list[Note]:
         """The notes of a conversation, the oldest first; the newest `MOST_NOTES` of them."""

@@ -159,6 +159,7 @@ def test_what_is_typed_stays_until_it_was_sent_once(team: Team, enter: Enter, th
         lost.append(route.request.url)
         route.abort()
 
+    dana.get_by_label("Note about this customer").fill("Half of a note")
     dana.route("**/messages", lose)
     dana.get_by_role("button", name="Send").click()
     expect(dana.locator(".ss-inbox-send .ss-problem")).to_be_visible()
@@ -171,6 +172,40 @@ def test_what_is_typed_stays_until_it_was_sent_once(team: Team, enter: Enter, th
     expect(box).to_have_value("")
     said = [one["content"] for one in team.get(f"/replay/{thread_id}") if one.get("role") == "colleague"]
     assert (said, len(lost)) == (["One moment please."], 1)
+    note = dana.get_by_label("Note about this customer")
+    expect(note).to_have_value("Half of a note")
+    note.press_sequentially(" and the rest")
+    dana.route("**/notes", lose)
+    add = dana.get_by_role("complementary", name="Customer").get_by_role("button", name="Add note")
+    add.click()
+    expect(dana.locator(".ss-inbox-customer form .ss-problem")).to_be_visible()
+    dana.unroute("**/notes")
+    add.click()
+    expect(note).to_have_value("")
+    noted = [one["content"] for one in team.get(f"/conversations/{thread_id}/notes")]
+    assert (noted, len(lost)) == (["Half of a note and the rest"], 2)
+
+
+def test_who_comes_second_is_told_and_keeps_their_reply(team: Team, enter: Enter, thread_id: str) -> None:
+    team.says(thread_id, "Hello")
+    dana = enter("dana")
+    _row(dana, thread_id[-4:]).click()
+    box = dana.get_by_label("Reply to the customer")
+    box.fill("I'll look into it.")
+
+    def be_second(route: Any) -> None:
+        taken = team.clients["robin"].post(f"/api/v1/conversations/{thread_id}/takeover")
+        assert taken.status_code == 200
+        route.continue_()
+
+    dana.route("**/takeover", be_second)
+    dana.get_by_role("button", name="Send").click()
+    problem = dana.locator(".ss-inbox-send .ss-problem")
+    expect(problem).to_have_text("robin took this conversation first. Nothing was sent; your reply is kept.")
+    expect(dana.locator(".ss-inbox-banner")).to_contain_text("robin has this conversation")
+    team.clients["robin"].post(f"/api/v1/conversations/{thread_id}/release")
+    expect(box).to_have_value("I'll look into it.")
+    assert [one for one in team.get(f"/replay/{thread_id}") if one.get("role") == "colleague"] == []
 
 
 def test_an_operator_has_their_own_conversations_and_no_dead_button(

@@ -1,7 +1,8 @@
 """Two processes of one system: what is said to one is seen at the other, and one carries on for the other."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
@@ -16,13 +17,14 @@ PASSWORD, KEY = "correct horse", "key-of-dana"
 
 @pytest.fixture(scope="module")
 def guarded_pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
-    """Two processes of one system with two leads and a key, and three messages a minute."""
+    """Two processes of one system with three leads and a key, and three messages a minute."""
     folder = tmp_path_factory.mktemp("guarded-pair")
     users = folder / "users.yaml"
     password_hash = hash_password(PASSWORD)
     users.write_text(
         "".join(
-            f"- {{name: {name}, role: lead, password_hash: '{password_hash}'}}\n" for name in ("dana", "lee")
+            f"- {{name: {name}, role: lead, password_hash: '{password_hash}'}}\n"
+            for name in ("dana", "lee", "kim")
         )
     )
     settings = {"USERS_FILE": users, "API_KEYS": f"program:lead:{KEY}", "RATE_LIMIT": "3/60s"}
@@ -139,6 +141,45 @@ def test_a_login_holds_at_both(guarded_pair: Pair) -> None:
         browser.post(f"{here.url}/login", data=form, headers={"Origin": here.url})
         answer = browser.get(f"{there.url}/api/v1/approvals")
         assert answer.status_code == 200, answer.text
+
+
+@asynccontextmanager
+async def _lead(app: AppProcess, name: str) -> AsyncIterator[httpx.AsyncClient]:
+    """A client that is logged in at one process."""
+    async with httpx.AsyncClient(base_url=app.url, headers={"Origin": app.url}, timeout=60) as client:
+        await client.post("/login", data={"name": name, "password": PASSWORD})
+        yield client
+
+
+async def test_of_two_leads_at_once_one_gets_the_conversation_and_the_other_is_told_who(
+    guarded_pair: Pair, thread_id: str
+) -> None:
+    here, there = guarded_pair
+    path = f"/api/v1/conversations/{thread_id}"
+    async with _lead(here, "dana") as dana, _lead(there, "kim") as kim:
+        message = {"thread_id": thread_id, "message": "I want to talk to a human"}
+        (await dana.post("/api/v1/chat", json=message)).raise_for_status()
+        winners = []
+        for _ in range(10):
+            leads = {"dana": dana, "kim": kim}
+            answers = await asyncio.gather(*(lead.post(f"{path}/takeover") for lead in leads.values()))
+            statuses = dict(zip(leads, (answer.status_code for answer in answers), strict=True))
+            assert sorted(statuses.values()) == [200, 409]
+            winner, loser = sorted(statuses, key=lambda name: statuses[name])
+            refused = answers[[*leads].index(loser)].json()["error"]
+            assert (refused["code"], winner in refused["message"]) == ("taken_over", True)
+            said = await leads[loser].post(f"{path}/messages", json={"content": "Mine!"})
+            assert said.json()["error"]["code"] == "taken_over"
+            for lead in leads.values():
+                item = (await lead.get(f"/api/v1/inbox/{thread_id}")).json()["data"]
+                assert (item["taken_by"], item["escalation"]) == (winner, None)
+            (await leads[winner].post(f"{path}/messages", json={"content": winner})).raise_for_status()
+            (await leads[loser].post(f"{path}/release")).raise_for_status()
+            winners.append(winner)
+        steps = (await kim.get(f"/api/v1/replay/{thread_id}", params={"limit": 200})).json()["data"]
+        taken = [one["by"] for one in steps if one["type"] == "takeover" and one["state"] == "taken"]
+        spoke = [one["by"] for one in steps if one.get("role") == "colleague"]
+        assert (taken, spoke) == (winners, winners)
 
 
 def test_who_is_erased_at_one_is_gone_at_the_other(pair: Pair, thread_id: str) -> None:

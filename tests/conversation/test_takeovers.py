@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -131,6 +132,19 @@ def test_notes_are_for_colleagues_only(server: AppProcess, thread_id: str) -> No
         assert _post(server, path, {"content": text}).status_code == 200
     assert [one["content"] for one in server.get(path)] == ["calls on Monday", "was a friend"]
     assert "Monday" not in str(_events(server, thread_id))
+
+
+def test_a_note_that_is_sent_again_is_kept_once(server: AppProcess, thread_id: str) -> None:
+    note_id = str(uuid.uuid4())
+    for thread in (thread_id, f"{thread_id}-other"):
+        _says(server, thread, "Hello")
+    path = f"/conversations/{thread_id}/notes"
+    body = {"content": "calls on Monday", "note_id": note_id}
+    answers = [_post(server, path, body).json()["data"] for _ in range(2)]
+    assert answers[0] == answers[1]
+    assert [one["note_id"] for one in server.get(path)] == [note_id]
+    other = _post(server, f"/conversations/{thread_id}-other/notes", body)
+    assert (other.status_code, "Monday" in other.text) == (422, False)
 
 
 def test_the_agents_stop_at_their_next_step_and_later_read_what_was_said(data_dir: Path) -> None:

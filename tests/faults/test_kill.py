@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.kills.app import BEGUN, EFFECT, KEPT, MARKED, TRAPS
+from tests.support.kills.desk import Desk, check_takeovers
 from tests.support.kills.traffic import Traffic, check_record, looked_at
 
 # How long to wait for a kill at each place. After an effect without a record comes the start that has to tell
@@ -21,6 +22,7 @@ PLACES = [
     {MARKED: 20.0, "ended": 20.0},
     {BEGUN: 20.0, "told": 0.5},
     {"asked": 20.0, "decided": 20.0, "parked": 20.0},
+    {"taken": 20.0, "said": 20.0, "noted": 20.0},
 ]
 
 
@@ -30,6 +32,7 @@ async def _kills(folder: Path, rounds: int, at_random: int) -> None:
     print(f"FAULTS_SEED={seed}")
     traffic = Traffic(folder, seed)
     traffic.freezes = True
+    traffic.desk = Desk(traffic.chance)
     caught: Counter[str] = Counter()
     kills = rounds * (2 + at_random)
     for number in range(rounds):
@@ -42,12 +45,16 @@ async def _kills(folder: Path, rounds: int, at_random: int) -> None:
             await traffic.run(traffic.chance.uniform(0.05, 0.8))
     await traffic.start()
     try:
+        await traffic.desk.finish(traffic.url)
         outcomes, checked = await looked_at(traffic)
+        takeovers = await traffic.desk.check(traffic.url)
     finally:
         traffic.kill()
     await check_record(folder)
+    await check_takeovers(folder, takeovers)
     print(f"{kills} kills, {sum(caught.values())} of them at {dict(caught)}")
     print(f"{traffic.asked} conversations, {checked} events checked, {dict(outcomes)}")
+    print(f"{len(traffic.desk.answered)} steps of a lead in {len(takeovers)} conversations")
     assert {*caught} == {EFFECT, MARKED, BEGUN, *TRAPS} - {KEPT}, "a moment was never hit"
     assert outcomes["approved done"] > kills / 3, "too little traffic to show anything"
 

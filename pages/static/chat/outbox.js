@@ -5,6 +5,7 @@ import { connectionState, onOpen, reconnect, send } from "../shell/connection.js
 import { actionButton, node, prose } from "../shell/dom.js";
 import { draftOf, dropDraft, keepDraft } from "../shell/drafts.js";
 import { on } from "../shell/events.js";
+import { newId } from "../shell/ids.js";
 
 const DRAFT_KEY = "outbox";
 /** Problems that only other words can solve: they go back into the message field. */
@@ -55,15 +56,6 @@ export function showOutbox(element, restore) {
   list = element;
   putBack = restore;
   changed();
-}
-
-// UUIDs of version 4; `crypto.randomUUID` needs https.
-function newId() {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  bytes[6] = (bytes[6] & 0x0f) | 0x40;
-  bytes[8] = (bytes[8] & 0x3f) | 0x80;
-  const hex = [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
 }
 
 /** @param {Outgoing} message */

@@ -3,21 +3,13 @@
 import { connectionState } from "../shell/connection.js";
 import { actionButton, messageOf, node, prose, showError, value } from "../shell/dom.js";
 import { draftOf, dropDraft, keepDraft } from "../shell/drafts.js";
-import { request } from "../shell/rest.js";
+import { newId } from "../shell/ids.js";
+import { request, RequestError } from "../shell/rest.js";
 import { currentUser, isMe } from "./names.js";
 
 const CANNED_SHOWN = 2;
 /** @type {Set<string>} */
 const sending = new Set();
-
-/** A random UUID; `crypto.randomUUID` is missing on pages without TLS. */
-function newId() {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  bytes[6] = (bytes[6] & 0x0f) | 0x40;
-  bytes[8] = (bytes[8] & 0x3f) | 0x80;
-  const hex = [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join("-");
-}
 
 /**
  * The composer of a conversation. `changed` is called with the conversation's new holder, `noted` with a new note.
@@ -28,13 +20,14 @@ export function makeComposer(item, { changed, noted }) {
   const key = `inbox:${item.thread_id}`;
   const path = `/conversations/${encodeURIComponent(item.thread_id)}`;
   /** @type {InboxDraft} */
-  const draft = draftOf(key) ?? { isNote: false, reply: "", note: "", messageId: null };
+  const draft = { isNote: false, reply: "", note: "", release: "", messageId: null, noteId: null, ...draftOf(key) };
   const banner = node("div", { class: "ss-inbox-banner" });
   const release = node("form", { class: "ss-form ss-inbox-release", hidden: true, onsubmit: (/** @type {Event} */ event) => {
     event.preventDefault();
     handBack();
   } });
-  const releaseNote = node("textarea", { rows: "2", maxlength: "2000", id: "ss-release-note" });
+  const releaseNote = node("textarea", { rows: "2", maxlength: "2000", id: "ss-release-note", oninput: () => { draft.release = releaseNote.value; keep(); } });
+  releaseNote.value = draft.release;
   release.append(node("label", { for: "ss-release-note" }, "Note for the agents (optional)"), releaseNote,
     node("div", { class: "ss-actions" }, node("button", { class: "ss-button ss-button--accent" }, "Hand back to the agents"),
       actionButton("Cancel", "", () => { release.hidden = true; })));
@@ -78,7 +71,7 @@ export function makeComposer(item, { changed, noted }) {
   function typed() {
     const field = isNote() ? "note" : "reply";
     // Another text is another message: under the old id it might be taken for the one before.
-    if (field === "reply" && draft.reply !== text.value) draft.messageId = null;
+    if (draft[field] !== text.value) draft[field === "reply" ? "messageId" : "noteId"] = null;
     draft[field] = text.value;
     keep();
     showError(problem, "");
@@ -86,7 +79,7 @@ export function makeComposer(item, { changed, noted }) {
   }
 
   function keep() {
-    if (draft.reply || draft.note || draft.isNote) keepDraft(key, draft);
+    if (draft.reply || draft.note || draft.release || draft.isNote) keepDraft(key, draft);
     else dropDraft(key);
   }
 
@@ -165,12 +158,21 @@ export function makeComposer(item, { changed, noted }) {
     try {
       await work();
     } catch (error) {
-      showError(problem, connectionState() === "lost" ? "Not sent: the server can't be reached. Your text is kept." : messageOf(error));
+      if (error instanceof RequestError && error.code === "taken_over") await showFirst();
+      else showError(problem, connectionState() === "lost" ? "Not sent: the server can't be reached. Your text is kept." : messageOf(error));
     } finally {
       sending.delete(key);
       element.removeAttribute("aria-busy");
       button.classList.remove("ss-busy");
     }
+  }
+
+  /** Says who took the conversation first. */
+  async function showFirst() {
+    /** @type {InboxItem | null} */
+    const latest = await request("GET", `/inbox/${encodeURIComponent(item.thread_id)}`).catch(() => null);
+    if (latest) { Object.assign(item, latest); changed(item.taken_by); draw(); }
+    showError(problem, `${latest?.taken_by ?? "Somebody else"} took this conversation first. Nothing was sent${draft.reply ? "; your reply is kept" : ""}.`);
   }
 
   function submit() {
@@ -197,7 +199,10 @@ export function makeComposer(item, { changed, noted }) {
 
   /** @param {string} words */
   async function sendNote(words) {
-    noted(await request("POST", `${path}/notes`, { content: words }));
+    draft.noteId ??= newId();
+    keep();
+    noted(await request("POST", `${path}/notes`, { content: words, note_id: draft.noteId }));
+    draft.noteId = null;
     draft.note = draft.note.trim() === words ? "" : draft.note;
     keep();
     draw();
@@ -206,7 +211,8 @@ export function makeComposer(item, { changed, noted }) {
   function handBack() {
     act(async () => {
       await request("POST", `${path}/release`, { note: releaseNote.value.trim() || null });
-      releaseNote.value = "";
+      releaseNote.value = draft.release = "";
+      keep();
       release.hidden = true;
       setHolder(null);
     });

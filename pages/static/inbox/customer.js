@@ -1,7 +1,9 @@
 // Who the customer is: what they have, what waits, their other conversations, and notes.
 
 import { chip, exact, find, linkButton, messageOf, node, prose, showError, value } from "../shell/dom.js";
+import { draftOf, dropDraft, keepDraft } from "../shell/drafts.js";
 import { humanize } from "../shell/format.js";
+import { newId } from "../shell/ids.js";
 import { request } from "../shell/rest.js";
 import { customerName, noteName, shortTime, speaker } from "./names.js";
 import { conversationLink } from "./timeline.js";
@@ -103,7 +105,12 @@ export function makeCustomer(root, item, { open, close, loaded, named, showAppro
   const waiting = node("section", { hidden: true });
   const earlier = node("section", { hidden: true });
   const notes = node("ul", { class: "ss-customer-notes" });
-  const noteText = node("textarea", { rows: "2", maxlength: "2000", "aria-label": "Note about this customer", placeholder: "Add a note for your team" });
+  const draftKey = `customer-note:${item.thread_id}`;
+  /** @type {{text: string, noteId: string | null}} */
+  const draft = draftOf(draftKey) ?? { text: "", noteId: null };
+  const noteText = node("textarea", { rows: "2", maxlength: "2000", "aria-label": "Note about this customer", placeholder: "Add a note for your team",
+    oninput: () => { draft.text = noteText.value; draft.noteId = null; keepNote(); } });
+  noteText.value = draft.text;
   const noteProblem = node("p", { class: "ss-problem", role: "alert", hidden: true });
   const form = node("form", { class: "ss-form", onsubmit: (/** @type {Event} */ event) => { event.preventDefault(); addNote(); } },
     noteText, noteProblem, node("div", { class: "ss-actions" }, node("button", { class: "ss-button" }, "Add note")));
@@ -186,11 +193,22 @@ export function makeCustomer(root, item, { open, close, loaded, named, showAppro
     drawNotes();
   }
 
+  function keepNote() {
+    if (draft.text) keepDraft(draftKey, draft);
+    else dropDraft(draftKey);
+  }
+
   async function addNote() {
     if (!noteText.value.trim()) { noteText.focus(); return; }
+    draft.noteId ??= newId();
+    keepNote();
+    const sent = noteText.value;
     try {
-      const note = await request("POST", `/conversations/${encodeURIComponent(item.thread_id)}/notes`, { content: noteText.value.trim() });
-      noteText.value = "";
+      const note = await request("POST", `/conversations/${encodeURIComponent(item.thread_id)}/notes`, { content: sent.trim(), note_id: draft.noteId });
+      draft.noteId = null;
+      // What was typed meanwhile is another note.
+      if (noteText.value === sent) noteText.value = draft.text = "";
+      keepNote();
       showError(noteProblem, "");
       put(note);
       loaded({ thread_id: item.thread_id, customer: null, has_card: false, approvals: [], earlier: [], notes: allNotes });

@@ -18,6 +18,8 @@ router = APIRouter(prefix="/conversations/{thread_id}", tags=["conversations"], 
 
 ThreadId = Annotated[str, Path(json_schema_extra=schemas.THREAD_ID)]
 
+_UUID = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
+
 
 class ReleaseRequest(BaseModel):
     """How a conversation is handed back."""
@@ -31,7 +33,7 @@ class MessageRequest(BaseModel):
     content: str = Field(description="the answer", json_schema_extra=schemas.text(10_000))
     message_id: str | None = Field(
         None,
-        pattern="^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$",
+        pattern=_UUID,
         description="a UUID of your own; a message that is sent again with it is recorded once",
     )
 
@@ -40,6 +42,11 @@ class NoteRequest(BaseModel):
     """A note for colleagues."""
 
     content: str = Field(description="1 to 2,000 characters", json_schema_extra=schemas.text(MAX_NOTE_CHARS))
+    note_id: str | None = Field(
+        None,
+        pattern=_UUID,
+        description="a UUID of your own; a note that is sent again with it is kept once",
+    )
 
 
 @router.post("/takeover", response_model=schemas.Answer[schemas.Holder])
@@ -98,7 +105,8 @@ async def add_note(
     services: Services = Depends(services),
 ) -> Response:
     """Leave a note for colleagues."""
-    return answer((await services.takeovers.note(thread_id, body.content, by=user.name)).wire())
+    note = await services.takeovers.note(thread_id, body.content, by=user.name, note_id=body.note_id)
+    return answer(note.wire())
 
 
 def _holder(session: Session) -> dict[str, Any]:

@@ -19,6 +19,9 @@ from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from smart_support import Settings, create_app
 from smart_support.approvals.ledger import Ledger
 from smart_support.approvals.queue import ApprovalQueue
+from smart_support.conversation.sessions import SessionManager
+from smart_support.conversation.takeovers import Takeovers
+from smart_support.conversation.turn import Turn
 from smart_support.escalations.escalations import Escalations
 from smart_support.server.console import import_console
 from smart_support.tools.registry import Access, Args, Call, Tool
@@ -48,6 +51,9 @@ TRAPS: dict[str, tuple[type, str]] = {
     "ended": (Ledger, "finish"),  # what came of it is on record, and the conversation knows nothing
     KEPT: (AsyncSqliteSaver, "aput_writes"),  # a step's writes are kept, and its checkpoint is not
     "told": (Escalations, "escalate"),  # a human is told, and the conversation is not
+    "taken": (SessionManager, "take_over"),  # a person has it, or the agents again, and no event says so
+    "said": (Turn, "answer_as_colleague"),  # a person's answer is recorded, and they are not told
+    "noted": (Takeovers, "note"),  # a note is kept, and who wrote it is not told
 }
 # In a tool: the intent is on record and nothing is done; it is done and that is not on record, by the tool
 # that does not honour its key, and by the one that does.

@@ -21,6 +21,7 @@ from smart_support import audit
 from tests.support.harness import FORKING, free_port
 from tests.support.health import wait_until_healthy
 from tests.support.kills.app import serve
+from tests.support.kills.desk import Desk
 from tests.support.stores import database_url, state_of
 from tests.support.workers import end_workers, is_cut_off
 
@@ -41,6 +42,9 @@ class Traffic:
 
     freezes = False
     """Whether somebody freezes and lifts meanwhile."""
+
+    desk: Desk | None = None
+    """A lead who takes conversations over meanwhile."""
 
     def __init__(self, folder: Path, seed: int) -> None:
         self.folder = folder
@@ -84,6 +88,8 @@ class Traffic:
         workers = [asyncio.create_task(self.worker()) for _ in range(WORKERS)]
         if self.freezes:
             workers.append(asyncio.create_task(self._freeze_now_and_then()))
+        if self.desk:
+            workers.append(asyncio.create_task(self.desk.work(self.url, self.asked)))
         died = await asyncio.to_thread(multiprocessing.connection.wait, [self.process.sentinel], seconds)
         # Who fails while the app lives was not cut off. With a trap the app may end at any moment.
         failed = [] if died or self.place else [worker for worker in workers if worker.done()]
