@@ -114,6 +114,15 @@ interface ApprovalContext {
 
 interface BatchOutcome { approval_id: string; approval: Approval | null; error: { message: string } | null }
 
+/** An API client. All but its name is what it says of itself. */
+interface Caller {
+  name: string;
+  client_name?: string | null;
+  client_version?: string | null;
+  session?: string | null;
+  reason?: string | null;
+}
+
 interface Approval {
   approval_id: string;
   thread_id: string;
@@ -133,7 +142,7 @@ interface Approval {
   /** Whom the call is for. `verified`: a website has vouched for the customer. */
   customer?: { id: string; verified: boolean; name?: string | null; email?: string | null } | null;
   /** The API client that requested the call; null for an agent. */
-  caller?: { name: string } | null;
+  caller?: Caller | null;
   facts?: Record<string, unknown> | null;
   requested_at: string;
   expires_at: string;

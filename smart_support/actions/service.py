@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 from smart_support import clock
 from smart_support.actions.action import Action, ActionRequest, call_digest
@@ -129,6 +130,10 @@ class Actions:
             CallerDisabled: the caller's key is disabled.
         """
         return await self.wait(await self._store.get(action_id, user.name), wait_seconds)
+
+    async def callers_of(self, thread_id: str) -> dict[str, dict[str, Any]]:
+        """See `ActionStore.callers_of`."""
+        return await self._store.callers_of(thread_id)
 
     async def wait(self, action: Action, seconds: float) -> Action:
         """The action as soon as it is settled, or as it is after `seconds`.

@@ -94,6 +94,14 @@ class ActionStore:
             raise NotFound(f"action {action_id[:64]!r}: there is none")
         return _action(rows[0])
 
+    async def callers_of(self, thread_id: str) -> dict[str, dict[str, Any]]:
+        """By action of a thread, the caller's `name` with what it said of itself and of its request."""
+        rows = await self._state.read(
+            "SELECT action_id, caller, client FROM actions WHERE thread_id = :thread_id",
+            {"thread_id": thread_id},
+        )
+        return {row["action_id"]: {"name": row["caller"], **orjson.loads(row["client"])} for row in rows}
+
     async def running(self) -> list[Action]:
         """The actions that are neither settled nor wait for a decision. At start-up: what a crash cut off."""
         rows = await self._state.read(

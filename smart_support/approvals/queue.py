@@ -347,12 +347,7 @@ class ApprovalQueue:
             "SELECT at, kind, actor, via, digest, detail FROM audit WHERE approval_id = :id ORDER BY number",
             {"id": approval_id},
         )
-        # The stored values in `detail` are for `audit verify` only.
-        details = [orjson.loads(row["detail"]) for row in rows]
-        return [
-            row | {"detail": {name: value for name, value in detail.items() if name != "stored"}}
-            for row, detail in zip(rows, details, strict=True)
-        ]
+        return [row | {"detail": _shown_detail(row["kind"], orjson.loads(row["detail"]))} for row in rows]
 
     async def expire_due(self) -> builtins.list[Approval]:
         """Expire what is past its time; each is returned once, to whoever expired it."""
@@ -734,6 +729,17 @@ def _check_caller(connection: Connection, current: Approval) -> None:
             f"approval {current.approval_id}: {current.call.caller} is disabled, so its call can't be "
             "approved. Enable it again, or reject the call. Nothing was changed."
         ) from disabled
+
+
+def _shown_detail(kind: str, detail: dict[str, Any]) -> dict[str, Any]:
+    """The detail of an audit row without `stored`, which is for `audit verify`.
+
+    Of a request, what its client said of itself is taken from there.
+    """
+    stored = detail.pop("stored", {})
+    if kind == "requested" and (client := stored.get("approval", {}).get("client")):
+        detail["client"] = orjson.loads(client)
+    return detail
 
 
 def _json(value: Any) -> str:

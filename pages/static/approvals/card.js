@@ -3,9 +3,11 @@
 import { now } from "../shell/connection.js";
 import { chip, exact, linkButton, node, value, visible } from "../shell/dom.js";
 import { emit } from "../shell/events.js";
-import { agentTitle, humanize, timeAgo } from "../shell/format.js";
+import { foldable } from "../shell/foldable.js";
+import { humanize, timeAgo } from "../shell/format.js";
 import { timeLeft } from "../shell/freezes.js";
 import { asMoney } from "../shell/money.js";
+import { quotationOf, replayLink, requesterOf } from "./caller.js";
 import { claimOf, toggleClaim } from "./claims.js";
 import { showDraftOrActions } from "./decision_form.js";
 import { effectList } from "./effect.js";
@@ -15,9 +17,7 @@ import { makeHistory } from "./history.js";
 
 let cardCount = 0;
 export const EXPIRES_SOON_SECONDS = 120;
-const MAX_CHARS = 140;
 export const MAX_SUMMARY_CHARS = 320;
-const MAX_LINES = 4;
 /** @type {Record<string, [string, string]>} */
 export const RISKS = { high: ["High risk", "red"], medium: ["Medium risk", "amber"], low: ["Low risk", ""] };
 
@@ -50,10 +50,11 @@ export function makeCard(approval, { selected, failed }) {
       approval.approvers?.length ? chip(["Needs ", value(approval.approvers.join(" and "))], "accent") : null, frozen, duplicate, claim,
       node("span", { class: "ss-gap" }), countdown),
     node("p", { class: "ss-muted" }, customerText(approval),
-      `${agentTitle(approval.agent)} · `, requested, " · ",
+      requesterOf(approval), " · ", requested, " · ",
       conversationLink(approval), " · ", claimButton),
     notice,
     node("p", { class: "ss-summary" }, foldable(approval.summary, MAX_SUMMARY_CHARS)),
+    quotationOf(approval.caller),
     targetLine(approval.target),
     changedFacts(approval.changed),
     effectList(approval.effect, "Changes"),
@@ -95,8 +96,9 @@ function customerText({ customer, customer_id: id }) {
   return [value(customer?.id ?? id ?? ""), ` (${visible(verified)}) · `];
 }
 
-/** A link to the conversation in the chat. @param {Approval} approval @param {string} [text] */
+/** A link to the conversation in the chat, or to the record of a client's call. @param {Approval} approval @param {string} [text] */
 export function conversationLink(approval, text = "Conversation") {
+  if (approval.caller) return replayLink(approval);
   const link = linkButton(text, () => emit("open_thread", approval.thread_id));
   link.setAttribute("aria-label", nameOf(text, approval));
   return link;
@@ -163,25 +165,4 @@ export function argumentList(approval) {
 function moneyNote(name, given, approval) {
   const text = asMoney(name, given, approval);
   return text ? node("span", { class: "ss-muted" }, ` = ${text}`) : null;
-}
-
-/**
- * Text that is cut where it is long, with a button to show all of it.
- * @param {unknown} given
- * @param {number} limit in characters
- */
-export function foldable(given, limit = MAX_CHARS) {
-  const text = visible(given);
-  if (text.length <= limit && text.split("\n").length <= MAX_LINES) return node("span", {}, text);
-  const short = `${text.slice(0, limit).split("\n").slice(0, MAX_LINES).join("\n")}…`;
-  const label = `Show all ${text.length.toLocaleString("en")} characters`;
-  const shown = node("span", {}, short);
-  const toggle = linkButton(label, () => {
-    const isOpen = toggle.getAttribute("aria-expanded") !== "true";
-    toggle.setAttribute("aria-expanded", String(isOpen));
-    shown.textContent = isOpen ? text : short;
-    toggle.textContent = isOpen ? "Show less" : label;
-  });
-  toggle.setAttribute("aria-expanded", "false");
-  return node("span", {}, shown, " ", toggle);
 }

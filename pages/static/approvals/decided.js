@@ -2,8 +2,10 @@
 
 import { now } from "../shell/connection.js";
 import { chip, node, value } from "../shell/dom.js";
+import { foldable } from "../shell/foldable.js";
 import { humanize, timeAgo } from "../shell/format.js";
-import { argumentList, conversationLink, foldable, MAX_SUMMARY_CHARS } from "./card.js";
+import { argumentList, conversationLink, MAX_SUMMARY_CHARS } from "./card.js";
+import { quotationOf } from "./caller.js";
 import { effectList } from "./effect.js";
 import { makeHistory } from "./history.js";
 
@@ -49,7 +51,7 @@ export class DecidedList {
   put(approval) {
     const known = this.#entries.get(approval.approval_id);
     const history = known?.history ?? makeHistory(approval,
-      () => [effectList(approval.effect, "Changes"), argumentList(approval)]);
+      () => [quotationOf(approval.caller), effectList(approval.effect, "Changes"), argumentList(approval)]);
     const element = known?.element ?? node("li", { class: "ss-card ss-decided" }, history.element);
     const time = node("span");
     while (element.firstChild && element.firstChild !== history.element) element.firstChild.remove();

@@ -5,15 +5,16 @@ import { chip, exact, linkButton, node, prose, value, visible } from "../shell/d
 import { agentTitle, humanize, timeAgo, timeOfDay } from "../shell/format.js";
 import { now } from "../shell/connection.js";
 import { emitWhenReady } from "../shell/events.js";
+import { foldable } from "../shell/foldable.js";
 import { asMoney } from "../shell/money.js";
 import { request } from "../shell/rest.js";
 import { openTab } from "../shell/tabs.js";
-import { argumentList, changedFacts, foldable, RISKS, showClaim, showDuplicates, targetLine, updateTimes } from "./card.js";
+import { argumentList, changedFacts, RISKS, showClaim, showDuplicates, targetLine, updateTimes } from "./card.js";
+import { quotationOf, replayLink, requesterOf } from "./caller.js";
 import { toggleClaim } from "./claims.js";
 import { showDraftOrActions } from "./decision_form.js";
 import { effectList } from "./effect.js";
 import { makeHistory } from "./history.js";
-import { callerOf } from "./list_order.js";
 import { nameOf } from "./names.js";
 
 const MAX_SUMMARY_CHARS = 320;
@@ -50,10 +51,10 @@ export function makeDetails(approval, { select, failed, open, back }) {
         node("h3", { id: titleId }, foldable(approval.summary, MAX_SUMMARY_CHARS)), node("span", { class: "ss-gap" }), countdown),
       node("div", { class: "ss-details-chips" }, chip(risk, color), approval.need === "two_leads" ? chip("Needs two leads", "accent") : null,
         approval.approvers?.length ? chip(["Needs ", value(approval.approvers.join(" and "))], "accent") : null, frozen, duplicate, claim, node("span", { class: "ss-gap" }), position),
-      node("p", { class: "ss-muted" }, "Requested ", requested, ` by ${agentTitle(callerOf(approval))} · `, inboxLink(approval), " · ", claimButton)),
+      node("p", { class: "ss-muted" }, "Requested ", requested, " by ", requesterOf(approval), " · ", inboxLink(approval), " · ", claimButton)),
     node("div", { class: "ss-details-scroll", tabindex: "0", "aria-label": "Details" },
       node("div", { class: "ss-details-main" },
-        changedFacts(approval.changed), since, words,
+        changedFacts(approval.changed), since, approval.caller ? section("Why the client requests it", quotationOf(approval.caller)) : null, words,
         approval.effect?.length ? section("What will change", effectList(approval.effect, "Changes")) : null,
         section(["Exact call ", node("code", {}, exact(approval.action))], argumentList(approval) ?? node("p", { class: "ss-muted" }, "No arguments"), targetLine(approval.target)),
         section(["Why it needs approval ", node("span", { class: "ss-muted" }, `as of ${timeOfDay(approval.requested_at)}`)], notice, node("p", {}, approval.because ? "" : NEEDS[approval.need ?? "ask"] ?? ""), factList(approval))),
@@ -73,6 +74,7 @@ export function makeDetails(approval, { select, failed, open, back }) {
 
 /** @param {Approval} approval */
 function inboxLink(approval) {
+  if (approval.caller) return replayLink(approval);
   const link = linkButton("Open conversation", () => { openTab("Inbox"); emitWhenReady("inbox_open", approval.thread_id); });
   link.setAttribute("aria-label", nameOf("Open conversation", approval));
   return link;

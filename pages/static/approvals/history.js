@@ -4,6 +4,7 @@ import { messageOf, node, showError, value } from "../shell/dom.js";
 import { draftOf, dropDraft, keepDraft } from "../shell/drafts.js";
 import { agentTitle, humanize, plural, timeOfDay } from "../shell/format.js";
 import { request } from "../shell/rest.js";
+import { quotationOf } from "./caller.js";
 import { effectList } from "./effect.js";
 
 /** @type {Record<string, string>} */
@@ -41,7 +42,7 @@ export function makeHistory(approval, details = () => []) {
     /** @type {HistoryEntry[]} */
     const entries = await request("GET", `${path}/history`);
     list.replaceChildren(...entries.map((entry) => node("li", {},
-      node("time", { datetime: entry.at, title: entry.at }, timeOfDay(entry.at)), " ", sentence(entry), editedArgs(entry))));
+      node("time", { datetime: entry.at, title: entry.at }, timeOfDay(entry.at)), " ", sentence(entry), quotationIn(entry), editedArgs(entry))));
   });
 
   const form = node("form", { class: "ss-form ss-note-form", onsubmit: (/** @type {Event} */ event) => {
@@ -72,9 +73,14 @@ function editedArgs({ kind, detail }) {
   return effectList(lines, "Edited arguments");
 }
 
+/** What the client said that requested the call. @param {HistoryEntry} entry */
+const quotationIn = ({ kind, actor, detail }) =>
+  (kind === "requested" && actor.startsWith("caller:") ? quotationOf({ name: actor.slice(7), ...detail.client }) : null);
+
 /** @param {HistoryEntry} entry @returns {Child[]} */
 function sentence({ kind, actor, via, detail }) {
-  const by = actor.startsWith("agent:") ? agentTitle(actor.slice(6)) : value(actor);
+  const by = actor.startsWith("agent:") ? agentTitle(actor.slice(6))
+    : actor.startsWith("caller:") ? [value(actor.slice(7)), " (API client)"] : value(actor);
   const channel = via && CHANNELS[via] ? ` via ${CHANNELS[via]}` : "";
   if (kind === "requested") return ["Requested by ", by, detail.asked_by ? [" for ", value(detail.asked_by)] : "", "."];
   if (kind === "claimed") return ["Claimed by ", by, "."];

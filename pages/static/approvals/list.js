@@ -4,7 +4,7 @@
 import { now } from "../shell/connection.js";
 import { chip, find, linkButton, messageOf, node, visible } from "../shell/dom.js";
 import { on } from "../shell/events.js";
-import { agentTitle, humanize, plural, timeAgo, timeOfDay } from "../shell/format.js";
+import { humanize, plural, timeAgo, timeOfDay } from "../shell/format.js";
 import { register } from "../shell/mounts.js";
 import { money } from "../shell/money.js";
 import { onTab } from "../shell/tabs.js";
@@ -16,6 +16,7 @@ import { clearClaimWarning, forgetDraft, isBeingWritten, showDecidedMeanwhile, s
 import { makeDetails } from "./details.js";
 import { isHeld } from "./held.js";
 import { listenForKeys, pressOn } from "./keyboard.js";
+import { requesterText } from "./caller.js";
 import { arranged, callerOf, visibleRows } from "./list_order.js";
 import { nameOf } from "./names.js";
 import { pending, repeatedKeys } from "./pending.js";
@@ -110,7 +111,7 @@ register("approval_list", (element) => {
       onchange: () => { selected[select.checked ? "add" : "delete"](id); batch.draw(); drawRows(); } });
     const open = node("button", { type: "button", class: "ss-row-open", onclick: () => show(id, { opens: true }) },
       node("span", { class: "ss-row-title" }, visible(approval.summary)),
-      node("span", { class: "ss-row-sub" }, `${approval.customer_id ?? "Customer not known"} · ${agentTitle(callerOf(approval))} · `, age));
+      node("span", { class: "ss-row-sub" }, `${approval.customer_id ?? "Customer not known"} · ${requesterText(approval)} · `, age));
     const element = node("li", { class: "ss-row" }, select,
       node("span", { class: `ss-risk ss-risk--${color || "grey"}`, role: "img", "aria-label": risk, title: risk }), open, marks,
       node("span", { class: "ss-row-amount" }, approval.amount ? money(approval.amount) : ""),
@@ -322,7 +323,8 @@ function makeListFilters(changed) {
       /** @param {(one: Approval) => string | null} of */
       const distinct = (of) => [...new Set(approvals.map(of).filter((one) => one !== null))].sort();
       offerIn(tool, distinct((one) => one.action).map((name) => [name, humanize(name)]));
-      offerIn(agent, distinct(callerOf).map((name) => [name, agentTitle(name)]));
+      const titles = new Map(approvals.map((one) => [callerOf(one), requesterText(one)]));
+      offerIn(agent, [...titles].sort());
       offerIn(customer, distinct((one) => one.customer_id).map((name) => [name, name]));
       for (const button of chips) {
         const name = button.dataset.risk ?? "";

@@ -1,6 +1,7 @@
 // How one recorded step of a conversation looks.
 
 import { actionButton, chip, exact, node, prose, value } from "../shell/dom.js";
+import { quotationOf } from "../approvals/caller.js";
 import { agentTitle, humanize } from "../shell/format.js";
 
 /** @type {Record<string, string>} */
@@ -30,7 +31,7 @@ const SHAPES = {
       step.targets.map((/** @type {{agent: string}} */ target, /** @type {number} */ index) =>
         [index ? ", then " : "", node("b", {}, agentTitle(target.agent))])),
     node("p", { class: "ss-muted" }, step.reason)] }),
-  tool_call: (step) => ({ title: ["Tool call", node("code", {}, step.tool)], body: [reasoning(step), fields(step.args)] }),
+  tool_call: (step) => ({ title: ["Tool call", node("code", {}, step.tool)], body: [quotationOf(step.caller), reasoning(step), fields(step.args)] }),
   tool_result: (step) => ({
     title: ["Result", node("code", {}, step.tool), chip(statusLabel(step.status), STATUS[step.status])],
     body: [result(step.content)], duration: formatDuration(step.duration_ms),

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, Literal
 
 import orjson
@@ -35,7 +35,9 @@ async def replay(
 ) -> Response:
     """List the steps of a conversation; `seq` is the same as on the WebSocket."""
     await services.session_manager.check_owner(thread_id, user, must_exist=True)
-    steps = await services.replay.steps(thread_id, after, limit + 1)
+    steps = _with_callers(
+        await services.replay.steps(thread_id, after, limit + 1), await services.actions.callers_of(thread_id)
+    )
     following = steps[limit - 1]["seq"] if len(steps) > limit else None
     return answer(steps[:limit], meta={"next_cursor": following})
 
@@ -60,9 +62,20 @@ async def whole(
 ) -> Response:
     """All steps of the conversation in one answer, streamed."""
     await services.session_manager.check_owner(thread_id, user, must_exist=True)
-    pages = services.replay.batches(thread_id)
+    callers = await services.actions.callers_of(thread_id)
+    pages = (_with_callers(steps, callers) async for steps in services.replay.batches(thread_id))
     first = await anext(pages)
     return StreamingResponse(_as_one_answer(first, pages), media_type="application/json")
+
+
+def _with_callers(steps: Steps, callers: Mapping[str, Any]) -> Steps:
+    """The steps, each tool call of an API client with `caller`: its name and what it said of itself."""
+    return [
+        step | {"caller": callers[step["tool_call_id"]]}
+        if step["type"] == "tool_call" and step["tool_call_id"] in callers
+        else step
+        for step in steps
+    ]
 
 
 async def _as_one_answer(first: Steps, rest: AsyncIterator[Steps]) -> AsyncIterator[bytes]:
