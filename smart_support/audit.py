@@ -22,11 +22,17 @@ from smart_support.audit_consistency import differences
 from smart_support.errors import ConfigError
 from smart_support.identity.account_names import COMMAND_LINE
 from smart_support.settings import Settings
-from smart_support.storage.state.base import Connection, Row, StateDatabase, in_clause
+from smart_support.storage.state.base import (
+    GENESIS,
+    ChainedRow,
+    Connection,
+    Row,
+    StateDatabase,
+    in_clause,
+)
 from smart_support.storage.state.read_only import Read, open_read_only
 from smart_support.storage.state.sqlite import SqliteStateDatabase
 
-GENESIS = "0" * 64
 ERASED, RETIRED, SEALED = "erased", "retired", "sealed"
 MOST_SHOWN = 20
 FORM = 2
@@ -49,7 +55,7 @@ class AuditTrail:
         Args:
             detail: what exactly. Never a secret, nor anything that a customer wrote.
         """
-        await self._state.transact(lambda c: append(c, kind, actor=by, via=via, detail=detail))
+        await self._state.transact(lambda c: append(c, kind, actor=by, via=via, detail=detail), on=())
 
 
 def record_command(settings: Settings, kind: str, **detail: Any) -> None:
@@ -96,13 +102,10 @@ def append(
     Returns:
         The id for the event of the same fact; the row is that event's outbox.
     """
-    last = connection.execute("SELECT number, hash, form FROM audit ORDER BY number DESC LIMIT 1")
-    if last and last[0]["form"] == 1 and kind != SEALED:
+    if kind != SEALED and connection.form_of_audit() == 1:
         _seal(connection)
-        last = connection.execute("SELECT number, hash, form FROM audit ORDER BY number DESC LIMIT 1")
     row: Row = {
         "form": FORM,
-        "number": last[0]["number"] + 1 if last else 1,
         "at": clock.rfc3339(clock.now()),
         "kind": kind,
         "actor": actor,
@@ -118,16 +121,21 @@ def append(
     # Postgres can't hold a NUL in a text; the hash has to be over what is kept.
     row |= {name: value.replace("\x00", "␀") for name, value in row.items() if isinstance(value, str)}
     row["detail_hash"] = detail_hash(row["salt"], row["detail"])
-    row["hash"] = chained(str(last[0]["hash"]) if last else GENESIS, row)
-    names = ", ".join(row)
-    values = ", ".join(f":{name}" for name in row)
-    connection.execute(f"INSERT INTO audit ({names}) VALUES ({values})", row)
+    connection.append_to_audit(ChainedRow(row, *_around_number(row)))
     return str(row["event_id"])
 
 
 def detail_hash(salt: str, detail: str) -> str:
     """SHA-256 of salt and detail, in hexadecimal. Without the salt, no detail can be guessed from it."""
     return hashlib.sha256(f"{salt}{detail}".encode()).hexdigest()
+
+
+def _around_number(row: Mapping[str, Any]) -> tuple[str, str]:
+    """The canonical JSON of a row of the second form before and after its number, which is not known yet."""
+    covered = sorted(name for name in _COVERED[FORM] if name != "number")
+    before = rfc8785.dumps({name: row[name] for name in covered if name < "number"}).decode()
+    after = rfc8785.dumps({name: row[name] for name in covered if name > "number"}).decode()
+    return f'{before[:-1]},"number":', f",{after[1:]}"
 
 
 def chained(previous: str, row: Mapping[str, Any]) -> str:

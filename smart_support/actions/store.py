@@ -13,7 +13,7 @@ from smart_support.approvals.disabled_callers import check_enabled
 from smart_support.errors import CustomerMismatch, IdempotencyConflict, NotFound, TooManyPending
 from smart_support.gate.caller import MAX_PENDING
 from smart_support.identity.customer_tokens import VerifiedCustomer
-from smart_support.storage.state.base import Connection, Row, StateDatabase
+from smart_support.storage.state.base import Connection, Row, StateDatabase, on_thread
 from smart_support.tools.registry import Access
 
 KEY_HOLDS = timedelta(hours=24)
@@ -79,9 +79,9 @@ class ActionStore:
             IdempotencyConflict: the key was used for another call.
             NotFound: the thread is somebody else's.
         """
-        return await self._state.transact(
-            lambda connection: _add_or_join(connection, action, customer, max_pending)
-        )
+        # What could be the same action, the thread that it claims, and what the caller has pending.
+        on = [on_thread(action.thread_id), f"call {action.call_digest}", f"caller {action.caller}"]
+        return await self._state.transact(lambda c: _add_or_join(c, action, customer, max_pending), on=on)
 
     async def get(self, action_id: str, caller: str | None = None) -> Action:
         """The action of that id.

@@ -93,7 +93,8 @@ class Budget:
             for share in _shares(thread_id):
                 connection.execute(_COUNT, {"share": share, "tokens": sum(tokens), "cost": cost or 0.0})
 
-        await self._state.transact(work)
+        # The day's row is locked from its statement to the commit, which follows it.
+        await self._state.transact(work, on=())
 
     async def handed_over(
         self, thread_id: str, agent: str, spent: BudgetSpent, history: Sequence[AnyMessage]

@@ -9,7 +9,7 @@ from smart_support.approvals.approval import Approval, whole_text
 from smart_support.approvals.queue import ApprovalQueue
 from smart_support.approvals.reader import load
 from smart_support.errors import AlreadyClaimed, InvalidRequest
-from smart_support.storage.state.base import Connection, StateDatabase
+from smart_support.storage.state.base import Connection, StateDatabase, on_approval
 
 CLAIM = timedelta(minutes=5)
 MAX_NOTE_CHARS = 2000
@@ -82,7 +82,7 @@ class Claims:
         return await self._changed(approval_id, work)
 
     async def _changed(self, approval_id: str, work: Callable[[Connection], None]) -> Approval:
-        await self._state.transact(work)
+        await self._state.transact(work, on=[on_approval(approval_id)])
         return await self._queue.changed(approval_id)
 
 

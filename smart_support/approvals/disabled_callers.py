@@ -1,7 +1,7 @@
 """Callers whose keys people have disabled, and the check that no call of theirs begins.
 
-The check runs in the transaction that stores a request or the intent of a write, and so does a change. All of
-them run one after the other: once a caller is disabled, nothing of it begins, on any process.
+The check runs in the transaction that stores a request or the intent of a write, and no such transaction runs
+beside one that disables: once a caller is disabled, nothing of it begins, on any process.
 """
 
 from dataclasses import asdict, dataclass

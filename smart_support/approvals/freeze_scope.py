@@ -1,7 +1,7 @@
 """The scope of a freeze, and the check that no write of a frozen scope begins.
 
-The check runs in the transaction that stores a write's intent, and to freeze is one transaction, too. All of
-them run one after the other, so the intent is durable before the freeze is, or it is not stored.
+The check runs in the transaction that stores a write's intent, and no such transaction runs beside one that
+freezes: the intent is durable before the freeze is, or it is not stored.
 """
 
 import re

@@ -19,7 +19,7 @@ from smart_support.approvals.freeze_scope import check_not_frozen
 from smart_support.audit_consistency import recorded
 from smart_support.errors import Forbidden, SmartSupportError
 from smart_support.observability.log import get_logger
-from smart_support.storage.state.base import Connection, StateDatabase
+from smart_support.storage.state.base import Connection, StateDatabase, on_thread
 
 log = get_logger()
 _KEYS = uuid.UUID("5f0c3a52-6d0b-4f0e-9a3e-9d1f7c1b2a64")
@@ -83,7 +83,9 @@ class Ledger:
             Forbidden: there is no approved, unused decision for exactly this call. Nothing ran.
             Frozen: its scope is frozen. Nothing ran, and the decision stays unused.
         """
-        begun = await self._state.transact(lambda c: self._begin(c, thread_id, tool_call_id, tool, digest))
+        begun = await self._state.transact(
+            lambda c: self._begin(c, thread_id, tool_call_id, tool, digest), on=[on_thread(thread_id)]
+        )
         if begun is None:
             raise Forbidden(f"{tool}: there is no approved decision for exactly this call; it was not run")
         entry, fresh, same = begun
@@ -121,7 +123,8 @@ class Ledger:
                 entries.append(replace(entry, fresh=fresh))
             return entries
 
-        return await self._state.transact(work) if approvals else []
+        threads = [on_thread(one.thread_id) for one in approvals]
+        return await self._state.transact(work, on=threads) if approvals else []
 
     async def finish_together(
         self, thread_id: str, entries: Sequence[Entry], status: EntryStatus, result: Any = None
@@ -133,7 +136,7 @@ class Ledger:
                 _finish(connection, thread_id, entry.tool_call_id, status, result)
 
         if entries:
-            await self._state.transact(work)
+            await self._state.transact(work, on=[on_thread(thread_id)])
 
     async def begun(self, thread_id: str) -> list[Entry]:
         """The calls of a thread that have no result: they run now, or a crash interrupted them."""
@@ -156,7 +159,8 @@ class Ledger:
         Returns:
             The approval's id; None where there is no unused approval.
         """
-        return await self._state.transact(lambda c: _refuse(c, thread_id, tool_call_id, why))
+        on = [on_thread(thread_id)]
+        return await self._state.transact(lambda c: _refuse(c, thread_id, tool_call_id, why), on=on)
 
     async def give_up(self, thread_id: str, notify: Callable[[str, Entry], Awaitable[None]]) -> None:
         """Mark the interrupted calls of a thread as of unknown outcome.
@@ -239,7 +243,7 @@ class Ledger:
             assert entry is not None, "only a call that was begun is finished"
             return entry
 
-        return await self._state.transact(work)
+        return await self._state.transact(work, on=[on_thread(thread_id)])
 
 
 def _finish(

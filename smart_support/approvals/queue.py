@@ -24,7 +24,6 @@ from smart_support.approvals.reader import (
     ApprovalFilter,
     approval_of,
     load,
-    load_row,
     only_row,
     page_of,
     page_queries,
@@ -41,7 +40,14 @@ from smart_support.gate.planned_call import PlannedCall
 from smart_support.identity.account_names import BOTH, CUSTOMER, LOCAL_USER
 from smart_support.identity.users import Accounts
 from smart_support.observability.log import get_logger
-from smart_support.storage.state.base import Connection, Row, StateDatabase, in_clause
+from smart_support.storage.state.base import (
+    Connection,
+    Row,
+    StateDatabase,
+    in_clause,
+    on_approval,
+    on_thread,
+)
 
 log = get_logger()
 
@@ -55,14 +61,18 @@ _INSERT = """
         :requested_at, :expires_at, :need, :because, :facts, :asked_by, :allowed, :args_schema, :target,
         :caller, :client, :paused_at, :approvers, :expires_after, :on_expiry,
         :verified_customer)
+    RETURNING *
 """
-_VOTE = "UPDATE approvals SET votes = :votes, claimed_by = NULL, claimed_until = NULL WHERE approval_id = :id"
+_VOTE = """
+    UPDATE approvals SET votes = :votes, claimed_by = NULL, claimed_until = NULL WHERE approval_id = :id
+    RETURNING *
+"""
 _DECIDE = """
     UPDATE approvals SET status = :status, execution = :execution, args = :args, digest = :digest,
         summary = :summary, customer_id = :customer_id, effect = :effect, facts = :facts,
         decided_at = :now, decided_by = :by, decided_via = :via, reason = :reason, event_id = :event_id,
         claimed_by = NULL, claimed_until = NULL, paused_at = NULL
-    WHERE approval_id = :id AND status = 'pending'
+    WHERE approval_id = :id AND status = 'pending' RETURNING *
 """
 # The calls of a conversation that were decided before may begin together with this one.
 _IS_HELD = f"""
@@ -99,7 +109,8 @@ class ApprovalQueue:
 
     async def request(self, request: Request) -> Approval:
         """Put a call on the queue; a second request for the same part of one interrupt returns the first."""
-        approval, new = await self._state.transact(lambda c: self._request(c, request))
+        on = [on_thread(request.thread_id)]
+        approval, new = await self._state.transact(lambda c: self._request(c, request), on=on)
         if new:
             ids = {"approval_id": approval.approval_id, "agent": approval.call.agent}
             log.info("approval_requested", **ids, action=approval.call.tool)
@@ -128,16 +139,14 @@ class ApprovalQueue:
             outcome: tuple[Status, str | None] = (
                 ("rejected", FROZEN) if is_frozen else ("approved", call.because)
             )
-            granted = self._settle(
-                connection, approval.approval_id, outcome[0], BY_POLICY, BY_POLICY, outcome[1], None
-            )
+            granted = self._settle(connection, approval, outcome[0], BY_POLICY, BY_POLICY, outcome[1], None)
             # The turn that requested the call goes on with it directly.
             connection.execute(
                 "UPDATE approvals SET resumed = 1 WHERE approval_id = :id", {"id": granted.approval_id}
             )
             return replace(granted, resumed=True)
 
-        granted = await self._state.transact(work)
+        granted = await self._state.transact(work, on=[on_thread(thread_id), *_names(among)])
         event = "approval_granted" if granted.is_approved else "rejected_while_frozen"
         log.info(event, approval_id=granted.approval_id, action=granted.call.tool)
         self.notify(granted)
@@ -150,7 +159,8 @@ class ApprovalQueue:
             CeilingReached: it is over one of them.
         """
         among = tuple(ceilings)
-        await self._state.transact(lambda connection: _take_places(connection, among, call, thread_id))
+        on = [on_thread(thread_id), *_names(among)]
+        await self._state.transact(lambda c: _take_places(c, among, call, thread_id), on=on)
 
     async def forbid(self, call: PlannedCall, thread_id: str) -> None:
         """Record a call that the policy forbids."""
@@ -164,7 +174,8 @@ class ApprovalQueue:
                 thread_id=thread_id,
                 digest=call.digest(thread_id),
                 detail=detail | {"agent": call.agent, "facts": dict(call.facts or {})},
-            )
+            ),
+            on=(),
         )
 
     async def decide(
@@ -186,7 +197,8 @@ class ApprovalQueue:
             DecisionNotAllowed: the requesting agent does not accept it.
             Forbidden: nobody approves their own request.
         """
-        decided = await self._state.transact(lambda c: self._decide(c, approval_id, decision, edit))
+        on = [on_approval(approval_id)]
+        decided = await self._state.transact(lambda c: self._decide(c, approval_id, decision, edit), on=on)
         ids = {"thread_id": decided.thread_id, "approval_id": approval_id, "agent": decided.call.agent}
         log.info(
             "approval_decided", **ids, outcome=decided.status, via=decision.via, votes=len(decided.votes)
@@ -303,7 +315,8 @@ class ApprovalQueue:
         if not await self._state.read("SELECT 1 FROM freezes WHERE lifted_at IS NULL"):
             return False
         # In the same transaction as the freezes are looked at, so that none is lifted in between.
-        parked = await self._state.transact(lambda c: c.execute(_PARK, {"id": approval.approval_id}))
+        on = [on_thread(approval.thread_id), on_approval(approval.approval_id)]
+        parked = await self._state.transact(lambda c: c.execute(_PARK, {"id": approval.approval_id}), on=on)
         if parked:
             log.info("approval_parked", approval_id=approval.approval_id, action=call.tool)
             await self.changed(approval.approval_id)
@@ -334,7 +347,8 @@ class ApprovalQueue:
                 )
             return approval_of(rows[0]) if rows else approval
 
-        return await self._state.transact(work)
+        on = [on_thread(approval.thread_id), on_approval(approval.approval_id)]
+        return await self._state.transact(work, on=on)
 
     async def history(self, approval_id: str) -> builtins.list[dict[str, Any]]:
         """The audit rows of one approval, the oldest first.
@@ -352,18 +366,8 @@ class ApprovalQueue:
     async def expire_due(self) -> builtins.list[Approval]:
         """Expire what is past its time; each is returned once, to whoever expired it."""
 
-        def work(connection: Connection) -> builtins.list[Approval]:
-            due = connection.execute(
-                """SELECT approval_id FROM approvals
-                   WHERE status = 'pending' AND paused_at IS NULL AND expires_at <= :now""",
-                {"now": clock.rfc3339(clock.now())},
-            )
-            return [
-                self._settle(connection, row["approval_id"], "expired", "system", "system", None, None)
-                for row in due
-            ]
-
-        expired = await self._state.transact(work)
+        where = "status = 'pending' AND paused_at IS NULL AND expires_at <= :now"
+        expired = await self._settle_all(where, {"now": clock.rfc3339(clock.now())}, "expired", "system")
         for approval in expired:
             ids = {"thread_id": approval.thread_id, "approval_id": approval.approval_id}
             log.info("approval_expired", **ids, agent=approval.call.agent, action=approval.call.tool)
@@ -377,18 +381,10 @@ class ApprovalQueue:
             Whether anything was withdrawn; not, if it was decided or has expired before.
         """
 
-        def work(connection: Connection) -> builtins.list[Approval]:
-            waiting = connection.execute(
-                """SELECT approval_id FROM approvals WHERE thread_id = :thread AND interrupt_id = :interrupt
-                   AND status = 'pending' AND (expires_at > :now OR paused_at IS NOT NULL)""",
-                {"thread": thread_id, "interrupt": interrupt_id, "now": clock.rfc3339(clock.now())},
-            )
-            return [
-                self._settle(connection, row["approval_id"], "withdrawn", CUSTOMER, CUSTOMER, reason, None)
-                for row in waiting
-            ]
-
-        withdrawn = await self._state.transact(work)
+        where = """thread_id = :thread AND interrupt_id = :interrupt
+            AND status = 'pending' AND (expires_at > :now OR paused_at IS NOT NULL)"""
+        params = {"thread": thread_id, "interrupt": interrupt_id, "now": clock.rfc3339(clock.now())}
+        withdrawn = await self._settle_all(where, params, "withdrawn", CUSTOMER, reason)
         for approval in withdrawn:
             log.info("approval_withdrawn", thread_id=thread_id, approval_id=approval.approval_id)
             self.notify(approval)
@@ -447,7 +443,7 @@ class ApprovalQueue:
         approval_id, now, call = clock.new_id(), clock.now(), request.call
         sql, scopes = in_effect_query(agent=call.agent, tool=call.tool, caller=call.caller)
         is_frozen = bool(connection.execute(sql, scopes))
-        connection.execute(
+        inserted = connection.execute(
             _INSERT,
             {
                 "approval_id": approval_id,
@@ -491,7 +487,7 @@ class ApprovalQueue:
             "asked_by": request.asked_by,
             "allowed": list(request.allowed),
         }
-        row = load_row(connection, approval_id)
+        row = inserted[0]
         _record(connection, "requested", row, actor=_requested_by(call), via="graph", detail=detail)
         return approval_of(row), True
 
@@ -521,7 +517,7 @@ class ApprovalQueue:
             if not self._is_enough(current.call, voters):
                 return self._vote(connection, current, decision)
             by = BOTH.join(voters)
-        return self._settle(connection, approval_id, status, by, decision.via, decision.reason, edit)
+        return self._settle(connection, current, status, by, decision.via, decision.reason, edit)
 
     def _voters(self, approval: Approval) -> builtins.list[str]:
         """Who has approved so far. Counted again each time: somebody may have been removed since."""
@@ -574,24 +570,37 @@ class ApprovalQueue:
         vote = {"by": by, "via": via, "at": clock.rfc3339(clock.now()), "reason": reason}
         counted = self._voters(current)
         votes = [*(one for one in current.votes if one["by"] in counted), vote]
-        connection.execute(_VOTE, {"id": current.approval_id, "votes": _json(votes)})
-        row = load_row(connection, current.approval_id)
+        row = connection.execute(_VOTE, {"id": current.approval_id, "votes": _json(votes)})[0]
         _record(
             connection, "approved_once", row, actor=by, via=via, detail={"reason": reason}, columns=("votes",)
         )
         return approval_of(row)
 
+    async def _settle_all(
+        self, where: str, params: Row, status: Status, by: str, reason: str | None = None
+    ) -> builtins.list[Approval]:
+        """Settle all approvals that a condition holds for; each is returned by whoever settled it."""
+        sql = f"SELECT * FROM approvals WHERE {where}"
+        ids = [row["approval_id"] for row in await self._state.read(sql, params)]
+        among, listed = in_clause("id", ids)
+
+        def work(connection: Connection) -> builtins.list[Approval]:
+            # Somebody may have decided since they were read.
+            rows = connection.execute(f"{sql} AND approval_id IN {among}", {**params, **listed})
+            return [self._settle(connection, approval_of(row), status, by, by, reason, None) for row in rows]
+
+        return await self._state.transact(work, on=map(on_approval, ids)) if ids else []
+
     def _settle(
         self,
         connection: Connection,
-        approval_id: str,
+        current: Approval,
         status: Status,
         by: str,
         via: str,
         reason: str | None,
         edit: PlannedCall | None,
     ) -> Approval:
-        current = load(connection, approval_id)
         before = current.call
         # The tool and its version are always those that were requested.
         final = before.edited(edit.edited_fields()) if edit else before
@@ -605,10 +614,10 @@ class ApprovalQueue:
                 "customer_id_before": before.customer_id,
             }
         event_id = clock.new_id()
-        connection.execute(
+        settled = connection.execute(
             _DECIDE,
             {
-                "id": approval_id,
+                "id": current.approval_id,
                 "status": status,
                 "execution": "not_started" if status in ("approved", "edited") else None,
                 "args": _json(final.args),
@@ -624,7 +633,9 @@ class ApprovalQueue:
                 "event_id": event_id,
             },
         )
-        row = load_row(connection, approval_id)
+        if not settled:
+            raise load(connection, current.approval_id).refusal()
+        row = settled[0]
         _record(
             connection,
             "decided",
@@ -636,6 +647,11 @@ class ApprovalQueue:
             event_id=event_id,
         )
         return approval_of(row)
+
+
+def _names(ceilings: Iterable[Ceiling]) -> builtins.list[str]:
+    """The names of what is counted under ceilings, for a transaction."""
+    return [f"ceiling {one.rule}" for one in ceilings]
 
 
 def _requested_by(call: PlannedCall) -> str:

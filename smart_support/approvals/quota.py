@@ -24,7 +24,10 @@ class Quota:
                 return True
             now = clock.now()
             since = clock.rfc3339(now - HOUR)
-            connection.execute("DELETE FROM agent_writes WHERE at <= :since", {"since": since})
+            connection.execute(
+                "DELETE FROM agent_writes WHERE agent = :agent AND at <= :since",
+                {"agent": agent, "since": since},
+            )
             counted = connection.execute(
                 "SELECT COUNT(*) AS number FROM agent_writes WHERE agent = :agent", {"agent": agent}
             )
@@ -36,4 +39,4 @@ class Quota:
             )
             return True
 
-        return await self._state.transact(work)
+        return await self._state.transact(work, on=[f"writes of {agent}"])

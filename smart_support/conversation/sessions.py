@@ -22,7 +22,7 @@ from smart_support.errors import (
 from smart_support.events import Takeover
 from smart_support.identity.customer_tokens import VerifiedCustomer
 from smart_support.identity.users import Role, User
-from smart_support.storage.state.base import Connection, Row, StateDatabase, in_clause
+from smart_support.storage.state.base import Connection, Row, StateDatabase, in_clause, on_thread
 
 SEQ_BLOCK = 1000
 # How much of a message the inbox shows.
@@ -259,51 +259,48 @@ class SessionManager:
             message: the text of that message.
         """
 
-        def work(connection: Connection) -> Session:
-            now = clock.rfc3339(clock.now())
-            rows = connection.execute(
-                """INSERT INTO sessions (thread_id, created_at, last_active_at, last_message_at, reserved_seq,
-                       turn_id, turn_channel, turn_started_at, spoken_by, owner, turn_holder,
-                       opening, last_role, last_text, last_said_at, customer_seq, customer_said_at)
-                   VALUES (:thread_id, :now, :now, :now, :block, :turn_id, :channel, :now, :spoken_by,
-                       :spoken_by, :holder, :said, :role, :said, :said_at, :first, :said_at)
-                   ON CONFLICT (thread_id) DO UPDATE SET last_active_at = :now, turn_id = :turn_id,
-                       turn_holder = :holder,
-                       last_message_at =
-                           CASE WHEN :spoken_by IS NULL THEN sessions.last_message_at ELSE :now END,
-                       spoken_by = COALESCE(:spoken_by, sessions.spoken_by),
-                       owner = COALESCE(sessions.owner, :spoken_by),
-                       opening = COALESCE(sessions.opening, :said),
-                       last_role = COALESCE(:role, sessions.last_role),
-                       last_by = CASE WHEN :role IS NULL THEN sessions.last_by END,
-                       last_text = COALESCE(:said, sessions.last_text),
-                       last_said_at = COALESCE(:said_at, sessions.last_said_at),
-                       customer_seq = CASE WHEN :role IS NULL THEN sessions.customer_seq
-                           ELSE sessions.last_seq + 1 END,
-                       customer_said_at = COALESCE(sessions.customer_said_at, :said_at),
-                       turn_channel = :channel, turn_started_at = :now,
-                       last_seq = CASE WHEN sessions.turn_id IS NULL THEN sessions.last_seq
-                           ELSE sessions.reserved_seq END,
-                       reserved_seq = :block + CASE WHEN sessions.turn_id IS NULL THEN sessions.last_seq
-                           ELSE sessions.reserved_seq END
-                   RETURNING *""",
-                {
-                    "thread_id": thread_id,
-                    "now": now,
-                    "turn_id": turn_id,
-                    "channel": channel,
-                    "block": SEQ_BLOCK,
-                    "spoken_by": spoken_by,
-                    "holder": self._holder,
-                    "said": preview(message) if message else None,
-                    "role": "customer" if message else None,
-                    "said_at": now if message else None,
-                    "first": 1 if message else None,
-                },
-            )
-            return _session(rows[0])
-
-        session = await self._state.transact(work)
+        now = clock.rfc3339(clock.now())
+        rows = await self._state.execute(
+            """INSERT INTO sessions (thread_id, created_at, last_active_at, last_message_at, reserved_seq,
+                   turn_id, turn_channel, turn_started_at, spoken_by, owner, turn_holder,
+                   opening, last_role, last_text, last_said_at, customer_seq, customer_said_at)
+               VALUES (:thread_id, :now, :now, :now, :block, :turn_id, :channel, :now, :spoken_by,
+                   :spoken_by, :holder, :said, :role, :said, :said_at, :first, :said_at)
+               ON CONFLICT (thread_id) DO UPDATE SET last_active_at = :now, turn_id = :turn_id,
+                   turn_holder = :holder,
+                   last_message_at =
+                       CASE WHEN :spoken_by IS NULL THEN sessions.last_message_at ELSE :now END,
+                   spoken_by = COALESCE(:spoken_by, sessions.spoken_by),
+                   owner = COALESCE(sessions.owner, :spoken_by),
+                   opening = COALESCE(sessions.opening, :said),
+                   last_role = COALESCE(:role, sessions.last_role),
+                   last_by = CASE WHEN :role IS NULL THEN sessions.last_by END,
+                   last_text = COALESCE(:said, sessions.last_text),
+                   last_said_at = COALESCE(:said_at, sessions.last_said_at),
+                   customer_seq = CASE WHEN :role IS NULL THEN sessions.customer_seq
+                       ELSE sessions.last_seq + 1 END,
+                   customer_said_at = COALESCE(sessions.customer_said_at, :said_at),
+                   turn_channel = :channel, turn_started_at = :now,
+                   last_seq = CASE WHEN sessions.turn_id IS NULL THEN sessions.last_seq
+                       ELSE sessions.reserved_seq END,
+                   reserved_seq = :block + CASE WHEN sessions.turn_id IS NULL THEN sessions.last_seq
+                       ELSE sessions.reserved_seq END
+               RETURNING *""",
+            {
+                "thread_id": thread_id,
+                "now": now,
+                "turn_id": turn_id,
+                "channel": channel,
+                "block": SEQ_BLOCK,
+                "spoken_by": spoken_by,
+                "holder": self._holder,
+                "said": preview(message) if message else None,
+                "role": "customer" if message else None,
+                "said_at": now if message else None,
+                "first": 1 if message else None,
+            },
+        )
+        session = _session(rows[0])
         self.notify(thread_id)
         return session
 
@@ -387,7 +384,7 @@ class SessionManager:
             )
             return _session(rows[0])
 
-        session = await self._state.transact(work)
+        session = await self._state.transact(work, on=[on_thread(thread_id)])
         self.notify(thread_id)
         return session
 
@@ -414,7 +411,7 @@ class SessionManager:
                 {"id": thread_id, "left": _as_json(left) if left else None},
             )
 
-        await self._state.transact(work)
+        await self._state.transact(work, on=[on_thread(thread_id)])
 
     async def with_unrecorded_takeovers(self) -> list[Session]:
         """Sessions with takeovers that are not in the event log, because a crash came in between."""

@@ -21,7 +21,7 @@ from smart_support.events import EscalationKind
 from smart_support.observability.log import get_logger
 from smart_support.settings import Settings
 from smart_support.storage.coordination.base import Locks
-from smart_support.storage.state.base import Connection, StateDatabase
+from smart_support.storage.state.base import Connection, StateDatabase, on_thread
 
 log = get_logger()
 # How long a customer's turn waits for a delivery; the attempts go on in the background.
@@ -131,7 +131,7 @@ class Escalations:
                     return EscalationRecord(**counted[0]), True
             return EscalationRecord(**connection.execute(_RECORD, row)[0]), False
 
-        recorded, is_counted = await self._state.transact(work)
+        recorded, is_counted = await self._state.transact(work, on=[on_thread(thread_id)])
         if is_counted or not self._webhook or recorded.status == "delivered":
             self.notify(recorded)
             return recorded.status == "delivered"

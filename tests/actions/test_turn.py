@@ -48,8 +48,8 @@ class KilledState:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._state, name)
 
-    async def transact(self, work: Any) -> Any:
-        return await self._killed(lambda: self._state.transact(work))
+    async def transact(self, work: Any, **given: Any) -> Any:
+        return await self._killed(lambda: self._state.transact(work, **given))
 
     async def execute(self, sql: str, params: Any = None) -> Any:
         return await self._killed(lambda: self._state.execute(sql, params))

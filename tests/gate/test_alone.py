@@ -106,17 +106,17 @@ async def test_a_refusal_says_why(
     assert text in refused.text
 
 
-async def test_an_approved_write_takes_four_exclusive_transactions(
+async def test_an_approved_write_takes_four_transactions(
     gate: Gate, queue: ApprovalQueue, state: StateDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Request, decision, intent and result: they are what must be exclusive, and nothing else is."""
+    """Request, decision, intent and result: each is durable before the next step."""
     count = 0
     transact = state.transact
 
-    async def counted(work: Any) -> Any:
+    async def counted(work: Any, **given: Any) -> Any:
         nonlocal count
         count += 1
-        return await transact(work)
+        return await transact(work, **given)
 
     monkeypatch.setattr(state, "transact", counted)
     planned = await gate.plan(CALLER, "cancel_order", {"order_id": "1042"}, **WHERE)

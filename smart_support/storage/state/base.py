@@ -3,6 +3,7 @@
 Implementations: `sqlite.py` for one process, `postgres.py` for any number of processes.
 """
 
+import hashlib
 import sqlite3
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
@@ -13,14 +14,46 @@ from typing import Any, Protocol, TypeVar
 T = TypeVar("T")
 Row = dict[str, Any]
 Params = Mapping[str, Any]
+# The hash before the first row of the audit trail.
+GENESIS = "0" * 64
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
+
+
+@dataclass(frozen=True, slots=True)
+class ChainedRow:
+    """A row of the audit trail whose number and hash follow from the row before it.
+
+    Attributes:
+        columns: all others, by name.
+        before, after: the hash is the SHA-256 of the last row's hash, `before`, the number in decimal digits
+            and `after`, in UTF-8.
+    """
+
+    columns: Row
+    before: str
+    after: str
+
+    def linked(self, last_number: int, last_hash: str) -> Row:
+        """All columns of the row that follows another one."""
+        number = last_number + 1
+        text = f"{last_hash}{self.before}{number}{self.after}"
+        return {**self.columns, "number": number, "hash": hashlib.sha256(text.encode()).hexdigest()}
 
 
 class Connection(Protocol):
     """Runs statements inside a transaction."""
 
     def execute(self, sql: str, params: Params | None = None) -> list[Row]:
-        """Run one statement with named parameters (`:name`); its rows as dicts, or an empty list."""
+        """Run one statement with named parameters (`:name`); its rows as dicts, or an empty list.
+
+        A statement that gives no rows may run later, with the next one that does or with the commit.
+        """
+
+    def append_to_audit(self, row: ChainedRow) -> None:
+        """Write a row of the audit trail. On a shared database this is the last thing before the commit."""
+
+    def form_of_audit(self) -> int | None:
+        """The form of the last row of the audit trail; None where it has none."""
 
 
 class StateDatabase(ABC):
@@ -29,8 +62,8 @@ class StateDatabase(ABC):
     Attributes:
         has_word_index: the table `approval_search` finds the words of approvals.
 
-    `read` never waits for a transaction. `transact` runs one transaction at a time for all processes, so that
-    a rule which needs several statements sees no change in between. `execute` is for a single write.
+    `read` never waits for a transaction. `execute` is for a single write. `transact` runs several statements
+    as one; what it is told to work on changes in no other transaction meanwhile.
     """
 
     has_word_index: bool
@@ -59,14 +92,19 @@ class StateDatabase(ABC):
         """As `execute`, for callers that are not async; blocks."""
 
     @abstractmethod
-    async def transact(self, work: Callable[[Connection], T]) -> T:
-        """Run `work` as one exclusive transaction and return its result.
+    async def transact(self, work: Callable[[Connection], T], on: Iterable[str] | None = None) -> T:
+        """Run `work` as one transaction and return its result.
 
         An exception of `work` rolls everything back and is raised here.
+
+        Args:
+            on: names of what `work` reads and then changes, such as `approval:ID`. Transactions that share a
+                name run one after the other, in all processes. None: no other transaction runs meanwhile.
+                With no names, rows that the statements change are locked, and nothing else.
         """
 
     @abstractmethod
-    def transact_now(self, work: Callable[[Connection], T]) -> T:
+    def transact_now(self, work: Callable[[Connection], T], on: Iterable[str] | None = None) -> T:
         """As `transact`, for callers that are not async; blocks."""
 
     @abstractmethod
@@ -78,6 +116,16 @@ class StateDatabase(ABC):
         """Finish the work that was submitted, then close."""
 
 
+def on_thread(thread_id: str) -> str:
+    """The name, for `transact`, of a conversation's session, requests, ledger and escalations."""
+    return f"thread {thread_id}"
+
+
+def on_approval(approval_id: str) -> str:
+    """The name, for `transact`, of one approval and who decides it."""
+    return f"approval {approval_id}"
+
+
 def in_clause(name: str, values: Iterable[Any]) -> tuple[str, dict[str, Any]]:
     """`values` for an `IN`: the placeholders, in brackets, and their parameters.
 
@@ -86,6 +134,16 @@ def in_clause(name: str, values: Iterable[Any]) -> tuple[str, dict[str, Any]]:
     """
     params = {f"{name}_{place}": value for place, value in enumerate(values)}
     return f"({', '.join(f':{one}' for one in params) or 'NULL'})", params
+
+
+def insert_into(table: str, columns: Iterable[str]) -> str:
+    """The INSERT of one row, with a parameter for each column.
+
+    >>> insert_into("bare", ["number", "text"])
+    'INSERT INTO bare (number, text) VALUES (:number, :text)'
+    """
+    names = list(columns)
+    return f"INSERT INTO {table} ({', '.join(names)}) VALUES ({', '.join(f':{name}' for name in names)})"
 
 
 @dataclass(frozen=True, slots=True)

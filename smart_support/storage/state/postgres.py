@@ -1,15 +1,21 @@
 """The state database in PostgreSQL, shared by any number of processes.
 
-A transaction first takes one advisory lock that all processes share. It sees and changes the state alone, as
-with the embedded database, so that no rule needs a second version. PostgreSQL frees the lock when the
-connection ends: a killed process blocks nobody. Reads and single statements do not take the lock.
+A transaction locks, in this order: the state, so that nothing changes under a transaction that needs all of
+it; the names of what it works on; and with its last statement the head of the audit trail, which each row of
+the trail follows from. All are advisory locks that PostgreSQL frees at the end of the transaction or of its
+connection: a killed process blocks nobody. Reads and single statements take none of them.
+
+Each message to the server waits for its answer, so that a transaction sends few: statements that give no rows
+wait for the next one that does, or for the commit.
 """
 
 import asyncio
 import contextlib
+import hashlib
 import itertools
 import re
-from collections.abc import Callable, Iterator, Mapping
+import select
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import Any
@@ -22,7 +28,9 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 from smart_support.errors import ConfigError
 from smart_support.observability.log import get_logger
 from smart_support.storage.state.base import (
+    GENESIS,
     MIGRATIONS,
+    ChainedRow,
     Connection,
     Migration,
     Params,
@@ -38,20 +46,33 @@ log = get_logger()
 CONNECTIONS, SEARCHES = 6, 2
 SECONDS_TO_CONNECT = 10.0
 # Keys of advisory locks. The locks of `coordination/postgres_locks.py` have other, hashed keys.
-STATE_LOCK, EVENTS_LOCK, MIGRATION_LOCK = 0x55501, 0x55502, 0x55503
+STATE_LOCK, EVENTS_LOCK, MIGRATION_LOCK, AUDIT_LOCK = 0x55501, 0x55502, 0x55503, 0x55504
+# The first half of the keys of locks on names.
+NAMED_LOCKS = 0x555
 # The expression is that of a search in `approvals/reader.py`.
 _WORD_INDEX = """
     CREATE INDEX IF NOT EXISTS approvals_by_words ON approvals USING gin ((LOWER(
         COALESCE(summary, '') || ' ' || COALESCE(action, '') || ' ' || COALESCE(args, '') || ' ' ||
         COALESCE(thread_id, '') || ' ' || COALESCE(agent, '') || ' ' || COALESCE(customer_id, '') || ' ' ||
         COALESCE(reason, ''))) gin_trgm_ops)"""
+_LOCK_AUDIT = f"SELECT pg_advisory_xact_lock({AUDIT_LOCK})"
+# A statement of its own after the lock: it sees what was committed by the one that held the lock before.
+_APPEND_TO_AUDIT = """
+    INSERT INTO audit ({names}, number, hash)
+    SELECT {values}, next.number, encode(sha256(convert_to(
+        COALESCE(last.hash, :genesis) || :before || next.number || :after, 'UTF8')), 'hex')
+    FROM (VALUES (1)) AS one
+    LEFT JOIN (SELECT number, hash FROM audit ORDER BY number DESC LIMIT 1) AS last ON true
+    CROSS JOIN LATERAL (SELECT COALESCE(last.number, 0) + 1 AS number) AS next
+"""
+_GIVES_ROWS = re.compile(r"\A\s*(?!INSERT\b|UPDATE\b|DELETE\b)|\bRETURNING\b")
 _PARAMETER = re.compile(r"(?<![:\w]):([a-z_]\w*)")
 # Types that the migrations name as SQLite does.
 _TYPES = ((re.compile(r"\bBLOB\b"), "BYTEA"), (re.compile(r"\bREAL\b"), "DOUBLE PRECISION"))
 
 
 class PostgresConnection:
-    """A `Connection` on a PostgreSQL connection."""
+    """Runs single statements on a PostgreSQL connection."""
 
     def __init__(self, raw: "psycopg.Connection[Row]") -> None:
         self._raw = raw
@@ -60,6 +81,69 @@ class PostgresConnection:
         """Run one statement; its rows, or an empty list."""
         cursor = self._raw.execute(_translated(sql), _converted(params))
         return cursor.fetchall() if cursor.description else []
+
+
+class PostgresTransaction:
+    """The `Connection` of one transaction. `end` commits it."""
+
+    def __init__(self, raw: "psycopg.Connection[Row]", locks: Iterable[str], form: "AuditForm") -> None:
+        """`locks`: the statements that take the locks to begin with."""
+        self._raw = raw
+        self._cursor = psycopg.ClientCursor(raw, row_factory=dict_row)
+        self._waiting = ["BEGIN", *locks]
+        self._audit: list[str] = []
+        self._form = form
+
+    def execute(self, sql: str, params: Params | None = None) -> list[Row]:
+        """Run one statement and return its rows; one that gives none waits."""
+        self._waiting.append(self._cursor.mogrify(_translated(sql), _converted(params)))
+        return self._send() if _GIVES_ROWS.search(sql) else []
+
+    def append_to_audit(self, row: ChainedRow) -> None:
+        """Write the next row of the audit trail at the end."""
+        names = ", ".join(row.columns)
+        values = ", ".join(f":{name}" for name in row.columns)
+        own = {"before": row.before, "after": row.after, "genesis": GENESIS}
+        sql = _translated(_APPEND_TO_AUDIT.format(names=names, values=values))
+        self._audit.append(self._cursor.mogrify(sql, _converted(row.columns | own)))
+
+    def form_of_audit(self) -> int | None:
+        """The form of the last row of the audit trail; None where it has none."""
+        if self._form.last is None:
+            form = self._read_form()
+            if form == 1:
+                # The caller adds to an old trail what depends on all of it.
+                self._waiting.append(_LOCK_AUDIT)
+                form = self._read_form()
+            # A row of the present form is never followed by an older one.
+            self._form.last = form if form != 1 else None
+            return form
+        return self._form.last
+
+    def end(self) -> None:
+        """Lock the head of the audit trail, write its new rows and commit, all in one message."""
+        if self._audit:
+            self._waiting += [_LOCK_AUDIT, *self._audit]
+        self._waiting.append("COMMIT")
+        self._send()
+
+    def _read_form(self) -> int | None:
+        last = self.execute("SELECT form FROM audit ORDER BY number DESC LIMIT 1")
+        return int(last[0]["form"]) if last else None
+
+    def _send(self) -> list[Row]:
+        message: Any = ";\n".join(self._waiting)
+        self._waiting = []
+        self._cursor.execute(message)
+        while self._cursor.nextset():
+            pass
+        return self._cursor.fetchall() if self._cursor.description else []
+
+
+class AuditForm:
+    """The form of the last row of the audit trail, once it is known to be the present one."""
+
+    last: int | None = None
 
 
 class PostgresStateDatabase(StateDatabase):
@@ -78,6 +162,7 @@ class PostgresStateDatabase(StateDatabase):
             ConfigError: the database does not exist, or refuses the connection.
         """
         self.pool = open_pool(url)
+        self._form_of_audit = AuditForm()
         self._workers = ThreadPoolExecutor(CONNECTIONS, thread_name_prefix="state")
         self._search_threads = ThreadPoolExecutor(SEARCHES, thread_name_prefix="state-search")
         migrate(self.pool)
@@ -102,14 +187,16 @@ class PostgresStateDatabase(StateDatabase):
         with self.pool.connection() as raw:
             return PostgresConnection(raw).execute(sql, params)
 
-    async def transact(self, work: Callable[[Connection], T]) -> T:
+    async def transact(self, work: Callable[[Connection], T], on: Iterable[str] | None = None) -> T:
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._workers, self.transact_now, work)
+        return await loop.run_in_executor(self._workers, self.transact_now, work, on)
 
-    def transact_now(self, work: Callable[[Connection], T]) -> T:
-        with self.pool.connection() as raw, raw.transaction():
-            raw.execute("SELECT pg_advisory_xact_lock(%s)", [STATE_LOCK])
-            return work(PostgresConnection(raw))
+    def transact_now(self, work: Callable[[Connection], T], on: Iterable[str] | None = None) -> T:
+        with self.pool.connection() as raw:
+            transaction = PostgresTransaction(raw, _locks(on), self._form_of_audit)
+            result = work(transaction)
+            transaction.end()
+            return result
 
     async def compact(self) -> None:
         """Vacuum the tables that hold text now, instead of when PostgreSQL would."""
@@ -147,6 +234,23 @@ def open_pool(url: str) -> "ConnectionPool[psycopg.Connection[Row]]":
     Raises:
         ConfigError: the database does not exist, or refuses the connection.
     """
+
+    def check(connection: "psycopg.Connection[Row]") -> None:
+        """Raise where the server has ended a connection, so that the pool opens another one.
+
+        An open connection that nobody uses has nothing to read; asking the server each time would be one
+        more message before each statement.
+        """
+        waiting = select.poll()
+        waiting.register(connection.pgconn.socket, select.POLLIN)
+        if waiting.poll(0):
+            try:
+                ConnectionPool.check_connection(connection)
+            except psycopg.Error:
+                # As after a restart of the server. The pool tries its other connections at growing intervals.
+                pool.drain()
+                raise
+
     pool: ConnectionPool[psycopg.Connection[Row]] = ConnectionPool(
         url,
         min_size=1,
@@ -157,7 +261,7 @@ def open_pool(url: str) -> "ConnectionPool[psycopg.Connection[Row]]":
             # Parameters are quoted into the statement, so that NULL needs no type.
             "cursor_factory": psycopg.ClientCursor,
         },
-        check=ConnectionPool.check_connection,
+        check=check,
         open=False,
     )
     try:
@@ -167,6 +271,18 @@ def open_pool(url: str) -> "ConnectionPool[psycopg.Connection[Row]]":
     except (psycopg.Error, PoolTimeout) as error:
         raise ConfigError(_no_connection(error)) from None
     return pool
+
+
+def _locks(on: Iterable[str] | None) -> list[str]:
+    """The statements that lock what a transaction works on, in an order that is the same for all."""
+    if on is None:
+        return [f"SELECT pg_advisory_xact_lock({STATE_LOCK})"]
+    # A number of two 32-bit halves is in another space than the locks above, which have 64 bits.
+    names = sorted({int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], signed=True) for name in on})
+    return [
+        f"SELECT pg_advisory_xact_lock_shared({STATE_LOCK})",
+        *(f"SELECT pg_advisory_xact_lock({NAMED_LOCKS}, {name})" for name in names),
+    ]
 
 
 def _no_connection(error: Exception) -> str:
@@ -237,7 +353,7 @@ def due(pool: "ConnectionPool[psycopg.Connection[Row]]") -> list[str]:
         return [migration.path.name for migration in _unapplied(_Migrating(raw))]
 
 
-def _unapplied(connection: Connection) -> list[Migration]:
+def _unapplied(connection: PostgresConnection) -> list[Migration]:
     missing = [
         one for kind in ("state", "shared") for one in missing_migrations(connection, MIGRATIONS / kind)
     ]

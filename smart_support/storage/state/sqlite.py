@@ -6,7 +6,7 @@ belongs to one thread: one writes, one reads, and a few search.
 
 import asyncio
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,8 @@ from pathlib import Path
 from smart_support.storage.private_files import make_private_folder
 from smart_support.storage.state import base
 from smart_support.storage.state.base import (
+    GENESIS,
+    ChainedRow,
     Connection,
     Migration,
     Params,
@@ -21,6 +23,7 @@ from smart_support.storage.state.base import (
     StateDatabase,
     T,
     apply_migration,
+    insert_into,
     missing_migrations,
 )
 
@@ -43,6 +46,17 @@ class SqliteConnection:
             return []
         names = [column[0] for column in cursor.description]
         return [dict(zip(names, row, strict=True)) for row in cursor]
+
+    def append_to_audit(self, row: ChainedRow) -> None:
+        """Write the next row of the audit trail."""
+        last = self.execute("SELECT number, hash FROM audit ORDER BY number DESC LIMIT 1")
+        linked = row.linked(last[0]["number"], last[0]["hash"]) if last else row.linked(0, GENESIS)
+        self.execute(insert_into("audit", linked), linked)
+
+    def form_of_audit(self) -> int | None:
+        """The form of the last row of the audit trail; None where it has none."""
+        last = self.execute("SELECT form FROM audit ORDER BY number DESC LIMIT 1")
+        return int(last[0]["form"]) if last else None
 
 
 class SqliteStateDatabase(StateDatabase):
@@ -87,11 +101,12 @@ class SqliteStateDatabase(StateDatabase):
     def execute_now(self, sql: str, params: Params | None = None) -> list[Row]:
         return self.transact_now(lambda connection: connection.execute(sql, params))
 
-    async def transact(self, work: Callable[[Connection], T]) -> T:
+    # One thread writes, so that each transaction is alone, whatever it works on.
+    async def transact(self, work: Callable[[Connection], T], on: Iterable[str] | None = None) -> T:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._write_thread, self._transaction, work)
 
-    def transact_now(self, work: Callable[[Connection], T]) -> T:
+    def transact_now(self, work: Callable[[Connection], T], on: Iterable[str] | None = None) -> T:
         return self._write_thread.submit(self._transaction, work).result()
 
     async def compact(self) -> None:
