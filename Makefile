@@ -70,6 +70,7 @@ bench: .venv/dev
 	$(BIN)/python benchmarks/analytics.py
 	$(BIN)/python benchmarks/openapi_import.py
 	$(BIN)/python benchmarks/data_growth.py
+	$(BIN)/python benchmarks/any_agent.py
 
 # 200 sockets for five minutes; SOAK="--sockets 50 --seconds 30" for less.
 soak: .venv/dev

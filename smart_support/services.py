@@ -14,6 +14,7 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 
 from smart_support import clock
 from smart_support.actions.callers import Callers
+from smart_support.actions.direct_reads import DirectReads
 from smart_support.actions.overview import CallerOverview
 from smart_support.actions.service import Actions
 from smart_support.actions.store import ActionStore
@@ -449,17 +450,21 @@ class Services:
 
     def _open_actions(self, limits: Limits) -> None:
         self.disabled_callers = DisabledCallers(self.state)
+        store = ActionStore(self.state)
         self.actions = Actions(
             callers=self._callers,
             tokens=self.customer_tokens,
             sessions=self.session_manager,
-            store=ActionStore(self.state),
+            store=store,
             gate=self._gate,
             turns=self.turns,
             broadcast=self.broadcast,
             limits=limits,
             locks=self._stores.locks,
             disabled=self.disabled_callers,
+            reads=DirectReads(
+                store=store, gate=self._gate, sessions=self.session_manager, event_log=self.event_log
+            ),
         )
         self.caller_overview = CallerOverview(
             team=self.own_team,

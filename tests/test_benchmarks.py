@@ -107,6 +107,20 @@ def test_a_turn_at_each_door() -> None:
 
 
 @pytest.mark.nightly
+def test_calls_of_another_agent() -> None:
+    table = _run("any_agent.py", "--calls", "2", "--rounds", "1", "--waiting", "2")
+    assert _first_words(table)[1:] == [
+        "newest revision",
+        "older revision",
+        "2 writes wait at once, over 7 keys",
+        "memory of the server",
+        "CPU while all wait",
+        "another caller's read, alone",
+        "another caller's read, beside them",
+    ]
+
+
+@pytest.mark.nightly
 def test_the_start() -> None:
     table = _run("start_up.py", "--rounds", "1")
     assert _shape(table).splitlines()[1:] == [

@@ -9,6 +9,7 @@ from typing import Any
 from smart_support import clock
 from smart_support.actions.action import Action, ActionRequest, call_digest
 from smart_support.actions.callers import Callers
+from smart_support.actions.direct_reads import MAX_EVENTS, DirectReads
 from smart_support.actions.store import ActionStore
 from smart_support.actions.turn import ActionTurn
 from smart_support.approvals.disabled_callers import DisabledCallers
@@ -16,8 +17,8 @@ from smart_support.conversation.broadcast import Broadcast, Listener
 from smart_support.conversation.limits import Limits, checked_thread_id
 from smart_support.conversation.recorded_turn import RecordedTurn
 from smart_support.conversation.sessions import SessionManager
-from smart_support.conversation.turn_runner import TurnRunner
-from smart_support.errors import NotFound
+from smart_support.conversation.turn_runner import NOT_TAKEN, TurnRunner
+from smart_support.errors import NotFound, ShuttingDown
 from smart_support.events import Decision, Interrupt, Shown, ToolCall, ToolResult
 from smart_support.gate.caller import Caller
 from smart_support.gate.gate import Gate
@@ -25,7 +26,7 @@ from smart_support.identity.customer_tokens import CustomerTokens, VerifiedCusto
 from smart_support.identity.users import User
 from smart_support.observability.log import get_logger
 from smart_support.storage.coordination.base import Locks
-from smart_support.tools.registry import Tool
+from smart_support.tools.registry import Access, Tool
 
 log = get_logger()
 # How long a request waits until its action is done or waits for a decision. Longer than any tool may take.
@@ -53,6 +54,7 @@ class Actions:
         limits: Limits,
         locks: Locks,
         disabled: DisabledCallers,
+        reads: DirectReads,
     ) -> None:
         self.callers = callers
         self._disabled = disabled
@@ -64,6 +66,7 @@ class Actions:
         self._broadcast = broadcast
         self._limits = limits
         self._locks = locks
+        self._reads = reads
         self._adding: set[asyncio.Task[Action]] = set()
         self._listeners: set[Listener] = set()
 
@@ -105,11 +108,27 @@ class Actions:
             client=request.client.wire(),
             requested_at=clock.rfc3339(clock.now()),
         )
+        if request.thread_id is None and tool.access is Access.READ:
+            await self._disabled.check(caller.name)
+            return await self._read(new, tool, caller, customer)
         # A client that goes away in between must not leave an action on record that nobody runs.
         adding = asyncio.create_task(self._add_and_start(new, customer, caller.limits.max_pending))
         self._adding.add(adding)
         adding.add_done_callback(self._adding.discard)
         return await self._until(await asyncio.shield(adding), "running", PLANNING_SECONDS)
+
+    async def _read(
+        self, new: Action, tool: Tool, caller: Caller, customer: VerifiedCustomer | None
+    ) -> Action:
+        """Do a read on a thread of its own, and return it; one that takes long is put on record meanwhile."""
+        reading = self._turns.start_alone(new.thread_id, lambda: self._reads.run(new, tool, caller, customer))
+        await asyncio.wait({reading}, timeout=PLANNING_SECONDS)
+        if not reading.done():
+            reading.add_done_callback(_log_failure)
+            return await self._store.add_running(new, customer, MAX_EVENTS)
+        if reading.cancelled():
+            raise ShuttingDown(NOT_TAKEN)
+        return reading.result()
 
     async def _add_and_start(
         self, new: Action, customer: VerifiedCustomer | None, max_pending: int
@@ -282,3 +301,9 @@ class Actions:
         if not checked_thread_id(thread_id).startswith(caller.thread_prefix):
             raise NotFound(f"thread {thread_id}: there is no such thread of yours; use another thread_id")
         return thread_id
+
+
+def _log_failure(reading: asyncio.Task[Action]) -> None:
+    """Log why a read has failed that nobody waits for any more; the next start does it again."""
+    if not reading.cancelled() and (error := reading.exception()):
+        log.error("read_failed", error=repr(error))

@@ -46,6 +46,19 @@ _CLAIM_THREAD = """
     INSERT INTO sessions (thread_id, created_at, last_active_at, last_message_at, owner, caller)
     VALUES (:thread_id, :now, :now, :now, :caller, :caller) ON CONFLICT (thread_id) DO NOTHING
 """
+_RECORD_THREAD = """
+    INSERT INTO sessions (thread_id, created_at, last_active_at, last_message_at, owner, caller, turn_channel,
+        turn_started_at, last_seq, reserved_seq, customer_id)
+    VALUES (:thread_id, :requested_at, :settled_at, :requested_at, :caller, :caller, :channel,
+        :requested_at, :last_seq, :last_seq, :customer_id)
+    ON CONFLICT (thread_id) DO UPDATE SET last_active_at = :settled_at, turn_channel = :channel,
+        turn_started_at = :requested_at, last_seq = :last_seq, reserved_seq = :last_seq,
+        customer_id = :customer_id
+"""
+_INSERT_SETTLED = f"""
+    {_INSERT} ON CONFLICT (action_id) DO UPDATE SET status = :status, result = :result, message = :message,
+        settled_at = :settled_at
+"""
 _BIND_CUSTOMER = """
     UPDATE sessions SET bound_customer = :id, bound_name = COALESCE(:name, bound_name),
         bound_email = COALESCE(:email, bound_email)
@@ -82,6 +95,56 @@ class ActionStore:
         # What could be the same action, the thread that it claims, and what the caller has pending.
         on = [on_thread(action.thread_id), f"call {action.call_digest}", f"caller {action.caller}"]
         return await self._state.transact(lambda c: _add_or_join(c, action, customer, max_pending), on=on)
+
+    async def add_running(
+        self, action: Action, customer: VerifiedCustomer | None, reserved_seq: int
+    ) -> Action:
+        """Put a read on record that runs already, unless it is settled by now; durable when this returns.
+
+        Args:
+            reserved_seq: its events have numbers up to this one.
+        """
+
+        def work(connection: Connection) -> Action:
+            given = {"action_id": action.action_id, "thread_id": action.thread_id, "seq": reserved_seq}
+            if rows := connection.execute("SELECT * FROM actions WHERE action_id = :action_id", given):
+                return _action(rows[0])
+            added = _add_or_join(connection, action, customer)
+            connection.execute(
+                "UPDATE sessions SET last_seq = :seq, reserved_seq = :seq WHERE thread_id = :thread_id", given
+            )
+            return added
+
+        return await self._state.transact(work)
+
+    async def add_settled(
+        self,
+        action: Action,
+        last_seq: int,
+        customer_id: str | None,
+        customer: VerifiedCustomer | None = None,
+    ) -> None:
+        """Put an action on record that is settled already, and its thread; durable when this returns.
+
+        Args:
+            last_seq: the number of the thread's last event.
+            customer_id: whom the thread is about, where known.
+            customer: whom a website vouches for; the thread is bound to them.
+
+        Raises:
+            CallerDisabled: the caller's key was disabled meanwhile.
+        """
+
+        def work(connection: Connection) -> None:
+            check_enabled(connection, action.caller)
+            values = _as_columns({name: getattr(action, name) for name in _COLUMNS})
+            thread = {"last_seq": last_seq, "customer_id": customer_id}
+            connection.execute(_RECORD_THREAD, {**values, **thread})
+            if customer:
+                connection.execute(_BIND_CUSTOMER, {"thread_id": action.thread_id, **asdict(customer)})
+            connection.execute(_INSERT_SETTLED, values)
+
+        await self._state.transact(work)
 
     async def get(self, action_id: str, caller: str | None = None) -> Action:
         """The action of that id.

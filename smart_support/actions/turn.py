@@ -39,7 +39,6 @@ from smart_support.gate.planned_call import PlannedCall
 from smart_support.observability import tracing
 from smart_support.observability.log import get_logger
 from smart_support.storage.events.base import EventStore
-from smart_support.text import clean_json
 from smart_support.tools.handoff import Escalate
 
 log = get_logger()
@@ -97,10 +96,7 @@ class ActionTurn(RecordedTurn):
             return  # another process was faster
         self._recorded = {key for record in records or () if (key := _key(record.event))}
         self._is_edited = action.message == EDITED
-        call = ToolCall(
-            agent=action.caller, tool=action.tool, args=dict(action.args), tool_call_id=action.action_id
-        )
-        await self._emit_once(call)
+        await self._emit_once(call_event(action))
         if action.is_settled:
             await self._report(action)
             return
@@ -259,34 +255,19 @@ class ActionTurn(RecordedTurn):
 
     async def _settle(self, action: Action, result: CallResult) -> None:
         self._customer_id = result.customer_id or self._customer_id
-        await self._emit_once(
-            ToolResult(
-                agent=action.caller,
-                tool=action.tool,
-                tool_call_id=action.action_id,
-                status=result.status,
-                content=result.whole or result.text,
-                duration_ms=result.duration_ms,
-                policy=result.policy,
-                error_class=result.error_class,
-            )
-        )
+        await self._emit_once(result_event(result))
         if result.escalation is not None:
             await self._emit_once(result.escalation)
-        status = _status(result)
-        message: str | None = result.text
-        if status == "done":
-            message = EDITED if self._is_edited else None
+        changes = settled(result)
+        if changes["status"] == "done" and self._is_edited:
+            changes["message"] = EDITED
         await self._store.update(
             action,
-            status=status,
-            result=_kept(result) if status == "done" else None,
-            message=message,
+            **changes,
             is_forbidden=int(result.is_forbidden),
             approval_id=result.approval_id or action.approval_id,
-            settled_at=clock.rfc3339(clock.now()),
         )
-        log.info("action_settled", action_id=action.action_id, status=status)
+        log.info("action_settled", action_id=action.action_id, status=changes["status"])
         await self._complete()
 
     async def _report(self, action: Action) -> None:
@@ -339,6 +320,38 @@ class ActionTurn(RecordedTurn):
         return None
 
 
+def call_event(action: Action) -> ToolCall:
+    """The event of an action's call."""
+    return ToolCall(
+        agent=action.caller, tool=action.tool, args=dict(action.args), tool_call_id=action.action_id
+    )
+
+
+def result_event(result: CallResult) -> ToolResult:
+    """The event of what came of an action's call."""
+    return ToolResult(
+        agent=result.agent,
+        tool=result.tool,
+        tool_call_id=result.tool_call_id,
+        status=result.status,
+        content=result.whole or result.text,
+        duration_ms=result.duration_ms,
+        policy=result.policy,
+        error_class=result.error_class,
+    )
+
+
+def settled(result: CallResult) -> dict[str, Any]:
+    """What a result changes in its action."""
+    is_done = _status(result) == "done"
+    return {
+        "status": _status(result),
+        "result": _kept(result) if is_done else None,
+        "message": None if is_done else result.text,
+        "settled_at": clock.rfc3339(clock.now()),
+    }
+
+
 def _key(event: Event) -> tuple[str, str] | None:
     """Equal for two events that are the same fact; None for one that no other is."""
     if isinstance(event, ToolCall | ToolResult):
@@ -372,5 +385,4 @@ def _status(result: CallResult) -> Status:
 
 def _kept(result: CallResult) -> Any:
     """A result as it is stored: as it is, or of a large one what a model is given, as text."""
-    value = clean_json(result.value)
-    return value if len(orjson.dumps(value, default=str)) <= KEPT_CHARS else result.text
+    return result.value if len(orjson.dumps(result.value, default=str)) <= KEPT_CHARS else result.text

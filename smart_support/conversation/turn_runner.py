@@ -5,7 +5,7 @@ import re
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 
@@ -46,6 +46,7 @@ PARKED = (
 )
 MESSAGE_ID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 Work = Callable[[RecordedTurn], Awaitable[None]]
+T = TypeVar("T")
 ClientTurn = Callable[[Session, Recorder], RecordedTurn]
 
 
@@ -113,7 +114,7 @@ class TurnRunner:
         self._locks = locks
         self._is_single_process = is_single_process
         self._lanes: dict[str, _Lane] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
         # Messages with a client's id whose turn runs or waits, by thread and id.
         self._accepted: set[tuple[str, str]] = set()
         self.is_closing = False
@@ -412,6 +413,26 @@ class TurnRunner:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return turn_id
+
+    def start_alone(self, thread_id: str, work: Callable[[], Awaitable[T]]) -> asyncio.Task[T]:
+        """Run work on a thread that is not on record yet. It marks no turn: a crash leaves nothing of it."""
+        lane = self._lanes.setdefault(thread_id, _Lane())
+        lane.turns += 1
+
+        async def run() -> T:
+            try:
+                async with lane.lock, self._locks.hold(thread_id):
+                    return await work()
+            finally:
+                lane.turns -= 1
+                if lane.turns == 0:
+                    del self._lanes[thread_id]
+                    self._broadcast.publish(thread_id, None)
+
+        task = asyncio.create_task(run())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _run(self, lane: _Lane, queued: _QueuedTurn) -> None:
         thread_id = queued.thread_id

@@ -48,7 +48,10 @@ class CustomerBinding:
             ToolRefused: the thread may not make this call. The words are the same for what does not exist, so
                 that nobody learns by them what others have.
         """
-        bound = await self._bound_customer(thread_id.partition(SIDE_THREAD_MARK)[0])
+        self.check_bound(tool, owner, await self._bound_customer(thread_id.partition(SIDE_THREAD_MARK)[0]))
+
+    def check_bound(self, tool: Tool, owner: str | None, bound: str | None) -> None:
+        """As `check`, for a call of the customer whose id is `bound`; None for one of nobody's thread."""
         if bound is None:
             self._check_unverified(tool, owner)
             return

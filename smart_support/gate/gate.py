@@ -154,6 +154,37 @@ class Gate:
             raise NotFound(f"tool {tool_name[:100]!r}: {caller.name} has no tool of that name")
         return tool, _checked_args(tool, args)
 
+    async def read(
+        self,
+        caller: Caller,
+        tool: Tool,
+        args: dict[str, Any],
+        *,
+        tool_call_id: str,
+        thread_id: str,
+        bound_customer: str | None,
+    ) -> CallResult:
+        """Run a read whose tool and arguments `checked` has given, on a thread that is not on record yet.
+
+        Args:
+            bound_customer: the id of the customer for whom a website vouches.
+        """
+        refusal = partial(
+            CallResult, tool_call_id=tool_call_id, tool=tool.name, agent=caller.name, status="error"
+        )
+        try:
+            owner = await owner_of(tool, args)
+            self._customers.check_bound(tool, owner, bound_customer)
+            planned = _planned(
+                tool, args, tool_call_id, owner, agent=caller.name, caller=_client_name(caller)
+            )
+        except SmartSupportError as error:
+            return refusal(text=error.message)
+        except Exception as error:
+            log.error("tool_preview_failed", tool=tool.name, error=repr(error))
+            return refusal(text=f"{tool.name} failed; try again later.")
+        return await self._run(tool, planned, thread_id)
+
     async def withdraw(self, thread_id: str, interrupt_id: str, reason: str | None) -> bool:
         """Withdraw the call that an interrupt waits for; returns whether it was still undecided."""
         return await self._approvals.withdraw(thread_id, interrupt_id, reason)
@@ -308,17 +339,7 @@ class Gate:
         exact = _checked_args(tool, args)
         owner = await owner_of(tool, exact)
         await self._customers.check(tool, owner, thread_id)
-        planned = PlannedCall(
-            tool_call_id=tool_call_id,
-            tool=tool.name,
-            args=exact,
-            agent=agent,
-            caller=caller,
-            summary=tool.summary(exact),
-            risk=tool.risk,
-            tool_version=tool.version,
-            customer_id=owner or None,
-        )
+        planned = _planned(tool, exact, tool_call_id, owner, agent=agent, caller=caller)
         if tool.access is Access.READ:
             return planned, Verdict()
         planned.digest(thread_id)
@@ -430,6 +451,9 @@ class Gate:
                 return _result(planned, "error", UNKNOWN, is_unknown=True)
         if tool is None:
             return _result(planned, "error", f"{planned.tool} is no longer available; it was not run.")
+        return await self._run(tool, planned, thread_id)
+
+    async def _run(self, tool: Tool, planned: PlannedCall, thread_id: str) -> CallResult:
         started = time.perf_counter()
         try:
             tool.check(planned.args)
@@ -511,6 +535,23 @@ def _as_duplicate(planned: PlannedCall) -> PlannedCall:
     """A call that may repeat an earlier one, as its card says; a human has to decide it."""
     because = " ".join(part for part in (POSSIBLE_DUPLICATE, planned.because) if part)
     return replace(planned, need="ask" if planned.need == "run" else planned.need, because=because)
+
+
+def _planned(
+    tool: Tool, args: dict[str, Any], tool_call_id: str, owner: str | None, *, agent: str, caller: str | None
+) -> PlannedCall:
+    """A call as it is before any policy has judged it."""
+    return PlannedCall(
+        tool_call_id=tool_call_id,
+        tool=tool.name,
+        args=args,
+        agent=agent,
+        caller=caller,
+        summary=tool.summary(args),
+        risk=tool.risk,
+        tool_version=tool.version,
+        customer_id=owner or None,
+    )
 
 
 def _client_name(caller: Caller) -> str | None:

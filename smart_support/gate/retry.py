@@ -26,14 +26,12 @@ async def attempted(tool: Tool, args: Args, call: Call) -> Any:
             the error of that try, unless the tool refuses by itself.
     """
     safe = tool.access is Access.READ or tool.idempotent
+    retried = TRANSIENT if safe else (ToolNotReached,)
     doubt: Exception | None = None
-    async for attempt in AsyncRetrying(
-        stop=stop_after_attempt(ATTEMPTS),
-        wait=WAIT,
-        retry=retry_if_exception_type(TRANSIENT if safe else ToolNotReached),
-        reraise=True,
-    ):
-        with attempt, tracing.span(f"tool {tool.name}", tool=tool.name, tool_call_id=call.tool_call_id):
+
+    async def once() -> Any:
+        nonlocal doubt
+        with tracing.span(f"tool {tool.name}", tool=tool.name, tool_call_id=call.tool_call_id):
             try:
                 async with asyncio.timeout(tool.timeout_seconds):
                     return await tool.run(args, call)
@@ -44,4 +42,19 @@ async def attempted(tool: Tool, args: Args, call: Call) -> Any:
                 if doubt and error.nothing_done and not isinstance(error, ToolRefused):
                     raise doubt from error
                 raise
+
+    # Most calls need no second try, and the machinery of retries costs as much CPU as a quick call.
+    failed: Exception | None
+    try:
+        return await once()
+    except retried as error:
+        failed = error
+    async for attempt in AsyncRetrying(
+        stop=stop_after_attempt(ATTEMPTS), wait=WAIT, retry=retry_if_exception_type(retried), reraise=True
+    ):
+        with attempt:
+            if failed:
+                first, failed = failed, None
+                raise first
+            return await once()
     raise AssertionError("unreachable")

@@ -110,9 +110,10 @@ def create_app(
     app.add_middleware(AuthenticationMiddleware)
     app.add_middleware(SameOriginMiddleware, has_public_name=services.accounts.is_login_required)
     add_error_handlers(app)
+    # The first one, because an agent calls it often, and the router tries one route after the other.
+    app.router.routes.append(Route("/mcp", _McpRoute(), include_in_schema=False))
     app.include_router(routes.router)
     app.include_router(websocket.router)
     app.include_router(login.router)
-    app.router.routes.append(Route("/mcp", _McpRoute(), include_in_schema=False))
     mount_console(app, services)
     return app

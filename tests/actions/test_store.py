@@ -150,3 +150,23 @@ async def test_what_another_caller_has_does_not_exist(state: StateDatabase) -> N
         await store.get("no-action", "claude")
     again = await store.add_or_join(replace(_action(args={"order_id": "2"}), thread_id="of-claude"))
     assert again.thread_id == "of-claude"
+
+
+@pytest.mark.parametrize("is_settled_first", [True, False])
+async def test_a_long_read_is_on_record_once_whichever_comes_first(
+    state: StateDatabase, *, is_settled_first: bool
+) -> None:
+    store, running = ActionStore(state), _action(access=Access.READ)
+    at = clock.rfc3339(START)
+    done = replace(running, status="done", result={"a": 1}, settled_at=at)
+    if is_settled_first:
+        await store.add_settled(done, 3, "C-1")
+        assert (await store.add_running(running, None, 4)).status == "done"
+    else:
+        assert (await store.add_running(running, None, 4)).status == "running"
+        await store.add_settled(done, 3, "C-1")
+    assert await store.get(running.action_id, "claude") == done
+    (thread,) = await state.read(
+        "SELECT last_seq, customer_id, caller FROM sessions WHERE thread_id = :id", {"id": running.thread_id}
+    )
+    assert thread == {"last_seq": 3, "customer_id": "C-1", "caller": "claude"}

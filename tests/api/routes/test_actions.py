@@ -44,6 +44,8 @@ POLICY = [
     {"tool": "generate_coupon", "then": "run", "because": "Harmless."},
 ]
 
+READ_EVENTS = ["tool_call", "tool_result", "message_complete"]
+
 
 class Api:
     """The app and a client for each key."""
@@ -111,6 +113,26 @@ def test_a_read_is_answered_at_once(api: Api) -> None:
     assert (answer.status_code, action["status"], action["approval_id"]) == (200, "done", None)
     assert action["result"]["order_id"] == "1042"
     assert api.ask("claude", "GET", f"/actions/{action['action_id']}").json()["data"] == action
+    replay = api.ask("lead", "GET", f"/replay/{action['thread_id']}").json()["data"]
+    assert [(one["seq"], one["type"]) for one in replay] == list(enumerate(READ_EVENTS, 1))
+    # The thread is the caller's, and its numbers go on.
+    again = {"order_id": "1043"}
+    second = api.call("claude", "get_order_status", again, thread_id=action["thread_id"]).json()["data"]
+    assert second["status"] == "done"
+    replay = api.ask("lead", "GET", f"/replay/{action['thread_id']}").json()["data"]
+    assert [(one["seq"], one["type"]) for one in replay] == list(enumerate(READ_EVENTS * 2, 1))
+    stolen = api.call("cursor", "get_order_status", again, thread_id=action["thread_id"])
+    assert _code(stolen) == (404, "not_found")
+
+
+def test_a_read_that_takes_long_is_on_record_meanwhile(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("smart_support.actions.service.PLANNING_SECONDS", 0)
+    action = api.call("claude", "get_order_status", {"order_id": "1042"}).json()["data"]
+    assert action["status"] in ("running", "done")
+    done = api.settled(action)
+    assert (done["status"], done["result"]["order_id"]) == ("done", "1042")
+    replay = api.ask("lead", "GET", f"/replay/{action['thread_id']}").json()["data"]
+    assert [(one["seq"], one["type"]) for one in replay] == list(enumerate(READ_EVENTS, 1))
 
 
 def test_a_write_waits_runs_once_approved_and_is_on_record(api: Api) -> None:
@@ -276,6 +298,10 @@ def test_a_verified_customer_s_thread_keeps_to_their_own_things(api: Api) -> Non
         assert _code(refused) == (403, "customer_mismatch")
     foreign = api.call("claude", "get_order_status", read, customer_token=other).json()["data"]
     assert (foreign["status"], foreign["result"]) == ("failed", None)
+    alone = api.call("claude", "get_order_status", read, customer_token=maya).json()["data"]
+    assert alone["status"] == "done"
+    refused = api.call("claude", "get_order_status", read, thread_id=alone["thread_id"])
+    assert _code(refused) == (403, "customer_mismatch")
 
 
 def test_the_owner_of_a_caller_can_t_approve_its_calls(api: Api) -> None:
