@@ -109,7 +109,7 @@ class ActionStore:
             given = {"action_id": action.action_id, "thread_id": action.thread_id, "seq": reserved_seq}
             if rows := connection.execute("SELECT * FROM actions WHERE action_id = :action_id", given):
                 return _action(rows[0])
-            added = _add_or_join(connection, action, customer)
+            added = _add_or_join(connection, action, customer, MAX_PENDING)
             connection.execute(
                 "UPDATE sessions SET last_seq = :seq, reserved_seq = :seq WHERE thread_id = :thread_id", given
             )
