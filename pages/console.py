@@ -21,8 +21,8 @@ from pages import analytics, api_import, approval_list, approvals, chat, inbox, 
 from pages.bundle import bundle_all
 from pages.gradio_allowlist import GradioAllowlist
 from pages.gradio_api import add_api
-from pages.invisible import RANGES, SYMBOLS
 from smart_support.identity.users import User
+from smart_support.invisible import RANGES, SYMBOLS
 from smart_support.services import Services
 
 NAME = "Smart Support"

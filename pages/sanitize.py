@@ -3,16 +3,11 @@
 import re
 from html import escape
 
-from pages.invisible import RANGES, SYMBOLS, character_class
+from smart_support.invisible import exact, prose, visible
 
 _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
 # Code between two runs of as many backticks.
 _CODE = re.compile(r"((?<!`)(`+)(?!`).+?(?<!`)\2(?!`))", re.DOTALL)
-_INVISIBLE = re.compile(character_class(RANGES))
-_SYMBOL = character_class(SYMBOLS)
-_EMOJI_OR_INVISIBLE = re.compile(f"({_SYMBOL}\ufe0f?(?:\u200d{_SYMBOL}\ufe0f?)*)|{character_class(RANGES)}")
-# What many languages need in ordinary sentences: joiners, variation selectors, wider and narrower spaces.
-_IN_PROSE = frozenset("\u200c\u200d\ufe0e\ufe0f\u00a0\u202f\u3000")
 
 
 class Html(str):
@@ -25,23 +20,6 @@ def element(tag: str, *children: str, classes: str = "") -> Html:
     """An HTML element. A child that is not `Html` is escaped."""
     inner = "".join(child if isinstance(child, Html) else html(child) for child in children)
     return Html(f'<{tag} class="{escape(classes)}">{inner}</{tag}>' if classes else f"<{tag}>{inner}</{tag}>")
-
-
-def visible(text: str) -> str:
-    """Replace characters without ink by visible symbols: `␀`, `⟨U+202E⟩`. Emoji stay as they are."""
-    return _EMOJI_OR_INVISIBLE.sub(lambda match: match[1] or _symbol(match[0]), text.replace("\r\n", "\n"))
-
-
-def exact(text: str) -> str:
-    """As `visible`, inside emoji too: for values, in which nothing may be hidden."""
-    return _INVISIBLE.sub(lambda match: _symbol(match[0]), text.replace("\r\n", "\n"))
-
-
-def prose(text: str) -> str:
-    """As `visible`, except for what many languages need in ordinary sentences. Not for what is approved."""
-    return _INVISIBLE.sub(
-        lambda match: match[0] if match[0] in _IN_PROSE else _symbol(match[0]), text.replace("\r\n", "\n")
-    )
 
 
 def words(text: str) -> str:
@@ -69,11 +47,6 @@ def html(text: str) -> Html:
 def block(text: str) -> Html:
     """Preformatted text in a box that scrolls."""
     return Html(f'<pre class="ss-pre">{escape(exact(text))}</pre>')
-
-
-def _symbol(character: str) -> str:
-    code = ord(character)
-    return chr(0x2400 + code) if code < 0x20 else f"⟨U+{code:04X}⟩"
 
 
 def _indented(line: str) -> str:

@@ -29,6 +29,7 @@ from smart_support.events import (
     ToolCall,
     ToolResult,
 )
+from smart_support.invisible import visible
 
 ChatMessage = dict[str, Any]
 MAX_SHOWN = 80
@@ -243,7 +244,7 @@ class Transcript:
             self._decided[card.request.action] = known
 
     def _add_question(self, event: Clarification) -> None:
-        options = [{"value": option, "label": sanitize.visible(option)} for option in event.options]
+        options = [{"value": option, "label": visible(option)} for option in event.options]
         question = sanitize.markdown(event.question)
         self._choices = self._put(lambda: _assistant(question) | {"options": options})
 

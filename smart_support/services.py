@@ -88,6 +88,9 @@ from smart_support.identity.known_logins import KnownLogins
 from smart_support.identity.logins import Logins
 from smart_support.identity.throttle import LoginThrottle
 from smart_support.identity.users import Accounts
+from smart_support.notifications.decide_links import DecideLinks
+from smart_support.notifications.delivery import Notifications
+from smart_support.notifications.targets import load_targets
 from smart_support.observability import log, tracing
 from smart_support.observability.metrics import Gauges, Meters
 from smart_support.outbound.address_policy import parse_allowed_hosts
@@ -97,6 +100,7 @@ from smart_support.storage.answer_files import AnswerFiles
 from smart_support.storage.coordination.base import Bus
 from smart_support.storage.events.base import EventStore
 from smart_support.storage.events.duckdb_file import check_free
+from smart_support.storage.secret_key import secret_key
 from smart_support.storage.state.base import StateDatabase
 from smart_support.storage.stores import open_stores
 from smart_support.tools.handoff import handoff_tool
@@ -121,6 +125,8 @@ _PENDING = """
         (SELECT count(*) FROM escalations WHERE handled_by IS NULL) AS escalations_unhandled,
         (SELECT count(*) FROM approvals WHERE parked = 1 AND execution = 'not_started') AS approvals_parked,
         (SELECT count(*) FROM freezes WHERE lifted_at IS NULL) AS freezes,
+        (SELECT count(*) FROM notifications WHERE status = 'waiting') AS notifications_waiting,
+        (SELECT count(*) FROM notifications WHERE status = 'failed') AS notifications_failed,
         (SELECT coalesce(max(number), 0) FROM audit) AS audit_rows
     FROM approvals WHERE status = 'pending'
 """
@@ -154,7 +160,8 @@ class Services:
         takeovers: people take conversations, answer, and hand them back. `erasure`: erases conversations.
         inbox: conversations by what they need of a person. `customer_cards`: what a customer has.
         approvals: the queue of approvals. `claims`: claims and notes. `freezes`: what people have
-            frozen. `escalations`: calls for a human.
+            frozen. `escalations`: calls for a human. `notifications`: messages to people and programs
+            outside the console. `decide_links`: the links in them.
         meters: the metrics of this process. `sockets`: open WebSockets.
         when_tools_change: called when imported tools are put to use, or taken out of use.
         metrics, replay, ad_hoc_sql: analytics, recorded conversations, and SQL queries by an admin.
@@ -180,6 +187,8 @@ class Services:
     failed_logins: FailedLogins
     audit_trail: AuditTrail
     escalations: Escalations
+    notifications: Notifications
+    decide_links: DecideLinks
     imports: ImportService
     turns: TurnRunner
     recovery: Recovery
@@ -221,6 +230,7 @@ class Services:
         self.customer_tokens = CustomerTokens(settings.customer_token_key, settings.customer_token_audience)
         self.own_team = team or (_FOREIGN_TEAM if graph is not None else load_team(settings.agents_path))
         self.team, self.registry = self.own_team, Registry()
+        self._targets = load_targets(settings.notify_file) if settings.notify_file else ()
         self._callers = Callers(self.own_team, self.accounts, self.registry)
         self._caller_warnings = check_callers(self.own_team, self.accounts)
         self.toolset = _TOOLSETS[settings.template]
@@ -267,6 +277,7 @@ class Services:
             "users_file": None,
             "api_keys": "",
             "escalation_webhook_url": "",
+            "notify_file": None,
             "allowed_hosts": "",
             "mcp_servers": {},
             "keep_days": 0,
@@ -424,6 +435,28 @@ class Services:
             "started", model=settings.model, agents=len(self.team.agents), tools=len([*self.registry])
         )
 
+    def _open_notifications(self) -> None:
+        settings = self.settings
+        key = settings.secret_key.encode() or secret_key(settings.data_dir / "secret.key")
+        self.decide_links = DecideLinks(key, settings.link_base)
+        self.notifications = Notifications(
+            state=self.state,
+            targets=self._targets,
+            approvals=self.approvals,
+            escalations=self.escalations,
+            links=self.decide_links,
+            console=settings.link_base,
+            locks=self._stores.locks,
+            count=self.meters.count_notification,
+        )
+        self._opened.push_async_callback(self.notifications.close)
+        if self._targets and not settings.public_url:
+            logger.warning(
+                "links_are_local",
+                links=settings.link_base,
+                what_to_do="set SMART_SUPPORT_PUBLIC_URL to the address that others open",
+            )
+
     def _open_inbox(self) -> None:
         self.inbox = Inbox(
             state=self.state,
@@ -482,11 +515,13 @@ class Services:
         await self.actions.recover()
 
     async def _start_background_work(self) -> None:
+        self._open_notifications()
         for work in (
             self.recovery.expire_forever(),
             self.recovery.resume_unfrozen_forever(),
             self.freezes.refresh_forever(),
             self.escalations.resend_interrupted(),
+            self.notifications.send_forever(),
             self.inbox.backfill(),
             self.erasure.retire_forever(),
         ):

@@ -100,6 +100,7 @@ class Settings(BaseSettings):
     secret_key: str = ""
     escalation_webhook_url: str = ""
     escalation_webhook_secret: str = ""
+    notify_file: Path | None = None
     customer_token_key: str = ""
     customer_token_audience: str = ""
     allowed_hosts: str = ""
@@ -189,7 +190,7 @@ class Settings(BaseSettings):
             raise ValueError(f"{value!r} is not COUNT/SECONDSs, for example 10/10s")
         return value
 
-    @field_validator("agents_file", "users_file", "model_temperature", mode="before")
+    @field_validator("agents_file", "notify_file", "users_file", "model_temperature", mode="before")
     @classmethod
     def _empty_is_none(cls, value: Any) -> Any:
         return value or None

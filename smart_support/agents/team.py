@@ -1,6 +1,6 @@
 """Reads an agents file into `Team` and `AgentSpec`. Errors name file, line and the fix."""
 
-from collections.abc import Collection, Container, Mapping, Sequence
+from collections.abc import Collection, Container, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -17,6 +17,7 @@ from smart_support.gate.customer_binding import Unverified
 from smart_support.identity.users import Accounts, Role
 from smart_support.tools import names
 from smart_support.tools.registry import Access, Registry, Tool
+from smart_support.yaml_lines import explain
 
 _NAMED = "The file is named by SMART_SUPPORT_AGENTS_FILE; docs/agents.md explains every key."
 # Names of the graph's own steps, and of what its state holds: LangGraph takes neither for a further step.
@@ -220,7 +221,7 @@ def load_team(path: Path) -> Team:
             )
         file = _File.model_validate(content)
     except ValidationError as error:
-        problems = [_explain(path, root, item["loc"], item["msg"]) for item in error.errors()]
+        problems = [explain(path, root, item["loc"], item["msg"]) for item in error.errors()]
         raise ConfigError("\n".join([*problems, _NAMED])) from None
     _check_names(path, root, file)
     return Team(
@@ -448,18 +449,18 @@ def _check_names(path: Path, root: yaml.Node | None, file: _File) -> None:
     for place, spec in enumerate(file.agents):
         if spec.name in seen:
             problem = f"agent {spec.name!r} is there twice; rename one of the two"
-            raise ConfigError(_explain(path, root, ("agents", place, "name"), problem))
+            raise ConfigError(explain(path, root, ("agents", place, "name"), problem))
         seen.add(spec.name)
     if file.fallback not in seen:
         problem = f"{file.fallback!r} is not one of the agents: {', '.join(sorted(seen))}"
-        raise ConfigError(_explain(path, root, ("fallback",), problem))
+        raise ConfigError(explain(path, root, ("fallback",), problem))
     callers: set[str] = set()
     for place, caller in enumerate(file.callers):
         # Limits, approvals and figures go by the name.
         why = "is an agent's name, too" if caller.name in seen else "is there twice"
         if caller.name in seen | callers:
             problem = f"caller {caller.name!r} {why}; rename one of the two"
-            raise ConfigError(_explain(path, root, ("callers", place, "name"), problem))
+            raise ConfigError(explain(path, root, ("callers", place, "name"), problem))
         callers.add(caller.name)
     for key, texts in (
         ("canned_replies", file.canned_replies),
@@ -469,28 +470,4 @@ def _check_names(path: Path, root: yaml.Node | None, file: _File) -> None:
         for place, title in enumerate(titles):
             if title in titles[:place]:
                 problem = f"the title {title!r} is there twice; rename one of the two"
-                raise ConfigError(_explain(path, root, (key, place, "title"), problem))
-
-
-def _explain(path: Path, root: yaml.Node | None, place: Sequence[int | str], problem: str) -> str:
-    where = ".".join(str(part) for part in place)
-    return f"{path}:{_line(root, place)}: {where or 'the file'}: {problem}"
-
-
-def _line(node: yaml.Node | None, place: Sequence[int | str]) -> int:
-    """The line (from 1) of the deepest part of `place` that the file has."""
-    for part in place:
-        inner = _child(node, part)
-        if inner is None:
-            break
-        node = inner
-    return int(node.start_mark.line) + 1 if node else 1
-
-
-def _child(node: Any, part: int | str) -> yaml.Node | None:
-    if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-        return node.value[part]  # type: ignore[no-any-return]
-    if isinstance(node, yaml.MappingNode):
-        children: Mapping[str, yaml.Node] = {key.value: value for key, value in node.value}
-        return children.get(str(part))
-    return None
+                raise ConfigError(explain(path, root, (key, place, "title"), problem))

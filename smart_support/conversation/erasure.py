@@ -41,6 +41,8 @@ _STATEMENTS = (
     "DELETE FROM conversation_notes WHERE thread_id IN {among}",
     "UPDATE policy_runs SET customer_id = NULL WHERE thread_id IN {among}",
     "DELETE FROM actions WHERE thread_id IN {among}",
+    # They hold no words. What still waits must not be sent any more.
+    "DELETE FROM notifications WHERE thread_id IN {among}",
     "DELETE FROM sessions WHERE thread_id IN {among}",
 )
 

@@ -21,7 +21,7 @@ from smart_support.events import EscalationKind
 from smart_support.observability.log import get_logger
 from smart_support.settings import Settings
 from smart_support.storage.coordination.base import Locks
-from smart_support.storage.state.base import Connection, StateDatabase, on_thread
+from smart_support.storage.state.base import Connection, Row, StateDatabase, on_thread
 
 log = get_logger()
 # How long a customer's turn waits for a delivery; the attempts go on in the background.
@@ -40,8 +40,8 @@ _OPEN = """
 """
 _COUNT = "UPDATE escalations SET times = times + 1, last_at = :now WHERE escalation_id = :id RETURNING *"
 _RECORD = """
-    INSERT INTO escalations (escalation_id, thread_id, reason, status, requested_at, kind)
-    VALUES (:id, :thread_id, :reason, :status, :now, :kind)
+    INSERT INTO escalations (escalation_id, thread_id, reason, status, requested_at, kind, announced)
+    VALUES (:id, :thread_id, :reason, :status, :now, :kind, 0)
     ON CONFLICT (escalation_id) DO UPDATE SET reason = escalations.reason RETURNING *
 """
 _ABOUT = uuid.UUID("a6a7e9c4-92f0-4d0e-8a55-3c1b5b0c5a11")
@@ -128,8 +128,8 @@ class Escalations:
             if kind in _GROUPED_KINDS and not connection.execute(_KNOWN, row):
                 for open_one in connection.execute(_OPEN, row):
                     counted = connection.execute(_COUNT, row | {"id": open_one["escalation_id"]})
-                    return EscalationRecord(**counted[0]), True
-            return EscalationRecord(**connection.execute(_RECORD, row)[0]), False
+                    return _record_of(counted[0]), True
+            return _record_of(connection.execute(_RECORD, row)[0]), False
 
         recorded, is_counted = await self._state.transact(work, on=[on_thread(thread_id)])
         if is_counted or not self._webhook or recorded.status == "delivered":
@@ -203,7 +203,7 @@ class Escalations:
                ORDER BY requested_at DESC LIMIT :limit""",
             {"open_only": int(open_only), "limit": limit},
         )
-        return [EscalationRecord(**row) for row in rows]
+        return [_record_of(row) for row in rows]
 
     def subscribe(self, callback: Callable[[EscalationRecord], None]) -> Callable[[], None]:
         """Call `callback` with every escalation that changes. Returns a function that ends it."""
@@ -225,7 +225,7 @@ class Escalations:
         rows = await self._state.read(sql, {"id": escalation_id})
         if not rows:
             raise NotFound(f"escalation {escalation_id[:64]!r}: there is none; see GET /api/v1/escalations")
-        return EscalationRecord(**rows[0])
+        return _record_of(rows[0])
 
     def _delivery(self, webhook: Webhook, recorded: EscalationRecord) -> asyncio.Task[EscalationRecord]:
         """The running delivery of an escalation, or a new one."""
@@ -269,9 +269,14 @@ class Escalations:
                 "now": clock.rfc3339(clock.now()),
             },
         )
-        sent = EscalationRecord(**rows[0])
+        sent = _record_of(rows[0])
         self.notify(sent)
         return sent
+
+
+def _record_of(row: Row) -> EscalationRecord:
+    # `announced` says only whether notifications are recorded.
+    return EscalationRecord(**{name: value for name, value in row.items() if name != "announced"})
 
 
 def _lock(escalation_id: str) -> str:

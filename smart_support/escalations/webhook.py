@@ -3,7 +3,6 @@
 import hashlib
 import hmac
 
-import httpx
 from tenacity import (
     AsyncRetrying,
     RetryError,
@@ -15,6 +14,7 @@ from tenacity import (
 from smart_support import clock
 from smart_support.errors import SmartSupportError, ToolUnavailable
 from smart_support.observability.log import get_logger
+from smart_support.outbound.address_policy import host_and_port
 from smart_support.outbound.client import GuardedClient
 
 log = get_logger()
@@ -31,7 +31,7 @@ class Webhook:
         self._url = url
         self._secret = secret
         # The operator's own setting, so the one host that may be outside the public internet.
-        self._client = GuardedClient([_host_and_port(url)])
+        self._client = GuardedClient([host_and_port(url)])
         if not secret:
             log.warning("webhook_not_signed", why="SMART_SUPPORT_ESCALATION_WEBHOOK_SECRET is empty")
 
@@ -85,9 +85,3 @@ def _reason(cause: BaseException | None) -> str:
     if isinstance(cause, TimeoutError):
         return f"The webhook did not answer within {TIMEOUT_SECONDS:g} s."
     return cause.message if isinstance(cause, ToolUnavailable) else "The webhook could not be used."
-
-
-def _host_and_port(url: str) -> str:
-    address = httpx.URL(url)
-    host = f"[{address.host}]" if ":" in address.host else address.host
-    return f"{host}:{address.port or (443 if address.scheme == 'https' else 80)}"

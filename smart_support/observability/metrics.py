@@ -34,6 +34,8 @@ _GAUGES = {
     "event_log_lag_seconds": "How long the oldest of them has waited",
     "escalations_undelivered": "Escalations that the webhook has not accepted",
     "escalations_unhandled": "Escalations that nobody has handled",
+    "notifications_waiting": "Notifications that are not delivered yet",
+    "notifications_failed": "Notifications for which no attempt is left",
     "audit_rows": "Rows of the audit trail; it never falls",
     "turns_running": "Turns that run, or wait for the one before them",
     "sockets_open": "Open sockets",
@@ -52,6 +54,8 @@ class Gauges:
     event_log_lag_seconds: float
     escalations_undelivered: int
     escalations_unhandled: int
+    notifications_waiting: int
+    notifications_failed: int
     audit_rows: int
     turns_running: int
     sockets_open: int
@@ -80,6 +84,9 @@ class Meters:
         self._decisions = counter("decisions", "Decided approvals", "outcome", "door")
         self._results = counter("tool_results", "Results of tools", "status", "error_class")
         self._escalations = counter("escalations", "Humans called", "kind")
+        self._notifications = counter(
+            "notifications", "Attempts to deliver a notification", "target_type", "outcome"
+        )
         self._turn = seconds("turn", "A turn, to its completion")
         self._first = seconds("first_token", "A turn, to its first token")
         self._tool = seconds("tool", "A call of a tool, where it ran")
@@ -112,6 +119,10 @@ class Meters:
     def count_request(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count a REST request. `route` is the route's template, so that no id becomes a label."""
         self._request.labels(method, route, str(status)).observe(seconds)
+
+    def count_notification(self, target_type: str, outcome: str) -> None:
+        """Count an attempt to deliver a notification: `delivered`, `retried`, `failed` or `skipped`."""
+        self._notifications.labels(target_type, outcome).inc()
 
     def text(self, gauges: Gauges) -> bytes:
         """All metrics in the text format of Prometheus."""

@@ -43,6 +43,13 @@ def parse_allowed_hosts(text: str) -> frozenset[str]:
     return frozenset(_allowed_entry(entry) for entry in re.split(r"[,\s]+", text) if entry)
 
 
+def host_and_port(url: str) -> str:
+    """The entry of `parse_allowed_hosts` for exactly the host and the port of a URL."""
+    address = httpx.URL(url)
+    host = f"[{address.host}]" if ":" in address.host else address.host
+    return f"{host}:{address.port or (443 if address.scheme == 'https' else 80)}"
+
+
 def is_public(address: str) -> bool:
     """Whether an IP address belongs to the public internet (IANA's special-purpose registries, RFC 6890)."""
     ip = ipaddress.ip_address(address)

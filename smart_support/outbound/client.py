@@ -313,12 +313,17 @@ class GuardedClient:
 
 def _pool(allowed_hosts: Iterable[str], resolve: Resolve | None) -> httpcore.AsyncConnectionPool:
     return httpcore.AsyncConnectionPool(
-        ssl_context=_tls_context(*(os.environ.get(name) for name in _TRUST)),
+        ssl_context=trusted_authorities(),
         max_connections=100,
         max_keepalive_connections=20,
         keepalive_expiry=5.0,
         network_backend=CheckedNetwork(allowed_hosts, resolve),
     )
+
+
+def trusted_authorities() -> ssl.SSLContext:
+    """A TLS context that trusts the public authorities, the machine's, and those of `SSL_CERT_FILE`."""
+    return _tls_context(*(os.environ.get(name) for name in _TRUST))
 
 
 @cache

@@ -1,7 +1,5 @@
 """Stores the credentials of imported APIs, encrypted. They are used for calls and never shown again."""
 
-import contextlib
-import os
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
@@ -15,6 +13,7 @@ from smart_support.connectors.openapi.request.credentials import UNAVAILABLE, Cr
 from smart_support.connectors.review.base_urls import origin_of
 from smart_support.errors import ConfigError, ToolFailed
 from smart_support.observability.log import hide
+from smart_support.storage.secret_key import secret_key
 from smart_support.storage.state.base import StateDatabase
 
 
@@ -31,7 +30,7 @@ class Vault:
         """
         self._state = state
         try:
-            self._fernet = Fernet(key or _key(key_file))
+            self._fernet = Fernet(key or secret_key(key_file))
         except ValueError:
             raise ConfigError(
                 f"{key_file}: not a valid key; restore the key file of this data folder"
@@ -129,14 +128,3 @@ def _hide(values: dict[str, str]) -> None:
     """Redact the values in the log."""
     for value in values.values():
         hide(value)
-
-
-def _key(path: Path) -> bytes:
-    """Read the key, or create it at the first start; only its owner can read the file."""
-    with contextlib.suppress(FileExistsError):
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(Fernet.generate_key())
-    key = path.read_bytes().strip()
-    hide(key.decode("ascii", "replace"))
-    return key

@@ -2,7 +2,7 @@
 
 import regex
 
-from pages.invisible import RANGES, SYMBOLS
+from smart_support.invisible import RANGES, SYMBOLS
 
 _WITHOUT_INK = regex.compile(
     r"[\p{Cc}\p{Cf}\p{Co}\p{Cs}\p{Zl}\p{Zp}\p{Zs}]|\p{Default_Ignorable_Code_Point}|\p{Noncharacter_Code_Point}"

@@ -1,7 +1,10 @@
 """The characters that have no ink: in a text they can't be seen, or look like an ordinary space.
 
-`sanitize.py` and `static/shell/dom.js` show them, both by this table, which the page contains.
+Pages and messages show them as symbols. The console's `static/shell/dom.js` does so by the same table, which
+its page contains.
 """
+
+import re
 
 # From Unicode: the property Default_Ignorable_Code_Point, the general categories Cc, Cf, Co, Cs, Zl, Zp, Zs
 # and noncharacters, without the tab, the line feed and the ordinary space; and characters that are drawn
@@ -28,3 +31,32 @@ SYMBOLS = ((0x2600, 0x27BF), (0x1F000, 0x1FAFF))
 def character_class(ranges: tuple[tuple[int, int], ...]) -> str:
     """The ranges as a character class of a regular expression."""
     return "[" + "".join(f"\\U{first:08X}-\\U{last:08X}" for first, last in ranges) + "]"
+
+
+_INVISIBLE = re.compile(character_class(RANGES))
+_SYMBOL = character_class(SYMBOLS)
+_EMOJI_OR_INVISIBLE = re.compile(f"({_SYMBOL}\ufe0f?(?:\u200d{_SYMBOL}\ufe0f?)*)|{character_class(RANGES)}")
+# What many languages need in ordinary sentences: joiners, variation selectors, wider and narrower spaces.
+_IN_PROSE = frozenset("\u200c\u200d\ufe0e\ufe0f\u00a0\u202f\u3000")
+
+
+def visible(text: str) -> str:
+    """Replace characters without ink by visible symbols: `␀`, `⟨U+202E⟩`. Emoji stay as they are."""
+    return _EMOJI_OR_INVISIBLE.sub(lambda match: match[1] or _symbol(match[0]), text.replace("\r\n", "\n"))
+
+
+def exact(text: str) -> str:
+    """As `visible`, inside emoji too: for values, in which nothing may be hidden."""
+    return _INVISIBLE.sub(lambda match: _symbol(match[0]), text.replace("\r\n", "\n"))
+
+
+def prose(text: str) -> str:
+    """As `visible`, except for what many languages need in ordinary sentences. Not for what is approved."""
+    return _INVISIBLE.sub(
+        lambda match: match[0] if match[0] in _IN_PROSE else _symbol(match[0]), text.replace("\r\n", "\n")
+    )
+
+
+def _symbol(character: str) -> str:
+    code = ord(character)
+    return chr(0x2400 + code) if code < 0x20 else f"⟨U+{code:04X}⟩"
