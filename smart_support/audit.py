@@ -19,6 +19,7 @@ import rfc8785
 
 from smart_support import clock
 from smart_support.audit_consistency import differences
+from smart_support.canonical_json import canonical
 from smart_support.errors import ConfigError
 from smart_support.identity.account_names import COMMAND_LINE
 from smart_support.settings import Settings
@@ -114,8 +115,8 @@ def append(
         "approval_id": approval_id,
         "event_id": event_id or clock.new_id(),
         "digest": digest,
-        "fields": rfc8785.dumps(dict(fields or {})).decode(),
-        "detail": rfc8785.dumps(dict(detail or {})).decode(),
+        "fields": canonical(dict(fields or {})).decode(),
+        "detail": canonical(dict(detail or {})).decode(),
         "salt": secrets.token_hex(_SALT_BYTES),
     }
     # Postgres can't hold a NUL in a text; the hash has to be over what is kept.
@@ -133,14 +134,14 @@ def detail_hash(salt: str, detail: str) -> str:
 def _around_number(row: Mapping[str, Any]) -> tuple[str, str]:
     """The canonical JSON of a row of the second form before and after its number, which is not known yet."""
     covered = sorted(name for name in _COVERED[FORM] if name != "number")
-    before = rfc8785.dumps({name: row[name] for name in covered if name < "number"}).decode()
-    after = rfc8785.dumps({name: row[name] for name in covered if name > "number"}).decode()
+    before = canonical({name: row[name] for name in covered if name < "number"}).decode()
+    after = canonical({name: row[name] for name in covered if name > "number"}).decode()
     return f'{before[:-1]},"number":', f",{after[1:]}"
 
 
 def chained(previous: str, row: Mapping[str, Any]) -> str:
     """SHA-256 over the previous row's hash and this row's canonical JSON, in hexadecimal."""
-    body = rfc8785.dumps({name: row[name] for name in _COVERED[row.get("form", 1)]})
+    body = canonical({name: row[name] for name in _COVERED[row.get("form", 1)]})
     return hashlib.sha256(previous.encode() + body).hexdigest()
 
 
@@ -246,7 +247,7 @@ class _Chain:
 
     def _is_seal(self, row: Mapping[str, Any]) -> bool:
         fields = {"rows": self.number, "sha256": self.seal.hexdigest()}
-        return bool(row["kind"] == SEALED and row["fields"] == rfc8785.dumps(fields).decode())
+        return bool(row["kind"] == SEALED and row["fields"] == canonical(fields).decode())
 
     def _note(self, row: Mapping[str, Any], erased: Blanked | None) -> None:
         if (thread_id := row["thread_id"]) is None:
@@ -277,7 +278,7 @@ def _seal(connection: Connection) -> None:
 
 
 def _sealed(row: Mapping[str, Any]) -> bytes:
-    return bytes(rfc8785.dumps({name: row[name] for name in _IDENTITY})) + b"\n"
+    return bytes(canonical({name: row[name] for name in _IDENTITY})) + b"\n"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
-import rfc8785
-
 from smart_support.approvals.approval import whole_text
+from smart_support.canonical_json import canonical
 from smart_support.errors import InvalidRequest
 from smart_support.tools.registry import Access
 
@@ -145,4 +144,4 @@ class Action:
 def call_digest(*, caller: str, customer: str | None, tool: str, args: Mapping[str, Any]) -> str:
     """SHA-256 over the canonical JSON (RFC 8785) of what makes two calls the same, in hexadecimal."""
     call = {"caller": caller, "customer": customer, "tool": tool, "args": dict(args)}
-    return hashlib.sha256(rfc8785.dumps(call)).hexdigest()
+    return hashlib.sha256(canonical(call)).hexdigest()

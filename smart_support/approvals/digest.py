@@ -6,6 +6,7 @@ from typing import Any
 
 import rfc8785
 
+from smart_support.canonical_json import canonical
 from smart_support.errors import InvalidArguments
 
 
@@ -28,6 +29,6 @@ def digest(
         "customer_id": customer_id,
     }
     try:
-        return "sha256:" + hashlib.sha256(rfc8785.dumps(bound)).hexdigest()
+        return "sha256:" + hashlib.sha256(canonical(bound)).hexdigest()
     except (rfc8785.CanonicalizationError, UnicodeEncodeError, RecursionError) as error:
         raise InvalidArguments(f"{tool}: arguments can't be written as exact JSON: {error}") from None

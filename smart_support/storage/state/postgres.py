@@ -80,7 +80,8 @@ class PostgresConnection:
     def execute(self, sql: str, params: Params | None = None) -> list[Row]:
         """Run one statement; its rows, or an empty list."""
         cursor = self._raw.execute(_translated(sql), _converted(params))
-        return cursor.fetchall() if cursor.description else []
+        # Not `description`, which makes an object of each column.
+        return cursor.fetchall() if cursor.pgresult and cursor.pgresult.nfields else []
 
 
 class PostgresTransaction:
@@ -134,10 +135,11 @@ class PostgresTransaction:
     def _send(self) -> list[Row]:
         message: Any = ";\n".join(self._waiting)
         self._waiting = []
-        self._cursor.execute(message)
-        while self._cursor.nextset():
-            pass
-        return self._cursor.fetchall() if self._cursor.description else []
+        cursor = self._cursor
+        cursor.execute(message)
+        cursor.set_result(-1)
+        # Not `description`, which makes an object of each column.
+        return cursor.fetchall() if cursor.pgresult and cursor.pgresult.nfields else []
 
 
 class AuditForm:
