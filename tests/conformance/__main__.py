@@ -21,17 +21,27 @@ from gradio_client import Client as GradioClient
 
 from tests.conformance import retail
 from tests.conformance.app import serve
+from tests.conformance.mcp_tasks import Interruption, McpTasks
 from tests.conformance.service import Service
 from tests.support.harness import FORKING, Client, free_port
 from tests.support.health import wait_until_healthy
 
-Mode = Literal["approve", "reject", "mix", "killed"]
+Mode = Literal[
+    "approve", "reject", "mix", "killed", "mcp", "mcp-reject", "mcp-mix", "mcp-client", "mcp-server"
+]
 DOORS = ("rest", "socket", "gradio_client")
+# Imported once, before each start forks from there.
+FORKING.set_forkserver_preload(["tests.support.preloaded", "tests.conformance.app"])
 WORDS = {
     "approve": "approve all: the gold database",
     "reject": "reject all: the untouched database",
     "mix": "a random mix: the approved writes, no others",
     "killed": "approve all, the app killed at every stop",
+    "mcp": "over MCP, approve all: the gold database",
+    "mcp-reject": "over MCP, reject all: the untouched database",
+    "mcp-mix": "over MCP, a random mix",
+    "mcp-client": "over MCP, the client killed or timed out",
+    "mcp-server": "over MCP, the app killed at every stop",
 }
 
 
@@ -96,6 +106,41 @@ class Run:
                 (await client.patch(f"{path}/operations", json=body)).raise_for_status()
             (await client.post(f"{path}/approve")).raise_for_status()
 
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return self._port
+
+    async def mcp_task(self, number: int, actions: list[retail.Action], mode: Mode, tally: Tally) -> None:
+        """Have one task's calls made over MCP and decided, and compare what it left behind."""
+        self._service.reset()
+        stops = sum(retail.is_write(action.name) for action in actions)
+        cut: tuple[Interruption, Interruption] = ("client_killed", "timed_out")
+        interruption = {"mcp-client": cut[number % 2], "mcp-server": "server_killed"}.get(mode)
+        tasks = McpTasks(self, lambda: self._is_approved(mode))
+        wrong, approved = "", set[int]()
+        try:
+            approved = await tasks.run(mode, number, actions, interruption)  # type: ignore[arg-type]
+        except Exception as error:
+            wrong = f"task {number}: {error!r}"
+        kept = [one for place, one in enumerate(actions) if place in approved or not _is_write(one)]
+        if not wrong and self._service.shop.db.get_hash() != retail.state_after(kept):
+            wrong = f"task {number}: another state than that of the approved writes"
+        if not wrong and self._service.writes != len(approved):
+            wrong = f"task {number}: {self._service.writes} writes, {len(approved)} approved"
+        if wrong:
+            tally.wrong.append(wrong)
+        tally.tasks, tally.equal, tally.stops = (
+            tally.tasks + 1,
+            tally.equal + (not wrong),
+            tally.stops + stops,
+        )
+        tally.approved += len(approved)
+        tally.doors[interruption or "rest"] += stops
+
+    def _is_approved(self, mode: Mode) -> bool:
+        return not mode.endswith("reject") and (not mode.endswith("mix") or self._chance.random() < 0.5)
+
     async def task(self, number: int, actions: list[retail.Action], mode: Mode, tally: Tally) -> None:
         """Have one task done and decided, and compare what it left behind."""
         self._service.reset()
@@ -113,7 +158,7 @@ class Run:
                     await self.start()
                     client = await Client.connect(self._ws_url)
                     await client.send(type="resume", thread_id=thread_id, after=end["seq"])
-                yes = mode != "reject" and (mode != "mix" or self._chance.random() < 0.5)
+                yes = self._is_approved(mode)
                 if yes:
                     approved.add(_place(actions, writes, stops, end))
                 stops += 1
@@ -162,6 +207,10 @@ class Run:
         return f"ws://127.0.0.1:{self._port}/ws"
 
 
+def _is_write(action: retail.Action) -> bool:
+    return retail.is_write(action.name)
+
+
 def _place(actions: list[retail.Action], writes: list[int], stops: int, asked: dict[str, Any]) -> int:
     """Which of the task's actions it stopped at; it must be the very call."""
     for place in writes[stops:]:
@@ -184,7 +233,8 @@ async def conformance(modes: list[Mode], most: int, seed: int) -> bool:
             tallies[mode] = tally = Tally()
             began = time.perf_counter()
             for number, actions in enumerate(tasks):
-                await run.task(number, actions, mode, tally)
+                have_done = run.mcp_task if mode.startswith("mcp") else run.task
+                await have_done(number, actions, mode, tally)
             tally.seconds = time.perf_counter() - began
             print(
                 f"{WORDS[mode]:46} {tally.equal:4} of {tally.tasks}  {tally.stops:4} stops  {_doors(tally)}"
