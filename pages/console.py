@@ -17,7 +17,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.routing import Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from pages import analytics, api_import, approval_list, approvals, chat, inbox, replay, theme
+from pages import analytics, api_import, approval_list, approvals, callers, chat, inbox, replay, theme
 from pages.bundle import bundle_all
 from pages.gradio_allowlist import GradioAllowlist
 from pages.gradio_api import add_api
@@ -72,6 +72,8 @@ def build_console(services: Services) -> gr.Blocks:
                 analytics.build()
             with gr.Tab("Replay", id="replay"):
                 replay.build()
+            with gr.Tab("Callers", id="callers", elem_id="ss-tab-callers"):
+                callers.build()
             with gr.Tab("API", id="api", elem_id="ss-tab-api"):
                 api_import.build()
         add_api(services)

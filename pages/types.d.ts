@@ -123,6 +123,27 @@ interface Caller {
   reason?: string | null;
 }
 
+/** A caller as leads see it. */
+interface CallerStatus {
+  name: string;
+  credential: "key" | "user" | "none";
+  owner: string | null;
+  approvers: string | null;
+  thread_prefix: string;
+  tools: { name: string; access: "read" | "write" | null }[];
+  writes_per_hour: number | null;
+  calls_per_minute: number | null;
+  max_pending: number;
+  pending: number;
+  last_used_at: string | null;
+  calls: number;
+  auto_approved: number;
+  approved: number;
+  rejected: number;
+  expired: number;
+  disabled: { by: string; since: string; reason: string } | null;
+}
+
 interface Approval {
   approval_id: string;
   thread_id: string;

@@ -1,5 +1,6 @@
 """API clients in the console: who requested a call, in words that can't be taken for the card's own."""
 
+import re
 from collections.abc import Iterator
 
 import httpx
@@ -62,3 +63,26 @@ def test_who_requested_a_call_is_a_quotation_wherever_it_is_shown(
     expect(page.locator(".ss-row")).to_have_count(1)
     page.locator(".ss-details").get_by_role("button", name="Replay").click()
     _expect_quotation(page, ".ss-step--tool_call")
+
+
+def test_a_lead_disables_a_caller_and_freezes_one(app: AppProcess, open_window: Window) -> None:
+    page = open_window(f"{app.url}/?tab=callers")
+    caller = page.locator(".ss-caller-row")
+    expect(caller).to_contain_text(re.compile("Pending now1Last calljust now|Pending now1Last call.* ago"))
+    caller.get_by_role("button", name="Disable: local user").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("1 pending approval can be rejected, but not approved")
+    dialog.get_by_label("Reason").fill("A stolen key.\u202e")
+    dialog.get_by_role("button", name="Disable").click()
+    expect(caller).to_contain_text("Disabled by local user")
+    expect(caller).to_contain_text("A stolen key.⟨U+202E⟩")
+    refused = app.post("/actions", {"tool": "get_order_status", "args": {"order_id": "1042"}})
+    assert refused.json()["error"]["code"] == "caller_disabled"
+    caller.get_by_role("button", name="Enable: local user").click()
+    page.get_by_role("dialog").get_by_role("button", name="Enable").click()
+    expect(caller.get_by_role("button", name="Disable: local user")).to_be_focused()
+    page.locator("#ss-freeze").click()
+    page.get_by_label("What to freeze").select_option("caller:local user")
+    page.get_by_label("Reason").fill("a price")
+    page.get_by_role("dialog").get_by_role("button", name="Freeze").click()
+    expect(page.locator("#ss-freezes")).to_contain_text("Writes of local user (API client) are frozen")

@@ -1,7 +1,8 @@
 // The bar that says what is frozen, on every page, and the dialogs to freeze and to unfreeze.
 
 import { onOpen, send } from "./connection.js";
-import { actionButton, find, messageOf, node, prose, showError, value } from "./dom.js";
+import { openDialog } from "./dialog.js";
+import { actionButton, find, node, prose, value } from "./dom.js";
 import { on } from "./events.js";
 import { agentTitle, humanize, plural, timeOfDay } from "./format.js";
 import { register } from "./mounts.js";
@@ -37,7 +38,7 @@ export const timeLeft = (approval, now) =>
 function nameOf(scope) {
   const [kind, name] = [scope.slice(0, scope.indexOf(":")), scope.slice(scope.indexOf(":") + 1)];
   if (kind === "agent") return `Writes of ${agentTitle(name)}`;
-  if (kind === "caller") return `Writes of ${name}`;
+  if (kind === "caller") return `Writes of ${name} (API client)`;
   return kind === "tool" ? `${humanize(name)}` : "All writes";
 }
 
@@ -81,32 +82,6 @@ function draw() {
   }
 }
 
-/**
- * A dialog with a form; `submit` may throw, and its message is then shown.
- * @param {string} title
- * @param {Child} content
- * @param {string} action
- * @param {() => Promise<void>} submit
- */
-function openDialog(title, content, action, submit) {
-  const error = node("p", { class: "ss-note ss-note--red", role: "alert", hidden: true });
-  const go = node("button", { class: "ss-button ss-button--red" }, action);
-  const form = node("form", { method: "dialog" }, node("h2", { id: "ss-freeze-title" }, title), content, error,
-    node("div", { class: "ss-actions" }, go, actionButton("Cancel", "", () => dialog.close())));
-  const dialog = node("dialog", { class: "ss-card ss-freeze-dialog", "aria-labelledby": "ss-freeze-title" }, form);
-  form.addEventListener("submit", async (event) => {
-    event.preventDefault();
-    go.disabled = true;
-    try { await submit(); dialog.close(); } catch (failed) { showError(error, messageOf(failed)); }
-    go.disabled = false;
-  });
-  dialog.addEventListener("close", () => dialog.remove());
-  // Keys that decide approvals are not for what is typed here.
-  dialog.addEventListener("keydown", (event) => event.stopPropagation());
-  document.body.append(dialog);
-  dialog.showModal();
-}
-
 /** @param {Freeze} freeze */
 function askToLift(freeze) {
   const text = `${plural(freeze.parked, "approved write")} will be checked again and then run. The time of ${
@@ -118,16 +93,20 @@ function askToLift(freeze) {
 
 /** @returns {Promise<{name: string, access: string}[]>} */
 const tools = () => request("GET", "/tools").catch(() => []);
+/** @returns {Promise<CallerStatus[]>} */
+const callers = () => request("GET", "/callers").catch(() => []);
 
 async function askToFreeze() {
+  const [allTools, allCallers] = await Promise.all([tools(), callers()]);
   const choice = node("select", { id: "ss-freeze-scope" }, node("option", { value: "all" }, "All writes"),
     Object.entries(window.ssConfig.agents).map(([name, title]) =>
       node("option", { value: `agent:${name}` }, `Writes of ${title}`)),
-    (await tools()).filter((tool) => tool.access === "write").map((tool) =>
-      node("option", { value: `tool:${tool.name}` }, `${humanize(tool.name)}`)));
+    allTools.filter((tool) => tool.access === "write").map((tool) =>
+      node("option", { value: `tool:${tool.name}` }, `${humanize(tool.name)}`)),
+    allCallers.map(({ name }) => node("option", { value: `caller:${name}` }, `Writes of ${name} (API client)`)));
   const reason = node("input", { id: "ss-freeze-reason", required: true, maxlength: String(MAX_REASON_CHARS),
     autocomplete: "off" });
-  const content = node("div", { class: "ss-freeze-form" },
+  const content = node("div", { class: "ss-dialog-form" },
     node("p", {}, "Nothing that is frozen is changed until an admin unfreezes it. What is approved meanwhile runs then."),
     node("label", { for: "ss-freeze-scope" }, "What to freeze"), choice,
     node("label", { for: "ss-freeze-reason" }, "Reason (shown to colleagues)"), reason);
