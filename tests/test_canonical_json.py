@@ -44,6 +44,11 @@ def test_a_value_at_the_edges_is_written_as_the_standard_says(value: Any) -> Non
     assert _written(canonical, value) == _written(rfc8785.dumps, value)
 
 
+def test_every_character_is_written_as_the_standard_says() -> None:
+    every = "".join(chr(code) for code in range(0x110000) if not 0xD800 <= code < 0xE000)
+    assert canonical(every) == rfc8785.dumps(every)
+
+
 def test_what_is_written_often_takes_the_fast_way(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rfc8785, "dumps", None)
     row = {"number": 1, "at": "2026-11-30T00:00:00Z", "detail": {"args": {"order_id": "1042"}, "why": "é"}}
