@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import anyio
@@ -18,7 +18,14 @@ from smart_support.approvals.reader import ApprovalFilter
 from smart_support.conversation.inbox import InboxChange
 from smart_support.conversation.limits import checked_thread_id
 from smart_support.conversation.turn_runner import MESSAGE_ID
-from smart_support.errors import InvalidJson, InvalidRequest, SmartSupportError, TooLarge, UnknownType
+from smart_support.errors import (
+    CustomerMismatch,
+    InvalidJson,
+    InvalidRequest,
+    SmartSupportError,
+    TooLarge,
+    UnknownType,
+)
 from smart_support.escalations.escalations import EscalationRecord
 from smart_support.events import Shown
 from smart_support.identity.customer_tokens import VerifiedCustomer
@@ -73,7 +80,10 @@ class Connection:
         self._tasks: TaskGroup | None = None
         self._overflowed = asyncio.Event()
         self._resumed: dict[str, anyio.CancelScope] = {}
+        # The threads for whose customer this socket has sent a valid token.
+        self._vouched: set[str] = set()
         self._unsubscribers: tuple[Callable[[], None], ...] = ()
+        self._leave_bindings = services.session_manager.subscribe_to_bindings(self._thread_bound)
         self._leave_inbox: Callable[[], None] | None = None
         self._unsubscribe_freezes: Callable[[], None] | None = None
         self._frames: dict[Any, Callable[[dict[str, Any]], Awaitable[None]]] = {
@@ -197,14 +207,17 @@ class Connection:
         turns = self._services.turns
         customer = self._services.customer_tokens.verified(frame.get("customer_token"), thread_id)
         sent: dict[str, Any] = {"channel": self._channel, "by": self._user, "customer": customer}
-        if message_id is None:
-            await turns.submit(thread_id, content, **sent)
-        else:
-            is_recorded = await turns.submit_once(thread_id, content, message_id=message_id, **sent)
-            accepted = {"thread_id": thread_id, "message_id": message_id, "recorded": is_recorded}
-            self._send_object({"type": "message_accepted", **accepted})
+        with self._vouching(thread_id, customer):
+            if message_id is None:
+                await turns.submit(thread_id, content, **sent)
+            else:
+                is_recorded = await turns.submit_once(thread_id, content, message_id=message_id, **sent)
+                accepted = {"thread_id": thread_id, "message_id": message_id, "recorded": is_recorded}
+                self._send_object({"type": "message_accepted", **accepted})
         # Attach only after the message is accepted: until then the thread may belong to somebody else.
         self._attach(thread_id)
+        if not customer:
+            await self._check_still_open(thread_id)
 
     async def _interrupt_response(self, frame: dict[str, Any]) -> None:
         self._user.must_be(Role.LEAD)
@@ -233,8 +246,9 @@ class Connection:
         sessions = self._services.session_manager
         await sessions.check_owner(thread_id, self._user)
         await sessions.check_customer(thread_id, self._user, customer)
-        if customer and await sessions.load(thread_id):
-            await sessions.bind_customer(thread_id, customer)
+        with self._vouching(thread_id, customer):
+            if customer and await sessions.load(thread_id):
+                await sessions.bind_customer(thread_id, customer)
         self._detach_thread(thread_id)
         scope = self._resumed[thread_id] = anyio.CancelScope()
         assert self._tasks
@@ -320,6 +334,38 @@ class Connection:
             self._listeners[thread_id] = _ThreadListener(self._send)
             self._services.broadcast.attach(thread_id, self._listeners[thread_id])
 
+    @contextlib.contextmanager
+    def _vouching(self, thread_id: str, customer: VerifiedCustomer | None) -> Iterator[None]:
+        """Let this socket follow a thread when it is bound to the customer whose token it has sent."""
+        if customer:
+            self._vouched.add(thread_id)
+        try:
+            yield
+        except CustomerMismatch:
+            self._vouched.discard(thread_id)
+            raise
+
+    async def _check_still_open(self, thread_id: str) -> None:
+        """Check that a thread was not bound to a customer while its listener was attached.
+
+        Raises:
+            CustomerMismatch: it was, and no events of it are sent any more.
+        """
+        try:
+            await self._services.session_manager.check_customer(thread_id, self._user, None)
+        except CustomerMismatch:
+            self._detach_thread(thread_id)
+            raise
+
+    def _thread_bound(self, thread_id: str) -> None:
+        """Send no more of a thread that belongs to a customer now, unless this socket may follow it."""
+        is_followed = thread_id in self._listeners or thread_id in self._resumed
+        if not is_followed or thread_id in self._vouched or self._user.role >= Role.LEAD:
+            return
+        self._detach_thread(thread_id)
+        error = CustomerMismatch(thread_id, is_missing=True)
+        self._send_object(_error({"thread_id": thread_id}, error.code, error.message))
+
     def _detach_thread(self, thread_id: str) -> None:
         if listener := self._listeners.pop(thread_id, None):
             self._services.broadcast.leave(thread_id, listener)
@@ -332,6 +378,7 @@ class Connection:
         for stop in self._unsubscribers:
             stop()
         self._unsubscribers = ()
+        self._leave_bindings()
         if self._leave_inbox:
             self._leave_inbox()
             self._leave_inbox = None

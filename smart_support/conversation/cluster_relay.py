@@ -30,7 +30,7 @@ log = get_logger()
 EVENTS, TOKEN, REST, LISTENING = "events", "token", "rest", "listening"
 LISTENERS_QUERY = "who_listens"
 APPROVAL, ESCALATION, SESSION = "approval", "escalation", "session"
-TOOLS, FREEZES = "tools", "freezes"
+TOOLS, FREEZES, BOUND = "tools", "freezes", "bound"
 # Thread ids of the longest kind that fit into one message of the bus.
 _THREADS_A_MESSAGE = 40
 _RECENT_DECISIONS = 50
@@ -99,6 +99,7 @@ class ClusterRelay:
             SESSION: self._session,
             TOOLS: self._tools,
             FREEZES: self._frozen_or_lifted,
+            BOUND: self._bound,
         }
         for topic, handler in handlers.items():
             self._bus.subscribe(topic, handler)
@@ -106,6 +107,7 @@ class ClusterRelay:
         self._approvals.subscribe(lambda one: self._announce(APPROVAL, id=one.approval_id))
         self._escalations.subscribe(lambda one: self._announce(ESCALATION, id=one.escalation_id))
         self._sessions.subscribe(lambda thread_id: self._announce(SESSION, thread=thread_id))
+        self._sessions.subscribe_to_bindings(lambda thread_id: self._announce(BOUND, thread=thread_id))
         self._freezes.subscribe(lambda _: self._announce(FREEZES))
         self._bus.publish(LISTENERS_QUERY)
 
@@ -211,6 +213,9 @@ class ClusterRelay:
 
     def _tools(self, _: dict[str, Any]) -> None:
         self._create_task(self._tools_changed())
+
+    def _bound(self, fields: dict[str, Any]) -> None:
+        self._repeat(partial(self._sessions.notify_of_binding, fields["thread"]))
 
     def _frozen_or_lifted(self, _: dict[str, Any]) -> None:
         async def refresh() -> None:

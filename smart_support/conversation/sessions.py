@@ -110,6 +110,7 @@ class SessionManager:
         self._holder = holder
         self._ttl = timedelta(seconds=ttl_seconds)
         self._subscribers: set[Callable[[str], None]] = set()
+        self._binding_subscribers: set[Callable[[str], None]] = set()
 
     def subscribe(self, callback: Callable[[str], None]) -> Callable[[], None]:
         """Call `callback` with each thread whose session changes. Returns a function that ends it."""
@@ -119,6 +120,20 @@ class SessionManager:
     def notify(self, thread_id: str) -> None:
         """Call the subscribers with a thread."""
         for callback in tuple(self._subscribers):
+            callback(thread_id)
+
+    def subscribe_to_bindings(self, callback: Callable[[str], None]) -> Callable[[], None]:
+        """Call `callback` with each thread that is bound to a customer, before anything else happens on it.
+
+        Returns:
+            A function that ends it.
+        """
+        self._binding_subscribers.add(callback)
+        return lambda: self._binding_subscribers.discard(callback)
+
+    def notify_of_binding(self, thread_id: str) -> None:
+        """Call the subscribers with a thread that was bound to a customer."""
+        for callback in tuple(self._binding_subscribers):
             callback(thread_id)
 
     def get_state(self, thread_id: str) -> Session | None:
@@ -209,6 +224,7 @@ class SessionManager:
         )
         if not rows:
             raise CustomerMismatch(thread_id, is_missing=False)
+        self.notify_of_binding(thread_id)
 
     async def customer_of(self, thread_id: str) -> VerifiedCustomer | None:
         """The customer that a conversation is bound to."""

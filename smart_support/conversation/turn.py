@@ -22,6 +22,7 @@ from smart_support.conversation.graph_adapter.adapter import (
 from smart_support.conversation.graph_adapter.checkpoints import Checkpoints
 from smart_support.conversation.graph_adapter.interrupts import PendingInterrupt, can_answer
 from smart_support.conversation.graph_adapter.stream import event_key
+from smart_support.conversation.message_ids import event_id_of
 from smart_support.conversation.recorded_turn import RecordedTurn, decision_event, interrupt_event
 from smart_support.conversation.recorder import Recorder
 from smart_support.conversation.sessions import Session, SessionManager
@@ -125,10 +126,11 @@ class Turn(RecordedTurn):
         Args:
             is_repeatable: a client may send the message again, also to another process: it is recorded once.
         """
-        if is_repeatable and await self._log.has(self.thread_id, str(message.message_id)):
+        event_id = event_id_of(self.thread_id, message.role, str(message.message_id))
+        if is_repeatable and await self._log.has(self.thread_id, event_id):
             await self._complete()
             return
-        await self.emit(message, message.message_id if is_repeatable else None)
+        await self.emit(message, event_id if is_repeatable else None)
         for approval in await self._unresumed_approvals():
             await self._apply(approval)
             await self._use_up_lost_approvals()
@@ -155,9 +157,10 @@ class Turn(RecordedTurn):
 
     async def answer_as_colleague(self, message: Message) -> None:
         """Record what a person answers. The agents read it with the customer's next message."""
-        if not await self._log.has(self.thread_id, str(message.message_id)):
+        event_id = event_id_of(self.thread_id, message.role, str(message.message_id))
+        if not await self._log.has(self.thread_id, event_id):
             await self._sessions.mark_unread(self.thread_id, self._recorder.last_seq)
-            await self.emit(message, message.message_id)
+            await self.emit(message, event_id)
         await self._complete()
 
     async def finish_takeover(self) -> None:

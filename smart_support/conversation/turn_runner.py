@@ -18,6 +18,7 @@ from smart_support.conversation.foreign_turn import ForeignTurn
 from smart_support.conversation.graph_adapter.foreign_graph import ForeignGraph
 from smart_support.conversation.graph_adapter.own_graph import OwnGraph
 from smart_support.conversation.limits import Limits, checked_thread_id
+from smart_support.conversation.message_ids import event_id_of
 from smart_support.conversation.recorded_turn import RecordedTurn
 from smart_support.conversation.recorder import Recorder
 from smart_support.conversation.sessions import Session
@@ -205,11 +206,12 @@ class TurnRunner:
         accepted = (checked_thread_id(thread_id), message_id)
         await self._sessions.check_owner(thread_id, by)
         await self._sessions.check_customer(thread_id, by, customer)
+        event_id = event_id_of(thread_id, "customer", message_id)
         if accepted in self._accepted:
-            return await self._log.has(thread_id, message_id)
+            return await self._log.has(thread_id, event_id)
         self._accepted.add(accepted)
         try:
-            if is_recorded := await self._log.has(thread_id, message_id):
+            if is_recorded := await self._log.has(thread_id, event_id):
                 self._accepted.discard(accepted)
             else:
                 await self.submit(

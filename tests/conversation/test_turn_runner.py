@@ -160,3 +160,14 @@ async def test_a_queued_message_sent_again_is_accepted_once(app: LocalApp, pausi
         await client.until("message_complete")
         await client.turn("t", "last")
     assert [one["content"] for one in of_type(client.seen, "message")] == ["count", "next", "last"]
+
+
+async def test_a_message_with_the_id_of_another_event_is_recorded(app: LocalApp, pausing: _Pausing) -> None:
+    pausing.go_on.set()
+    async with await Client.connect(app.ws_url) as client:
+        await client.turn("t", "count")
+        records = await app.app.state.services.event_log.read("t")
+        taken = next(one.event_id for one in records if one.event.type == "message_complete")
+        await client.send(type="message", thread_id="t", content="next", message_id=taken)
+        await client.until("message_complete")
+    assert [one["content"] for one in of_type(client.seen, "message")] == ["count", "next"]

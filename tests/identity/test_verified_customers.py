@@ -107,6 +107,33 @@ async def test_a_resume_binds(app: LocalApp) -> None:
         assert (await client.next())["code"] == "customer_mismatch"
 
 
+@pytest.mark.parametrize("frame", ["message", "resume"])
+async def test_who_follows_without_a_token_gets_nothing_once_it_is_bound(app: LocalApp, frame: str) -> None:
+    thread_id = f"followed-by-{frame}"
+    site, lead = (f"{app.ws_url}?token={key}" for key in ("site-key-1", "lead-key-1"))
+    async with (
+        await Client.connect(site) as client,
+        await Client.connect(site) as other,
+        await Client.connect(lead) as colleague,
+    ):
+        await client.send(type="message", thread_id=thread_id, content="Hi")
+        await client.until("message_complete")
+        await other.send(type=frame, thread_id=thread_id, content="Hello")
+        await other.until("message_complete")
+        await colleague.send(type="resume", thread_id=thread_id)
+        await colleague.until("message_complete")
+        seen = len(other.seen)
+        await client.send(type="message", thread_id=thread_id, content="Secret", customer_token=_token())
+        await client.until("message", content="Secret")
+        await colleague.until("message", content="Secret")
+        await other.send(type="ping")
+        await other.until("pong")
+        assert [(one["type"], one.get("code")) for one in other.seen[seen:]] == [
+            ("error", "customer_mismatch"),
+            ("pong", None),
+        ]
+
+
 def test_the_function_of_the_console(app: LocalApp) -> None:
     client = GradioClient(app.url, headers=SITE, verbose=False)
     said = {"message": "Hi", "thread_id": "gradio", "api_name": "/chat"}
