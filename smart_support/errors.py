@@ -176,6 +176,13 @@ class Conflict(SmartSupportError):
     status = 409
 
 
+class LinkUsed(SmartSupportError):
+    """A link to decide has been used before. Nothing was changed."""
+
+    code = "link_used"
+    status = 409
+
+
 class IdempotencyConflict(SmartSupportError):
     """The idempotency key was used for another call. Nothing was done."""
 

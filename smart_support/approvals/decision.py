@@ -19,6 +19,7 @@ class DecisionInput:
         decided_by: the authenticated user's name; `via`: the channel the decision came through.
         reason: why; with `respond`, the answer that replaces the tool's result. At most 2,000 characters.
         args: with `edit`, the arguments to run instead of the requested ones.
+        link_id: identifies the link through which it came, which is used once.
 
     Raises:
         InvalidRequest: the decision is unknown, or a field has the wrong type or length.
@@ -30,6 +31,7 @@ class DecisionInput:
     via: str
     reason: str | None = None
     args: Mapping[str, Any] | None = None
+    link_id: str | None = None
 
     def __post_init__(self) -> None:
         # The fields come from JSON, so their types are checked here as well.

@@ -35,6 +35,7 @@ from smart_support.errors import (
     DecisionNotAllowed,
     Forbidden,
     InvalidRequest,
+    LinkUsed,
 )
 from smart_support.gate.planned_call import PlannedCall
 from smart_support.identity.account_names import BOTH, CUSTOMER, LOCAL_USER
@@ -62,6 +63,10 @@ _INSERT = """
         :caller, :client, :paused_at, :approvers, :expires_after, :on_expiry,
         :verified_customer)
     RETURNING *
+"""
+_USE_LINK = """
+    INSERT INTO used_links (link_id, approval_id, used_by, used_at) VALUES (:link, :id, :by, :now)
+    ON CONFLICT (link_id) DO NOTHING RETURNING link_id
 """
 _VOTE = """
     UPDATE approvals SET votes = :votes, claimed_by = NULL, claimed_until = NULL WHERE approval_id = :id
@@ -196,6 +201,7 @@ class ApprovalQueue:
             InvalidRequest: an edit comes without what was edited, or another decision with it.
             DecisionNotAllowed: the requesting agent does not accept it.
             Forbidden: nobody approves their own request.
+            LinkUsed: the link through which it comes was used before.
         """
         on = [on_approval(approval_id)]
         decided = await self._state.transact(lambda c: self._decide(c, approval_id, decision, edit), on=on)
@@ -223,6 +229,11 @@ class ApprovalQueue:
         """
         rows = await self._state.read("SELECT * FROM approvals WHERE approval_id = :id", {"id": approval_id})
         return approval_of(only_row(rows, approval_id))
+
+    async def is_link_used(self, link_id: str) -> bool:
+        """Whether somebody has decided through this link."""
+        sql = "SELECT 1 FROM used_links WHERE link_id = :link"
+        return bool(await self._state.read(sql, {"link": link_id}))
 
     async def find(self, selected: ApprovalFilter) -> tuple[builtins.list[Approval], str | None]:
         """One page, and the cursor of the next; None where this is the last.
@@ -500,6 +511,8 @@ class ApprovalQueue:
         current = _checked_pending(load(connection, approval_id))
         status, by = decision.status, decision.decided_by
         check_edit_given(status == "edited", edit)
+        if decision.link_id:
+            _use_link(connection, decision.link_id, approval_id, by)
         current.check_allows(decision.decision)
         if status != "rejected":
             _check_caller(connection, current)
@@ -652,6 +665,17 @@ class ApprovalQueue:
 def _names(ceilings: Iterable[Ceiling]) -> builtins.list[str]:
     """The names of what is counted under ceilings, for a transaction."""
     return [f"ceiling {one.rule}" for one in ceilings]
+
+
+def _use_link(connection: Connection, link_id: str, approval_id: str, by: str) -> None:
+    """Use up a link, in the transaction of the decision that comes through it.
+
+    Raises:
+        LinkUsed: it was used before.
+    """
+    use = {"link": link_id, "id": approval_id, "by": by, "now": clock.rfc3339(clock.now())}
+    if not connection.execute(_USE_LINK, use):
+        raise LinkUsed("This link has been used. Open the console to decide.")
 
 
 def _requested_by(call: PlannedCall) -> str:

@@ -23,6 +23,7 @@ _OPEN = (
     # The fonts of the login page.
     *(f"/static/fonts/IBMPlexSans/IBMPlexSans-{weight}.woff2" for weight in ("Regular", "Bold")),
 )
+_DECIDE = "/decide/"
 _FOR_PROGRAMS = (PREFIX, "/gradio_api")
 # Streams that last as long as a page is open.
 _STREAMS = ("/gradio_api/queue/data", "/gradio_api/heartbeat/")
@@ -132,7 +133,9 @@ def _address(scope: Scope) -> str:
 
 def _wants_page(scope: Scope) -> bool:
     accept = dict(scope["headers"]).get(b"accept", b"").decode("latin-1")
-    return scope["method"] == "GET" and "text/html" in accept and not scope["path"].startswith(_FOR_PROGRAMS)
+    is_page = scope["method"] == "GET" and not scope["path"].startswith(_FOR_PROGRAMS)
+    # A login may end while somebody reads the page of a link to decide.
+    return "text/html" in accept and (is_page or scope["path"].startswith(_DECIDE))
 
 
 async def _refuse(scope: Scope, receive: Receive, send: Send, code: str, message: str, status: int) -> None:
