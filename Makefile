@@ -13,7 +13,7 @@ LOCK := $(BIN)/python -m uv pip compile --universal --python-version 3.11 --no-e
 # Without its cache, Python compiles the application and pytest rewrites all asserts at each start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test test-fast test-postgres test-nightly conformance demo-data bench soak picture lock clean hooks \
+.PHONY: run test test-fast test-postgres test-nightly conformance demo-data bench bench-compare soak picture lock clean hooks \
 	check check-types check-style check-javascript
 
 run: .venv/run
@@ -62,15 +62,13 @@ check-javascript:
 hooks: .venv/dev
 	$(BIN)/pre-commit install
 
-bench: .venv/dev
-	$(BIN)/python benchmarks/turn_cost.py
-	$(BIN)/python benchmarks/start_up.py
-	$(BIN)/python benchmarks/approvals.py
-	$(BIN)/python benchmarks/approval_search.py
-	$(BIN)/python benchmarks/analytics.py
-	$(BIN)/python benchmarks/openapi_import.py
-	$(BIN)/python benchmarks/data_growth.py
-	$(BIN)/python benchmarks/any_agent.py
+# All figures into one JSON in data/bench, in less than 15 minutes; BENCH="--only turn_cost" for some of them.
+bench: .venv/dev .venv/postgres
+	$(BIN)/python benchmarks/run.py $(BENCH)
+
+# The last run of `make bench` beside the one before.
+bench-compare: .venv/dev
+	$(BIN)/python benchmarks/run.py --compare
 
 # 200 sockets for five minutes; SOAK="--sockets 50 --seconds 30" for less.
 soak: .venv/dev

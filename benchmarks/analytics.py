@@ -19,6 +19,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from benchmarks.figures import record
 from smart_support import clock
 from smart_support.analytics.metrics import Metrics, MetricsQuery
 from smart_support.analytics.query_files import FIGURES
@@ -156,6 +157,7 @@ async def measure(log: EventStore, time_range: TimeRange) -> None:
     for name, run in work.items():
         taken = await fastest(run)
         print(f"{name:24}{taken:9.1f}{taken / bare:9.1f}")
+        record(f"{name}, {time_range.name}", taken, "ms")
 
 
 async def long_thread(log: EventStore) -> None:
@@ -207,6 +209,8 @@ async def measure_under_load(log: EventStore, seconds: int) -> None:
     ]
     for name, times in rows:
         print(f"{name:40}{_percentile(times, 0.5):9.1f}{_percentile(times, 0.99):9.1f}")
+        record(f"{name} beside writes, p50", _percentile(times, 0.5), "ms")
+        record(f"{name} beside writes, p99", _percentile(times, 0.99), "ms")
 
 
 def _percentile(times: list[float], share: float) -> float:

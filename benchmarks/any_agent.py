@@ -25,6 +25,7 @@ from mcp.client.streamable_http import streamable_http_client
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.figures import record  # noqa: E402
 from benchmarks.turn_cost import cpu_seconds  # noqa: E402
 from tests.support.harness import demo_orders, free_port  # noqa: E402
 
@@ -181,6 +182,7 @@ async def _waiting(pid: int, port: int, count: int, reads: int) -> None:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     print(f"{count} writes wait at once, over {len(CALLERS) - 1} keys")
+    record("a waiting write", memory * 1024 / count, "kB")
     print(f"  memory of the server        {memory:8.1f} MB more, {memory * 1024 / count:.0f} kB each")
     print(f"  CPU while all wait          {idle * 100:8.1f} % of a core")
     for name, times in (("alone", alone), ("beside them", beside)):
@@ -204,6 +206,7 @@ def main() -> None:
     for name in REVISIONS:
         bare, app = (statistics.median(one[which][name] for one in rounds) for which in ("bare", "app"))
         ratio = statistics.median(one["app"][name] / max(one["bare"][name], 1e-9) for one in rounds)
+        record(f"read through /mcp, {name}", ratio, "ratio", AIM)
         print(
             f"  {name:16}{app:8.2f} ms   bare server{bare:8.2f} ms   ratio {ratio:5.2f}  (aim: {AIM} or less)"
         )

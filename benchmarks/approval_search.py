@@ -16,6 +16,7 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.approvals import fill  # noqa: E402
+from benchmarks.figures import record  # noqa: E402
 from smart_support.observability import log  # noqa: E402
 from smart_support.storage.state.sqlite import SqliteStateDatabase  # noqa: E402
 from tests.support.harness import AppProcess  # noqa: E402
@@ -72,6 +73,7 @@ async def measured(folder: Path, count: int, searches: int, decisions: int) -> N
             f"  slowest {name} {seconds * 1000:.1f} ms, without searches {alone[name] * 1000:.1f} ms, "
             f"ratio {seconds / alone[name]:.2f}"
         )
+        record(f"slowest {name} beside searches", seconds * 1000, "ms")
 
 
 def main() -> None:

@@ -22,6 +22,7 @@ import websockets
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.figures import record  # noqa: E402
 from smart_support.approvals.approval import Request  # noqa: E402
 from smart_support.approvals.decision import DecisionInput  # noqa: E402
 from smart_support.approvals.queue import ApprovalQueue  # noqa: E402
@@ -31,6 +32,7 @@ from smart_support.storage.state.base import Connection, StateDatabase  # noqa: 
 from smart_support.storage.state.sqlite import SqliteStateDatabase  # noqa: E402
 from tests.support.postgres import Postgres, is_installed  # noqa: E402
 
+AIM = 3.0
 DECISIONS, WINDOWS, SHOWN = 2_000, 50, 40
 
 
@@ -96,13 +98,16 @@ async def _time_decisions(state: StateDatabase, count: int, measured: int) -> li
     return spent
 
 
-def _report(spent: list[float], floor_name: str, bare: list[float]) -> None:
+def _report(spent: list[float], floor_name: str, bare: list[float], store: str) -> None:
     ours, floor = statistics.median(spent), statistics.median(bare)
     p99 = statistics.quantiles(spent, n=100)[98]
     print(
         f"  {1 / statistics.mean(spent):6.0f} per second, p50 {ours * 1000:.2f} ms, p99 {p99 * 1000:.2f} ms"
     )
     print(f"  ratio to {floor_name} {ours / floor:5.2f}  (p50 {floor * 1000:.2f} ms)")
+    record(f"decision, {store}, p50", ours * 1000, "ms")
+    record(f"decision, {store}, p99", p99 * 1000, "ms")
+    record(f"decision, {store}", ours / floor, "ratio", AIM)
 
 
 async def decisions(folder: Path, count: int, measured: int) -> None:
@@ -111,7 +116,7 @@ async def decisions(folder: Path, count: int, measured: int) -> None:
     bare = await _bare(state, measured)
     state.close()
     print(f"decisions with {count:,} approvals in the table, in sequence")
-    _report(spent, "a bare durable row", bare)
+    _report(spent, "a bare durable row", bare, "embedded")
 
 
 def on_postgres(count: int, measured: int) -> None:
@@ -128,7 +133,7 @@ def on_postgres(count: int, measured: int) -> None:
     finally:
         cluster.stop()
     print(f"the same on Postgres, with {count:,} approvals in the table")
-    _report(spent, "a bare UPDATE ... RETURNING", bare)
+    _report(spent, "a bare UPDATE ... RETURNING", bare, "Postgres")
 
 
 def _bare_updates(url: str, count: int) -> list[float]:
@@ -204,6 +209,7 @@ def shown(folder: Path, count: int, decided: int) -> None:
     p50, p95 = statistics.median(delays), statistics.quantiles(delays, n=20)[18]
     print(f"a decision shown in {count} open windows: p50 {p50 * 1000:.0f} ms, p95 {p95 * 1000:.0f} ms")
     print(f"  ratio to the limit of 1 s {p95:5.3f}")
+    record(f"decision in {count} windows, p95", p95 * 1000, "ms", 1000)
 
 
 def main() -> None:

@@ -23,6 +23,7 @@ from langchain_core.language_models import BaseChatModel  # noqa: E402
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage  # noqa: E402
 from langchain_core.outputs import ChatGeneration, ChatResult  # noqa: E402
 
+from benchmarks.figures import record  # noqa: E402
 from smart_support import Settings  # noqa: E402
 from smart_support.approvals.decision import DecisionInput  # noqa: E402
 from smart_support.observability import log  # noqa: E402
@@ -143,6 +144,7 @@ def main() -> None:
             whole = print_sizes(Path(folder) / "var", "closed")
         ratio, limit = whole / text, LIMIT * text + CONSTANT_MB * 1e6
         too_large |= whole > limit or in_use > limit + LOGS_MB * 1e6
+        record(f"{kind}, closed", ratio, "ratio")
         print(f"  {'text':8}{text / 1e6:9.2f} MB   ratio {ratio:.2f} (aim: {LIMIT:g} and {CONSTANT_MB:g} MB)")
     sys.exit(too_large)
 

@@ -24,6 +24,7 @@ import ryaml
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.figures import record  # noqa: E402
 from benchmarks.stalls import HealthProbe, running  # noqa: E402
 
 OPERATIONS = 1_500
@@ -54,6 +55,7 @@ def show_stalls(operations: int) -> None:
         limit = str(len(raw) + 1)
         with tempfile.TemporaryDirectory() as folder, running(folder, MAX_SPEC_BYTES=limit) as address:
             imported, opened = _stalls(address, raw)
+            record(f"longest wait of /health, {kind}", imported * 1000, "ms", 100)
             print(
                 f"{operations:,} operations as {kind}: {imported * 1000:.0f} ms while it is imported, "
                 f"{opened * 1000:.0f} ms when its review is opened"
@@ -83,6 +85,10 @@ def show(path: Path, rounds: int) -> None:
     load, whole = min(one["seconds"] for one in loads), min(one["seconds"] for one in imports)
     bare, peak = (min(one["peak_mb"] for one in several) for several in (loads, imports))
     ratio = f"{whole / load:6.2f}" if load >= 0.05 else "     -"  # the clock ticks in hundredths
+    if path.name.startswith("generated"):
+        record("import", whole, "s")
+        record("import", whole / load, "ratio")
+        record("import, memory", peak - bare, "MB")
     print(
         f"{path.name[-44:]:44} {path.stat().st_size // 1000:6} {imports[0]['operations']:6} {load:7.3f} "
         f"{whole:8.3f} {ratio} {peak:5.0f}  {peak - bare:+.0f} MB"

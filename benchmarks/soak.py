@@ -27,6 +27,7 @@ import websockets
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.figures import record  # noqa: E402
 from tests.support.harness import free_port  # noqa: E402
 
 MAX_GROWTH, MAX_FIRST_TOKEN_MS = 0.10, 500.0
@@ -288,6 +289,9 @@ def _report(tally: Tally, sizes: list[float], sockets: int, took: float, used: f
         ("first token, p99", f"{cuts[98]:.0f} ms", f"{MAX_FIRST_TOKEN_MS:.0f} ms"),
         ("memory, warm to end", f"{warm:.0f} to {end:.0f} MB ({growth:+.1%})", f"{MAX_GROWTH:+.0%}"),
     ]
+    record("first token, p99", cuts[98], "ms", MAX_FIRST_TOKEN_MS)
+    record("memory growth", growth, "share", MAX_GROWTH)
+    record("processor", used / took, "cores")
     print(f"{'':24}{'measured':>28}{'limit':>12}")
     for name, measured, limit in rows:
         print(f"{name:24}{measured:>28}{limit:>12}")

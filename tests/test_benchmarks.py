@@ -6,8 +6,10 @@ In every run: what reaches into the product's parts. At night also what starts t
 import re
 from pathlib import Path
 
+import orjson
 import pytest
 
+from benchmarks.run import SCRIPTS
 from smart_support.analytics.query_files import FIGURES
 from tests.support.harness import ROOT, AppProcess, run_python
 from tests.support.postgres import is_installed
@@ -170,7 +172,44 @@ def test_a_short_soak() -> None:
     assert _first_words(table)[-3:] == ["first token, p50", "first token, p99", "memory, warm to end"]
 
 
+@pytest.mark.nightly
+def test_memory() -> None:
+    lines = _run("memory.py", "--conversations", "20", may_break_limits=True)
+    assert _first_words(lines)[1:] == ["idle", "after half", "after all", "second half, each"]
+
+
+@pytest.mark.nightly
+@pytest.mark.skipif(not is_installed(), reason="no Postgres is installed")
+def test_processes() -> None:
+    sizes = ("--processes", "1", "--conversations", "1", "--seconds", "1", "--decisions", "2")
+    assert _shape(_run("scale_out.py", *sizes)).splitlines()[2:] == [
+        " # # # ms #% #% ratio #",
+        "a decision shown by another process: p# # ms, p# # ms",
+        " ratio to the limit of # ms #",
+    ]
+
+
+def test_figures_of_runs_are_collected_and_compared(tmp_path: Path) -> None:
+    _run("run.py", "--tiny", "--only", "data_growth", "--into", str(tmp_path))
+    first = tmp_path / next(tmp_path.iterdir()).name
+    result = orjson.loads(first.read_bytes())
+    assert result["scripts"]["data_growth"]["ended"] == "done"
+    assert result["machine"].keys() >= {"processor", "cores", "system", "python", "load_before"}
+    name, figure = next(iter(result["figures"].items()))
+    assert (name, figure["unit"]) == ("data_growth messages, closed", "ratio")
+    now = orjson.loads(first.read_bytes())
+    now["figures"][name] |= {"value": figure["value"] * 1.5, "aim": 0.1}
+    (tmp_path / "9.json").write_bytes(orjson.dumps(now))
+    line = _run("run.py", "--compare", "--into", str(tmp_path)).splitlines()[1]
+    assert line.split()[-4:] == ["+50%", "!", "0.1", "missed"]
+
+
+def test_every_script_of_a_run_exists_and_its_time_is_under_a_quarter_of_an_hour() -> None:
+    assert {f"{one.name}.py" for one in SCRIPTS} <= {path.name for path in (ROOT / "benchmarks").glob("*.py")}
+    assert all(one.seconds <= 240 for one in SCRIPTS)
+
+
 def test_no_script_is_left_out() -> None:
-    scripts = {path.name for path in (ROOT / "benchmarks").glob("*.py")} - {"__init__.py"}
+    scripts = {path.name for path in (ROOT / "benchmarks").glob("*.py")} - {"__init__.py", "figures.py"}
     tried = set(re.findall(r'_run\("(\w+\.py)"', Path(__file__).read_text(encoding="utf-8")))
     assert tried == scripts
