@@ -58,7 +58,7 @@ class Metrics:
             minutes_saved: tool name -> minutes of work that a call saves; `*` for all other tools.
         """
         self._log = event_log
-        self._asks: Queryable = event_log
+        self._asks = event_log.summaries
         self._minutes_saved = dict(minutes_saved)
         self._ttl = timedelta(seconds=session_ttl_seconds)
 
@@ -177,7 +177,7 @@ class Metrics:
         }
 
     async def outcomes(self, query: MetricsQuery) -> tuple[Row, list[Row]]:
-        """`conversations` that started, and their outcomes; see `queries/conversation_outcomes.sql`.
+        """`conversations` that started, and their outcomes; see `storage/events/summaries.py`.
 
         For resolved ones also: the median and 95th percentile of their `turns`, the number
             `of_known_customers`,
@@ -317,7 +317,8 @@ class Metrics:
     async def _rows(self, figure: str, query: MetricsQuery, **params: Any) -> list[Row]:
         filters = query.filters.params
         sql = load_query(figure, filtered=bool(filters))
-        return await self._asks.query(sql, query.time_range.params | filters | params)
+        bounds = query.time_range.params | (query.time_range.whole_hours if "$first_hour" in sql else {})
+        return await self._asks.query(sql, bounds | filters | params)
 
     def _ended_before(self) -> datetime:
         return naive(clock.now() - self._ttl)

@@ -15,6 +15,7 @@ _PART_OF = {
     **dict.fromkeys(("effort", "reopened"), "outcomes"),
     **dict.fromkeys(("leads", "approval_tools"), "approvals"),
 }
+_WITH_FILTERS = ("scope", "counts", "rows", "reopened")
 
 
 @cache
@@ -22,13 +23,13 @@ def load_query(name: str, *, filtered: bool = False) -> str:
     """The text of `queries/<name>.sql`. A line `-- include NAME` is replaced by the text of that file.
 
     Args:
-        filtered: include `scope_filtered` instead of `scope`: only conversations that match `$agent`, `$tool`
-            and `$channel`.
+        filtered: include `<file>_filtered` where there is one: only conversations that match `$agent`,
+            `$tool` and `$channel`.
     """
     text = (FOLDER / f"{name}.sql").read_text(encoding="utf-8")
 
     def included(line: re.Match[str]) -> str:
-        other = "scope_filtered" if filtered and line[1] == "scope" else line[1]
+        other = f"{line[1]}_filtered" if filtered and line[1] in _WITH_FILTERS else line[1]
         return load_query(other, filtered=filtered).rstrip() + line[2]
 
     return re.sub(r"^-- include (\w+)(,?)$", included, text, flags=re.M)

@@ -38,6 +38,15 @@ class TimeRange:
         """As SQL parameters: naive datetimes in UTC."""
         return {"since": naive(self.since), "until": naive(self.until)}
 
+    @property
+    def whole_hours(self) -> dict[str, datetime]:
+        """As SQL parameters: the start of the first whole hour in the range, and the end of the last."""
+        since, until = naive(self.since), naive(self.until)
+        # Near the last time that there is, no hour is whole.
+        to_hour = timedelta(hours=1, microseconds=-1)
+        first = _start_of_hour(since + to_hour) if since <= datetime.max - to_hour else since
+        return {"first_hour": first, "last_hour": max(first, _start_of_hour(until))}
+
 
 def parse_range(range_: str | None = None, since: str | None = None, until: str | None = None) -> TimeRange:
     """A named range up to now, or the range from `since` to `until`, one of which may be missing.
@@ -76,6 +85,10 @@ def parse_time(name: str, text: str | None, default: datetime) -> datetime:
         raise InvalidRequest(
             f"{name} {text[:40]!r} is not a date and time such as 2026-11-23T09:00:00Z (in a URL, + is %2B)"
         ) from None
+
+
+def _start_of_hour(at: datetime) -> datetime:
+    return at.replace(minute=0, second=0, microsecond=0)
 
 
 def naive(at: datetime) -> datetime:

@@ -88,11 +88,19 @@ async def test_an_approval_of_before_may_be_decided_as_it_could_be_then(
     ).status == "approved"
 
 
+def _first_event_file(path: Path) -> None:
+    """An event file as the first release made it. Later ones have tables that the app of today needs."""
+    with duckdb.connect(str(path)) as raw:
+        raw.execute((MIGRATIONS / "events" / "0001_event_log.sql").read_text())
+        raw.execute("CREATE TABLE applied_migrations (name VARCHAR PRIMARY KEY)")
+        raw.execute("INSERT INTO applied_migrations VALUES ('0001_event_log.sql')")
+
+
 def test_the_event_log_is_copied_before_each_migration_and_kept(
     tmp_path: Path, first_only: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "events.duckdb"
-    EmbeddedEventStore(path).close()
+    _first_event_file(path)
     with duckdb.connect(str(path)) as raw:
         raw.execute(
             "INSERT INTO events (event_id, thread_id, first_seq, seq, happened_at, type, payload) "
@@ -104,12 +112,14 @@ def test_the_event_log_is_copied_before_each_migration_and_kept(
     assert [one.name for one in copies] == [
         "events.duckdb.before-0002_figures",
         "events.duckdb.before-0003_callers",
+        "events.duckdb.before-0004_summaries",
     ]
     for each in (path, *copies):
         with duckdb.connect(str(each)) as raw:
             assert raw.execute("SELECT thread_id FROM events").fetchall() == [("t",)]
     with duckdb.connect(str(path)) as raw:
         assert raw.execute("SELECT kind FROM events").fetchall() == [(None,)]
+        assert raw.execute("SELECT events FROM summarized").fetchall() == [(0,)]
 
 
 def test_the_command_tells_what_is_due_and_applies_it(
@@ -122,7 +132,7 @@ def test_the_command_tells_what_is_due_and_applies_it(
     first_only.setenv("SMART_SUPPORT_DATA_DIR", str(tmp_path))
     assert "no databases yet" in migrate("--check")[1][0]
     SqliteStateDatabase(tmp_path / "state.sqlite").close()
-    EmbeddedEventStore(tmp_path / "events.duckdb").close()
+    _first_event_file(tmp_path / "events.duckdb")
     first_only.undo()
     first_only.setenv("SMART_SUPPORT_DATA_DIR", str(tmp_path))
     later = [

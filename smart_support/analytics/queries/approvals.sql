@@ -7,26 +7,14 @@
 -- large share suggests that approvals are not checked.
 -- [approval_tools] Approvals requested in the range by tool, and their current outcome.
 WITH
--- include scope,
-approval AS (
-    SELECT
-        approval_id,
-        min(happened_at) FILTER (type = 'interrupt' AND happened_at < $until) AS requested_at,
-        any_value(tool) AS tool,
-        any_value(outcome) AS outcome,
-        any_value(decided_by) AS decided_by,
-        min(happened_at) FILTER (type = 'decision') AS decided_at
-    FROM scope
-    WHERE type IN ('interrupt', 'decision')
-    GROUP BY approval_id
-    HAVING requested_at IS NOT NULL
-),
+-- include rows,
 timed AS (
     SELECT
         *,
         date_trunc($width, requested_at) AS bucket,
         date_diff('microsecond', requested_at, decided_at) / 1e6 AS seconds
-    FROM approval
+    FROM request
+    WHERE requested_at < $until
 )
 SELECT
     grouping(tool) = 0 AS of_tool,

@@ -1,7 +1,7 @@
 -- Writes that a policy rule auto-approved, by the time they finished.
 WITH
--- include scope
-SELECT date_trunc($width, happened_at) AS bucket, count(*) AS writes
-FROM scope
-WHERE happened_at < $until AND type = 'tool_result' AND policy IS NOT NULL
+-- include counts
+SELECT date_trunc($width, happened_at) AS bucket, coalesce(sum(events), 0)::BIGINT AS writes
+FROM counts
+WHERE type = 'tool_result' AND by_policy
 GROUP BY GROUPING SETS ((), (bucket))

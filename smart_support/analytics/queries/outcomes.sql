@@ -6,25 +6,20 @@
 -- [reopened] Of the resolved conversations that started in the range and have a known customer: those whose
 -- customer started another conversation within 7 days of the last event, even after the range.
 WITH
--- include scope,
--- include conversation_outcomes,
+-- include rows,
 known AS MATERIALIZED (
-    SELECT customer_id, started_at, last_at, turns, outcome, date_trunc($width, started_at) AS bucket
-    FROM conversation_outcome
+    SELECT
+        first_customer_id,
+        last_at,
+        turns,
+        reopened,
+        CASE WHEN last_at <= $ended_before THEN outcome_at_end ELSE outcome END AS outcome,
+        date_trunc($width, started_at) AS bucket
+    FROM conversation
+    WHERE started_at < $until
 ),
-resolved AS MATERIALIZED (
-    SELECT * FROM known WHERE started_at < $until AND outcome IN ('resolved', 'resolved_with_approval')
-),
-reopened_count AS (
-    -- A semi join by customer is faster than an ASOF join, which sorts both sides.
-    SELECT bucket, count(*) AS reopened
-    FROM resolved
-    SEMI JOIN known AS later
-        ON resolved.customer_id = later.customer_id
-        AND later.started_at > resolved.last_at
-        AND later.started_at <= resolved.last_at + INTERVAL 7 DAY
-    GROUP BY GROUPING SETS ((), (bucket))
-),
+resolved AS NOT MATERIALIZED (SELECT * FROM known WHERE outcome IN ('resolved', 'resolved_with_approval')),
+-- include reopened,
 counted AS (
     SELECT
         bucket,
@@ -35,18 +30,17 @@ counted AS (
         count(*) FILTER (outcome = 'rejected') AS rejected,
         count(*) FILTER (outcome = 'abandoned') AS abandoned
     FROM known
-    WHERE started_at < $until
     GROUP BY GROUPING SETS ((), (bucket))
 ),
 effort AS (
     SELECT
         bucket,
         quantile_cont(turns, [0.5, 0.95]) AS turns,
-        count(customer_id) AS of_known_customers
+        count(first_customer_id) AS of_known_customers
     FROM resolved
     GROUP BY GROUPING SETS ((), (bucket))
 )
-SELECT counted.*, turns, coalesce(of_known_customers, 0) AS of_known_customers, coalesce(reopened, 0) AS reopened
+SELECT counted.*, turns, coalesce(of_known_customers, 0) AS of_known_customers, coalesce(back.reopened, 0) AS reopened
 FROM counted
 LEFT JOIN effort ON effort.bucket IS NOT DISTINCT FROM counted.bucket
-LEFT JOIN reopened_count ON reopened_count.bucket IS NOT DISTINCT FROM counted.bucket
+LEFT JOIN back ON back.bucket IS NOT DISTINCT FROM counted.bucket

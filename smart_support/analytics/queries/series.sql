@@ -2,12 +2,11 @@
 -- is null, to $ends_at. An approval has one interrupt event, so those are counted. Outcomes of conversations and
 -- approvals count at the time when they started.
 WITH
--- include scope,
+-- include counts,
 typed AS (
     -- Aggregates first, so that few rows are left.
-    SELECT date_trunc($width, happened_at) AS bucket, type, first_seq = 1 AND caller IS NULL AS begins, caller IS NOT NULL AS of_caller, count(*) AS events
-    FROM scope
-    WHERE happened_at < $until
+    SELECT date_trunc($width, happened_at) AS bucket, type, begins, caller IS NOT NULL AS of_caller, sum(events) AS events
+    FROM counts
     GROUP BY ALL
 ),
 counted AS (

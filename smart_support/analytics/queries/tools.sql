@@ -1,11 +1,11 @@
 -- Requested tool calls, whether executed or not, and failed results. A model may call a tool with an empty name.
 WITH
--- include scope
+-- include counts
 SELECT
     coalesce(tool, '') AS tool,
-    count(*) FILTER (type = 'tool_call') AS calls,
-    count(*) FILTER (status = 'error') AS errors
-FROM scope
-WHERE happened_at < $until AND type IN ('tool_call', 'tool_result')
+    coalesce(sum(events) FILTER (type = 'tool_call'), 0)::BIGINT AS calls,
+    coalesce(sum(events) FILTER (status = 'error'), 0)::BIGINT AS errors
+FROM counts
+WHERE type IN ('tool_call', 'tool_result')
 GROUP BY ALL
 ORDER BY calls DESC, tool

@@ -71,9 +71,14 @@ class EventStore(ABC):
         await self._catch_up()
         return await self.file.query(sql, params)
 
+    @property
+    def summaries(self) -> Queryable:
+        """Answers queries over events and their summaries, which have all events then."""
+        return _Summaries(self)
+
     @contextlib.asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Queryable]:
-        """A snapshot: all its queries see the same events."""
+        """A snapshot: all its queries see the same events, and the summaries of these."""
         await self._catch_up()
         async with self.file.snapshot() as snapshot:
             yield snapshot
@@ -115,3 +120,12 @@ class EventStore(ABC):
     @abstractmethod
     async def _catch_up(self) -> None:
         """Bring every record that is durable now into the DuckDB file."""
+
+
+class _Summaries:
+    def __init__(self, store: EventStore) -> None:
+        self._store = store
+
+    async def query(self, sql: str, params: Params = ()) -> list[Row]:
+        async with self._store.snapshot() as snapshot:
+            return await snapshot.query(sql, params)

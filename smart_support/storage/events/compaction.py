@@ -3,6 +3,8 @@
 `DELETE` leaves the deleted text in the bytes of the file. A copy of the database in a new file does not.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
@@ -37,6 +39,17 @@ def fill_copy(cursor: duckdb.DuckDBPyConnection) -> None:
     name = cursor.execute("SELECT current_database()").fetchall()[0][0]
     cursor.execute(f'COPY FROM DATABASE "{name}" TO {COPY}')
     cursor.commit()
+
+
+@contextmanager
+def in_copy(cursor: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Statements in this context are about the copy."""
+    name = cursor.execute("SELECT current_database()").fetchall()[0][0]
+    cursor.execute(f"USE {COPY}")
+    try:
+        yield
+    finally:
+        cursor.execute(f'USE "{name}"')
 
 
 def finish_copy(cursor: duckdb.DuckDBPyConnection) -> None:

@@ -8,7 +8,7 @@ import contextlib
 import os
 import shutil
 import threading
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -24,24 +24,27 @@ from smart_support.storage.events.compaction import (
     compacting_path,
     fill_copy,
     finish_copy,
+    in_copy,
 )
-from smart_support.storage.events.group_commit import Done, GroupCommit, Work, nothing
+from smart_support.storage.events.group_commit import BLOCKING_SECONDS, Done, GroupCommit, Work, nothing
 from smart_support.storage.events.query_limits import restrict
 from smart_support.storage.events.readers_writer_lock import ReadersWriterLock
 from smart_support.storage.events.rows import COLUMN_TYPES
 from smart_support.storage.events.snapshots import Params, Queryable, Snapshots, rows_of
+from smart_support.storage.events.summaries import Summaries, erase, transaction
 from smart_support.storage.private_files import make_private_folder
 from smart_support.storage.state.base import MIGRATIONS, Row, apply_migration, missing_migrations
 
 # Only names and types of COLUMN_TYPES are formatted into it.
 INSERT = "INSERT INTO {} BY NAME SELECT unnest(from_json(?, '{}'), recursive := true)"
-_DELETE = "DELETE FROM {} WHERE thread_id IN (SELECT unnest($threads::VARCHAR[]))"
 # The folder of backups, beside the file.
 BACKUPS = "backups"
 # How long the writing thread waits for the process that copies the file.
 MAX_PAUSE_SECONDS = 60.0
 # A commit costs 5 ms of CPU, however small it is. Nobody waits for it: a query has all rows written first.
 SECONDS_BETWEEN_COMMITS = 1.0
+# So many new events are summarized at once, even if nobody looks at the figures.
+MAX_NOT_SUMMARIZED = 20_000
 # Raised for rows that DuckDB can never store, whatever the state of the disk.
 REFUSALS = (duckdb.IntegrityError, duckdb.DataError, duckdb.InvalidInputException)
 WRITE_FAILED = "The event log could not be written; check the disk of DATA_DIR."
@@ -77,18 +80,21 @@ class DuckDBFile:
         _migrate(self._database, path)
         self.lock = ReadersWriterLock()
         self.write_cursor = self._database.cursor()
+        self._summaries = Summaries(self.write_cursor)
         self.is_invalid = False
         self._writer: GroupCommit[None] = GroupCommit(
             lambda _: self._work(), WRITE_FAILED, SECONDS_BETWEEN_COMMITS
         )
         self._lookups = ThreadPoolExecutor(1, thread_name_prefix="event-read")
         self._queries = ThreadPoolExecutor(2, thread_name_prefix="event-query")
-        self._snapshots = Snapshots(self.lock, self._writer, self.open_cursor)
+        self._snapshots = Snapshots(self.lock, self._writer, self.open_cursor, self._summaries.add)
         self._local = threading.local()
         self._reader_cursors: list[duckdb.DuckDBPyConnection] = []
         # While the file is being copied: the rows written and the threads erased since the copy began.
         self._rows_since: list[Row] | None = None
         self._erased_since: list[str] = []
+        if self._summaries.waiting >= MAX_NOT_SUMMARIZED:
+            self.schedule_flush()
 
     @property
     def export_folder(self) -> Path:
@@ -117,27 +123,39 @@ class DuckDBFile:
         """Run work in the writing thread, after pending rows are written."""
         return self._writer.run(lambda: self._work(work))
 
-    def run_blocking(self, work: Work = nothing) -> None:
+    def run_blocking(self, work: Work = nothing, timeout_seconds: float | None = BLOCKING_SECONDS) -> None:
         """As `run`, and block until it is done. Not for the event loop's thread.
 
         Raises:
             StorageFailed: the file could not be written in time.
         """
-        self._writer.run_blocking(lambda: self._work(work))
+        self._writer.run_blocking(lambda: self._work(work), timeout_seconds)
 
     def insert(self, rows: list[Row]) -> None:
         """Write rows in one commit; in the writing thread."""
         insert(self.write_cursor, rows)
+        self._summaries.waiting += len(rows)
         if self._rows_since is not None:
             self._rows_since += rows
 
-    def insert_json(self, rows: str) -> None:
-        """Write rows given as a JSON array; in the writing thread."""
-        self.write_cursor.execute(INSERT.format("events", orjson.dumps([COLUMN_TYPES]).decode()), [rows])
+    def insert_json(self, rows: Sequence[str]) -> None:
+        """Write rows given as JSON objects, in the caller's transaction; in the writing thread."""
+        structure = orjson.dumps([COLUMN_TYPES]).decode()
+        self.write_cursor.execute(INSERT.format("events", structure), [f"[{','.join(rows)}]"])
+        self._summaries.waiting += len(rows)
+
+    def summarize(self) -> None:
+        """Bring the summaries up to date; in the writing thread."""
+        self._summaries.add()
+
+    def rebuild_summaries(self) -> int:
+        """Compute the summaries again; in the writing thread. Returns the number of events."""
+        return self._summaries.rebuild()
 
     def erase(self, thread_ids: list[str]) -> None:
-        """Delete the rows of these threads; in the writing thread."""
-        self.write_cursor.execute(_DELETE.format("events"), {"threads": thread_ids})
+        """Delete the rows of these threads, in the caller's transaction, after `summarize`; in the writing
+        thread."""
+        erase(self.write_cursor, thread_ids)
         if self._rows_since is not None:
             erased = set(thread_ids)
             self._erased_since += thread_ids
@@ -214,6 +232,7 @@ class DuckDBFile:
             os.replace(path, self._path)
         self._database = connect(self._path)
         self.write_cursor = self._database.cursor()
+        self._summaries.cursor = self.write_cursor
 
     def close(self) -> None:
         """Write pending rows, then close the file."""
@@ -241,6 +260,10 @@ class DuckDBFile:
         try:
             self._write_pending()
             work()
+            if self._summaries.waiting >= MAX_NOT_SUMMARIZED:
+                self._summaries.add(most=1)
+                # What is left of many is for later, so that rows need not wait long to be written.
+                self.schedule_flush()
         except duckdb.FatalException:
             self.is_invalid = True
             self.schedule_flush()
@@ -254,12 +277,15 @@ class DuckDBFile:
             return rows_of(self._local.cursor, sql, params)
 
     def _begin_copy(self, cursor: duckdb.DuckDBPyConnection) -> None:
+        self._summaries.add()
         begin_snapshot(cursor)
         self._rows_since, self._erased_since = [], []
 
     def _replace_file(self) -> None:
         rows, self._rows_since = self._rows_since or [], None
-        self.write_cursor.execute(_DELETE.format(f"{COPY}.events"), {"threads": self._erased_since})
+        if self._erased_since:
+            with in_copy(self.write_cursor), transaction(self.write_cursor):
+                erase(self.write_cursor, self._erased_since)
         insert(self.write_cursor, rows, f"{COPY}.events")
         finish_copy(self.write_cursor)
         self.reopen(compacting_path(self._path))

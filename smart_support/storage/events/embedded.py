@@ -29,6 +29,7 @@ from smart_support.storage.events.duckdb_file import (
 from smart_support.storage.events.group_commit import GroupCommit, nothing
 from smart_support.storage.events.journal import NAME, Batch, Journal
 from smart_support.storage.events.rows import as_record, as_row
+from smart_support.storage.events.summaries import transaction
 from smart_support.storage.state.base import Row
 
 log = get_logger()
@@ -96,7 +97,7 @@ class EmbeddedEventStore(EventStore):
         await self.file.flush()
         await self.commits.run(self.journal.delete_done)
         self._erasures += 1
-        await self.file.run(lambda: self.file.erase(list(thread_ids)))
+        await self.file.run(lambda: self._erase(list(thread_ids)))
         await self.commits.run(lambda: self.journal.erase_refused(thread_ids))
         await self.commits.run(self.journal.delete_done)
 
@@ -136,6 +137,11 @@ class EmbeddedEventStore(EventStore):
                 self.file.insert(_without_refused(self.file.write_cursor, self.journal, rows))
             self.journal.mark_done(batches)
             self._check_for_duplicates = False
+
+    def _erase(self, thread_ids: list[str]) -> None:
+        self.file.summarize()
+        with transaction(self.file.write_cursor):
+            self.file.erase(thread_ids)
 
     def _pending_records(self, thread_id: str) -> list[Record]:
         batches = self.journal.pending().values()

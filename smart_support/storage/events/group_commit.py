@@ -93,16 +93,16 @@ class GroupCommit(Generic[T]):
         self._add(_Entry(work, True, True, done))
         return done
 
-    def run_blocking(self, work: Work = nothing) -> None:
+    def run_blocking(self, work: Work = nothing, timeout_seconds: float | None = BLOCKING_SECONDS) -> None:
         """As `run`, and block until it is done. For threads other than this one and the event loop's.
 
         Raises:
-            StorageFailed: the work failed, or is not done within `BLOCKING_SECONDS`.
+            StorageFailed: the work failed, or is not done in time.
         """
         done: concurrent.futures.Future[None] = concurrent.futures.Future()
         self._add(_Entry(work, True, True, done))
         try:
-            done.result(BLOCKING_SECONDS)
+            done.result(timeout_seconds)
         except TimeoutError:
             raise StorageFailed(self._failure_message) from None
 

@@ -26,6 +26,7 @@ from smart_support.storage.events.duckdb_file import REFUSALS, DuckDBFile, refus
 from smart_support.storage.events.embedded import UNSTORABLE
 from smart_support.storage.events.group_commit import GroupCommit
 from smart_support.storage.events.rows import as_record, as_row
+from smart_support.storage.events.summaries import transaction
 from smart_support.storage.state.base import Row
 from smart_support.storage.state.postgres import EVENTS_LOCK
 
@@ -192,20 +193,17 @@ class PostgresEventStore(EventStore):
         position = rows[-1]["position"] if rows else self._position
         erasure = erasures[-1]["position"] if erasures else self._erasure
         cursor = self.file.write_cursor
-        cursor.begin()
-        try:
+        if erasures:
+            self.file.summarize()
+        with transaction(cursor):
             if erasures:
                 self.file.erase([thread for row in erasures for thread in orjson.loads(row["threads"])])
             if texts:
-                self.file.insert_json(f"[{','.join(texts)}]")
+                self.file.insert_json(texts)
             if rows:
                 last = {"position": position, "event_id": rows[-1]["event_id"]}
                 cursor.execute("UPDATE copied SET position = $position, event_id = $event_id", last)
             cursor.execute("UPDATE copied SET erasure = $erasure", {"erasure": erasure})
-            cursor.commit()
-        except BaseException:
-            cursor.rollback()
-            raise
         self._position, self._erasure = position, erasure
 
     def _copied_positions(self) -> tuple[int, int]:
@@ -218,6 +216,7 @@ class PostgresEventStore(EventStore):
             if position == 0 or self._fetch(_IS_SAME_LOG, (position, event_id)):
                 return int(position), int(erasure)
         cursor.execute("DELETE FROM events")
+        self.file.rebuild_summaries()
         cursor.execute("DELETE FROM copied")
         last = self._fetch("SELECT COALESCE(MAX(position), 0) AS last FROM erasures", ())[0]["last"]
         cursor.execute("INSERT INTO copied VALUES (0, ?, NULL)", [last])

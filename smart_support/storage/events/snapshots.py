@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import duckdb
 
 from smart_support.storage.events.compaction import begin_snapshot
-from smart_support.storage.events.group_commit import GroupCommit
+from smart_support.storage.events.group_commit import GroupCommit, Work
 from smart_support.storage.events.readers_writer_lock import ReadersWriterLock
 from smart_support.storage.state.base import Row
 
@@ -38,14 +38,17 @@ class Snapshots:
         file_lock: ReadersWriterLock,
         writer: GroupCommit[None],
         open_cursor: Callable[[], duckdb.DuckDBPyConnection],
+        summarize: Work,
     ) -> None:
         """
         Args:
             file_lock: held shared while a snapshot is open.
             writer: begins snapshots between two commits, so that all cursors of one see the same state.
+            summarize: brings the summaries up to date, so that they fit the events of a snapshot.
         """
         self._file_lock = file_lock
         self._writer = writer
+        self._summarize = summarize
         self._open_cursor = open_cursor
         self._threads = [
             [ThreadPoolExecutor(1, thread_name_prefix="event-snapshot") for _ in range(CURSORS_PER_SNAPSHOT)]
@@ -59,7 +62,7 @@ class Snapshots:
     async def open(self) -> AsyncIterator[Queryable]:
         """A snapshot: all its queries see the same state, whatever is written meanwhile."""
         threads = await self._free.get()
-        snapshot = _Snapshot(threads, self._file_lock, self._open_cursor)
+        snapshot = _Snapshot(threads, self._file_lock, self._open_cursor, self._summarize)
         try:
             # Never waited for in the writer: it may itself wait until all snapshots have released the lock.
             await self._writer.run(snapshot.try_begin)
@@ -93,10 +96,12 @@ class _Snapshot:
         threads: list[ThreadPoolExecutor],
         file_lock: ReadersWriterLock,
         open_cursor: Callable[[], duckdb.DuckDBPyConnection],
+        summarize: Work,
     ) -> None:
         self._threads = threads
         self._file_lock = file_lock
         self._open_cursor = open_cursor
+        self._summarize = summarize
         self._cursors: list[duckdb.DuckDBPyConnection] = []
         self._idle: asyncio.Queue[int] = asyncio.LifoQueue()
         for index in range(len(threads)):
@@ -108,6 +113,7 @@ class _Snapshot:
 
     def try_begin(self) -> None:
         """Begin, unless the file is being replaced just now."""
+        self._summarize()
         with self._changing:
             if self._is_released or not self._file_lock.try_acquire_shared():
                 return

@@ -1,0 +1,1 @@
+back AS (SELECT bucket, count(*) AS reopened FROM resolved WHERE reopened GROUP BY GROUPING SETS ((), (bucket)))
