@@ -4,7 +4,6 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from smart_support.analytics.time_range import naive
 from smart_support.errors import InvalidRequest
 
 CHANNELS = ("socket", "rest", "gradio", "console", "mcp", "system")
@@ -69,19 +68,6 @@ class FigureSelection:
                 f"figure {str(self.figure)[:40]!r} is not one of {', '.join(SELECTABLE_FIGURES)}"
             )
 
-    @property
-    def params(self) -> dict[str, Any]:
-        """As parameters of `queries/conversations.sql`."""
-        return {
-            "counted_since": naive(self.since) if self.since else None,
-            "counted_until": naive(self.until) if self.until else None,
-            "figure": self.figure,
-            "line": self.line,
-        }
-
-
-NO_SELECTION = FigureSelection(None, None, None, None)
-
 
 @dataclass(frozen=True, slots=True)
 class ConversationFilter:
@@ -105,13 +91,6 @@ class ConversationFilter:
     channel: str | None = None
     escalation: str | None = None
     counted: FigureSelection | None = None
-
-    @property
-    def params(self) -> dict[str, Any]:
-        """As parameters of `queries/conversations.sql`."""
-        params = asdict(self)
-        del params["counted"]
-        return params | (self.counted or NO_SELECTION).params
 
 
 NO_FILTERS = Filters()

@@ -5,6 +5,7 @@ outcome, so last week's figures don't show as open what was closed later. Turns,
 latency belong to the range in which they happened.
 """
 
+import unicodedata
 from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import asdict, dataclass, replace
@@ -12,7 +13,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from smart_support import clock
-from smart_support.analytics.cursor import Cursor, next_cursor, page_parameters
+from smart_support.analytics.conversation_list import page_statement
+from smart_support.analytics.cursor import Cursor, next_cursor
 from smart_support.analytics.filters import ANY_CONVERSATION, NO_FILTERS, ConversationFilter, Filters
 from smart_support.analytics.query_files import load_query
 from smart_support.analytics.series import OUTCOMES, as_rfc3339, build_series, split_total
@@ -205,7 +207,10 @@ class Metrics:
 
     async def agents(self, query: MetricsQuery) -> list[Row]:
         """`agent` and its `turns`, the busiest first."""
-        return await self._rows("agents", query)
+        # A turn that began before the range and ended after it need not have taken part in between.
+        spans = "SELECT 1 FROM turn_agents WHERE first_at < $since AND last_at >= $until LIMIT 1"
+        is_spanned = await self._asks.query(spans, query.time_range.params)
+        return await self._rows("agents_of_events" if is_spanned else "agents", query)
 
     async def callers(self, query: MetricsQuery) -> list[Row]:
         """`caller`, its `calls`, `approvals` and `errors`, the busiest first."""
@@ -302,11 +307,21 @@ class Metrics:
         time_range = (
             parse_range(None, since, until) if since is not None or until is not None else parse_range("all")
         )
-        filters: dict[str, Any] = {"agent": agent, "only": only, **about.params}
-        by_outcome = bool(status or outcomes)
-        params = page_parameters(filters, q, limit, Cursor.decode(cursor), by_outcome=by_outcome)
-        params |= {"ended_before": self._ended_before(), "status": status, "outcomes": outcomes or None}
-        rows = await self._asks.query(load_query("conversations"), time_range.params | params)
+        # Full-width letters, ligatures and the like as the letters that most texts have; SQL folds the rest.
+        text = unicodedata.normalize("NFKC", q) if q else None
+        statement = page_statement(
+            time_range,
+            status=status,
+            outcomes=outcomes,
+            agent=agent,
+            q=text,
+            about=about,
+            only=only,
+            after=Cursor.decode(cursor),
+            ended_before=self._ended_before(),
+            limit=limit,
+        )
+        rows = await self._asks.query(statement.sql, statement.params)
         following = next_cursor(rows, limit)
         page = [
             row | {"started_at": as_rfc3339(row["started_at"]), "last_at": as_rfc3339(row["last_at"])}

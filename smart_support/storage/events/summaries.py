@@ -54,8 +54,8 @@ _THREAD_EVENTS = f"""
 #                                   count, nor do writes that failed, expired or were withdrawn. A write that
 #                                   a person answered instead (`responded`) counts as executed here
 #          resolved                 the last turn completed with a whole answer, no question to the customer
-#                                   is open, the last approval did not just expire, and a tool returned `ok` or,
-#                                   once the conversation has ended, the customer got an answer
+#                                   is open, the last approval did not just expire, and a tool returned `ok`
+#                                   or, once the conversation has ended, the customer got an answer
 #          abandoned                it ended in another way: with an error, an expired approval, a question to
 #                                   the customer, half an answer, a refusal of the model, or no answer
 #          null                     it is active, and nothing was done yet
