@@ -8,31 +8,61 @@
 -- [approval_tools] Approvals requested in the range by tool, and their current outcome.
 WITH
 -- include rows,
-timed AS (
+timed AS NOT MATERIALIZED (
     SELECT
-        *,
+        coalesce(tool, '') AS tool,
+        decided_by,
         date_trunc($width, requested_at) AS bucket,
-        date_diff('microsecond', requested_at, decided_at) / 1e6 AS seconds
+        outcome,
+        outcome NOT IN ('expired', 'withdrawn') AS by_person,
+        CASE WHEN by_person THEN date_diff('microsecond', requested_at, decided_at) / 1e6 END AS seconds
     FROM request
     WHERE requested_at < $until
+),
+-- Few rows.
+counted AS (
+    SELECT tool, decided_by, bucket, outcome, by_person, count(*) AS requested, count(*) FILTER (seconds < 3) AS hasty
+    FROM timed
+    GROUP BY ALL
+),
+total AS (
+    SELECT
+        grouping(tool) = 0 AS of_tool,
+        grouping(decided_by) = 0 AS of_lead,
+        bucket,
+        tool,
+        decided_by,
+        coalesce(sum(requested), 0)::BIGINT AS requested,
+        coalesce(sum(requested) FILTER (outcome = 'approved'), 0)::BIGINT AS approved,
+        coalesce(sum(requested) FILTER (outcome = 'rejected'), 0)::BIGINT AS rejected,
+        coalesce(sum(requested) FILTER (outcome = 'edited'), 0)::BIGINT AS edited,
+        coalesce(sum(requested) FILTER (outcome = 'expired'), 0)::BIGINT AS expired,
+        coalesce(sum(requested) FILTER (outcome = 'responded'), 0)::BIGINT AS responded,
+        coalesce(sum(requested) FILTER (outcome = 'withdrawn'), 0)::BIGINT AS withdrawn,
+        coalesce(sum(requested) FILTER (outcome IS NULL), 0)::BIGINT AS pending,
+        coalesce(sum(requested) FILTER (by_person), 0)::BIGINT AS decided,
+        coalesce(sum(hasty), 0)::BIGINT AS hasty
+    FROM counted
+    GROUP BY GROUPING SETS ((), (tool), (decided_by), (bucket))
+),
+taken AS (
+    SELECT
+        grouping(tool) = 0 AS of_tool,
+        grouping(decided_by) = 0 AS of_lead,
+        bucket,
+        tool,
+        decided_by,
+        quantile_cont(seconds, [0.5, 0.95]) AS seconds
+    FROM timed
+    WHERE seconds IS NOT NULL
+    GROUP BY GROUPING SETS ((), (tool), (decided_by), (bucket))
 )
-SELECT
-    grouping(tool) = 0 AS of_tool,
-    grouping(decided_by) = 0 AS of_lead,
-    bucket,
-    coalesce(tool, '') AS tool,
-    decided_by,
-    count(*) AS requested,
-    count(*) FILTER (outcome = 'approved') AS approved,
-    count(*) FILTER (outcome = 'rejected') AS rejected,
-    count(*) FILTER (outcome = 'edited') AS edited,
-    count(*) FILTER (outcome = 'expired') AS expired,
-    count(*) FILTER (outcome = 'responded') AS responded,
-    count(*) FILTER (outcome = 'withdrawn') AS withdrawn,
-    count(*) FILTER (outcome IS NULL) AS pending,
-    count(*) FILTER (outcome NOT IN ('expired', 'withdrawn')) AS decided,
-    count(*) FILTER (outcome NOT IN ('expired', 'withdrawn') AND seconds < 3) AS hasty,
-    quantile_cont(seconds, [0.5, 0.95]) FILTER (outcome NOT IN ('expired', 'withdrawn')) AS seconds
-FROM timed
-GROUP BY GROUPING SETS ((), (tool), (decided_by), (bucket))
-ORDER BY requested DESC, tool, decided_by
+SELECT total.*, taken.seconds
+FROM total
+LEFT JOIN taken
+    ON taken.of_tool = total.of_tool
+    AND taken.of_lead = total.of_lead
+    AND taken.bucket IS NOT DISTINCT FROM total.bucket
+    AND taken.tool IS NOT DISTINCT FROM total.tool
+    AND taken.decided_by IS NOT DISTINCT FROM total.decided_by
+ORDER BY requested DESC, total.tool, total.decided_by

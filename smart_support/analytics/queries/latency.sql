@@ -6,6 +6,6 @@ SELECT
     date_trunc($width, happened_at) AS bucket,
     quantile_cont(duration_ms, [0.5, 0.95, 0.99]) AS turn,
     quantile_cont(first_token_ms, [0.5, 0.95, 0.99]) AS first_token
-FROM turn
-WHERE happened_at < $until AND type = 'message_complete' AND caller IS NULL
+FROM turn -- only completed turns have times
+WHERE happened_at < $until AND caller IS NULL
 GROUP BY GROUPING SETS ((), (bucket))

@@ -1,1 +1,6 @@
-back AS (SELECT bucket, count(*) AS reopened FROM resolved WHERE reopened GROUP BY GROUPING SETS ((), (bucket)))
+back AS (
+    SELECT bucket, sum(reopened)::BIGINT AS reopened
+    FROM counted
+    WHERE is_resolved
+    GROUP BY GROUPING SETS ((), (bucket))
+)

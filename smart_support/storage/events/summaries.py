@@ -205,7 +205,14 @@ _MESSAGES = """
 """
 _TURNS = """
     INSERT INTO turns BY NAME
-    SELECT happened_at, thread_id, turn_id, type, caller, duration_ms, first_token_ms
+    SELECT
+        happened_at,
+        thread_id,
+        turn_id,
+        type,
+        caller,
+        CASE WHEN type = 'message_complete' THEN duration_ms END AS duration_ms,
+        CASE WHEN type = 'message_complete' THEN first_token_ms END AS first_token_ms
     FROM new_events
     WHERE type IN ('message_complete', 'interrupt', 'error')
 """

@@ -37,7 +37,7 @@ CREATE TABLE turns (
     turn_id        UUID,
     type           VARCHAR NOT NULL,        -- message_complete, interrupt, error
     caller         VARCHAR,
-    duration_ms    DOUBLE,
+    duration_ms    DOUBLE,                 -- of completed turns only
     first_token_ms DOUBLE
 );
 
