@@ -21,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks.figures import record
 from smart_support import clock
+from smart_support.analytics.filters import ConversationFilter, FigureSelection
 from smart_support.analytics.metrics import Metrics, MetricsQuery
 from smart_support.analytics.query_files import FIGURES
 from smart_support.analytics.replay import Replay
@@ -150,6 +151,14 @@ async def measure(log: EventStore, time_range: TimeRange) -> None:
     work["dashboard, all of these"] = lambda: metrics.analytics(time_range.name)
     work["conversations, a page"] = lambda: metrics.conversations(since=since)
     work["conversations, escalated"] = lambda: metrics.conversations(since=since, outcome="escalated")
+    work["conversations, waiting"] = lambda: metrics.conversations(since=since, status="waiting")
+    work["conversations, an agent"] = lambda: metrics.conversations(since=since, agent="discount")
+    rejected = ConversationFilter(approval="rejected")
+    work["conversations, rejected"] = lambda: metrics.conversations(since=since, about=rejected)
+    counted = FigureSelection("tools", "refund_order", time_range.since, time_range.until)
+    behind = ConversationFilter(counted=counted)
+    work["conversations, of a tool"] = lambda: metrics.conversations(about=behind)
+    work["conversations, no text"] = lambda: metrics.conversations(since=since, q="zebra crossing")
     work["conversations, a text"] = lambda: metrics.conversations(since=since, q="conversation 123 about")
     work["replay of a thread"] = lambda: replay.steps(page[0]["thread_id"])
     work["replay, the outline"] = lambda: replay.outline(LONG_THREAD)
@@ -158,6 +167,13 @@ async def measure(log: EventStore, time_range: TimeRange) -> None:
         taken = await fastest(run)
         print(f"{name:24}{taken:9.1f}{taken / bare:9.1f}")
         record(f"{name}, {time_range.name}", taken, "ms")
+
+
+async def summarize(log: EventStore) -> None:
+    """Summarize a log that has no summaries, and print what it takes."""
+    began, cpu = time.perf_counter(), time.process_time()
+    async with log.snapshot():
+        print(f"summaries: {time.perf_counter() - began:.1f} s, {time.process_time() - cpu:.1f} s of CPU")
 
 
 async def long_thread(log: EventStore) -> None:
@@ -223,6 +239,7 @@ async def main(events: int, seconds: int) -> None:
         path = Path(folder) / "events.duckdb"
         fill(path, events)
         log = EmbeddedEventStore(path)
+        await summarize(log)
         await long_thread(log)
         for name in ("7d", "all"):
             await measure(log, parse_range(name))

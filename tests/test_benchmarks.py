@@ -49,16 +49,21 @@ def test_decisions() -> None:
 
 def test_figures_and_replay_at_rest_and_under_writing() -> None:
     head, *ranges, writing = _run("analytics.py", "2000", "--seconds", "1").split("\n\n")
-    assert _shape(head) == "('# events in #',)"
+    assert _shape(head) == "('# events in #',)\nsummaries: # s, # s of CPU"
     assert [one.split()[0] for one in ranges] == ["7d", "all"]
     for one in ranges:
         names = _first_words(one)[1:]
         assert names[0] == "bare scan"
         assert set(FIGURES) & set(names)
-        assert names[-7:] == [
+        assert names[-12:] == [
             "dashboard, all of these",
             "conversations, a page",
             "conversations, escalated",
+            "conversations, waiting",
+            "conversations, an agent",
+            "conversations, rejected",
+            "conversations, of a tool",
+            "conversations, no text",
             "conversations, a text",
             "replay of a thread",
             "replay, the outline",
