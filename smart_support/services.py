@@ -11,6 +11,7 @@ from typing import Any, Protocol, Self
 
 from langchain_core.language_models import BaseChatModel
 from langgraph.checkpoint.base import BaseCheckpointSaver
+from limits.storage import Storage
 
 from smart_support import clock
 from smart_support.actions.callers import Callers
@@ -86,6 +87,8 @@ from smart_support.identity.customer_tokens import CustomerTokens
 from smart_support.identity.failed_login_audit import FailedLogins
 from smart_support.identity.known_logins import KnownLogins
 from smart_support.identity.logins import Logins
+from smart_support.identity.single_sign_on.people import people_of
+from smart_support.identity.single_sign_on.service import SingleSignOn
 from smart_support.identity.throttle import LoginThrottle
 from smart_support.identity.users import Accounts
 from smart_support.notifications.decide_links import DecideLinks
@@ -152,7 +155,7 @@ class Services:
 
     Attributes:
         accounts: users and API keys. `logins`, `known_logins`, `login_throttle`, `failed_logins`: browser
-            logins.
+            logins. `single_sign_on`: those with an identity provider; None without one.
         audit_trail: records actions other than approvals, such as exports, backups and logins.
         turns: starts turns, decides approvals and follows events. `recovery`: turns that no user starts.
         actions: tool calls that API clients request over REST and MCP. `caller_overview`: who these clients
@@ -185,6 +188,7 @@ class Services:
     known_logins: KnownLogins
     login_throttle: LoginThrottle
     failed_logins: FailedLogins
+    single_sign_on: SingleSignOn | None
     audit_trail: AuditTrail
     escalations: Escalations
     notifications: Notifications
@@ -226,7 +230,7 @@ class Services:
             parse_allowed_hosts(settings.allowed_hosts)
         except ValueError as error:
             raise ConfigError(f"SMART_SUPPORT_ALLOWED_HOSTS: {error}") from None
-        self.accounts = Accounts(settings.users_file, settings.api_keys)
+        self.accounts = Accounts(settings.users_file, settings.api_keys, settings.oidc_issuer)
         self.customer_tokens = CustomerTokens(settings.customer_token_key, settings.customer_token_audience)
         self.own_team = team or (_FOREIGN_TEAM if graph is not None else load_team(settings.agents_path))
         self.team, self.registry = self.own_team, Registry()
@@ -263,7 +267,7 @@ class Services:
         """Make services for a rehearsal, not opened yet: the same agents, with no way to other systems.
 
         They differ in their empty stores in `folder`, a copy of the demo business, the `model`, and the
-        wrapped tools. They have no users (decisions count as recorded), no webhook, no rate limit.
+        wrapped tools. They have no logins (decisions count as recorded), no webhook, no rate limit.
 
         Raises:
             InvalidRequest: the agents are a graph that this project did not build.
@@ -276,6 +280,7 @@ class Services:
             "database_url": "",
             "users_file": None,
             "api_keys": "",
+            "oidc_issuer": "",
             "escalation_webhook_url": "",
             "notify_file": None,
             "allowed_hosts": "",
@@ -342,12 +347,8 @@ class Services:
         self.approvals = ApprovalQueue(self.state, settings.approval_ttl_seconds, self.accounts)
         self.freezes = Freezes(self.state)
         self.freezes.subscribe(lambda _: self.approvals.wake())
-        self.logins = Logins(self.state, self.accounts)
-        self.known_logins = KnownLogins(self.state, self.accounts)
-        self.login_throttle = LoginThrottle(stores.rates, self.known_logins)
         self.audit_trail = AuditTrail(self.state)
-        self.failed_logins = FailedLogins(self.audit_trail, self.accounts)
-        await record_account_changes(self.state, self.accounts.known())
+        await self._open_logins(stores.rates)
         self.claims = Claims(self.state, self.approvals)
         self.metrics = Metrics(self.event_log, settings.session_ttl_seconds, settings.minutes_saved)
         self.replay = Replay(self.event_log)
@@ -457,6 +458,26 @@ class Services:
                 what_to_do="set SMART_SUPPORT_PUBLIC_URL to the address that others open",
             )
 
+    async def _open_logins(self, rates: Storage) -> None:
+        self.logins = Logins(self.state, self.accounts)
+        self.known_logins = KnownLogins(self.state, self.accounts)
+        self.login_throttle = LoginThrottle(rates, self.known_logins)
+        self.failed_logins = FailedLogins(self.audit_trail, self.accounts)
+        await record_account_changes(self.state, self.accounts.known())
+        # Also without a provider: people who could log in before may have requested what waits now.
+        self.accounts.remember(await people_of(self.state))
+        self.single_sign_on = None
+        if self.settings.oidc_issuer:
+            self.single_sign_on = SingleSignOn(
+                self.settings,
+                accounts=self.accounts,
+                state=self.state,
+                logins=self.logins,
+                trail=self.audit_trail,
+                rates=rates,
+            )
+            await self._opened.enter_async_context(in_background(self.single_sign_on.prepare()))
+
     def _open_inbox(self) -> None:
         self.inbox = Inbox(
             state=self.state,
@@ -529,6 +550,8 @@ class Services:
 
     def _warn_if_leads_are_missing(self) -> None:
         """Warn if a rule requires more people than there are, or an empty group; API keys don't count."""
+        if self.settings.oidc_issuer:
+            return  # whom the identity provider knows is not known here
         people = self.accounts.decider_names
         if len(people) < 2 and any(rule.then == "two_leads" for rule in self.team.policy.rules):
             logger.warning(

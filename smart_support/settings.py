@@ -26,7 +26,14 @@ OTHERS = {"KEY"}
 MINUTES_SAVED = {"*": 3.0}
 # Never logged or stored, and checked for characters that can't be sent in a header.
 SECRETS = frozenset(
-    {"api_keys", "database_url", "escalation_webhook_secret", "fallback_api_key", "secret_key"}
+    {
+        "api_keys",
+        "database_url",
+        "oidc_client_secret",
+        "escalation_webhook_secret",
+        "fallback_api_key",
+        "secret_key",
+    }
 )
 # What the paths of the app begin with. A sub-path that begins the same could not be told from them.
 OWN_PATHS = frozenset(
@@ -117,6 +124,13 @@ class Settings(BaseSettings):
     max_spec_bytes: int = Field(20_000_000, ge=1024)
     users_file: Path | None = None
     api_keys: str = ""
+    oidc_issuer: str = ""
+    oidc_client_id: str = ""
+    oidc_client_secret: str = ""
+    oidc_role_claim: str = "groups"
+    oidc_roles: str = ""
+    oidc_scopes: str = ""
+    oidc_login_seconds: float = Field(3600, ge=60, le=43_200)
     trusted_proxies: str = ""
     shutdown_seconds: float = Field(10, ge=0, le=3600)
     log_format: Literal["console", "json"] = "console"
@@ -200,6 +214,13 @@ class Settings(BaseSettings):
     def _webhook(cls, value: str) -> str:
         if value and not _is_address(value):
             raise ValueError(f"{value!r} is not an address like https://example.com/hook")
+        return value
+
+    @field_validator("oidc_issuer")
+    @classmethod
+    def _issuer(cls, value: str) -> str:
+        if value and (not _is_address(value) or "?" in value or "#" in value):
+            raise ValueError(f"{value!r} is not an address like https://login.example.com")
         return value
 
     @field_validator("fallback_base_url")
@@ -313,11 +334,29 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _single_sign_on_is_complete(self) -> "Settings":
+        if not self.oidc_issuer:
+            if self.oidc_client_id or self.oidc_roles:
+                raise ValueError(f"{PREFIX}OIDC_ISSUER is missing; set the address of the identity provider")
+            return self
+        for name in ("oidc_client_id", "oidc_roles"):
+            if not getattr(self, name):
+                raise ValueError(f"{PREFIX}{name.upper()} is missing; single sign-on needs it")
+        if not self.public_url and not _is_loopback(self.host):
+            raise ValueError(
+                f"{PREFIX}PUBLIC_URL is missing; the identity provider sends people back to "
+                "https://YOUR-HOST/login/callback"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _not_open_to_the_network(self) -> "Settings":
-        if not _is_loopback(self.host) and not (self.users_file or self.api_keys.strip(", ")):
+        has_logins = bool(self.users_file or self.api_keys.strip(", ") or self.oidc_issuer)
+        if not _is_loopback(self.host) and not has_logins:
             raise ValueError(
                 f"{PREFIX}HOST={self.host} would open the console to the network without a login; "
-                f"set {PREFIX}USERS_FILE or {PREFIX}API_KEYS, or keep {PREFIX}HOST=127.0.0.1"
+                f"set {PREFIX}USERS_FILE, {PREFIX}API_KEYS or {PREFIX}OIDC_ISSUER, or keep "
+                f"{PREFIX}HOST=127.0.0.1"
             )
         return self
 

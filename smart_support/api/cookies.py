@@ -1,4 +1,4 @@
-"""The cookies of a browser: of its login, and of the device on which somebody logged in.
+"""The cookies of a browser: of its login, of a login that it began, and of the device that logged in.
 
 Over https their names have the prefix `__Host-`. A browser accepts such a cookie only from the host itself,
 over https, for all paths; so neither a sibling host nor somebody in the network without TLS can set it.
@@ -10,6 +10,8 @@ from starlette.types import Scope
 
 LOGIN = "smart_support_login"
 DEVICE = "smart_support_device"
+# Binds a login with the identity provider to the browser that began it.
+SIGN_IN = "smart_support_sign_in"
 _PREFIX = "__Host-"
 
 

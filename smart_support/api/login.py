@@ -3,17 +3,14 @@
 `gradio_client` logs in here with `auth=(name, password)`. It sends `username` and follows no redirect.
 """
 
-import re
-from html import escape
-from pathlib import Path
-
 from fastapi import APIRouter, Depends, Form, Request
-from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from fastapi.responses import JSONResponse, RedirectResponse, Response
 from starlette.background import BackgroundTask
 
 from smart_support.api import cookies
 from smart_support.api.dependencies import services
-from smart_support.api.return_path import MAX_CHARS, START, return_path
+from smart_support.api.login_page import leave_page, login_page
+from smart_support.api.return_path import MAX_CHARS, return_path
 from smart_support.identity.known_logins import DEVICE_SECONDS
 from smart_support.identity.logins import LOGIN_SECONDS
 from smart_support.identity.throttle import Verdict
@@ -22,13 +19,12 @@ from smart_support.services import Services
 
 log = get_logger()
 router = APIRouter(include_in_schema=False)
-_PAGE = Path(__file__).with_name("login.html").read_text(encoding="utf-8")
 
 
 @router.get("/login")
 async def page(request: Request, next: str = "") -> Response:
     """The form. `next`: the page to go on to, see `return_path`."""
-    answer = HTMLResponse(_form(request, next))
+    answer = login_page(request, next)
     cookies.remove_unprefixed(answer, request.scope, cookies.LOGIN)
     return answer
 
@@ -54,9 +50,9 @@ async def log_in(
         is_throttled = verdict is not Verdict.CHECK
         log.warning("login_throttled" if is_throttled else "login_refused", name=name[:100])
         answer = (
-            _refused(request, next, "Too many attempts. Wait a minute, then try again.", name, 429)
+            login_page(request, next, "Too many attempts. Wait a minute, then try again.", name, 429)
             if is_throttled
-            else _refused(request, next, "Wrong name or password.", name, 401)
+            else login_page(request, next, "Wrong name or password.", name, 401)
         )
         # After the answer: how long it takes would tell whether the account exists.
         answer.background = BackgroundTask(services.failed_logins.add, name, address, throttled=is_throttled)
@@ -82,11 +78,18 @@ def _let_in(request: Request, token: str, next_path: str) -> Response:
 
 @router.post("/logout")
 async def log_out(request: Request, services: Services = Depends(services)) -> Response:
-    """End the login."""
+    """End the login, and that of the identity provider."""
+    token = cookies.read(request.scope, cookies.LOGIN)
+    at_provider = await services.logins.provider_login(token) if token else None
     name = await _end(request, services)
     if name:
         await services.audit_trail.record("logged_out", by=name, via="login")
-    answer = RedirectResponse(f"{_root(request)}/login", 303)
+    address = None
+    if at_provider and services.single_sign_on:
+        address = await services.single_sign_on.logout_address(at_provider)
+    answer: Response = RedirectResponse(f"{_root(request)}/login", 303)
+    if address and "text/html" in request.headers.get("accept", ""):
+        answer = leave_page(request, address)
     cookies.forget(answer, request.scope, cookies.LOGIN)
     return answer
 
@@ -103,21 +106,3 @@ async def _end(request: Request, services: Services) -> str | None:
     for one in cookies.read_all(request.scope, cookies.LOGIN):
         await services.logins.end(one)
     return name
-
-
-def _form(request: Request, next_path: str, problem: str = "", name: str = "") -> str:
-    """The page. The field that is to be filled in next has the focus."""
-    path = return_path(next_path)
-    parts = {
-        "root": _root(request),
-        "next": escape(path) if path != START else "",
-        "problem": f'<p class="ss-error" role="alert">{escape(problem)}</p>' if problem else "",
-        "name": escape(name),
-        "focus-name": "" if name else " autofocus",
-        "focus-password": " autofocus" if name else "",
-    }
-    return re.sub("<!--([a-z-]+)-->", lambda part: parts[part[1]], _PAGE)
-
-
-def _refused(request: Request, next_path: str, problem: str, name: str, status: int) -> Response:
-    return HTMLResponse(_form(request, next_path, problem, name), status)

@@ -549,11 +549,16 @@ class Figures(BaseModel):
 
 
 class Me(BaseModel):
-    """The authenticated user."""
+    """The authenticated user.
+
+    Attributes:
+        display_name: of somebody who logs in with the identity provider.
+    """
 
     name: str
     role: Literal["operator", "lead", "admin"]
     login: bool
+    display_name: str = ""
 
 
 class Agent(BaseModel):

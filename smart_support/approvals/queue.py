@@ -39,6 +39,7 @@ from smart_support.errors import (
 )
 from smart_support.gate.planned_call import PlannedCall
 from smart_support.identity.account_names import BOTH, CUSTOMER, LOCAL_USER
+from smart_support.identity.single_sign_on.people import people_named
 from smart_support.identity.users import Accounts
 from smart_support.observability.log import get_logger
 from smart_support.storage.state.base import (
@@ -510,6 +511,9 @@ class ApprovalQueue:
     ) -> Approval:
         current = _checked_pending(load(connection, approval_id))
         status, by = decision.status, decision.decided_by
+        if self._accounts.issuer:
+            names = [by, current.asked_by, *(vote["by"] for vote in current.votes)]
+            self._accounts.remember(people_named(connection, filter(None, names)))
         check_edit_given(status == "edited", edit)
         if decision.link_id:
             _use_link(connection, decision.link_id, approval_id, by)
@@ -570,13 +574,19 @@ class ApprovalQueue:
         if not is_second and not any(self._accounts.is_in_group(by, group) for group in missing):
             raise Forbidden(
                 f"approval {approval_id}: somebody of {' and of '.join(missing)} has to approve it, and "
-                f"{by} is not; groups are in the users file"
+                f"{by} is not; groups are in the users file or come from the identity provider"
             )
 
     def _is_own_request(self, approval: Approval, by: str) -> bool:
         """Whether `by` decides on their own request; known only where people log in."""
         asked_by = approval.asked_by
         return asked_by is not None and by != LOCAL_USER and self._accounts.is_same_person(asked_by, by)
+
+    def _identities(self, names: Iterable[str]) -> dict[str, Any]:
+        """For the audit trail: issuer and subject of each of them who logs in with the identity provider."""
+        known = {name: self._accounts.identity_of(name) for name in names}
+        identities = [{"name": name, **identity} for name, identity in known.items() if identity]
+        return {"identities": identities} if identities else {}
 
     def _vote(self, connection: Connection, current: Approval, decision: DecisionInput) -> Approval:
         by, via, reason = decision.decided_by, decision.via, decision.reason
@@ -585,7 +595,13 @@ class ApprovalQueue:
         votes = [*(one for one in current.votes if one["by"] in counted), vote]
         row = connection.execute(_VOTE, {"id": current.approval_id, "votes": _json(votes)})[0]
         _record(
-            connection, "approved_once", row, actor=by, via=via, detail={"reason": reason}, columns=("votes",)
+            connection,
+            "approved_once",
+            row,
+            actor=by,
+            via=via,
+            detail={"reason": reason, **self._identities([by])},
+            columns=("votes",),
         )
         return approval_of(row)
 
@@ -618,6 +634,7 @@ class ApprovalQueue:
         # The tool and its version are always those that were requested.
         final = before.edited(edit.edited_fields()) if edit else before
         detail = {"outcome": status, "reason": reason, "args": dict(final.args), "effect": final.effect}
+        detail |= self._identities(by.split(BOTH))
         if edit:
             detail |= {
                 "args_before": dict(before.args),

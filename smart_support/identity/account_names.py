@@ -3,6 +3,7 @@
 The audit trail identifies people by these names only, so that one name must never be mistaken for another.
 """
 
+import re
 from collections.abc import Sequence
 from itertools import product
 
@@ -16,6 +17,8 @@ CUSTOMER = "customer"
 # Actors of the audit trail that are not accounts.
 RESERVED_NAMES = (LOCAL_USER, COMMAND_LINE, ANONYMOUS, "policy", "system", CUSTOMER, "someone", "nobody")
 RESERVED_PREFIXES = ("agent:", "caller:")
+# How the names of people of the identity provider end; see `single_sign_on/people.py`.
+_SINGLE_SIGN_ON = re.compile(r"\( ?sso\b[^()]*\)?$")
 # How the audit trail joins the names of two leads.
 BOTH = " and "
 
@@ -81,6 +84,8 @@ def _reserved(keys: frozenset[str]) -> str | None:
     for key, prefix in product(keys, RESERVED_PREFIXES):
         if "".join(key.split()).startswith(tuple(look_alikes(prefix))):
             return f"{prefix}..."
+    if any(_SINGLE_SIGN_ON.search(key) for key in keys):
+        return "... (SSO)"
     return None
 
 

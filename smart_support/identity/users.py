@@ -8,7 +8,7 @@ import asyncio
 import hashlib
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
@@ -59,12 +59,14 @@ class User:
     """An authenticated user or API key.
 
     Attributes:
-        is_person: a user of the users file, and not an API key.
+        is_person: a user of the users file or the identity provider, and not an API key.
+        display_name: what the person is called, where that is not the name; never an identity.
     """
 
     name: str
     role: Role
     is_person: bool = True
+    display_name: str = ""
 
     def must_be(self, role: Role) -> None:
         """Raise `Forbidden` unless the user has at least this role."""
@@ -75,6 +77,26 @@ class User:
 
 
 ANYONE = User(LOCAL_USER, Role.ADMIN)
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody who logs in with the identity provider.
+
+    Attributes:
+        name: given once, unique, ends in `(SSO)`.
+        issuer, subject: who it is; nothing else identifies a person.
+        aliases: what else the provider calls the person.
+        role: as of the last login; None where no group has one.
+    """
+
+    name: str
+    display_name: str
+    issuer: str
+    subject: str
+    aliases: tuple[str, ...]
+    role: Role | None
+    groups: frozenset[str]
 
 
 class _Entry(BaseModel):
@@ -105,20 +127,27 @@ class Account:
 
 
 class Accounts:
-    """The users of `USERS_FILE` and the keys of `API_KEYS`.
+    """The users of `USERS_FILE`, the keys of `API_KEYS`, and the people of the identity provider.
 
     Attributes:
-        names: the names of all; no two of them look alike.
+        names: the names of users and keys; no two of them look alike.
+        has_passwords: whether there is a users file, so that people log in with a password.
+        issuer: the identity provider's; empty where there is none.
     """
 
-    def __init__(self, users_file: Path | None, api_keys: str) -> None:
+    def __init__(self, users_file: Path | None, api_keys: str, issuer: str = "") -> None:
         """
+        Args:
+            issuer: `SMART_SUPPORT_OIDC_ISSUER`.
+
         Raises:
             ConfigError: the file or a key is wrong; says where and what to do.
         """
         self._hashes: dict[str, str] = {}
         self._users: dict[str, User] = {}
         self._keys: dict[str, User] = {}
+        self._people: dict[str, Person] = {}
+        self.has_passwords, self.issuer = users_file is not None, issuer
         self._hashing = asyncio.Semaphore(MAX_PARALLEL_HASHES)
         self.names = AccountNames()
         file = _read(users_file) if users_file else _File(users=[])
@@ -143,8 +172,8 @@ class Accounts:
 
     @property
     def is_login_required(self) -> bool:
-        """Whether there are users or keys, so that everybody has to log in."""
-        return bool(self._users)
+        """Whether there are users, keys or an identity provider, so that everybody has to log in."""
+        return bool(self._users or self.issuer)
 
     @property
     def users(self) -> list[User]:
@@ -152,8 +181,22 @@ class Accounts:
         return [*self._users.values()]
 
     def named(self, name: str | None) -> User | None:
-        """The user or key of that name; the local user where no login is required."""
-        return self._users.get(name or "") if self.is_login_required else ANYONE
+        """The user, key or person of that name; the local user where no login is required."""
+        if not self.is_login_required:
+            return ANYONE
+        if person := self._person_with_role(name or ""):
+            assert person.role is not None
+            return User(person.name, person.role, display_name=person.display_name)
+        return self._users.get(name or "")
+
+    def remember(self, people: Iterable[Person]) -> None:
+        """Know people of the identity provider as they are stored now."""
+        self._people |= {person.name: person for person in people}
+
+    def identity_of(self, name: str) -> dict[str, str] | None:
+        """Issuer and subject of a person of the identity provider; None for others."""
+        person = self._people.get(name)
+        return {"issuer": person.issuer, "subject": person.subject} if person else None
 
     def with_key(self, key: str) -> User | None:
         """The owner of an API key."""
@@ -170,18 +213,20 @@ class Accounts:
     def may_vote(self, name: str) -> bool:
         """Whether somebody's approval counts as one of the two that a `two_leads` rule needs.
 
-        It counts for a user of the users file with the role lead or admin, as the file is now, and not for an
-        API key. Where no login is required, everybody is the local user, who has one vote.
+        It counts for a user of the users file with the role lead or admin, as the file is now, for a person
+        of the identity provider with such a role at the last login, and not for an API key. Where no login
+        is required, everybody is the local user, who has one vote.
         """
-        return not self.is_login_required or name in self.decider_names
-
-    def groups_of(self, name: str) -> list[str]:
-        """The groups of a user."""
-        return sorted(group for group, members in self._groups.items() if name in members)
+        if not self.is_login_required:
+            return True
+        person = self._person_with_role(name)
+        return name in self.decider_names or (person is not None and (person.role or 0) >= Role.LEAD)
 
     def is_in_group(self, name: str, group: str) -> bool:
         """Whether somebody's approval counts as one of a group: a member with the role lead or admin."""
-        return name in self._groups.get(group, ()) and self.may_vote(name)
+        person = self._people.get(name)
+        members = person.groups if person else frozenset[str]()
+        return (name in self._groups.get(group, ()) or group in members) and self.may_vote(name)
 
     def person(self, name: str) -> str:
         """The person of a name: for a key called `USER/ANYTHING` that user, else the name itself."""
@@ -194,8 +239,28 @@ class Accounts:
         )
 
     def is_same_person(self, one: str, other: str) -> bool:
-        """Whether two names belong to one person: they look alike, or one is a key of the other."""
-        return bool(look_alikes(self.person(one)) & look_alikes(self.person(other)))
+        """Whether two names belong to one person: they look alike, or one is a key of the other.
+
+        Two people of the identity provider are one if they are the same subject. Whether a person and a user
+        of the users file are one is not known; they count as one if the provider calls the person by the
+        user's name, so that nobody approves their own request by logging in in the other way.
+        """
+        if one in self._people and other in self._people:
+            return one == other
+        return bool(self._looks_of(one) & self._looks_of(other))
+
+    def _looks_of(self, name: str) -> frozenset[str]:
+        if person := self._people.get(name):
+            return frozenset().union(*map(look_alikes, (name, *person.aliases)))
+        owner = name.partition("/")[0] if self._people else name
+        return look_alikes(self.person(name)) | look_alikes(owner)
+
+    def _person_with_role(self, name: str) -> Person | None:
+        """The person of that name, if their provider is the configured one and gives them a role."""
+        person = self._people.get(name)
+        if person is None or person.role is None or person.issuer.rstrip("/") != self.issuer.rstrip("/"):
+            return None
+        return person
 
     def known(self) -> dict[str, "Account"]:
         """Every user and key by name, for the audit of account changes."""

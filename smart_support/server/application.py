@@ -10,7 +10,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from smart_support import __version__
-from smart_support.api import decide, login, routes, websocket
+from smart_support.api import decide, login, routes, single_sign_on, websocket
 from smart_support.api.envelope import add_error_handlers
 from smart_support.api.middleware.authentication import AuthenticationMiddleware
 from smart_support.api.middleware.body_limit import BodyLimitMiddleware
@@ -116,5 +116,6 @@ def create_app(
     app.include_router(websocket.router)
     app.include_router(login.router)
     app.include_router(decide.router)
+    app.include_router(single_sign_on.router)
     mount_console(app, services)
     return app

@@ -99,7 +99,7 @@ def _checked(source: Path) -> Mapping[str, Any]:
 def _end_logins(state: Path) -> None:
     """Delete all logins: somebody who logged out after the backup would be logged in again."""
     with closing(sqlite3.connect(state)) as database, database:
-        for table in ("logins", "known_logins"):
+        for table in ("logins", "known_logins", "single_sign_on_attempts"):
             if database.execute("SELECT 1 FROM sqlite_schema WHERE name = ?", (table,)).fetchone():
                 database.execute(f"DELETE FROM {table}")
 

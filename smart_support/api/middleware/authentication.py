@@ -19,7 +19,8 @@ from smart_support.identity.users import ANYONE, Role, User
 from smart_support.services import Services
 
 _OPEN = (
-    *("/api/v1/health", "/login", "/logout", "/console/base.css", "/console/favicon.svg"),
+    *("/api/v1/health", "/login", "/login/sso", "/login/callback", "/login/back-channel-logout", "/logout"),
+    *("/console/base.css", "/console/favicon.svg"),
     # The fonts of the login page.
     *(f"/static/fonts/IBMPlexSans/IBMPlexSans-{weight}.woff2" for weight in ("Regular", "Bold")),
 )

@@ -20,7 +20,8 @@ POLICY = {Access.READ: "run", Access.WRITE: "ask"}
 @router.get("/me", response_model=schemas.Answer[schemas.Me])
 async def me(user: User = Depends(user)) -> Response:
     """The current user and their role; `login` says whether they can log out."""
-    return answer({"name": user.name, "role": user.role.name.lower(), "login": user is not ANYONE})
+    shown = {"name": user.name, "role": user.role.name.lower(), "login": user is not ANYONE}
+    return answer(shown | ({"display_name": user.display_name} if user.display_name else {}))
 
 
 @router.get("/agents", response_model=schemas.Configured[schemas.Agent])

@@ -1,0 +1,1 @@
+"""Logins with an identity provider: OpenID Connect, authorization code flow with PKCE."""

@@ -1,0 +1,1 @@
+"""Tests of logins with the identity provider."""
