@@ -1,0 +1,158 @@
+"""Actions of API clients over several processes: no end of a process loses one, and none runs twice."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import httpx2
+from mcp import Client
+from mcp.client.streamable_http import streamable_http_client
+
+from smart_support import clock
+from smart_support.actions.action import Action, call_digest
+from smart_support.actions.store import ActionStore
+from smart_support.tools.registry import Access
+from tests.support.harness import AppProcess, demo_orders
+from tests.support.postgres import Postgres
+from tests.support.stores import state_of
+
+Pair = tuple[AppProcess, AppProcess]
+Machine = Callable[..., AppProcess]
+ORDERS = demo_orders("processing")
+
+
+def _call(order: str) -> dict[str, Any]:
+    return {"tool": "cancel_order", "args": {"order_id": order}}
+
+
+def _request(app: AppProcess, order: str) -> Any:
+    answer = app.post("/actions", _call(order))
+    assert answer.status_code in (200, 202), answer.text
+    return answer.json()["data"]
+
+
+def _approve(app: AppProcess, action: Any) -> None:
+    answer = app.post(f"/approvals/{action['approval_id']}/decision", {"decision": "approve"})
+    assert answer.status_code == 200, answer.text
+
+
+def _check_done_once(app: AppProcess, action: Any) -> None:
+    done = app.get(f"/actions/{action['action_id']}", wait=60)
+    assert done["status"] == "done", done
+    history = app.get(f"/approvals/{action['approval_id']}/history")
+    assert [one["kind"] for one in history] == [
+        "requested",
+        "decided",
+        "execution_begun",
+        "execution_ended",
+    ]
+    types = [step["type"] for step in app.get(f"/replay/{action['thread_id']}")]
+    assert types == ["tool_call", "interrupt", "decision", "tool_result", "message_complete"]
+
+
+async def test_equal_writes_at_both_at_once_are_one_action(pair: Pair) -> None:
+    order = next(ORDERS)
+    async with httpx.AsyncClient(timeout=60) as client:
+        answers = await asyncio.gather(
+            *(client.post(f"{pair[place % 2].url}/api/v1/actions", json=_call(order)) for place in range(8))
+        )
+    actions = [one.json()["data"] for one in answers]
+    assert len({one["action_id"] for one in actions}) == 1
+    assert sorted(one["joined"] for one in actions) == [False, *[True] * 7]
+
+
+async def test_what_waits_at_one_answers_when_the_other_has_decided(pair: Pair) -> None:
+    here, there = pair
+    action = await asyncio.to_thread(_request, here, next(ORDERS))
+    waiting = asyncio.create_task(asyncio.to_thread(here.get, f"/actions/{action['action_id']}", wait=60))
+    await asyncio.to_thread(_approve, there, action)
+    assert (await waiting)["status"] == "done"
+    for app in pair:
+        _check_done_once(app, action)
+
+
+async def test_an_action_that_nobody_runs_is_taken_over(pair: Pair) -> None:
+    here, there = pair
+    order, action_id = next(ORDERS), clock.new_id()
+    state = state_of(here.data_dir)
+    # As a process leaves it that ends between the request and the first turn.
+    left = Action(
+        action_id=action_id,
+        caller="local user",
+        thread_id=action_id,
+        channel="rest",
+        tool="cancel_order",
+        access=Access.WRITE,
+        args={"order_id": order},
+        call_digest=call_digest(
+            caller="local user", customer=None, tool="cancel_order", args={"order_id": order}
+        ),
+        client={},
+        requested_at=clock.rfc3339(clock.now()),
+    )
+    try:
+        await ActionStore(state).add_or_join(left)
+    finally:
+        state.close()
+    joined = await asyncio.to_thread(_request, there, order)
+    assert (joined["action_id"], joined["joined"], joined["status"]) == (action_id, True, "pending")
+    await asyncio.to_thread(_approve, here, joined)
+    _check_done_once(there, joined)
+
+
+async def test_an_mcp_client_whose_process_is_killed_joins_at_the_other(machine: Machine) -> None:
+    here = await asyncio.to_thread(machine)
+    there = await asyncio.to_thread(machine)
+    order, waits = next(ORDERS), asyncio.Event()
+
+    async def progress(*_: object) -> None:
+        waits.set()
+
+    async def call(app: AppProcess) -> Any:
+        async with (
+            httpx2.AsyncClient(timeout=60, trust_env=False) as http,
+            Client(streamable_http_client(f"{app.url}/mcp", http_client=http)) as client,
+        ):
+            args = {"order_id": order}
+            return await client.call_tool("cancel_order", args, progress_callback=progress)
+
+    calling = asyncio.create_task(call(here))
+    await waits.wait()
+    await asyncio.to_thread(here.kill)
+    with contextlib.suppress(Exception):
+        await calling
+    action = await asyncio.to_thread(_request, there, order)
+    assert (action["joined"], action["status"]) == (True, "pending")
+    again = asyncio.create_task(call(there))
+    await asyncio.to_thread(_approve, there, action)
+    answer = await again
+    assert (answer.is_error, answer.meta["smart-support/joined"]) == (False, True)
+    _check_done_once(there, action)
+
+
+async def test_an_approved_action_runs_once_though_its_process_is_killed(machine: Machine) -> None:
+    here = await asyncio.to_thread(machine)
+    there = await asyncio.to_thread(machine)
+    action = await asyncio.to_thread(_request, here, next(ORDERS))
+    await asyncio.to_thread(_approve, here, action)
+    await asyncio.to_thread(here.kill)
+    _check_done_once(there, action)
+
+
+async def test_what_waits_outlasts_a_restart_of_the_database(machine: Machine, postgres: Postgres) -> None:
+    app = await asyncio.to_thread(machine)
+    order = next(ORDERS)
+    action = await asyncio.to_thread(_request, app, order)
+    await asyncio.to_thread(postgres.restart)
+    async with asyncio.timeout(60), httpx.AsyncClient(timeout=60) as client:
+        health = await client.get(f"{app.url}/api/v1/health")
+        while health.status_code != 200:
+            await asyncio.sleep(0.1)  # the app asks again by itself; there is nothing to await
+            health = await client.get(f"{app.url}/api/v1/health")
+        answer = await client.post(f"{app.url}/api/v1/actions", json=_call(order))
+    again = answer.json()["data"]
+    assert (again["action_id"], again["joined"], again["status"]) == (action["action_id"], True, "pending")
+    await asyncio.to_thread(_approve, app, action)
+    _check_done_once(app, action)
