@@ -37,6 +37,7 @@ test-nightly: .venv/dev .venv/browser
 
 conformance: .venv/conformance
 	$(BIN)/python -m tests.conformance
+	$(BIN)/python -m tests.conformance.hostile
 
 # Thirty days of made-up conversations; stop the app first.
 demo-data: .venv/run
