@@ -40,7 +40,7 @@ class Script:
 
 
 SCRIPTS = (
-    Script("turn_cost", ("--turns", "30", "--rounds", "5"), ("--turns", "1", "--rounds", "1"), 200),
+    Script("turn_cost", (), ("--turns", "1", "--blocks", "1", "--rounds", "1"), 240),
     Script("start_up", ("--rounds", "5"), ("--rounds", "1"), 120),
     Script("approvals", (), ("20", "--decisions", "20", "--windows", "0"), 240),
     Script("approval_search", (), ("50", "--searches", "2", "--decisions", "2"), 150),

@@ -2,6 +2,10 @@
 
 Measures the CPU time of the server process, with its event log and checkpoints on disk. The bare graph uses
 the same checkpointer and runs `astream` in a separate process.
+
+The same work takes two to three times the CPU time while other processes use the machine, which changes from
+minute to minute. So both processes live as long as a round, take turns in short blocks, and each block is
+compared with the blocks of the bare graph before and after it.
 """
 
 import argparse
@@ -23,7 +27,7 @@ sys.path.insert(0, str(ROOT))
 from benchmarks.figures import record  # noqa: E402
 
 TOKENS = 200
-TURNS, ROUNDS = 40, 5
+TURNS, BLOCKS, ROUNDS = 15, 4, 5
 AIMS = {"/ws": 1.3, "REST, server-sent events": 1.35, "Gradio /chat": 2.0}
 AGENTS = """\
 company: Bench
@@ -92,8 +96,8 @@ async def _never(thread_id: str, reason: str, about: str | None = None, kind: st
     return False
 
 
-def bare(folder: Path, count: int) -> None:
-    """Print the milliseconds of CPU per turn of the bare graph."""
+def bare(folder: Path, count: int, blocks: int) -> None:
+    """Print the milliseconds of CPU per turn of the bare graph, for each line on standard input a block."""
     import aiosqlite
     import uvloop
     from langchain_core.messages import HumanMessage
@@ -140,9 +144,11 @@ def bare(folder: Path, count: int) -> None:
             models = Models(chat_models(settings, model()), budget, settings.model_context_tokens)
             graph = build_graph(team, registry, models, gate, saver)
             await turns(warm_up(count), graph, "warm")
-            before = time.process_time()
-            await turns(count, graph, "turn")
-            print((time.process_time() - before) * 1000 / count)
+            for block in range(blocks):
+                sys.stdin.readline()
+                before = time.process_time()
+                await turns(count, graph, f"turn-{block}")
+                print((time.process_time() - before) * 1000 / count, flush=True)
         state.close()
 
     uvloop.run(main())
@@ -192,16 +198,40 @@ async def over_gradio(port: int, count: int) -> None:
         assert final["status"] == "complete", final
 
 
+class Bare:
+    """The process of the bare graph."""
+
+    def __init__(self, folder: Path, count: int, blocks: int) -> None:
+        command = [sys.executable, __file__, "--bare", str(folder), "--turns", str(count)]
+        command += ["--blocks", str(blocks)]
+        pipe = subprocess.PIPE
+        self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
+
+    def block(self) -> float:
+        """Run a block of turns; the milliseconds of CPU per turn."""
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+        return float(self._process.stdout.readline())
+
+    def end(self) -> None:
+        """Return when the process has ended; its blocks must have been run, or it failed."""
+        self._process.kill()
+        self._process.wait(30)
+
+
 def measured(pid: int, port: int, channel: Callable[[int, int], Any], count: int) -> float:
     """Milliseconds of the server's CPU per turn."""
-    asyncio.run(channel(port, warm_up(count)))
     before = cpu_seconds(pid)
     asyncio.run(channel(port, count))
     return (cpu_seconds(pid) - before) * 1000 / count
 
 
-def one_round(channels: dict[str, Callable[[int, int], Any]], count: int) -> dict[str, float]:
-    """Measure the bare graph, then the channels of one server."""
+def one_round(
+    channels: dict[str, Callable[[int, int], Any]], count: int, blocks: int
+) -> dict[str, tuple[float, float]]:
+    """Milliseconds and ratio of the bare graph and of each channel, as medians of the blocks."""
     import httpx
 
     with tempfile.TemporaryDirectory() as folder, socket.socket() as probe:
@@ -210,11 +240,10 @@ def one_round(channels: dict[str, Callable[[int, int], Any]], count: int) -> dic
         probe.close()
         (Path(folder) / "bare").mkdir()
         (Path(folder) / "served").mkdir()
-        this = [sys.executable, __file__]
-        alone = [*this, "--bare", f"{folder}/bare", "--turns", str(count)]
-        out = subprocess.run(alone, check=True, stdout=subprocess.PIPE, text=True)
-        results = {"bare graph": float(out.stdout.split()[-1])}
-        server = subprocess.Popen([*this, "--serve", str(port), f"{folder}/served"])
+        graph = Bare(Path(folder) / "bare", count, blocks * (len(channels) + 1))
+        command = [sys.executable, __file__, "--serve", str(port), f"{folder}/served"]
+        server = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        costs: dict[str, list[tuple[float, float]]] = {name: [] for name in ("bare graph", *channels)}
         try:
             while True:
                 try:
@@ -222,17 +251,30 @@ def one_round(channels: dict[str, Callable[[int, int], Any]], count: int) -> dic
                         break
                 except httpx.HTTPError:
                     time.sleep(0.1)
-            for name, channel in channels.items():
-                results[name] = measured(server.pid, port, channel, count)
+            for channel in channels.values():
+                asyncio.run(channel(port, warm_up(count)))
+            for _ in range(blocks):
+                before = graph.block()
+                for name, channel in channels.items():
+                    cost = measured(server.pid, port, channel, count)
+                    after = graph.block()
+                    costs[name].append((cost, 2 * cost / (before + after)))
+                    costs["bare graph"].append((after, 1.0))
+                    before = after
         finally:
+            graph.end()
             server.terminate()
             server.wait(30)
-    return results
+    return {
+        name: (statistics.median(cost for cost, _ in some), statistics.median(ratio for _, ratio in some))
+        for name, some in costs.items()
+    }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--turns", type=int, default=TURNS)
+    parser.add_argument("--turns", type=int, default=TURNS, help="of a block")
+    parser.add_argument("--blocks", type=int, default=BLOCKS, help="of each channel in a round")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--serve", nargs=2, metavar=("PORT", "FOLDER"), help="internal: run the app")
     parser.add_argument("--bare", metavar="FOLDER", help="internal: run the bare graph")
@@ -240,16 +282,21 @@ def main() -> None:
     if chosen.serve:
         serve(int(chosen.serve[0]), Path(chosen.serve[1]))
     elif chosen.bare:
-        bare(Path(chosen.bare), chosen.turns)
+        bare(Path(chosen.bare), chosen.turns, chosen.blocks)
     else:
         channels = {"/ws": over_socket, "REST, server-sent events": over_sse, "Gradio /chat": over_gradio}
-        rounds = [one_round(channels, chosen.turns) for _ in range(chosen.rounds)]
-        print(f"CPU per turn of {TOKENS} tokens, {chosen.turns} turns, median of {chosen.rounds} rounds")
+        rounds = [one_round(channels, chosen.turns, chosen.blocks) for _ in range(chosen.rounds)]
+        print(
+            f"CPU per turn of {TOKENS} tokens, {chosen.blocks} blocks of {chosen.turns} turns, "
+            f"median of {chosen.rounds} rounds"
+        )
         for name in rounds[0]:
-            cost = statistics.median(one[name] for one in rounds)
-            ratio = statistics.median(one[name] / one["bare graph"] for one in rounds)
+            cost = statistics.median(one[name][0] for one in rounds)
+            ratios = sorted(one[name][1] for one in rounds)
+            ratio = statistics.median(ratios)
             aim = f"  (aim: {AIMS[name]} or less)" if name in AIMS else ""
-            print(f"  {name:26}{cost:8.1f} ms   ratio {ratio:5.2f}{aim}")
+            spread = f" ({ratios[0]:.2f} to {ratios[-1]:.2f})"
+            print(f"  {name:26}{cost:8.1f} ms   ratio {ratio:5.2f}{spread}{aim}")
             record(name, cost, "ms")
             record(name, ratio, "ratio", AIMS.get(name))
 

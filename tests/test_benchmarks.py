@@ -94,7 +94,7 @@ def test_growth_of_the_data_folder() -> None:
 
 
 def test_a_bare_turn(tmp_path: Path) -> None:
-    assert float(_run("turn_cost.py", "--bare", str(tmp_path), "--turns", "1")) > 0
+    assert float(_run("turn_cost.py", "--bare", str(tmp_path), "--turns", "1", "--blocks", "1")) > 0
 
 
 @pytest.mark.nightly
@@ -109,7 +109,7 @@ def test_decisions_during_searches() -> None:
 
 @pytest.mark.nightly
 def test_a_turn_at_each_door() -> None:
-    table = _run("turn_cost.py", "--turns", "1", "--rounds", "1")
+    table = _run("turn_cost.py", "--turns", "1", "--blocks", "1", "--rounds", "1")
     assert _first_words(table)[1:] == ["bare graph", "/ws", "REST, server-sent events", "Gradio /chat"]
 
 
