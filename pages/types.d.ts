@@ -44,6 +44,8 @@ interface ConsoleEvents {
   show_in_list: string;
   /** What decisions are held, see `approvals/held.js`. */
   held_changed: undefined;
+  /** The pending approvals have to be sent again. */
+  request_pending: undefined;
   /** Approvals whose held decision was undone. */
   undone: string[];
   show_approvals: undefined;
@@ -122,6 +124,9 @@ interface Caller {
   session?: string | null;
   reason?: string | null;
 }
+
+/** The order of a list of approvals. */
+type ListSort = "expiry" | "risk" | "amount" | "oldest";
 
 /** A caller as leads see it. */
 interface CallerStatus {

@@ -14,7 +14,7 @@ from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 from smart_support.approvals.approval import Approval
 from smart_support.approvals.decision import DecisionInput, reason_or_answer
 from smart_support.approvals.freezes import Freeze
-from smart_support.approvals.reader import ApprovalFilter
+from smart_support.approvals.reader import SORTS, ApprovalFilter
 from smart_support.conversation.inbox import InboxChange
 from smart_support.conversation.limits import checked_thread_id
 from smart_support.conversation.turn_runner import MESSAGE_ID
@@ -292,8 +292,11 @@ class Connection:
                 self._services.approvals.subscribe(self._approval_changed),
                 self._services.escalations.subscribe(self._escalation_changed),
             )
-        # The oldest first, because those expire next if there are more than fit.
-        query = ApprovalFilter(status="pending", sort="oldest", limit=MAX_PENDING)
+        # If there are more than fit, these are the first in the order in which the client shows them.
+        sort = frame.get("sort", "oldest")
+        if sort not in SORTS:
+            raise InvalidRequest(f"sort: give one of {', '.join(SORTS)}")
+        query = ApprovalFilter(status="pending", sort=sort, limit=MAX_PENDING)
         pending, more = await self._services.approvals.find(query)
         recent = await self._services.approvals.recently_decided(RECENTLY_DECIDED)
         items = [approval.wire() for approval in (*pending, *recent)]

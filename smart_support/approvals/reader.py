@@ -1,17 +1,21 @@
 """Reads approvals: filters and pages as SQL, rows as `Approval`."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import orjson
 
+from smart_support.approvals.amount import amount_of
 from smart_support.approvals.approval import STATUSES, Approval
 from smart_support.errors import InvalidRequest, NotFound
 from smart_support.gate.planned_call import PlannedCall
 from smart_support.storage.state.base import Connection, Row
 
-Sort = Literal["newest", "oldest", "risk", "expiry"]
+Sort = Literal["newest", "oldest", "risk", "expiry", "amount"]
+SORTS: tuple[Sort, ...] = get_args(Sort)
+_CURSOR = re.compile(r"(?:(?P<rank>-?\d{0,18})\.)?(?P<approval_id>[^.]*)")
 _WORDS = " || ' ' || ".join(
     f"COALESCE({name}, '')"
     for name in ("summary", "action", "args", "thread_id", "agent", "customer_id", "reason")
@@ -51,6 +55,8 @@ class ApprovalFilter:
 
     Attributes:
         q: text to search for in summary, arguments, customer, thread and reason; case does not matter.
+        sort: `amount` has the highest first, and those without one last. It reads all that the filter lets
+            through, as no index has amounts.
         cursor: the end of the page before, as `find` returned it.
         limit: the size of a page.
     """
@@ -128,6 +134,39 @@ def _indexed_query(selected: ApprovalFilter, words: str) -> tuple[str, dict[str,
     return sql, params | {"phrase": '"' + words.replace('"', '""') + '"'}
 
 
+def amounts_query(selected: ApprovalFilter) -> tuple[str, dict[str, Any]]:
+    """The SELECT of what `page_by_amount` needs of all that the filter lets through, and its parameters."""
+    sql, params = page_query(replace(selected, sort="oldest", cursor=None))
+    return sql.replace("SELECT *", "SELECT approval_id, args, facts", 1), params | {"limit": 2**31 - 1}
+
+
+def page_by_amount(rows: Sequence[Row], selected: ApprovalFilter) -> tuple[list[str], str | None]:
+    """The ids of a page in the order of their amounts, and the cursor of the next page.
+
+    Args:
+        rows: of `amounts_query`.
+    """
+    order = sorted((_amount_order(row), str(row["approval_id"])) for row in rows)
+    if selected.cursor is not None:
+        minor, approval_id = _parsed(selected.cursor)
+        place = (_highest_first(minor), approval_id)
+        order = [one for one in order if one > place]
+    page = [approval_id for _, approval_id in order[: selected.limit]]
+    if len(order) <= selected.limit:
+        return page, None
+    (is_missing, minus), last_id = order[selected.limit - 1]
+    return page, f"{'' if is_missing else -minus}.{last_id}"
+
+
+def _amount_order(row: Row) -> tuple[bool, int]:
+    amount = amount_of(orjson.loads(row["args"]), orjson.loads(row["facts"] or "null"), None)
+    return _highest_first(amount.minor if amount else None)
+
+
+def _highest_first(minor: int | None) -> tuple[bool, int]:
+    return minor is None, -(minor or 0)
+
+
 def page_of(rows: Sequence[Row], limit: int) -> tuple[list[Approval], str | None]:
     """The approvals of a `page_query`, and the cursor of the next page; None where this is the last."""
     page = [approval_of(row) for row in rows[:limit]]
@@ -196,7 +235,13 @@ def _cursor(last: Approval) -> str:
 def _after(cursor: str | None) -> dict[str, Any]:
     if cursor is None:
         return {"after_id": None, "after_rank": None}
-    rank, _, approval_id = cursor.rpartition(".")
-    if rank not in ("", "0", "1", "2"):
+    rank, approval_id = _parsed(cursor)
+    return {"after_id": approval_id, "after_rank": min(max(rank or 0, 0), 2)}
+
+
+def _parsed(cursor: str) -> tuple[int | None, str]:
+    match = _CURSOR.fullmatch(cursor)
+    if match is None:
         raise InvalidRequest(f"cursor {cursor[:80]!r}: give the next_cursor of the page before")
-    return {"after_id": approval_id, "after_rank": int(rank or 0)}
+    rank = match["rank"]
+    return int(rank) if rank not in (None, "", "-") else None, match["approval_id"]

@@ -153,6 +153,27 @@ async def test_pages_follow_each_other_without_gap_or_repeat(queue: ApprovalQueu
         assert found == order
 
 
+async def test_pages_by_amount_have_the_highest_first_and_no_amount_last(
+    queue: ApprovalQueue, wanted: Make
+) -> None:
+    amounts = [500, None, 7000, 20, 7000, None, 900]
+    made = [
+        await queue.request(wanted(args={} if minor is None else {"amount_cents": minor}))
+        for minor in amounts
+    ]
+    ids = [one.approval_id for one in made]
+    expected = [ids[place] for place in (2, 4, 6, 0, 3, 1, 5)]
+    for limit in (1, 2, 3, 7):
+        listed: list[str] = []
+        cursor: str | None = None
+        while cursor is not None or not listed:
+            selected = ApprovalFilter(status="pending", sort="amount", limit=limit, cursor=cursor)
+            page, cursor = await queue.find(selected)
+            listed += [one.approval_id for one in page]
+        assert listed == expected
+    assert (await queue.find(ApprovalFilter(sort="amount", status="rejected")))[0] == []
+
+
 @pytest.mark.parametrize(
     ("filters", "expected"),
     [

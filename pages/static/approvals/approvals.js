@@ -1,6 +1,6 @@
 // The panel of pending approvals: which cards there are, in step with the server's events.
 
-import { onOpen, send } from "../shell/connection.js";
+import { onOpen } from "../shell/connection.js";
 import { chip, find, linkButton, messageOf, node, visible } from "../shell/dom.js";
 import { emitWhenReady, on } from "../shell/events.js";
 import { humanize, timeOfDay } from "../shell/format.js";
@@ -14,7 +14,7 @@ import { escalations } from "./escalations.js";
 import { makeFilters } from "./filters.js";
 import { heldCount, isHeld } from "./held.js";
 import { listenForKeys, pressOn } from "./keyboard.js";
-import { pending as known } from "./pending.js";
+import { pending as known, requestPending } from "./pending.js";
 
 const FADE_MS = 450;
 // More cards would make the page slow; the tab "Approvals" shows all.
@@ -259,7 +259,7 @@ register("approvals", (element) => {
   onTab("Console", () => cards.forEach((card) => { if (isBeingWritten(card.id)) showDraftOrActions(card); }));
   on("show_approvals", showPanel);
   on("show_approval", showCard);
-  onOpen(() => send({ type: "watch_approvals" }));
+  onOpen(requestPending);
   setInterval(() => {
     cards.forEach(updateTimes);
     warnOfExpiry();

@@ -19,7 +19,7 @@ import { listenForKeys, pressOn } from "./keyboard.js";
 import { requesterText } from "./caller.js";
 import { arranged, callerOf, visibleRows } from "./list_order.js";
 import { nameOf } from "./names.js";
-import { pending, repeatedKeys } from "./pending.js";
+import { orderBy, pending, repeatedKeys } from "./pending.js";
 
 const ROW_PX = 49;
 const SOON_SECONDS = 600;
@@ -42,7 +42,7 @@ register("approval_list", (element) => {
   let lastIndex = 0;
 
   const soon = node("span", { class: "ss-chip ss-chip--red", role: "status", hidden: true });
-  const filters = makeListFilters(() => { scroller.scrollTop = 0; draw(); });
+  const filters = makeListFilters(() => { scroller.scrollTop = 0; orderBy(filters.read().sort); draw(); });
   const batch = makeBatch({
     view: "ss-list",
     selected: () => [...selected].map((id) => pending.get(id)).filter((one) => one !== undefined).filter((one) => !isHeld(one.approval_id)),

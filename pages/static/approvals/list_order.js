@@ -12,7 +12,7 @@ const RANK = { high: 0, medium: 1, low: 2 };
  * @property {string} customer
  * @property {number | null} min in hundredths
  * @property {number | null} max in hundredths
- * @property {"expiry" | "risk" | "amount" | "oldest"} sort
+ * @property {ListSort} sort
  */
 
 /** Who requested a call: an agent, or an API client by its name. @param {Approval} approval */

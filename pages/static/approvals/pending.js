@@ -1,11 +1,14 @@
 // The pending approvals that the server has told this page about, for all views of them.
 
+import { send } from "../shell/connection.js";
 import { emit, on } from "../shell/events.js";
 
 /** @type {Map<string, Approval>} */
 const known = new Map();
 let isLoaded = false;
 let isTruncated = false;
+/** @type {ListSort} */
+let order = "expiry";
 
 /** Pending approvals, also those whose decision is held. `isTruncated`: the server has more. */
 export const pending = {
@@ -35,6 +38,17 @@ function put(approval) {
   else known.delete(approval.approval_id);
 }
 
+/** Has the server send the pending approvals, and each that changes. */
+export const requestPending = () => send({ type: "watch_approvals", sort: order });
+
+/** Has the server send the first in another order, where there are more than it sends. @param {ListSort} sort */
+export function orderBy(sort) {
+  if (sort === order) return;
+  order = sort;
+  if (isTruncated) requestPending();
+}
+
+on("request_pending", requestPending);
 on("approvals", (frame) => {
   known.clear();
   frame.items.forEach(put);

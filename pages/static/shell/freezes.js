@@ -3,7 +3,7 @@
 import { onOpen, send } from "./connection.js";
 import { openDialog } from "./dialog.js";
 import { actionButton, find, node, prose, value } from "./dom.js";
-import { on } from "./events.js";
+import { emit, on } from "./events.js";
 import { agentTitle, humanize, plural, timeOfDay } from "./format.js";
 import { register } from "./mounts.js";
 import { request } from "./rest.js";
@@ -135,7 +135,7 @@ register("freezes", (element) => {
     freezes = items;
     draw();
     // Their times have stopped, or go on.
-    if (isChanged && role !== "operator") send({ type: "watch_approvals" });
+    if (isChanged && role !== "operator") emit("request_pending", undefined);
   });
   on("approval", countSoon);
   onOpen(() => send({ type: "watch_freezes" }));

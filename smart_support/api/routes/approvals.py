@@ -12,7 +12,7 @@ from smart_support.api.dependencies import channel, lead, services
 from smart_support.api.envelope import answer
 from smart_support.approvals.approval import Status
 from smart_support.approvals.decision import DecisionInput, reason_or_answer
-from smart_support.approvals.reader import ApprovalFilter
+from smart_support.approvals.reader import ApprovalFilter, Sort
 from smart_support.errors import SmartSupportError
 from smart_support.identity.users import User
 from smart_support.services import Services
@@ -84,16 +84,16 @@ class Filters(BaseModel):
     q: str | None = Field(
         None, max_length=200, description="text in the summary, the arguments or the customer id"
     )
-    sort: Literal["newest", "oldest", "risk", "expiry"] = "newest"
+    sort: Sort = "newest"
     limit: int = Field(50, ge=1, le=100)
-    cursor: str | None = Field(None, max_length=80, pattern=r"^([012]\.)?[^.]*$")
+    cursor: str | None = Field(None, max_length=80, pattern=r"^(-?\d{0,18}\.)?[^.]*$")
 
 
 @router.get("", response_model=schemas.Page[schemas.Approval])
 async def list_approvals(
     filters: Annotated[Filters, Query()], services: Services = Depends(services)
 ) -> Response:
-    """List approvals: newest first, oldest first, by risk and then oldest first, or by expiry."""
+    """List approvals: newest first, oldest first, by risk and then oldest first, by expiry, or by amount."""
     approvals, cursor = await services.approvals.find(ApprovalFilter(**filters.model_dump()))
     return answer([approval.wire() for approval in approvals], meta={"next_cursor": cursor})
 

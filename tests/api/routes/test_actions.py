@@ -10,6 +10,7 @@ import jwt
 import orjson
 import pytest
 import yaml
+from websockets.sync.client import connect
 
 from smart_support import Settings, create_app
 from smart_support.identity.users import hash_password
@@ -432,3 +433,23 @@ def test_a_wait_ends_as_soon_as_the_action_is_settled_and_not_later_than_a_minut
     path = f"/actions/{action['action_id']}"
     assert api.ask("claude", "GET", f"{path}?wait=0.05").json()["data"]["status"] == "pending"
     assert api.ask("claude", "GET", f"{path}?wait=61").status_code == 422
+
+
+def test_a_socket_gets_the_highest_amounts_of_more_than_it_is_sent(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("smart_support.api.websocket.MAX_PENDING", 2)
+    for amount in (1100, 1300, 1200):
+        api.call("claude", "refund_order", {"order_id": "1044", "amount_cents": amount, "reason": "x"})
+    listed = api.ask("lead", "GET", "/approvals?status=pending&limit=100").json()["data"]
+    amounts = sorted((one["amount"]["minor"] for one in listed if one["amount"]), reverse=True)
+    address = api.url.replace("http", "ws").replace("/api/v1", f"/ws?token={KEYS['lead']}")
+    with connect(address) as socket:
+        socket.send(json.dumps({"type": "watch_approvals", "sort": "amount"}))
+        frame = json.loads(socket.recv())
+        pending = [one for one in frame["items"] if one["status"] == "pending"]
+        assert frame["more"]
+        assert [one["amount"]["minor"] for one in pending] == amounts[:2]
+        assert json.loads(socket.recv())["type"] == "escalations"
+        socket.send(json.dumps({"type": "watch_approvals", "sort": "beauty"}))
+        assert json.loads(socket.recv())["code"] == "invalid_request"
