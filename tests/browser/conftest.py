@@ -41,19 +41,23 @@ class Profiles:
     def take(self, options: dict[str, Any]) -> BrowserContext:
         """A context of these options that nobody has, and that stores nothing."""
         free = self._free.get(_key(options))
-        return free.pop() if free else self._browser.new_context(**options)
+        if free:
+            return free.pop()
+        context = self._browser.new_context(**options)
+        context.new_page()  # it stays open and empty, so that the process that all pages share goes on
+        return context
 
     def give_back(self, options: dict[str, Any], context: BrowserContext) -> None:
         """Close its pages and delete what they stored."""
-        page = context.new_page()
-        session = context.new_cdp_session(page)
-        origins = {"/".join(page.url.split("/")[:3]) for page in context.pages if page.url.startswith("http")}
-        for open_page in context.pages[:-1]:
-            open_page.close()
+        empty, *pages = context.pages
+        session = context.new_cdp_session(empty)
+        origins = {"/".join(page.url.split("/")[:3]) for page in pages if page.url.startswith("http")}
+        for page in pages:
+            page.close()
         for origin in origins:
             kinds = {"origin": origin, "storageTypes": "local_storage,indexeddb,service_workers"}
             session.send("Storage.clearDataForOrigin", kinds)
-        page.close()
+        session.detach()
         context.clear_cookies()
         context.clear_permissions()
         self._free.setdefault(_key(options), []).append(context)

@@ -17,6 +17,8 @@ ARGS = [
     "--disable-component-update",
     "--disable-sync",
     "--no-first-run",
+    # All pages of a context share a process, and with it what is compiled.
+    "--renderer-process-limit=1",
 ]
 
 

@@ -41,6 +41,43 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+class Ports:
+    """Ports for the apps of this process: the one that was given back last is taken first.
+
+    A browser keeps scripts, and what it has compiled of them, by address: where an earlier app was, the
+    console takes half the CPU to load. The ports are none that the system hands to clients.
+    """
+
+    def __init__(self) -> None:
+        worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 10
+        self._unused = iter(range(20_000 + 1_000 * worker, 21_000 + 1_000 * worker))
+        self._given_back: list[int] = []
+
+    def take(self) -> int:
+        """A port that nobody listens on."""
+        while True:
+            port = self._given_back.pop() if self._given_back else next(self._unused)
+            if _is_free(port):
+                return port
+
+    def give_back(self, port: int) -> None:
+        """Let the next app have it."""
+        self._given_back.append(port)
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+PORTS = Ports()
+
+
 class AppProcess:
     """The app as an operator runs it: a process of its own that runs `app.py`, settings from the environment.
 
@@ -53,7 +90,7 @@ class AppProcess:
 
     def __init__(self, data_dir: Path, **settings: Any) -> None:
         self.data_dir = data_dir
-        self.port = free_port()
+        self.port = PORTS.take()
         self.url = f"http://127.0.0.1:{self.port}"
         self.ws_url = f"ws://127.0.0.1:{self.port}/ws"
         data_dir.mkdir(parents=True, exist_ok=True)
@@ -78,6 +115,7 @@ class AppProcess:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+        PORTS.give_back(self.port)
 
     def start(self) -> "AppProcess":
         """Start it and return once it answers."""
@@ -305,7 +343,7 @@ class LocalApp:
 
     def __init__(self, app: Any) -> None:
         self.app = app
-        self.port = free_port()
+        self.port = PORTS.take()
         self.url = f"http://127.0.0.1:{self.port}"
         self.ws_url = f"ws://127.0.0.1:{self.port}/ws"
         config = uvicorn.Config(
@@ -330,6 +368,7 @@ class LocalApp:
     def __exit__(self, *_: object) -> None:
         self._server.should_exit = True
         self._thread.join(30)
+        PORTS.give_back(self.port)
 
     def request(self, method: str, path: str, **options: Any) -> httpx.Response:
         """One REST request."""
