@@ -12,10 +12,11 @@ from fastapi import FastAPI, Request
 from fastapi.responses import Response
 from fastapi.staticfiles import StaticFiles
 from starlette._utils import get_route_path
+from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.routing import Mount
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pages import analytics, api_import, approval_list, approvals, callers, chat, inbox, replay, theme
 from pages.bundle import bundle_all
@@ -47,6 +48,13 @@ _SHELL = """
 <div id="ss-freezes" role="status" hidden></div>
 """
 _ON_LOAD = "(window.ssMounts ??= []).push(['shell', element], ['freezes', element]);"
+# Gradio's "Loading…" counts the seconds in each frame, and goes on when it has left the page: an open console
+# would work for ever, at a tenth of a core. Nothing here shows that time.
+_WITHOUT_LOADING_TIMER = rb"""<script>{
+const request = window.requestAnimationFrame.bind(window);
+const countsSeconds = (callback) => /performance\.now\(\)-.*1e3/.test(callback.toString());
+window.requestAnimationFrame = (callback) => countsSeconds(callback) ? 0 : request(callback);
+}</script>"""
 
 
 def build_console(services: Services) -> gr.Blocks:
@@ -104,7 +112,13 @@ def mount(app: FastAPI, services: Services) -> None:
         mcp_server=False,
         # Only what `with_clear_errors` words is shown; the text of another exception may hold anything.
         show_error=False,
-        app_kwargs={"middleware": [Middleware(GradioAllowlist), Middleware(_CompressedPages)]},
+        app_kwargs={
+            "middleware": [
+                Middleware(GradioAllowlist),
+                Middleware(_CompressedPages),
+                Middleware(_PagesWithoutTimer),
+            ]
+        },
         auth_dependency=_username if services.accounts.is_login_required else None,
         footer_links=["api"],
         theme=theme.theme(),
@@ -167,6 +181,35 @@ class _CompressedPages:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         is_page = scope["type"] == "http" and get_route_path(scope) in _PAGES
         await (self._compressed if is_page else self._app)(scope, receive, send)
+
+
+class _PagesWithoutTimer:
+    """ASGI middleware that puts a script before Gradio's own ones, which come before those of `head`."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        start: Message | None = None
+
+        async def send_page(message: Message) -> None:
+            nonlocal start
+            if message["type"] == "http.response.start":
+                start = message
+                return
+            if start:
+                body = message.get("body", b"")
+                message = {**message, "body": body.replace(b"<head>", b"<head>" + _WITHOUT_LOADING_TIMER, 1)}
+                headers = MutableHeaders(raw=start["headers"])
+                if "content-length" in headers:
+                    added = len(message["body"]) - len(body)
+                    headers["content-length"] = str(int(headers["content-length"]) + added)
+                await send(start)
+                start = None
+            await send(message)
+
+        is_page = scope["type"] == "http" and get_route_path(scope) in ("", "/")
+        await self._app(scope, receive, send_page if is_page else send)
 
 
 def _config(services: Services) -> str:

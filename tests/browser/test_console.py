@@ -289,3 +289,21 @@ def test_dark_follows_the_system_until_chosen(
     page.reload()
     expect(page.locator("#ss-state")).to_have_attribute("data-state", "live")
     expect(page.locator("body:not(.dark)")).to_be_visible()
+
+
+def test_an_idle_console_draws_nothing(server: AppProcess, open_window: Window, thread_id: str) -> None:
+    count = """
+        const request = window.requestAnimationFrame.bind(window);
+        window.requests = 0;
+        window.requestAnimationFrame = (callback) => { window.requests += 1; return request(callback); };
+        window.idleFrames = async (left) => {
+            while (left > 0) {
+                const before = window.requests;
+                await new Promise(request);
+                left = window.requests === before ? left - 1 : left;
+            }
+            return true;
+        };
+    """
+    page = open_window(server.url, thread_id, prepare=lambda page: page.add_init_script(count))
+    assert page.evaluate("Promise.race([idleFrames(10), new Promise((done) => setTimeout(done, 20000))])")
