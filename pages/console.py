@@ -42,12 +42,13 @@ _SHELL = """
   <button type="button" class="ss-chip ss-pending" id="ss-pending">No pending approvals</button>
   <form id="ss-me" method="post" action="{root}/logout" hidden><span class="ss-chip"></span>
     <button class="ss-button ss-button--quiet">Log out</button></form>
+  <button type="button" class="ss-button ss-button--quiet" id="ss-alerts">Alerts off</button>
   <button type="button" class="ss-button ss-button--quiet" id="ss-freeze" hidden>Freeze…</button>
   <button type="button" class="ss-button ss-button--quiet" id="ss-look" aria-label="Switch theme">◐</button>
 </header>
 <div id="ss-freezes" role="status" hidden></div>
 """
-_ON_LOAD = "(window.ssMounts ??= []).push(['shell', element], ['freezes', element]);"
+_ON_LOAD = "(window.ssMounts ??= []).push(['shell', element], ['freezes', element], ['alerts', element]);"
 # Gradio's "Loading…" counts the seconds in each frame, and goes on when it has left the page: an open console
 # would work for ever, at a tenth of a core. Nothing here shows that time.
 _WITHOUT_LOADING_TIMER = rb"""<script>{

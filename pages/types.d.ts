@@ -73,7 +73,7 @@ interface ConsoleEvents {
 /** A text that people choose instead of typing it: a reply, or the reason of a rejection. */
 interface CannedText { title: string; text: string }
 
-interface User { name: string; role: "operator" | "lead" | "admin"; login: boolean }
+interface User { name: string; role: "operator" | "lead" | "admin"; login: boolean; display_name?: string }
 
 interface JsonSchema {
   type?: string | string[];

@@ -55,7 +55,8 @@ async function showUser() {
   const place = document.getElementById("ss-me");
   if (!place || !user.login) return;
   place.hidden = false;
-  find(place, "span").textContent = `${user.name} (${user.role})`;
+  find(place, "span").textContent = `${user.display_name || user.name} (${user.role})`;
+  find(place, "span").title = user.name;
 }
 
 register("shell", (element) => {
