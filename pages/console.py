@@ -24,6 +24,7 @@ from pages.gradio_allowlist import GradioAllowlist
 from pages.gradio_api import add_api
 from smart_support.identity.users import User
 from smart_support.invisible import RANGES, SYMBOLS
+from smart_support.money import DECIMALS
 from smart_support.services import Services
 
 NAME = "Smart Support"
@@ -222,6 +223,7 @@ def _config(services: Services) -> str:
         "canned_rejections": [one.model_dump() for one in services.team.canned_rejections],
         "invisible": RANGES,
         "symbols": SYMBOLS,
+        "decimals": DECIMALS,
     }
     # A script element ends at the first "</", even inside a string.
     encoded = orjson.dumps(config).decode().replace("<", "\\u003c")

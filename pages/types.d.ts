@@ -11,6 +11,8 @@ interface Window {
     undo_seconds: number;
     invisible: [number, number][];
     symbols: [number, number][];
+    /** Of the currencies that have another number of decimals than two. */
+    decimals: Record<string, number>;
   };
   ssMounts?: [string, ...any[]][];
   ssChat?: Promise<ConsoleChat>;

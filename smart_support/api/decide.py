@@ -17,6 +17,7 @@ from smart_support.conversation.approval_context import ApprovalContext
 from smart_support.errors import Conflict, Forbidden, InvalidRequest, NotFound, SmartSupportError
 from smart_support.identity.users import Role, User
 from smart_support.invisible import exact, prose, visible
+from smart_support.money import format_money
 from smart_support.notifications.decide_links import PATH, DecideLink
 from smart_support.observability.log import get_logger
 from smart_support.services import Services
@@ -42,7 +43,6 @@ _RELATIONS = {
     "same_thread": ("Same conversation", ""),
     "same_customer": ("Same customer", ""),
 }
-_SYMBOLS = {"EUR": "€", "GBP": "£", "USD": "$"}
 _DECISIONS = ("approve", "reject")
 
 
@@ -283,13 +283,12 @@ def _lines(lines: Iterable[Mapping[str, str]] | None) -> Sequence[dict[str, str]
 
 
 def _money(name: str, value: Any, approval: Approval) -> str:
-    """An argument or a fact as money, if its name says that it is an amount in hundredths; else nothing."""
+    """An argument or a fact as money, if its name says that it is in a smallest unit; else nothing."""
     if not name.endswith(("_cents", "_minor")) or type(value) is not int:
         return ""
     currency = (approval.call.facts or {}).get("currency") or approval.call.args.get("currency")
     code = currency.upper() if isinstance(currency, str) and len(currency) == 3 else ""
-    symbol = _SYMBOLS.get(code, f"{code} " if code else "")
-    return f"{'-' if value < 0 else ''}{symbol}{abs(value) // 100:,}.{abs(value) % 100:02}"
+    return format_money(value, code)
 
 
 def _text(value: Any) -> str:

@@ -17,7 +17,7 @@ class Amount:
     """An amount of money.
 
     Attributes:
-        minor: in hundredths of the currency.
+        minor: in the currency's smallest unit, which is a hundredth of most.
         currency: its code in ISO 4217; None where the call does not say it.
     """
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from smart_support.demo.money import format_money
+from smart_support.money import format_money
 from smart_support.tools.registry import Change
 
 Row = dict[str, Any]

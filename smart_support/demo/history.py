@@ -13,7 +13,6 @@ from typing import Any, Literal
 import orjson
 
 from smart_support import clock
-from smart_support.demo.money import format_money
 from smart_support.events import (
     Clarification,
     Decision,
@@ -29,6 +28,7 @@ from smart_support.events import (
     ToolCall,
     ToolResult,
 )
+from smart_support.money import format_money
 from smart_support.storage.events.base import EventStore
 
 PREFIX = "demo-history-"

@@ -2,7 +2,8 @@
 
 import { arranged, visibleRows } from "../../pages/static/approvals/list_order.js";
 import { decisionText, nameOf } from "../../pages/static/approvals/names.js";
-import { asMoney, money, totals } from "../../pages/static/shell/money.js";
+import { asMoney, hundredths, money, totals } from "../../pages/static/shell/money.js";
+globalThis.window = { ssConfig: { decimals: JSON.parse(process.argv[2]) } };
 const one = (id, expires, risk, minor, more) => ({ approval_id: id, expires_at: expires, requested_at: id, risk,
     amount: minor === null ? null : { minor, currency: "GBP" }, action: "refund", agent: "a", args: {}, summary: `Refund ${id}`,
     customer_id: null, thread_id: "t", ...more });
@@ -16,6 +17,7 @@ console.log(JSON.stringify({
   filters: [ids({ min: 900 }), ids({ max: 900 }), ids({ customer: "C-1" }), ids({ agent: "bot" }), ids({ risk: "high" }),
     ids({ q: "  REFUND 1044" }), ids({ tool: "cancel" })],
   rows: [visibleRows(0, 490, 49, 1000), visibleRows(4900, 490, 49, 1000), visibleRows(49000, 490, 49, 1000), visibleRows(0, 490, 49, 3)],
+  decimals: [money({ minor: 2500, currency: "JPY" }), money({ minor: 1250, currency: "KWD" }), totals([{ minor: 2500, currency: "JPY" }]), hundredths({ minor: 25, currency: "JPY" })],
   money: [money({ minor: 125000, currency: "EUR" }), money({ minor: 8600, currency: "CHF" }), money({ minor: 5, currency: null }), money({ minor: 5, currency: "no" }),
     totals([refund.amount, null, refund.amount, { minor: 100, currency: "EUR" }]), totals([null]),
     asMoney("amount_cents", 2500, refund), asMoney("amount", 2500, refund), asMoney("amount_cents", "2500", refund)],

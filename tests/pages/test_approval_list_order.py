@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from smart_support.money import DECIMALS
+
 SCRIPT = Path(__file__).with_name("approval_list_order.mjs")
 
 
@@ -16,7 +18,11 @@ def answers() -> Any:
     node = shutil.which("node")
     if node is None:
         pytest.skip("Node is not installed")
-    return json.loads(subprocess.run([node, SCRIPT], capture_output=True, check=True, text=True).stdout)
+    return json.loads(
+        subprocess.run(
+            [node, SCRIPT, json.dumps(DECIMALS)], capture_output=True, check=True, text=True
+        ).stdout
+    )
 
 
 def test_orders(answers: Any) -> None:
@@ -34,6 +40,10 @@ def test_only_rows_near_the_view_are_drawn(answers: Any) -> None:
 def test_money_and_its_totals(answers: Any) -> None:
     texts = ["€1,250.00", "CHF 86.00", "0.05", "no 0.05", "€1.00 and £50.00", "", "€25.00", None, None]
     assert answers["money"] == texts
+
+
+def test_a_currency_has_its_own_decimals(answers: Any) -> None:
+    assert answers["decimals"] == ["¥2,500", "KWD 1.250", "¥2,500", 2500]
 
 
 def test_names_of_controls_say_what_they_act_on(answers: Any) -> None:

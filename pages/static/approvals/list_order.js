@@ -1,5 +1,7 @@
 // Which approvals the list shows, in which order, and which of its rows are drawn. Plain functions without a page.
 
+import { hundredths } from "../shell/money.js";
+
 /** @type {Record<string, number>} */
 const RANK = { high: 0, medium: 1, low: 2 };
 
@@ -34,9 +36,9 @@ function matches(one, filter, words) {
   if (filter.tool && one.action !== filter.tool) return false;
   if (filter.agent && callerOf(one) !== filter.agent) return false;
   if (filter.customer && one.customer_id !== filter.customer) return false;
-  const minor = one.amount?.minor ?? null;
-  if (filter.min !== null && (minor === null || minor < filter.min)) return false;
-  if (filter.max !== null && (minor === null || minor > filter.max)) return false;
+  const amount = one.amount ? hundredths(one.amount) : null;
+  if (filter.min !== null && (amount === null || amount < filter.min)) return false;
+  if (filter.max !== null && (amount === null || amount > filter.max)) return false;
   if (words.length === 0) return true;
   const text = [one.summary, one.action, one.agent, one.customer_id, one.thread_id, JSON.stringify(one.args)].join(" ").toLowerCase();
   return words.every((word) => text.includes(word));
@@ -45,10 +47,13 @@ function matches(one, filter, words) {
 /** @param {Approval} one @param {Approval} other @param {ListFilter["sort"]} sort */
 function compare(one, other, sort) {
   const first = sort === "risk" ? RANK[one.risk] - RANK[other.risk]
-    : sort === "amount" ? (other.amount?.minor ?? -1) - (one.amount?.minor ?? -1)
+    : sort === "amount" ? size(other) - size(one)
     : sort === "oldest" ? order(one.requested_at, other.requested_at) : 0;
   return first || order(one.expires_at, other.expires_at) || order(one.approval_id, other.approval_id);
 }
+
+/** @param {Approval} one */
+const size = (one) => (one.amount ? hundredths(one.amount) : -1);
 
 /** Orders ASCII texts, many times as fast as `localeCompare`. @param {string} one @param {string} other */
 const order = (one, other) => (one < other ? -1 : one > other ? 1 : 0);

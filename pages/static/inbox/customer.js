@@ -4,6 +4,7 @@ import { chip, exact, find, linkButton, messageOf, node, prose, showError, value
 import { draftOf, dropDraft, keepDraft } from "../shell/drafts.js";
 import { humanize } from "../shell/format.js";
 import { newId } from "../shell/ids.js";
+import { money } from "../shell/money.js";
 import { request } from "../shell/rest.js";
 import { customerName, noteName, shortTime, speaker } from "./names.js";
 import { conversationLink } from "./timeline.js";
@@ -15,17 +16,12 @@ const STATUS_COLORS = { cancelled: "red", refunded: "", returned: "", processing
 
 /** @typedef {Record<string, unknown>} Fields */
 
-/** `€124.00`. @param {number} cents @param {unknown} currency */
-function money(cents, currency) {
-  const options = { minimumFractionDigits: 2, maximumFractionDigits: 2 };
-  const code = typeof currency === "string" && /^[A-Z]{3}$/.test(currency) ? currency : null;
-  const text = (cents / 100).toLocaleString("en", code ? { ...options, style: "currency", currency: code } : options);
-  return text.replaceAll("\u00a0", " ");
-}
+/** `€124.00`. @param {number} minor @param {unknown} currency */
+const asMoney = (minor, currency) => money({ minor, currency: typeof currency === "string" && /^[A-Z]{3}$/.test(currency) ? currency : null });
 
 /** A value as people read it. @param {string} name @param {unknown} given @param {unknown} currency */
 function words(name, given, currency) {
-  if (typeof given === "number" && name.endsWith("_cents")) return money(given, currency);
+  if (typeof given === "number" && name.endsWith("_cents")) return asMoney(given, currency);
   if (typeof given === "string" && /^\d{4}-\d\d-\d\dT/.test(given)) return new Date(given).toLocaleDateString("en", { year: "numeric", month: "short", day: "numeric" });
   if (name === "status") return humanize(String(given));
   if (typeof given === "boolean") return given ? "Yes" : "No";
@@ -80,7 +76,7 @@ function thing(given) {
   const rest = entries.filter(([name]) => !used.has(name) && name !== "currency").map(([name, one]) => words(name, one, given.currency)).join(", ");
   return node("li", {},
     node("span", {}, id ? node("b", {}, exact(words(id[0], id[1], given.currency))) : "", " ", node("span", { class: "ss-what", title: exact(rest) }, exact(rest))),
-    amount ? node("b", {}, money(Number(amount[1]), given.currency)) : node("span"),
+    amount ? node("b", {}, asMoney(Number(amount[1]), given.currency)) : node("span"),
     node("span", { class: "ss-muted" }, date ? shortTime(String(date[1])) : ""),
     status ? node("span", { class: `ss-thing-status ss-thing-status--${STATUS_COLORS[String(status[1])] ?? ""}` }, exact(humanize(String(status[1])))) : node("span"));
 }

@@ -1,14 +1,22 @@
 // Amounts of money as people read them.
 
-/** `€1,250.00`, `CHF 168.00`; `12.50` where the currency is not known. @param {Amount} amount */
+/** @param {string | null} currency How many decimals it has. */
+const decimalsOf = (currency) => window.ssConfig.decimals[currency ?? ""] ?? 2;
+
+/** `€1,250.00`, `¥2,500`, `CHF 168.00`; `12.50` where the currency is not known. @param {Amount} amount */
 export function money({ minor, currency }) {
-  const options = { minimumFractionDigits: 2, maximumFractionDigits: 2 };
+  const decimals = decimalsOf(currency);
+  const options = { minimumFractionDigits: decimals, maximumFractionDigits: decimals };
+  const given = minor / 10 ** decimals;
   try {
-    const text = (minor / 100).toLocaleString("en", currency ? { ...options, style: "currency", currency } : options);
+    const text = given.toLocaleString("en", currency ? { ...options, style: "currency", currency } : options);
     // The space after a code does not break; the page would show it as a character that can't be seen.
     return text.replaceAll("\u00a0", " ");
-  } catch { return `${currency} ${(minor / 100).toLocaleString("en", options)}`; }
+  } catch { return `${currency} ${given.toLocaleString("en", options)}`; }
 }
+
+/** An amount in hundredths of its currency, whatever its smallest unit is. @param {Amount} amount */
+export const hundredths = ({ minor, currency }) => minor * 10 ** (2 - decimalsOf(currency));
 
 /**
  * `€310.90 and CHF 168.00`: the sum for each currency; empty where nothing is money.
@@ -24,13 +32,13 @@ export function totals(amounts) {
 }
 
 /**
- * An argument or a fact as money, if its name says that it is an amount in hundredths; else null.
+ * An argument or a fact as money, if its name says that it is an amount in a smallest unit; else null.
  * @param {string} name
  * @param {unknown} given
  * @param {Approval} approval
  */
 export function asMoney(name, given, approval) {
   if (!/_(cents|minor)$/.test(name) || typeof given !== "number" || !Number.isFinite(given)) return null;
-  const currency = typeof approval.facts?.currency === "string" ? approval.facts.currency : approval.amount?.currency ?? null;
+  const currency = typeof approval.facts?.currency === "string" ? approval.facts.currency.toUpperCase() : approval.amount?.currency ?? null;
   return money({ minor: given, currency });
 }

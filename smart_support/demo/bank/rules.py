@@ -5,8 +5,8 @@ from datetime import timedelta
 from typing import Any
 
 from smart_support import clock
-from smart_support.demo.money import format_money
 from smart_support.errors import ToolRefused
+from smart_support.money import format_money
 
 Row = dict[str, Any]
 # A card payment can be disputed for so long after its booking, as in the rules of Visa and Mastercard.

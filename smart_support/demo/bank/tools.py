@@ -10,10 +10,10 @@ from smart_support import clock
 from smart_support.demo.bank import rules
 from smart_support.demo.bank.changes import EFFECT
 from smart_support.demo.bank.ledger import AccountBook
-from smart_support.demo.money import format_money
 from smart_support.demo.store import DemoStore
 from smart_support.demo.toolset import DemoToolset
 from smart_support.errors import ToolRefused
+from smart_support.money import format_money
 from smart_support.tools.registry import Args, Call, read, write
 
 Row = dict[str, Any]

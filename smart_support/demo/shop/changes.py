@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from smart_support.demo.changes import NONE, Effect, Tables, TrackedTable, added
-from smart_support.demo.money import format_money
+from smart_support.money import format_money
 from smart_support.tools.registry import Change
 
 _ORDERS = TrackedTable(

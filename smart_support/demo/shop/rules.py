@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from smart_support import clock
-from smart_support.demo.money import format_money
 from smart_support.errors import ToolRefused
+from smart_support.money import format_money
 
 Row = dict[str, Any]
 NOT_SENT = ("pending", "processing")

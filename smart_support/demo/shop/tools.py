@@ -5,11 +5,11 @@ from datetime import timedelta
 from typing import Any
 
 from smart_support import clock
-from smart_support.demo.money import format_money
 from smart_support.demo.shop import rules
 from smart_support.demo.shop.changes import EFFECT
 from smart_support.demo.toolset import DemoToolset
 from smart_support.errors import ToolRefused
+from smart_support.money import format_money
 from smart_support.tools.registry import NOBODY, Args, Call, read, write
 
 Row = dict[str, Any]

@@ -6,9 +6,9 @@ import pytest
 
 from smart_support import clock
 from smart_support.demo.bank.tools import FintechTools
-from smart_support.demo.money import format_money
 from smart_support.demo.store import DemoStore
 from smart_support.errors import InvalidArguments, ToolRefused
+from smart_support.money import format_money
 from smart_support.tools.registry import Access, Registry
 from tests.demo.conftest import Use
 
