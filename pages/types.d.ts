@@ -239,6 +239,15 @@ interface ArgumentField {
   read: () => unknown;
 }
 
+interface NotificationRecord {
+  notification_id: string;
+  target: string;
+  recipient: string;
+  event: string;
+  error: string | null;
+  recorded_at: string;
+}
+
 interface EscalationRecord {
   escalation_id: string;
   thread_id: string;

@@ -42,7 +42,13 @@ NEED_A_MODEL = {"POST /openapi/jobs/{job_id}/words"}
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
-    with AppProcess(tmp_path_factory.mktemp("described") / "var", ALLOWED_HOSTS="127.0.0.1") as running:
+    folder = tmp_path_factory.mktemp("described")
+    targets = folder / "notify.yaml"
+    # Nobody listens on this port.
+    mail = "name: mail, type: email, host: 127.0.0.1, port: 1, security: none, from: a@b.c, to: a@b.c"
+    targets.write_text(f"targets: [{{{mail}, events: approval.requested}}]")
+    settings = {"ALLOWED_HOSTS": "127.0.0.1", "NOTIFY_FILE": targets}
+    with AppProcess(folder / "var", **settings) as running:
         yield running
 
 
@@ -159,6 +165,9 @@ def test_real_answers_are_as_described(app: AppProcess, described: Described) ->
     for escalation in ask("GET", "/escalations"):
         ask("POST", "/escalations/{escalation_id}/handled", escalation_id=escalation["escalation_id"])
         ask("POST", "/escalations/{escalation_id}/resend", escalation_id=escalation["escalation_id"])
+    ask("POST", "/notifications/resend")
+    notification = ask("GET", "/notifications")[0]
+    ask("POST", "/notifications/{notification_id}/resend", notification_id=notification["notification_id"])
     action = ask("POST", "/actions", {"tool": "get_order_status", "args": {"order_id": "1042"}})
     ask("GET", "/actions/{action_id}", action_id=action["action_id"])
     assert ask("GET", "/callers")[0]["last_used_at"] is not None

@@ -11,6 +11,7 @@ import { EXPIRES_SOON_SECONDS, makeCard, showClaim, showDuplicates, updateTimes 
 import { DecidedList, outcomeOf } from "./decided.js";
 import { clearClaimWarning, forgetDraft, isBeingWritten, showDecidedMeanwhile, showDraftOrActions, showOtherDecision } from "./decision_form.js";
 import { escalations } from "./escalations.js";
+import { failedNotifications } from "./notifications.js";
 import { makeFilters } from "./filters.js";
 import { heldCount, isHeld } from "./held.js";
 import { listenForKeys, pressOn } from "./keyboard.js";
@@ -239,7 +240,7 @@ register("approvals", (element) => {
   queue.before(node("div", { class: "ss-urgent", role: "status" }, escalations.shortcut, expiry),
     filters.element, ...batch.elements, keys.help);
   queue.after(more, keys.button);
-  recent.before(escalations.section);
+  recent.before(escalations.section, failedNotifications);
   on("me", () => cards.forEach((card) => { showClaim(card); showDraftOrActions(card); }));
   on("approvals", (frame) => replaceAll(frame.items));
   on("approval", (frame) => {

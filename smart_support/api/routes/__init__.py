@@ -17,6 +17,7 @@ from smart_support.api.routes.freeze import router as freeze_routes
 from smart_support.api.routes.health import router as health_routes
 from smart_support.api.routes.inbox import router as inbox_routes
 from smart_support.api.routes.metrics import router as metrics_routes
+from smart_support.api.routes.notifications import router as notifications_routes
 from smart_support.api.routes.openapi import router as openapi_routes
 from smart_support.api.routes.replay import router as replay_routes
 from smart_support.api.routes.takeovers import router as takeovers_routes
@@ -28,6 +29,7 @@ _ROUTES: list[APIRoute] = []
 for resource in (
     *(health_routes, chat_routes, conversations_routes, inbox_routes, takeovers_routes, replay_routes),
     *(approvals_routes, freeze_routes, escalations_routes, analytics_routes, agents_routes, openapi_routes),
+    notifications_routes,
     *(actions_routes, callers_routes, customers_routes, metrics_routes, backup_routes),
 ):
     router.include_router(resource)
