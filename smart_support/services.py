@@ -537,6 +537,7 @@ class Services:
 
     async def _start_background_work(self) -> None:
         self._open_notifications()
+        await self.notifications.outbox.begin()
         for work in (
             self.recovery.expire_forever(),
             self.recovery.resume_unfrozen_forever(),

@@ -109,10 +109,7 @@ class Notifications:
 
     async def send_forever(self) -> None:
         """Record and send, while no other process does."""
-        if not self._targets:
-            await self.outbox.forget_progress()
-            return
-        while True:
+        while self._targets:
             try:
                 if await self._locks.held({LOCK}):
                     await asyncio.sleep(CHECK_SECONDS)

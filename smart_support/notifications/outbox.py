@@ -100,10 +100,7 @@ class Outbox:
         self._targets = targets
 
     async def record(self) -> bool:
-        """Record what is new; returns whether there may be more.
-
-        The first time, it begins with what happens from now on.
-        """
+        """Record what is new; returns whether there may be more."""
         (news,) = await self._state.read(_NEWS)
         is_new = news["recorded"] != news["newest"] or bool(news["escalations"])
         expiring = await self._expiring()
@@ -112,9 +109,17 @@ class Outbox:
         work = partial(self._record, expiring=expiring)
         return await self._state.transact(work, on=["notifications"])
 
-    async def forget_progress(self) -> None:
-        """Begin anew at the next `record`, because there are no targets now."""
-        await self._state.execute("DELETE FROM notification_progress")
+    async def begin(self) -> None:
+        """Record what happens from now on, or go on where the last process ended.
+
+        Without targets this is forgotten, so that later ones are not told what happened meanwhile.
+        """
+        if not self._targets:
+            await self._state.execute("DELETE FROM notification_progress")
+            return
+        (news,) = await self._state.read(_NEWS)
+        if news["recorded"] is None:
+            await self._state.transact(partial(self._record, expiring=()), on=["notifications"])
 
     async def lanes(self) -> set[tuple[str, str]]:
         """The targets and recipients for which something is due."""

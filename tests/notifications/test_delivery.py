@@ -244,10 +244,9 @@ async def test_a_target_that_is_no_longer_in_the_file_gets_nothing(system: Make,
 
 async def test_targets_that_come_later_are_told_nothing_of_before(system: Make, receiver: Webhook) -> None:
     there = await system()
-    await there.notifications.send_forever()
     await there.request()
     await there.escalations.escalate("t", "help")
-    there.restarted(webhook(receiver.url, *ALL))
+    await there.restarted(webhook(receiver.url, *ALL)).outbox.begin()
     assert await there.deliver() == []
     await there.request()
     (row,) = await there.deliver()

@@ -100,7 +100,7 @@ async def system(tmp_path: Path) -> AsyncIterator[Callable[..., Any]]:
     async def make(*targets: Target) -> System:
         one = System(tmp_path, *targets)
         made.append(one)
-        await one.notifications.outbox.record()
+        await one.notifications.outbox.begin()
         return one
 
     yield make

@@ -23,8 +23,11 @@ from smart_support.conversation.sessions import SessionManager
 from smart_support.conversation.takeovers import Takeovers
 from smart_support.conversation.turn import Turn
 from smart_support.escalations.escalations import Escalations
+from smart_support.notifications.outbox import Outbox
+from smart_support.notifications.webhook import WebhookSender
 from smart_support.server.console import import_console
 from smart_support.tools.registry import Access, Args, Call, Tool
+from tests.support.notifications import SECRET
 
 import_console()  # once, so that a fork need not
 
@@ -55,6 +58,10 @@ TRAPS: dict[str, tuple[type, str]] = {
     "said": (Turn, "answer_as_colleague"),  # a person's answer is recorded, and they are not told
     "noted": (Takeovers, "note"),  # a note is kept, and who wrote it is not told
 }
+# The same for notifications: recorded and not sent, and sent while that is not on record.
+RECORDED, SENT = "recorded", "sent"
+OUTBOX_TRAPS: dict[str, tuple[type, str]] = {RECORDED: (Outbox, "due"), SENT: (WebhookSender, "send")}
+SECRET_VARIABLE = "HOOK_SECRET"
 # In a tool: the intent is on record and nothing is done; it is done and that is not on record, by the tool
 # that does not honour its key, and by the one that does.
 BEGUN, EFFECT, MARKED = "begun", "effect", "marked"
@@ -65,8 +72,8 @@ class Trap:
 
     def __init__(self, place: str, nth: int) -> None:
         self.place, self.left = place, nth
-        if place in TRAPS:
-            owner, name = TRAPS[place]
+        if place in (traps := TRAPS | OUTBOX_TRAPS):
+            owner, name = traps[place]
             setattr(owner, name, self._after(getattr(owner, name)))
 
     def at(self, place: str) -> None:
@@ -90,7 +97,10 @@ def serve(port: int, folder: str, seed: int, place: str = "", nth: int = 1, data
     base, trap = Path(folder), Trap(place, nth)
     agents = base / "agents.yaml"
     agents.write_text(AGENTS)
+    targets = base / "notify.yaml"
+    os.environ[SECRET_VARIABLE] = SECRET
     settings = Settings(
+        notify_file=targets if targets.exists() else None,
         data_dir=base / "var",
         agents_file=agents,
         rate_limit="100000/1s",
