@@ -451,6 +451,9 @@ class Services:
             count=self.meters.count_notification,
         )
         self._opened.push_async_callback(self.notifications.close)
+        names = {name for target in self._targets for name in target.spec.agent}
+        if unknown := sorted(name for name in names if self._graph is None and not self.team.agent(name)):
+            logger.warning("notify_file", warning=f"no agent is called {', '.join(unknown)}; see agent:")
         if self._targets and not settings.public_url:
             logger.warning(
                 "links_are_local",

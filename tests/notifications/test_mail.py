@@ -197,6 +197,16 @@ async def test_no_text_from_outside_makes_a_header_or_markup(
     assert "⟨U+202E⟩" in html.get_content()
 
 
+async def test_no_line_is_too_long_for_smtp(system: Make, mailbox: Mailbox, port: int) -> None:
+    there = await system(email(port, details=True))
+    await there.request(tool="x" * 900, args={f"name{number}": "ü" * 4000 for number in range(20)})
+    (row,) = await there.deliver()
+    assert row.status == "delivered"
+    ((sent, _, _),) = mailbox.got
+    # RFC 5321, 4.5.3.1.6.
+    assert max(map(len, sent.as_bytes().splitlines())) < 998
+
+
 @pytest.mark.parametrize(
     ("answer", "status", "error"),
     [
