@@ -16,9 +16,15 @@ SELECT
     CASE WHEN last_at <= $ended_before THEN outcome_at_end ELSE outcome END AS outcome,
     cost_usd, opening
 FROM conversations
-WHERE {conditions}
+WHERE rowid IN (
+    -- Few columns of many rows; the others of one page only.
+    SELECT rowid
+    FROM conversations
+    WHERE {conditions}
+    ORDER BY started_at DESC, thread_id DESC
+    LIMIT $rows
+)
 ORDER BY started_at DESC, thread_id DESC
-LIMIT $rows
 """
 _STATUS = {
     "waiting": "waiting",
@@ -185,6 +191,7 @@ def _add_counted(page: ListStatement, counted: FigureSelection) -> None:
     if counted.since is None or counted.until is None:
         page.add("false")
         return
+    page.add("last_at >= $counted_since AND started_at < $counted_until")
     if figure in _REQUESTED:
         table, at, condition = "requests", "requested_at", _REQUESTED[figure]
     else:

@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from smart_support import clock
@@ -30,6 +30,7 @@ STATUSES = ("active", "waiting", "ended")
 MAX_LIMIT = 100
 # Up to this length a series covers the whole range; a longer one starts at its first event.
 MAX_FULL_SERIES_DAYS = 100
+SEARCHED_FIRST = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,19 +310,28 @@ class Metrics:
         )
         # Full-width letters, ligatures and the like as the letters that most texts have; SQL folds the rest.
         text = unicodedata.normalize("NFKC", q) if q else None
-        statement = page_statement(
-            time_range,
-            status=status,
-            outcomes=outcomes,
-            agent=agent,
-            q=text,
-            about=about,
-            only=only,
-            after=Cursor.decode(cursor),
-            ended_before=self._ended_before(),
-            limit=limit,
-        )
-        rows = await self._asks.query(statement.sql, statement.params)
+        after = Cursor.decode(cursor)
+
+        async def listed(in_range: TimeRange) -> list[Row]:
+            statement = page_statement(
+                in_range,
+                status=status,
+                outcomes=outcomes,
+                agent=agent,
+                q=text,
+                about=about,
+                only=only,
+                after=after,
+                ended_before=self._ended_before(),
+                limit=limit,
+            )
+            return await self._asks.query(statement.sql, statement.params)
+
+        rows: list[Row] = []
+        if text and (newest := _newest(time_range, after)):
+            rows = await listed(newest)
+        if len(rows) <= limit:
+            rows = await listed(time_range)
         following = next_cursor(rows, limit)
         page = [
             row | {"started_at": as_rfc3339(row["started_at"]), "last_at": as_rfc3339(row["last_at"])}
@@ -337,6 +347,17 @@ class Metrics:
 
     def _ended_before(self) -> datetime:
         return naive(clock.now() - self._ttl)
+
+
+def _newest(time_range: TimeRange, after: Cursor | None) -> TimeRange | None:
+    """The part of a range that a search looks at first; None if the range is no longer.
+
+    Most words are in more conversations of these days than a page has, so that no older text is read.
+    """
+    until = min(time_range.until, after.started_at.replace(tzinfo=UTC)) if after else time_range.until
+    if until - time_range.since <= SEARCHED_FIRST:
+        return None
+    return replace(time_range, since=until - SEARCHED_FIRST)
 
 
 def _check(name: str, value: str | None, allowed: tuple[str, ...]) -> None:

@@ -126,10 +126,8 @@ class Erasure:
     async def retire(self) -> int:
         """Erase conversations whose last event is older than they are kept; returns their number."""
         before = (clock.now() - self._keep).astimezone(UTC).replace(tzinfo=None)
-        rows = await self._log.query(
-            """SELECT thread_id FROM events GROUP BY thread_id HAVING max(happened_at) < $before
-               AND NOT bool_or(type = 'interrupt' AND approval_id NOT IN (
-                   SELECT approval_id FROM events WHERE type = 'decision' AND approval_id IS NOT NULL))""",
+        rows = await self._log.summaries.query(
+            "SELECT thread_id FROM conversations WHERE last_at < $before AND NOT waiting ORDER BY last_at",
             {"before": before},
         )
         threads = [str(row["thread_id"]) for row in rows]

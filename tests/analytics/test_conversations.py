@@ -133,6 +133,16 @@ async def test_what_a_figure_counts_is_found_whenever_the_conversation_began(
         FigureSelection("latency", None, None, None)
 
 
+async def test_a_search_goes_on_from_the_newest_days_to_all_others(
+    event_log: EventStore, metrics: Metrics
+) -> None:
+    ages = [1, 3, 6, 8, 20, 400]
+    stories = [resolved(f"t{age}", clock.now() - timedelta(days=age)) for age in ages]
+    await record(event_log, *reversed(stories))
+    for limit in (1, 2, 6):
+        assert await _all_pages(metrics, limit, q="where is") == [f"t{age}" for age in ages]
+
+
 async def test_filters_fill_their_pages(event_log: EventStore, metrics: Metrics) -> None:
     stories = [
         Story(f"t{i:02}", NOON + timedelta(minutes=i)).ask().escalate() if i % 3 == 0

@@ -73,8 +73,14 @@ class EventStore(ABC):
 
     @property
     def summaries(self) -> Queryable:
-        """Answers queries over events and their summaries, which have all events then."""
+        """Answers queries over the summaries of all events. Unlike a snapshot, it waits for no other."""
         return _Summaries(self)
+
+    async def summarize(self) -> None:
+        """Bring the summaries up to date."""
+        await self._catch_up()
+        if not self.file.is_summarized:
+            await self.file.run(self.file.summarize)
 
     @contextlib.asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Queryable]:
@@ -127,5 +133,5 @@ class _Summaries:
         self._store = store
 
     async def query(self, sql: str, params: Params = ()) -> list[Row]:
-        async with self._store.snapshot() as snapshot:
-            return await snapshot.query(sql, params)
+        await self._store.summarize()
+        return await self._store.file.query(sql, params)

@@ -144,6 +144,11 @@ class DuckDBFile:
         self.write_cursor.execute(INSERT.format("events", structure), [f"[{','.join(rows)}]"])
         self._summaries.waiting += len(rows)
 
+    @property
+    def is_summarized(self) -> bool:
+        """Whether the summaries have all events of the file."""
+        return not self._summaries.waiting
+
     def summarize(self) -> None:
         """Bring the summaries up to date; in the writing thread."""
         self._summaries.add()
@@ -232,7 +237,7 @@ class DuckDBFile:
             os.replace(path, self._path)
         self._database = connect(self._path)
         self.write_cursor = self._database.cursor()
-        self._summaries.cursor = self.write_cursor
+        self._summaries.reopen(self.write_cursor)
 
     def close(self) -> None:
         """Write pending rows, then close the file."""

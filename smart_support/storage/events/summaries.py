@@ -11,7 +11,7 @@ counts of an hour are added up. So the tables hold the same whenever and however
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import duckdb
@@ -28,10 +28,20 @@ _NEW_EVENTS = f"""
     CREATE OR REPLACE TEMP TABLE new_events AS
     SELECT {_COLUMNS} FROM events WHERE rowid >= $first AND rowid < $end
 """
+# Most threads were active a short time ago, and their rows are near the end of the table. Those whose first
+# event is new have no row. So few are looked for in all of it.
 _KNOWN = """
+    CREATE OR REPLACE TEMP TABLE continued AS
+    SELECT thread_id, min(first_seq) > 1 AS is_older FROM new_events GROUP BY thread_id;
     CREATE OR REPLACE TEMP TABLE known AS
     SELECT thread_id, first_at, opening_seq, opening FROM conversations
-    WHERE thread_id IN (SELECT thread_id FROM new_events)
+    WHERE last_at >= $recent AND thread_id IN (SELECT thread_id FROM continued);
+    DELETE FROM continued WHERE NOT is_older OR thread_id IN (SELECT thread_id FROM known)
+"""
+_ALSO_KNOWN = """
+    INSERT INTO known
+    SELECT thread_id, first_at, opening_seq, opening FROM conversations
+    WHERE last_at < $recent AND thread_id IN (SELECT thread_id FROM continued)
 """
 # All events of the threads of new events.
 _THREAD_EVENTS = f"""
@@ -60,7 +70,7 @@ _THREAD_EVENTS = f"""
 #                                   the customer, half an answer, a refusal of the model, or no answer
 #          null                     it is active, and nothing was done yet
 _CONVERSATIONS = """
-    INSERT INTO conversations BY NAME
+    CREATE OR REPLACE TEMP TABLE new_conversations AS
     WITH approval AS (
         SELECT
             thread_id,
@@ -299,8 +309,7 @@ _REOPENED = """
 """
 _WHOSE = """
     CREATE OR REPLACE TEMP TABLE whose AS
-    SELECT DISTINCT first_customer_id
-    FROM {} WHERE first_customer_id IS NOT NULL AND thread_id IN {}
+    SELECT DISTINCT first_customer_id FROM {} WHERE first_customer_id IS NOT NULL
 """
 
 
@@ -308,20 +317,21 @@ _ADD = f"""
     {_OPENED};
     DELETE FROM conversations WHERE first_at >= $since AND thread_id IN (SELECT thread_id FROM known);
     {_CONVERSATIONS};
+    INSERT INTO conversations BY NAME SELECT * FROM new_conversations;
     {_MESSAGES};
     {_TURNS};
     {_TURN_AGENTS};
     DELETE FROM requests WHERE first_at >= $since AND thread_id IN (SELECT thread_id FROM known);
     {_REQUESTS};
     {_HOURS};
-    {_WHOSE.format("conversations", "(SELECT thread_id FROM new_events)")};
+    {_WHOSE.format("new_conversations")};
     {_REOPENED}
 """
 _AMONG = "(SELECT unnest($threads::VARCHAR[]))"
 _ERASE = f"""
     CREATE OR REPLACE TEMP TABLE changed_hours AS
     SELECT DISTINCT date_trunc('hour', happened_at) AS hour FROM events WHERE thread_id IN {_AMONG};
-    {_WHOSE.format("conversations", _AMONG)};
+    {_WHOSE.format("conversations")} AND thread_id IN {_AMONG};
     DELETE FROM events WHERE thread_id IN {_AMONG};
     DELETE FROM conversations WHERE thread_id IN {_AMONG};
     DELETE FROM turns WHERE thread_id IN {_AMONG};
@@ -339,6 +349,7 @@ _ERASE = f"""
 """
 _EMPTY = "; ".join(f"DELETE FROM {table}" for table in TABLES) + "; UPDATE summarized SET events = 0"
 _LONG_AGO = datetime(1970, 1, 8)
+_RECENT = timedelta(hours=6)
 
 
 class Summaries:
@@ -350,7 +361,12 @@ class Summaries:
     """
 
     def __init__(self, cursor: duckdb.DuckDBPyConnection) -> None:
+        self.reopen(cursor)
+
+    def reopen(self, cursor: duckdb.DuckDBPyConnection) -> None:
+        """Go on with another file, or with the same one opened again."""
         self.cursor = cursor
+        # A compacted copy has the summaries of when it was begun, and later events.
         self.waiting = self._not_summarized()
 
     def add(self, most: int | None = None) -> None:
@@ -390,8 +406,11 @@ class Summaries:
         end = first + EVENTS_AT_ONCE
         bounds: dict[str, Any] = {"first": first, "end": end}
         _run(self.cursor, _NEW_EVENTS, **bounds)
-        _run(self.cursor, _KNOWN)
         added, new_since = self._row("SELECT count(*), min(happened_at) FROM new_events")
+        recent = new_since - _RECENT
+        _run(self.cursor, _KNOWN, recent=recent)
+        if self._value("SELECT count(*) FROM continued"):
+            _run(self.cursor, _ALSO_KNOWN, recent=recent)
         known_since = self._value("SELECT min(first_at) FROM known")
         _run(self.cursor, _THREAD_EVENTS, first=first, since=known_since)
         since = min(new_since, known_since or new_since)

@@ -119,10 +119,14 @@ async def test_what_is_erased_during_a_compaction_does_not_come_back(
     await record(log, resolved("brief", clock.now()))
     await log.erase(["gone", "anew", "brief"])
     await record(log, resolved("anew", clock.now()), resolved("late", clock.now()))
+    await log.summarize()
     go_on.set()
     await running
     counted = await log.query("SELECT thread_id, count(*) AS n FROM events GROUP BY ALL ORDER BY ALL")
     assert {row["thread_id"]: row["n"] for row in counted} == {"anew": 6, "late": 6, "stays": 6}
+    # Also where somebody looked at them in the file that was copied.
+    summed = await log.summaries.query("SELECT thread_id, turns FROM conversations ORDER BY ALL")
+    assert {row["thread_id"]: row["turns"] for row in summed} == {"anew": 1, "late": 1, "stays": 1}
     assert await log.query(
         "SELECT min(happened_at) > $then AS new FROM events WHERE thread_id = 'anew'",
         {"then": then.replace(tzinfo=None) + timedelta(minutes=30)},
