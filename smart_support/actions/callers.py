@@ -37,6 +37,10 @@ class Callers:
             thread_prefix=spec.thread_prefix,
         )
 
+    def tool(self, name: str) -> Tool | None:
+        """The tool of that name, whoever may call it."""
+        return self._registry.get(name)
+
     def tools(self, caller: Caller) -> list[Tool]:
         """The tools that a caller has now, by name."""
         known = (self._registry.get(name) for name in sorted(caller.tools))

@@ -423,6 +423,7 @@ def _stored(tool: McpTool) -> dict[str, Any]:
         "name": tool.name,
         "description": tool.description or "",
         "schema": tool.input_schema,
+        "output_schema": tool.output_schema,
         "hints": hints,
     }
 

@@ -10,6 +10,7 @@ from smart_support.connectors.openapi.document.references import References
 from smart_support.connectors.openapi.document.security import SecurityScheme
 from smart_support.connectors.openapi.document.tool_names import tool_names
 from smart_support.connectors.openapi.schema.tool_schema import self_contained
+from smart_support.tools.result_schema import shape_of
 
 __all__ = ["MCP_SCHEMES", "TOKEN", "mcp_document"]
 
@@ -74,4 +75,5 @@ def _operation(tool: Mapping[str, Any], tool_name: str, server: str) -> Operatio
         schema={"type": "object", "properties": {}} | schema,
         findings=findings,
         hints=tool.get("hints"),
+        result_schema=shape_of(tool.get("output_schema")),
     )

@@ -140,6 +140,7 @@ def operation_tool(
         name=reviewed.tool_name,
         description=f"{reviewed.description} ({api})",
         schema=operation.schema,
+        output_schema=operation.result_schema,
         access=Access.WRITE if is_gated else Access.READ,
         run=run,
         risk=reviewed.risk,

@@ -8,9 +8,13 @@ from mcp.types import Tool as McpTool
 from smart_support.actions.action import STATUSES, Action
 from smart_support.errors import SmartSupportError
 from smart_support.gate.call_result import as_text
+from smart_support.observability.log import get_logger
 from smart_support.tools.registry import Access, Tool, title_of
 
+log = get_logger()
 GET_ACTION = "get_action"
+# The property that holds a result which is no object.
+RESULT = "result"
 _TEXT_OR_NULL = {"type": ["string", "null"]}
 _ACTION = {
     "type": "object",
@@ -41,6 +45,7 @@ def described(tool: Tool) -> McpTool:
         title=title_of(tool.name),
         description=tool.description,
         input_schema={"type": "object", **tool.schema},
+        output_schema=_output_schema(tool),
         annotations=ToolAnnotations(
             title=title_of(tool.name),
             read_only_hint=is_read,
@@ -48,6 +53,19 @@ def described(tool: Tool) -> McpTool:
             idempotent_hint=None if is_read else tool.idempotent,
         ),
     )
+
+
+def _output_schema(tool: Tool) -> dict[str, Any] | None:
+    """The schema of the structured content of a call: the tool's result, or the action.
+
+    The action comes where the call waits, still runs, or has a result that is not as described.
+    """
+    if tool.output_schema is None:
+        return None
+    own = tool.output_schema
+    if own.get("type") != "object":
+        own = {"type": "object", "properties": {RESULT: own}, "required": [RESULT]}
+    return {"type": "object", "anyOf": [own, _ACTION]}
 
 
 def get_action_tool(most_seconds: float) -> McpTool:
@@ -73,8 +91,12 @@ def get_action_tool(most_seconds: float) -> McpTool:
     )
 
 
-def answer_of(action: Action) -> CallToolResult:
-    """The answer to the call of a tool: its result, the action that waits, or why it failed."""
+def answer_of(action: Action, tool: Tool | None) -> CallToolResult:
+    """The answer to the call of a tool: its result, the action that waits, or why it failed.
+
+    A result that is not what the tool's output schema says comes inside of the action, which the schema
+    allows: a client that validates would otherwise take a call that has run for one that has failed.
+    """
     meta = {
         "smart-support/action_id": action.action_id,
         "smart-support/status": action.status,
@@ -91,7 +113,10 @@ def answer_of(action: Action) -> CallToolResult:
             _meta=meta,
         )
     # Before revision 2026-07-28 structured content has to be an object.
-    structured = action.result if isinstance(action.result, dict) else {"result": action.result}
+    structured = action.result if isinstance(action.result, dict) else {RESULT: action.result}
+    if tool is None or not tool.has_described_result(action.result):
+        log.info("result_not_as_described", tool=action.tool, action_id=action.action_id)
+        structured = action.wire()
     text = f"{action.message} " if action.message else ""
     return CallToolResult(
         content=[TextContent(type="text", text=text + as_text(action.result))],

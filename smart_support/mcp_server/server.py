@@ -132,7 +132,8 @@ class McpServer(Server[Any]):
             if params.name == GET_ACTION:
                 return await self._get_action(context, user, args)
             action = await self._actions.request(user, _request(context, params, args))
-            return answer_of(await self._wait(context, action, self._wait_seconds))
+            action = await self._wait(context, action, self._wait_seconds)
+            return answer_of(action, self._actions.callers.tool(action.tool))
         except SmartSupportError as error:
             return refusal(error)
         except Exception as error:

@@ -16,12 +16,14 @@ from typing import Annotated, Any, Literal, TypeVar, get_type_hints
 
 import jsonschema
 import referencing
-from pydantic import Field, create_model
+from pydantic import Field, TypeAdapter, create_model
+from pydantic.errors import PydanticUserError
 from referencing import Registry as Referenced
 
 from smart_support.errors import ConfigError, InvalidArguments, SmartSupportError, ToolFailed, ToolRefused
 from smart_support.tools import names
 from smart_support.tools.definition import Definition
+from smart_support.tools.result_schema import shape_of
 
 Risk = Literal["low", "medium", "high"]
 CustomerSource = Literal["unknown", "system", "lookup", "argument", "none"]
@@ -104,6 +106,8 @@ class Tool:
         former_version: what earlier releases of this software took as the version of the same tool.
         refresh: the tool as the system that has it describes it at this moment; None where it is gone there.
         check_call: checks arguments that fit the schema further; raises `InvalidArguments`.
+        output_schema: JSON Schema of its result, without references; None where nothing is said of it. It is
+            told to clients and never enforced: a write whose result does not fit has run all the same.
     """
 
     name: str
@@ -126,6 +130,7 @@ class Tool:
     former_version: str | None = None
     refresh: Callable[[], Awaitable["Tool | None"]] | None = None
     check_call: Callable[[Args], None] | None = None
+    output_schema: dict[str, Any] | None = None
     _validator: Any = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -145,6 +150,11 @@ class Tool:
             raise InvalidArguments(f"{self.name}: " + "; ".join(_explain(item) for item in problems[:5]))
         if self.check_call:
             self.check_call(args)
+
+    def has_described_result(self, result: Any) -> bool:
+        """Whether a result is what `output_schema` says."""
+        validator = jsonschema.Draft202012Validator(self.output_schema or {}, registry=Referenced())
+        return bool(validator.is_valid(result))
 
     def exact(self, args: Args) -> dict[str, Any]:
         """`args` with whole numbers as integers where the schema says so: JSON Schema takes 10.0 for 10."""
@@ -324,7 +334,16 @@ def _described(method: Callable[..., Any]) -> dict[str, Any]:
     schema.pop("title")
     schema["additionalProperties"] = False
     schema["properties"] = {name: _without_null(part) for name, part in schema["properties"].items()}
-    return {"description": description, "schema": schema}
+    result = _result_schema(hints.get("return"))
+    return {"description": description, "schema": schema, "output_schema": result}
+
+
+def _result_schema(hint: Any) -> dict[str, Any] | None:
+    """The JSON Schema of a method's return type; None where the type says nothing of what is in it."""
+    try:
+        return shape_of(TypeAdapter(hint).json_schema(mode="serialization"))
+    except PydanticUserError:
+        return None
 
 
 def _docstring_parts(docstring: str) -> tuple[str, dict[str, str]]:

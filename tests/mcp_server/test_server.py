@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -14,14 +15,17 @@ from mcp import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.types import Implementation
+from typing_extensions import TypedDict
 
 from smart_support import Settings, create_app
+from smart_support.tools.registry import NOBODY, Args, Toolset, read, tools_of
 from tests.support.harness import ROOT, LocalApp, demo_orders
 
-KEYS = {"claude": "claude-key-1", "cursor": "cursor-key-1", "lead": "lead-key-123"}
+KEYS = {"claude": "claude-key-1", "cursor": "cursor-key-1", "typed": "typed-key-12", "lead": "lead-key-123"}
 CALLERS = [
     {"name": "claude", "tools": ["get_order_status", "cancel_order", "refund_order"]},
     {"name": "cursor", "tools": ["get_order_status", "cancel_order"]},
+    {"name": "typed", "tools": ["list_parcels"]},
 ]
 POLICY = [{"tool": "refund_order", "then": "never", "because": "Refunds are made by hand."}]
 WAIT_SECONDS = 20
@@ -78,8 +82,29 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     settings = Settings(
         data_dir=folder / "var", api_keys=keys, agents_file=agents, mcp_wait_seconds=WAIT_SECONDS
     )
-    with LocalApp(create_app(settings)) as running:
+    created = create_app(settings)
+    created.state.services.registry.add(*tools_of(_Parcels()))
+    with LocalApp(created) as running:
         yield App(running)
+
+
+class _Parcel(TypedDict):
+    sku: str
+
+
+class _Parcels(Toolset):
+    """A read with a typed result, that does not always keep to it."""
+
+    def __init__(self) -> None:
+        self.executor = ThreadPoolExecutor(1)
+
+    def customer_of(self, args: Args) -> str | None:
+        return NOBODY
+
+    @read
+    def list_parcels(self, is_wrong: bool = False) -> list[_Parcel]:
+        """List parcels."""
+        return [{"sku": 7 if is_wrong else "x"}]  # type: ignore[typeddict-item]
 
 
 class Progress:
@@ -114,6 +139,18 @@ async def test_a_read_answers_as_text_and_structured_content(app: App, mode: str
     assert not answer.is_error
     assert answer.structured_content["order_id"] == "1042"
     assert "1042" in answer.content[0].text
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_a_client_that_validates_takes_results_that_are_not_as_described(app: App, mode: str) -> None:
+    async with app.client(mode, "typed") as client:
+        (tool, _) = (await client.list_tools()).tools
+        assert tool.output_schema is not None
+        right = await client.call_tool("list_parcels", {})
+        assert right.structured_content == {"result": [{"sku": "x"}]}
+        wrong = await client.call_tool("list_parcels", {"is_wrong": True})
+    assert not wrong.is_error
+    assert (wrong.structured_content["status"], wrong.structured_content["result"]) == ("done", [{"sku": 7}])
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -68,6 +68,7 @@ class Operation:
         security: empty if no authentication is required.
         servers: its own, if it has others than the document.
         keyed: it has an `Idempotency-Key` header, so a repeated call with the same key is safe.
+        result_schema: of what it returns, as in `Tool.output_schema`.
         hints: what an MCP server says its tool does, by MCP's names; None if that was not stored.
     """
 
@@ -87,6 +88,7 @@ class Operation:
     servers: tuple[Server, ...] = ()
     keyed: bool = False
     findings: tuple[Finding, ...] = ()
+    result_schema: dict[str, Any] | None = None
     hints: dict[str, bool] | None = None
 
 

@@ -18,6 +18,7 @@ from smart_support.connectors.openapi.document.parameters import (
 )
 from smart_support.connectors.openapi.document.reader import InvalidSpec, format_of
 from smart_support.connectors.openapi.document.references import References
+from smart_support.connectors.openapi.document.responses import result_schema
 from smart_support.connectors.openapi.document.security import requirements
 from smart_support.connectors.openapi.document.server import Server
 from smart_support.connectors.openapi.document.swagger2 import Swagger2
@@ -179,6 +180,7 @@ class _Parser:
             parameters=arguments.parameters,
             body=arguments.body,
             schema=arguments.schema,
+            result_schema=result_schema(node, self._document),
             security=security,
             servers=servers,
             keyed=any(
