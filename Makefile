@@ -13,8 +13,8 @@ LOCK := $(BIN)/python -m uv pip compile --universal --python-version 3.11 --no-e
 # Without its cache, Python compiles the application and pytest rewrites all asserts at each start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test test-fast test-postgres test-nightly conformance demo-data bench bench-compare soak picture lock clean hooks \
-	check check-types check-style check-javascript
+.PHONY: run test test-fast test-postgres test-nightly conformance foreign-clients demo-data bench bench-compare \
+	soak picture lock clean hooks check check-types check-style check-javascript
 
 run: .venv/run
 	$(BIN)/python app.py
@@ -35,9 +35,12 @@ test-postgres: .venv/dev .venv/postgres
 test-nightly: .venv/dev .venv/browser
 	NIGHTLY=1 $(BIN)/python -m pytest
 
-conformance: .venv/conformance
+conformance: .venv/conformance foreign-clients
 	$(BIN)/python -m tests.conformance
 	$(BIN)/python -m tests.conformance.hostile
+
+foreign-clients: .venv/foreign-clients/ready
+	NIGHTLY=1 $(BIN)/python -m pytest tests/foreign_clients
 
 # Thirty days of made-up conversations; stop the app first.
 demo-data: .venv/run
@@ -98,6 +101,14 @@ clean:
 # Beside the environment, not in it: a public set of tasks and what it imports.
 .venv/conformance: .venv/dev tests/conformance/requirements.txt
 	$(INSTALL) --no-deps --upgrade --target $@ -r tests/conformance/requirements.txt
+	touch $@
+
+# Clients of others, each in an environment of its own, with the versions that the file names.
+.venv/foreign-clients/ready: .venv/dev tests/foreign_clients/environments.txt
+	while read -r name package; do \
+		$(BIN)/python -m uv venv --quiet --clear --python $(BIN)/python .venv/foreign-clients/$$name && \
+		$(BIN)/python -m uv pip install --quiet --python .venv/foreign-clients/$$name/bin/python $$package || exit 1; \
+	done < tests/foreign_clients/environments.txt
 	touch $@
 
 # Any Chromium will do: one that is there, else the distribution's package, else Playwright's own.
