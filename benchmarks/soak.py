@@ -3,12 +3,18 @@
 No event may be lost: the sequence numbers of every thread have no gap, also after reconnects, and equal those
 of replay. The memory of the process must not grow, and first tokens must not be late. Exits with 1 on a
 failure.
+
+`--silent` adds sockets that send and never read. With `--full-disk` no file of the app grows for a tenth of
+the time: messages are refused with `storage_error` then, and nothing else is lost. With `--postgres-delay` it
+runs on Postgres, behind a connection that delays each message.
 """
 
 import argparse
 import asyncio
+import contextlib
 import os
 import random
+import resource
 import statistics
 import subprocess
 import sys
@@ -87,6 +93,8 @@ class Tally:
     events: int = 0
     decisions: int = 0
     lost_connections: int = 0
+    refused: int = 0
+    is_disk_full: bool = False
     errors: list[str] = field(default_factory=list)
 
 
@@ -148,7 +156,7 @@ class Customer:
             while True:
                 event = orjson.loads(await self._socket.recv())
                 if "seq" not in event:
-                    self._tally.errors.append(f"{self._thread.thread_id}: {event}")
+                    self._note_error(event)
                     return event
                 self._thread.take(event)
                 self._tally.events += 1
@@ -158,11 +166,17 @@ class Customer:
                     began = None
                 if event["type"] in ("message_complete", "interrupt", "error"):
                     if event["type"] == "error":
-                        self._tally.errors.append(f"{self._thread.thread_id}: {event}")
+                        self._note_error(event)
                     return event
                 if count == cut_after:
                     began = None  # the next token waits for the connection, not for the app
                     await self._reconnect()
+
+    def _note_error(self, event: dict[str, Any]) -> None:
+        if event.get("code") == "storage_error" and self._tally.is_disk_full:
+            self._tally.refused += 1
+        else:
+            self._tally.errors.append(f"{self._thread.thread_id}: {event}")
 
     async def _reconnect(self) -> None:
         self._tally.lost_connections += 1
@@ -175,14 +189,57 @@ class Customer:
         await self._socket.send(orjson.dumps({"thread_id": self._thread.thread_id, **frame}).decode())
 
 
+async def _stay_silent(url: str, number: int, think: float, until: float) -> None:
+    """A client that sends messages and never reads; it comes back when it is disconnected."""
+    while time.monotonic() < until:
+        with contextlib.suppress(OSError, websockets.WebSocketException):
+            # Not read from: the library reads a frame or two, then TCP holds up the server.
+            connection = await websockets.connect(url, max_queue=1, proxy=None, ping_interval=None)
+            while time.monotonic() < until:
+                frame = {"type": "message", "thread_id": f"silent-{number}", "content": READS[0]}
+                await connection.send(orjson.dumps(frame).decode())
+                await asyncio.sleep(think)
+            connection.transport.abort()
+
+
+async def _fill_disk(app: "App", tally: Tally, seconds: float) -> None:
+    """Let no file of the app grow from the middle of the time, for a tenth of it."""
+    await asyncio.sleep(seconds / 2)
+    tally.is_disk_full = True
+    app.limit_files(1)
+    await asyncio.sleep(seconds / 10)
+    app.limit_files(resource.RLIM_INFINITY)
+    await asyncio.sleep(5)  # what waited for the disk is told of it
+    tally.is_disk_full = False
+
+
+async def _delayed(port: int, delay: float) -> asyncio.Server:
+    """A server in front of a port of this machine that passes everything on after a delay."""
+
+    async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            while data := await reader.read(65_536):
+                await asyncio.sleep(delay)
+                writer.write(data)
+                await writer.drain()
+        writer.close()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        answers, requests = await asyncio.open_connection("127.0.0.1", port)
+        await asyncio.gather(pass_on(reader, requests), pass_on(answers, writer))
+
+    return await asyncio.start_server(serve, "127.0.0.1", 0)
+
+
 class App:
     """The app as an operator runs it, and its memory."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, database_url: str = "") -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.sizes: list[float] = []
         own = {"PORT": self.port, "DATA_DIR": folder / "var", "LOG_LEVEL": "warning"}
+        own |= {"DATABASE_URL": database_url} if database_url else {}
         environment = {f"SMART_SUPPORT_{name}": str(value) for name, value in own.items()}
         self._log = (folder / "app.log").open("wb")
         self._process = subprocess.Popen(
@@ -209,6 +266,11 @@ class App:
         while True:
             self.sizes.append(self._inspected.memory_info().rss / 2**20)
             await asyncio.sleep(1)
+
+    def limit_files(self, size: int) -> None:
+        """Let its files grow to no more than this size, as a full disk would."""
+        _, hard = resource.prlimit(self._process.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(self._process.pid, resource.RLIMIT_FSIZE, (size, hard))
 
     def cpu_seconds(self) -> float:
         """Its CPU time so far."""
@@ -248,8 +310,10 @@ def _growth(sizes: list[float]) -> tuple[float, float]:
     return statistics.median(sizes[third : third + few]), statistics.median(sizes[-few:])
 
 
-async def _soak(sockets: int, seconds: float, think: float, folder: Path) -> int:
-    app, tally = App(folder), Tally()
+async def _soak(given: argparse.Namespace, folder: Path, database_url: str = "") -> int:
+    app, tally = App(folder, database_url), Tally()
+    sockets, seconds, think = given.sockets, given.seconds, given.think
+    beside: list[asyncio.Task[None]] = []
     try:
         await app.ready()
         sampling = asyncio.create_task(app.sample_memory())
@@ -258,14 +322,33 @@ async def _soak(sockets: int, seconds: float, think: float, folder: Path) -> int
             Customer(f"ws://127.0.0.1:{app.port}/ws", tally, number, think).run(began + seconds)
             for number in range(sockets)
         ]
+        url = f"ws://127.0.0.1:{app.port}/ws"
+        silent = (_stay_silent(url, number, think, began + seconds) for number in range(given.silent))
+        beside += [asyncio.create_task(one) for one in silent]
+        if given.full_disk:
+            beside.append(asyncio.create_task(_fill_disk(app, tally, seconds)))
         done = await asyncio.gather(*customers, return_exceptions=True)
         took, used = time.monotonic() - began, app.cpu_seconds() - used
+        await asyncio.gather(*beside)
         sampling.cancel()
         await _compare(app, tally)
     finally:
         app.stop()
     tally.errors += [repr(one) for one in done if isinstance(one, BaseException)]
     return _report(tally, app.sizes, sockets, took, used)
+
+
+async def _soak_on_postgres(given: argparse.Namespace, folder: Path) -> int:
+    from tests.support.postgres import Postgres
+
+    cluster = Postgres(durable=True)
+    await asyncio.to_thread(cluster.start)
+    try:
+        async with await _delayed(cluster.port, given.postgres_delay / 1000) as server:
+            port = server.sockets[0].getsockname()[1]
+            return await _soak(given, folder, f"postgresql://tests@127.0.0.1:{port}/postgres")
+    finally:
+        await asyncio.to_thread(cluster.stop)
 
 
 def _report(tally: Tally, sizes: list[float], sockets: int, took: float, used: float) -> int:
@@ -283,6 +366,7 @@ def _report(tally: Tally, sizes: list[float], sockets: int, took: float, used: f
         ("decisions", f"{tally.decisions:,}", ""),
         ("lost connections", f"{tally.lost_connections:,}", ""),
         ("processor", f"{used / took:.0%} of one core", ""),
+        ("refused on a full disk", f"{tally.refused:,}", ""),
         ("lost or duplicate events", f"{len(faults)}", "0"),
         ("errors", f"{len(tally.errors)}", "0"),
         ("first token, p50", f"{cuts[49]:.0f} ms", ""),
@@ -307,9 +391,16 @@ def main() -> int:
     parser.add_argument("--sockets", type=int, default=200)
     parser.add_argument("--seconds", type=float, default=300)
     parser.add_argument("--think", type=float, default=20, help="average seconds between messages")
+    parser.add_argument("--silent", type=int, default=0, help="more sockets, which send and never read")
+    parser.add_argument("--full-disk", action="store_true", help="for a tenth of the time")
+    parser.add_argument(
+        "--postgres-delay", type=float, metavar="MS", help="run on Postgres, each way delayed"
+    )
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="smart-support-soak-") as folder:
-        return uvloop.run(_soak(given.sockets, given.seconds, given.think, Path(folder)))
+        if given.postgres_delay is None:
+            return uvloop.run(_soak(given, Path(folder)))
+        return uvloop.run(_soak_on_postgres(given, Path(folder)))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 Message content is logged at level `debug` only.
 """
 
+import contextlib
 import io
 import logging
 import sys
@@ -21,13 +22,19 @@ __all__ = ["bind", "configure", "get_logger", "hide"]
 
 
 class _StandardError(io.TextIOBase):
-    """Standard error as it is when a line is written: loggers outlive the stream that they were made with."""
+    """Standard error as it is when a line is written: loggers outlive the stream that they were made with.
+
+    A line that can't be written, as on a full disk, is left out. Otherwise the work that logs would fail too.
+    """
 
     def write(self, text: str) -> int:
-        return sys.stderr.write(text)
+        with contextlib.suppress(OSError):
+            return sys.stderr.write(text)
+        return len(text)
 
     def flush(self) -> None:
-        sys.stderr.flush()
+        with contextlib.suppress(OSError):
+            sys.stderr.flush()
 
 
 def configure(log_format: str, level: str) -> None:

@@ -1,6 +1,8 @@
 """What the log says of a turn: ids on every line, and nothing of what was said."""
 
+import errno
 import io
+import logging
 import re
 import sys
 from collections.abc import Iterator
@@ -78,3 +80,19 @@ def test_a_logger_outlives_the_stream_it_was_first_used_with(monkeypatch: pytest
     monkeypatch.setattr(sys, "stderr", second)
     logger.info("second")
     assert "second" in second.getvalue()
+
+
+class _FullDisk(io.TextIOBase):
+    def write(self, _text: str) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def flush(self) -> None:
+        self.write("")
+
+
+def test_work_goes_on_where_a_line_can_not_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a full disk, or where the reader of the log has ended."""
+    log.configure("json", "info")
+    monkeypatch.setattr(sys, "stderr", _FullDisk())
+    log.get_logger().info("anything")
+    logging.getLogger("library").warning("anything")
