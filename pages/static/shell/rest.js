@@ -6,8 +6,14 @@ const HEADERS = { Accept: "application/json", "X-Smart-Support-Door": "console" 
 /** The sub-path that the app has behind a proxy, such as "/support"; empty without one. */
 export const ROOT = new URL("../..", import.meta.url).pathname.replace(/\/$/, "");
 
+let isLoggingOut = false;
+
+/** Lets a logout go on to where the server leads it, though the socket ends with the login. */
+export const noteLogout = () => { isLoggingOut = true; };
+
 /** Opens the login page, which leads back to where the console is now. */
 export function openLogin() {
+  if (isLoggingOut) return;
   const here = location.pathname.slice(ROOT.length) + location.search;
   location.href = `${ROOT}/login${here === "/" ? "" : `?next=${encodeURIComponent(here)}`}`;
 }

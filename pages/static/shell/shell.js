@@ -5,7 +5,7 @@ import { find } from "./dom.js";
 import { dropAllDrafts } from "./drafts.js";
 import { emit, on } from "./events.js";
 import { register } from "./mounts.js";
-import { openLogin, request } from "./rest.js";
+import { noteLogout, openLogin, request } from "./rest.js";
 
 const THEME_KEY = "ss-look";
 const STATES = { connecting: "Connecting…", live: "Live", lost: "Connection lost. Reconnecting…" };
@@ -61,7 +61,7 @@ async function showUser() {
 
 register("shell", (element) => {
   showUser();
-  find(element, "#ss-me").addEventListener("submit", dropAllDrafts);
+  find(element, "#ss-me").addEventListener("submit", () => { noteLogout(); dropAllDrafts(); });
   find(element, "#ss-look").addEventListener("click", toggleTheme);
   find(element, "#ss-pending").addEventListener("click", () => emit("show_approvals", undefined));
   on("state", showState);
