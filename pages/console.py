@@ -219,6 +219,7 @@ def _config(services: Services) -> str:
     config = {
         "agents": {agent.name: agent.title for agent in services.team.agents},
         "canned_replies": [one.model_dump() for one in services.team.canned_replies],
+        "has_customer_card": services.team.customer_card is not None,
         "undo_seconds": services.settings.undo_seconds,
         "canned_rejections": [one.model_dump() for one in services.team.canned_rejections],
         "invisible": RANGES,

@@ -8,7 +8,7 @@ interface Window {
     canned_replies: CannedText[];
     canned_rejections: CannedText[];
     /** How long a decision is held; 0: not at all. */
-    undo_seconds: number;
+    undo_seconds: number; has_customer_card: boolean;
     invisible: [number, number][];
     symbols: [number, number][];
     /** Of the currencies that have another number of decimals than two. */
@@ -36,6 +36,8 @@ interface ConsoleEvents {
   freezes: { items: Freeze[] };
   escalation_record: { escalation: EscalationRecord };
   conversations: InboxChange;
+  /** A customer's id: this page knows their name now. */
+  customer_named: string;
   /** A thread id: opens it in the Inbox. */
   inbox_open: string;
   state: "live" | "lost";
@@ -53,8 +55,6 @@ interface ConsoleEvents {
   show_approvals: undefined;
   /** An approval id. */
   show_approval: string;
-  /** A thread id. */
-  open_thread: string;
   /** A job id; null closes the open import. */
   import_changed: string | null;
   conversations_changed: undefined;
@@ -214,6 +214,10 @@ interface Card {
   requested: HTMLElement;
   body: HTMLElement;
   select: HTMLInputElement;
+  /** Where a risk is shown that is not the usual one. */
+  marks: HTMLElement;
+  /** Where a list says which one of how many it is. */
+  position: HTMLElement;
   claim: HTMLElement;
   claimButton: HTMLButtonElement;
   duplicate: HTMLElement;
@@ -228,6 +232,16 @@ interface Card {
   isRefused: boolean;
   /** The end of the claim that this window was warned of. */
   warnedUntil: string | null;
+}
+
+/**
+ * `selected` is called when the card's checkbox changes, `failed` with an error of a claim. `large`: the card is the
+ * details beside a list, which has the checkbox; `open` shows another approval, and `back` the list.
+ */
+interface CardOptions {
+  failed: (error: unknown) => void;
+  selected?: (card: Card) => void;
+  large?: { select: HTMLInputElement; open: (id: string) => void; back: () => void } | null;
 }
 
 /** `takeFocus`: whether the form's first field gets the focus. */

@@ -13,8 +13,9 @@ from smart_support.errors import InvalidRequest, NotFound
 from smart_support.gate.planned_call import PlannedCall
 from smart_support.storage.state.base import Connection, Row
 
-Sort = Literal["newest", "oldest", "risk", "expiry", "amount"]
-SORTS: tuple[Sort, ...] = get_args(Sort)
+Sort = Literal["newest", "oldest", "risk", "expiry", "amount", "decided"]
+# Orders of what is pending.
+SORTS: tuple[Sort, ...] = tuple(one for one in get_args(Sort) if one != "decided")
 _CURSOR = re.compile(r"(?:(?P<rank>-?\d{0,18})\.)?(?P<approval_id>[^.]*)")
 _WORDS = " || ' ' || ".join(
     f"COALESCE({name}, '')"
@@ -29,6 +30,11 @@ _ORDERS = {
         "expires_at, approval_id",
         """(expires_at, approval_id) >
            ((SELECT expires_at FROM approvals WHERE approval_id = :after_id), :after_id)""",
+    ),
+    "decided": (
+        "decided_at DESC, approval_id DESC",
+        """(decided_at, approval_id) <
+           ((SELECT decided_at FROM approvals WHERE approval_id = :after_id), :after_id)""",
     ),
     "risk": (f"{_RANK}, approval_id", f"({_RANK}, approval_id) > (:after_rank, :after_id)"),
 }
@@ -54,6 +60,7 @@ class ApprovalFilter:
     """Which approvals, in which order.
 
     Attributes:
+        sort: `decided` is the latest decision first, without what is pending or was never for a person.
         q: text to search for in summary, arguments, customer, thread and reason; case does not matter.
         sort: `amount` has the highest first, and those without one last. It reads all that the filter lets
             through, as no index has amounts.
@@ -90,6 +97,8 @@ def page_query(selected: ApprovalFilter) -> tuple[str, dict[str, Any]]:
     }
     # Only the conditions that are given: no index helps with `:status IS NULL OR status = :status`.
     where = [sql for name, sql in conditions.items() if values[name] is not None]
+    if selected.sort == "decided":
+        where.append("decided_at IS NOT NULL AND need <> 'run'")
     sql = f"SELECT * FROM approvals WHERE {' AND '.join(where) or 'TRUE'} ORDER BY {order} LIMIT :limit"
     params = {name: value for name, value in values.items() if value is not None}
     return sql, params | {"limit": selected.limit + 1}
@@ -104,7 +113,7 @@ def page_queries(selected: ApprovalFilter, *, has_word_index: bool) -> Iterator[
     sql, params = page_query(selected)
     words = str(params.get("q", ""))[1:-1] and str(selected.q).strip().lower()
     # Few approvals are pending: comparing them is faster. The index has its rows in the order of requests.
-    is_compared = selected.status == "pending" or selected.sort == "expiry"
+    is_compared = selected.status == "pending" or selected.sort in ("expiry", "decided")
     if not has_word_index or len(words) < INDEXED_CHARS or "\x00" in words or is_compared:
         yield sql, params
     elif selected.sort == "risk":

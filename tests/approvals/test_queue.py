@@ -143,7 +143,10 @@ async def test_pages_follow_each_other_without_gap_or_repeat(queue: ApprovalQueu
         "newest": made[::-1],
         "oldest": made,
         "risk": sorted(made, key=lambda one: (by_risk[risks[one]], one)),
+        "decided": [made[place] for place in (8, 1, 5, 3, 2)],
     }
+    for approval_id in expected["decided"][::-1]:
+        await _decide(queue, approval_id, "reject")
     for sort, order in expected.items():
         found: list[str] = []
         cursor: str | None = None

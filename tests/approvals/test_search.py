@@ -116,6 +116,7 @@ async def test_a_search_scans_no_table(state: SqliteStateDatabase) -> None:
         ),
         *({"sort": "expiry"}, {"sort": "expiry", "status": "pending", "cursor": "1.x"}),
         *({"sort": "oldest"}, {"status": "pending", "q": "order"}, {"sort": "risk"}),
+        *({"sort": "decided"}, {"sort": "decided", "cursor": "x"}),
     ]
     for selected in lists:
         for sql, params in page_queries(ApprovalFilter(**selected), has_word_index=True):

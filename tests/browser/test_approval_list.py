@@ -1,5 +1,6 @@
 """The tab "Approvals": the list, its details, keys, filters, and batches."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -121,7 +122,7 @@ def test_the_next_approval_is_the_one_below(data_dir: Path, open_window: Window)
         pytest.skip("the approvals are seeded into a file")
     seed_approvals(data_dir, 10)
     with AppProcess(data_dir) as app:
-        page = open_window(app.url, viewport=WIDE)
+        page = open_window(app.url, viewport=WIDE, prepare=lambda page: page.clock.install())
         open_list(page)
         page.get_by_label("Sort by").select_option("oldest")
         heading = details(page).get_by_role("heading", level=3)
@@ -136,6 +137,48 @@ def test_the_next_approval_is_the_one_below(data_dir: Path, open_window: Window)
             expect(page.locator(".ss-details--new")).to_have_count(0)
             expect(details(page).get_by_label("Reason")).to_have_count(0)
         assert len(app.get("/approvals", status="pending")) == 8
+        _expect_no_stray_click(page)
+        _expect_decided(page, app)
+
+
+def _expect_no_stray_click(page: Page) -> None:
+    """The buttons of an approval that came by itself take no click that was meant for the one before."""
+    heading = details(page).get_by_role("heading", level=3)
+    page.clock.pause_at(page.evaluate("Date.now() + 1000"))
+    press(details(page), "Reject…")
+    details(page).get_by_label("Reason").fill("Paid by bank transfer")
+    before = heading.inner_text()
+    press(details(page), "Reject")
+    expect(heading).not_to_have_text(before)
+    shown = heading.inner_text()
+    box = details(page).get_by_role("button", name=re.compile("^Approve")).bounding_box()
+    assert box
+    place = (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.click(*place)
+    page.clock.run_for(700)
+    expect(page.locator(".ss-details--new")).to_have_count(0)
+    expect(heading).to_have_text(shown)
+    page.clock.resume()
+    page.mouse.click(*place)
+    expect(heading).not_to_have_text(shown)
+
+
+def _expect_decided(page: Page, app: AppProcess) -> None:
+    """Outcome, who, when, and whether it ran, the latest first."""
+    press(page.locator("#ss-approval-list"), "Decided")
+    decided = page.locator(".ss-desk-decided .ss-decided")
+    expect(decided).to_have_count(4)
+    # There is no such order.
+    expect(decided.first).to_contain_text("Approved, not carried out")
+    expect(decided.first).to_contain_text("Approved by local user")
+    expect(decided.first).to_contain_text("just now")
+    page.get_by_label("Outcome").select_option("rejected")
+    expect(decided).to_have_count(3)
+    expect(decided.first).to_contain_text("Paid by bank transfer")
+    page.get_by_label("Search decided approvals").fill("Refunded by bank")
+    expect(decided).to_have_count(2)
+    press(page.locator("#ss-approval-list"), "Back to pending")
+    expect(page.locator(".ss-row")).to_have_count(len(app.get("/approvals", status="pending")))
 
 
 def test_the_conversation_opens_in_the_inbox(app: AppProcess, open_window: Window) -> None:

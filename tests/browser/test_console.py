@@ -58,6 +58,12 @@ def test_the_answer_names_its_agent_and_shows_its_steps(
     step.click()
     expect(chat(page).locator(".ss-pre").first).to_contain_text(order)
     save(page, "console-step-light")
+    # What is opened in one conversation is not open in the next one.
+    page.get_by_role("button", name="New chat").click()
+    expect(step).to_have_count(0)
+    say(page, f"Where is order {order}?")
+    expect(step).to_be_visible()
+    expect(chat(page).locator(".ss-pre").locator("visible=true")).to_have_count(0)
 
 
 def test_a_rejection_is_shown_with_its_reason(

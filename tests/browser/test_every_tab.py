@@ -6,7 +6,7 @@ from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import PHONE, Save, Window
-from tests.support.console import card, chat, say, waiting
+from tests.support.console import card, chat, press, say, waiting
 from tests.support.examples import IS_NIGHTLY
 from tests.support.guarded import PASSWORD
 from tests.support.harness import AppProcess
@@ -81,6 +81,35 @@ def test_nothing_is_wrong_with_any_tab(
         page.get_by_text("Use via API").click()
     expect(page.get_by_text("API documentation")).to_be_visible()
     assert log == []
+
+
+def check_wide(page: Page) -> None:
+    """Look at what is open in both themes; a dialog covers the button that switches them."""
+    for look in ("light", "dark"):
+        page.evaluate("look => document.body.classList.toggle('dark', look === 'dark')", look)
+        assert violations(page) == []
+
+
+def test_nothing_is_wrong_with_what_opens_over_a_page(
+    server: AppProcess, open_window: Window, thread_id: str, take_order: Take
+) -> None:
+    """Dialogs and forms."""
+    orders = [take_order("processing") for _ in range(2)]
+    for order in orders:
+        body = {"thread_id": f"{thread_id}-{order}", "message": f"Please cancel order {order}"}
+        assert server.post("/chat", body).is_success
+    page = open_window(server.url, viewport=WIDE, reduced_motion="reduce")
+    page.get_by_role("button", name="Freeze…").click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+    check_wide(page)
+    page.keyboard.press("Escape")
+    page.get_by_role("tab", name="Approvals").click()
+    for order in orders:
+        page.locator(".ss-row").filter(has_text=order).get_by_role("checkbox").check()
+    press(page.locator("#ss-approval-list .ss-batch"), "Reject…")
+    page.locator(".ss-row-open").first.click()
+    page.locator(".ss-details").get_by_role("button", name="Edit").click()
+    check_wide(page)
 
 
 def test_the_login_page(guarded: AppProcess, browser: Browser, save: Save) -> None:

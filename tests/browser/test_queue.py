@@ -1,5 +1,6 @@
 """The queue as leads work in it together: filters, claims, batches, keys, notes, and what escalated."""
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -54,17 +55,19 @@ def test_what_is_shown_and_in_which_order(
 ) -> None:
     page = open_window(app.url, viewport=WIDE)
     expect(page.locator(".ss-approval")).to_have_count(4)
-    expect(_visible(page)).to_have_text(["Generate coupon", "Cancel order", "Apply discount", "Refund order"])
+    coupon, discount = re.compile("15% coupon"), re.compile("10% discount")
+    cancel, refund = re.compile("^Cancel order 1042"), re.compile("^Refund £25")
+    expect(_visible(page)).to_have_text([coupon, cancel, discount, refund])
     save(page, "queue-light")
     page.get_by_label("Order", exact=True).select_option("risk")
-    for place, title in enumerate(("Cancel order", "Refund order")):
+    for place, title in enumerate((cancel, refund)):
         expect(_visible(page).nth(place)).to_have_text(title)
     page.get_by_label("Search approvals").fill("1046")
     expect(page.get_by_text("1 of 4 shown")).to_be_visible()
-    expect(_visible(page)).to_have_text(["Apply discount"])
+    expect(_visible(page)).to_have_text([discount])
     page.get_by_role("button", name="Clear filters").click()
     page.get_by_label("Agent", exact=True).select_option("order_actions")
-    expect(_visible(page)).to_have_text(["Cancel order", "Refund order"])
+    expect(_visible(page)).to_have_text([cancel, refund])
 
 
 def test_a_card_that_is_filtered_away_keeps_what_was_typed(

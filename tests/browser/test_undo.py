@@ -1,16 +1,22 @@
 """Decisions are held for some seconds: undone, sent, or given up because somebody was first."""
 
-from collections.abc import Callable, Iterator
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any, TypeVar
 
+import httpx
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import Save, Window
 from tests.support.console import card, press
 from tests.support.harness import AppProcess
+from tests.support.kills.traffic import Traffic
 
 SECONDS = 30
+T = TypeVar("T")
 Take = Callable[[str], str]
 Ask = Callable[[], tuple[str, str]]
 
@@ -103,6 +109,51 @@ def test_somebody_else_was_first(app: AppProcess, ask: Ask, open_window: Window)
     assert app.post(f"/approvals/{approval_id}/decision", body).is_success
     expect(held(page)).to_contain_text("Not sent")
     expect(held(page)).to_contain_text("already rejected by local user")
+
+
+async def _serve(folder: Path, place: str) -> Traffic:
+    traffic = Traffic(folder, seed=1)
+    traffic.undo_seconds = 1
+    assert await traffic.start(place)
+    return traffic
+
+
+@pytest.mark.parametrize("place", ["decided", "held"])
+def test_a_server_that_is_killed_around_a_decision_neither_loses_nor_repeats_it(
+    tmp_path: Path, open_window: Window, place: str
+) -> None:
+    """Killed while the decision is held, or when it is on record and this page is not told."""
+    with ThreadPoolExecutor(1) as thread:
+
+        def run(work: Coroutine[Any, Any, T]) -> T:
+            return thread.submit(asyncio.run, work).result()
+
+        traffic = run(_serve(tmp_path, "decided" if place == "decided" else ""))
+        try:
+            api = f"{traffic.url}"
+            body = {"thread_id": "t", "message": "please strike IT-1"}
+            httpx.post(f"{api}/chat", json=body, timeout=30).raise_for_status()
+            page = open_window(api.removesuffix("/api/v1"), "t")
+            page.route("**/app_id*", lambda route: route.abort())  # Gradio reloads the page otherwise
+            press(card(page, "IT-1"), "Approve")
+            if place == "held":
+                traffic.kill()
+            expect(held(page)).to_contain_text("No answer")
+            traffic.kill()
+            run(traffic.start(port=traffic.port))
+            if place == "held":
+                expect(held(page)).to_contain_text("It is still pending; decide again.")
+                press(held(page), "Dismiss")
+                press(card(page, "IT-1"), "Approve")
+            expect(page.locator(".ss-decided")).to_contain_text("Carried out")
+            expect(held(page)).to_have_count(0)
+            expect(card(page, "IT-1")).to_have_count(0)
+            (approval,) = httpx.get(f"{api}/approvals").json()["data"]
+            history = httpx.get(f"{api}/approvals/{approval['approval_id']}/history").json()["data"]
+            assert [one["kind"] for one in history].count("decided") == 1
+            assert (tmp_path / "strikes").read_text().split() == ["IT-1"]
+        finally:
+            traffic.kill()
 
 
 def test_a_batch_is_held_in_the_list_too(app: AppProcess, ask: Ask, open_window: Window) -> None:

@@ -3,13 +3,14 @@
 import { onOpen } from "../shell/connection.js";
 import { chip, find, linkButton, messageOf, node, visible } from "../shell/dom.js";
 import { emitWhenReady, on } from "../shell/events.js";
-import { humanize, timeOfDay } from "../shell/format.js";
+import { humanize } from "../shell/format.js";
 import { register } from "../shell/mounts.js";
 import { onTab, openTab } from "../shell/tabs.js";
 import { makeBatch } from "./batch.js";
-import { EXPIRES_SOON_SECONDS, makeCard, showClaim, showDuplicates, updateTimes } from "./card.js";
-import { DecidedList, outcomeOf } from "./decided.js";
-import { clearClaimWarning, forgetDraft, isBeingWritten, showDecidedMeanwhile, showDraftOrActions, showOtherDecision } from "./decision_form.js";
+import { EXPIRES_SOON_SECONDS, makeCard, showClaim, showMarks, updateTimes } from "./card.js";
+import { settleCard, updateCard } from "./card_changes.js";
+import { DecidedList, outcomeOf, outcomeText } from "./decided.js";
+import { forgetDraft, isBeingWritten, showDraftOrActions, showOtherDecision } from "./decision_form.js";
 import { escalations } from "./escalations.js";
 import { failedNotifications } from "./notifications.js";
 import { makeFilters } from "./filters.js";
@@ -76,19 +77,8 @@ register("approvals", (element) => {
     if (approval.status !== "pending") { settle(approval); return; }
     if (decided.has(approval.approval_id)) return;
     const card = cards.get(approval.approval_id);
-    if (card) update(card, approval);
+    if (card) updateCard(card, approval);
     else if (cards.size < MAX_CARDS || isBeingWritten(approval.approval_id)) add(approval);
-  }
-
-  /** @param {Card} card @param {Approval} approval */
-  function update(card, approval) {
-    const votes = card.approval.votes?.length ?? 0;
-    card.approval = approval;
-    card.history.update(approval);
-    showClaim(card);
-    showDuplicates(card);
-    clearClaimWarning(card);
-    if ((approval.votes?.length ?? 0) > votes) { card.isDecidedHere = false; showDraftOrActions(card); }
   }
 
   /** @param {Approval} approval */
@@ -118,18 +108,12 @@ register("approvals", (element) => {
   /** Shows the outcome in the card's place; a card that somebody works in stays until they dismiss it. @param {Card} card @param {Approval} approval */
   function leave(card, approval) {
     const [outcome, color] = outcomeOf(approval);
-    const text = approval.status === "expired"
-      ? "Expired without a decision. It did not run." : `${outcome} by ${approval.decided_by} at ${timeOfDay(approval.decided_at ?? "")}.`;
-    announce(`${humanize(card.approval.action)}: ${text}`);
+    announce(`${card.approval.summary}: ${outcomeText(approval)}`);
     const hasFocus = card.element.contains(document.activeElement);
     card.element.classList.replace("ss-approval", "ss-leaving");
     if (card.element.hidden) { card.element.remove(); forgetDraft(card.id); fill(); return; }
     card.countdown.replaceWith(chip(outcome, color));
-    if (!card.isDecidedHere && (card.isRefused || hasFocus || isBeingWritten(card.id))) {
-      showDecidedMeanwhile(card, text, () => { forgetDraft(card.id); remove(card); }, { takeFocus: hasFocus });
-      return;
-    }
-    forgetDraft(card.id);
+    if (settleCard(card, approval, () => remove(card))) return;
     card.body.replaceChildren();
     if (hasFocus) focusNext(card);
     card.element.classList.add("ss-fading");
@@ -172,6 +156,7 @@ register("approvals", (element) => {
       else { cards.delete(card.id); selected.delete(card); remove(card); }
     }
     pending.sort((one, other) => one.requested_at.localeCompare(other.requested_at)).forEach(put);
+    cards.forEach(showMarks);
     isLoaded = true;
     showTotals();
   }
@@ -245,7 +230,7 @@ register("approvals", (element) => {
   on("approvals", (frame) => replaceAll(frame.items));
   on("approval", (frame) => {
     put(frame.approval);
-    cards.forEach(showDuplicates);
+    cards.forEach(showMarks);
     showTotals();
   });
   on("held_changed", () => {

@@ -1,74 +1,103 @@
-// One pending approval. Each card belongs to one approval id, so that what is typed into it can't move to another.
+// One approval with everything that helps to decide it. There is one element for each approval id and view, so that
+// what is typed into it can't move to another one. It has two layouts: small, for a column of cards, where the
+// conversation and the customer are folded, and large, for the details beside the list.
 
 import { now } from "../shell/connection.js";
 import { chip, exact, linkButton, node, value, visible } from "../shell/dom.js";
-import { emit } from "../shell/events.js";
+import { emitWhenReady } from "../shell/events.js";
 import { foldable } from "../shell/foldable.js";
-import { humanize, timeAgo } from "../shell/format.js";
+import { humanize, timeAgo, timeOfDay } from "../shell/format.js";
 import { timeLeft } from "../shell/freezes.js";
-import { asMoney } from "../shell/money.js";
+import { openTab } from "../shell/tabs.js";
+import { argumentList, changedFacts, factList, section, targetLine } from "./card_parts.js";
 import { quotationOf, replayLink, requesterOf } from "./caller.js";
 import { claimOf, toggleClaim } from "./claims.js";
+import { makeContext } from "./context.js";
 import { showDraftOrActions } from "./decision_form.js";
 import { effectList } from "./effect.js";
-import { nameOf } from "./names.js";
-import { duplicatesOf } from "./pending.js";
 import { makeHistory } from "./history.js";
+import { nameOf } from "./names.js";
+import { duplicatesOf, usualRisk } from "./pending.js";
 
 let cardCount = 0;
 export const EXPIRES_SOON_SECONDS = 120;
 export const MAX_SUMMARY_CHARS = 320;
 /** @type {Record<string, [string, string]>} */
 export const RISKS = { high: ["High risk", "red"], medium: ["Medium risk", "amber"], low: ["Low risk", ""] };
+/** @type {Record<string, string>} */
+const NEEDS = { ask: "Every change needs the approval of a lead, unless a policy rule lets it run.",
+  two_leads: "A policy rule asks for two leads." };
 
 /**
  * @param {Approval} approval
- * @param {{selected: (card: Card) => void, failed: (error: unknown) => void}} callbacks
+ * @param {CardOptions} options
  * @returns {Card}
  */
-export function makeCard(approval, { selected, failed }) {
+export function makeCard(approval, { failed, selected = () => {}, large = null }) {
   const id = approval.approval_id;
   // Several views may show one approval.
   const view = `ss-card-${cardCount += 1}`;
-  const titleId = `${view}-title`;
-  const [risk, color] = RISKS[approval.risk] ?? [humanize(approval.risk), ""];
+  const [requested, marks, claim, duplicate, position] = [node("span"), node("span", { class: "ss-claim" }),
+    node("span", { class: "ss-claim" }), node("span", { class: "ss-claim" }), node("span", { class: "ss-muted" })];
   const countdown = node("span", { class: "ss-chip ss-chip--amber ss-countdown", title: "Time left to decide" });
   const frozen = chip("Frozen", "red");
-  const requested = node("span");
   const body = node("div", { class: "ss-card-body" });
-  const select = node("input", { type: "checkbox", class: "ss-select", "aria-label": nameOf("Select", approval),
+  const select = large?.select ?? node("input", { type: "checkbox", class: "ss-select", "aria-label": nameOf("Select", approval),
     onchange: () => selected(card) });
-  const claim = node("span", { class: "ss-claim" });
   const claimButton = linkButton("Claim", () => { toggleClaim(card).catch(failed); });
-  const duplicate = node("span", { class: "ss-claim" });
   const notice = node("p", { class: "ss-notice", dir: "auto", hidden: true });
   const history = makeHistory(approval);
-  const element = node("article",
-    { class: `ss-card ss-approval ss-approval--${color || "grey"}`, "aria-labelledby": titleId, tabindex: "-1" },
-    node("header", {}, select, node("h3", { id: titleId }, humanize(approval.action)), chip(risk, color),
-      approval.need === "two_leads" ? chip("Needs two leads", "accent") : null,
-      approval.approvers?.length ? chip(["Needs ", value(approval.approvers.join(" and "))], "accent") : null, frozen, duplicate, claim,
-      node("span", { class: "ss-gap" }), countdown),
-    node("p", { class: "ss-muted" }, customerText(approval),
-      requesterOf(approval), " · ", requested, " · ",
-      conversationLink(approval), " · ", claimButton),
-    notice,
-    node("p", { class: "ss-summary" }, foldable(approval.summary, MAX_SUMMARY_CHARS)),
-    quotationOf(approval.caller),
-    targetLine(approval.target),
-    changedFacts(approval.changed),
-    effectList(approval.effect, "Changes"),
-    argumentList(approval),
-    body, history.element);
+  const context = makeContext(approval, large?.open ?? showApproval);
+  const title = node("h3", { id: `${view}-title` }, foldable(approval.summary, MAX_SUMMARY_CHARS));
+  const chips = [marks, approval.customer?.verified ? chip(["Verified: ", value(approval.customer.name ?? approval.customer.email ?? approval.customer.id)], "green") : null,
+    approval.need === "two_leads" ? chip("Needs two leads", "accent") : null,
+    approval.approvers?.length ? chip(["Needs ", value(approval.approvers.join(" and "))], "accent") : null, frozen, duplicate, claim];
+  const line = node("p", { class: "ss-muted" }, "Requested ", requested, " by ", requesterOf(approval), " · ",
+    conversationLink(approval), " · ", claimButton);
+  const parts = {
+    changed: changedFacts(approval.changed),
+    says: approval.caller ? section("Why the client requests it", quotationOf(approval.caller)) : null,
+    effect: approval.effect?.length ? section("What will change", effectList(approval.effect, "Changes")) : null,
+    call: section(["Exact call ", node("code", {}, exact(approval.action))],
+      argumentList(approval) ?? node("p", { class: "ss-muted" }, "No arguments"), targetLine(approval.target)),
+    why: section(["Why it needs approval ", node("span", { class: "ss-muted" }, `as of ${timeOfDay(approval.requested_at)}`)], notice,
+      node("p", {}, approval.because ? "" : NEEDS[approval.need ?? "ask"] ?? ""), factList(approval)),
+  };
+  const element = large
+    ? node("article", { class: "ss-details", "aria-labelledby": title.id },
+      node("header", { class: "ss-details-head" },
+        node("div", { class: "ss-details-title" },
+          node("button", { type: "button", class: "ss-button ss-back", "aria-label": "Back to the list", onclick: large.back }, "‹"),
+          title, node("span", { class: "ss-gap" }), countdown),
+        node("div", { class: "ss-details-chips" }, chips), node("div", { class: "ss-details-line" }, line, position)),
+      node("div", { class: "ss-details-scroll", tabindex: "0", "aria-label": "Details" },
+        node("div", { class: "ss-details-main" },
+          parts.changed, context.since, parts.says, context.words, parts.effect, parts.call, parts.why, history.element),
+        node("div", { class: "ss-details-side" }, context.customer, context.related)),
+      node("footer", { class: "ss-details-foot" }, body))
+    : node("article", { class: "ss-card ss-approval", "aria-labelledby": title.id, tabindex: "-1" },
+      node("header", {}, select, title, node("span", { class: "ss-gap" }), countdown),
+      node("div", { class: "ss-details-chips" }, chips), line,
+      parts.changed, parts.says, parts.effect, parts.call, approval.because || approval.votes?.length ? notice : null,
+      node("details", { class: "ss-history-of", ontoggle: () => { context.load(); } }, node("summary", {}, "Conversation and customer"),
+        node("div", { class: "ss-details-main" }, context.since, context.words, context.customer, parts.why, context.related)),
+      body, history.element);
   element.dataset.approvalId = id;
   /** @type {Card} */
-  const card = { id, approval, view, element, countdown, frozen, requested, body, select, claim, claimButton, duplicate, notice, history,
+  const card = { id, approval, view, element, countdown, frozen, requested, body, select, marks, claim, claimButton, duplicate, notice, history, position,
     buttons: {}, secondsLeft: 0, isBusy: false, isDecidedHere: false, isRefused: false, warnedUntil: null };
   showDraftOrActions(card);
   showClaim(card);
-  showDuplicates(card);
+  showMarks(card);
   updateTimes(card);
+  if (large) context.load();
   return card;
+}
+
+/** @param {string} id */
+function showApproval(id) {
+  openTab("Approvals");
+  emitWhenReady("show_in_list", id);
 }
 
 /** Shows the claim, the first of two approvals, and the policy's reason. @param {Card} card */
@@ -89,24 +118,23 @@ export function showClaim(card) {
   card.notice.hidden = card.notice.textContent === "";
 }
 
-/** Who the customer is, and whether a website has vouched for it. @param {Approval} approval @returns {Child} */
-function customerText({ customer, customer_id: id }) {
-  if (!id && !customer) return null;
-  const verified = customer?.verified ? `verified as ${customer.name ?? customer.email ?? customer.id}` : "not verified";
-  return [value(customer?.id ?? id ?? ""), ` (${visible(verified)}) · `];
-}
-
-/** A link to the conversation in the chat, or to the record of a client's call. @param {Approval} approval @param {string} [text] */
-export function conversationLink(approval, text = "Conversation") {
+/** A link to the conversation in the Inbox, or to the record of a client's call. @param {Approval} approval */
+export function conversationLink(approval) {
   if (approval.caller) return replayLink(approval);
-  const link = linkButton(text, () => emit("open_thread", approval.thread_id));
-  link.setAttribute("aria-label", nameOf(text, approval));
+  const link = linkButton("Open conversation", () => { openTab("Inbox"); emitWhenReady("inbox_open", approval.thread_id); });
+  link.setAttribute("aria-label", nameOf("Open conversation", approval));
   return link;
 }
 
-/** Marks a card that may request what another pending one requests. @param {Card} card */
-export function showDuplicates(card) {
-  const others = duplicatesOf(card.approval);
+/** Marks a card whose risk is not the usual one, or that may request what another pending one requests. @param {Card} card */
+export function showMarks(card) {
+  const { approval } = card;
+  const [label, color] = RISKS[approval.risk] ?? [humanize(approval.risk), ""];
+  const isUnusual = approval.risk !== usualRisk();
+  card.element.classList.toggle("ss-approval--red", isUnusual && color === "red");
+  card.element.classList.toggle("ss-approval--amber", isUnusual && color === "amber");
+  if (card.marks.textContent !== (isUnusual ? label : "")) card.marks.replaceChildren(...(isUnusual ? [chip(label, color)] : []));
+  const others = duplicatesOf(approval);
   if (card.duplicate.childElementCount === Math.min(1, others.length)) return;
   const mark = chip("Possible duplicate", "amber");
   mark.title = others.map((one) => one.summary).join("; ");
@@ -136,33 +164,4 @@ export function updateTimes(card) {
   card.countdown.classList.toggle("ss-chip--amber", card.secondsLeft >= EXPIRES_SOON_SECONDS);
   if (card.claim.firstChild && !claimOf(card.approval)) showClaim(card);
   card.requested.textContent = timeAgo(Date.parse(card.approval.requested_at), now());
-}
-
-/** Where the call goes. @param {Approval["target"]} target */
-export function targetLine(target) {
-  if (!target) return null;
-  return node("p", { class: "ss-muted ss-target" }, "Sends ", node("code", {}, exact(target.method)), " to ", node("code", {}, exact(target.url)));
-}
-
-/** @param {EffectLine[] | null | undefined} changed */
-export function changedFacts(changed) {
-  if (!Array.isArray(changed) || changed.length === 0) return null;
-  return node("div", { class: "ss-changed" },
-    node("b", {}, "This changed after it was approved, so nothing was done. Review it again."),
-    effectList(changed.map((line) => ({ ...line, field: humanize(line.field).toLowerCase() })), "Changed since the approval"));
-}
-
-/** A call's arguments, each with its name; amounts also as money. @param {Approval} approval */
-export function argumentList(approval) {
-  const entries = Object.entries(approval.args ?? {});
-  if (entries.length === 0) return null;
-  return node("dl", { class: "ss-args" }, entries.map(([name, given]) => [node("dt", {}, exact(name)),
-    node("dd", {}, foldable(exact(typeof given === "string" ? given : JSON.stringify(given, null, 1))),
-      moneyNote(name, given, approval))]));
-}
-
-/** @param {string} name @param {unknown} given @param {Approval} approval */
-function moneyNote(name, given, approval) {
-  const text = asMoney(name, given, approval);
-  return text ? node("span", { class: "ss-muted" }, ` = ${text}`) : null;
 }

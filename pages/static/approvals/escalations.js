@@ -2,9 +2,10 @@
 
 import { now } from "../shell/connection.js";
 import { actionButton, linkButton, messageOf, node, showError } from "../shell/dom.js";
-import { emit, on } from "../shell/events.js";
+import { emit, emitWhenReady, on } from "../shell/events.js";
 import { timeAgo } from "../shell/format.js";
 import { request } from "../shell/rest.js";
+import { openTab } from "../shell/tabs.js";
 
 /** @type {Map<string, EscalationRecord>} */
 const open = new Map();
@@ -53,7 +54,7 @@ function card(one) {
   };
   return node("li", { class: "ss-card" }, node("p", {}, one.reason),
     node("p", { class: "ss-muted" }, `${timeAgo(Date.parse(one.requested_at), now())} · ${delivery(one)}${repeats(one)} · `,
-      linkButton("Conversation", () => emit("open_thread", one.thread_id))),
+      linkButton("Open conversation", () => { openTab("Inbox"); emitWhenReady("inbox_open", one.thread_id); })),
     problem, node("div", { class: "ss-actions" }, action("Done", "handled"), one.status === "failed" ? action("Send again", "resend") : null));
 }
 

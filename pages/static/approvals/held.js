@@ -5,14 +5,18 @@ import { now } from "../shell/connection.js";
 import { messageOf, node } from "../shell/dom.js";
 import { emit, on } from "../shell/events.js";
 import { timeOfDay } from "../shell/format.js";
+import { request, RequestError } from "../shell/rest.js";
 import { withoutId } from "./names.js";
 
 const NOT_SENT_KEY = "ss-not-sent";
+const RETRY_MS = 1000;
 const SECONDS = window.ssConfig.undo_seconds;
 const DONE = { approved: "approved", edited: "approved with changes", rejected: "rejected", responded: "answered" };
 /** @type {Set<Held>} */
 const all = new Set();
-const place = node("div", { class: "ss-held", role: "region", "aria-label": "Decisions not sent yet" });
+const more = node("button", { type: "button", class: "ss-link ss-held-more", hidden: true, "aria-expanded": "false",
+  onclick: () => { place.classList.toggle("ss-held--open"); showMore(); } });
+const place = node("div", { class: "ss-held", role: "region", "aria-label": "Decisions not sent yet" }, more);
 
 /** Approvals that this window decided. @type {Set<string>} */
 const decidedHere = new Set();
@@ -48,13 +52,15 @@ export function hold(ids, text, send) {
     send: async () => {
       held.isSending = true;
       undo.hidden = true;
-      showCountdown(held);
+      countdown.textContent = "Sending…";
       try {
         await send([...held.ids]);
         release(held);
       } catch (error) {
+        const isUnanswered = error instanceof RequestError && error.status === null;
+        if (isUnanswered) await learnOutcome(held);
         release(held);
-        tell(`Not decided: ${text}.`, withoutId(messageOf(error)));
+        if (held.ids.size) tell(`Not decided: ${text}.`, isUnanswered ? "The connection was lost. It is still pending; decide again." : withoutId(messageOf(error)));
       }
     } };
   held.timer = setTimeout(held.send, SECONDS * 1000);
@@ -63,6 +69,25 @@ export function hold(ids, text, send) {
   // The newest on top, so that nothing moves under the pointer.
   place.prepend(element);
   emit("held_changed", undefined);
+}
+
+/** Finds out, once the server answers again, which of the decisions it has recorded, and leaves the others. @param {Held} held */
+async function learnOutcome(held) {
+  held.countdown.textContent = "No answer. Checking…";
+  for (;;) {
+    try {
+      for (const id of held.ids) {
+        /** @type {Approval} */
+        const approval = await request("GET", `/approvals/${encodeURIComponent(id)}`);
+        if (approval.status === "pending") continue;
+        held.ids.delete(id);
+        emit("approval", { approval });
+      }
+      return;
+    } catch {
+      await new Promise((resolve) => { setTimeout(resolve, RETRY_MS); });
+    }
+  }
 }
 
 /** Undoes the decision that was made last. Whether there is one. */
@@ -82,10 +107,22 @@ function release(held) {
   emit("held_changed", undefined);
 }
 
+/** Offers the older ones, and keeps the place beside the tabs. */
+function showMore() {
+  const others = all.size - 1;
+  if (others < 1) place.classList.remove("ss-held--open");
+  const isOpen = place.classList.contains("ss-held--open");
+  more.hidden = others < 1;
+  more.textContent = isOpen ? "Show the latest only" : `${others} more not sent yet`;
+  more.setAttribute("aria-expanded", String(isOpen));
+  const tabs = document.querySelector('[role="tablist"]')?.getBoundingClientRect();
+  place.style.setProperty("--ss-held-top", `${Math.max(8, Math.round((tabs?.top ?? 0) - 4))}px`);
+}
+
 /** @param {Held} held */
 function showCountdown(held) {
   const seconds = Math.max(1, Math.ceil((held.endsAt - Date.now()) / 1000));
-  held.countdown.textContent = held.isSending ? "Sending…" : `Sent in ${seconds} s`;
+  if (!held.isSending) held.countdown.textContent = `Sent in ${seconds} s`;
 }
 
 /** Says what became of decisions, until somebody dismisses it. @param {string} title @param {string} detail */
@@ -94,6 +131,7 @@ export function tell(title, detail) {
     node("p", {}, node("b", {}, title), " ", detail),
     node("div", { class: "ss-actions" }, node("button", { type: "button", class: "ss-button", onclick: () => element.remove() }, "Dismiss")));
   place.append(element);
+  showMore();
 }
 
 /** Gives up the held decision of an approval that was decided elsewhere, or expired. @param {Approval} approval */
@@ -140,6 +178,8 @@ on("approval", ({ approval }) => {
   tellNotRun(approval);
 });
 on("approvals", ({ items }) => items.filter((one) => one.status !== "pending").forEach(giveUp));
+on("held_changed", showMore);
+for (const moved of ["scroll", "resize"]) addEventListener(moved, () => { if (place.childElementCount > 1) showMore(); }, { passive: true });
 addEventListener("pagehide", cancelAll);
 // A page from the browser's memory shows this event; a new one may have had it before this script.
 addEventListener("pageshow", tellNotSent);

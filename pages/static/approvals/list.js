@@ -4,27 +4,31 @@
 import { now } from "../shell/connection.js";
 import { chip, find, linkButton, messageOf, node, visible } from "../shell/dom.js";
 import { on } from "../shell/events.js";
-import { humanize, plural, timeAgo, timeOfDay } from "../shell/format.js";
+import { humanize, plural, timeAgo } from "../shell/format.js";
 import { register } from "../shell/mounts.js";
 import { money } from "../shell/money.js";
+import { knownName, readName } from "../shell/customers.js";
 import { onTab } from "../shell/tabs.js";
 import { makeBatch } from "./batch.js";
-import { EXPIRES_SOON_SECONDS, RISKS, secondsLeft, showClaim, showDuplicates, timeText, updateTimes } from "./card.js";
+import { EXPIRES_SOON_SECONDS, makeCard, RISKS, secondsLeft, showClaim, timeText, updateTimes } from "./card.js";
+import { settleCard, updateCard } from "./card_changes.js";
 import { claimOf } from "./claims.js";
-import { outcomeOf } from "./decided.js";
-import { clearClaimWarning, forgetDraft, isBeingWritten, showDecidedMeanwhile, showDraftOrActions } from "./decision_form.js";
-import { makeDetails } from "./details.js";
+import { readAhead } from "./context.js";
+import { outcomeText } from "./decided.js";
+import { makeDecidedView } from "./decided_view.js";
+import { showDraftOrActions } from "./decision_form.js";
 import { isHeld } from "./held.js";
 import { listenForKeys, pressOn } from "./keyboard.js";
 import { requesterText } from "./caller.js";
 import { arranged, callerOf, visibleRows } from "./list_order.js";
 import { nameOf } from "./names.js";
-import { orderBy, pending, repeatedKeys } from "./pending.js";
+import { orderBy, pending, repeatedKeys, usualRisk } from "./pending.js";
 
 const ROW_PX = 49;
 const SOON_SECONDS = 600;
 const NEW_MS = 700;
-/** @typedef {{element: HTMLElement, approval: Approval | null, time: HTMLElement, age: HTMLElement, select: HTMLInputElement, open: HTMLElement, state: HTMLElement, marks: HTMLElement}} Row */
+const READ_AHEAD = 2;
+/** @typedef {{element: HTMLElement, approval: Approval | null, time: HTMLElement, age: HTMLElement, select: HTMLInputElement, open: HTMLElement, state: HTMLElement, marks: HTMLElement, sign: HTMLElement, customer: HTMLElement, isRepeated: boolean}} Row */
 
 register("approval_list", (element) => {
   const [heading, total, scroller, space, loading, details, announcer, listSide] = ["h2", ".ss-count", ".ss-rows", ".ss-rows > ul",
@@ -36,7 +40,9 @@ register("approval_list", (element) => {
   /** @type {Approval[]} */
   let shown = [];
   let repeated = new Set();
-  /** @type {ReturnType<typeof makeDetails> | null} */
+  /** @type {string | null} */
+  let usual = null;
+  /** @type {Card | null} */
   let current = null;
   /** The place that the selected approval had, so that the next one takes it. */
   let lastIndex = 0;
@@ -52,16 +58,30 @@ register("approval_list", (element) => {
   });
   const empty = node("div", { class: "ss-empty", hidden: true });
   const keys = listenForKeys({
-    current: () => current ?? undefined, move, isVisible: () => element.offsetParent !== null, search: filters.focusSearch, press: pressOn,
+    current: () => current ?? undefined, move, isVisible: () => element.offsetParent !== null && !decidedView.isOpen, search: filters.focusSearch, press: pressOn,
   });
-  heading.after(soon, node("span", { class: "ss-gap" }), keys.button);
+  const decidedView = makeDecidedView(find(element, ".ss-desk-decided"));
+  const toggle = find(element, ".ss-decided-toggle");
+  toggle.addEventListener("click", () => showDecided(!decidedView.isOpen));
+  heading.after(soon, node("span", { class: "ss-gap" }));
+  toggle.after(keys.button);
   scroller.before(filters.element);
   loading.after(empty, ...batch.elements, keys.help);
+
+  /** Shows what was decided in place of what is pending, or that again. @param {boolean} isShown */
+  function showDecided(isShown) {
+    decidedView.toggle(isShown);
+    toggle.setAttribute("aria-pressed", String(isShown));
+    toggle.textContent = isShown ? "Back to pending" : "Decided";
+    element.classList.toggle("ss-desk--decided", isShown);
+    if (!isShown) draw();
+  }
 
   /** Arranges the list anew after any change. */
   function draw() {
     const visibleOnes = pending.all().filter((one) => !isHeld(one.approval_id));
     repeated = repeatedKeys();
+    usual = usualRisk();
     shown = arranged(visibleOnes, filters.read());
     filters.offer(visibleOnes);
     filters.count(shown.length, visibleOnes.length);
@@ -107,17 +127,18 @@ register("approval_list", (element) => {
     const id = approval.approval_id;
     const [time, age, state, marks] = [node("span", { class: "ss-row-time" }), node("span"), node("span", { class: "ss-row-state" }), node("span", { class: "ss-row-marks" })];
     const [risk, color] = RISKS[approval.risk] ?? [humanize(approval.risk), ""];
+    const sign = node("span", { class: `ss-risk ss-risk--${color || "grey"}`, role: "img", "aria-label": risk, title: risk });
+    const customer = node("span");
     const select = node("input", { type: "checkbox", class: "ss-select", "aria-label": nameOf("Select", approval),
       onchange: () => { selected[select.checked ? "add" : "delete"](id); batch.draw(); drawRows(); } });
     const open = node("button", { type: "button", class: "ss-row-open", onclick: () => show(id, { opens: true }) },
       node("span", { class: "ss-row-title" }, visible(approval.summary)),
-      node("span", { class: "ss-row-sub" }, `${approval.customer_id ?? "Customer not known"} · ${requesterText(approval)} · `, age));
-    const element = node("li", { class: "ss-row" }, select,
-      node("span", { class: `ss-risk ss-risk--${color || "grey"}`, role: "img", "aria-label": risk, title: risk }), open, marks,
+      node("span", { class: "ss-row-sub" }, customer, ` · ${requesterText(approval)} · `, age));
+    const element = node("li", { class: "ss-row" }, select, node("span", { class: "ss-row-sign" }, sign), open, marks,
       node("span", { class: "ss-row-amount" }, approval.amount ? money(approval.amount) : ""),
       node("span", { class: "ss-row-end" }, time, state));
     element.dataset.approvalId = id;
-    const row = { element, approval: null, time, age, select, open, state, marks };
+    const row = { element, approval: null, time, age, select, open, state, marks, sign, customer, isRepeated: false };
     rows.set(id, row);
     return row;
   }
@@ -133,16 +154,27 @@ register("approval_list", (element) => {
     row.element.classList.toggle("ss-row--current", isCurrent);
     if (isCurrent) row.open.setAttribute("aria-current", "true");
     else row.open.removeAttribute("aria-current");
+    row.sign.hidden = approval.risk === usual;
     const isRepeated = repeated.has(approval.duplicate_key);
-    if (row.approval !== approval || isRepeated !== row.marks.childElementCount > 0) {
+    if (row.approval !== approval || isRepeated !== row.isRepeated) {
       row.approval = approval;
+      row.isRepeated = isRepeated;
+      showCustomer(row, approval);
       const votes = approval.votes?.length ?? 0;
       row.marks.replaceChildren(...[isRepeated ? chip("Possible duplicate", "amber") : null,
+        approval.customer?.verified ? chip("Verified", "green") : null,
         approval.need === "two_leads" ? chip(`${votes} of 2 approvals`, "accent") : null].filter((one) => one !== null));
       const claim = claimOf(approval);
       row.state.textContent = claim ? (claim.isOwn ? "Claimed by you" : visible(claim.name)) : "";
     }
     updateRowTime(row);
+  }
+
+  /** @param {Row} row @param {Approval} approval */
+  function showCustomer(row, approval) {
+    readName(approval);
+    const { customer_id: id, customer } = approval;
+    row.customer.textContent = visible(customer?.name ?? (id ? knownName(id) : null) ?? id ?? "Customer not known");
   }
 
   /** @param {Row} row */
@@ -160,10 +192,9 @@ register("approval_list", (element) => {
     const approval = pending.get(id);
     if (!approval) return;
     if (current?.id !== id) {
-      current?.history.element.remove();
       const row = rows.get(id) ?? makeRow(approval);
-      current = makeDetails(approval, { select: row.select, failed: (error) => announce(messageOf(error)),
-        open: (other) => show(other, { opens: true }), back });
+      current = makeCard(approval, { failed: (error) => announce(messageOf(error)),
+        large: { select: row.select, open: (other) => show(other, { opens: true }), back } });
       details.replaceChildren(current.element);
     }
     if (opens) element.classList.add("ss-desk--open");
@@ -171,6 +202,7 @@ register("approval_list", (element) => {
     if (index >= 0) lastIndex = index;
     drawRows();
     showPosition();
+    shown.slice(lastIndex + 1, lastIndex + 1 + READ_AHEAD).forEach(readAhead);
   }
 
   function back() {
@@ -228,24 +260,9 @@ register("approval_list", (element) => {
   function noteChange(approval) {
     if (current?.id !== approval.approval_id) return;
     const card = current;
-    if (approval.status === "pending") {
-      const votes = card.approval.votes?.length ?? 0;
-      card.approval = approval;
-      card.history.update(approval);
-      showClaim(card);
-      showDuplicates(card);
-      clearClaimWarning(card);
-      if ((approval.votes?.length ?? 0) > votes) { card.isDecidedHere = false; showDraftOrActions(card); }
-      return;
-    }
-    const text = approval.status === "expired" ? "Expired without a decision. It did not run."
-      : `${outcomeOf(approval)[0]} by ${approval.decided_by} at ${timeOfDay(approval.decided_at ?? "")}.`;
-    announce(`${approval.summary}: ${text}`);
-    if (!card.isDecidedHere && (card.isRefused || isBeingWritten(card.id))) {
-      card.isRefused = true;
-      const dismiss = () => { forgetDraft(card.id); card.isRefused = false; draw(); focusRow(); };
-      showDecidedMeanwhile(card, text, dismiss, { takeFocus: card.element.contains(document.activeElement) });
-    } else forgetDraft(card.id);
+    if (approval.status === "pending") { updateCard(card, approval); return; }
+    announce(`${approval.summary}: ${outcomeText(approval)}`);
+    settleCard(card, approval, () => { draw(); focusRow(); }, { staysIfFocused: false });
   }
 
   let isScheduled = false;
@@ -262,7 +279,10 @@ register("approval_list", (element) => {
   on("approvals", ({ items }) => items.forEach(noteChange));
   on("pending_changed", schedule);
   on("held_changed", schedule);
-  on("show_in_list", (id) => show(id, { opens: true }));
+  on("customer_named", (customerId) => {
+    for (const row of rows.values()) if (row.approval?.customer_id === customerId) showCustomer(row, row.approval);
+  });
+  on("show_in_list", (id) => { if (decidedView.isOpen) showDecided(false); show(id, { opens: true }); });
   on("me", () => { if (current) { showClaim(current); showDraftOrActions(current); } });
   on("undone", (ids) => { if (element.offsetParent !== null && pending.get(ids[0])) { draw(); show(ids[0]); focusRow(); } });
   onTab("Approvals", () => requestAnimationFrame(() => { if (current) showDraftOrActions(current); draw(); }));

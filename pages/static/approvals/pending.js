@@ -9,6 +9,7 @@ let isLoaded = false;
 let isTruncated = false;
 /** @type {ListSort} */
 let order = "expiry";
+const MIN_FOR_USUAL = 3;
 
 /** Pending approvals, also those whose decision is held. `isTruncated`: the server has more. */
 export const pending = {
@@ -23,6 +24,18 @@ export const pending = {
 export function duplicatesOf(approval) {
   return pending.all().filter((one) =>
     one.duplicate_key === approval.duplicate_key && one.approval_id !== approval.approval_id);
+}
+
+/**
+ * The risk that most of the pending approvals have: to mark it would separate nothing. Null where there is none.
+ * @returns {string | null}
+ */
+export function usualRisk() {
+  /** @type {Record<string, number>} */
+  const counts = {};
+  for (const { risk } of known.values()) counts[risk] = (counts[risk] ?? 0) + 1;
+  const [risk, count] = Object.entries(counts).sort((one, other) => other[1] - one[1])[0] ?? ["", 0];
+  return known.size >= MIN_FOR_USUAL && count > known.size / 2 ? risk : null;
 }
 
 /** The keys that more than one pending approval has. */

@@ -61,15 +61,6 @@ function store(threadId) {
   history.replaceState(history.state, "", address);
 }
 
-/** @param {string} threadId */
-function open(threadId) {
-  if (!VALID_THREAD.test(threadId) || threadId === current) return;
-  current = threadId;
-  store(threadId);
-  reset();
-  wake();
-}
-
 function startNew() {
   current = newThread();
   store(current);
@@ -216,7 +207,6 @@ register("chat", (_element, tools) => {
   on("*", noteReceived);
   on("approvals", (frame) => frame.items.forEach(noteExpiry));
   on("approval", (frame) => { noteExpiry(frame.approval); });
-  on("open_thread", open);
   document.addEventListener("click", review);
   document.addEventListener("click", choose, { capture: true });
   document.addEventListener("input", (event) => {

@@ -10,6 +10,10 @@ import { currentUser, isMe } from "./names.js";
 const CANNED_SHOWN = 2;
 /** @type {Set<string>} */
 const sending = new Set();
+/** What is typed, by conversation: whoever comes back while it is sent sees the same draft. @type {Map<string, InboxDraft>} */
+const drafts = new Map();
+/** Draws the composer of a conversation that is open now. @type {Map<string, () => void>} */
+const redraws = new Map();
 
 /**
  * The composer of a conversation. `changed` is called with the conversation's new holder, `noted` with a new note.
@@ -20,7 +24,8 @@ export function makeComposer(item, { changed, noted }) {
   const key = `inbox:${item.thread_id}`;
   const path = `/conversations/${encodeURIComponent(item.thread_id)}`;
   /** @type {InboxDraft} */
-  const draft = { isNote: false, reply: "", note: "", release: "", messageId: null, noteId: null, ...draftOf(key) };
+  const draft = drafts.get(key) ?? { isNote: false, reply: "", note: "", release: "", messageId: null, noteId: null, ...draftOf(key) };
+  drafts.set(key, draft);
   const banner = node("div", { class: "ss-inbox-banner" });
   const release = node("form", { class: "ss-form ss-inbox-release", hidden: true, onsubmit: (/** @type {Event} */ event) => {
     event.preventDefault();
@@ -70,6 +75,8 @@ export function makeComposer(item, { changed, noted }) {
 
   function typed() {
     const field = isNote() ? "note" : "reply";
+    // What was begun as a note stays one, also when the conversation is handed back meanwhile.
+    if (field === "note") draft.isNote = true;
     // Another text is another message: under the old id it might be taken for the one before.
     if (draft[field] !== text.value) draft[field === "reply" ? "messageId" : "noteId"] = null;
     draft[field] = text.value;
@@ -162,6 +169,7 @@ export function makeComposer(item, { changed, noted }) {
       else showError(problem, connectionState() === "lost" ? "Not sent: the server can't be reached. Your text is kept." : messageOf(error));
     } finally {
       sending.delete(key);
+      redraws.get(key)?.();
       element.removeAttribute("aria-busy");
       button.classList.remove("ss-busy");
     }
@@ -219,12 +227,18 @@ export function makeComposer(item, { changed, noted }) {
   }
 
   draw();
+  redraws.set(key, draw);
   // Its height is known once it is on the page.
   requestAnimationFrame(fit);
   return {
     element,
     /** Shows what has changed of the conversation. @param {InboxItem} latest */
-    update: (latest) => { Object.assign(item, latest); draw(); },
+    update: (latest) => {
+      // Who writes a note goes on with it when the conversation becomes theirs to answer.
+      if (isNote() && document.activeElement === text) draft.isNote = true;
+      Object.assign(item, latest);
+      draw();
+    },
     /** @param {boolean} note */
     focus: (note) => { if (note || !isTakenByOther()) choose(note); },
     takeOver: () => { if (!item.taken_by) banner.querySelector("button")?.click(); },

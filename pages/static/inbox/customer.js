@@ -1,12 +1,13 @@
 // Who the customer is: what they have, what waits, their other conversations, and notes.
 
 import { chip, exact, find, linkButton, messageOf, node, prose, showError, value } from "../shell/dom.js";
+import { noteName } from "../shell/customers.js";
 import { draftOf, dropDraft, keepDraft } from "../shell/drafts.js";
 import { humanize } from "../shell/format.js";
 import { newId } from "../shell/ids.js";
 import { money } from "../shell/money.js";
 import { request } from "../shell/rest.js";
-import { customerName, noteName, shortTime, speaker } from "./names.js";
+import { customerName, shortTime, speaker } from "./names.js";
 import { conversationLink } from "./timeline.js";
 
 const HEADLINE = new Set(["customer_id", "name", "message", "currency"]);
@@ -88,10 +89,10 @@ const initials = (name) => name.split(/[\s-]+/).filter(Boolean).slice(0, 2).map(
  * The sidebar of a conversation.
  * @param {HTMLElement} root
  * @param {InboxItem} item
- * @param {{open: (threadId: string) => void, close: () => void, loaded: (customer: InboxCustomer) => void, named: () => void,
+ * @param {{open: (threadId: string) => void, close: () => void, loaded: (customer: InboxCustomer) => void, 
  *   showApproval: (approval: Approval) => void}} callbacks
  */
-export function makeCustomer(root, item, { open, close, loaded, named, showApproval }) {
+export function makeCustomer(root, item, { open, close, loaded, showApproval }) {
   const path = `/inbox/${encodeURIComponent(item.thread_id)}`;
   const name = node("h2", {}, value(customerName(item)));
   const picture = node("span", { class: "ss-initials", "aria-hidden": "true" });
@@ -152,8 +153,6 @@ export function makeCustomer(root, item, { open, close, loaded, named, showAppro
       card.replaceChildren(...record(result));
       if (isFields(result) && typeof result.name === "string" && item.customer_id) {
         noteName(item.customer_id, result.name);
-        drawName();
-        named();
       }
     } catch (error) {
       const again = linkButton("Try again", () => { loadCard(); });
@@ -165,7 +164,8 @@ export function makeCustomer(root, item, { open, close, loaded, named, showAppro
   function draw(known) {
     showError(problem, "");
     const customer = known.customer;
-    verified.replaceChildren(customer?.verified ? chip(["Verified", customer.name ? [" as ", value(customer.name)] : ""], "green") : chip("Not verified"));
+    verified.replaceChildren(customer?.verified ? chip(["Verified", customer.name ? [" as ", value(customer.name)] : ""], "green")
+      : node("span", { class: "ss-muted" }, "Not verified by your website"));
     waiting.hidden = known.approvals.length === 0;
     waiting.replaceChildren(node("h3", {}, "Open approvals ", chip(String(known.approvals.length), "amber")),
       node("ul", {}, known.approvals.map((approval) => node("li", {}, linkButton(approval.summary, () => showApproval(approval))))));
@@ -214,7 +214,7 @@ export function makeCustomer(root, item, { open, close, loaded, named, showAppro
   }
 
   return {
-    load, put,
+    load, put, drawName,
     close: () => { isClosed = true; },
     focus: () => { find(root, ".ss-inbox-close").focus(); },
   };

@@ -87,7 +87,6 @@ register("inbox", (root) => {
       open: openThread,
       close: () => { setView("thread"); find(place, ".ss-inbox-details").focus(); },
       loaded: (known) => { notes = [...known.notes]; timeline.setNotes(notes); known.approvals.forEach(timeline.putApproval); },
-      named: () => { head(); timeline.redrawNames(); list.redraw(); },
       showApproval: (approval) => {
         if (approval.thread_id !== item.thread_id) { openThread(approval.thread_id); return; }
         setView("thread");
@@ -179,6 +178,13 @@ register("inbox", (root) => {
     if (frame.type === "message_complete") current.customer?.load();
   });
   on("approval", ({ approval }) => { if (approval.thread_id === current?.item.thread_id) current.timeline.putApproval(approval); });
+  on("customer_named", (customerId) => {
+    list.redraw();
+    if (current?.item.customer_id !== customerId) return;
+    current.head();
+    current.timeline.redrawNames();
+    current.customer?.drawName();
+  });
   on("inbox_open", (threadId) => { openTab("Inbox"); openThread(threadId); });
   on("me", () => {
     list.redraw();

@@ -2,6 +2,7 @@
 
 import { chip, find, messageOf, node, prose, showError, value } from "../shell/dom.js";
 import { agentTitle } from "../shell/format.js";
+import { readName } from "../shell/customers.js";
 import { requestPage } from "../shell/rest.js";
 import { customerName, isLead, isMe, shortTime, speaker, waitingTime } from "./names.js";
 
@@ -126,6 +127,7 @@ export function makeList(root, opened) {
 
   /** @param {{item: InboxItem, button: HTMLButtonElement}} row */
   function draw({ item, button }) {
+    if (isLead()) readName(item);
     const isUnread = item.unread && isLead();
     button.classList.toggle("ss-unread", isUnread);
     if (item.thread_id === openThread) button.setAttribute("aria-current", "true");

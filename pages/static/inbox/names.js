@@ -1,11 +1,10 @@
 // What the inbox calls people and conversations.
 
 import { now } from "../shell/connection.js";
+import { knownName } from "../shell/customers.js";
 import { on } from "../shell/events.js";
 import { agentTitle, timeOfDay } from "../shell/format.js";
 
-/** Names of customers that this page has read from their systems, by their ids. @type {Map<string, string>} */
-const names = new Map();
 /** @type {User | null} */
 let user = null;
 on("me", (me) => { user = me; });
@@ -19,12 +18,9 @@ export const isLead = () => user !== null && user.role !== "operator";
 /** @param {string | null} name */
 export const isMe = (name) => name !== null && name === user?.name;
 
-/** @param {string} customerId @param {string} name */
-export const noteName = (customerId, name) => { names.set(customerId, name); };
-
 /** A customer's name, their id, or the end of the thread's id where nothing is known. @param {InboxItem} item */
 export const customerName = (item) => item.customer?.name ?? (item.customer_id
-  ? names.get(item.customer_id) ?? item.customer_id : `Visitor ${item.thread_id.slice(-4)}`);
+  ? knownName(item.customer_id) ?? item.customer_id : `Visitor ${item.thread_id.slice(-4)}`);
 
 /** Who spoke. @param {string} role @param {string | null | undefined} by */
 export function speaker(role, by) {

@@ -1,6 +1,7 @@
 // One conversation as it was and as it goes on: bubbles, folded tool steps, cards to decide, notes.
 
-import { makeCard, showClaim, updateTimes } from "../approvals/card.js";
+import { makeCard, updateTimes } from "../approvals/card.js";
+import { settleCard, updateCard } from "../approvals/card_changes.js";
 import { outcomeOf } from "../approvals/decided.js";
 import { now } from "../shell/connection.js";
 import { chip, exact, linkButton, messageOf, node, prose, value } from "../shell/dom.js";
@@ -246,11 +247,13 @@ export function makeTimeline(scroll, item, customer) {
     const made = slots.get(approval.approval_id);
     if (!made || !isLead()) return;
     if (approval.status === "pending") {
-      if (made.card) { made.card.approval = approval; showClaim(made.card); return; }
-      made.card = makeCard(approval, { selected: () => {}, failed: (error) => showFailure(made.slot, error) });
+      if (made.card) { updateCard(made.card, approval); return; }
+      made.card = makeCard(approval, { failed: (error) => showFailure(made.slot, error) });
       made.slot.replaceChildren(made.card.element);
       return;
     }
+    // Who was typing is told first, and keeps what they had typed in sight.
+    if (made.card?.isRefused || (made.card && settleCard(made.card, approval, () => drawApproval(approval), { staysIfFocused: false }))) return;
     const [outcome, color] = outcomeOf(approval);
     const hasFocus = made.slot.contains(document.activeElement);
     made.card = null;

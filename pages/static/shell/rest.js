@@ -59,7 +59,8 @@ export async function requestPage(method, path, body) {
     headers: { ...HEADERS, ...(isJson ? { "Content-Type": "application/json" } : {}) },
     body: isJson ? JSON.stringify(body) : body,
   }).catch(() => {
-    throw new RequestError("Can't reach the server. Nothing was changed. Try again when the connection is back.");
+    throw new RequestError(method === "GET" ? "Can't reach the server. Try again when the connection is back."
+      : "No answer from the server: it may have been done or not. Look again when the connection is back.");
   });
   const answer = await response.json().catch(() => null);
   if (answer?.success) return answer;

@@ -84,7 +84,7 @@ class Filters(BaseModel):
     q: str | None = Field(
         None, max_length=200, description="text in the summary, the arguments or the customer id"
     )
-    sort: Sort = "newest"
+    sort: Sort = Field("newest", description="`decided`: what people decided or let expire, the latest first")
     limit: int = Field(50, ge=1, le=100)
     cursor: str | None = Field(None, max_length=80, pattern=r"^(-?\d{0,18}\.)?[^.]*$")
 
@@ -93,7 +93,7 @@ class Filters(BaseModel):
 async def list_approvals(
     filters: Annotated[Filters, Query()], services: Services = Depends(services)
 ) -> Response:
-    """List approvals: newest first, oldest first, by risk and then oldest first, by expiry, or by amount."""
+    """List approvals: newest or oldest first, by risk (then oldest first), expiry, amount or decision."""
     approvals, cursor = await services.approvals.find(ApprovalFilter(**filters.model_dump()))
     return answer([approval.wire() for approval in approvals], meta={"next_cursor": cursor})
 

@@ -92,7 +92,15 @@ class Trap:
         return trapped
 
 
-def serve(port: int, folder: str, seed: int, place: str = "", nth: int = 1, database: str = "") -> None:
+def serve(
+    port: int,
+    folder: str,
+    seed: int,
+    place: str = "",
+    nth: int = 1,
+    database: str = "",
+    undo_seconds: int = 0,
+) -> None:
     """Run the app until it is killed, or kills itself at its trap, if it is given one."""
     base, trap = Path(folder), Trap(place, nth)
     agents = base / "agents.yaml"
@@ -107,6 +115,7 @@ def serve(port: int, folder: str, seed: int, place: str = "", nth: int = 1, data
         log_level="error",
         log_format="json",
         database_url=database,
+        undo_seconds=undo_seconds,
     )
     app = create_app(settings)
     app.state.services.registry.add(*tools(base, random.Random(seed), trap))

@@ -43,6 +43,9 @@ class Traffic:
     freezes = False
     """Whether somebody freezes and lifts meanwhile."""
 
+    undo_seconds = 0
+    """How long the console holds a decision."""
+
     desk: Desk | None = None
     """A lead who takes conversations over meanwhile."""
 
@@ -57,11 +60,11 @@ class Traffic:
         self.place = ""
         self.process: Any = None
 
-    async def start(self, place: str = "", nth: int = 1) -> bool:
+    async def start(self, place: str = "", nth: int = 1, port: int | None = None) -> bool:
         """Start the app, and return once it answers: whether it does, or has met its trap already."""
-        self.port, self.place = free_port(), place
+        self.port, self.place = port or free_port(), place
         seed, database = self.chance.randrange(2**32), database_url(self.folder / "var")
-        arguments = (self.port, str(self.folder), seed, place, nth, database)
+        arguments = (self.port, str(self.folder), seed, place, nth, database, self.undo_seconds)
         self.process = FORKING.Process(target=serve, args=arguments, daemon=True)
         self.process.start()
         if await wait_until_healthy(self.process, f"http://127.0.0.1:{self.port}/api/v1"):
