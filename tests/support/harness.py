@@ -49,12 +49,14 @@ class Ports:
     """
 
     def __init__(self) -> None:
-        worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 10
-        self._unused = iter(range(20_000 + 1_000 * worker, 21_000 + 1_000 * worker))
+        self._claim: socket.socket | None = None
+        self._unused: Iterator[int] = iter(())
         self._given_back: list[int] = []
 
     def take(self) -> int:
         """A port that nobody listens on."""
+        if self._claim is None:
+            self._claim_range()
         while True:
             port = self._given_back.pop() if self._given_back else next(self._unused)
             if _is_free(port):
@@ -63,6 +65,19 @@ class Ports:
     def give_back(self, port: int) -> None:
         """Let the next app have it."""
         self._given_back.append(port)
+
+    def _claim_range(self) -> None:
+        """Take a range that no other test process takes: its first port stays bound while this one lives."""
+        for first in range(20_000, 32_500, 500):
+            claim = socket.socket()
+            try:
+                claim.bind(("127.0.0.1", first))
+            except OSError:
+                claim.close()
+                continue
+            self._claim, self._unused = claim, iter(range(first + 1, first + 500))
+            return
+        raise RuntimeError("too many processes run tests")
 
 
 def _is_free(port: int) -> bool:
