@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from smart_support import clock
 from smart_support.actions.action import UNSETTLED, Action, call_digest
 from smart_support.actions.store import ActionStore
+from smart_support.conversation.erasure import blank
 from smart_support.errors import IdempotencyConflict, NotFound
 from smart_support.storage.state.base import StateDatabase
 from smart_support.tools.registry import Access
@@ -170,3 +171,19 @@ async def test_a_long_read_is_on_record_once_whichever_comes_first(
         "SELECT last_seq, customer_id, caller FROM sessions WHERE thread_id = :id", {"id": running.thread_id}
     )
     assert thread == {"last_seq": 3, "customer_id": "C-1", "caller": "claude"}
+
+
+async def test_erasing_a_thread_deletes_its_actions_with_their_keys_and_results(state: StateDatabase) -> None:
+    store = ActionStore(state)
+    client = {"client_name": "Robot", "reason": "private words"}
+    erased = await store.add_or_join(_action(thread_id="erased", idempotency_key="k", client=client))
+    kept = await store.add_or_join(_action(thread_id="kept", tool="refund_order", client=client))
+    for action in (erased, kept):
+        await store.update(action, status="done", result={"private": "words"})
+    await state.transact(lambda c: blank(c, ["erased"], {"kind": "erased", "actor": "ann", "via": "rest"}))
+    with pytest.raises(NotFound):
+        await store.get(erased.action_id)
+    assert await store.callers_of("erased") == {}
+    assert (await store.get(kept.action_id)).result == {"private": "words"}
+    again = await store.add_or_join(_action(thread_id="new", idempotency_key="k", tool="other_tool"))
+    assert not again.joined
