@@ -13,7 +13,7 @@ from smart_support.errors import InvalidRequest, NotFound
 from smart_support.events import Record, payload
 from smart_support.storage.events.base import EventStore
 
-LAST_SEQ = 2**62
+LAST_SEQ = 2**53 - 1  # the largest number that every reader of JSON holds exactly
 PAGE = 50  # steps per page of the outline
 BATCH = 1_000
 _UNKNOWN = "Conversation {!r} doesn't exist or was deleted; see GET /api/v1/conversations."
