@@ -1,5 +1,7 @@
 """Each client lists, reads, writes what is approved and what is rejected, and joins after a time-out."""
 
+import os
+import re
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -11,6 +13,7 @@ import pytest
 from tests.support.harness import ROOT, AppProcess, demo_orders
 
 ENVIRONMENTS = ROOT / ".venv" / "foreign-clients"
+PAGE = (ROOT / "docs" / "any-agent.md").read_text(encoding="utf-8")
 PROGRAMS = Path(__file__).parent / "programs"
 CLIENTS = {
     "mcp-1": "sdk_1.py",
@@ -77,3 +80,25 @@ def test_a_client_reads_writes_and_joins(app: AppProcess, client: str) -> None:
     ]
     done = app.get("/approvals", status="approved", q=late)
     assert [one["execution"] for one in done if one["args"] == {"order_id": late}] == ["done"]
+
+
+def test_the_page_s_example_of_the_agents_sdk(app: AppProcess, tmp_path: Path) -> None:
+    python = ENVIRONMENTS / "openai-agents" / "bin" / "python"
+    if not python.exists():
+        pytest.skip("its environment is not there; make foreign-clients makes it")
+    (example,) = re.findall(r"^```python-with-openai-agents\n(.*?)^```", PAGE, re.M | re.S)
+    order = next(ORDERS)
+    program = tmp_path / "example.py"
+    program.write_text(
+        "from openai_agents import Script\n\n"
+        f"model = Script([('cancel_order', '{{\"order_id\": \"{order}\"}}')])\n"
+        + example.replace(":7860", f":{app.port}")
+    )
+    lead = Lead(app.url, rejected="", late="")
+    lead.start()
+    environment = os.environ | {"PYTHONPATH": str(PROGRAMS), "OPENAI_AGENTS_DISABLE_TRACING": "1"}
+    ran = subprocess.run([python, program], env=environment, capture_output=True, text=True, check=False)
+    lead.ends.set()
+    assert ran.stdout.splitlines()[-1:] == ["Done."], ran.stderr
+    done = app.get("/approvals", status="approved", q=order)
+    assert [one["execution"] for one in done if one["args"] == {"order_id": order}] == ["done"]

@@ -55,4 +55,5 @@ async def main(url: str, approved: str, rejected: str, late: str) -> None:
     print("joined", True, "cancelled" if "cancelled" in joined else joined)
 
 
-asyncio.run(main(*sys.argv[1:]))
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:]))
