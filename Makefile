@@ -86,6 +86,9 @@ lock: .venv/dev
 	$(LOCK) --output-file requirements.txt requirements.in
 	$(LOCK) --output-file requirements-dev.txt requirements-dev.in
 	$(LOCK) --no-deps --output-file tests/conformance/requirements.txt tests/conformance/requirements.in
+	while read -r name package; do \
+		echo "$$package" | $(LOCK) --output-file tests/foreign_clients/locks/$$name.txt - || exit 1; \
+	done < tests/foreign_clients/environments.txt
 
 clean:
 	rm -rf .venv node_modules data/var tests/artifacts .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
@@ -108,11 +111,12 @@ clean:
 	touch $@
 
 # Clients of others, each in an environment of its own, with the versions that the file names.
-.venv/foreign-clients/ready: .venv/dev tests/foreign_clients/environments.txt
-	while read -r name package; do \
-		$(BIN)/python -m uv venv --quiet --clear --python $(BIN)/python .venv/foreign-clients/$$name && \
-		$(BIN)/python -m uv pip install --quiet --python .venv/foreign-clients/$$name/bin/python $$package || exit 1; \
-	done < tests/foreign_clients/environments.txt
+.venv/foreign-clients/ready: .venv/dev $(wildcard tests/foreign_clients/locks/*.txt)
+	for lock in tests/foreign_clients/locks/*.txt; do \
+		home=.venv/foreign-clients/$$(basename $$lock .txt) && \
+		$(BIN)/python -m uv venv --quiet --clear --python $(BIN)/python $$home && \
+		$(BIN)/python -m uv pip install --quiet --require-hashes --python $$home/bin/python -r $$lock || exit 1; \
+	done
 	touch $@
 
 .venv/mcp-conformance/ready: .venv/dev

@@ -20,7 +20,7 @@ def test_a_card_that_is_out_of_date_comes_back_with_what_changed(
         page = open_window(app.url, thread_id="a")
         cards = page.locator(".ss-approval")
         expect(cards).to_have_count(2)
-        cards.filter(has_text="Update shipping address").get_by_role("button", name="Approve").click()
+        cards.filter(has_text="update_shipping_address").get_by_role("button", name="Approve").click()
         expect(cards).to_have_count(1)
         page.locator(".ss-approval").get_by_role("button", name="Approve").click()
         again = page.locator(".ss-approval", has_text="This changed after it was approved")

@@ -32,7 +32,7 @@ def test_what_the_readme_says_to_try_first(data_dir: Path, open_window: Window, 
         save(customer, "readme")
         card.get_by_role("button", name="Approve").click()
         expect(_answer(customer, "Order 1042 is cancelled")).to_be_visible()
-        expect(card).to_contain_text("Generate coupon")
+        expect(card).to_contain_text("Create a 10% coupon")
         card.get_by_role("button", name="Reject…").click()
         card.get_by_role("textbox").fill("one is enough")
         press(card, "Reject")

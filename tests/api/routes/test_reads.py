@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import duckdb
 import httpx
@@ -13,6 +13,8 @@ import pytest
 from fastapi import FastAPI
 
 from smart_support import clock
+from smart_support.actions.service import Actions
+from smart_support.actions.store import ActionStore
 from smart_support.agents.team import AgentSpec, Personality, Team
 from smart_support.analytics.metrics import Metrics
 from smart_support.analytics.replay import Replay
@@ -83,7 +85,10 @@ async def services(tmp_path: Path) -> AsyncIterator[Services]:
     team = Team("Shop", Personality(), agents, "rest", "agents.yaml")
     metrics, replay = Metrics(event_log, 1800), Replay(event_log)
     sessions = SessionManager(state, 1800)
-    yield Services(event_log, state, metrics, replay, Registry(tools), team, sessions, AuditTrail(state))
+    services = Services(event_log, state, metrics, replay, Registry(tools), team, sessions, AuditTrail(state))
+    # Replay reads who requested what; nobody acts here.
+    services.actions = cast(Actions, ActionStore(state))
+    yield services
     event_log.close()
     state.close()
 
