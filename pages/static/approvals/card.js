@@ -17,7 +17,7 @@ import { showDraftOrActions } from "./decision_form.js";
 import { effectList } from "./effect.js";
 import { makeHistory } from "./history.js";
 import { nameOf } from "./names.js";
-import { duplicatesOf, usualRisk } from "./pending.js";
+import { duplicatesOf } from "./pending.js";
 
 let cardCount = 0;
 export const EXPIRES_SOON_SECONDS = 120;
@@ -126,14 +126,13 @@ export function conversationLink(approval) {
   return link;
 }
 
-/** Marks a card whose risk is not the usual one, or that may request what another pending one requests. @param {Card} card */
+/** Says the risk of a card, and whether another pending one may request the same. @param {Card} card */
 export function showMarks(card) {
   const { approval } = card;
   const [label, color] = RISKS[approval.risk] ?? [humanize(approval.risk), ""];
-  const isUnusual = approval.risk !== usualRisk();
-  card.element.classList.toggle("ss-approval--red", isUnusual && color === "red");
-  card.element.classList.toggle("ss-approval--amber", isUnusual && color === "amber");
-  if (card.marks.textContent !== (isUnusual ? label : "")) card.marks.replaceChildren(...(isUnusual ? [chip(label, color)] : []));
+  card.element.classList.toggle("ss-approval--red", color === "red");
+  card.element.classList.toggle("ss-approval--amber", color === "amber");
+  if (card.marks.textContent !== label) card.marks.replaceChildren(chip(label, color));
   const others = duplicatesOf(approval);
   if (card.duplicate.childElementCount === Math.min(1, others.length)) return;
   const mark = chip("Possible duplicate", "amber");
