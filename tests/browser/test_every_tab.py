@@ -10,6 +10,8 @@ from tests.support.console import card, chat, press, say, waiting
 from tests.support.examples import IS_NIGHTLY
 from tests.support.guarded import PASSWORD
 from tests.support.harness import AppProcess
+from tests.support.import_jobs import imported
+from tests.support.import_service import document, operation
 
 Take = Callable[[str], str]
 WIDE = {"width": 1440, "height": 900}
@@ -91,13 +93,17 @@ def check_wide(page: Page) -> None:
 
 
 def test_nothing_is_wrong_with_what_opens_over_a_page(
-    server: AppProcess, open_window: Window, thread_id: str, take_order: Take
+    server: AppProcess, open_window: Window, thread_id: str, take_order: Take, save: Save
 ) -> None:
-    """Dialogs and forms."""
-    orders = [take_order("processing") for _ in range(2)]
-    for order in orders:
+    """Dialogs, forms, decided approvals, and an import under review."""
+    *orders, rejected = [take_order("processing") for _ in range(3)]
+    for order in (*orders, rejected):
         body = {"thread_id": f"{thread_id}-{order}", "message": f"Please cancel order {order}"}
-        assert server.post("/chat", body).is_success
+        approval = server.post("/chat", body).json()["data"]["approval"]
+    decision = {"decision": "reject", "reason": "It has left."}
+    assert server.post(f"/approvals/{approval['approval_id']}/decision", decision).is_success
+    spec = document("Parcel Desk", "https://api.parcels.example", {"/parcels": {"get": operation("list")}})
+    job = imported(server, spec, is_approved=False)
     page = open_window(server.url, viewport=WIDE, reduced_motion="reduce")
     page.get_by_role("button", name="Freeze…").click()
     expect(page.get_by_role("dialog")).to_be_visible()
@@ -110,6 +116,22 @@ def test_nothing_is_wrong_with_what_opens_over_a_page(
     page.locator(".ss-row-open").first.click()
     page.locator(".ss-details").get_by_role("button", name="Edit").click()
     check_wide(page)
+    press(page.locator("#ss-approval-list"), "Decided")
+    expect(page.locator(".ss-desk-decided .ss-decided").first).to_be_visible()
+    check_wide(page)
+    press(page.locator("#ss-approval-list"), "Back to pending")
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
+    check_wide(page)
+    page.keyboard.press("Escape")
+    page.get_by_role("tab", name="API").click()
+    page.locator(".ss-api-jobs").get_by_role("button", name="Parcel Desk").click()
+    review = page.locator(".ss-api-review")
+    review.get_by_role("button", name="list", exact=True).click()
+    review.get_by_role("button", name="Approve…").click()
+    check_wide(page)
+    save(page, "over-import-light")
+    server.post(f"/openapi/jobs/{job['job_id']}/remove", {})
 
 
 def test_the_login_page(guarded: AppProcess, browser: Browser, save: Save) -> None:
