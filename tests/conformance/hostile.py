@@ -155,7 +155,7 @@ class Attack:
         order = next(self._orders)
         slots = asyncio.Semaphore(20)
 
-        async def one(place: int, client: httpx.AsyncClient) -> int:
+        async def requested(place: int, client: httpx.AsyncClient) -> int:
             async with slots:
                 call = {"tool": "cancel_order", "args": {"order_id": order, "reason": f"Reason {place}."}}
                 while True:
@@ -165,7 +165,7 @@ class Attack:
 
         headers, base = {"X-API-Key": "key-of-hostile"}, f"{self._url}/api/v1"
         async with httpx.AsyncClient(base_url=base, headers=headers, timeout=120) as client:
-            statuses = Counter(await asyncio.gather(*(one(place, client) for place in range(count))))
+            statuses = Counter(await asyncio.gather(*(requested(place, client) for place in range(count))))
         call = {"tool": "get_order_status", "args": {"order_id": "1042"}}
         other = await asyncio.to_thread(lambda: self._ask("victim", "POST", "/actions", json=call))
         told = ", ".join(f"{number} answers of {status}" for status, number in sorted(statuses.items()))

@@ -74,22 +74,22 @@ async function alertOfNew() {
 /** @param {Approval[]} approvals */
 function show(approvals) {
   if (approvals.length > MOST_AT_ONCE) {
-    const one = new Notification(`${plural(approvals.length, "new approval")}`, { tag: "ss-many", icon: icon() });
-    one.onclick = () => { window.focus(); emit("show_approvals", undefined); one.close(); };
+    const notice = new Notification(`${plural(approvals.length, "new approval")}`, { tag: "ss-many", icon: icon() });
+    notice.onclick = () => { window.focus(); emit("show_approvals", undefined); notice.close(); };
     return;
   }
   for (const approval of approvals) {
     const { approval_id: id, action, risk, expires_at: expires } = approval;
     const body = `${RISK[risk]}. Expires at ${timeOfDay(Date.parse(expires))}.`;
-    const one = new Notification(`Approve: ${humanize(action)}?`, { body, tag: id, icon: icon() });
-    one.onclick = () => {
+    const notice = new Notification(`Approve: ${humanize(action)}?`, { body, tag: id, icon: icon() });
+    notice.onclick = () => {
       window.focus();
       openTab("Console");
       emit("show_approval", id);
-      one.close();
+      notice.close();
     };
-    one.onclose = () => shown.delete(id);
-    shown.set(id, one);
+    notice.onclose = () => shown.delete(id);
+    shown.set(id, notice);
   }
 }
 

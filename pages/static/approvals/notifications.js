@@ -28,10 +28,10 @@ async function load() {
   for (const [id, element] of shown) {
     if (!ids.has(id)) { element.remove(); shown.delete(id); }
   }
-  for (const one of failed) {
-    if (shown.has(one.notification_id)) continue;
-    const element = item(one);
-    shown.set(one.notification_id, element);
+  for (const notification of failed) {
+    if (shown.has(notification.notification_id)) continue;
+    const element = item(notification);
+    shown.set(notification.notification_id, element);
     list.append(element);
   }
   heading.textContent = `Failed notifications (${shown.size === 100 ? "100 or more" : shown.size})`;
