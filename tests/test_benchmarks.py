@@ -83,7 +83,7 @@ def test_imports(tmp_path: Path) -> None:
     assert _first_words(table)[:3] == ["file", "generated.yaml", "own.json"]
     stalls = "# operations as {}: # ms while it is imported, # ms when its review is opened"
     assert _shape(table).splitlines()[4:] == [stalls.format("json"), stalls.format("yaml")]
-    assert _shape(table.splitlines()[1]) == "generated.yaml # # # # - # # MB"
+    assert _shape(table.splitlines()[1]) == "generated.yaml # # # # # # # MB"
 
 
 def test_growth_of_the_data_folder() -> None:
