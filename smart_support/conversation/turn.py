@@ -222,10 +222,11 @@ class Turn(RecordedTurn):
             return
         approval = await self._request_approval(pending)
         self._customer_id = approval.call.customer_id or self._customer_id
-        if approval.is_approved:
+        if approval.is_approved and approval.parked:
             await self._say_approved_is_frozen(approval)
             await self._complete()
             return
+        # Also where it was decided a moment ago: the turn of that decision waits behind this one.
         tracing.note(approval_id=approval.approval_id)
         reader = self._run.reader
         await self.emit(interrupt_event(approval, self._usage(), reader.model))
@@ -354,23 +355,26 @@ class Turn(RecordedTurn):
     async def _request_approval(self, pending: Sequence[PendingInterrupt]) -> Approval:
         """The first approval that is still to be decided, put on the queue if it is not there yet.
 
-        Where all are decided, one whose call is parked.
+        Where all are decided, one whose call is parked, or else one that was decided a moment ago: another
+        turn resumes the graph with it.
 
         Raises:
-            ToolFailed: all are decided, none is parked, and yet the graph waits.
+            ToolFailed: the graph has got all decisions, none is parked, and yet it waits.
         """
-        held, is_parked = None, False
+        decided = []
         for item in pending:
             for request in item.requests:
                 approval = await self._approvals.request(replace(request, asked_by=self._speaker))
                 if approval.status == "pending":
                     return approval
-                is_parked = is_parked or approval.parked
-                if approval.is_approved and approval.execution == "not_started":
-                    held = approval
-        if held is None or not is_parked:
+                decided.append(approval)
+        held = [one for one in decided if one.is_approved and one.execution == "not_started"]
+        if held and any(one.parked for one in decided):
+            return replace(held[-1], parked=True)  # also where another call of the same step is frozen
+        unresumed = [one for one in decided if not one.resumed]
+        if not unresumed:
             raise ToolFailed(STUCK)
-        return held
+        return unresumed[0]
 
     async def _raise_if_approval_lost(self) -> None:
         """Raise `ToolFailed` where an approved call will not run, because its graph has forgotten it."""
@@ -460,8 +464,11 @@ class Turn(RecordedTurn):
 
     async def _say_decision_is_pending(self, pending: Sequence[PendingInterrupt]) -> None:
         approval = await self._request_approval(pending)
-        if approval.is_approved:
+        if approval.is_approved and approval.parked:
             await self._say_approved_is_frozen(approval)
+            return
+        if approval.status != "pending":
+            await self._say_just_decided(approval)
             return
         until = f"They have until {clock.parse(approval.expires_at):%H:%M} UTC."
         if approval.paused_at:
@@ -473,6 +480,11 @@ class Turn(RecordedTurn):
         )
         if self._side_threads:
             text += " Until then I can look things up for you, and change nothing else."
+        await self.emit(Message(role="agent", content=text, agent=approval.call.agent))
+
+    async def _say_just_decided(self, approval: Approval) -> None:
+        summary = approval.call.summary.rstrip(".")
+        text = f"This has just been decided: {summary}. I will tell you here in a moment what came of it."
         await self.emit(Message(role="agent", content=text, agent=approval.call.agent))
 
     async def _say_approved_is_frozen(self, approval: Approval) -> None:

@@ -4,17 +4,23 @@ import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from smart_support import Settings, clock, create_app
+from smart_support.approvals.decision import DecisionInput
+from smart_support.approvals.ledger import Ledger
+from smart_support.approvals.queue import ApprovalQueue
 from smart_support.conversation.limits import RECOVERIES_AT_ONCE
 from smart_support.conversation.sessions import SessionManager
 from smart_support.conversation.turn import Turn
 from smart_support.conversation.turn_runner import TurnRunner
+from smart_support.services import Services
 from smart_support.storage.state.sqlite import SqliteStateDatabase
 from tests.support.harness import Client, LocalApp, spoken
 
+BY_LEAD = {"decided_by": "dana", "via": "rest"}
 THREADS = 4 * RECOVERIES_AT_ONCE
 
 
@@ -71,3 +77,36 @@ async def test_a_decision_before_the_turn_that_asked_had_ended_is_carried_out(
             await client.until("message_complete")
         decided = app.request("GET", f"/approvals/{approval_id}").json()["data"]
     assert decided["execution"] == "done"
+
+
+async def test_a_decision_while_the_turn_that_asks_is_recovered_is_no_failure(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed once the approval is on the queue; a lead decides it before recovery has told of it."""
+    request, give_up = ApprovalQueue.request, Ledger.give_up
+
+    async def killed(*args: Any) -> None:
+        await request(*args)
+        raise asyncio.CancelledError
+
+    async def decided_first(*args: Any) -> None:
+        (approval,) = await services.approvals.of_thread("t")
+        if approval.status == "pending":
+            await services.turns.decide(approval.approval_id, DecisionInput("approve", **BY_LEAD))
+        await give_up(*args)
+
+    services = Services(Settings(data_dir=data_dir))
+    await services.open()
+    with monkeypatch.context() as patched:
+        patched.setattr(ApprovalQueue, "request", killed)
+        async for _ in services.turns.submit_and_follow("t", "Cancel order 1042", channel="rest"):
+            pass
+    await services.close()
+    monkeypatch.setattr(Ledger, "give_up", decided_first)
+    services = Services(Settings(data_dir=data_dir))
+    await services.open()
+    events = [one.event async for one in services.turns.follow("t")]
+    (approval,) = await services.approvals.of_thread("t")
+    await services.close()
+    assert [one.type for one in events if one.ends_turn] == ["interrupt", "message_complete"]
+    assert approval.execution == "done"

@@ -8,6 +8,10 @@ import pytest
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 
 from smart_support import Settings, clock, create_app
+from smart_support.approvals.decision import DecisionInput
+from smart_support.conversation.side_thread import SideThreads
+from smart_support.events import Event, Message, Token
+from smart_support.services import Services
 from tests.support.harness import AppProcess, Client, LocalApp, ScriptedModel, of_type, spoken
 
 
@@ -53,6 +57,33 @@ async def test_the_outcome_comes_with_its_reason_and_an_expiry_with_an_offer(dat
             await client.send(type="interrupt_response", thread_id="no", approved=False, reason="Paid twice")
             rejected = await client.until("message_complete")
             assert "Paid twice" in spoken(rejected)
+
+
+async def test_a_decision_while_the_customer_writes_is_no_failure(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lead decides after the message is recorded, and before the customer is told who decides."""
+    services, answer = Services(Settings(data_dir=data_dir)), SideThreads.answer
+
+    async def decided_first(*args: Any) -> AsyncIterator[Event]:
+        (approval,) = await services.approvals.of_thread("t")
+        await services.turns.decide(
+            approval.approval_id, DecisionInput("reject", decided_by="dana", via="rest")
+        )
+        async for event in answer(*args):
+            yield event
+
+    monkeypatch.setattr(SideThreads, "answer", decided_first)
+    await services.open()
+    for text in ("Cancel order 1042", "Where is my order 1043?"):
+        async for _ in services.turns.submit_and_follow("t", text, channel="rest"):
+            pass
+    events = [one.event async for one in services.turns.follow("t")]
+    await services.close()
+    ends = [one.type for one in events if one.ends_turn]
+    assert ends == ["interrupt", "message_complete", "message_complete"]
+    said = [one.content for one in events if isinstance(one, Token | Message)]
+    assert any("This has just been decided: Cancel order 1042" in text for text in said)
 
 
 class _Remembers:

@@ -18,6 +18,7 @@ import orjson
 import websockets
 
 from smart_support import audit
+from smart_support.conversation.turn import STUCK
 from tests.support.harness import FORKING, free_port
 from tests.support.health import wait_until_healthy
 from tests.support.kills.app import serve
@@ -224,6 +225,7 @@ async def _check_events(traffic: Traffic) -> int:
             steps = await _data(client, f"{traffic.url}/replay/{thread_id}", limit=200)
             recorded = {step["seq"]: step for step in steps}
             assert [step["seq"] for step in steps] == sorted(recorded)
+            assert [step for step in steps if step.get("message") == STUCK] == []
             for seq, event in seen.items():
                 if event["type"] == "token":
                     covering = [s for s in steps if s.get("first_seq", s["seq"]) <= seq <= s["seq"]]
