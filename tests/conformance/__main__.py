@@ -219,10 +219,10 @@ def _place(actions: list[retail.Action], writes: list[int], stops: int, asked: d
     raise RuntimeError(f"asked for {asked['action']} with {asked['args']}, which no action is")
 
 
-async def conformance(modes: list[Mode], most: int, seed: int) -> bool:
+async def conformance(modes: list[Mode], first: int, most: int, seed: int) -> bool:
     """Run the modes and print the table; whether all was as decided."""
     print(f"seed {seed}")
-    tasks = retail.tasks()[:most]
+    tasks = retail.tasks()[first : first + most]
     _print_expected(tasks)
     tallies: dict[Mode, Tally] = {}
     with tempfile.TemporaryDirectory() as folder, Service() as service:
@@ -232,14 +232,15 @@ async def conformance(modes: list[Mode], most: int, seed: int) -> bool:
         for mode in modes:
             tallies[mode] = tally = Tally()
             began = time.perf_counter()
-            for number, actions in enumerate(tasks):
+            for number, actions in enumerate(tasks, first):
                 have_done = run.mcp_task if mode.startswith("mcp") else run.task
                 await have_done(number, actions, mode, tally)
+                _print_progress(mode, tally, len(tasks))
             tally.seconds = time.perf_counter() - began
             print(
                 f"{WORDS[mode]:46} {tally.equal:4} of {tally.tasks}  {tally.stops:4} stops  {_doors(tally)}"
             )
-            print(*tally.wrong, sep="\n", end="\n" if tally.wrong else "")
+            print(*tally.wrong, sep="\n", end="\n" if tally.wrong else "", flush=True)
         run.kill()
     return all(tally.equal == tally.tasks for tally in tallies.values())
 
@@ -253,6 +254,11 @@ def _print_expected(tasks: list[list[retail.Action]]) -> None:
     )
 
 
+def _print_progress(mode: Mode, tally: Tally, tasks: int) -> None:
+    end = "\n" if tally.tasks == tasks else ""
+    print(f"\r{mode}: {tally.equal} of {tally.tasks}", end=end, file=sys.stderr, flush=True)
+
+
 def _doors(tally: Tally) -> str:
     each = ", ".join(f"{door} {count}" for door, count in sorted(tally.doors.items()))
     return f"{tally.approved:4} approved  {tally.seconds:5.0f} s  by {each}"
@@ -260,8 +266,9 @@ def _doors(tally: Tally) -> str:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Check the gate on the retail tasks of tau2-bench.")
+    parser.add_argument("--first", type=int, default=0, help="the number of the first task, from 0")
     parser.add_argument("--tasks", type=int, default=114, help="only the first so many")
     parser.add_argument("--seed", type=int, default=random.randrange(2**31), help="of the random mix")
     parser.add_argument("--modes", nargs="+", choices=WORDS, default=list(WORDS))
     given = parser.parse_args()
-    sys.exit(0 if asyncio.run(conformance(given.modes, given.tasks, given.seed)) else 1)
+    sys.exit(0 if asyncio.run(conformance(given.modes, given.first, given.tasks, given.seed)) else 1)

@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-START_SECONDS = 60
+START_SECONDS = 180
 
 
 async def wait_until_healthy(process: Any, url: str, *, ready: bool = False) -> bool:
@@ -21,7 +21,7 @@ async def wait_until_healthy(process: Any, url: str, *, ready: bool = False) -> 
         Whether it answers.
 
     Raises:
-        TimeoutError: it lives, and does not answer within a minute.
+        TimeoutError: it lives, and does not answer within `START_SECONDS`.
     """
     params = {"ready": 1} if ready else {}
     async with asyncio.timeout(START_SECONDS), httpx.AsyncClient(timeout=START_SECONDS) as client:
