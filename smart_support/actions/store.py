@@ -23,13 +23,19 @@ _COLUMNS = tuple(item.name for item in fields(Action) if item.name != "joined")
 _INSERT = f"""
     INSERT INTO actions ({", ".join(_COLUMNS)}) VALUES ({", ".join(f":{name}" for name in _COLUMNS)})
 """
-_WITH_KEY = """
-    SELECT * FROM actions WHERE caller = :caller AND idempotency_key = :key AND requested_at > :since
+# The expiry of an approval moves while there is a freeze.
+_SELECT = """
+    SELECT actions.*, (
+        SELECT expires_at FROM approvals WHERE approvals.approval_id = actions.approval_id
+    ) AS expires_now FROM actions
+"""
+_WITH_KEY = f"""
+    {_SELECT} WHERE caller = :caller AND idempotency_key = :key AND requested_at > :since
         AND access = 'write'
     ORDER BY requested_at DESC LIMIT 1
 """
-_JOINABLE = """
-    SELECT * FROM actions WHERE call_digest = :digest AND access = 'write' AND (
+_JOINABLE = f"""
+    {_SELECT} WHERE call_digest = :digest AND access = 'write' AND (
         status IN ('pending', 'running', 'outcome_unknown') OR (status = 'done' AND settled_at > :since))
     ORDER BY requested_at DESC LIMIT 1
 """
@@ -152,7 +158,7 @@ class ActionStore:
         Raises:
             NotFound: there is none, or it is not of that caller.
         """
-        rows = await self._state.read("SELECT * FROM actions WHERE action_id = :id", {"id": action_id})
+        rows = await self._state.read(f"{_SELECT} WHERE action_id = :id", {"id": action_id})
         if not rows or caller not in (None, rows[0]["caller"]):
             raise NotFound(f"action {action_id[:64]!r}: there is none")
         return _action(rows[0])
@@ -253,4 +259,7 @@ def _action(row: Row) -> Action:
         name: orjson.loads(row[name]) if name in _JSON and row[name] is not None else row[name]
         for name in _COLUMNS
     }
-    return Action(**values | {"access": Access(row["access"]), "is_forbidden": bool(row["is_forbidden"])})
+    values |= {"access": Access(row["access"]), "is_forbidden": bool(row["is_forbidden"])}
+    if expires_now := row.get("expires_now"):
+        values["expires_at"] = expires_now
+    return Action(**values)

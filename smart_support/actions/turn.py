@@ -224,10 +224,9 @@ class ActionTurn(RecordedTurn):
 
     async def _wait(self, action: Action, approval: Approval) -> None:
         tracing.note(approval_id=approval.approval_id)
-        until = clock.parse(approval.expires_at)
         message = (
-            f"A colleague has to approve this first: {approval.call.summary.rstrip('.')}. They have until "
-            f"{until:%H:%M} UTC. Get the action again, or repeat the call, to learn what they decide."
+            f"A colleague has to approve this first: {approval.call.summary.rstrip('.')}. "
+            "Get the action again, or repeat the call, to learn what they decide."
         )
         changes = {"approval_id": approval.approval_id, "expires_at": approval.expires_at}
         await self._store.update(action, status="pending", message=message, **changes)

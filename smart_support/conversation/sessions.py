@@ -101,6 +101,19 @@ class LastMessage:
     customer_seq: int | None = None
 
 
+def check_conversation(session: Session) -> None:
+    """Check that a thread is a conversation.
+
+    Raises:
+        NotFound: it holds the actions of an API client, whom nobody talks with.
+    """
+    if session.caller is not None:
+        raise NotFound(
+            f"thread {session.thread_id}: it holds the actions of the API client {session.caller}, and no "
+            "conversation; use another thread_id"
+        )
+
+
 class SessionManager:
     """Sessions with a sliding time to live."""
 
@@ -245,8 +258,15 @@ class SessionManager:
         return [row["thread_id"] for row in rows]
 
     async def check_alive(self, thread_id: str) -> None:
-        """Raise `SessionExpired` for a thread past its time to live; a pending approval keeps it alive."""
+        """Check that a thread can take a message.
+
+        Raises:
+            SessionExpired: it is past its time to live; a pending approval keeps it alive.
+            NotFound: it holds the actions of an API client.
+        """
         session = await self.load(thread_id)
+        if session is not None:
+            check_conversation(session)
         if session is None or session.turn_id or clock.now() < session.last_active_at + self._ttl:
             return
         waiting = await self._state.read(
@@ -377,6 +397,7 @@ class SessionManager:
 
         def work(connection: Connection) -> Session:
             session = _loaded(connection, thread_id)
+            check_conversation(session)
             is_taken = takeover.state == "taken"
             if is_taken and session.taken_by not in (None, takeover.by):
                 raise TakenOver(thread_id, str(session.taken_by))

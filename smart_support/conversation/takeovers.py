@@ -7,7 +7,7 @@ from typing import Any
 from smart_support import clock
 from smart_support.approvals.approval import whole_text
 from smart_support.conversation.limits import Limits, checked_thread_id
-from smart_support.conversation.sessions import Session, SessionManager
+from smart_support.conversation.sessions import Session, SessionManager, check_conversation
 from smart_support.conversation.turn_runner import TurnRunner
 from smart_support.errors import InvalidRequest, NotFound, StorageFailed, TakenOver
 from smart_support.escalations.escalations import Escalations
@@ -151,6 +151,7 @@ class Takeovers:
         session = await self._sessions.load(checked_thread_id(thread_id))
         if session is None:
             raise NotFound(f"thread {thread_id}: there is no such conversation; see GET /conversations")
+        check_conversation(session)
         return session
 
     async def _change(self, thread_id: str, takeover: Takeover, via: str) -> Session:

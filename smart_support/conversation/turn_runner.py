@@ -154,6 +154,7 @@ class TurnRunner:
 
         Raises:
             InvalidThreadId, InvalidContent, SessionExpired, RateLimited: it was not accepted.
+            NotFound: the thread holds the actions of an API client.
             Forbidden: an operator's message to a conversation of another user.
             CustomerMismatch: the conversation belongs to another customer.
             ShuttingDown: the process is about to end.

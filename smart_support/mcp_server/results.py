@@ -81,7 +81,12 @@ def get_action_tool(most_seconds: float) -> McpTool:
             "type": "object",
             "properties": {
                 "action_id": {"type": "string", "description": "As the call of the tool answered it."},
-                "wait_seconds": {"type": "number", "minimum": 0, "maximum": most_seconds, "default": 0},
+                "wait_seconds": {
+                    "type": "number",
+                    "description": f"Longer than {most_seconds:g} seconds is the same as {most_seconds:g}.",
+                    "minimum": 0,
+                    "default": 0,
+                },
             },
             "required": ["action_id"],
             "additionalProperties": False,

@@ -146,13 +146,13 @@ class McpServer(Server[Any]):
             raise InvalidRequest("action_id: give it as text")
         if isinstance(seconds, bool) or not isinstance(seconds, int | float):
             raise InvalidRequest("wait_seconds: give a number")
-        if not 0 <= seconds <= self._wait_seconds or set(args) - {"action_id", "wait_seconds"}:
-            raise InvalidRequest(f"give action_id and wait_seconds, at most {self._wait_seconds:g}")
+        if not seconds >= 0 or set(args) - {"action_id", "wait_seconds"}:
+            raise InvalidRequest("give action_id, and wait_seconds of 0 or more")
         try:
             action = await self._actions.get(user, action_id)
         except NotFound as error:
             raise NotFound(f"{error.message}; action_id is what the call of a tool answered") from None
-        return action_answer(await self._wait(context, action, seconds))
+        return action_answer(await self._wait(context, action, min(seconds, self._wait_seconds)))
 
     async def _wait(self, context: Context, action: Action, seconds: float) -> Action:
         """Wait until an action is settled. Progress keeps clients from giving up meanwhile."""

@@ -166,7 +166,7 @@ async def test_a_write_waits_with_progress_and_answers_once_it_is_approved(app: 
         await app.decide(approval["approval_id"], "approve")
         answer = await call
         action = await client.call_tool(
-            "get_action", {"action_id": answer.meta["smart-support/action_id"], "wait_seconds": 1}
+            "get_action", {"action_id": answer.meta["smart-support/action_id"], "wait_seconds": 1e9}
         )
     assert (answer.is_error, answer.structured_content["status"]) == (False, "cancelled")
     assert (action.is_error, action.structured_content["status"]) == (False, "done")

@@ -240,9 +240,16 @@ def test_what_a_caller_was_not_given_does_not_exist_for_it(api: Api) -> None:
     for thread in ("of-claude", "without-the-prefix"):
         assert api.call("cursor", "get_order_status", read, thread_id=thread).status_code == 404
     assert _code(api.call("lead", "get_order_status", read)) == (404, "not_found")
-    chat = api.ask("lead", "POST", "/chat", json={"thread_id": "of-claude", "message": "Hello?"})
-    assert chat.status_code == 502
-    assert "actions of an API client" in chat.json()["error"]["message"]
+    for path, body in (
+        ("/chat", {"thread_id": "of-claude", "message": "Hello?"}),
+        ("/conversations/of-claude/takeover", {}),
+        ("/conversations/of-claude/release", {}),
+        ("/conversations/of-claude/messages", {"content": "Hello."}),
+        ("/conversations/of-claude/notes", {"content": "A note."}),
+    ):
+        answer = api.ask("lead", "POST", path, json=body)
+        assert _code(answer) == (404, "not_found"), answer.text
+        assert "actions of the API client" in answer.json()["error"]["message"]
     said = api.ask("lead", "POST", "/chat", json={"thread_id": "a-chat", "message": "Where is order 1042?"})
     assert said.status_code == 200
     assert api.call("claude", "get_order_status", read, thread_id="a-chat").status_code == 404
@@ -286,6 +293,17 @@ def test_an_approved_call_waits_for_the_end_of_a_freeze_and_a_rule_s_is_rejected
     assert (ran["status"], "frozen" in ran["message"]) == ("rejected", True)
     assert api.ask("root", "DELETE", "/freeze/caller:claude").status_code == 200
     assert api.settled(action)["status"] == "done"
+
+
+def test_an_action_has_the_expiry_of_its_approval_also_after_a_freeze(api: Api) -> None:
+    action = api.cancel(next(api.orders))
+    api.ask("lead", "POST", "/freeze", json={"scope": "caller:claude", "reason": "Look first."})
+    api.ask("root", "DELETE", "/freeze/caller:claude")
+    approval = api.ask("lead", "GET", f"/approvals/{action['approval_id']}").json()["data"]
+    now = api.ask("claude", "GET", f"/actions/{action['action_id']}").json()["data"]
+    joined = api.call("claude", "cancel_order", action["args"]).json()["data"]
+    assert approval["expires_at"] > action["expires_at"]
+    assert {now["expires_at"], joined["expires_at"]} == {approval["expires_at"]}
 
 
 def test_a_verified_customer_s_thread_keeps_to_their_own_things(api: Api) -> None:
