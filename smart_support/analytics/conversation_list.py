@@ -8,6 +8,7 @@ from typing import Any
 from smart_support.analytics.cursor import Cursor
 from smart_support.analytics.filters import ConversationFilter, FigureSelection
 from smart_support.analytics.time_range import TimeRange, naive
+from smart_support.storage.events.search_index import Hits
 
 _PAGE = """
 SELECT
@@ -36,16 +37,21 @@ _OUTCOME = (
     "list_contains($outcomes::VARCHAR[], "
     "CASE WHEN last_at <= $ended_before THEN outcome_at_end ELSE outcome END)"
 )
-# Without `$from`, a conversation is searched as a whole.
-_TEXT = """(
-    contains(lower(thread_id), lower($q))
-    OR contains(customer_ids, strip_accents(lower($q)))
-    OR thread_id IN (
-        SELECT thread_id FROM messages WHERE said_at >= $from AND contains(text, strip_accents(lower($q)))
-    )
-)"""
+# A message counts from `$from` on.
+_MESSAGE_HAS = "kind = 'message' AND happened_at >= $from AND contains(text, strip_accents(lower($q)))"
+_ID_HAS = """kind <> 'message' AND happened_at >= $since
+            AND contains(text, CASE kind WHEN 'customer' THEN strip_accents(lower($q)) ELSE lower($q) END)"""
+_OF_TEXTS = """SELECT thread_key FROM texts
+            WHERE {}"""
+# Only these are compared with all of `$q`.
+_OF_HITS = f"""SELECT thread_key FROM hit
+            WHERE ({_MESSAGE_HAS}) OR ({_ID_HAS})"""
+_HITS = """WITH hit AS MATERIALIZED (
+            SELECT * FROM texts WHERE number IN (SELECT unnest($hits::BIGINT[]))
+        )
+        """
 _OF_EVENTS = "thread_id IN (SELECT thread_id FROM events WHERE happened_at >= $from AND {})"
-_OF_REQUESTS = "thread_id IN (SELECT thread_id FROM requests WHERE first_at >= $from AND {})"
+_OF_REQUESTS = "thread_key IN (SELECT thread_key FROM requests WHERE first_at >= $from AND {})"
 _FAILED = "type = 'tool_result' AND status = 'error' AND coalesce(error_class, 'unknown') = {}"
 # The events that a figure counts.
 _COUNTED = {
@@ -92,6 +98,7 @@ def page_statement(
     outcomes: Sequence[str],
     agent: str | None,
     q: str | None,
+    hits: Hits | None,
     about: ConversationFilter,
     only: Sequence[str] | None,
     after: Cursor | None,
@@ -102,6 +109,7 @@ def page_statement(
 
     Args:
         q: normalized with NFKC.
+        hits: the texts that can have `q`; None for all.
         about: conditions on events. Those on the events of a figure apply from the start of its range on.
         ended_before: a conversation without an event since then has ended.
     """
@@ -118,12 +126,31 @@ def page_statement(
     if outcomes:
         page.add(_OUTCOME, outcomes=list(outcomes))
     if q:
-        page.add(_TEXT, **{"q": q, "from": naive(since)})
+        _add_text(page, q, hits, naive(since))
     _add_events(page, agent, about, None if counted is None else naive(since))
     _add_approvals(page, about, naive(since))
     if counted and counted.figure:
         _add_counted(page, counted)
     return page
+
+
+def _add_text(page: ListStatement, q: str, hits: Hits | None, since: datetime) -> None:
+    """Add that a text has `q`. Each hit is compared with all of it: the index knows three characters."""
+    places = [(None, None)] if hits is None else hits.unindexed
+    parts = []
+    for at, (first, end) in enumerate(places):
+        for has in (_MESSAGE_HAS, _ID_HAS):
+            bounds = {f"first{at}": first, f"end{at}": end}
+            page.params |= {name: number for name, number in bounds.items() if number is not None}
+            place = f"number >= $first{at} AND " if first is not None else ""
+            place += f"number < $end{at} AND " if end is not None else ""
+            parts.append(_OF_TEXTS.format(place + has))
+    if hits is not None and hits.candidates:
+        page.params["hits"] = hits.candidates
+        parts.append(_OF_HITS)
+    sources = "\n        UNION ALL ".join(parts)
+    before = _HITS if _OF_HITS in parts else ""
+    page.add(f"thread_key IN (\n        {before}{sources}\n    )", **{"q": q, "from": since})
 
 
 def _add_events(
@@ -180,7 +207,7 @@ def _add_approvals(page: ListStatement, about: ConversationFilter, since: dateti
             decided.append("decided_by = $decided_by")
             page.params["decided_by"] = decided_by
         # Requested before, perhaps.
-        page.add(f"thread_id IN (SELECT thread_id FROM requests WHERE {' AND '.join(decided)})")
+        page.add(f"thread_key IN (SELECT thread_key FROM requests WHERE {' AND '.join(decided)})")
     if "$from" in page.conditions[-1]:
         page.params["from"] = since
 
@@ -193,12 +220,12 @@ def _add_counted(page: ListStatement, counted: FigureSelection) -> None:
         return
     page.add("last_at >= $counted_since AND started_at < $counted_until")
     if figure in _REQUESTED:
-        table, at, condition = "requests", "requested_at", _REQUESTED[figure]
+        table, key, at, condition = "requests", "thread_key", "requested_at", _REQUESTED[figure]
     else:
-        table, at, condition = "events", "happened_at", _COUNTED[figure]
+        table, key, at, condition = "events", "thread_id", "happened_at", _COUNTED[figure]
     page.add(
-        f"""thread_id IN (
-        SELECT thread_id FROM {table}
+        f"""{key} IN (
+        SELECT {key} FROM {table}
         WHERE {at} >= $counted_since AND {at} < $counted_until AND {condition}
     )""",
         counted_since=naive(counted.since),

@@ -311,6 +311,7 @@ class Metrics:
         # Full-width letters, ligatures and the like as the letters that most texts have; SQL folds the rest.
         text = unicodedata.normalize("NFKC", q) if q else None
         after = Cursor.decode(cursor)
+        hits = await self._log.search(text) if text else None
 
         async def listed(in_range: TimeRange) -> list[Row]:
             statement = page_statement(
@@ -319,6 +320,7 @@ class Metrics:
                 outcomes=outcomes,
                 agent=agent,
                 q=text,
+                hits=hits,
                 about=about,
                 only=only,
                 after=after,
@@ -328,7 +330,7 @@ class Metrics:
             return await self._asks.query(statement.sql, statement.params)
 
         rows: list[Row] = []
-        if text and (newest := _newest(time_range, after)):
+        if text and hits is None and (newest := _newest(time_range, after)):
             rows = await listed(newest)
         if len(rows) <= limit:
             rows = await listed(time_range)

@@ -13,6 +13,7 @@ from pathlib import Path
 from smart_support.events import Record
 from smart_support.storage.events.duckdb_file import DuckDBFile
 from smart_support.storage.events.group_commit import Done, GroupCommit
+from smart_support.storage.events.search_index import Hits
 from smart_support.storage.events.snapshots import Params, Queryable
 from smart_support.storage.state.base import Row
 
@@ -81,6 +82,10 @@ class EventStore(ABC):
         await self._catch_up()
         if not self.file.is_summarized:
             await self.file.run(self.file.summarize)
+
+    async def search(self, q: str) -> Hits | None:
+        """Which texts can have `q`; None if it is in so many that each must be read."""
+        return await self.file.search(q)
 
     @contextlib.asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Queryable]:

@@ -30,8 +30,15 @@ from smart_support.storage.events.group_commit import BLOCKING_SECONDS, Done, Gr
 from smart_support.storage.events.query_limits import restrict
 from smart_support.storage.events.readers_writer_lock import ReadersWriterLock
 from smart_support.storage.events.rows import COLUMN_TYPES
+from smart_support.storage.events.search_index import Hits, SearchIndex
 from smart_support.storage.events.snapshots import Params, Queryable, Snapshots, rows_of
-from smart_support.storage.events.summaries import Summaries, erase, transaction
+from smart_support.storage.events.summaries import (
+    Summaries,
+    erase,
+    skip_positions,
+    text_positions,
+    transaction,
+)
 from smart_support.storage.private_files import make_private_folder
 from smart_support.storage.state.base import MIGRATIONS, Row, apply_migration, missing_migrations
 
@@ -57,6 +64,7 @@ class DuckDBFile:
         write_cursor: for the writing thread only.
         lock: held shared by readers, exclusively while the file is replaced or opened again.
         is_invalid: whether DuckDB has given the file up, so that it must be opened again.
+        search_index: of the texts in the file.
     """
 
     def __init__(self, path: Path, write_pending: Work = nothing) -> None:
@@ -79,8 +87,9 @@ class DuckDBFile:
         make_private_folder(self.export_folder)
         _migrate(self._database, path)
         self.lock = ReadersWriterLock()
+        self.search_index = SearchIndex(path, self._query, self.lock, self.open_cursor)
         self.write_cursor = self._database.cursor()
-        self._summaries = Summaries(self.write_cursor)
+        self._summaries = Summaries(self.write_cursor, self.search_index.add_events)
         self.is_invalid = False
         self._writer: GroupCommit[None] = GroupCommit(
             lambda _: self._work(), WRITE_FAILED, SECONDS_BETWEEN_COMMITS
@@ -93,8 +102,6 @@ class DuckDBFile:
         # While the file is being copied: the rows written and the threads erased since the copy began.
         self._rows_since: list[Row] | None = None
         self._erased_since: list[str] = []
-        if self._summaries.waiting >= MAX_NOT_SUMMARIZED:
-            self.schedule_flush()
 
     @property
     def export_folder(self) -> Path:
@@ -110,6 +117,12 @@ class DuckDBFile:
     def waiting(self) -> int:
         """How many pieces of work the writing thread has not done yet."""
         return self._writer.waiting
+
+    def start(self) -> None:
+        """Begin to summarize and index what an earlier process did not. Call it once rows can be written."""
+        if self._summaries.waiting >= MAX_NOT_SUMMARIZED:
+            self.schedule_flush()
+        self.search_index.schedule()
 
     def schedule_flush(self) -> None:
         """Have pending rows written soon. From any thread."""
@@ -160,6 +173,7 @@ class DuckDBFile:
     def erase(self, thread_ids: list[str]) -> None:
         """Delete the rows of these threads, in the caller's transaction, after `summarize`; in the writing
         thread."""
+        self.search_index.forget(text_positions(self.write_cursor, thread_ids))
         erase(self.write_cursor, thread_ids)
         if self._rows_since is not None:
             erased = set(thread_ids)
@@ -173,6 +187,10 @@ class DuckDBFile:
     async def query(self, sql: str, params: Params = ()) -> list[Row]:
         """The rows of one statement as dicts. `TIMESTAMP`s are naive, in UTC."""
         return await asyncio.get_running_loop().run_in_executor(self._queries, self._query, sql, params)
+
+    async def search(self, q: str) -> Hits | None:
+        """The texts that can have `q`; see `SearchIndex.find`."""
+        return await asyncio.get_running_loop().run_in_executor(self._queries, self.search_index.find, q)
 
     def snapshot(self) -> contextlib.AbstractAsyncContextManager[Queryable]:
         """A snapshot: all its queries see the same state of the file."""
@@ -219,6 +237,7 @@ class DuckDBFile:
             await self.run(self._replace_file)
         finally:
             self.lock.release_exclusive()
+        await asyncio.to_thread(self.search_index.compact)
         for copy in self._path.parent.glob(f"{self._path.name}.before-*"):
             copy.unlink()
 
@@ -243,6 +262,7 @@ class DuckDBFile:
         """Write pending rows, then close the file."""
         self.schedule_flush()
         self._writer.close()
+        self.search_index.close()
         self.write_cursor.close()
         self._lookups.shutdown(wait=True)
         self._queries.shutdown(wait=True)
@@ -273,6 +293,8 @@ class DuckDBFile:
             self.is_invalid = True
             self.schedule_flush()
             raise
+        finally:
+            self.search_index.resume()
 
     def _query(self, sql: str, params: Params) -> list[Row]:
         with self.lock.shared():
@@ -292,6 +314,8 @@ class DuckDBFile:
             with in_copy(self.write_cursor), transaction(self.write_cursor):
                 erase(self.write_cursor, self._erased_since)
         insert(self.write_cursor, rows, f"{COPY}.events")
+        # What was numbered meanwhile gets other numbers.
+        self.search_index.forget(skip_positions(self.write_cursor, COPY))
         finish_copy(self.write_cursor)
         self.reopen(compacting_path(self._path))
 

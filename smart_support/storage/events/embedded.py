@@ -73,6 +73,7 @@ class EmbeddedEventStore(EventStore):
         _move_leftover(file.write_cursor, self.journal)
         commits = GroupCommit(self._commit, WRITE_FAILED, COMMIT_INTERVAL_SECONDS, UNSTORABLE)
         super().__init__(file, commits, on_append)
+        file.start()
 
     async def read(self, thread_id: str, after: int = 0, limit: int = 1_000_000) -> list[Record]:
         erasures = self._erasures

@@ -82,6 +82,7 @@ class PostgresEventStore(EventStore):
         self._updating = asyncio.Lock()
         self._updated_at = 0.0
         self._position, self._erasure = self._copied_positions()
+        file.start()
         self._compaction: asyncio.Task[None] | None = None
 
     @classmethod

@@ -9,7 +9,7 @@ in the order of the file, are new. The rows of a conversation are computed again
 counts of an hour are added up. So the tables hold the same whenever and however often this is done.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,12 +18,14 @@ import duckdb
 
 # Events of one transaction. A greater number takes less time in sum, and others wait longer.
 EVENTS_AT_ONCE = 100_000
-TABLES = ("conversations", "turns", "turn_agents", "requests", "hours", "messages")
+TABLES = ("conversations", "turns", "turn_agents", "requests", "hours", "texts")
 # Of these columns no value is long.
 _COLUMNS = """
     thread_id, turn_id, first_seq, seq, happened_at, type, channel, customer_id, caller, agent, role, tool,
     status, approval_id, outcome, decided_by, model, input_tokens, output_tokens, cost_usd, duration_ms,
     first_token_ms, code, error_class, policy, kind"""
+# See the migration 0005_search.
+_KEY = "md5_number_lower(thread_id)"
 _NEW_EVENTS = f"""
     CREATE OR REPLACE TEMP TABLE new_events AS
     SELECT {_COLUMNS} FROM events WHERE rowid >= $first AND rowid < $end
@@ -34,13 +36,13 @@ _KNOWN = """
     CREATE OR REPLACE TEMP TABLE continued AS
     SELECT thread_id, min(first_seq) > 1 AS is_older FROM new_events GROUP BY thread_id;
     CREATE OR REPLACE TEMP TABLE known AS
-    SELECT thread_id, first_at, opening_seq, opening FROM conversations
+    SELECT thread_id, first_at, customer_ids, opening_seq, opening FROM conversations
     WHERE last_at >= $recent AND thread_id IN (SELECT thread_id FROM continued);
     DELETE FROM continued WHERE NOT is_older OR thread_id IN (SELECT thread_id FROM known)
 """
 _ALSO_KNOWN = """
     INSERT INTO known
-    SELECT thread_id, first_at, opening_seq, opening FROM conversations
+    SELECT thread_id, first_at, customer_ids, opening_seq, opening FROM conversations
     WHERE last_at < $recent AND thread_id IN (SELECT thread_id FROM continued)
 """
 # All events of the threads of new events.
@@ -69,7 +71,7 @@ _THREAD_EVENTS = f"""
 #          abandoned                it ended in another way: with an error, an expired approval, a question to
 #                                   the customer, half an answer, a refusal of the model, or no answer
 #          null                     it is active, and nothing was done yet
-_CONVERSATIONS = """
+_CONVERSATIONS = f"""
     CREATE OR REPLACE TEMP TABLE new_conversations AS
     WITH approval AS (
         SELECT
@@ -168,12 +170,13 @@ _CONVERSATIONS = """
     )
     SELECT
         thread_id,
+        {_KEY} AS thread_key,
         judged.first_at,
         started_at,
         last_at,
         customer_id,
         first_customer_id,
-        strip_accents(lower(array_to_string(customer_ids, chr(1)))) AS customer_ids,
+        strip_accents(lower(array_to_string(judged.customer_ids, chr(1)))) AS customer_ids,
         turns,
         cost_usd,
         is_waiting AS waiting,
@@ -207,11 +210,42 @@ _OPENED = """
     WHERE rowid >= $first AND rowid < $end AND role = 'customer'
     GROUP BY thread_id
 """
-_MESSAGES = """
-    INSERT INTO messages BY NAME
-    SELECT thread_id, happened_at AS said_at, strip_accents(lower(payload ->> '$.content')) AS text
-    FROM events
-    WHERE rowid >= $first AND rowid < $end AND type = 'message'
+# The ids of customers are separated by a character that is in none of them.
+_TEXTS = f"""
+    INSERT INTO texts BY NAME
+    SELECT
+        (SELECT next_number FROM numbered_texts) + row_number() OVER () - 1 AS number,
+        {_KEY} AS thread_key,
+        *
+    FROM (
+        SELECT
+            thread_id,
+            'message' AS kind,
+            happened_at,
+            strip_accents(lower(payload ->> '$.content')) AS text
+        FROM events
+        WHERE rowid >= $first AND rowid < $end AND type = 'message'
+        UNION ALL
+        SELECT thread_id, 'thread', coalesce(started_at, first_at), lower(thread_id)
+        FROM new_conversations
+        ANTI JOIN known USING (thread_id)
+        UNION ALL
+        SELECT thread_id, 'customer', coalesce(started_at, new.first_at), unnest(list_filter(
+            list_distinct(string_split(new.customer_ids, chr(1))),
+            lambda id: NOT coalesce(list_contains(string_split(known.customer_ids, chr(1)), id), false)
+        ))
+        FROM new_conversations AS new
+        LEFT JOIN known USING (thread_id)
+        WHERE new.customer_ids <> ''
+    );
+    UPDATE numbered_texts SET next_number = greatest(
+        next_number,
+        (
+            SELECT coalesce(max(number), -1) + 1
+            FROM texts
+            WHERE number >= (SELECT next_number FROM numbered_texts)
+        )
+    )
 """
 _TURNS = """
     INSERT INTO turns BY NAME
@@ -238,10 +272,11 @@ _TURN_AGENTS = """
         AND turn_id IN (SELECT turn_id FROM new_turns)
     GROUP BY thread_id, turn_id, agent
 """
-_REQUESTS = """
+_REQUESTS = f"""
     INSERT INTO requests BY NAME
     SELECT
         thread_id,
+        {_KEY} AS thread_key,
         approval_id,
         min(happened_at) AS first_at,
         min(happened_at) FILTER (type = 'interrupt') AS requested_at,
@@ -318,7 +353,7 @@ _ADD = f"""
     DELETE FROM conversations WHERE first_at >= $since AND thread_id IN (SELECT thread_id FROM known);
     {_CONVERSATIONS};
     INSERT INTO conversations BY NAME SELECT * FROM new_conversations;
-    {_MESSAGES};
+    {_TEXTS};
     {_TURNS};
     {_TURN_AGENTS};
     DELETE FROM requests WHERE first_at >= $since AND thread_id IN (SELECT thread_id FROM known);
@@ -337,7 +372,7 @@ _ERASE = f"""
     DELETE FROM turns WHERE thread_id IN {_AMONG};
     DELETE FROM turn_agents WHERE thread_id IN {_AMONG};
     DELETE FROM requests WHERE thread_id IN {_AMONG};
-    DELETE FROM messages WHERE thread_id IN {_AMONG};
+    DELETE FROM texts WHERE thread_id IN {_AMONG};
     DELETE FROM hours WHERE hour IN (SELECT hour FROM changed_hours);
     CREATE OR REPLACE TEMP TABLE new_events AS
     SELECT * FROM events
@@ -347,7 +382,12 @@ _ERASE = f"""
     UPDATE summarized SET events = (SELECT count(*) FROM events);
     {_REOPENED}
 """
-_EMPTY = "; ".join(f"DELETE FROM {table}" for table in TABLES) + "; UPDATE summarized SET events = 0"
+_EMPTY = (
+    "; ".join(f"DELETE FROM {table}" for table in TABLES)
+    + """; UPDATE summarized SET events = 0;
+    UPDATE numbered_texts SET next_number = 0, numbering = uuid()
+"""
+)
 _LONG_AGO = datetime(1970, 1, 8)
 _RECENT = timedelta(hours=6)
 
@@ -360,7 +400,12 @@ class Summaries:
         waiting: how many events may not be summarized yet.
     """
 
-    def __init__(self, cursor: duckdb.DuckDBPyConnection) -> None:
+    def __init__(self, cursor: duckdb.DuckDBPyConnection, on_added: Callable[[int], None]) -> None:
+        """
+        Args:
+            on_added: called after each transaction with the number of events that it summarized.
+        """
+        self._on_added = on_added
         self.reopen(cursor)
 
     def reopen(self, cursor: duckdb.DuckDBPyConnection) -> None:
@@ -379,6 +424,7 @@ class Summaries:
                 added = self._add_some() if self.waiting else 0
             self.waiting -= added
             done += added
+            self._on_added(added)
 
     def rebuild(self) -> int:
         """Compute all rows again. Returns the number of events."""
@@ -429,6 +475,20 @@ class Summaries:
 def erase(cursor: duckdb.DuckDBPyConnection, thread_ids: Sequence[str]) -> None:
     """Delete the events of threads and their rows, in the caller's transaction. All must be summarized."""
     _run(cursor, _ERASE, threads=list(thread_ids), since=_LONG_AGO)
+
+
+def text_positions(cursor: duckdb.DuckDBPyConnection, thread_ids: Sequence[str]) -> list[int]:
+    """The numbers of the texts of threads, for the search index."""
+    sql = f"SELECT number FROM texts WHERE thread_id IN {_AMONG}"
+    return [int(number) for (number,) in cursor.execute(sql, {"threads": list(thread_ids)}).fetchall()]
+
+
+def skip_positions(cursor: duckdb.DuckDBPyConnection, copy: str) -> range:
+    """Let a copy of the file give no text a number that the file has given since. Returns those numbers."""
+    sql = "SELECT next_number FROM {}numbered_texts"
+    (first,), (end,) = cursor.execute(f"{sql.format(f'{copy}.')} UNION ALL {sql.format('')}").fetchall()
+    cursor.execute(f"UPDATE {copy}.numbered_texts SET next_number = $end", {"end": end})
+    return range(first, end)
 
 
 @contextmanager

@@ -23,7 +23,10 @@ ORDERED = "SELECT * FROM {} ORDER BY ALL"
 
 async def _rows(log: EmbeddedEventStore) -> dict[str, list[Any]]:
     async with log.snapshot() as snapshot:
-        return {table: await snapshot.query(ORDERED.format(table)) for table in (*TABLES, "summarized")}
+        rows = {table: await snapshot.query(ORDERED.format(table)) for table in (*TABLES, "summarized")}
+    # A rebuild gives the same texts other numbers.
+    rows["texts"].sort(key=lambda row: repr({**row, "number": 0}))
+    return rows | {"texts": [{**row, "number": 0} for row in rows["texts"]]}
 
 
 async def _kept_and_rebuilt(log: EmbeddedEventStore) -> dict[str, list[Any]]:
@@ -58,7 +61,7 @@ async def test_a_conversation_a_turn_an_approval_and_an_hour_have_their_rows(tmp
     ]
     assert len({row["hour"] for row in rows["hours"]}) == 2
     assert sum(row["events"] for row in rows["hours"]) == len(story.records)
-    assert "erledigt fur sie." in [row["text"] for row in rows["messages"]]
+    assert "erledigt fur sie." in [row["text"] for row in rows["texts"]]
     log.close()
 
 
