@@ -4,8 +4,10 @@ import atexit
 import functools
 import gc
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -15,6 +17,7 @@ from smart_support import clock
 from tests.support.examples import examples
 from tests.support.guarded import guarded  # noqa: F401
 from tests.support.harness import AppProcess, demo_orders
+from tests.support.worker_forks import serve_forks
 
 TESTS = Path(__file__).parent
 MARK_OF_FOLDER = {TESTS / "browser": "browser", TESTS / "cluster": "postgres", TESTS / "faults": "kill"}
@@ -57,6 +60,13 @@ def pytest_collection_finish() -> None:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add `--fast`, for `make test-fast`."""
     parser.addoption("--fast", action="store_true", help=f"run no test that is marked {', '.join(SLOW)}")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(config: pytest.Config, specs: list[Any]) -> None:
+    """Import the tests once for all workers."""
+    if sys.platform == "linux":  # elsewhere a fork may lack what libraries of the system need
+        serve_forks(config, specs)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

@@ -21,6 +21,8 @@ def _private_names(tree: ast.AST) -> Iterator[tuple[int, str]]:
                 continue
             case ast.Attribute(value=ast.Call(func=ast.Name(id="super"))):
                 continue
+            case ast.Attribute(value=ast.Name(id="os"), attr="_exit"):
+                continue  # public, in spite of its name
             case ast.Attribute(attr=name) if PRIVATE.fullmatch(name):
                 yield node.lineno, name
             case ast.ImportFrom(names=names):
