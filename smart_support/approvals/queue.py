@@ -29,6 +29,7 @@ from smart_support.approvals.reader import (
     page_by_amount,
     page_of,
     page_queries,
+    with_decision,
 )
 from smart_support.audit_consistency import DECISION, recorded
 from smart_support.errors import (
@@ -46,6 +47,7 @@ from smart_support.identity.users import Accounts
 from smart_support.observability.log import get_logger
 from smart_support.storage.state.base import (
     Connection,
+    Frequent,
     Row,
     StateDatabase,
     in_clause,
@@ -75,13 +77,11 @@ _VOTE = """
     UPDATE approvals SET votes = :votes, claimed_by = NULL, claimed_until = NULL WHERE approval_id = :id
     RETURNING *
 """
-_DECIDE = """
-    UPDATE approvals SET status = :status, execution = :execution, args = :args, digest = :digest,
-        summary = :summary, customer_id = :customer_id, effect = :effect, facts = :facts,
-        decided_at = :now, decided_by = :by, decided_via = :via, reason = :reason, event_id = :event_id,
-        claimed_by = NULL, claimed_until = NULL, paused_at = NULL
-    WHERE approval_id = :id AND status = 'pending' RETURNING *
-"""
+_DECIDE = Frequent(
+    f"""UPDATE approvals SET {", ".join(f"{name} = :{name}" for name in DECISION)},
+            claimed_by = NULL, claimed_until = NULL, paused_at = NULL
+        WHERE approval_id = :approval_id AND status = 'pending'"""
+)
 # The calls of a conversation that were decided before may begin together with this one.
 _IS_HELD = f"""
     EXISTS (SELECT 1 FROM approvals held
@@ -628,7 +628,7 @@ class ApprovalQueue:
 
         def work(connection: Connection) -> builtins.list[Approval]:
             # Somebody may have decided since they were read.
-            rows = connection.execute(f"{sql} AND approval_id IN {among}", {**params, **listed})
+            rows = connection.lock_rows(f"{sql} AND approval_id IN {among}", {**params, **listed})
             return [self._settle(connection, approval_of(row), status, by, by, reason, None) for row in rows]
 
         return await self._state.transact(work, on=map(on_approval, ids)) if ids else []
@@ -643,6 +643,11 @@ class ApprovalQueue:
         reason: str | None,
         edit: PlannedCall | None,
     ) -> Approval:
+        """Write a decision; nobody else can change the approval meanwhile.
+
+        Args:
+            current: pending, and its row is locked or inserted by this transaction.
+        """
         before = current.call
         # The tool and its version are always those that were requested.
         final = before.edited(edit.edited_fields()) if edit else before
@@ -656,11 +661,8 @@ class ApprovalQueue:
                 "customer_id": final.customer_id,
                 "customer_id_before": before.customer_id,
             }
-        event_id = clock.new_id()
-        settled = connection.execute(
-            _DECIDE,
+        written = connection.as_stored(
             {
-                "id": current.approval_id,
                 "status": status,
                 "execution": "not_started" if status in ("approved", "edited") else None,
                 "args": _json(final.args),
@@ -669,27 +671,25 @@ class ApprovalQueue:
                 "customer_id": final.customer_id,
                 "effect": _json_or_null(final.effect),
                 "facts": _json_or_null(final.facts),
-                "now": clock.rfc3339(clock.now()),
-                "by": by,
-                "via": via,
+                "decided_at": clock.rfc3339(clock.now()),
+                "decided_by": by,
+                "decided_via": via,
                 "reason": reason,
-                "event_id": event_id,
-            },
+                "event_id": clock.new_id(),
+            }
         )
-        if not settled:
-            raise load(connection, current.approval_id).refusal()
-        row = settled[0]
+        connection.execute(_DECIDE, written | {"approval_id": current.approval_id})
         _record(
             connection,
             "decided",
-            row,
+            {"approval_id": current.approval_id, "thread_id": current.thread_id, **written},
             actor=by,
             via=via,
             detail=detail,
             columns=DECISION,
-            event_id=event_id,
+            event_id=written["event_id"],
         )
-        return approval_of(row)
+        return with_decision(current, written)
 
 
 def _names(ceilings: Iterable[Ceiling]) -> builtins.list[str]:

@@ -10,8 +10,8 @@ import orjson
 from smart_support.approvals.amount import amount_of
 from smart_support.approvals.approval import STATUSES, Approval
 from smart_support.errors import InvalidRequest, NotFound
-from smart_support.gate.planned_call import PlannedCall
-from smart_support.storage.state.base import Connection, Row
+from smart_support.gate.planned_call import EDITED_FIELDS, PlannedCall
+from smart_support.storage.state.base import Connection, Frequent, Row
 
 Sort = Literal["newest", "oldest", "risk", "expiry", "amount", "decided"]
 # Orders of what is pending.
@@ -38,6 +38,7 @@ _ORDERS = {
     ),
     "risk": (f"{_RANK}, approval_id", f"({_RANK}, approval_id) > (:after_rank, :after_id)"),
 }
+_ONE = Frequent("SELECT * FROM approvals WHERE approval_id = :id")
 _RISKS = ("high", "medium", "low")
 # The index has every three characters of the words.
 INDEXED_CHARS = 3
@@ -183,7 +184,7 @@ def page_of(rows: Sequence[Row], limit: int) -> tuple[list[Approval], str | None
 
 
 def load(connection: Connection, approval_id: str) -> Approval:
-    """An approval, inside a transaction.
+    """An approval, inside a transaction; nobody else changes it until that ends.
 
     Raises:
         NotFound: there is none.
@@ -192,13 +193,12 @@ def load(connection: Connection, approval_id: str) -> Approval:
 
 
 def load_row(connection: Connection, approval_id: str) -> Row:
-    """The row of an approval, inside a transaction.
+    """The row of an approval, inside a transaction; nobody else changes it until that ends.
 
     Raises:
         NotFound: there is none.
     """
-    rows = connection.execute("SELECT * FROM approvals WHERE approval_id = :id", {"id": approval_id})
-    return only_row(rows, approval_id)
+    return only_row(connection.lock_rows(_ONE, {"id": approval_id}), approval_id)
 
 
 def only_row(rows: Sequence[Row], approval_id: str) -> Row:
@@ -227,6 +227,14 @@ def approval_of(row: Row) -> Approval:
         parked=bool(values["parked"]),
         **{name: value for name, value in values.items() if name not in _NOT_OWN},
     )
+
+
+def with_decision(approval: Approval, written: Row) -> Approval:
+    """An approval with the columns that its decision wrote; without a claim, and no longer paused."""
+    values = written | {name: orjson.loads(written[name] or "null") for name in ("args", "effect", "facts")}
+    own = {name: value for name, value in values.items() if name not in _NOT_OWN}
+    call = replace(approval.call, **{name: values[name] for name in EDITED_FIELDS})
+    return replace(approval, call=call, claimed_by=None, claimed_until=None, paused_at=None, **own)
 
 
 def _pattern(words: str | None) -> str | None:

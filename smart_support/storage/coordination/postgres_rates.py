@@ -9,7 +9,7 @@ import psycopg
 from limits.storage import MovingWindowSupport, Storage
 from psycopg_pool import ConnectionPool
 
-from smart_support.storage.state.base import Row
+from smart_support.storage.state.postgres import ServerConnection
 
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 1))"
 _DELETE_EXPIRED = "DELETE FROM rate_hits WHERE key = %s AND at <= extract(epoch FROM clock_timestamp()) - %s"
@@ -28,7 +28,7 @@ class PostgresRateStorage(Storage, MovingWindowSupport):
 
     STORAGE_SCHEME: Any = None
 
-    def __init__(self, pool: "ConnectionPool[psycopg.Connection[Row]]") -> None:
+    def __init__(self, pool: "ConnectionPool[ServerConnection]") -> None:
         super().__init__()
         self._pool = pool
 

@@ -28,7 +28,7 @@ from smart_support.storage.events.group_commit import GroupCommit
 from smart_support.storage.events.rows import as_record, as_row
 from smart_support.storage.events.summaries import transaction
 from smart_support.storage.state.base import Row
-from smart_support.storage.state.postgres import EVENTS_LOCK
+from smart_support.storage.state.postgres import EVENTS_LOCK, ServerConnection
 
 log = get_logger()
 
@@ -65,7 +65,7 @@ class PostgresEventStore(EventStore):
     def __init__(
         self,
         path: Path,
-        pool: "ConnectionPool[psycopg.Connection[Row]]",
+        pool: "ConnectionPool[ServerConnection]",
         bus: PostgresBus,
         on_append: OnAppend = lambda record: None,
     ) -> None:

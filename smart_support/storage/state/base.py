@@ -19,6 +19,12 @@ GENESIS = "0" * 64
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
 
 
+class Frequent(str):
+    """A statement that runs so often that a database server should plan it once for each connection."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class ChainedRow:
     """A row of the audit trail whose number and hash follow from the row before it.
@@ -48,6 +54,12 @@ class Connection(Protocol):
 
         A statement that gives no rows may run later, with the next one that does or with the commit.
         """
+
+    def lock_rows(self, sql: str, params: Params | None = None) -> list[Row]:
+        """As `execute`, for a SELECT of rows that nobody else changes until the transaction ends."""
+
+    def as_stored(self, values: Row) -> Row:
+        """The values of columns as this database gives them back."""
 
     def append_to_audit(self, row: ChainedRow) -> None:
         """Write a row of the audit trail. On a shared database this is the last thing before the commit."""

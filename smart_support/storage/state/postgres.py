@@ -6,7 +6,8 @@ the trail follows from. All are advisory locks that PostgreSQL frees at the end 
 connection: a killed process blocks nobody. Reads and single statements take none of them.
 
 Each message to the server waits for its answer, so that a transaction sends few: statements that give no rows
-wait for the next one that does, or for the commit.
+wait for the next one that does, or for the commit. Messages go through libpq's own call (`psycopg.pq`), which
+takes less time than a cursor; a statement that is `Frequent` is planned once for each connection.
 """
 
 import asyncio
@@ -21,7 +22,11 @@ from functools import lru_cache
 from typing import Any
 
 import psycopg
+import psycopg.sql
+from psycopg.adapt import Transformer
 from psycopg.conninfo import make_conninfo
+from psycopg.errors import error_from_result
+from psycopg.pq import ConnStatus, Escaping, ExecStatus
 from psycopg.rows import dict_row
 from psycopg_pool import ConnectionPool, PoolTimeout
 
@@ -32,6 +37,7 @@ from smart_support.storage.state.base import (
     MIGRATIONS,
     ChainedRow,
     Connection,
+    Frequent,
     Migration,
     Params,
     Row,
@@ -71,42 +77,108 @@ _PARAMETER = re.compile(r"(?<![:\w]):([a-z_]\w*)")
 _TYPES = ((re.compile(r"\bBLOB\b"), "BYTEA"), (re.compile(r"\bREAL\b"), "DOUBLE PRECISION"))
 
 
+class ServerConnection(psycopg.Connection[Row]):
+    """A connection that sends statements as text, several in one message, with parameters quoted into it."""
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self._names: dict[str, bytes] = {}
+        self._quoting = Escaping(self.pgconn)
+        self._values = Transformer(self)
+
+    def send(self, message: bytes) -> list[Row]:
+        """Run a message of one or more statements; the rows of the last one.
+
+        Raises:
+            psycopg.Error: as of psycopg's own cursors.
+        """
+        result = self.pgconn.exec_(message)
+        if result.status == ExecStatus.TUPLES_OK:
+            names = [(result.fname(place) or b"").decode() for place in range(result.nfields)]
+            self._values.set_pgresult(result)
+            return self._values.load_rows(
+                0, result.ntuples, lambda values: dict(zip(names, values, strict=True))
+            )
+        if result.status != ExecStatus.COMMAND_OK:
+            if self.pgconn.status == ConnStatus.BAD:
+                raise psycopg.OperationalError(result.get_error_message("utf-8"))
+            raise error_from_result(result)
+        return []
+
+    def statement(self, sql: str, params: Params | None = None) -> bytes:
+        """A statement with its parameters, for a message."""
+        if isinstance(sql, Frequent):
+            return self._frequent(sql, params or {})
+        parts = _split(sql)
+        written = [parts[0].encode()]
+        for place in range(1, len(parts), 2):
+            written += [self._quoted((params or {})[parts[place]]), parts[place + 1].encode()]
+        return b"".join(written)
+
+    def forget_prepared(self) -> None:
+        """Have each statement planned again, as when another process has changed a table."""
+        self._names.clear()
+        self.send(b"DEALLOCATE ALL")
+
+    def _frequent(self, sql: str, params: Params) -> bytes:
+        names, body = _numbered(sql)
+        name = self._names.get(sql)
+        if name is None:
+            name = b"frequent_%d" % len(self._names)
+            # By itself, so that it is known to be there whatever becomes of the rest.
+            self.send(b"PREPARE %s AS %s" % (name, body))
+            self._names[sql] = name
+        if not names:
+            return b"EXECUTE %s" % name
+        return b"EXECUTE %s(%s)" % (name, b",".join(self._quoted(params[one]) for one in names))
+
+    def _quoted(self, value: Any) -> bytes:
+        if value is None:
+            return b"NULL"
+        value = _converted_value(value)
+        if isinstance(value, str):
+            return bytes(self._quoting.escape_literal(value.encode()))
+        return psycopg.sql.Literal(value).as_bytes(self)
+
+
 class PostgresConnection:
     """Runs single statements on a PostgreSQL connection."""
 
-    def __init__(self, raw: "psycopg.Connection[Row]") -> None:
+    def __init__(self, raw: ServerConnection) -> None:
         self._raw = raw
 
     def execute(self, sql: str, params: Params | None = None) -> list[Row]:
         """Run one statement; its rows, or an empty list."""
-        cursor = self._raw.execute(_translated(sql), _converted(params))
-        # Not `description`, which makes an object of each column.
-        return cursor.fetchall() if cursor.pgresult and cursor.pgresult.nfields else []
+        return self._raw.send(self._raw.statement(sql, params))
 
 
 class PostgresTransaction:
     """The `Connection` of one transaction. `end` commits it."""
 
-    def __init__(self, raw: "psycopg.Connection[Row]", locks: Iterable[str], form: "AuditForm") -> None:
+    def __init__(self, raw: ServerConnection, locks: Iterable[str], form: "AuditForm") -> None:
         """`locks`: the statements that take the locks to begin with."""
         self._raw = raw
-        self._cursor = psycopg.ClientCursor(raw, row_factory=dict_row)
-        self._waiting = ["BEGIN", *locks]
-        self._audit: list[str] = []
+        self._waiting = [b"BEGIN", *(lock.encode() for lock in locks)]
+        self._audit: list[bytes] = []
         self._form = form
 
     def execute(self, sql: str, params: Params | None = None) -> list[Row]:
         """Run one statement and return its rows; one that gives none waits."""
-        self._waiting.append(self._cursor.mogrify(_translated(sql), _converted(params)))
+        self._waiting.append(self._raw.statement(sql, params))
         return self._send() if _GIVES_ROWS.search(sql) else []
+
+    def lock_rows(self, sql: str, params: Params | None = None) -> list[Row]:
+        """Run a SELECT whose rows nobody else changes until the transaction ends."""
+        return self.execute(type(sql)(f"{sql} FOR UPDATE"), params)
+
+    def as_stored(self, values: Row) -> Row:
+        """The values as text and numbers that PostgreSQL takes."""
+        return _converted(values)
 
     def append_to_audit(self, row: ChainedRow) -> None:
         """Write the next row of the audit trail at the end."""
-        names = ", ".join(row.columns)
-        values = ", ".join(f":{name}" for name in row.columns)
         own = {"before": row.before, "after": row.after, "genesis": GENESIS}
-        sql = _translated(_APPEND_TO_AUDIT.format(names=names, values=values))
-        self._audit.append(self._cursor.mogrify(sql, _converted(row.columns | own)))
+        self._audit.append(self._raw.statement(_append_to_audit(tuple(row.columns)), row.columns | own))
 
     def form_of_audit(self) -> int | None:
         """The form of the last row of the audit trail; None where it has none."""
@@ -114,7 +186,7 @@ class PostgresTransaction:
             form = self._read_form()
             if form == 1:
                 # The caller adds to an old trail what depends on all of it.
-                self._waiting.append(_LOCK_AUDIT)
+                self._waiting.append(_LOCK_AUDIT.encode())
                 form = self._read_form()
             # A row of the present form is never followed by an older one.
             self._form.last = form if form != 1 else None
@@ -124,8 +196,8 @@ class PostgresTransaction:
     def end(self) -> None:
         """Lock the head of the audit trail, write its new rows and commit, all in one message."""
         if self._audit:
-            self._waiting += [_LOCK_AUDIT, *self._audit]
-        self._waiting.append("COMMIT")
+            self._waiting += [_LOCK_AUDIT.encode(), *self._audit]
+        self._waiting.append(b"COMMIT")
         self._send()
 
     def _read_form(self) -> int | None:
@@ -133,13 +205,9 @@ class PostgresTransaction:
         return int(last[0]["form"]) if last else None
 
     def _send(self) -> list[Row]:
-        message: Any = ";\n".join(self._waiting)
-        self._waiting = []
-        cursor = self._cursor
-        cursor.execute(message)
-        cursor.set_result(-1)
-        # Not `description`, which makes an object of each column.
-        return cursor.fetchall() if cursor.pgresult and cursor.pgresult.nfields else []
+        message = b";\n".join(self._waiting)
+        self._waiting.clear()
+        return self._raw.send(message)
 
 
 class AuditForm:
@@ -194,11 +262,21 @@ class PostgresStateDatabase(StateDatabase):
         return await loop.run_in_executor(self._workers, self.transact_now, work, on)
 
     def transact_now(self, work: Callable[[Connection], T], on: Iterable[str] | None = None) -> T:
+        locks = _locks(on)
         with self.pool.connection() as raw:
-            transaction = PostgresTransaction(raw, _locks(on), self._form_of_audit)
-            result = work(transaction)
-            transaction.end()
-            return result
+            try:
+                return self._transaction(raw, work, locks)
+            except psycopg.errors.FeatureNotSupported:
+                # "Cached plan must not change result type": a newer version has added a column meanwhile.
+                raw.rollback()
+                raw.forget_prepared()
+                return self._transaction(raw, work, locks)
+
+    def _transaction(self, raw: ServerConnection, work: Callable[[Connection], T], locks: Iterable[str]) -> T:
+        transaction = PostgresTransaction(raw, locks, self._form_of_audit)
+        result = work(transaction)
+        transaction.end()
+        return result
 
     async def compact(self) -> None:
         """Vacuum the tables that hold text now, instead of when PostgreSQL would."""
@@ -230,14 +308,14 @@ def with_keepalives(url: str) -> str:
         raise ConfigError(_no_connection(error)) from None
 
 
-def open_pool(url: str) -> "ConnectionPool[psycopg.Connection[Row]]":
+def open_pool(url: str) -> "ConnectionPool[ServerConnection]":
     """A pool of connections to the operator's database.
 
     Raises:
         ConfigError: the database does not exist, or refuses the connection.
     """
 
-    def check(connection: "psycopg.Connection[Row]") -> None:
+    def check(connection: ServerConnection) -> None:
         """Raise where the server has ended a connection, so that the pool opens another one.
 
         An open connection that nobody uses has nothing to read; asking the server each time would be one
@@ -253,12 +331,14 @@ def open_pool(url: str) -> "ConnectionPool[psycopg.Connection[Row]]":
                 pool.drain()
                 raise
 
-    pool: ConnectionPool[psycopg.Connection[Row]] = ConnectionPool(
+    pool: ConnectionPool[ServerConnection] = ConnectionPool(
         url,
         min_size=1,
         max_size=CONNECTIONS + SEARCHES + 4,  # for the workers and the event store
+        connection_class=ServerConnection,
         kwargs={
             "autocommit": True,
+            "client_encoding": "UTF8",
             "row_factory": dict_row,
             # Parameters are quoted into the statement, so that NULL needs no type.
             "cursor_factory": psycopg.ClientCursor,
@@ -319,7 +399,7 @@ def reading_postgres(url: str) -> Iterator[Callable[[str, Mapping[str, Any]], It
         yield read
 
 
-def migrate(pool: "ConnectionPool[psycopg.Connection[Row]]") -> list[str]:
+def migrate(pool: "ConnectionPool[ServerConnection]") -> list[str]:
     """Apply the missing migrations; where several processes start, one does and the others wait.
 
     Returns:
@@ -334,7 +414,7 @@ def migrate(pool: "ConnectionPool[psycopg.Connection[Row]]") -> list[str]:
         return [migration.path.name for migration in missing]
 
 
-def _create_word_index(pool: "ConnectionPool[psycopg.Connection[Row]]") -> None:
+def _create_word_index(pool: "ConnectionPool[ServerConnection]") -> None:
     """Create the search index of approvals, which needs the extension pg_trgm.
 
     It comes with most installations, and a user who may create objects in the database may create it. Without
@@ -349,7 +429,7 @@ def _create_word_index(pool: "ConnectionPool[psycopg.Connection[Row]]") -> None:
         log.warning("no_search_index", error=str(error).strip())
 
 
-def due(pool: "ConnectionPool[psycopg.Connection[Row]]") -> list[str]:
+def due(pool: "ConnectionPool[ServerConnection]") -> list[str]:
     """The names of the migrations that `migrate` would apply."""
     with pool.connection() as raw, raw.transaction(force_rollback=True):
         return [migration.path.name for migration in _unapplied(_Migrating(raw))]
@@ -367,6 +447,26 @@ class _Migrating(PostgresConnection):
         for sqlite_type, postgres_type in _TYPES:
             sql = sqlite_type.sub(postgres_type, sql)
         return super().execute(sql, params)
+
+
+@lru_cache(maxsize=500)
+def _split(sql: str) -> list[str]:
+    """What stands before, between and after the parameters, with their names in between."""
+    return _PARAMETER.split(sql)
+
+
+@lru_cache(maxsize=500)
+def _numbered(sql: str) -> tuple[list[str], bytes]:
+    """The names of the parameters, and the statement with `$1`, `$2`... in their places."""
+    names = list(dict.fromkeys(_PARAMETER.findall(sql)))
+    body = _PARAMETER.sub(lambda found: f"${names.index(found[1]) + 1}", sql)
+    return names, body.encode()
+
+
+@lru_cache(maxsize=10)
+def _append_to_audit(columns: tuple[str, ...]) -> Frequent:
+    values = ", ".join(f":{name}" for name in columns)
+    return Frequent(_APPEND_TO_AUDIT.format(names=", ".join(columns), values=values))
 
 
 @lru_cache(maxsize=500)

@@ -47,6 +47,13 @@ class SqliteConnection:
         names = [column[0] for column in cursor.description]
         return [dict(zip(names, row, strict=True)) for row in cursor]
 
+    # A transaction that writes is alone, and the file keeps text as it is.
+    lock_rows = execute
+
+    def as_stored(self, values: Row) -> Row:
+        """The same values."""
+        return values
+
     def append_to_audit(self, row: ChainedRow) -> None:
         """Write the next row of the audit trail."""
         last = self.execute("SELECT number, hash FROM audit ORDER BY number DESC LIMIT 1")
