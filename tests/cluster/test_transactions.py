@@ -16,8 +16,14 @@ from smart_support.approvals.ledger import Ledger
 from smart_support.approvals.queue import ApprovalQueue
 from smart_support.audit import AuditTrail, append, first_broken
 from smart_support.errors import AlreadyDecided, Frozen
-from smart_support.storage.state.base import StateDatabase
-from smart_support.storage.state.postgres import AUDIT_LOCK, NAMED_LOCKS, STATE_LOCK, PostgresStateDatabase
+from smart_support.storage.state.base import Frequent, Row, StateDatabase
+from smart_support.storage.state.postgres import (
+    AUDIT_LOCK,
+    NAMED_LOCKS,
+    STATE_LOCK,
+    PostgresStateDatabase,
+    ServerConnection,
+)
 from tests.support.planned_calls import request
 from tests.support.stores import state_of
 
@@ -47,15 +53,24 @@ def queue(state: StateDatabase) -> ApprovalQueue:
 
 @pytest.fixture
 def messages(monkeypatch: pytest.MonkeyPatch) -> Messages:
-    """The statements of each message to the server, as the first words of each."""
+    """The statements of each message to the server; those that it has planned before as they were written."""
     sent: Messages = []
-    execute = psycopg.ClientCursor.execute
+    written: dict[bytes, str] = {}
+    write, send = ServerConnection.statement, ServerConnection.send
 
-    def recorded(cursor: Any, sql: Any, *given: Any, **more: Any) -> Any:
-        sent.append([" ".join(statement.split()) for statement in str(sql).split(";\n")])
-        return execute(cursor, sql, *given, **more)
+    def recorded(connection: ServerConnection, sql: str, params: Any = None) -> bytes:
+        text = write(connection, sql, params)
+        written[text] = sql
+        return text
 
-    monkeypatch.setattr(psycopg.ClientCursor, "execute", recorded)
+    def sent_now(connection: ServerConnection, message: bytes) -> list[Any]:
+        if not message.startswith(b"PREPARE"):
+            parts = message.split(b";\n")
+            sent.append([" ".join(written.get(part, part.decode()).split()) for part in parts])
+        return send(connection, message)
+
+    monkeypatch.setattr(ServerConnection, "statement", recorded)
+    monkeypatch.setattr(ServerConnection, "send", sent_now)
     return sent
 
 
@@ -88,14 +103,15 @@ def _check_order(transaction: Messages) -> None:
     assert [one.split(" (")[0] for one in transaction[-1][-3:]] == [AUDIT, "INSERT INTO audit", "COMMIT"]
 
 
-async def test_a_decision_takes_three_messages_and_locks_the_audit_trail_last(
+async def test_a_decision_takes_two_messages_and_locks_the_audit_trail_last(
     queue: ApprovalQueue, messages: Messages
 ) -> None:
     approval = await queue.request(request(thread_id="order"))
     messages.clear()
     await queue.decide(approval.approval_id, APPROVE)
-    assert [len(message) for message in messages] == [4, 1, 3]
+    assert [len(message) for message in messages] == [4, 4]
     assert messages[0][3].startswith("SELECT * FROM approvals")
+    assert messages[0][3].endswith("FOR UPDATE")
     assert messages[1][0].startswith("UPDATE approvals")
     _check_order(messages)
 
@@ -114,6 +130,40 @@ async def test_each_step_of_a_write_locks_the_audit_trail_last(
 async def test_a_single_statement_is_one_message(state: StateDatabase, messages: Messages) -> None:
     await state.read("SELECT 1 AS one")
     assert messages == [["SELECT 1 AS one"]]
+
+
+async def test_a_planned_statement_outlives_a_column_that_is_added(
+    state: StateDatabase,
+) -> None:
+    await state.execute("CREATE TABLE growing AS SELECT 1 AS one")
+    sql = Frequent("SELECT * FROM growing")
+
+    async def read() -> Row:
+        return (await state.transact(lambda connection: connection.execute(sql), on=()))[0]
+
+    assert await read() == {"one": 1}
+    await state.execute("ALTER TABLE growing ADD COLUMN two INTEGER")
+    # On each connection of the pool.
+    assert [await read() for _ in range(12)] == [{"one": 1, "two": None}] * 12
+
+
+async def test_a_refused_statement_says_why_and_leaves_the_connection_usable(state: StateDatabase) -> None:
+    with pytest.raises(psycopg.errors.UndefinedTable, match="nowhere"):
+        await state.transact(lambda connection: connection.execute("SELECT * FROM nowhere"), on=())
+    assert await state.transact(lambda connection: connection.execute("SELECT 1 AS one"), on=()) == [
+        {"one": 1}
+    ]
+
+
+@pytest.mark.parametrize("form", [str, Frequent])
+async def test_values_are_quoted_into_statements(state: StateDatabase, form: type[str]) -> None:
+    quoted = "it's \\ \x00 ␀ -- ; é 💶"
+    values = {"text": quoted, "none": None, "less": -5, "part": -0.5, "yes": True}
+    sql = form("SELECT :text AS text, :none AS none, 1 - :less AS less, :part AS part, :yes AS yes")
+    (row,) = await state.transact(lambda connection: connection.execute(sql, values), on=())
+    assert row["text"] == quoted.replace("\x00", "␀")
+    assert row["none"] is None
+    assert [float(row[name]) for name in ("less", "part", "yes")] == [6, -0.5, 1]
 
 
 async def test_only_those_on_the_same_thing_wait_for_each_other(state: StateDatabase) -> None:
