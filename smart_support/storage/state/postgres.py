@@ -459,7 +459,7 @@ def _split(sql: str) -> list[str]:
 def _numbered(sql: str) -> tuple[list[str], bytes]:
     """The names of the parameters, and the statement with `$1`, `$2`... in their places."""
     names = list(dict.fromkeys(_PARAMETER.findall(sql)))
-    body = _PARAMETER.sub(lambda found: f"${names.index(found[1]) + 1}", sql)
+    body = _PARAMETER.sub(lambda match: f"${names.index(match[1]) + 1}", sql)
     return names, body.encode()
 
 
