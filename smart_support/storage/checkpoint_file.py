@@ -5,17 +5,29 @@ square of a conversation's length. A graph is resumed from its newest checkpoint
 it. So the transaction that saves a checkpoint deletes the older ones, and a kill leaves one of them.
 """
 
+import asyncio
 import contextlib
 import sqlite3
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any, TypeVar
 
-import aiosqlite
-from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import (
+    ChannelVersions,
+    Checkpoint,
+    CheckpointMetadata,
+    CheckpointTuple,
+    DeltaChannelHistory,
+)
+from langgraph.checkpoint.sqlite import SqliteSaver
 
 from smart_support.observability.log import get_logger
 from smart_support.storage.checkpoint_serializer import CleaningSerializer
 
 log = get_logger()
+T = TypeVar("T")
 # The file's `user_version` once the older checkpoints are deleted that earlier releases have kept.
 _PRUNED = 1
 # A large transaction makes the write-ahead log longer. Afterwards it is cut to this length.
@@ -60,15 +72,99 @@ _DELETE_OLDER = """
 """
 
 
-async def open_saver(connection: aiosqlite.Connection) -> AsyncSqliteSaver:
-    """A saver that keeps, of each graph of a thread, only what it can be resumed from."""
-    # Deleted text must leave the pages of the file too.
-    await connection.execute("PRAGMA secure_delete=ON")
-    await connection.execute(f"PRAGMA journal_size_limit={_MAX_WAL_BYTES}")
-    saver = AsyncSqliteSaver(connection, serde=CleaningSerializer())
-    await saver.setup()
-    await connection.execute(_KEEP_NEWEST)
-    return saver
+class CheckpointFile(SqliteSaver):
+    """The file as LangGraph uses it: of each graph of a thread, it keeps only what that can be resumed from.
+
+    All access is in a thread of its own, one hop for each call. LangGraph's own asynchronous saver takes
+    three to five hops, which cost more than the work. It also leaves a transaction open where a call is
+    cancelled.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open the file; end with `close`."""
+        connection = sqlite3.connect(path, check_same_thread=False)
+        super().__init__(connection, serde=CleaningSerializer())
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="checkpoints")
+        # Deleted text must leave the pages of the file too.
+        connection.execute("PRAGMA secure_delete=ON")
+        connection.execute(f"PRAGMA journal_size_limit={_MAX_WAL_BYTES}")
+        self.setup()
+        connection.execute(_KEEP_NEWEST)
+
+    @contextlib.contextmanager
+    def cursor(self, transaction: bool = True) -> Iterator[sqlite3.Cursor]:
+        """As the base class, which commits also what an error has cut off."""
+        with self.lock, contextlib.closing(self.conn.cursor()) as cursor:
+            try:
+                yield cursor
+            except BaseException:
+                self.conn.rollback()
+                raise
+            if transaction:
+                self.conn.commit()
+
+    async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
+        """As `get_tuple`."""
+        return await self._in_thread(self.get_tuple, config)
+
+    async def alist(
+        self,
+        config: RunnableConfig | None,
+        *,
+        filter: dict[str, Any] | None = None,
+        before: RunnableConfig | None = None,
+        limit: int | None = None,
+    ) -> AsyncIterator[CheckpointTuple]:
+        """As `list`, read at once: there are few."""
+
+        def read() -> Sequence[CheckpointTuple]:
+            return tuple(self.list(config, filter=filter, before=before, limit=limit))
+
+        for checkpoint in await self._in_thread(read):
+            yield checkpoint
+
+    async def aput(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> RunnableConfig:
+        """As `put`: the checkpoint is on disk when this returns."""
+        return await self._in_thread(self.put, config, checkpoint, metadata, new_versions)
+
+    async def aput_writes(
+        self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
+    ) -> None:
+        """As `put_writes`: the writes are on disk when this returns."""
+        await self._in_thread(self.put_writes, config, writes, task_id, task_path)
+
+    async def adelete_thread(self, thread_id: str) -> None:
+        """As `delete_thread`."""
+        await self._in_thread(self.delete_thread, thread_id)
+
+    async def aget_delta_channel_history(
+        self, *, config: RunnableConfig, channels: Sequence[str]
+    ) -> Mapping[str, DeltaChannelHistory]:
+        """As `get_delta_channel_history`."""
+        return await self._in_thread(lambda: self.get_delta_channel_history(config=config, channels=channels))
+
+    async def compact(self) -> None:
+        """Empty the write-ahead log, which still holds deleted text."""
+
+        def cut() -> None:
+            with self.cursor(transaction=False) as cursor:
+                cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+        await self._in_thread(cut)
+
+    def close(self) -> None:
+        """Finish what was begun, then close the file."""
+        self._thread.shutdown(wait=True)
+        self.conn.close()
+
+    async def _in_thread(self, work: Callable[..., T], *args: Any) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work, *args)
 
 
 def shrink(path: Path) -> None:

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import aiosqlite
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from limits.storage import MemoryStorage, Storage
 
 from smart_support.concurrency import in_background
 from smart_support.settings import Settings
-from smart_support.storage.checkpoint_file import open_saver, shrink
+from smart_support.storage.checkpoint_file import CheckpointFile, shrink
 from smart_support.storage.checkpoint_serializer import CleaningSerializer
 from smart_support.storage.coordination.base import Bus, Locks
 from smart_support.storage.coordination.local import LocalBus, LocalLocks
@@ -68,16 +67,17 @@ async def _open_embedded(folder: Path, on_append: OnAppend, stack: contextlib.As
     stack.callback(state.close)
     event_log = EmbeddedEventStore(folder / "events.duckdb", on_append)
     stack.callback(event_log.close)
-    checkpoints = folder / "checkpoints.sqlite"
-    await asyncio.to_thread(shrink, checkpoints)
-    connection = await stack.enter_async_context(aiosqlite.connect(checkpoints))
+    path = folder / "checkpoints.sqlite"
+    await asyncio.to_thread(shrink, path)
+    checkpoints = CheckpointFile(path)
+    stack.callback(checkpoints.close)
     return Stores(
         state=state,
         event_log=event_log,
         bus=LocalBus(),
         locks=LocalLocks(),
         rates=MemoryStorage(),
-        checkpoints=await open_saver(connection),
+        checkpoints=checkpoints,
     )
 
 

@@ -1,5 +1,6 @@
 """The checkpoint file keeps what a graph can be resumed from, and nothing else, and gives space back."""
 
+import asyncio
 import random
 import sqlite3
 from collections.abc import AsyncIterator
@@ -12,12 +13,13 @@ import aiosqlite
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage
 from langgraph.channels.delta import DeltaChannel
+from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.types import Command, StateSnapshot, interrupt
 from typing_extensions import TypedDict
 
-from smart_support.storage.checkpoint_file import open_saver, shrink
+from smart_support.storage.checkpoint_file import CheckpointFile, shrink
 from smart_support.storage.checkpoint_serializer import CleaningSerializer
 from tests.support.examples import sample
 from tests.support.graphs.shapes import SHAPES
@@ -27,14 +29,15 @@ KEPT_ONCE = [name for name, shape in SHAPES.items() if shape.outlives]
 
 
 @asynccontextmanager
-async def _saver(path: Path, *, keeps_all: bool = False) -> AsyncIterator[AsyncSqliteSaver]:
-    async with aiosqlite.connect(path) as connection:
-        if keeps_all:
+async def _saver(path: Path, *, keeps_all: bool = False) -> AsyncIterator[BaseCheckpointSaver[Any]]:
+    if keeps_all:
+        async with aiosqlite.connect(path) as connection:
             saver = AsyncSqliteSaver(connection, serde=CleaningSerializer())
             await saver.setup()
             yield saver
-        else:
-            yield await open_saver(connection)
+    else:
+        with closing(CheckpointFile(path)) as file:
+            yield file
 
 
 def _counts(path: Path) -> list[tuple[str, str, int]]:
@@ -183,3 +186,39 @@ def test_a_file_that_is_no_database_is_left_to_the_start(tmp_path: Path) -> None
     path.write_bytes(b"no database" * 1000)
     shrink(path)
     assert path.read_bytes() == b"no database" * 1000
+
+
+async def test_a_call_that_fails_leaves_nothing_of_it(tmp_path: Path) -> None:
+    builder = StateGraph(MessagesState)
+    builder.add_node("echo", lambda state: {"messages": [AIMessage("hello")]})
+    builder.add_edge(START, "echo")
+    path = tmp_path / "checkpoints.sqlite"
+    with closing(CheckpointFile(path)) as file:
+        await builder.compile(file).ainvoke({"messages": [HumanMessage("hello")]}, config=THREAD)
+        before = await file.aget_tuple(THREAD)
+        assert before
+        with pytest.raises(sqlite3.Error):
+            await file.aput_writes(before.config, [("fits", 1), (("does not",), 2)], "task")  # type: ignore[list-item]
+        assert await file.aget_tuple(THREAD) == before
+        await file.aput_writes(before.config, [("fits", 3)], "task")
+        after = await file.aget_tuple(THREAD)
+    assert after
+    assert after.pending_writes == [("task", "fits", 3)]
+
+
+async def test_a_call_that_is_cancelled_is_whole_or_not_made(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoints.sqlite"
+    config: Any = {"configurable": {"thread_id": "t", "checkpoint_ns": "", "checkpoint_id": "1"}}
+    with closing(CheckpointFile(path)) as file:
+        calls = [
+            asyncio.ensure_future(file.aput_writes(config, [("a", task), ("b", task)], str(task)))
+            for task in range(20)
+        ]
+        await asyncio.sleep(0)
+        for call in calls[1::2]:
+            call.cancel()
+        await asyncio.gather(*calls, return_exceptions=True)
+    with closing(sqlite3.connect(path)) as database:
+        rows = database.execute("SELECT task_id, count(*) FROM writes GROUP BY 1").fetchall()
+    assert {count for _, count in rows} == {2}
+    assert {str(task) for task in range(0, 20, 2)} <= {task for task, _ in rows}

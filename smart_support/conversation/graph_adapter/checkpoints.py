@@ -4,10 +4,10 @@ import asyncio
 from typing import Any
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
-from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
 from smart_support.concurrency import end_tasks
 from smart_support.observability.log import get_logger
+from smart_support.storage.checkpoint_file import CheckpointFile
 
 log = get_logger()
 
@@ -29,7 +29,7 @@ class Checkpoints:
 
         Another turn may run on the thread meanwhile. A file does this by itself with each new checkpoint.
         """
-        if isinstance(self._saver, AsyncSqliteSaver):
+        if isinstance(self._saver, CheckpointFile):
             return
         self._due.add(thread_id)
         if self._pruning is None or self._pruning.done():
@@ -37,9 +37,8 @@ class Checkpoints:
 
     async def compact(self) -> None:
         """Remove deleted checkpoints from the files, too."""
-        if isinstance(self._saver, AsyncSqliteSaver):
-            # SQLite overwrites deleted content in its pages at once. The write-ahead log still holds it.
-            await self._saver.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        if isinstance(self._saver, CheckpointFile):
+            await self._saver.compact()
 
     async def close(self) -> None:
         """Stop pruning. What is left goes after the next turn of its thread."""

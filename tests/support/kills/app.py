@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
-from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
 from smart_support import Settings, create_app
 from smart_support.approvals.ledger import Ledger
@@ -26,6 +25,7 @@ from smart_support.escalations.escalations import Escalations
 from smart_support.notifications.outbox import Outbox
 from smart_support.notifications.webhook import WebhookSender
 from smart_support.server.console import import_console
+from smart_support.storage.checkpoint_file import CheckpointFile
 from smart_support.tools.registry import Access, Args, Call, Tool
 from tests.support.notifications import SECRET
 
@@ -52,7 +52,7 @@ TRAPS: dict[str, tuple[type, str]] = {
     "decided": (ApprovalQueue, "decide"),  # decided, and neither answered nor taken up
     "parked": (ApprovalQueue, "park"),  # looked for a freeze, and parked where there is one
     "ended": (Ledger, "finish"),  # what came of it is on record, and the conversation knows nothing
-    KEPT: (AsyncSqliteSaver, "aput_writes"),  # a step's writes are kept, and its checkpoint is not
+    KEPT: (CheckpointFile, "aput_writes"),  # a step's writes are kept, and its checkpoint is not
     "told": (Escalations, "escalate"),  # a human is told, and the conversation is not
     "taken": (SessionManager, "take_over"),  # a person has it, or the agents again, and no event says so
     "said": (Turn, "answer_as_colleague"),  # a person's answer is recorded, and they are not told
