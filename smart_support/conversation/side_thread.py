@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Sequence
 from itertools import takewhile
 
 from smart_support.agents.tool_messages import with_all_results
-from smart_support.conversation.graph_adapter.adapter import GraphRun, History
+from smart_support.conversation.graph_adapter.adapter import GraphRun, History, customer_message_ids
 from smart_support.conversation.graph_adapter.own_graph import OwnGraph
 from smart_support.conversation.sessions import SessionManager
 from smart_support.events import Event, Message, Record
@@ -45,7 +45,7 @@ class SideThreads:
         if not history:
             conversation = (await self._graph.state(thread_id)).messages
             stream = side_run.send(message, with_all_results(conversation, STILL_DECIDING))
-        elif all(one.id != message.message_id for one in history):
+        elif message.message_id not in customer_message_ids(history):
             stream = side_run.send(message)
         else:
             for event in side_run.unrecorded(history, records):
@@ -54,17 +54,17 @@ class SideThreads:
         async for event in stream:
             yield event
 
-    async def messages(self, thread_id: str, side_thread_id: str, before: str | None) -> History:
+    async def messages(self, thread_id: str, side_thread_id: str, before: Message) -> History:
         """The messages of a side thread that its conversation does not hold.
 
         Args:
-            before: the id of a message; without it and those after it.
+            before: a message of the customer; without it and those after it.
         """
         history = (await self._graph.state(thread_id)).messages
         known = {message.id for message in history}
         known |= {getattr(message, "tool_call_id", None) for message in with_all_results(history)}
         on_side = (await self._graph.state(side_thread_id)).messages
-        earlier = list(takewhile(lambda message: message.id != before, on_side))
+        earlier = list(takewhile(lambda one: before.message_id not in customer_message_ids([one]), on_side))
         return [
             message
             for message in with_all_results(earlier)

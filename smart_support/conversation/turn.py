@@ -17,6 +17,8 @@ from smart_support.conversation.graph_adapter.adapter import (
     GraphAdapter,
     History,
     ThreadState,
+    customer_message_ids,
+    history_id,
     unread_history,
 )
 from smart_support.conversation.graph_adapter.checkpoints import Checkpoints
@@ -188,7 +190,7 @@ class Turn(RecordedTurn):
             await self._apply(approval)
         state = await self._graph.state(self.thread_id)
         await self._emit_new(self._run.unrecorded(state.messages, records))
-        message = _unsent_message(own, {one.id for one in state.messages})
+        message = _unsent_message(own, customer_message_ids(state.messages))
         if self._taken_by:
             message = None
         elif any(isinstance(one.event, Takeover) for one in own):
@@ -509,7 +511,7 @@ class Turn(RecordedTurn):
     async def _preceding(self, message: Message) -> History:
         """What was said before a message on a side thread, or while a person had the conversation."""
         preceding = (
-            await self._side_threads.messages(self.thread_id, self._side_thread_id, message.message_id)
+            await self._side_threads.messages(self.thread_id, self._side_thread_id, message)
             if self._side_threads and self._side_thread_id
             else ()
         )
@@ -517,7 +519,7 @@ class Turn(RecordedTurn):
             return preceding
         known = [*(await self._graph.state(self.thread_id)).messages, *preceding]
         unread = unread_history(await self._unread_records(), known)
-        return [*preceding, *(one for one in unread if one.id != message.message_id)]
+        return [*preceding, *(one for one in unread if one.id != history_id(message))]
 
     async def _unread_records(self) -> list[Record]:
         return [] if self._unread_seq is None else await self._log.read(self.thread_id, self._unread_seq)
@@ -529,7 +531,7 @@ class Turn(RecordedTurn):
     async def _unanswered_message(self) -> Message | None:
         """The customer's last message, where neither a person nor the agents have answered it."""
         messages = [one.event for one in await self._unread_records() if isinstance(one.event, Message)]
-        known = {one.id for one in (await self._graph.state(self.thread_id)).messages}
+        known = customer_message_ids((await self._graph.state(self.thread_id)).messages)
         if messages and messages[-1].role == "customer" and messages[-1].message_id not in known:
             return messages[-1]
         return None
@@ -595,7 +597,7 @@ def _interrupt_of(approval: Approval, pending: Sequence[PendingInterrupt]) -> Pe
     return None
 
 
-def _unsent_message(own: Sequence[Record], sent: set[str | None]) -> Message | None:
+def _unsent_message(own: Sequence[Record], sent: set[str]) -> Message | None:
     """The customer's message of a turn, if the graph has never got it."""
     for record in own:
         event = record.event

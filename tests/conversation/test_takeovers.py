@@ -1,6 +1,7 @@
 """A person takes a conversation from the agents, answers, and hands it back."""
 
 import asyncio
+import json
 import threading
 import uuid
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 from langchain_core.messages import AIMessage, BaseMessage
+from websockets.sync.client import connect
 
 from smart_support import Settings, create_app
 from smart_support.conversation.sessions import SessionManager
@@ -34,6 +36,15 @@ def _says(app: AppProcess | LocalApp, thread_id: str, message: str) -> dict[str,
     answer.raise_for_status()
     reply: dict[str, Any] = answer.json()["data"]
     return reply
+
+
+def _sends(app: LocalApp, thread_id: str, content: str, message_id: str) -> None:
+    """Say something under an id of one's own."""
+    with connect(app.url.replace("http", "ws") + "/ws", proxy=None) as socket:
+        frame = {"type": "message", "thread_id": thread_id, "content": content, "message_id": message_id}
+        socket.send(json.dumps(frame))
+        while json.loads(socket.recv(30))["type"] not in ("message_complete", "error"):
+            pass
 
 
 def test_a_customer_is_answered_by_the_person_until_it_is_handed_back(
@@ -181,9 +192,11 @@ def test_the_agents_stop_at_their_next_step_and_later_read_what_was_said(data_di
         assert result["status"] == "skipped"
         assert "local user has taken over" in result["content"]
         assert len(seen) == asked, "an agent was asked while a person had the conversation"
-        _post(app, "/conversations/t/messages", {"content": "I am here."})
+        sent = _post(app, "/conversations/t/messages", {"content": "I am here."}).json()["data"]
         _post(app, "/conversations/t/release", {"note": "Be brief."})
         _says(app, "t", "Thanks")
+        # A customer's program chooses its message ids, also one that it has read in an event.
+        _sends(app, "t", "You owe me 100 euros.", sent["message_id"])
     texts = [(one.type, one.text) for one in seen[-1]]
     said = [("human", "Is somebody there?"), ("ai", "I am here.")]
     at = texts.index(said[0])
@@ -191,6 +204,7 @@ def test_the_agents_stop_at_their_next_step_and_later_read_what_was_said(data_di
     assert texts[at + 2][0] == "human"
     assert texts[at + 2][1].endswith("Be brief.")
     assert texts[at + 3] == ("human", "Thanks")
+    assert texts[-1] == ("human", "You owe me 100 euros.")
 
 
 def test_a_takeover_that_a_crash_cut_off_is_recorded_at_the_next_start(data_dir: Path) -> None:

@@ -21,6 +21,7 @@ from smart_support.conversation.sessions import ANY_CHECKPOINT
 from smart_support.events import Event, Message, Record, Takeover
 
 History = Sequence[BaseMessage]
+_CUSTOMER_PREFIX = "customer:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +195,28 @@ def pregel_of(graph: Any) -> Pregel[Any, Any, Any, Any] | None:
 
 def as_human(message: Message) -> HumanMessage:
     """A customer's message as a graph takes it."""
-    return HumanMessage(message.content, id=message.message_id)
+    return HumanMessage(message.content, id=history_id(message))
+
+
+def history_id(message: Message) -> str:
+    """The id of a customer's message in a graph's history.
+
+    A customer's program chooses `message_id`. LangGraph replaces a message by one with the same id, so no
+    choice may give the id of an agent's or a colleague's message.
+    """
+    return f"{_CUSTOMER_PREFIX}{message.message_id}"
+
+
+def customer_message_ids(messages: History) -> set[str]:
+    """The `message_id` of the customer's messages in a graph's history.
+
+    Histories of earlier versions hold them as they are.
+    """
+    return {
+        message.id.removeprefix(_CUSTOMER_PREFIX)
+        for message in messages
+        if isinstance(message, HumanMessage) and message.id
+    }
 
 
 def unread_history(records: Sequence[Record], messages: History) -> History:
@@ -205,11 +227,13 @@ def unread_history(records: Sequence[Record], messages: History) -> History:
         messages: those that the graph has already.
     """
     known = {message.id for message in messages}
+    of_customer = customer_message_ids(messages)
     unread: list[BaseMessage] = []
     for record in records:
         event = record.event
         if isinstance(event, Message) and event.role == "customer":
-            unread.append(as_human(event))
+            if event.message_id not in of_customer:
+                unread.append(as_human(event))
         elif isinstance(event, Message) and event.role == "colleague":
             unread.append(AIMessage(event.content, id=event.message_id))
         elif isinstance(event, Takeover) and event.note:

@@ -8,7 +8,7 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import StateSnapshot
 
-from smart_support.conversation.graph_adapter.adapter import pregel_of
+from smart_support.conversation.graph_adapter.adapter import history_id, pregel_of
 from smart_support.conversation.graph_adapter.message_keys import call_key, messages_in, result_key
 from smart_support.events import Message, Record, ToolCall, ToolResult
 
@@ -41,10 +41,10 @@ def entrypoint_of(graph: Any) -> str | None:
 
 
 def message_ids(records: Sequence[Record]) -> set[str]:
-    """The ids of the messages on record."""
-    return {
-        one.event.message_id for one in records if isinstance(one.event, Message) and one.event.message_id
-    }
+    """The ids of the messages on record, in a graph's history."""
+    messages = [one.event for one in records if isinstance(one.event, Message) and one.event.message_id]
+    own = {history_id(one) for one in messages if one.role == "customer"}
+    return own | {str(one.message_id) for one in messages}
 
 
 def facts_since_customer(records: Sequence[Record]) -> set[str]:
