@@ -1,7 +1,9 @@
 """The cost of each figure of the dashboard, as a ratio to a single scan of the columns it reads.
 
-    python benchmarks/analytics.py [EVENTS] [--seconds N]     (1,000,000 and 20, in a temporary folder)
+    python benchmarks/analytics.py [EVENTS] [--seconds N] [--keep FOLDER [--prepare]]   (1,000,000 and 20)
 
+The log is made in a temporary folder, or once in FOLDER, which later runs use again as it is: to make ten million
+events takes longer than to measure them. `--prepare` makes it and measures nothing.
 Then the same while 1,600 events per second are written, and how long a turn waits for its acknowledgement.
 The event log is generated: 90 days of typical conversations. Each time is the minimum of several runs on a
 warm file, which excludes the effect of other processes.
@@ -112,6 +114,7 @@ ORDER BY happened_at
 
 def fill(path: Path, events: int) -> None:
     """Generate a log of about `events` events that ends now."""
+    print(f"making {events:,} events", flush=True)
     EmbeddedEventStore(path).close()
     conversations = round(events / EVENTS_A_CONVERSATION)
     start = naive(clock.now() - timedelta(days=DAYS))
@@ -165,7 +168,7 @@ async def measure(log: EventStore, time_range: TimeRange) -> None:
     work["replay, a page of 200"] = lambda: replay.steps(LONG_THREAD, LONG_STEPS // 2, 200)
     for name, run in work.items():
         taken = await fastest(run)
-        print(f"{name:24}{taken:9.1f}{taken / bare:9.1f}")
+        print(f"{name:24}{taken:9.1f}{taken / bare:9.1f}", flush=True)
         record(f"{name}, {time_range.name}", taken, "ms")
 
 
@@ -173,7 +176,20 @@ async def summarize(log: EventStore) -> None:
     """Summarize a log that has no summaries, and print what it takes."""
     began, cpu = time.perf_counter(), time.process_time()
     async with log.snapshot():
-        print(f"summaries: {time.perf_counter() - began:.1f} s, {time.process_time() - cpu:.1f} s of CPU")
+        print(
+            f"summaries: {time.perf_counter() - began:.1f} s, {time.process_time() - cpu:.1f} s of CPU",
+            flush=True,
+        )
+
+
+async def index(log: EventStore) -> None:
+    """Index the texts that are in no index, and print what it takes."""
+    began, cpu = time.perf_counter(), time.process_time()
+    await asyncio.to_thread(log.file.search_index.wait)
+    print(
+        f"search index: {time.perf_counter() - began:.1f} s, {time.process_time() - cpu:.1f} s of CPU",
+        flush=True,
+    )
 
 
 async def long_thread(log: EventStore) -> None:
@@ -233,23 +249,30 @@ def _percentile(times: list[float], share: float) -> float:
     return sorted(times)[min(len(times) - 1, int(share * len(times)))]
 
 
-async def main(events: int, seconds: int) -> None:
-    """Generate a log, and measure a week and the whole log."""
-    with tempfile.TemporaryDirectory(prefix="smart-support-benchmark-") as folder:
-        path = Path(folder) / "events.duckdb"
+async def main(events: int, seconds: int, folder: Path, prepare: bool) -> None:
+    """Generate a log unless the folder has one, and measure a week and the whole log."""
+    path = folder / "events.duckdb"
+    if not path.exists():
         fill(path, events)
-        log = EmbeddedEventStore(path)
-        await summarize(log)
+    log = EmbeddedEventStore(path)
+    await summarize(log)
+    await index(log)
+    if not await log.read(LONG_THREAD, limit=1):
         await long_thread(log)
-        for name in ("7d", "all"):
-            await measure(log, parse_range(name))
+    for name in () if prepare else ("7d", "all"):
+        await measure(log, parse_range(name))
+    if not prepare:
         await measure_under_load(log, seconds)
-        log.close()
+    log.close()
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("events", nargs="?", type=int, default=1_000_000)
     parser.add_argument("--seconds", type=int, default=WRITING_SECONDS, help="of writing while others read")
+    parser.add_argument("--keep", type=Path, help="the folder of the log; made there unless it has one")
+    parser.add_argument("--prepare", action="store_true", help="make the log in that folder, measure nothing")
     given = parser.parse_args()
-    asyncio.run(main(given.events, given.seconds))
+    with tempfile.TemporaryDirectory(prefix="smart-support-benchmark-") as temporary:
+        kept = given.keep or Path(temporary)
+        asyncio.run(main(given.events, given.seconds, kept, given.prepare))

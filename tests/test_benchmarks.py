@@ -49,7 +49,12 @@ def test_decisions() -> None:
 
 def test_figures_and_replay_at_rest_and_under_writing() -> None:
     head, *ranges, writing = _run("analytics.py", "2000", "--seconds", "1").split("\n\n")
-    assert _shape(head) == "('# events in #',)\nsummaries: # s, # s of CPU"
+    assert _shape(head).splitlines() == [
+        "making # events",
+        "('# events in #',)",
+        "summaries: # s, # s of CPU",
+        "search index: # s, # s of CPU",
+    ]
     assert [one.split()[0] for one in ranges] == ["7d", "all"]
     for one in ranges:
         names = _first_words(one)[1:]
