@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from smart_support import clock
+from smart_support.analytics import counts
 from smart_support.analytics.conversation_list import page_statement
 from smart_support.analytics.cursor import Cursor, next_cursor
 from smart_support.analytics.filters import ANY_CONVERSATION, NO_FILTERS, ConversationFilter, Filters
@@ -114,28 +115,21 @@ class Metrics:
     async def _dashboard(self, query: MetricsQuery) -> dict[str, Any]:
         # The slowest first, so that all others run at the same time.
         (
-            (conversations, outcomes_by_time),
+            values,
             (approvals, leads, approval_tools, approvals_by_time),
-            (models, models_by_time),
             (turns, first_tokens, latency_by_time),
-            (saved, saved_by_time),
-            (agents, tools, tool_errors, escalations, (by_policy, by_policy_by_time), counts, callers),
+            (conversations, outcomes_by_time),
+            agents,
         ) = await run_together(
-            self.outcomes(query),
+            self._values(query),
             self.approvals(query),
-            self.models(query),
             self.latency(query),
-            self.saved(query),
-            run_together(
-                self.agents(query),
-                self.tools(query),
-                self.tool_errors(query),
-                self.escalations(query),
-                self.by_policy(query),
-                self._counts(query),
-                self.callers(query),
-            ),
+            self.outcomes(query),
+            self.agents(query),
         )
+        models, models_by_time = counts.models(values)
+        by_policy, by_policy_by_time = counts.by_policy(values)
+        saved, saved_by_time = self._saved(values)
         costs = [model["cost_usd"] for model in models if model["cost_usd"] is not None]
         started, outcomes = conversations["conversations"], {name: conversations[name] for name in OUTCOMES}
         known, reopened = conversations["of_known_customers"], conversations["reopened"]
@@ -153,7 +147,7 @@ class Metrics:
             "outcomes": outcomes,
             "resolution_rate": resolved / closed if closed else None,
             "escalation_rate": outcomes["escalated"] / closed if closed else None,
-            "escalations": escalations,
+            "escalations": counts.escalations(values),
             "reopened": {
                 "resolved": known,
                 "reopened": reopened,
@@ -166,9 +160,9 @@ class Metrics:
             "leads": leads,
             "approval_tools": approval_tools,
             "agents": agents,
-            "callers": callers,
-            "tools": tools,
-            "tool_errors": tool_errors,
+            "callers": counts.callers(values),
+            "tools": counts.tools(values),
+            "tool_errors": counts.tool_errors(values),
             "latency_ms": turns,
             "first_token_ms": first_tokens,
             "tokens": {name: sum(model[name] for model in models) for name in ("input", "output")},
@@ -176,7 +170,7 @@ class Metrics:
             "cost_per_conversation_usd": cost / started if cost is not None and started else None,
             "models": models,
             "hours_saved": saved,
-            "series": build_series(counts, by_time),
+            "series": build_series(_counts(values, query), by_time),
         }
 
     async def outcomes(self, query: MetricsQuery) -> tuple[Row, list[Row]]:
@@ -191,7 +185,7 @@ class Metrics:
 
     async def escalations(self, query: MetricsQuery) -> list[Row]:
         """`escalations` by `kind`, most frequent first."""
-        return await self._rows("escalations", query)
+        return counts.escalations(await self._values(query))
 
     async def approvals(self, query: MetricsQuery) -> tuple[Row, list[Row], list[Row], list[Row]]:
         """Requested approvals by outcome, and the time to decide: in total, by lead, by tool, by time."""
@@ -203,8 +197,7 @@ class Metrics:
 
     async def by_policy(self, query: MetricsQuery) -> tuple[int, list[Row]]:
         """The number of auto-approved writes; then `writes` by time."""
-        total, by_time = split_total(await self._rows("by_policy", query, width=query.width))
-        return int(total["writes"]), by_time
+        return counts.by_policy(await self._values(query))
 
     async def agents(self, query: MetricsQuery) -> list[Row]:
         """`agent` and its `turns`, the busiest first."""
@@ -215,15 +208,15 @@ class Metrics:
 
     async def callers(self, query: MetricsQuery) -> list[Row]:
         """`caller`, its `calls`, `approvals` and `errors`, the busiest first."""
-        return await self._rows("callers", query)
+        return counts.callers(await self._values(query))
 
     async def tools(self, query: MetricsQuery) -> list[Row]:
         """`tool`, its `calls` and `errors`, the most called first."""
-        return await self._rows("tools", query)
+        return counts.tools(await self._values(query))
 
     async def tool_errors(self, query: MetricsQuery) -> list[Row]:
         """`errors` by `error_class`, most frequent first."""
-        return await self._rows("tool_errors", query)
+        return counts.tool_errors(await self._values(query))
 
     async def latency(
         self, query: MetricsQuery
@@ -236,38 +229,22 @@ class Metrics:
 
     async def models(self, query: MetricsQuery) -> tuple[list[Row], list[Row]]:
         """`turns`, tokens and `cost_usd` by `model`, the busiest first; then the same by time."""
-        rows = await self._rows("models", query, width=query.width)
-        models = [{name: row[name] for name in row if name != "bucket"} for row in rows if row["model"]]
-        return models, [row for row in rows if row["bucket"]]
+        return counts.models(await self._values(query))
 
     async def saved(self, query: MetricsQuery) -> tuple[dict[str, Any], list[Row]]:
         """Saved `hours` of work, and the configured `minutes` per call of a tool; then the hours by time."""
-        by_tool = {tool: minutes for tool, minutes in self._minutes_saved.items() if tool != "*"}
-        rows = await self._rows(
-            "saved",
-            query,
-            width=query.width,
-            tools=list(by_tool),
-            minutes=list(by_tool.values()),
-            default_minutes=self._minutes_saved.get("*", 0.0),
-        )
-        total, by_time = split_total(rows)
-        return {"hours": total["hours"], "minutes": self._minutes_saved}, by_time
+        return self._saved(await self._values(query))
+
+    def _saved(self, values: list[Row]) -> tuple[dict[str, Any], list[Row]]:
+        hours, by_time = counts.saved(values, self._minutes_saved)
+        return {"hours": hours, "minutes": self._minutes_saved}, by_time
 
     async def series(self, query: MetricsQuery) -> list[Row]:
         """Counts by hour or day without gaps; `at` is the start of the bucket."""
-        return build_series(await self._counts(query), {})
+        return build_series(_counts(await self._values(query), query), {})
 
-    async def _counts(self, query: MetricsQuery) -> list[Row]:
-        since, until = query.time_range.since, query.time_range.until
-        is_full = until - since <= timedelta(days=MAX_FULL_SERIES_DAYS)
-        return await self._rows(
-            "series",
-            query,
-            width=query.width,
-            starts_at=naive(since) if is_full else None,
-            ends_at=naive(min(until - timedelta(microseconds=1), clock.now())),
-        )
+    async def _values(self, query: MetricsQuery) -> list[Row]:
+        return await self._rows("values", query, width=query.width)
 
     async def conversations(
         self,
@@ -349,6 +326,13 @@ class Metrics:
 
     def _ended_before(self) -> datetime:
         return naive(clock.now() - self._ttl)
+
+
+def _counts(values: list[Row], query: MetricsQuery) -> list[Row]:
+    since, until = query.time_range.since, query.time_range.until
+    is_full = until - since <= timedelta(days=MAX_FULL_SERIES_DAYS)
+    ends_at = naive(min(until - timedelta(microseconds=1), clock.now()))
+    return counts.series(values, query.width, naive(since) if is_full else None, ends_at)
 
 
 def _newest(time_range: TimeRange, after: Cursor | None) -> TimeRange | None:

@@ -14,6 +14,8 @@ FIGURES = (
 _PART_OF = {
     **dict.fromkeys(("effort", "reopened"), "outcomes"),
     **dict.fromkeys(("leads", "approval_tools"), "approvals"),
+    **dict.fromkeys(("escalations", "by_policy", "callers", "tools", "tool_errors"), "values"),
+    **dict.fromkeys(("models", "saved", "series"), "values"),
 }
 _WITH_FILTERS = ("scope", "counts", "rows", "reopened")
 
