@@ -2,9 +2,9 @@
 
     python benchmarks/analytics.py [EVENTS] [--seconds N] [--keep FOLDER [--prepare]]
 
-1,000,000 events and 20 seconds. The log is made in a temporary folder, or once in FOLDER, which later runs use
-again as it is: to make ten million events takes longer than to measure them. `--prepare` makes it and measures
-nothing.
+1,000,000 events and 20 seconds. The log is made in a temporary folder, or once in FOLDER, which later runs
+use again as it is: to make ten million events takes longer than to measure them. `--prepare` makes it and
+measures nothing.
 
 Then the same while 1,600 events per second are written, and how long a turn waits for its acknowledgement.
 The event log is generated: 90 days of typical conversations. Each time is the minimum of several runs on a
