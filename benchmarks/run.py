@@ -2,11 +2,17 @@
 
 The whole takes less than 15 minutes on two quiet cores. A script that fails, or takes longer than its time,
 is listed with the reason.
+
+`--nightly` runs the scripts that measure ratios five times, one after the other, so that a slow hour of the
+machine is in one run of each. It writes the median and all runs of each ratio, and compares the medians with
+the last night that had no regression. It exits with 1 where one is worse than all runs of that night.
 """
 
 import argparse
 import os
 import platform
+import resource
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -27,16 +33,28 @@ RESULTS = ROOT / "data" / "bench"
 MORE_IS_BETTER = ("per second", "speedup")
 # What differs by less between two runs on one machine says nothing.
 NOISE = 0.10
+# Only these compare between days: milliseconds depend on what else the machine does.
+RATIOS = ("ratio", "speedup")
+NIGHTS, RUNS = RESULTS / "nightly", 5
+# Runs of one night can be closer to each other than two nights are.
+LEAST_SPREAD = 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """A script, its arguments, those of a run that only shows that it works, and the seconds it may take."""
+    """A script of a whole run.
+
+    Attributes:
+        tiny: the arguments of a run that only shows that it works.
+        seconds: the longest it may take.
+        has_ratios: it measures some, and so it is in the nightly comparison.
+    """
 
     name: str
     arguments: tuple[str, ...]
     tiny: tuple[str, ...]
     seconds: int
+    has_ratios: bool = True
 
 
 SCRIPTS = (
@@ -46,11 +64,17 @@ SCRIPTS = (
     Script("approval_search", (), ("50", "--searches", "2", "--decisions", "2"), 150),
     Script("scale_out", (), ("--processes", "1", "--seconds", "1", "--decisions", "2"), 200),
     Script("any_agent", (), ("--calls", "2", "--rounds", "1", "--waiting", "0"), 150),
-    Script("memory", ("--conversations", "3000"), ("--conversations", "2"), 150),
+    Script("memory", ("--conversations", "3000"), ("--conversations", "2"), 150, has_ratios=False),
     Script("openapi_import", (), ("--operations", "6", "--rounds", "1", "--stall-operations", "6"), 150),
     Script("data_growth", (), ("--messages", "2", "--characters", "500"), 120),
     Script("analytics", ("2000000",), ("2000", "--seconds", "1"), 240),
-    Script("soak", ("--seconds", "60"), ("--sockets", "4", "--seconds", "4", "--think", "1"), 150),
+    Script(
+        "soak",
+        ("--seconds", "60"),
+        ("--sockets", "4", "--seconds", "4", "--think", "1"),
+        150,
+        has_ratios=False,
+    ),
 )
 
 
@@ -77,7 +101,7 @@ def run(scripts: list[Script], *, is_tiny: bool) -> dict[str, Any]:
         "scripts": {},
     }
     for script in scripts:
-        began = time.monotonic()
+        began, used = time.monotonic(), _cpu_of_children()
         with tempfile.NamedTemporaryFile() as file:
             command = [sys.executable, f"benchmarks/{script.name}.py"]
             command += script.tiny if is_tiny else script.arguments
@@ -92,9 +116,18 @@ def run(scripts: list[Script], *, is_tiny: bool) -> dict[str, Any]:
             lines = Path(file.name).read_bytes().splitlines()
         for figure in map(orjson.loads, lines):
             result["figures"][f"{script.name} {figure.pop('name')}"] = figure
-        seconds = round(time.monotonic() - began, 1)
-        result["scripts"][script.name] = {"ended": ended, "seconds": seconds}
+        result["scripts"][script.name] = {
+            "ended": ended,
+            "seconds": round(time.monotonic() - began, 1),
+            "cpu_seconds": round(_cpu_of_children() - used, 1),
+        }
     return result
+
+
+def _cpu_of_children() -> float:
+    """CPU seconds of the scripts so far, and of what they started and waited for."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def compare(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
@@ -111,6 +144,66 @@ def compare(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
         label = f"{name}, {one['unit']}"
         lines.append(f"{label:58}{values}{change:>9}{aim:>16}")
     return lines
+
+
+def median_of(results: list[dict[str, Any]]) -> dict[str, Any]:
+    """One result of several: each ratio with its median as `value`, and all `runs`."""
+    ratios: dict[str, dict[str, Any]] = {}
+    for result in results:
+        for name, figure in result["figures"].items():
+            if figure["unit"] in RATIOS:
+                ratios.setdefault(name, {**figure, "runs": []})["runs"].append(figure["value"])
+    for figure in ratios.values():
+        figure["value"] = statistics.median(figure["runs"])
+    ends = {name: [result["scripts"][name]["ended"] for result in results] for name in results[0]["scripts"]}
+    return {"at": results[0]["at"], "machine": results[0]["machine"], "figures": ratios, "ends": ends}
+
+
+def regressions(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """A line for each ratio whose median is worse than all runs of the night before, or that is missing."""
+    lines = []
+    for name, old in before["figures"].items():
+        new = now["figures"].get(name)
+        if new is None:
+            lines.append(f"{name}: it was not measured; {old['value']:.2f} before")
+            continue
+        sign = -1 if old["unit"] in MORE_IS_BETTER else 1
+        worst = max(sign * one for one in old["runs"])
+        if sign * new["value"] > max(worst, sign * old["value"] + LEAST_SPREAD * old["value"]):
+            runs = f"{min(old['runs']):.2f} to {max(old['runs']):.2f}"
+            lines.append(f"{name}: {new['value']:.2f}; {old['value']:.2f} before ({runs})")
+    return lines
+
+
+def keep_night(now: dict[str, Any], folder: Path, *, accept: bool, only: list[str] | None = None) -> bool:
+    """Compare a night with the last one that had no regression, print that, and keep it.
+
+    Args:
+        accept: compare the next nights with this one, whatever it is.
+        only: the scripts that ran, of a night that is not kept; None for all.
+
+    Returns:
+        Whether nothing is worse, and all scripts ran to their end.
+    """
+    nights = [orjson.loads(path.read_bytes()) for path in sorted(folder.glob("*.json"))]
+    passed = [night for night in nights if not night["regressions"]]
+    worse = regressions(passed[-1], now) if passed else []
+    if only is not None:
+        worse = [line for line in worse if line.split()[0] in only]
+    else:
+        _write(now | {"regressions": [] if accept else worse}, folder)
+    if passed:
+        print("\n".join(compare(passed[-1], now)))
+    print("\n".join(["", *worse] if worse else ["no regression"]))
+    has_ended = all(end == "done" for ends in now["ends"].values() for end in ends)
+    return (accept or not worse) and has_ended
+
+
+def _write(result: dict[str, Any], folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{result['at'].replace(':', '')}.json"
+    path.write_bytes(orjson.dumps(result, option=orjson.OPT_INDENT_2))
+    print(f"\nwritten to {path}")
 
 
 def _is_met(figure: dict[str, Any]) -> bool:
@@ -133,14 +226,19 @@ def main() -> None:
     parser.add_argument("--tiny", action="store_true", help="the smallest sizes: only whether they run")
     parser.add_argument("--into", type=Path, default=RESULTS, help="the folder of the results")
     parser.add_argument("--compare", nargs="*", metavar="FILE", help="two results; the last two by default")
+    parser.add_argument("--nightly", action="store_true", help="the medians of the ratios of several runs")
+    parser.add_argument("--runs", type=int, default=RUNS, help="of a night")
+    parser.add_argument("--accept", action="store_true", help="compare the next nights with this one")
     given = parser.parse_args()
+    chosen = [one for one in SCRIPTS if not given.only or one.name in given.only]
+    if given.nightly:
+        chosen = [one for one in chosen if one.has_ratios]
+        night = median_of([run(chosen, is_tiny=given.tiny) for _ in range(given.runs)])
+        folder = NIGHTS if given.into == RESULTS else given.into
+        sys.exit(not keep_night(night, folder, accept=given.accept, only=given.only))
     if given.compare is None:
-        chosen = [one for one in SCRIPTS if not given.only or one.name in given.only]
         result = run(chosen, is_tiny=given.tiny)
-        given.into.mkdir(parents=True, exist_ok=True)
-        path = given.into / f"{result['at'].replace(':', '')}.json"
-        path.write_bytes(orjson.dumps(result, option=orjson.OPT_INDENT_2))
-        print(f"\nwritten to {path}")
+        _write(result, given.into)
         sys.exit(any(one["ended"] != "done" for one in result["scripts"].values()))
     files = given.compare or sorted(given.into.glob("*.json"))[-2:]
     if len(files) != 2:

@@ -253,7 +253,7 @@ class App:
 
     async def ready(self) -> None:
         """Return when the app responds."""
-        async with httpx.AsyncClient() as client, asyncio.timeout(60):
+        async with httpx.AsyncClient() as client, asyncio.timeout(300):
             while True:
                 try:
                     if (await client.get(f"{self.url}/api/v1/health")).status_code == 200:
@@ -323,7 +323,9 @@ async def _soak(given: argparse.Namespace, folder: Path, database_url: str = "")
             for number in range(sockets)
         ]
         url = f"ws://127.0.0.1:{app.port}/ws"
-        silent = (_stay_silent(url, number, think, began + seconds) for number in range(given.silent))
+        silent = (
+            _stay_silent(url, number, given.silent_think, began + seconds) for number in range(given.silent)
+        )
         beside += [asyncio.create_task(one) for one in silent]
         if given.full_disk:
             beside.append(asyncio.create_task(_fill_disk(app, tally, seconds)))
@@ -371,6 +373,7 @@ def _report(tally: Tally, sizes: list[float], sockets: int, took: float, used: f
         ("errors", f"{len(tally.errors)}", "0"),
         ("first token, p50", f"{cuts[49]:.0f} ms", ""),
         ("first token, p99", f"{cuts[98]:.0f} ms", f"{MAX_FIRST_TOKEN_MS:.0f} ms"),
+        ("memory, highest", f"{max(sizes):.0f} MB", ""),
         ("memory, warm to end", f"{warm:.0f} to {end:.0f} MB ({growth:+.1%})", f"{MAX_GROWTH:+.0%}"),
     ]
     record("first token, p99", cuts[98], "ms", MAX_FIRST_TOKEN_MS)
@@ -385,6 +388,13 @@ def _report(tally: Tally, sizes: list[float], sockets: int, took: float, used: f
     return 1 if broken else 0
 
 
+def _raise_descriptor_limit() -> None:
+    """Let this process and the app have a descriptor for each socket."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
 def main() -> int:
     """Run the soak test against a new app."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -392,11 +402,13 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=300)
     parser.add_argument("--think", type=float, default=20, help="average seconds between messages")
     parser.add_argument("--silent", type=int, default=0, help="more sockets, which send and never read")
+    parser.add_argument("--silent-think", type=float, default=5, help="seconds between their messages")
     parser.add_argument("--full-disk", action="store_true", help="for a tenth of the time")
     parser.add_argument(
         "--postgres-delay", type=float, metavar="MS", help="run on Postgres, each way delayed"
     )
     given = parser.parse_args()
+    _raise_descriptor_limit()
     with tempfile.TemporaryDirectory(prefix="smart-support-soak-") as folder:
         if given.postgres_delay is None:
             return uvloop.run(_soak(given, Path(folder)))

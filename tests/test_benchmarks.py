@@ -4,12 +4,14 @@ In every run: what reaches into the product's parts. At night also what starts t
 """
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
 
-from benchmarks.run import SCRIPTS
+from benchmarks.run import SCRIPTS, keep_night, median_of, regressions
 from smart_support.analytics.query_files import FIGURES
 from tests.support.harness import ROOT, AppProcess, run_python
 from tests.support.postgres import is_installed
@@ -212,6 +214,81 @@ def test_figures_of_runs_are_collected_and_compared(tmp_path: Path) -> None:
     (tmp_path / "9.json").write_bytes(orjson.dumps(now))
     line = _run("run.py", "--compare", "--into", str(tmp_path)).splitlines()[1]
     assert line.split()[-4:] == ["+50%", "!", "0.1", "missed"]
+
+
+def _result(**figures: tuple[float, str]) -> dict[str, Any]:
+    return {
+        "at": "2026-11-30T02:00:00+00:00",
+        "machine": {},
+        "figures": {
+            name: {"value": value, "unit": unit, "aim": None} for name, (value, unit) in figures.items()
+        },
+        "scripts": {"one": {"ended": "done", "seconds": 1, "cpu_seconds": 1}},
+    }
+
+
+def _night(ratios: Sequence[float], speedups: Sequence[float]) -> dict[str, Any]:
+    pairs = zip(ratios, speedups, strict=True)
+    return median_of([_result(turn=(a, "ratio"), two=(b, "speedup"), time=(9, "ms")) for a, b in pairs])
+
+
+def test_a_night_has_the_median_and_all_runs_of_each_ratio_and_nothing_else() -> None:
+    night = _night((1.5, 1.3, 2.4, 1.4, 1.35), (1.9, 1.7, 1.8, 1.8, 1.6))
+    assert night["figures"]["turn"]["value"] == 1.4
+    assert night["figures"]["turn"]["runs"] == [1.5, 1.3, 2.4, 1.4, 1.35]
+    assert night["figures"]["two"]["value"] == 1.8
+    assert "time" not in night["figures"]
+    assert night["ends"] == {"one": ["done"] * 5}
+
+
+@pytest.mark.parametrize(
+    ("ratios", "speedups", "worse"),
+    [
+        ((1.4, 1.4, 1.4), (1.8, 1.8, 1.8), []),
+        ((1.6, 1.5, 1.6), (1.6, 1.7, 1.8), []),  # within what the night before had
+        ((1.61, 1.7, 1.2), (1.8, 1.8, 1.8), ["turn: 1.61; 1.40 before (1.30 to 1.60)"]),
+        ((1.4, 1.4, 1.4), (1.5, 1.5, 1.9), ["two: 1.50; 1.80 before (1.60 to 1.90)"]),
+        ((1.0, 1.0, 1.0), (2.5, 2.5, 2.5), []),
+    ],
+)
+def test_a_median_beyond_the_runs_of_the_night_before_is_a_regression(
+    ratios: Sequence[float], speedups: Sequence[float], worse: list[str]
+) -> None:
+    before = _night((1.6, 1.3, 1.4), (1.9, 1.6, 1.8))
+    assert regressions(before, _night(ratios, speedups)) == worse
+
+
+def test_runs_that_were_very_close_leave_some_spread_and_what_is_missing_is_a_regression() -> None:
+    before = _night((1.4, 1.4, 1.4), (1.8, 1.8, 1.8))
+    assert regressions(before, _night((1.46, 1.46, 1.46), (1.72, 1.72, 1.72))) == []
+    assert len(regressions(before, _night((1.48, 1.48, 1.48), (1.70, 1.70, 1.70)))) == 2
+    assert regressions(before, {"figures": {}})[0] == "turn: it was not measured; 1.40 before"
+
+
+def _at(hour: int, *ratios: float) -> dict[str, Any]:
+    return _night(ratios, [1.8] * len(ratios)) | {"at": f"2026-12-01T{hour:02}:00:00+00:00"}
+
+
+def test_a_night_is_compared_with_the_last_one_that_had_no_regression(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert keep_night(_at(1, 1.4, 1.5, 1.6), tmp_path, accept=False)
+    assert not keep_night(_at(2, 1.9, 1.9, 1.9), tmp_path, accept=False)
+    assert capsys.readouterr().out.splitlines()[-1] == "turn: 1.90; 1.50 before (1.40 to 1.60)"
+    assert not keep_night(_at(3, 1.9, 1.9, 1.9), tmp_path, accept=False)  # also the night after
+    assert keep_night(_at(4, 9, 9, 9), tmp_path, accept=False, only=["another"])
+    assert len(list(tmp_path.iterdir())) == 3  # a part of a night is not kept
+    assert keep_night(_at(5, 1.9, 1.9, 1.9), tmp_path, accept=True)
+    assert keep_night(_at(6, 1.9, 1.9, 1.9), tmp_path, accept=False)
+    assert capsys.readouterr().out.splitlines()[-1] == "no regression"
+    broken = _at(7, 1.9, 1.9, 1.9) | {"ends": {"one": ["done", "took longer than 9 s", "done"]}}
+    assert not keep_night(broken, tmp_path, accept=False)
+
+
+@pytest.mark.nightly
+def test_a_nightly_run() -> None:
+    printed = _run("run.py", "--nightly", "--tiny", "--runs", "2", "--only", "data_growth")
+    assert printed.splitlines()[-1] == "no regression"
 
 
 def test_every_script_of_a_run_exists_and_its_time_is_under_a_quarter_of_an_hour() -> None:
