@@ -6,7 +6,7 @@ _SHELL = """
 <section class="ss-callers" id="ss-callers" aria-label="Callers">
   <div><h2>Callers</h2>
     <p class="ss-muted">API clients that request tool calls themselves. Counts are of the last 30 days.
-      Keys stand in the settings, tools and limits in the agents file.</p></div>
+      Keys are in the settings; tools and limits are in the agents file.</p></div>
   <p class="ss-problem" role="alert" hidden></p>
   <p class="ss-live" aria-live="polite"></p>
   <ul class="ss-caller-list"></ul>

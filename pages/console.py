@@ -41,7 +41,7 @@ _SHELL = """
   <span class="ss-gap"></span>
   <span class="ss-chip ss-model" title="Model">{model}</span>
   <button type="button" class="ss-chip ss-pending" id="ss-pending">No pending approvals</button>
-  <form id="ss-me" method="post" action="{root}/logout" hidden><span class="ss-chip"></span>
+  <form id="ss-me" class="ss-me" method="post" action="{root}/logout" hidden><span class="ss-chip"></span>
     <button class="ss-button ss-button--quiet">Log out</button></form>
   <button type="button" class="ss-button ss-button--quiet" id="ss-alerts">Alerts off</button>
   <button type="button" class="ss-button ss-button--quiet" id="ss-freeze" hidden>Freeze…</button>
@@ -64,7 +64,7 @@ def build_console(services: Services) -> gr.Blocks:
     with gr.Blocks(title=NAME, fill_width=True, analytics_enabled=False) as console:
         gr.HTML(
             _SHELL.format(
-                model=escape(_model(services.settings.model)),
+                model=_model(services.settings.model),
                 company=escape(_company(services)),
                 root=services.settings.root_path,
             ),
@@ -238,4 +238,6 @@ def _company(services: Services) -> str:
 
 
 def _model(name: str) -> str:
-    return "Demo model: rule-based, no language model" if name == "demo" else name.removeprefix("openai:")
+    if name == "demo":
+        return 'Demo<span class="ss-wide"> model: rule-based, no language model</span>'
+    return escape(name.removeprefix("openai:"))

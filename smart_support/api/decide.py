@@ -1,16 +1,15 @@
 """`/decide/...`: the page of a link to decide. Opening it decides nothing; only its form does."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import orjson
 from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
-from jinja2 import Environment
 
 from smart_support import clock
 from smart_support.api.dependencies import services, user
+from smart_support.api.html_page import render
 from smart_support.approvals.approval import Approval
 from smart_support.approvals.decision import DecisionInput
 from smart_support.conversation.approval_context import ApprovalContext
@@ -25,9 +24,7 @@ from smart_support.services import Services
 log = get_logger()
 VIA = "link"
 router = APIRouter(include_in_schema=False)
-_PAGE = Environment(autoescape=True).from_string(
-    Path(__file__).with_name("decide.html").read_text(encoding="utf-8")
-)
+_TEMPLATE = "decide.html"
 _HEADERS = {"Cache-Control": "no-store", "X-Robots-Tag": "noindex"}
 _RISKS = {"high": ("High risk", "red"), "medium": ("Medium risk", "amber"), "low": ("Low risk", "")}
 _OUTCOMES = {
@@ -131,7 +128,8 @@ async def _answer(
     context = await services.approval_contexts.get(approval.approval_id)
     # Where the approval says it already, the problem needs no words of its own.
     problem = "" if error is None or (error.code == "already_decided" and not is_pending) else error.message
-    content = _PAGE.render(
+    content = render(
+        _TEMPLATE,
         root=services.settings.root_path,
         title=visible(approval.call.summary),
         card=_card(services, approval, context, is_pending=is_pending),
@@ -146,7 +144,7 @@ async def _answer(
 def _refusal(services: Services, error: SmartSupportError) -> Response:
     """A page that shows nothing of the approval."""
     title = "This link can't be used" if isinstance(error, NotFound) else "Not allowed"
-    content = _PAGE.render(root=services.settings.root_path, title=title, text=visible(error.message))
+    content = render(_TEMPLATE, root=services.settings.root_path, title=title, text=visible(error.message))
     return HTMLResponse(content, error.status, _HEADERS)
 
 

@@ -134,7 +134,7 @@ function openDialog() {
     save();
   });
   soundBox.addEventListener("change", () => { save(); if (soundBox.checked) play(); });
-  const dialog = node("dialog", { class: "ss-card ss-freeze-dialog", "aria-labelledby": "ss-alerts-title" },
+  const dialog = node("dialog", { class: "ss-card ss-dialog", "aria-labelledby": "ss-alerts-title" },
     node("h2", { id: "ss-alerts-title" }, "Alerts for new approvals"),
     node("p", {}, "In this browser, while the console is open in a tab."),
     node("label", { class: "ss-alert-choice" }, notifyBox, "Desktop notifications while you look elsewhere"),

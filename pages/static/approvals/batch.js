@@ -1,6 +1,7 @@
 // Decides several selected approvals at once: their totals to confirm, then an outcome for each.
 
 import { actionButton, linkButton, messageOf, node } from "../shell/dom.js";
+import { knownName } from "../shell/customers.js";
 import { emit } from "../shell/events.js";
 import { humanize, plural } from "../shell/format.js";
 import { totals } from "../shell/money.js";
@@ -50,11 +51,9 @@ export function makeBatch(view) {
       node("p", { class: "ss-batch-total" }, describe(chosen)),
       others ? node("p", { class: "ss-problem ss-problem--amber" },
         `${others} of the selected can't be ${isReject ? "rejected" : "approved"} by you.`) : "",
-      node("ol", { tabindex: "0", "aria-label": "Selected approvals" }, chosen.map((approval) => node("li", {}, node("b", {}, humanize(approval.action)),
-        ` · ${approval.risk} risk${approval.customer_id ? ` · ${approval.customer_id}` : ""}`,
-        approval.need === "two_leads" && !isReject ? " · first of two approvals" : "",
-        claimNote(approval),
-        node("span", {}, approval.summary)))),
+      node("ol", { tabindex: "0", "aria-label": "Selected approvals" }, chosen.map((approval) => node("li", {}, node("b", {}, approval.summary),
+        node("span", {}, `${customerOf(approval)} · ${humanize(approval.risk)} risk`,
+          approval.need === "two_leads" && !isReject ? " · first of two approvals" : "", claimNote(approval))))),
       ...(isReject ? [node("label", { for: reason.id }, "Reason (shown to the customers)"), reason, cannedReasons(reason) ?? ""] : []),
       node("div", { class: "ss-actions" }, submit, actionButton("Cancel", "", close)));
     (isReject ? reason : submit).focus();
@@ -124,6 +123,11 @@ async function sendSlice(ids, decision, reason) {
 function describe(approvals) {
   const sums = totals(approvals.map((one) => one.amount));
   return `${approvals.length} selected${sums ? `, ${sums} in total` : ""}`;
+}
+
+/** @param {Approval} approval */
+function customerOf({ customer, customer_id: id }) {
+  return customer?.name ?? (id ? knownName(id) ?? id : "Customer not known");
 }
 
 /** @param {Approval} approval */

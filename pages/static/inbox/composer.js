@@ -59,7 +59,7 @@ export function makeComposer(item, { changed, noted }) {
       const chosen = all.find((one) => one.title === select.value);
       select.value = "";
       if (chosen) insert(chosen.text);
-    } }, node("option", { value: "" }, "All"), all.map((one) => node("option", { value: one.title }, one.title)));
+    } }, node("option", { value: "" }, "More replies…"), all.map((one) => node("option", { value: one.title }, one.title)));
     canned.append(select);
   }
 

@@ -40,9 +40,6 @@ register("inbox", (root) => {
   find(root, ".ss-inbox-side").append(helpButton);
   inbox.append(help);
 
-  /** The inbox ends with the window: what is above it differs between users and windows. */
-  const measure = () => { inbox.style.setProperty("--ss-inbox-top", `${Math.round(inbox.getBoundingClientRect().top + scrollY)}px`); };
-
   const isVisible = () => inbox.offsetParent !== null;
   /** Which part a phone shows. @param {"list" | "thread" | "customer"} view */
   const setView = (view) => { inbox.dataset.view = view; };
@@ -158,7 +155,6 @@ register("inbox", (root) => {
   }
 
   async function start() {
-    measure();
     if (isLoaded && !isStale) { markSeen(); return; }
     isLoaded = true;
     isStale = false;
@@ -205,7 +201,6 @@ register("inbox", (root) => {
     isFirst = false;
   });
   onTab("Inbox", () => requestAnimationFrame(start));
-  window.addEventListener("resize", () => { if (isVisible()) measure(); });
   document.addEventListener("visibilitychange", () => markSeen());
   setInterval(() => current?.timeline.updateTimes(), 1000);
   setInterval(() => { if (isVisible()) { list.redraw(); current?.head(); } }, TIMES_MS);

@@ -248,14 +248,17 @@ export function makeList(root, opened) {
 /** What a conversation needs, and since when. @param {InboxItem} item */
 export function chips(item) {
   const taken = item.taken_by ? chip(isMe(item.taken_by) ? "Taken by you" : ["Taken by ", value(item.taken_by)], "accent") : null;
-  const since = item.since ? node("span", { class: "ss-muted" }, `waiting ${waitingTime(item.since)}`) : null;
+  const time = item.since ? waitingTime(item.since) : "";
+  const since = time ? ` · ${time}` : "";
+  const isExplained = item.escalation !== null || item.pending > 0;
   const all = [
-    item.escalation ? chip("Escalated", "red") : null,
-    item.pending ? chip(item.pending > 1 ? `Waiting for ${item.pending} approvals` : "Waiting for approval", "amber") : null,
+    item.escalation ? chip(`Escalated${since}`, "red") : null,
+    item.pending
+      ? chip(`Waiting for ${item.pending > 1 ? `${item.pending} approvals` : "approval"}${item.escalation ? "" : since}`, "amber") : null,
     taken,
     item.status === "active" ? chip(item.last?.role === "agent" && item.last.by ? agentTitle(item.last.by) : "Active", "teal") : null,
     item.status === "ended" ? chip("Ended") : null,
-    since,
+    time && !isExplained ? chip(`No answer for ${time}`, "amber") : null,
   ];
   return all.filter((one) => one !== null);
 }

@@ -2,6 +2,7 @@
 
 import { now } from "../shell/connection.js";
 import { chip, find, messageOf, node, prose, showError } from "../shell/dom.js";
+import { knownName } from "../shell/customers.js";
 import { emit, on } from "../shell/events.js";
 import { agentTitle, humanize, timeAgo } from "../shell/format.js";
 import { register } from "../shell/mounts.js";
@@ -73,13 +74,19 @@ register("replay_list", (root) => {
   }
 
   /** @param {Conversation} conversation */
+  function customerOf({ customer_id: id }) {
+    const name = id === null ? null : knownName(id);
+    return name === null ? id ?? "Unknown customer" : `${name} · ${id}`;
+  }
+
+  /** @param {Conversation} conversation */
   function item(conversation) {
     const { thread_id: threadId, status, outcome } = conversation;
     const button = node("button",
       { type: "button", class: "ss-card", "aria-pressed": String(threadId === openThread),
         onclick: () => emit("replay_open", { threadId }) },
       node("b", { class: "ss-opening" }, prose(conversation.opening || threadId)),
-      node("span", { class: "ss-customer" }, node("span", {}, conversation.customer_id ?? "Unknown customer"),
+      node("span", { class: "ss-customer" }, node("span", {}, customerOf(conversation)),
         node("time", { datetime: conversation.last_at, title: conversation.last_at },
           timeAgo(Date.parse(conversation.last_at), now()))),
       node("span", { class: "ss-chips" }, chip(humanize(status), status === "waiting" ? "amber" : ""),

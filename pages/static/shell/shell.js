@@ -8,6 +8,7 @@ import { register } from "./mounts.js";
 import { noteLogout, openLogin, request } from "./rest.js";
 
 const THEME_KEY = "ss-look";
+const TAB_PADDING_PX = 16;
 const STATES = { connecting: "Connecting…", live: "Live", lost: "Connection lost. Reconnecting…" };
 
 function showState() {
@@ -59,7 +60,18 @@ async function showUser() {
   find(place, "span").title = user.name;
 }
 
+/**
+ * Where the tabs begin: each of them ends with the window, and what is above differs between users, windows and freezes.
+ */
+function measureTop() {
+  const bar = document.querySelector("#ss-tabs > .tab-wrapper");
+  const top = bar ? `${Math.round(bar.getBoundingClientRect().bottom + scrollY) + TAB_PADDING_PX}px` : "";
+  if (top) document.documentElement.style.setProperty("--ss-top", top);
+}
+
 register("shell", (element) => {
+  const sizes = new ResizeObserver(measureTop);
+  for (const one of [element, document.body]) sizes.observe(one);
   showUser();
   find(element, "#ss-me").addEventListener("submit", () => { noteLogout(); dropAllDrafts(); });
   find(element, "#ss-look").addEventListener("click", toggleTheme);
