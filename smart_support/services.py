@@ -93,7 +93,7 @@ from smart_support.identity.throttle import LoginThrottle
 from smart_support.identity.users import Accounts
 from smart_support.notifications.decide_links import DecideLinks
 from smart_support.notifications.delivery import Notifications
-from smart_support.notifications.targets import load_targets
+from smart_support.notifications.targets import load_targets, unknown_names
 from smart_support.observability import log, tracing
 from smart_support.observability.metrics import Gauges, Meters
 from smart_support.outbound.address_policy import parse_allowed_hosts
@@ -430,6 +430,7 @@ class Services:
         await self._recover()
         await self._start_background_work()
         self._warn_if_leads_are_missing()
+        self._warn_of_unknown_filters()
         for text in self._caller_warnings:
             logger.warning("callers", warning=text)
         logger.info(
@@ -451,9 +452,6 @@ class Services:
             count=self.meters.count_notification,
         )
         self._opened.push_async_callback(self.notifications.close)
-        names = {name for target in self._targets for name in target.spec.agent}
-        if unknown := sorted(name for name in names if self._graph is None and not self.team.agent(name)):
-            logger.warning("notify_file", warning=f"no agent is called {', '.join(unknown)}; see agent:")
         if self._targets and not settings.public_url:
             logger.warning(
                 "links_are_local",
@@ -571,6 +569,20 @@ class Services:
                     group=group,
                     what_to_do="list leads under groups in the users file; nobody else can approve its calls",
                 )
+
+    def _warn_of_unknown_filters(self) -> None:
+        """Warn of names in the filters of notifications that nothing has; a tool may be imported later."""
+        if self._graph is not None:
+            return  # what a foreign graph may request is not known here
+        rules, callers = self.team.policy.rules, self.team.callers
+        groups = {name for rule in rules for name in rule.approvers}
+        for warning in unknown_names(
+            self._targets,
+            agents={one.name for one in (*self.team.agents, *callers)},
+            tools={tool.name for tool in self.registry},
+            groups=groups | {caller.approvers for caller in callers if caller.approvers},
+        ):
+            logger.warning("notify_file", warning=warning)
 
     async def _join_cluster(self, bus: Bus) -> None:
         """Receive messages from other processes, and take over the work of those that stopped."""

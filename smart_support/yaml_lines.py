@@ -1,10 +1,31 @@
-"""Finds the line of a problem in a YAML file, for messages to whoever wrote it."""
+"""Reads YAML files, and finds the line of a problem in one, for messages to whoever wrote it."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from smart_support.errors import ConfigError
+
+
+def read_yaml(path: Path, setting: str, hint: str) -> tuple[yaml.Node | None, Any]:
+    """The nodes of a YAML file, which know their lines, and its content.
+
+    Args:
+        setting: the variable that names the file.
+        hint: a sentence on where the file is explained.
+
+    Raises:
+        ConfigError: the file can't be read, or is not YAML.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        return yaml.compose(text, Loader=yaml.SafeLoader), yaml.safe_load(text)
+    except OSError as error:
+        raise ConfigError(f"{path}: can't be read: {error.strerror}; check {setting}") from None
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
+        raise ConfigError(f"{path}: is not YAML: {error}\n{hint}") from None
 
 
 def explain(path: Path, root: yaml.Node | None, place: Sequence[int | str], problem: str) -> str:

@@ -17,7 +17,7 @@ from smart_support.gate.customer_binding import Unverified
 from smart_support.identity.users import Accounts, Role
 from smart_support.tools import names
 from smart_support.tools.registry import Access, Registry, Tool
-from smart_support.yaml_lines import explain
+from smart_support.yaml_lines import explain, read_yaml
 
 _NAMED = "The file is named by SMART_SUPPORT_AGENTS_FILE; docs/agents.md explains every key."
 # Names of the graph's own steps, and of what its state holds: LangGraph takes neither for a further step.
@@ -203,16 +203,7 @@ def load_team(path: Path) -> Team:
     Raises:
         ConfigError: it can't be read or something in it is wrong: file, line, value and what to do.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        content = yaml.safe_load(text)
-    except OSError as error:
-        raise ConfigError(
-            f"{path}: can't be read: {error.strerror}; check SMART_SUPPORT_AGENTS_FILE"
-        ) from None
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
-        raise ConfigError(f"{path}: is not YAML: {error}\n{_NAMED}") from None
+    root, content = read_yaml(path, "SMART_SUPPORT_AGENTS_FILE", _NAMED)
     try:
         if not isinstance(content, dict):
             raise ConfigError(

@@ -4,13 +4,12 @@ import base64
 import binascii
 import os
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import httpx
-import yaml
 from dotenv import dotenv_values
 from pydantic import (
     BaseModel,
@@ -25,7 +24,7 @@ from pydantic import (
 
 from smart_support.errors import ConfigError
 from smart_support.observability.redaction import hide
-from smart_support.yaml_lines import explain
+from smart_support.yaml_lines import explain, read_yaml
 
 Event = Literal["approval.requested", "approval.expiring", "approval.decided", "escalation.opened", "frozen"]
 EVENTS: tuple[Event, ...] = get_args(Event)
@@ -207,16 +206,7 @@ def load_targets(path: Path, environment: Mapping[str, str | None] | None = None
         ConfigError: something in it is wrong, or a variable is missing: file, line and what to do.
     """
     given = environment if environment is not None else {**dotenv_values(".env"), **os.environ}
-    try:
-        text = path.read_text(encoding="utf-8")
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        content = yaml.safe_load(text)
-    except OSError as error:
-        raise ConfigError(
-            f"{path}: can't be read: {error.strerror}; check SMART_SUPPORT_NOTIFY_FILE"
-        ) from None
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
-        raise ConfigError(f"{path}: is not YAML: {error}\n{_NAMED}") from None
+    root, content = read_yaml(path, "SMART_SUPPORT_NOTIFY_FILE", _NAMED)
     if not isinstance(content, dict):
         raise ConfigError(f"{path}:1: is empty or no mapping; it begins with targets.\n{_NAMED}")
     try:
@@ -236,6 +226,28 @@ def load_targets(path: Path, environment: Mapping[str, str | None] | None = None
             problem = f"{unfit.variable}: {unfit}\n{_NAMED}"
             raise ConfigError(explain(path, root, (*place, unfit.key), problem)) from None
     return tuple(targets)
+
+
+def unknown_names(
+    targets: Iterable[Target], *, agents: Collection[str], tools: Collection[str], groups: Collection[str]
+) -> list[str]:
+    """A sentence for each name in the filters that no approval can have now, and what to do.
+
+    Args:
+        groups: those that a rule of the policy, or a caller, requires the approval of.
+    """
+    known: dict[str, tuple[Collection[str], str]] = {
+        "agent": (agents, "no agent or caller has this name"),
+        "tool": (tools, "no tool has this name yet"),
+        "group": (groups, "no rule or caller of the agents file has it as approvers"),
+    }
+    return [
+        f"target {target.name!r}: {key}: {name!r}: {problem}; correct it, or nothing is sent for it"
+        for target in targets
+        for key, (names, problem) in known.items()
+        for name in getattr(target.spec, key)
+        if name not in names
+    ]
 
 
 class _Unfit(Exception):

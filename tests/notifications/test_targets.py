@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from smart_support.errors import ConfigError
-from smart_support.notifications.targets import Target, load_targets
+from smart_support.notifications.targets import Target, load_targets, unknown_names
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 WEBHOOK = """\
@@ -110,3 +110,11 @@ def test_a_bot_gets_decisions_to_update_its_messages(tmp_path: Path) -> None:
     assert bot.takes("approval.decided")
     assert not hook.takes("approval.decided")
     assert not bot.takes("frozen")
+
+
+def test_a_name_that_nothing_has_is_warned_of(tmp_path: Path) -> None:
+    filters = "    agent: [orders, ordres]\n    tool: [cancel, cancle]\n    group: [finance, finanze]\n"
+    targets = _load(tmp_path, WEBHOOK + filters)
+    known = {"agents": {"orders"}, "tools": {"cancel"}, "groups": {"finance"}}
+    names = [warning.split("'")[3] for warning in unknown_names(targets, **known)]
+    assert names == ["ordres", "cancle", "finanze"]
