@@ -2,7 +2,7 @@
 
 import { arranged, visibleRows } from "../../pages/static/approvals/list_order.js";
 import { decisionText, nameOf } from "../../pages/static/approvals/names.js";
-import { asMoney, hundredths, money, totals } from "../../pages/static/shell/money.js";
+import { asMoney, hundredths, money, otherAmounts, totals } from "../../pages/static/shell/money.js";
 globalThis.window = { ssConfig: { decimals: JSON.parse(process.argv[2]) } };
 const one = (id, expires, risk, minor, more) => ({ approval_id: id, expires_at: expires, requested_at: id, risk,
     amount: minor === null ? null : { minor, currency: "GBP" }, action: "refund", agent: "a", args: {}, summary: `Refund ${id}`,
@@ -14,6 +14,11 @@ const ids = (filter) => arranged(all, { ...none, ...filter }).map((approval) => 
 const refund = one("5", "1", "low", 2500, { summary: "Refund £25.00 for order 1044", facts: { currency: "EUR" } });
 console.log(JSON.stringify({
   orders: Object.fromEntries(["expiry", "risk", "amount", "oldest"].map((sort) => [sort, ids({ sort })])),
+  currencies: arranged([one("1", "1", "low", null), ...[["2", "EUR", 10000], ["3", "JPY", 25000], ["4", "EUR", 30000]].map(
+    ([id, currency, minor]) => one(id, "1", "low", 0, { amount: { minor, currency } }))], { ...none, sort: "amount" }).map((approval) => approval.approval_id).join(""),
+  named: ["€21.00 please, I paid £1,250.5 or 25 EUR, order 1044", "refund €31.00", "order 1044", "31,00 €", "€30. Or £31"].map((text) =>
+    otherAmounts({ ...one("1", "1", "low", 3100), args: { amount_cents: 3100 } }, [text])),
+  unnamed: otherAmounts(one("1", "1", "low", 3100), ["I found it for €21.00"]),
   filters: [ids({ min: 900 }), ids({ max: 900 }), ids({ customer: "C-1" }), ids({ agent: "bot" }), ids({ risk: "high" }),
     ids({ q: "  REFUND 1044" }), ids({ tool: "cancel" })],
   rows: [visibleRows(0, 490, 49, 1000), visibleRows(4900, 490, 49, 1000), visibleRows(49000, 490, 49, 1000), visibleRows(0, 490, 49, 3)],

@@ -29,6 +29,15 @@ def test_orders(answers: Any) -> None:
     assert answers["orders"] == {"expiry": "2431", "risk": "2341", "amount": "3412", "oldest": "1234"}
 
 
+def test_amounts_of_different_currencies_are_not_compared(answers: Any) -> None:
+    assert answers["currencies"] == "4231"
+
+
+def test_amounts_that_the_customer_names_are_compared_with_the_call(answers: Any) -> None:
+    assert answers["named"] == ["€21.00, £1,250.5 and 25 EUR", "", "", "", ""]
+    assert answers["unnamed"] == ""
+
+
 def test_filters(answers: Any) -> None:
     assert answers["filters"] == ["43", "41", "3", "4", "23", "4", ""]
 

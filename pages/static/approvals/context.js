@@ -6,6 +6,7 @@ import { knownName, readName } from "../shell/customers.js";
 import { chip, linkButton, node, prose, value, visible } from "../shell/dom.js";
 import { foldable } from "../shell/foldable.js";
 import { agentTitle, humanize, timeAgo, timeOfDay } from "../shell/format.js";
+import { money, otherAmounts } from "../shell/money.js";
 import { request } from "../shell/rest.js";
 import { section } from "./card_parts.js";
 import { effectList } from "./effect.js";
@@ -52,8 +53,11 @@ export function makeContext(approval, open) {
   /** @param {ApprovalContext} context */
   function draw(context) {
     since.replaceChildren(...changedSince(context.changed_since));
-    replaceContent(words, context.words.length ? node("ol", { class: "ss-words" }, context.words.map((one) => wordsOf(one)))
-      : node("p", { class: "ss-muted" }, "No messages before this request."));
+    const named = otherAmounts(approval, context.words.filter((one) => one.role === "customer").map((one) => one.content));
+    replaceContent(words,
+      named ? node("p", { class: "ss-changed" }, `The customer names ${named}. This call is for ${money(/** @type {Amount} */ (approval.amount))}.`) : "",
+      context.words.length ? node("ol", { class: "ss-words" }, context.words.map((one) => wordsOf(one)))
+        : node("p", { class: "ss-muted" }, "No messages before this request."));
     replaceContent(related, context.related.length
       ? node("ul", { class: "ss-related" }, context.related.map((one) => relatedOf(one, open)))
       : node("p", { class: "ss-muted" }, "None for this customer or conversation."));
@@ -84,10 +88,10 @@ function changedSince(lines) {
   return [node("div", { class: "ss-note ss-note--red" }, node("b", {}, "Changed since the request"), effectList(shown, "Changed since the request"))];
 }
 
-/** Keeps the heading. @param {HTMLElement} place @param {Node} content */
-function replaceContent(place, content) {
+/** Keeps the heading. @param {HTMLElement} place @param {(Node | string)[]} content */
+function replaceContent(place, ...content) {
   while (place.children.length > 1) place.lastElementChild?.remove();
-  place.append(content);
+  place.append(...content);
 }
 
 /** @param {ApprovalContext["words"][number]} one */

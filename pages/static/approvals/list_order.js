@@ -47,10 +47,17 @@ function matches(one, filter, words) {
 /** @param {Approval} one @param {Approval} other @param {ListFilter["sort"]} sort */
 function compare(one, other, sort) {
   const first = sort === "risk" ? RANK[one.risk] - RANK[other.risk]
-    : sort === "amount" ? size(other) - size(one)
+    : sort === "amount" ? compareAmounts(one, other)
     : sort === "oldest" ? order(one.requested_at, other.requested_at) : 0;
   return first || order(one.expires_at, other.expires_at) || order(one.approval_id, other.approval_id);
 }
+
+/**
+ * The highest first, one currency after the other: 2,500 yen are less than 100 euros. Those without an amount are last.
+ * @param {Approval} one @param {Approval} other
+ */
+const compareAmounts = (one, other) => Number(!one.amount) - Number(!other.amount)
+  || order(one.amount?.currency ?? "~", other.amount?.currency ?? "~") || size(other) - size(one);
 
 /** @param {Approval} one */
 const size = (one) => (one.amount ? hundredths(one.amount) : -1);

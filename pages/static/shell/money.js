@@ -42,3 +42,25 @@ export function asMoney(name, given, approval) {
   const currency = typeof approval.facts?.currency === "string" ? approval.facts.currency.toUpperCase() : approval.amount?.currency ?? null;
   return money({ minor: given, currency });
 }
+
+const CURRENCIES = "[€£$¥]|\\b(?:AUD|BRL|CAD|CHF|CNY|CZK|DKK|EUR|GBP|INR|JPY|NOK|PLN|SEK|USD|euros?|pounds?|dollars?)\\b";
+const AMOUNT = new RegExp(`(?:${CURRENCIES})\\s?(\\d[\\d.,]*)|(\\d[\\d.,]*)\\s?(?:${CURRENCIES})`, "g");
+
+/**
+ * The amounts of money that texts name, where an approval's call is for another amount that its caller chose; else empty.
+ * @param {Approval} approval
+ * @param {string[]} texts
+ */
+export function otherAmounts({ amount, args }, texts) {
+  if (!amount || ![args.amount_cents, args.amount_minor].includes(amount.minor)) return "";
+  const named = texts.flatMap((text) => [...text.matchAll(AMOUNT)]);
+  if (named.some((match) => inHundredths(match[1] ?? match[2]) === hundredths(amount))) return "";
+  const written = [...new Set(named.map((match) => match[0].replace(/[.,]+$/, "")))];
+  return [written.slice(0, -1).join(", "), ...written.slice(-1)].filter(Boolean).join(" and ");
+}
+
+/** `1,250.5` and `1.250,50` are 125,050. @param {string} number */
+function inHundredths(number) {
+  const [whole, decimals] = number.replace(/[.,]+$/, "").split(/[.,](?=\d{1,2}$)/);
+  return Number(whole.replace(/[.,]/g, "")) * 100 + Number((decimals ?? "").padEnd(2, "0"));
+}
