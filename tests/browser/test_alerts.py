@@ -5,6 +5,7 @@ from typing import Any
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Save, Window
+from tests.support.axe import PHONE, WIDE, check_looks
 from tests.support.console import card
 from tests.support.harness import AppProcess
 
@@ -106,6 +107,7 @@ def test_a_browser_that_blocks_them_is_told_what_to_do(server: AppProcess, open_
     page.get_by_role("button", name="Alerts off").click()
     page.get_by_label("Desktop notifications while you look elsewhere").click()
     expect(page.get_by_role("alert")).to_contain_text("Your browser blocks notifications")
+    check_looks(page, PHONE, WIDE)
     expect(page.get_by_label("Desktop notifications while you look elsewhere")).not_to_be_checked()
     page.get_by_role("button", name="Done").click()
     expect(page.get_by_role("button", name="Alerts off")).to_be_visible()

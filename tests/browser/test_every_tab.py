@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 
-from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import PHONE, Save, Window
+from tests.browser.conftest import Save, Window
+from tests.support.axe import PHONE, WIDE, check_looks, violations
 from tests.support.console import card, chat, press, say, waiting
 from tests.support.examples import IS_NIGHTLY
 from tests.support.guarded import PASSWORD
@@ -14,22 +14,6 @@ from tests.support.import_jobs import imported
 from tests.support.import_service import document, operation
 
 Take = Callable[[str], str]
-WIDE = {"width": 1440, "height": 900}
-
-
-def violations(page: Page) -> list[str]:
-    """What axe finds: the rule, the element, and what is wrong with it."""
-    page.evaluate(
-        "document.getAnimations().forEach((one) => { try { one.finish(); } catch { one.cancel(); } })"
-    )
-    if not page.evaluate("'axe' in window"):
-        page.evaluate(AXE_SCRIPT)
-    found = page.evaluate("async () => (await axe.run({ resultTypes: ['violations'] })).violations")
-    return [
-        f"{one['id']}: {place['html'][:160]} {place['failureSummary'][:300]}"
-        for one in found
-        for place in one["nodes"]
-    ]
 
 
 def check(page: Page, sizes: tuple[dict[str, int], ...] = (WIDE, PHONE)) -> None:
@@ -85,13 +69,6 @@ def test_nothing_is_wrong_with_any_tab(
     assert log == []
 
 
-def check_wide(page: Page) -> None:
-    """Look at what is open in both themes; a dialog covers the button that switches them."""
-    for look in ("light", "dark"):
-        page.evaluate("look => document.body.classList.toggle('dark', look === 'dark')", look)
-        assert violations(page) == []
-
-
 def test_nothing_is_wrong_with_what_opens_over_a_page(
     server: AppProcess, open_window: Window, thread_id: str, take_order: Take, save: Save
 ) -> None:
@@ -107,7 +84,7 @@ def test_nothing_is_wrong_with_what_opens_over_a_page(
     page = open_window(server.url, viewport=WIDE, reduced_motion="reduce")
     page.get_by_role("button", name="Freeze…").click()
     expect(page.get_by_role("dialog")).to_be_visible()
-    check_wide(page)
+    check_looks(page)
     page.keyboard.press("Escape")
     page.get_by_role("tab", name="Approvals").click()
     for order in orders:
@@ -115,21 +92,21 @@ def test_nothing_is_wrong_with_what_opens_over_a_page(
     press(page.locator("#ss-approval-list .ss-batch"), "Reject…")
     page.locator(".ss-row-open").first.click()
     page.locator(".ss-details").get_by_role("button", name="Edit").click()
-    check_wide(page)
+    check_looks(page)
     press(page.locator("#ss-approval-list"), "Decided")
     expect(page.locator(".ss-desk-decided .ss-decided").first).to_be_visible()
-    check_wide(page)
+    check_looks(page)
     press(page.locator("#ss-approval-list"), "Back to pending")
     page.keyboard.press("?")
     expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
-    check_wide(page)
+    check_looks(page)
     page.keyboard.press("Escape")
     page.get_by_role("tab", name="API").click()
     page.locator(".ss-api-jobs").get_by_role("button", name="Parcel Desk").click()
     review = page.locator(".ss-api-review")
     review.get_by_role("button", name="list", exact=True).click()
     review.get_by_role("button", name="Approve…").click()
-    check_wide(page)
+    check_looks(page)
     save(page, "over-import-light")
     server.post(f"/openapi/jobs/{job['job_id']}/remove", {})
 
@@ -150,14 +127,8 @@ def test_the_login_page(guarded: AppProcess, browser: Browser, save: Save) -> No
     expect(page.get_by_role("alert")).to_have_text("Wrong name or password.")
     expect(page.get_by_label("Name")).to_have_value("lee")
     expect(page.get_by_label("Password")).to_be_focused()
-    for size in (PHONE, WIDE):
-        page.set_viewport_size(size)
-        assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
-        for look in ("dark", "light"):
-            page.emulate_media(color_scheme=look)
-            page.evaluate("look => document.documentElement.classList.toggle('dark', look === 'dark')", look)
-            assert violations(page) == []
-            save(page, f"login-{look}-{size['width']}")
+    check_looks(page, WIDE, PHONE)
+    save(page, "login-dark-phone")
     page.keyboard.type(PASSWORD)
     page.keyboard.press("Enter")
     expect(page.locator("#ss-state")).to_have_text("Live")

@@ -11,6 +11,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from smart_support import clock
 from tests.browser.conftest import PHONE, Save, Window
+from tests.support.axe import check_looks
 from tests.support.harness import AppProcess
 from tests.support.passwords import hash_password
 
@@ -85,6 +86,7 @@ def test_an_escalation_is_answered_by_one_of_two_leads(
         page.get_by_role("button", name=re.compile("^Escalated")).click()
         _row(page, thread_id[-4:]).click()
         expect(page.locator(".ss-inbox-banner")).to_contain_text("Needs a human")
+    check_looks(dana)
     expect(dana.get_by_role("button", name="Reply as dana")).to_be_visible()
     dana.get_by_role("button", name="Insert the canned reply Checking with the warehouse").click()
     box = dana.get_by_label("Reply to the customer")
@@ -105,6 +107,7 @@ def test_an_escalation_is_answered_by_one_of_two_leads(
         expect(_bubbles(page, "note")).to_contain_text("they are patient")
     save(dana, "inbox-dark")
     dana.get_by_role("button", name="Hand back…").click()
+    check_looks(dana, PHONE, DESKTOP)
     dana.get_by_label("Note for the agents (optional)").fill("All is said.")
     dana.get_by_role("button", name="Hand back to the agents").click()
     for page in (dana, robin):

@@ -1,0 +1,39 @@
+"""What axe finds on a page, in each of its looks."""
+
+from axe_playwright_python.base import AXE_SCRIPT
+from playwright.sync_api import Page
+
+WIDE = {"width": 1440, "height": 900}
+PHONE = {"width": 390, "height": 844}
+_SWITCH = """dark => {
+    for (const one of [document.documentElement, document.body]) one.classList.toggle("dark", dark);
+}"""
+
+
+def violations(page: Page) -> list[str]:
+    """What axe finds: the rule, the element, and what is wrong with it."""
+    page.evaluate(
+        "document.getAnimations().forEach((one) => { try { one.finish(); } catch { one.cancel(); } })"
+    )
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(AXE_SCRIPT)
+    found = page.evaluate("async () => (await axe.run({ resultTypes: ['violations'] })).violations")
+    return [
+        f"{one['id']}: {place['html'][:160]} {place['failureSummary'][:300]}"
+        for one in found
+        for place in one["nodes"]
+    ]
+
+
+def check_looks(page: Page, *sizes: dict[str, int]) -> None:
+    """Look at what is open, light and dark, in each size: nothing is wrong with it, or wider than the window.
+
+    Without sizes, the window stays as it is. The look that comes last is dark.
+    """
+    for size in sizes or (page.viewport_size,):
+        if sizes:
+            page.set_viewport_size(size)
+        assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
+        for dark in (False, True):
+            page.evaluate(_SWITCH, dark)
+            assert violations(page) == []
