@@ -578,7 +578,7 @@ class Services:
         groups = {name for rule in rules for name in rule.approvers}
         for warning in unknown_names(
             self._targets,
-            agents={one.name for one in (*self.team.agents, *callers)},
+            agents={one.name for one in self.team.agents} | {one.name for one in callers},
             tools={tool.name for tool in self.registry},
             groups=groups | {caller.approvers for caller in callers if caller.approvers},
         ):
