@@ -46,6 +46,14 @@ class MetricsQuery:
         """The bucket of a series: `hour` for up to a day, else `day`."""
         return "hour" if self.time_range.until - self.time_range.since <= timedelta(hours=24) else "day"
 
+    @property
+    def whole_days(self) -> dict[str, datetime]:
+        """As SQL parameters: the start and the end of the days of which a series has the whole."""
+        if self.width == "day":
+            return self.time_range.whole_days
+        since = naive(self.time_range.since)
+        return {"first_day": since, "last_day": since}
+
 
 class Metrics:
     """Computes figures from the event log."""
@@ -322,6 +330,8 @@ class Metrics:
         filters = query.filters.params
         sql = load_query(figure, filtered=bool(filters))
         bounds = query.time_range.params | (query.time_range.whole_hours if "$first_hour" in sql else {})
+        days = query.whole_days if "$first_day" in sql else {}
+        bounds |= {name: at for name, at in days.items() if f"${name}" in sql}
         return await self._asks.query(sql, bounds | filters | params)
 
     def _ended_before(self) -> datetime:

@@ -47,6 +47,14 @@ class TimeRange:
         first = _start_of_hour(since + to_hour) if since <= datetime.max - to_hour else since
         return {"first_hour": first, "last_hour": max(first, _start_of_hour(until))}
 
+    @property
+    def whole_days(self) -> dict[str, datetime]:
+        """As SQL parameters: the start of the first whole day in the range, and the end of the last."""
+        since, until = naive(self.since), naive(self.until)
+        to_day = timedelta(days=1, microseconds=-1)
+        first = _start_of_day(since + to_day) if since <= datetime.max - to_day else since
+        return {"first_day": first, "last_day": max(first, _start_of_day(until))}
+
 
 def parse_range(range_: str | None = None, since: str | None = None, until: str | None = None) -> TimeRange:
     """A named range up to now, or the range from `since` to `until`, one of which may be missing.
@@ -85,6 +93,10 @@ def parse_time(name: str, text: str | None, default: datetime) -> datetime:
         raise InvalidRequest(
             f"{name} {text[:40]!r} is not a date and time such as 2026-11-23T09:00:00Z (in a URL, + is %2B)"
         ) from None
+
+
+def _start_of_day(at: datetime) -> datetime:
+    return at.replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def _start_of_hour(at: datetime) -> datetime:

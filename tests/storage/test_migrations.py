@@ -113,6 +113,7 @@ def test_the_event_log_is_copied_before_each_migration_and_kept(
         "events.duckdb.before-0002_figures",
         "events.duckdb.before-0003_callers",
         "events.duckdb.before-0004_summaries",
+        "events.duckdb.before-0005_days",
         "events.duckdb.before-0005_search",
     ]
     for each in (path, *copies):

@@ -8,10 +8,12 @@
 -- [approval_tools] Approvals requested in the range by tool, and their current outcome.
 WITH
 -- include rows,
+-- include request_day,
 timed AS NOT MATERIALIZED (
     SELECT
         coalesce(tool, '') AS tool,
         decided_by,
+        requested_at,
         date_trunc($width, requested_at) AS bucket,
         outcome,
         outcome NOT IN ('expired', 'withdrawn') AS by_person,
@@ -49,13 +51,23 @@ taken AS (
     SELECT
         grouping(tool) = 0 AS of_tool,
         grouping(decided_by) = 0 AS of_lead,
-        bucket,
+        NULL::TIMESTAMP AS bucket,
         tool,
         decided_by,
         quantile_cont(seconds, [0.5, 0.95]) AS seconds
     FROM timed
     WHERE seconds IS NOT NULL
-    GROUP BY GROUPING SETS ((), (tool), (decided_by), (bucket))
+    GROUP BY GROUPING SETS ((), (tool), (decided_by))
+    UNION ALL
+    SELECT false, false, day, NULL, NULL, seconds FROM request_day
+    UNION ALL
+    SELECT false, false, bucket, NULL, NULL, quantile_cont(seconds, [0.5, 0.95])
+    FROM timed
+    WHERE seconds IS NOT NULL AND (
+        requested_at < $first_day
+        OR requested_at >= (SELECT coalesce(max(day) + INTERVAL 1 DAY, $first_day::TIMESTAMP) FROM request_day)
+    )
+    GROUP BY bucket
 )
 SELECT total.*, taken.seconds
 FROM total

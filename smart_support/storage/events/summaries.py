@@ -18,7 +18,7 @@ import duckdb
 
 # Events of one transaction. A greater number takes less time in sum, and others wait longer.
 EVENTS_AT_ONCE = 100_000
-TABLES = ("conversations", "turns", "turn_agents", "requests", "hours", "texts")
+TABLES = ("conversations", "turns", "turn_agents", "requests", "hours", "texts", "turn_days", "request_days")
 # Of these columns no value is long.
 _COLUMNS = """
     thread_id, turn_id, first_seq, seq, happened_at, type, channel, customer_id, caller, agent, role, tool,
@@ -348,6 +348,31 @@ _WHOSE = """
 """
 
 
+# The percentiles of the days from $day on, of those that have ended: before the day of the newest event.
+_TURN_DAYS = """
+    DELETE FROM turn_days WHERE day >= $day;
+    INSERT INTO turn_days BY NAME
+    SELECT
+        date_trunc('day', happened_at) AS day,
+        quantile_cont(duration_ms, [0.5, 0.95, 0.99]) AS turn,
+        quantile_cont(first_token_ms, [0.5, 0.95, 0.99]) AS first_token
+    FROM turns
+    WHERE happened_at >= $day AND happened_at < $today AND caller IS NULL
+    GROUP BY ALL
+    ORDER BY day
+"""
+_REQUEST_DAYS = """
+    DELETE FROM request_days WHERE day >= $day;
+    INSERT INTO request_days BY NAME
+    SELECT
+        date_trunc('day', requested_at) AS day,
+        quantile_cont(date_diff('microsecond', requested_at, decided_at) / 1e6, [0.5, 0.95])
+            FILTER (outcome NOT IN ('expired', 'withdrawn')) AS seconds
+    FROM requests
+    WHERE requested_at >= $day AND requested_at < $today
+    GROUP BY ALL
+    ORDER BY day
+"""
 _ADD = f"""
     {_OPENED};
     DELETE FROM conversations WHERE first_at >= $since AND thread_id IN (SELECT thread_id FROM known);
@@ -406,6 +431,8 @@ class Summaries:
             on_added: called after each transaction with the number of events that it summarized.
         """
         self._on_added = on_added
+        # The day of the newest event that is summarized, or an earlier one.
+        self._today = _LONG_AGO
         self.reopen(cursor)
 
     def reopen(self, cursor: duckdb.DuckDBPyConnection) -> None:
@@ -413,23 +440,32 @@ class Summaries:
         self.cursor = cursor
         # A compacted copy has the summaries of when it was begun, and later events.
         self.waiting = self._not_summarized()
+        self._today = self._value("SELECT max(day) + INTERVAL 1 DAY FROM turn_days") or _LONG_AGO
 
     def add(self, most: int | None = None) -> None:
         """Summarize new events: all of them, or some, the oldest first, until they are `most`."""
         done = 0
         while self.waiting and (most is None or done < most):
+            today, self._today = self._today, _LONG_AGO
             with transaction(self.cursor):
                 # Counted, because rows of a failed transaction are not there.
                 self.waiting = self._not_summarized()
-                added = self._add_some() if self.waiting else 0
+                added, today = self._add_some(today) if self.waiting else (0, today)
+            self._today = today
             self.waiting -= added
             done += added
             self._on_added(added)
+
+    def erase(self, thread_ids: Sequence[str]) -> None:
+        """As `erase` of this module, in the file that is kept."""
+        erase(self.cursor, thread_ids)
+        self._today = _LONG_AGO
 
     def rebuild(self) -> int:
         """Compute all rows again. Returns the number of events."""
         with transaction(self.cursor):
             _run(self.cursor, _EMPTY)
+        self._today = _LONG_AGO
         self.waiting = events = self._not_summarized()
         self.add()
         return events
@@ -447,12 +483,15 @@ class Summaries:
             missing = self.waiting - int(self._value(f"SELECT count(*) FROM events WHERE rowid >= {first}"))
         return first
 
-    def _add_some(self) -> int:
+    def _add_some(self, today: datetime) -> tuple[int, datetime]:
+        """Summarize the next events. Returns their number, and the day of the newest of all."""
         first = self._first_new()
         end = first + EVENTS_AT_ONCE
         bounds: dict[str, Any] = {"first": first, "end": end}
         _run(self.cursor, _NEW_EVENTS, **bounds)
-        added, new_since = self._row("SELECT count(*), min(happened_at) FROM new_events")
+        added, new_since, newest = self._row(
+            "SELECT count(*), min(happened_at), max(happened_at) FROM new_events"
+        )
         recent = new_since - _RECENT
         _run(self.cursor, _KNOWN, recent=recent)
         if self._value("SELECT count(*) FROM continued"):
@@ -461,8 +500,17 @@ class Summaries:
         _run(self.cursor, _THREAD_EVENTS, first=first, since=known_since)
         since = min(new_since, known_since or new_since)
         _run(self.cursor, _ADD, **bounds, since=since)
+        today = self._add_days(today, new_since, since, newest)
         _run(self.cursor, "UPDATE summarized SET events = events + $added", added=added)
-        return int(added)
+        return int(added), today
+
+    def _add_days(self, before: datetime, new_since: datetime, since: datetime, newest: datetime) -> datetime:
+        """Compute the days again that have new turns or changed requests, or that ended since `before`."""
+        today = max(before, _day(newest))
+        for script, changed in ((_TURN_DAYS, new_since), (_REQUEST_DAYS, since)):
+            if (day := min(before, _day(changed))) < today:
+                _run(self.cursor, script, day=day, today=today)
+        return today
 
     def _row(self, sql: str) -> tuple[Any, ...]:
         (row,) = self.cursor.execute(sql).fetchall()
@@ -475,6 +523,15 @@ class Summaries:
 def erase(cursor: duckdb.DuckDBPyConnection, thread_ids: Sequence[str]) -> None:
     """Delete the events of threads and their rows, in the caller's transaction. All must be summarized."""
     _run(cursor, _ERASE, threads=list(thread_ids), since=_LONG_AGO)
+    days = "SELECT (SELECT min(hour) FROM changed_hours), (SELECT max(happened_at) FROM events)"
+    ((first, newest),) = cursor.execute(days).fetchall()
+    if first:
+        for script in (_TURN_DAYS, _REQUEST_DAYS):
+            _run(cursor, script, day=_day(min(first, newest or first)), today=_day(newest or first))
+
+
+def _day(at: datetime) -> datetime:
+    return at.replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def text_positions(cursor: duckdb.DuckDBPyConnection, thread_ids: Sequence[str]) -> list[int]:
