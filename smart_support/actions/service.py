@@ -109,7 +109,7 @@ class Actions:
             requested_at=clock.rfc3339(clock.now()),
         )
         if request.thread_id is None and tool.access is Access.READ:
-            await self._disabled.check(caller.name)
+            await self._disabled.check_recent(caller.name)
             return await self._read(new, tool, caller, customer)
         # A client that goes away in between must not leave an action on record that nobody runs.
         adding = asyncio.create_task(self._add_and_start(new, customer, caller.limits.max_pending))

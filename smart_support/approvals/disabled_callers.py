@@ -4,6 +4,7 @@ The check runs in the transaction that stores a request or the intent of a write
 beside one that disables: once a caller is disabled, nothing of it begins, on any process.
 """
 
+import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ from smart_support.storage.state.base import Connection, Row, StateDatabase
 
 log = get_logger()
 MAX_REASON_CHARS = 500
+RECENT_SECONDS = 1.0
 _OF_NAME = "SELECT * FROM disabled_callers WHERE name = :name"
 _DISABLE = """
     INSERT INTO disabled_callers (name, reason, disabled_by, disabled_via, disabled_at)
@@ -41,6 +43,9 @@ class DisabledCallers:
 
     def __init__(self, state: StateDatabase) -> None:
         self._state = state
+        # The disabled callers as they were read last, and until when that is recent.
+        self._recent: frozenset[str] = frozenset()
+        self._recent_until = 0.0
 
     async def disable(self, name: str, reason: Any, *, by: str, via: str) -> DisabledCaller:
         """Disable a caller. Once this returns, no call of it is taken and none begins, on any process.
@@ -66,6 +71,7 @@ class DisabledCallers:
             return disabled
 
         row = await self._state.transact(work)
+        self._recent_until = 0.0
         log.warning("caller_disabled", caller=name, by=by, via=via)
         return _disabled(row)
 
@@ -86,6 +92,17 @@ class DisabledCallers:
         """The disabled callers by name."""
         rows = await self._state.read("SELECT * FROM disabled_callers ORDER BY name")
         return {row["name"]: _disabled(row) for row in rows}
+
+    async def check_recent(self, name: str) -> None:
+        """As `check`, but another process may have disabled the caller `RECENT_SECONDS` ago at most.
+
+        For reads: the transaction that puts them on record checks it again before they are answered.
+        """
+        if time.monotonic() >= self._recent_until:
+            self._recent = frozenset(await self.all())
+            self._recent_until = time.monotonic() + RECENT_SECONDS
+        if name in self._recent:
+            await self.check(name)
 
     async def check(self, name: str) -> None:
         """Check that a caller is enabled.

@@ -183,7 +183,7 @@ class Gate:
         except Exception as error:
             log.error("tool_preview_failed", tool=tool.name, error=repr(error))
             return refusal(text=f"{tool.name} failed; try again later.")
-        return await self._run(tool, planned, thread_id)
+        return await self._run(tool, planned, thread_id, is_checked=True)
 
     async def withdraw(self, thread_id: str, interrupt_id: str, reason: str | None) -> bool:
         """Withdraw the call that an interrupt waits for; returns whether it was still undecided."""
@@ -453,10 +453,14 @@ class Gate:
             return _result(planned, "error", f"{planned.tool} is no longer available; it was not run.")
         return await self._run(tool, planned, thread_id)
 
-    async def _run(self, tool: Tool, planned: PlannedCall, thread_id: str) -> CallResult:
+    async def _run(
+        self, tool: Tool, planned: PlannedCall, thread_id: str, *, is_checked: bool = False
+    ) -> CallResult:
+        """`is_checked`: the arguments have just been compared with the tool's schema."""
         started = time.perf_counter()
         try:
-            tool.check(planned.args)
+            if not is_checked:
+                tool.check(planned.args)
             run = self._read if tool.access is Access.READ else self._write
             result = await run(tool, planned, thread_id)
         except Frozen:

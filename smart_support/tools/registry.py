@@ -152,8 +152,10 @@ class Tool:
             self.check_call(args)
 
     def has_described_result(self, result: Any) -> bool:
-        """Whether a result is what `output_schema` says."""
-        validator = jsonschema.Draft202012Validator(self.output_schema or {}, registry=Referenced())
+        """Whether a result is what `output_schema` says; true where it says nothing."""
+        if self.output_schema is None:
+            return True
+        validator = jsonschema.Draft202012Validator(self.output_schema, registry=Referenced())
         return bool(validator.is_valid(result))
 
     def exact(self, args: Args) -> dict[str, Any]:
