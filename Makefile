@@ -90,8 +90,8 @@ lock: .venv/dev
 	$(LOCK) --output-file requirements.txt requirements.in
 	$(LOCK) --output-file requirements-dev.txt requirements-dev.in
 	$(LOCK) --no-deps --output-file tests/conformance/requirements.txt tests/conformance/requirements.in
-	while read -r name package; do \
-		echo "$$package" | $(LOCK) --output-file tests/foreign_clients/locks/$$name.txt - || exit 1; \
+	while read -r name packages; do \
+		printf '%s\n' $$packages | $(LOCK) --output-file tests/foreign_clients/locks/$$name.txt - || exit 1; \
 	done < tests/foreign_clients/environments.txt
 
 clean:

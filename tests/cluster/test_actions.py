@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import httpx2
+import pytest
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
@@ -21,6 +22,10 @@ from tests.support.stores import state_of
 Pair = tuple[AppProcess, AppProcess]
 Machine = Callable[..., AppProcess]
 ORDERS = demo_orders("processing")
+APPROVE = {"decision": "approve"}
+# Seconds between a request and the end of the database.
+MOMENTS = (0.01, 0.05)
+FAILURES = [(503, "storage_error"), (500, "internal_error")]
 
 
 def _call(order: str) -> dict[str, Any]:
@@ -156,3 +161,53 @@ async def test_what_waits_outlasts_a_restart_of_the_database(machine: Machine, p
     assert (again["action_id"], again["joined"], again["status"]) == (action["action_id"], True, "pending")
     await asyncio.to_thread(_approve, app, action)
     _check_done_once(app, action)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("is_killed", [True, False], ids=["killed", "all sessions ended"])
+async def test_an_end_of_the_database_at_any_moment_loses_and_repeats_nothing(
+    machine: Machine, postgres: Postgres, is_killed: bool
+) -> None:
+    app = await asyncio.to_thread(machine)
+    end = postgres.kill if is_killed else postgres.end_sessions
+    requested: list[tuple[str, Any]] = []
+    async with httpx.AsyncClient(base_url=f"{app.url}/api/v1", timeout=60) as client:
+        for moment in MOMENTS:
+            # While they are requested, and then while they are decided and run.
+            orders = [next(ORDERS) for _ in range(3)]
+            requesting = [asyncio.create_task(_until_taken(client, "/actions", _call(one))) for one in orders]
+            await asyncio.sleep(moment)
+            await asyncio.to_thread(end)
+            actions = [one["data"] for one in await asyncio.gather(*requesting)]
+            deciding = [
+                asyncio.create_task(
+                    _until_taken(client, f"/approvals/{one['approval_id']}/decision", APPROVE)
+                )
+                for one in actions
+            ]
+            await asyncio.sleep(moment)
+            await asyncio.to_thread(end)
+            await asyncio.gather(*deciding)
+            requested += zip(orders, actions, strict=True)
+        for order, action in requested:
+            again = await _until_taken(client, "/actions", _call(order))
+            assert (again["data"]["action_id"], again["data"]["joined"]) == (action["action_id"], True)
+            await asyncio.to_thread(_check_done_once, app, action)
+
+
+async def _until_taken(client: httpx.AsyncClient, path: str, body: dict[str, Any]) -> Any:
+    """Send it until it is taken. Until then each answer says that it has failed, and with which code."""
+    async with asyncio.timeout(60):
+        while True:
+            answer = await client.post(path, json=body)
+            said = answer.json()
+            if answer.status_code in (200, 202) and (
+                said["data"].get("approval_id") or "actions" not in path
+            ):
+                return said
+            if not said["success"] and said["error"]["code"] == "already_decided":
+                assert "approved" in said["error"]["message"]
+                return said
+            if not said["success"]:
+                assert (answer.status_code, said["error"]["code"]) in FAILURES, answer.text
+            await asyncio.sleep(0.05)  # the app connects again by itself; there is nothing to await

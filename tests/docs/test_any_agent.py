@@ -7,19 +7,17 @@ import re
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import pytest
 import yaml
-from langchain_core.messages import AIMessage, ToolMessage
 
 from smart_support.agents.team import CallerSpec
-from tests.support.harness import ROOT, AppProcess, ScriptedModel
+from tests.support.harness import ROOT, AppProcess
 
 PAGE = (ROOT / "docs" / "any-agent.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", PAGE, re.M | re.S)
 CALL = next(text for language, text in BLOCKS if language == "sh" and "curl" in text)
-MCP_CLIENT, LANGGRAPH = (text for language, text in BLOCKS if language == "python")
+(MCP_CLIENT,) = (text for language, text in BLOCKS if language == "python")
 
 
 @pytest.fixture(scope="module")
@@ -28,12 +26,12 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
         yield running
 
 
-def _printed(app: AppProcess, program: str, **names: Any) -> list[str]:
+def _printed(app: AppProcess, program: str) -> list[str]:
     printed = io.StringIO()
 
     def run() -> None:
         with contextlib.redirect_stdout(printed):
-            exec(compile(program.replace(":7860", f":{app.port}"), "docs/any-agent.md", "exec"), names)
+            exec(compile(program.replace(":7860", f":{app.port}"), "docs/any-agent.md", "exec"), {})
 
     # In a thread of its own: a program begins its own event loop.
     with ThreadPoolExecutor(1) as thread:
@@ -56,17 +54,6 @@ def test_the_call_of_curl_waits_for_approval(app: AppProcess) -> None:
 
 def test_the_mcp_client_prints_what_the_page_says(app: AppProcess) -> None:
     assert _printed(app, MCP_CLIENT) == re.findall(r"^# -> (.*)$", MCP_CLIENT, re.M)
-
-
-def test_the_langgraph_agent_calls_the_tools_of_the_server(app: AppProcess) -> None:
-    def script(messages: list[Any], tools: list[Any]) -> AIMessage:
-        if isinstance(messages[-1], ToolMessage):
-            return AIMessage("I have asked a colleague.")
-        call = {"name": "cancel_order", "args": {"order_id": "1039"}, "id": "c1", "type": "tool_call"}
-        return AIMessage("", tool_calls=[call])
-
-    printed = _printed(app, LANGGRAPH, model=ScriptedModel(script=script))
-    assert printed == ["A colleague has to approve this first"]
 
 
 def test_the_caller_of_the_page_is_one() -> None:

@@ -3,12 +3,15 @@
 It lives in a new folder under the system's temporary one and ends with this process (or with `stop`).
 """
 
+import contextlib
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import psycopg
@@ -44,9 +47,31 @@ class Postgres:
         """Start it and return once it answers."""
         place = str(self._folder / "cluster")
         self._run("initdb", "-D", place, "-U", "tests", "--auth=trust", "-E", "UTF8", "--no-locale")
-        options = f"-p {self.port} -k {self._folder} -c fsync={self._fsync} -c max_connections=300"
-        self._run("pg_ctl", "-D", place, "-w", "-l", str(self._folder / "log"), "-o", options, "start")
+        self._start(place)
         return self
+
+    def kill(self) -> None:
+        """End its main process and all connections by SIGKILL, then start it again."""
+        place = self._folder / "cluster"
+        main = int((place / "postmaster.pid").read_text().split()[0])
+        processes = [main, *_children(main)]
+        for process in processes:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        while any(_is_running(process) for process in processes):
+            time.sleep(0.02)  # nothing tells when the system has ended them
+        # An id of a process that is over but not waited for counts as running there.
+        for lock in (place / "postmaster.pid", *self._folder.glob(".s.PGSQL.*")):
+            lock.unlink(missing_ok=True)
+        self._start(str(place))
+
+    def end_sessions(self) -> None:
+        """End every connection but its own; what was in a transaction is rolled back."""
+        with psycopg.connect(f"{self.url}/postgres", autocommit=True) as connection:
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'"
+            )
 
     def restart(self) -> None:
         """End every connection and come back, as after an upgrade."""
@@ -56,6 +81,10 @@ class Postgres:
         """End it and delete all it held."""
         self._run("pg_ctl", "-D", str(self._folder / "cluster"), "-w", "-m", "immediate", "stop")
         shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _start(self, place: str) -> None:
+        options = f"-p {self.port} -k {self._folder} -c fsync={self._fsync} -c max_connections=300"
+        self._run("pg_ctl", "-D", place, "-w", "-l", str(self._folder / "log"), "-o", options, "start")
 
     def _run(self, program: str, *arguments: str) -> None:
         done = subprocess.run(
@@ -68,6 +97,18 @@ class Postgres:
         )
         if done.returncode:
             raise RuntimeError(f"{program}: {done.stderr}")
+
+
+def _children(process: int) -> list[int]:
+    listed = Path(f"/proc/{process}/task/{process}/children").read_text()
+    return [int(child) for child in listed.split()]
+
+
+def _is_running(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 def database(name: str) -> str:
