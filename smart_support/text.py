@@ -90,16 +90,14 @@ class _Cleaner:
     def clean(self, value: Any, depth: int) -> Any:
         self._nodes += 1
         kind = type(value)
-        # The usual kinds first: nearly all values are one of them, and most events go through here.
+        # The usual kinds first: nearly all values are one of them, and all events go through here.
         if kind is str:
             return clean_text(value)
-        if value is None or kind is bool:
-            return value
-        is_room_left = depth < MAX_DEPTH and self._nodes < MAX_NODES
-        if kind is dict and is_room_left:
-            return self._mapping(value, depth)
-        if kind is list and is_room_left:
-            return self._items(value, depth)
+        if kind in (dict, list) and depth < MAX_DEPTH and self._nodes < MAX_NODES:
+            return self._mapping(value, depth) if kind is dict else self._items(value, depth)
+        return self._clean_any(value, depth)
+
+    def _clean_any(self, value: Any, depth: int) -> Any:
         if isinstance(value, Enum):
             value = value.value
         if value is None or isinstance(value, bool):
