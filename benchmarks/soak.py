@@ -41,7 +41,9 @@ TURNS_PER_THREAD = 6
 SHARE_LOST = 0.2  # of turns whose connection is cut
 READS = ("Where is my order 1042?", "When does order 1043 arrive?", "What do you know about order 1044?")
 WRITES = ("Cancel order 1042", "Cancel order 1046", "Make me a coupon of 10%")
-SECONDS_PER_TURN = 60.0
+# How long a client waits for a connection or the end of a turn; one that gives up counts as an error.
+PATIENCE = 180.0
+SECONDS_TO_CONNECT_ALL = 20.0
 
 
 @dataclass
@@ -109,13 +111,16 @@ class Customer:
 
     async def run(self, until: float) -> None:
         """Have conversations of a few turns each until the time is over."""
+        await asyncio.sleep(self._random.uniform(0, min(self._think, SECONDS_TO_CONNECT_ALL)))
+        await self._connect()
         await asyncio.sleep(self._random.uniform(0, self._think))
         conversations = 0
         while time.monotonic() < until:
             conversations += 1
             self._thread = Thread(f"soak-{self._number}-{conversations}")
             self._tally.threads.append(self._thread)
-            await self._connect()
+            if conversations > 1:
+                await self._connect()
             for _ in range(TURNS_PER_THREAD):
                 if time.monotonic() >= until:
                     break
@@ -124,7 +129,9 @@ class Customer:
             await self._socket.close()
 
     async def _connect(self) -> None:
-        self._socket = await websockets.connect(self._url, max_size=None, max_queue=None, proxy=None)
+        self._socket = await websockets.connect(
+            self._url, max_size=None, max_queue=None, proxy=None, open_timeout=PATIENCE, ping_timeout=PATIENCE
+        )
 
     async def _turn(self) -> None:
         writes = self._random.random() < 0.25
@@ -152,7 +159,7 @@ class Customer:
     async def _until_end(self, began: float | None, cut_after: int) -> dict[str, Any]:
         """Receive events until the turn ends; reconnect after `cut_after` of them."""
         count = 0
-        async with asyncio.timeout(SECONDS_PER_TURN):
+        async with asyncio.timeout(PATIENCE):
             while True:
                 event = orjson.loads(await self._socket.recv())
                 if "seq" not in event:
@@ -194,7 +201,9 @@ async def _stay_silent(url: str, number: int, think: float, until: float) -> Non
     while time.monotonic() < until:
         with contextlib.suppress(OSError, websockets.WebSocketException):
             # Not read from: the library reads a frame or two, then TCP holds up the server.
-            connection = await websockets.connect(url, max_queue=1, proxy=None, ping_interval=None)
+            connection = await websockets.connect(
+                url, max_queue=1, proxy=None, ping_interval=None, open_timeout=PATIENCE
+            )
             while time.monotonic() < until:
                 frame = {"type": "message", "thread_id": f"silent-{number}", "content": READS[0]}
                 await connection.send(orjson.dumps(frame).decode())
@@ -382,7 +391,7 @@ def _report(tally: Tally, sizes: list[float], sockets: int, took: float, used: f
     print(f"{'':24}{'measured':>28}{'limit':>12}")
     for name, measured, limit in rows:
         print(f"{name:24}{measured:>28}{limit:>12}")
-    for fault in [*faults, *tally.errors][:10]:
+    for fault in [*faults[:10], *tally.errors[:10]]:
         print(fault, file=sys.stderr)
     broken = faults or tally.errors or growth > MAX_GROWTH or cuts[98] > MAX_FIRST_TOKEN_MS
     return 1 if broken else 0
