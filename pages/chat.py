@@ -123,7 +123,7 @@ async def follow_thread(services: Services, thread_id: str) -> AsyncIterator[tup
     for record in await services.event_log.read(thread_id, after):
         transcript.add(record)
     yield transcript.messages(), _state(thread_id, transcript, rest=False)
-    events = services.turns.follow(thread_id, transcript.seq)
+    events = ([event] async for event in services.turns.follow(thread_id, transcript.seq))
     try:
         async for step in batches(events, SECONDS_BETWEEN_STEPS):
             for event in step:

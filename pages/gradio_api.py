@@ -39,7 +39,7 @@ def add_api(services: Services) -> None:
         try:
             user = current_user(services, request)
             customer = services.customer_tokens.verified(customer_token, reply.thread_id)
-            events = services.turns.submit_and_follow(
+            events = services.turns.submit_and_follow_in_lists(
                 reply.thread_id, message, channel="gradio", by=user, customer=customer
             )
             async for step in batches(events, SECONDS_BETWEEN_STEPS):

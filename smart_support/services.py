@@ -342,7 +342,12 @@ class Services:
         self.state, self.event_log = stores.state, stores.event_log
         self.escalations = Escalations(self.state, settings, stores.locks)
         self._opened.push_async_callback(self.escalations.close)
-        self.session_manager = SessionManager(self.state, settings.session_ttl_seconds, stores.bus.name)
+        self.session_manager = SessionManager(
+            self.state,
+            settings.session_ttl_seconds,
+            stores.bus.name,
+            is_single_process=stores.bus.is_single_process,
+        )
         self.broadcast = Broadcast(self.event_log)
         self.approvals = ApprovalQueue(self.state, settings.approval_ttl_seconds, self.accounts)
         self.freezes = Freezes(self.state)

@@ -41,10 +41,10 @@ async def _background() -> None:
         await _pauses(8)
 
 
-async def _items() -> AsyncIterator[int]:
+async def _items() -> AsyncIterator[list[int]]:
     for number in range(STEPS):
         await asyncio.sleep(0)
-        yield number
+        yield [number]
     await _slow_to_end()
 
 

@@ -11,17 +11,20 @@ from smart_support.events import Shown
 MEDIA_TYPE = "text/event-stream"
 
 
-async def event_stream(events: AsyncIterator[Shown]) -> Response:
-    """Stream events as they happen. An error before the first one is raised, and so has its own status."""
+async def event_stream(events: AsyncIterator[list[Shown]]) -> Response:
+    """Stream events as they happen, those of a list in one piece.
+
+    An error before the first one is raised, and so has its own status.
+    """
     first = await anext(events)
     return StreamingResponse(_frames(first, events), media_type=MEDIA_TYPE)
 
 
-async def _frames(first: Shown, events: AsyncIterator[Shown]) -> AsyncIterator[str]:
-    yield _frame(first)
+async def _frames(first: list[Shown], events: AsyncIterator[list[Shown]]) -> AsyncIterator[str]:
+    yield "".join(map(_frame, first))
     try:
-        async for shown in events:
-            yield _frame(shown)
+        async for several in events:
+            yield "".join(map(_frame, several))
     except SmartSupportError as error:
         # The status was already sent, so the error becomes an event.
         data = orjson.dumps({"type": "error", "code": error.code, "message": error.message}).decode()

@@ -39,6 +39,10 @@ router = APIRouter()
 MAX_UNSENT, MAX_UNSENT_CHARS = 50_000, 16_000_000
 # Stored events are read as fast as the client takes them, so that a long thread is not too much.
 CHARS_AHEAD = 1_000_000
+# An extension of ASGI that our server has: text messages to be sent before the one of a `websocket.send`.
+TEXTS = "smart_support.texts"
+# What is given to the server in one go, as one message for each frame would cost more than the frame.
+MAX_CHARS_AT_ONCE = 16_000
 RECENTLY_DECIDED = 10
 MAX_PENDING = 1000
 TRY_AGAIN_LATER = 1013
@@ -130,16 +134,27 @@ class Connection:
 
     async def _write(self) -> None:
         assert self._tasks
+        takes_several = TEXTS in self._socket.scope.get("extensions", {})
         with contextlib.suppress(WebSocketDisconnect, RuntimeError):
             while True:
                 while self._outbox:
-                    text = self._outbox.popleft()
-                    self._unsent_chars -= len(text)
-                    await self._socket.send({"type": "websocket.send", "text": text})
+                    texts = self._take_unsent(MAX_CHARS_AT_ONCE if takes_several else 0)
+                    message = {"type": "websocket.send", "text": texts.pop()}
+                    await self._socket.send(message | {TEXTS: texts} if texts else message)
                 self._filled.clear()
                 self._all_sent.set()
                 await self._filled.wait()
         self._tasks.cancel_scope.cancel()
+
+    def _take_unsent(self, most_chars: int) -> list[str]:
+        """The first messages of the outbox: at least one, and no more once they have so many characters."""
+        texts: list[str] = []
+        chars = 0
+        while self._outbox and (chars < most_chars or not texts):
+            texts.append(self._outbox.popleft())
+            chars += len(texts[-1])
+        self._unsent_chars -= chars
+        return texts
 
     async def _close_when_overflowed(self) -> None:
         """Close the socket of a client that does not keep up; it can reconnect and resume."""

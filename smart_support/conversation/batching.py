@@ -9,8 +9,8 @@ from smart_support.concurrency import end_tasks
 T = TypeVar("T")
 
 
-async def batches(items: AsyncIterator[T], seconds: float) -> AsyncGenerator[list[T]]:
-    """Yield items in lists: the first at once, the others at most once every `seconds`.
+async def batches(items: AsyncIterator[list[T]], seconds: float) -> AsyncGenerator[list[T]]:
+    """Join lists of items: the first comes at once, the others at most once every `seconds`.
 
     An exception of `items` is raised here, after the items that came before it.
     """
@@ -38,8 +38,6 @@ async def batches(items: AsyncIterator[T], seconds: float) -> AsyncGenerator[lis
             await end_tasks(coming)
 
 
-async def _next(items: AsyncIterator[T]) -> list[T] | None:
-    """The next item, in a list; None when there is none."""
-    async for item in items:
-        return [item]
-    return None
+async def _next(items: AsyncIterator[list[T]]) -> list[T] | None:
+    """The next list; None when there is none."""
+    return await anext(items, None)

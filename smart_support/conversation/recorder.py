@@ -63,11 +63,13 @@ class Recorder:
             customer_id: the customer whom the turn is about, where known.
         """
         if isinstance(event, Token):
-            await self._record_token(event)
+            await self._reserve()
+            self.show(event)
         elif isinstance(event, Message) and event.role == "agent":
             await self._record_agent_message(event, customer_id)
         else:
-            first, seq = await self._next_seq()
+            await self._reserve()
+            first, seq = self._next_seq()
             self._append(event, first, seq, event_id, customer_id)
 
     async def settle(self) -> None:
@@ -104,22 +106,31 @@ class Recorder:
                     Message(role="agent", content=text, agent=agent), customer_id
                 )
 
-    async def _record_token(self, event: Token) -> None:
-        """Publish a chunk. Half of a character at its end waits for the next chunk."""
+    @property
+    def can_show(self) -> bool:
+        """Whether a number is reserved for the next token."""
+        return self.last_seq < self._reserved
+
+    def show(self, event: Token) -> None:
+        """As `record`, for a token while `can_show`: there are hundreds in a turn, so nothing is awaited.
+
+        Half of a character at its end waits for the next chunk.
+        """
         text = self._texts.get(event.agent)
         if text is None:
             text = self._texts[event.agent] = TextStream()
         content = text.add(event.content)
         if content or not event.content:
-            await self._publish_token(event if content == event.content else replace(event, content=content))
+            self._publish_token(event if content == event.content else replace(event, content=content))
 
     async def _end_text(self, agent: str) -> None:
         text = self._texts.pop(agent, None)
         if text and (rest := text.end()):
-            await self._publish_token(Token(agent=agent, content=rest))
+            await self._reserve()
+            self._publish_token(Token(agent=agent, content=rest))
 
-    async def _publish_token(self, event: Token) -> None:
-        first, seq = await self._next_seq()
+    def _publish_token(self, event: Token) -> None:
+        first, seq = self._next_seq()
         token = TokenRecord(self.thread_id, seq, event, self._turn_id, first)
         self._open_tokens.setdefault(event.agent, []).append(token)
         self._broadcast.publish(self.thread_id, token)
@@ -128,7 +139,8 @@ class Recorder:
         agent = event.agent or ""
         await self._end_text(agent)
         if agent not in self._open_tokens:
-            await self._publish_token(Token(agent=agent, content=event.content))
+            await self._reserve()
+            self._publish_token(Token(agent=agent, content=event.content))
         tokens = self._open_tokens.pop(agent)
         self._append(event, tokens[0].first_seq, tokens[-1].seq, None, customer_id)
 
@@ -165,11 +177,14 @@ class Recorder:
             customer_seq=record.seq if event.role == "customer" else customer_seq,
         )
 
-    async def _next_seq(self) -> tuple[int, int]:
-        """The first number that the next event covers, and its own."""
-        self.last_seq += 1
-        if self.last_seq > self._reserved:
+    async def _reserve(self) -> None:
+        """Reserve more numbers, if none is left."""
+        if not self.can_show:
             self._reserved += SEQ_BLOCK
             await self._sessions.reserve(self.thread_id, self._reserved)
+
+    def _next_seq(self) -> tuple[int, int]:
+        """The first number that the next event covers, and its own, which is reserved."""
+        self.last_seq += 1
         first, self._covers_from = self._covers_from or self.last_seq, None
         return first, self.last_seq

@@ -117,11 +117,20 @@ def check_conversation(session: Session) -> None:
 class SessionManager:
     """Sessions with a sliding time to live."""
 
-    def __init__(self, state: StateDatabase, ttl_seconds: float, holder: str = "") -> None:
-        """`holder`: the name of this process, where other processes can take over its turns."""
+    def __init__(
+        self, state: StateDatabase, ttl_seconds: float, holder: str = "", *, is_single_process: bool = True
+    ) -> None:
+        """
+        Args:
+            holder: the name of this process, where other processes can take over its turns.
+            is_single_process: no other process changes sessions.
+        """
         self._state = state
         self._holder = holder
+        self._is_single_process = is_single_process
         self._ttl = timedelta(seconds=ttl_seconds)
+        # Who has a conversation whose turn runs here; None for the agents.
+        self._taken_by: dict[str, str | None] = {}
         self._subscribers: set[Callable[[str], None]] = set()
         self._binding_subscribers: set[Callable[[str], None]] = set()
 
@@ -174,8 +183,9 @@ class SessionManager:
         if user.role >= Role.LEAD:
             return
         session = await self.load(thread_id)
-        if session.owner != user.name if session else must_exist:
+        if session is None and must_exist:
             raise _not_owned(thread_id)
+        _check_owner(thread_id, session, user)
         if must_exist:
             await self.check_customer(thread_id, user, None)
 
@@ -206,11 +216,25 @@ class SessionManager:
         Raises:
             CustomerMismatch: it belongs to another customer, or nobody vouches for the sender.
         """
-        bound = await self.customer_of(thread_id)
-        if bound is None or (customer is None and user.role >= Role.LEAD):
-            return
-        if customer is None or customer.id != bound.id:
-            raise CustomerMismatch(thread_id, is_missing=customer is None)
+        if customer or user.role < Role.LEAD:
+            _check_customer(thread_id, await self.customer_of(thread_id), user, customer)
+
+    async def check_sender(
+        self, thread_id: str, user: User, customer: VerifiedCustomer | None, *, has_turn: bool
+    ) -> None:
+        """Check in one read that a user may send a message, as `check_owner` and `check_customer`.
+
+        Args:
+            has_turn: a turn of the thread runs or waits, which keeps it alive.
+
+        Raises:
+            SessionExpired: the thread is past its time to live. A pending approval keeps it alive.
+        """
+        session = await self.load(thread_id)
+        _check_owner(thread_id, session, user)
+        _check_customer(thread_id, session.customer if session else None, user, customer)
+        if session and not has_turn:
+            await self._check_alive(session)
 
     async def bind_customer(self, thread_id: str, customer: VerifiedCustomer) -> None:
         """Bind a conversation to a customer, from its beginning or from now on; durable when this returns.
@@ -257,18 +281,10 @@ class SessionManager:
         )
         return [row["thread_id"] for row in rows]
 
-    async def check_alive(self, thread_id: str) -> None:
-        """Check that a thread can take a message.
-
-        Raises:
-            SessionExpired: it is past its time to live; a pending approval keeps it alive.
-            NotFound: it holds the actions of an API client.
-        """
-        session = await self.load(thread_id)
-        if session is not None:
-            check_conversation(session)
-        if session is None or session.turn_id or clock.now() < session.last_active_at + self._ttl:
+    async def _check_alive(self, session: Session) -> None:
+        if session.turn_id or clock.now() < session.last_active_at + self._ttl:
             return
+        thread_id = session.thread_id
         waiting = await self._state.read(
             "SELECT 1 FROM approvals WHERE thread_id = :id AND status = 'pending' LIMIT 1", {"id": thread_id}
         )
@@ -337,6 +353,7 @@ class SessionManager:
             },
         )
         session = _session(rows[0])
+        self._taken_by[thread_id] = session.taken_by
         self.notify(thread_id)
         return session
 
@@ -373,6 +390,9 @@ class SessionManager:
 
     async def taken_by(self, thread_id: str) -> str | None:
         """The person who has the conversation in place of the agents."""
+        # An agent looks before each step.
+        if self._is_single_process and thread_id in self._taken_by:
+            return self._taken_by[thread_id]
         sql = "SELECT taken_by FROM sessions WHERE thread_id = :id"
         rows = await self._state.read(sql, {"id": thread_id})
         return rows[0]["taken_by"] if rows else None
@@ -422,6 +442,8 @@ class SessionManager:
             return _session(rows[0])
 
         session = await self._state.transact(work, on=[on_thread(thread_id)])
+        if thread_id in self._taken_by:
+            self._taken_by[thread_id] = session.taken_by
         self.notify(thread_id)
         return session
 
@@ -489,6 +511,7 @@ class SessionManager:
         }
         if last_message:
             change, given = f"{change}, {_LAST_MESSAGE}", given | asdict(last_message)
+        self._taken_by.pop(thread_id, None)
         await self._in_turn(thread_id, change, given)
         self.notify(thread_id)
 
@@ -506,6 +529,20 @@ class SessionManager:
 def preview(text: str) -> str:
     """The start of a message on one line, as the inbox lists it."""
     return " ".join(text[: 2 * PREVIEW_CHARS].split())[:PREVIEW_CHARS]
+
+
+def _check_owner(thread_id: str, session: Session | None, user: User) -> None:
+    if user.role < Role.LEAD and session and session.owner != user.name:
+        raise _not_owned(thread_id)
+
+
+def _check_customer(
+    thread_id: str, bound: VerifiedCustomer | None, user: User, customer: VerifiedCustomer | None
+) -> None:
+    if bound is None or (customer is None and user.role >= Role.LEAD):
+        return
+    if customer is None or customer.id != bound.id:
+        raise CustomerMismatch(thread_id, is_missing=customer is None)
 
 
 def _not_owned(thread_id: str) -> Forbidden:

@@ -552,9 +552,14 @@ class Turn(RecordedTurn):
         return self._graph.pending_interrupts(self.thread_id, state)
 
     async def _emit_stream(self, events: AsyncGenerator[Event]) -> None:
+        recorder = self._recorder
         async with aclosing(events):
             async for event in events:
-                await self._emit_if_new(event)
+                # A token is always new. It takes the short way, because a turn has hundreds.
+                if type(event) is Token and self._first_token_ms is not None and recorder.can_show:
+                    recorder.show(event)
+                else:
+                    await self._emit_if_new(event)
 
     async def _emit_new(self, events: Iterable[Event]) -> None:
         for event in events:

@@ -4,6 +4,7 @@ import asyncio
 import re
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -161,10 +162,8 @@ class TurnRunner:
         """
         checked_thread_id(thread_id)
         self._limits.checked_content(content)
-        await self._sessions.check_owner(thread_id, by)
-        await self._sessions.check_customer(thread_id, by, customer)
-        if thread_id not in self._lanes:
-            await self._sessions.check_alive(thread_id)
+        has_turn = thread_id in self._lanes
+        await self._sessions.check_sender(thread_id, by, customer, has_turn=has_turn)
         await self._limits.count_message(thread_id)
         await self._sessions.claim(thread_id, by)
         if customer:
@@ -267,11 +266,27 @@ class TurnRunner:
         customer: VerifiedCustomer | None = None,
     ) -> AsyncIterator[Shown]:
         """Submit a message and yield its turn's events to the end. Raises as `submit` does."""
+        lists = self.submit_and_follow_in_lists(thread_id, content, channel=channel, by=by, customer=customer)
+        async with aclosing(lists):
+            async for several in lists:
+                for shown in several:
+                    yield shown
+
+    async def submit_and_follow_in_lists(
+        self,
+        thread_id: str,
+        content: str,
+        *,
+        channel: str,
+        by: User = ANYONE,
+        customer: VerifiedCustomer | None = None,
+    ) -> AsyncGenerator[list[Shown]]:
+        """As `submit_and_follow`, with the events that have come by then in one list, never an empty one."""
         listener = self._broadcast.listen(checked_thread_id(thread_id))
         try:
             turn_id = await self.submit(thread_id, content, channel=channel, by=by, customer=customer)
-            async for shown in self._events_of_turn(listener, thread_id, turn_id):
-                yield shown
+            async for several in self._events_of_turn(listener, thread_id, turn_id):
+                yield several
         finally:
             self._broadcast.leave(thread_id, listener)
 
@@ -285,8 +300,9 @@ class TurnRunner:
         listener = self._broadcast.listen(thread_id)
         try:
             turn_id = self.start(thread_id, channel, work)
-            async for shown in self._events_of_turn(listener, thread_id, turn_id):
-                yield shown
+            async for several in self._events_of_turn(listener, thread_id, turn_id):
+                for shown in several:
+                    yield shown
         finally:
             self._broadcast.leave(thread_id, listener)
 
@@ -301,8 +317,9 @@ class TurnRunner:
             _, turn_id = await self._decide(approval_id, decision)
             if turn_id is None:
                 return
-            async for shown in self._events_of_turn(listener, thread_id, turn_id):
-                yield shown
+            async for several in self._events_of_turn(listener, thread_id, turn_id):
+                for shown in several:
+                    yield shown
         finally:
             self._broadcast.leave(thread_id, listener)
 
@@ -374,18 +391,26 @@ class TurnRunner:
         with structlog.contextvars.bound_contextvars(approval_id=approval.approval_id):
             return self.start(approval.thread_id, via, lambda turn: turn.resume(approval))
 
-    async def _events_of_turn(self, listener: Listener, thread_id: str, turn_id: str) -> AsyncIterator[Shown]:
+    async def _events_of_turn(
+        self, listener: Listener, thread_id: str, turn_id: str
+    ) -> AsyncIterator[list[Shown]]:
         """The events of one turn out of all that a listener gets."""
         while True:
-            shown = await listener.next()
-            if shown is None and thread_id not in self._lanes:
-                if self.is_closing:
-                    raise ShuttingDown(PARKED)
-                return
-            if shown is not None and shown.turn_id == turn_id:
-                yield shown
-                if shown.event.ends_turn:
+            own: list[Shown] = []
+            for shown in await listener.next_all():
+                if shown is None and thread_id not in self._lanes:
+                    if own:
+                        yield own
+                    if self.is_closing:
+                        raise ShuttingDown(PARKED)
                     return
+                if shown is not None and shown.turn_id == turn_id:
+                    own.append(shown)
+                    if shown.event.ends_turn:
+                        yield own
+                        return
+            if own:
+                yield own
 
     def start(
         self,

@@ -1,11 +1,15 @@
 """Uvicorn's WebSocket protocol, with limits for messages that do not end and clients that take no data."""
 
 import asyncio
+import contextlib
 from typing import Any
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.exceptions import InvalidState
 from websockets.frames import Frame
+from websockets.http11 import Request
 
+from smart_support.api.websocket import TEXTS
 from smart_support.server.connection_limits import LINGER_SECONDS, LimitedConfig
 
 POLICY_VIOLATION, TRY_AGAIN_LATER = 1008, 1013
@@ -40,6 +44,21 @@ class LimitedWebSocketProtocol(WebSocketsSansIOProtocol):
             self._fail(TRY_AGAIN_LATER, "too many unfinished messages")
         if not self.writable.is_set():
             self._pause_reading()
+
+    def handle_connect(self, event: Request) -> None:
+        """The handshake. The app is told that it may send several messages in one go."""
+        super().handle_connect(event)
+        if self.tasks:  # the handshake is accepted
+            self.scope["extensions"][TEXTS] = {}
+
+    async def send(self, message: Any) -> None:
+        """Send a message, and before it those in `TEXTS`, each in a frame of its own."""
+        if texts := message.get(TEXTS):
+            await self.writable.wait()
+            with contextlib.suppress(InvalidState):  # closed: what follows says so
+                for text in texts:
+                    self.conn.send_text(text.encode())
+        await super().send(message)
 
     def handle_text(self, event: Frame) -> None:
         """The first frame of a text message."""

@@ -8,10 +8,10 @@ import pytest
 from smart_support.conversation.batching import batches
 
 
-async def _numbers(count: int, closed: list[bool] | None = None) -> AsyncIterator[int]:
+async def _numbers(count: int, closed: list[bool] | None = None) -> AsyncIterator[list[int]]:
     try:
         for number in range(count):
-            yield number
+            yield [number]
             await asyncio.sleep(0)
     finally:
         if closed is not None:
@@ -28,11 +28,11 @@ async def test_everything_comes_once_in_order_and_in_few_steps() -> None:
 async def test_what_came_before_a_pause_does_not_wait_for_its_end() -> None:
     go_on = asyncio.Event()
 
-    async def pausing() -> AsyncIterator[str]:
-        yield "one"
-        yield "two"
+    async def pausing() -> AsyncIterator[list[str]]:
+        yield ["one"]
+        yield ["two"]
         await go_on.wait()
-        yield "three"
+        yield ["three"]
 
     steps = batches(pausing(), 0.01)
     assert await anext(steps) == ["one"]
@@ -42,9 +42,9 @@ async def test_what_came_before_a_pause_does_not_wait_for_its_end() -> None:
 
 
 async def test_an_error_comes_after_what_was_before_it() -> None:
-    async def breaking() -> AsyncIterator[int]:
-        yield 1
-        yield 2
+    async def breaking() -> AsyncIterator[list[int]]:
+        yield [1]
+        yield [2]
         raise ValueError("broken")
 
     steps = batches(breaking(), 10)

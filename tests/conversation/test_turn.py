@@ -15,7 +15,7 @@ from smart_support.approvals.queue import ApprovalQueue
 from smart_support.conversation.broadcast import Broadcast
 from smart_support.conversation.graph_adapter.adapter import GraphAdapter
 from smart_support.conversation.recorder import Recorder
-from smart_support.conversation.sessions import SessionManager
+from smart_support.conversation.sessions import SEQ_BLOCK, SessionManager
 from smart_support.conversation.turn import MODEL_FAILED, Turn, TurnDependencies
 from smart_support.errors import ToolFailed
 from smart_support.events import Message, Token
@@ -98,3 +98,21 @@ async def test_a_failure_of_the_model_is_worded_for_the_customer(dependencies: T
     )
     (failure,) = [one.event for one in await event_log.read("t") if one.event.type == "error"]
     assert getattr(failure, "message", None) == MODEL_FAILED
+
+
+async def test_numbers_are_reserved_before_tokens_are_shown(dependencies: TurnDependencies) -> None:
+    sessions, event_log, broadcast = dependencies.sessions, dependencies.event_log, dependencies.broadcast
+    session = await sessions.begin_turn("t", clock.new_id(), "rest")
+    recorder = Recorder(session, event_log, broadcast, sessions)
+    shown = broadcast.listen("t").waiting
+    for number in range(2 * SEQ_BLOCK + 1):
+        if recorder.can_show:
+            recorder.show(Token(agent="agent", content=f"{number} "))
+        else:
+            await recorder.record(Token(agent="agent", content=f"{number} "))
+        reserved = sessions.get_state("t")
+        assert number % 100 or (reserved and reserved.reserved_seq >= recorder.last_seq)
+    assert [one.seq for one in shown if one] == list(range(1, 2 * SEQ_BLOCK + 2))
+    reserved = sessions.get_state("t")
+    assert reserved
+    assert reserved.reserved_seq == 3 * SEQ_BLOCK

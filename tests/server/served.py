@@ -10,6 +10,7 @@ from typing import Any
 import uvicorn
 
 from smart_support import Settings
+from smart_support.api.websocket import TEXTS
 from smart_support.server.connection_limits import ConnectionLimits, LimitedConfig
 from smart_support.server.http_protocol import LimitedHttpProtocol
 from smart_support.server.websocket_protocol import LimitedWebSocketProtocol
@@ -24,7 +25,7 @@ HANDSHAKE = (
 class Served:
     """The app. `/wait` answers once `release` is called; any other path with the size of its body.
 
-    A socket answers each message with its length.
+    A socket answers each message with its length; `several`, in one go, with three messages.
     """
 
     def __init__(self, **settings: Any) -> None:
@@ -64,7 +65,11 @@ class Served:
             await send({"type": "websocket.accept"})
             while (message := await receive())["type"] == "websocket.receive":
                 size = len(message.get("text") or message.get("bytes") or b"")
-                await send({"type": "websocket.send", "text": str(size)})
+                answer = {"type": "websocket.send", "text": str(size)}
+                if message.get("text") == "several":
+                    assert TEXTS in scope["extensions"]
+                    answer |= {TEXTS: ["one", "two"]}
+                await send(answer)
             return
         size, more = 0, True
         while more:

@@ -81,6 +81,12 @@ def test_a_message_in_tiny_pieces_is_one_message(app: Served) -> None:
     assert answer_on(client).endswith(b"3000")
 
 
+def test_messages_that_are_sent_in_one_go_come_each_in_its_frame_and_in_order(app: Served) -> None:
+    with connect(app.ws_url, proxy=None) as client:
+        client.send("several")
+        assert [client.recv(timeout=60) for _ in range(3)] == ["one", "two", "7"]
+
+
 def test_compressed_messages_are_not_accepted(app: Served) -> None:
     with connect(app.ws_url, proxy=None, compression="deflate") as offering:
         assert offering.protocol.extensions == []

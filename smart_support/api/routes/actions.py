@@ -103,7 +103,7 @@ async def get_action(
     they happen, from its request on.
     """
     if MEDIA_TYPE in accept:
-        return await event_stream(services.actions.events(user, action_id))
+        return await event_stream([event] async for event in services.actions.events(user, action_id))
     return answer((await services.actions.get(user, action_id, wait)).wire())
 
 

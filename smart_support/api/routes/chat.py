@@ -50,14 +50,15 @@ async def chat(
     """
     thread_id = checked_thread_id(body.thread_id) if body.thread_id is not None else clock.new_id()
     customer = services.customer_tokens.verified(body.customer_token, thread_id)
-    events = services.turns.submit_and_follow(
+    events = services.turns.submit_and_follow_in_lists(
         thread_id, body.message, channel="rest", by=user, customer=customer
     )
     if MEDIA_TYPE in accept:
         return await event_stream(events)
     reply = Reply(thread_id)
-    async for shown in events:
-        reply.add(shown)
+    async for several in events:
+        for shown in several:
+            reply.add(shown)
     if reply.error:
         return failure(reply.error["code"], reply.error["message"], 502)
     approval = await services.approvals.get(reply.approval_id) if reply.approval_id else None

@@ -18,7 +18,7 @@ from smart_support.conversation.graph_adapter.interrupts import (
 from smart_support.conversation.graph_adapter.message_keys import messages_in
 from smart_support.conversation.graph_adapter.stream import STREAM_MODES, EventKey, StreamReader, event_key
 from smart_support.conversation.sessions import ANY_CHECKPOINT
-from smart_support.events import Event, Message, Record, Takeover
+from smart_support.events import Event, Message, Record, Takeover, Token
 
 History = Sequence[BaseMessage]
 _CUSTOMER_PREFIX = "customer:"
@@ -172,6 +172,9 @@ class GraphRun:
         try:
             async for item in self._chunks(stream):
                 *namespace, mode, chunk = item
+                if type(chunk) is Token:
+                    yield chunk
+                    continue
                 for event in events(mode, chunk, *namespace):
                     yield event
         except Exception:

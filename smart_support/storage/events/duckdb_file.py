@@ -51,7 +51,7 @@ BACKUPS = "backups"
 # How long the writing thread waits for the process that copies the file.
 MAX_PAUSE_SECONDS = 60.0
 # A commit costs 5 ms of CPU, however small it is. Nobody waits for it: a query has all rows written first.
-SECONDS_BETWEEN_COMMITS = 1.0
+SECONDS_BETWEEN_COMMITS = 3.0
 # So many new events are summarized at once, even if nobody looks at the figures.
 MAX_NOT_SUMMARIZED = 20_000
 # While many events come in and somebody looks, the writing thread summarizes after each of its commits, and a
@@ -101,6 +101,8 @@ class DuckDBFile:
         self.write_cursor = self._database.cursor()
         self._summaries = Summaries(self.write_cursor, self.search_index.add_events)
         self.is_invalid = False
+        # Set by any thread, so at worst there are two flushes where one would do.
+        self._is_flush_due = False
         self._writer: GroupCommit[None] = GroupCommit(
             lambda _: self._work(), WRITE_FAILED, SECONDS_BETWEEN_COMMITS
         )
@@ -139,7 +141,9 @@ class DuckDBFile:
 
     def schedule_flush(self) -> None:
         """Have pending rows written soon. From any thread."""
-        self._writer.put_from_thread(None)
+        if not self._is_flush_due:
+            self._is_flush_due = True
+            self._writer.put_from_thread(None)
 
     def flush(self) -> Done:
         """Write pending rows now."""
@@ -302,6 +306,8 @@ class DuckDBFile:
 
         DuckDB invalidates its instance when the disk is full at a checkpoint. The file is then opened again.
         """
+        # First of all: rows that come after this need another flush.
+        self._is_flush_due = False
         if self.is_invalid and self.lock.try_acquire_exclusive():
             try:
                 self.reopen(self._path)

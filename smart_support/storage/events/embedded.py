@@ -1,7 +1,7 @@
 """The event store of one process: a journal in SQLite, and a DuckDB file.
 
 An event is durable once it is in the journal, where a commit costs little. From there events are moved into
-the DuckDB file in few large commits: at most once a second, and before each query over all events. So
+the DuckDB file in few large commits: at most every three seconds, and before each query over all events. So
 an append never waits for DuckDB, reading a thread waits for nothing, and a query sees every event that was
 durable before it. Events that a kill leaves in the journal are moved at the next start.
 """

@@ -338,3 +338,13 @@ async def test_a_commit_that_fails_leaves_no_transaction_open(tmp_path: Path) ->
     await log.append(_said("t", 2))
     assert [one.seq for one in await log.read("t")] == [2]
     log.close()
+
+
+async def test_many_appends_ask_for_one_flush(tmp_path: Path) -> None:
+    log = EmbeddedEventStore(tmp_path / "events.duckdb")
+    async with Held(log):
+        for thread in range(5):
+            await record(log, resolved(str(thread), clock.now()))
+        assert log.file.waiting == 2  # the work that holds the file, and the flush
+    assert await log.query(COUNT) == [{"n": 30, "ids": 30}]
+    log.close()
