@@ -17,6 +17,7 @@ from smart_support import clock
 from tests.support.examples import examples
 from tests.support.guarded import guarded  # noqa: F401
 from tests.support.harness import AppProcess, demo_orders
+from tests.support.new_databases import copy_new_databases
 from tests.support.worker_forks import serve_forks
 
 TESTS = Path(__file__).parent
@@ -46,6 +47,8 @@ atexit.register(lambda: os.dup2(os.open(os.devnull, os.O_WRONLY), 2))
 # What an HTTP client trusts. By default each one loads the authorities of the whole web, for 50 ms, and tests
 # make one for every request. They talk to this machine only, so one authority that nobody uses will do.
 os.environ["SSL_CERT_FILE"] = str(TESTS / "support" / "authority.pem")
+
+copy_new_databases()
 
 # Imports and items live to the end: looking for garbage among them would take a third of their time.
 gc.disable()
