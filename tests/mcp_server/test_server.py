@@ -280,6 +280,7 @@ def test_a_session_belongs_to_the_key_that_began_it(app: App) -> None:
     session = _post(app, "claude").headers["mcp-session-id"]
     assert _post(app, "claude", session).status_code == 200
     assert _post(app, "cursor", session).status_code == 404
+    # 404 has clients begin a new session (github.com/DAWNCR0W/affine-mcp-server/issues/301).
     assert _post(app, "claude", "no-such-session").status_code == 404
     headers = {"X-API-Key": KEYS["claude"], "Mcp-Session-Id": session}
     assert httpx.delete(f"{app.url}/mcp", headers=headers).status_code == 200
@@ -343,3 +344,65 @@ async def test_a_program_passes_standard_input_on_to_the_running_app(app: App) -
         await app.decide(approval["approval_id"], "approve")
         assert not (await call).is_error
     assert (approval["caller"]["name"], approval["caller"]["client_name"]) == ("cursor", "desktop")
+
+
+# Faults that others have reported of their servers, tried on this one.
+
+_HEADERS = {"Accept": "application/json, text/event-stream", "X-API-Key": KEYS["claude"]}
+
+
+async def _begin_session(app: App, http: httpx.AsyncClient) -> dict[str, str]:
+    """The headers of a session of an older revision."""
+    info = {"name": "raw", "version": "1"}
+    params = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": info}
+    body = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params}
+    begun = await http.post(f"{app.url}/mcp", headers=_HEADERS, json=body)
+    headers = _HEADERS | {"mcp-session-id": begun.headers["mcp-session-id"]}
+    ready = {"jsonrpc": "2.0", "method": "notifications/initialized"}
+    assert (await http.post(f"{app.url}/mcp", headers=headers, json=ready)).status_code == 202
+    return headers
+
+
+def _tool_call(number: Any, arguments: Any) -> dict[str, Any]:
+    params = {"name": "cancel_order", "arguments": arguments, "_meta": {"progressToken": 0}}
+    return {"jsonrpc": "2.0", "id": number, "method": "tools/call", "params": params}
+
+
+async def test_a_cancelled_call_ends_its_stream_and_leaves_its_action(app: App) -> None:
+    # github.com/cyanheads/mcp-ts-core/issues/401: the stream stayed open until the client gave up.
+    order, came = next(app.orders), asyncio.Event()
+    lines: list[str] = []
+
+    async def read(http: httpx.AsyncClient, headers: dict[str, str]) -> None:
+        call = _tool_call(2, {"order_id": order})
+        async with http.stream("POST", f"{app.url}/mcp", headers=headers, json=call) as stream:
+            async for line in stream.aiter_lines():
+                lines.append(line)
+                if "notifications/progress" in line:
+                    came.set()
+
+    async with httpx.AsyncClient(timeout=30) as http:
+        headers = await _begin_session(app, http)
+        reading = asyncio.create_task(read(http, headers))
+        async with asyncio.timeout(10):
+            await came.wait()
+        cancelled = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 2}}
+        assert (await http.post(f"{app.url}/mcp", headers=headers, json=cancelled)).status_code == 202
+        async with asyncio.timeout(10):
+            await reading
+    assert '"progressToken":0' in "".join(lines)
+    approval = await app.waiting(order)
+    assert approval["status"] == "pending"
+
+
+@pytest.mark.parametrize(
+    "arguments", ['{"order_id": "1042"}', {"order_id": {"id": "1042"}}, {"order_id": 1042}]
+)
+async def test_arguments_of_another_kind_are_refused_and_not_guessed(app: App, arguments: Any) -> None:
+    # github.com/anthropics/claude-code/issues/59227: clients that send objects as text. A guess would not be
+    # the call that the client made.
+    async with httpx.AsyncClient(timeout=30) as http:
+        headers = await _begin_session(app, http)
+        answer = await http.post(f"{app.url}/mcp", headers=headers, json=_tool_call(3, arguments))
+    assert '"error"' in answer.text
+    assert "pending" not in answer.text
