@@ -73,6 +73,7 @@ MOVES = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(
     max_examples=examples(6), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
