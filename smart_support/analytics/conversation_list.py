@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from smart_support.analytics.cursor import Cursor
@@ -69,6 +69,10 @@ _REQUESTED = {
 }
 
 
+# An event may be this much earlier than the first of its conversation: processes have clocks of their own.
+CLOCKS_DIFFER = timedelta(days=1)
+
+
 @dataclass(slots=True)
 class ListStatement:
     """A statement, and its parameters by name.
@@ -130,7 +134,7 @@ def page_statement(
     _add_events(page, agent, about, None if counted is None else naive(since))
     _add_approvals(page, about, naive(since))
     if counted and counted.figure:
-        _add_counted(page, counted)
+        _add_counted(page, counted, naive(time_range.since - CLOCKS_DIFFER))
     return page
 
 
@@ -212,8 +216,12 @@ def _add_approvals(page: ListStatement, about: ConversationFilter, since: dateti
         page.params["from"] = since
 
 
-def _add_counted(page: ListStatement, counted: FigureSelection) -> None:
-    """Add that a figure counted something of the conversation, in its time range."""
+def _add_counted(page: ListStatement, counted: FigureSelection, since: datetime) -> None:
+    """Add that a figure counted something of the conversation, in its time range.
+
+    Args:
+        since: nothing of the conversations in the list happened before.
+    """
     figure = str(counted.figure)
     if counted.since is None or counted.until is None:
         page.add("false")
@@ -226,9 +234,10 @@ def _add_counted(page: ListStatement, counted: FigureSelection) -> None:
     page.add(
         f"""{key} IN (
         SELECT {key} FROM {table}
-        WHERE {at} >= $counted_since AND {at} < $counted_until AND {condition}
+        WHERE {at} >= $read_since AND {at} < $counted_until AND {condition}
     )""",
         counted_since=naive(counted.since),
+        read_since=max(naive(counted.since), since),
         counted_until=naive(counted.until),
     )
     if "$line" in condition:

@@ -315,7 +315,8 @@ class Metrics:
             return await self._asks.query(statement.sql, statement.params)
 
         rows: list[Row] = []
-        if text and hits is None and (newest := _newest(time_range, after)):
+        reads_others = about.approval or about.decided_by or about.counted or (text and hits is None)
+        if reads_others and (newest := _newest(time_range, after)):
             rows = await listed(newest)
         if len(rows) <= limit:
             rows = await listed(time_range)
@@ -346,9 +347,10 @@ def _counts(values: list[Row], query: MetricsQuery) -> list[Row]:
 
 
 def _newest(time_range: TimeRange, after: Cursor | None) -> TimeRange | None:
-    """The part of a range that a search looks at first; None if the range is no longer.
+    """The part of a range that is looked at first where other rows are read; None if the range is no longer.
 
-    Most words are in more conversations of these days than a page has, so that no older text is read.
+    Most words and lines of figures have more conversations of these days than a page, so nothing older is
+    read.
     """
     until = min(time_range.until, after.started_at.replace(tzinfo=UTC)) if after else time_range.until
     if until - time_range.since <= SEARCHED_FIRST:
