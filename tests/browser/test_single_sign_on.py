@@ -7,8 +7,9 @@ import oidc_provider_mock
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import DESKTOP, PHONE, Profiles, Save
+from tests.browser.conftest import PHONE, Save
 from tests.support.harness import AppProcess
+from tests.support.windows import DESKTOP, Profiles
 
 PEOPLE = [
     oidc_provider_mock.User(
@@ -36,10 +37,11 @@ def app(data_dir: Path) -> Iterator[AppProcess]:
 
 @pytest.fixture
 def page(profiles: Profiles) -> Iterator[Page]:
-    options = {"viewport": DESKTOP, "color_scheme": "light"}
-    context = profiles.take(options)
-    yield context.new_page()
-    profiles.give_back(options, context)
+    context = profiles.take({})
+    page = context.new_page()
+    page.set_viewport_size(DESKTOP)  # type: ignore[arg-type]
+    yield page
+    profiles.give_back({}, context)
 
 
 def _log_in(page: Page, subject: str) -> None:
