@@ -1,7 +1,6 @@
 """A card shows the decisions that its agent takes, and no others."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,9 +10,9 @@ from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.tools import tool
 from playwright.sync_api import Locator, Page, expect
 
-from smart_support import Settings, create_app
+from smart_support import Settings, clock, create_app
 from tests.browser.conftest import PHONE, Save, Window
-from tests.support.console import card, chat, press
+from tests.support.console import card, chat, clear_approvals, press
 from tests.support.harness import LocalApp, ScriptedModel
 
 ALLOWED = {
@@ -23,14 +22,14 @@ ALLOWED = {
 }
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def ran() -> list[str]:
     """The tools that ran."""
     return []
 
 
-@pytest.fixture
-def app(data_dir: Path, ran: list[str]) -> Iterator[LocalApp]:
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory, ran: list[str]) -> Iterator[LocalApp]:
     def tool_called(name: str) -> Any:
         @tool(name)
         def called(about: str, cents: int) -> str:
@@ -52,12 +51,21 @@ def app(data_dir: Path, ran: list[str]) -> Iterator[LocalApp]:
         tools=[tool_called(name) for name in ALLOWED],
         middleware=[HumanInTheLoopMiddleware(interrupt_on=on, interrupt_mode="per_call")],
     )
-    with LocalApp(create_app(Settings(data_dir=data_dir), graph=graph)) as running:
-        yield running
+    settings = Settings(data_dir=tmp_path_factory.mktemp("allowed"))
+    with LocalApp(create_app(settings, graph=graph)) as started:
+        yield started
+
+
+@pytest.fixture
+def app(running: LocalApp, ran: list[str]) -> Iterator[LocalApp]:
+    """The app of all these tests, in which nothing waits and nothing ran before each."""
+    yield running
+    clear_approvals(running.url)
+    ran.clear()
 
 
 def _ask(app: LocalApp, name: str, thread_id: str = "") -> None:
-    body = {"thread_id": thread_id or f"of-{name}", "message": name}
+    body = {"thread_id": thread_id or f"of-{name}-{clock.new_id()}", "message": name}
     assert app.request("POST", "/chat", json=body).json()["data"]["status"] == "awaiting_approval"
 
 
@@ -95,7 +103,7 @@ def test_an_answer_is_given_in_the_tools_place(
     press(mine, "Send answer")
     expect(chat(page)).to_contain_text("I was told: They moved to Leeds.")
     expect(chat(page)).to_contain_text("Answered by")
-    expect(page.locator(".ss-decided")).to_contain_text("Answered by local user")
+    expect(page.locator(".ss-decided").first).to_contain_text("Answered by local user")
     save(page, "allowed-answered")
     assert ran == []
 

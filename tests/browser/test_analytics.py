@@ -87,14 +87,6 @@ def test_it_fits_a_phone(with_past: AppProcess, open_window: Window, save: Save)
     save(page, "phone-analytics-light")
 
 
-def test_an_empty_range_says_what_to_do(data_dir: Path, open_window: Window) -> None:
-    with AppProcess(data_dir) as app:
-        page = open_window(app.url)
-        page.get_by_role("tab", name="Analytics").click()
-        expect(page.get_by_text("No activity in this range")).to_be_visible()
-        expect(page.locator(".ss-chart")).to_have_count(0)
-
-
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
     """An app with the made-up history."""
@@ -188,8 +180,10 @@ def test_an_admin_queries_the_events(demo: AppProcess, open_window: Window) -> N
     expect(page.locator(".ss-sql td")).to_have_text("<img src=x onerror=alert(1)>")
 
 
-def test_demo_data_is_named_and_deleted(demo: AppProcess, open_window: Window) -> None:
-    page = open_window(f"{demo.url}/?thread=demo-history-00003#replay")
+def test_demo_data_is_named_and_deleted_and_an_empty_range_says_what_to_do(
+    demo: AppProcess, open_window: Window
+) -> None:
+    page = open_window(f"{demo.url}/?thread=demo-history-00003#replay", share="last")
     note_text = "are demo data"
     expect(page.locator(".ss-demo-note:visible")).to_contain_text(note_text)
     page.get_by_role("tab", name="Analytics").click()
@@ -199,6 +193,7 @@ def test_demo_data_is_named_and_deleted(demo: AppProcess, open_window: Window) -
     note.get_by_role("button", name="Delete demo data").click()
     expect(note).to_have_count(0)
     expect(page.get_by_text("No activity in this range")).to_be_visible()
+    expect(page.locator(".ss-chart")).to_have_count(0)
 
 
 EMPTY = {"since": "2020-01-01T00:00:00Z", "until": "2020-01-08T00:00:00Z", "compare": True}
@@ -213,6 +208,8 @@ def shown(server: AppProcess, open_window: Window) -> Callable[..., Page]:
     """Opens the tab on the metrics of an empty range, with changes."""
     empty = server.get("/analytics", **EMPTY) | {"range": "7d", "agents": [{"agent": "discount", "turns": 1}]}
 
+    page: Page | None = None
+
     def opened(*, previous: Any = None, latest: list[Any] | None = None, **changes: Any) -> Page:
         metrics = empty | {"previous": None if previous is None else empty | previous} | changes
 
@@ -220,10 +217,17 @@ def shown(server: AppProcess, open_window: Window) -> Callable[..., Page]:
             body = json.dumps({"success": True, "data": data, "error": None, "meta": {"next_cursor": None}})
             route.fulfill(body=body, content_type="application/json")
 
-        page = open_window(server.url)
+        nonlocal page
+        if page:
+            page.unroute_all()
+            page.get_by_role("tab", name="Console").click()
+        page = page or open_window(server.url)
         page.route("**/api/v1/analytics?*", lambda route: answer(route, metrics))
         page.route("**/api/v1/conversations?*", lambda route: answer(route, latest or []))
-        page.get_by_role("tab", name="Analytics").click()
+        # Another time, the figures of before are shown until the new ones have come.
+        with page.expect_response("**/api/v1/analytics?*"):
+            page.get_by_role("tab", name="Analytics").click()
+        expect(page.locator("#ss-analytics")).not_to_have_attribute("aria-busy", "true")
         expect(page.locator(".ss-metric-name").first).to_be_visible()
         return page
 

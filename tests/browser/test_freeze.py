@@ -52,14 +52,14 @@ def test_a_freeze_shows_at_once_and_is_lifted_in_the_console(
 
 
 def test_a_lead_sees_no_button_to_unfreeze(guarded: AppProcess, open_window: Window) -> None:
-    with httpx.Client(base_url=guarded.url, headers={"Origin": guarded.url}) as client:
+    with httpx.Client(base_url=guarded.url, headers={"Origin": guarded.url}, timeout=60) as client:
         client.post("/login", data={"name": "lee", "password": PASSWORD})
         token = client.cookies["smart_support_login"]
     cookie = {"name": "smart_support_login", "value": token, "url": guarded.url}
     with httpx.Client(base_url=f"{guarded.url}/api/v1", headers={"X-API-Key": KEYS["root"]}) as admin:
         admin.post("/freeze", json={"scope": "tool:nothing", "reason": "why"}).raise_for_status()
         try:
-            page = open_window(guarded.url, prepare=lambda page: page.context.add_cookies([cookie]))
+            page = open_window(guarded.url, cookies=[cookie])
             expect(page.locator("#ss-freezes")).to_contain_text("Nothing is frozen by root")
             expect(page.get_by_role("button", name="Freeze…")).to_be_visible()
             expect(page.locator("#ss-freezes button")).to_have_count(0)

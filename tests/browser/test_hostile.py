@@ -1,6 +1,6 @@
 """What a hostile graph puts on a card and into the chat: it is all text, and it is all seen."""
 
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 
 from smart_support import Settings, create_app
 from tests.browser.conftest import Save, Window
-from tests.support.console import chat, press, say
+from tests.support.console import chat, clear_approvals, press, say
 from tests.support.harness import LocalApp
 
 EVIL = '<img src="http://evil.example/a.png" onerror="document.title=1">![a](http://evil.example/b.png)'
@@ -32,15 +32,23 @@ def ask(state: MessagesState) -> dict[str, Any]:
     return {"messages": [AIMessage(f"It was {approved}. {EVIL}")]}
 
 
-@pytest.fixture
-def app(data_dir: Path) -> Any:
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalApp]:
     graph = StateGraph(MessagesState)
     graph.add_node("ask", ask)
     graph.add_edge(START, "ask")
     graph.add_edge("ask", END)
     compiled = graph.compile(checkpointer=InMemorySaver())
-    with LocalApp(create_app(Settings(data_dir=data_dir), graph=compiled)) as running:
-        yield running
+    settings = Settings(data_dir=tmp_path_factory.mktemp("hostile"))
+    with LocalApp(create_app(settings, graph=compiled)) as started:
+        yield started
+
+
+@pytest.fixture
+def app(running: LocalApp) -> Iterator[LocalApp]:
+    """The app of all these tests, in which nothing waits before each."""
+    yield running
+    clear_approvals(running.url)
 
 
 def test_a_card_is_text_and_all_of_it_is_seen(

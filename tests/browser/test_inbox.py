@@ -26,7 +26,8 @@ class Team:
 
     def __init__(self, app: AppProcess) -> None:
         self.url = app.url
-        self.clients = {name: httpx.Client(base_url=app.url, headers={"Origin": app.url}) for name in ROLES}
+        headers = {"Origin": app.url}
+        self.clients = {name: httpx.Client(base_url=app.url, headers=headers, timeout=60) for name in ROLES}
         for name, client in self.clients.items():
             client.post("/login", data={"name": name, "password": PASSWORD})
 
@@ -60,9 +61,7 @@ def enter(team: Team, open_window: Window) -> Enter:
         token = team.clients[name].cookies["smart_support_login"]
         cookie = {"name": "smart_support_login", "value": token, "url": team.url}
         options = {"viewport": DESKTOP, **options}
-        page = open_window(
-            team.url, f"chat-{name}", prepare=lambda page: page.context.add_cookies([cookie]), **options
-        )
+        page = open_window(team.url, f"chat-{name}", cookies=[cookie], **options)
         page.get_by_role("tab", name="Inbox").click()
         return page
 

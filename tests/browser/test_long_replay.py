@@ -130,7 +130,11 @@ def test_what_one_looks_for_is_gone_to(app: AppProcess, open_window: Window) -> 
 
 def test_what_can_not_be_read_is_tried_again(app: AppProcess, open_window: Window) -> None:
     pages = f"**/api/v1/replay/{LONG}?*"
-    page = _opened(open_window, app, prepare=lambda page: page.route(pages, lambda route: route.abort()))
+
+    def fail(page: Page) -> None:
+        page.route(pages, lambda route: route.abort())
+
+    page = _opened(open_window, app, prepare=fail, share="always")
     again = page.get_by_role("button", name="Try again").first
     expect(again).to_be_visible()
     page.unroute(pages)
@@ -144,7 +148,7 @@ def test_a_linked_step_is_in_sight_on_a_phone(app: AppProcess, open_window: Wind
     def hold(page: Page) -> None:
         page.route("**/api/v1/conversations?*", lambda route: lists.append(route))  # noqa: PLW0108
 
-    page = _opened(open_window, app, step=1500, viewport=PHONE, prepare=hold)
+    page = _opened(open_window, app, step=1500, viewport=PHONE, prepare=hold, share="always")
     page.wait_for_function(AT, arg=1500)
     # The list above comes last, and moves nothing.
     for route in lists:

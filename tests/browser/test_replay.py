@@ -174,9 +174,10 @@ def test_thoughts_of_a_model_are_folded(
                 step["reasoning"] = "The customer wants it cancelled."
         route.fulfill(response=answer, json=page)
 
-    page = _open(
-        open_window, server, prepare=lambda page: page.route("**/api/v1/replay/replay-*?*", with_thoughts)
-    )
+    def add_thoughts(page: Page) -> None:
+        page.route("**/api/v1/replay/replay-*?*", with_thoughts)
+
+    page = _open(open_window, server, prepare=add_thoughts, share="always")
     page.get_by_role("searchbox", name="Search").fill(f"cancel order {told}")
     page.locator(".ss-conversations button").first.click()
     thoughts = page.get_by_text("The customer wants it cancelled.").first

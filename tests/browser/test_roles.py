@@ -28,7 +28,7 @@ def test_an_operator_sees_their_own_and_a_lead_more(tmp_path: Path, open_window:
                 client.post("/login", data={"name": name, "password": PASSWORD})
                 token = client.cookies["smart_support_login"]
             entered = {"name": "smart_support_login", "value": token, "url": app.url}
-            return open_window(app.url, thread_id, prepare=lambda page: page.context.add_cookies([entered]))
+            return open_window(app.url, thread_id, cookies=[entered])
 
         olga, lee = opened("olga", "hers"), opened("lee", "his")
         say(olga, "Cancel order 1042")

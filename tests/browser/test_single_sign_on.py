@@ -1,7 +1,6 @@
 """A login with an identity provider in a real browser: across two sites, to the page that was opened."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import oidc_provider_mock
 import pytest
@@ -19,13 +18,13 @@ PEOPLE = [
 ]
 
 
-@pytest.fixture
-def app(data_dir: Path) -> Iterator[AppProcess]:
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
     """The app, and a provider on another site: `localhost` is one for the browser, and 127.0.0.1 another."""
     with (
         oidc_provider_mock.run_server_in_thread(user_claims=PEOPLE) as provider,
         AppProcess(
-            data_dir,
+            tmp_path_factory.mktemp("single-sign-on") / "var",
             OIDC_ISSUER=f"http://localhost:{provider.server_port}",
             OIDC_CLIENT_ID="smart-support",
             OIDC_CLIENT_SECRET="any",

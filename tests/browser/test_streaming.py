@@ -3,7 +3,6 @@
 import asyncio
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -33,13 +32,20 @@ async def hold(word: str) -> None:
         await asyncio.to_thread(go_on.wait, 30)
 
 
-@pytest.fixture
-def app(data_dir: Path) -> Iterator[LocalApp]:
-    go_on.clear()
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalApp]:
     model = ScriptedModel(script=script, before_word=hold)
-    with LocalApp(create_app(Settings(data_dir=data_dir), chat_model=model)) as running:
-        yield running
-        go_on.set()
+    settings = Settings(data_dir=tmp_path_factory.mktemp("streaming"))
+    with LocalApp(create_app(settings, chat_model=model)) as started:
+        yield started
+
+
+@pytest.fixture
+def app(running: LocalApp) -> Iterator[LocalApp]:
+    """The app of all these tests, in which no answer is held before or after each."""
+    go_on.clear()
+    yield running
+    go_on.set()
 
 
 def test_it_grows_and_a_reload_finds_it_again(

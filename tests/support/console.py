@@ -2,6 +2,7 @@
 
 import re
 
+import httpx
 from playwright.sync_api import Locator, Page
 
 
@@ -30,3 +31,13 @@ def card(page: Page, text: str) -> Locator:
 def press(within: Locator, name: str) -> None:
     """Press a button by the text that it shows; its accessible name goes on with what it acts on."""
     within.get_by_role("button", name=re.compile(rf"^{re.escape(name)}( |:|$)")).click()
+
+
+def clear_approvals(url: str) -> None:
+    """Decide all that waits in an app, so that the next test finds nothing there; nothing runs."""
+    with httpx.Client(base_url=f"{url}/api/v1", timeout=60) as client:
+        listed = client.get("/approvals", params={"status": "pending", "limit": 100}).json()["data"]
+        for approval in listed:
+            decision = "reject" if "reject" in approval.get("allowed", ["reject"]) else "respond"
+            body = {"decision": decision, "reason": "The test is over."}
+            client.post(f"/approvals/{approval['approval_id']}/decision", json=body).raise_for_status()

@@ -67,16 +67,35 @@
     const watch = (name, listener) => tools.watch(name, whileRunning(start, listener));
     return { trigger: tools.trigger, props: tools.props, watch };
   };
+  let hidden = new Set();
   const mounts = [];
   mounts.push = (...all) => {
     for (const [name, element, tools] of all) {
       parts.set(name, [element, tools]);
+      hidden.delete(name);
       if (!contents.has(element)) contents.set(element, [element.innerHTML, element.className]);
       Array.prototype.push.call(mounts, [name, element, ...(tools ? [withTools(tools)] : [])]);
     }
     registry?.push(...all.map(([name]) => mounts.findLast((one) => one[0] === name)));
   };
   Object.defineProperty(window, "ssMounts", { get: () => mounts, set: (value) => { registry = value; } });
+
+  // Gradio places the parts of a tab when it is opened first. In a page that starts anew they are there already.
+  function placeVisible() {
+    for (const name of hidden) {
+      const [element, tools] = parts.get(name);
+      if (element.closest('[role="tabpanel"]')?.offsetParent === null) continue;
+      hidden.delete(name);
+      mounts.push([name, element, tools]);
+    }
+  }
+  const placeSoon = (frames) => {
+    placeVisible();
+    if (hidden.size && frames) requestAnimationFrame(() => placeSoon(frames - 1));
+  };
+  document.addEventListener("click", (event) => {
+    if (hidden.size && event.target instanceof Element && event.target.closest('[role="tab"]')) placeSoon(20);
+  });
 
   let source = "";
   /** Ends what runs, so that a page that nobody looks at does nothing. */
@@ -101,7 +120,9 @@
     history.replaceState(null, "", address);
     for (const part of document.querySelectorAll("body > dialog, body > [class^=ss-]")) part.remove();
     document.activeElement?.blur();
-    document.querySelector('[role="tab"]').click();
+    const first = document.querySelector('[role="tab"]');
+    first.click();
+    do await new Promise(requestAnimationFrame); while (first.getAttribute("aria-selected") !== "true");
     const message = document.querySelector("#ss-message textarea");
     message.value = "";
     message.dispatchEvent(new Event("input", { bubbles: true }));
@@ -116,9 +137,8 @@
     scrollTo(0, 0);
     registry = null;
     mounts.length = 0;
-    for (const [name, [element, tools]] of parts) {
-      Array.prototype.push.call(mounts, [name, element, ...(tools ? [withTools(tools)] : [])]);
-    }
+    hidden = new Set(parts.keys());
+    placeVisible();
     window.ssChat = new Promise((resolve) => { window.resolveChat = resolve; });
     const script = document.createElement("script");
     script.textContent = `(() => {"use strict";\n${source}\n})();\n//# sourceURL=/console/start-${current}.js`;

@@ -2,12 +2,16 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from playwright.sync_api import Browser, BrowserContext, Error, Page, expect
 
 DESKTOP = {"width": 1280, "height": 800}
 RESTART = Path(__file__).with_name("restart.js")
+
+
+# Whether a page is used by more than one test; "last": it may come from an earlier one, and goes to none.
+Share = Literal["always", "last", "never"]
 
 
 class Loaded(NamedTuple):
@@ -127,16 +131,17 @@ class Windows:
         viewport: Any = DESKTOP,
         color_scheme: Any = "light",
         reduced_motion: Any = "no-preference",
-        is_shared: bool = True,
+        share: Share | None = None,
         **options: Any,
     ) -> Page:
         """The console in a window of its own.
 
         Args:
             url: of an app, or of a place in its console.
-            prepare: called with the page before it loads the console; it is a new one.
+            prepare: called with the page before the console's scripts start.
             cookies: of the person whose window it is.
-            is_shared: False where a test does to the page what a new start of the console's scripts leaves.
+            share: whether the page may come from an earlier test, and go to a later one. By default it does
+                both, or neither where there is something to prepare; of that, only routes end with a test.
             options: of `Browser.new_context`.
         """
         address = f"{url}/?thread={thread_id}" if thread_id else url
@@ -144,18 +149,17 @@ class Windows:
         context = self._profiles.take(options, app, str(cookies))
         if cookies:
             context.add_cookies(list(cookies))
-        is_shared = is_shared and prepare is None
-        page = self._profiles.take_page(context, app, str(cookies) if is_shared else "of nobody else")
-        if page and not _started(page, f"/{path}", viewport, color_scheme, reduced_motion):
+        share = share or ("never" if prepare else "always")
+        start = _Start(address, f"/{path}", viewport, color_scheme, reduced_motion, prepare)
+        page = self._profiles.take_page(context, app, str(cookies))
+        if page and (share == "never" or not start.again(page)):
             page.close()
             page = None
         if not page:
             page = self._profiles.new_page(context)
-            _look(page, viewport, color_scheme, reduced_motion)
-            if prepare:
-                prepare(page)
-            page.goto(address)
-        self._taken.append((options, context, Loaded(page, app, str(cookies)) if is_shared else None))
+            start.load(page)
+        loaded = Loaded(page, app, str(cookies)) if share == "always" else None
+        self._taken.append((options, context, loaded))
         expect(page.locator("#ss-state")).to_have_attribute("data-state", "live")
         expect(page.locator("body.ss-chat-loaded")).to_be_visible()
         return page
@@ -171,17 +175,33 @@ def _is_console(page: Page) -> bool:
     return not page.is_closed() and bool(page.evaluate("Boolean(window.ssConfig)"))
 
 
-def _look(page: Page, viewport: Any, color_scheme: Any, reduced_motion: Any) -> None:
-    if page.viewport_size != viewport:
-        page.set_viewport_size(viewport)
-    page.emulate_media(color_scheme=color_scheme, reduced_motion=reduced_motion)
+class _Start(NamedTuple):
+    """How a window begins: its whole address, the one within the app, how it looks, and what comes before."""
 
+    address: str
+    path: str
+    viewport: Any
+    color_scheme: Any
+    reduced_motion: Any
+    prepare: Callable[[Page], object] | None
 
-def _started(page: Page, address: str, *look: Any) -> bool:
-    """Start the scripts of a stopped page anew; False where the page can't be used."""
-    try:
-        page.mouse.move(0, 0)
-        _look(page, *look)
-        return bool(page.evaluate("address => startConsole(address)", address))
-    except Error:
-        return False  # it has left the console by itself, because its app ended
+    def load(self, page: Page) -> None:
+        """Load the console."""
+        self._prepare(page)
+        page.goto(self.address)
+
+    def again(self, page: Page) -> bool:
+        """Start the scripts of a stopped page anew; False where the page can't be used."""
+        try:
+            page.mouse.move(0, 0)
+            self._prepare(page)
+            return bool(page.evaluate("path => startConsole(path)", self.path))
+        except Error:
+            return False  # it has left the console by itself, because its app ended
+
+    def _prepare(self, page: Page) -> None:
+        if page.viewport_size != self.viewport:
+            page.set_viewport_size(self.viewport)
+        page.emulate_media(color_scheme=self.color_scheme, reduced_motion=self.reduced_motion)
+        if self.prepare:
+            self.prepare(page)
