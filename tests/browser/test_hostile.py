@@ -59,7 +59,7 @@ def test_a_card_is_text_and_all_of_it_is_seen(
     def watch(page: Page) -> None:
         page.on("request", lambda request: asked.append(request.url))
 
-    page = open_window(app.url, thread_id, prepare=watch)
+    page = open_window(app.url, thread_id, prepare=watch, share="always")
     say(page, "go")
     card = page.locator(".ss-approval")
     expect(card).to_contain_text("pay ⟨U+202E⟩even⟨U+202C⟩␀more")
