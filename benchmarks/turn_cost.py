@@ -1,7 +1,7 @@
 """CPU time of a turn of 200 streamed tokens through each channel, compared with the bare graph.
 
-Measures the CPU time of the server process, with its event log and checkpoints on disk. The bare graph uses
-the same checkpointer and runs `astream` in a separate process.
+Measures the CPU time of the server process, with its event log and checkpoints on disk. The bare graph keeps
+its checkpoints with LangGraph's own SQLite saver, and runs `astream` in a separate process.
 
 The same work takes two to three times the CPU time while other processes use the machine, which changes from
 minute to minute. So both processes live as long as a round, take turns in short blocks, and each block is
