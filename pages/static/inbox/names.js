@@ -20,7 +20,7 @@ export const isMe = (name) => name !== null && name === user?.name;
 
 /** A customer's name, their id, or the end of the thread's id where nothing is known. @param {InboxItem} item */
 export const customerName = (item) => item.customer?.name ?? (item.customer_id
-  ? knownName(item.customer_id) ?? item.customer_id : `Visitor ${item.thread_id.replace(/[^A-Za-z0-9]/g, "").slice(-4)}`);
+  ? knownName(item.customer_id) ?? item.customer_id : `Visitor ${item.thread_id.slice(-4)}`);
 
 /** Who spoke. @param {string} role @param {string | null | undefined} by */
 export function speaker(role, by) {
