@@ -56,11 +56,11 @@ SECONDS_BETWEEN_COMMITS = 3.0
 MAX_NOT_SUMMARIZED = 20_000
 # While many events come in and somebody looks, the writing thread summarizes after each of its commits, and a
 # look takes what there is, unless it is older than this. So a look waits for neither.
-FRESH_SECONDS = 2.0
+FRESH_SECONDS = 3.0
 # Many: so many commits of so many rows within these seconds.
 MANY_ROWS = 200
 MANY_COMMITS = 4
-MANY_SECONDS = 6.0
+MANY_SECONDS = 15.0
 SECONDS_AFTER_LOOK = 30.0
 # Raised for rows that DuckDB can never store, whatever the state of the disk.
 REFUSALS = (duckdb.IntegrityError, duckdb.DataError, duckdb.InvalidInputException)
