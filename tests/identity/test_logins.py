@@ -12,10 +12,10 @@ from gradio_client import Client as GradioClient
 from smart_support.errors import ConfigError
 from smart_support.identity.logins import Logins
 from smart_support.identity.users import Accounts
-from smart_support.storage.state.sqlite import SqliteStateDatabase
 from tests.support.guarded import KEYS, PASSWORD
 from tests.support.harness import AppProcess, Client
 from tests.support.passwords import hash_password
+from tests.support.stores import state_of
 
 KEY = KEYS["op"]
 
@@ -192,7 +192,7 @@ async def test_no_key_is_in_a_log_line(app: AppProcess) -> None:
 
 
 async def test_a_new_password_ends_the_logins_of_the_old(tmp_path: Path) -> None:
-    path, state = tmp_path / "users.yaml", SqliteStateDatabase(tmp_path / "state.sqlite")
+    path, state = tmp_path / "users.yaml", state_of(tmp_path)
 
     def accounts(password: str, name: str = "Zoë, 1") -> Accounts:
         entry = {"name": name, "role": "lead", "password_hash": hash_password(password)}
