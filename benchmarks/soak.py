@@ -113,7 +113,7 @@ class Customer:
         """Have conversations of a few turns each until the time is over."""
         await asyncio.sleep(self._random.uniform(0, min(self._think, SECONDS_TO_CONNECT_ALL)))
         await self._connect()
-        await asyncio.sleep(self._random.uniform(0, self._think))
+        await _pause(self._random.uniform(0, self._think), until)
         conversations = 0
         while time.monotonic() < until:
             conversations += 1
@@ -125,7 +125,7 @@ class Customer:
                 if time.monotonic() >= until:
                     break
                 await self._turn()
-                await asyncio.sleep(self._random.uniform(0.5, 1.5) * self._think)
+                await _pause(self._random.uniform(0.5, 1.5) * self._think, until)
             await self._socket.close()
 
     async def _connect(self) -> None:
@@ -196,6 +196,11 @@ class Customer:
         await self._socket.send(orjson.dumps({"thread_id": self._thread.thread_id, **frame}).decode())
 
 
+async def _pause(seconds: float, until: float) -> None:
+    """Sleep, but not beyond the end of the time."""
+    await asyncio.sleep(max(0.0, min(seconds, until - time.monotonic())))
+
+
 async def _stay_silent(url: str, number: int, think: float, until: float) -> None:
     """A client that sends messages and never reads; it comes back when it is disconnected."""
     while time.monotonic() < until:
@@ -207,7 +212,7 @@ async def _stay_silent(url: str, number: int, think: float, until: float) -> Non
             while time.monotonic() < until:
                 frame = {"type": "message", "thread_id": f"silent-{number}", "content": READS[0]}
                 await connection.send(orjson.dumps(frame).decode())
-                await asyncio.sleep(think)
+                await _pause(think, until)
             connection.transport.abort()
 
 
