@@ -210,7 +210,9 @@ def shown(server: AppProcess, open_window: Window) -> Callable[..., Page]:
 
     page: Page | None = None
 
-    def opened(*, previous: Any = None, latest: list[Any] | None = None, **changes: Any) -> Page:
+    def opened(
+        *, previous: Any = None, latest: list[Any] | None = None, is_new: bool = False, **changes: Any
+    ) -> Page:
         metrics = empty | {"previous": None if previous is None else empty | previous} | changes
 
         def answer(route: Route, data: Any) -> None:
@@ -218,6 +220,8 @@ def shown(server: AppProcess, open_window: Window) -> Callable[..., Page]:
             route.fulfill(body=body, content_type="application/json")
 
         nonlocal page
+        if is_new:
+            page = None
         if page:
             page.unroute_all()
             page.get_by_role("tab", name="Console").click()
@@ -292,7 +296,7 @@ def test_a_metric_leads_to_the_conversations_it_counts(
     filters = {"agent": None, "tool": "cancel_order", "channel": None}
 
     def linked(label: str) -> dict[str, list[str]]:
-        page = shown(filters=filters)
+        page = shown(is_new=True, filters=filters)
         return _shown_conversations(page, _card(page, label).locator(".ss-line .ss-metric-link"))
 
     tool = {"tool": ["cancel_order"]}
