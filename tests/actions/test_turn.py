@@ -134,7 +134,8 @@ class World:
         self.store = ActionStore(state)
         gate = Gate(
             registry=registry,
-            policy=Policy([Rule(tool="coupon", then="run")]),
+            # Examples share the database: the fourth coupon would be over the default ceiling.
+            policy=Policy([Rule(tool="coupon", then="run", max_per_conversation=1_000)]),
             approvals=self.approvals,
             ledger=Ledger(state),
             quota=Quota(state),
