@@ -78,9 +78,7 @@ class EventStore(ABC):
         return _Summaries(self)
 
     async def summarize(self) -> None:
-        """Bring the summaries up to date: to the last event, or where many come in, to within seconds."""
-        if self.file.has_fresh_summaries():
-            return
+        """Bring the summaries up to date."""
         await self._catch_up()
         if not self.file.is_summarized:
             await self.file.run(self.file.summarize)
@@ -91,12 +89,9 @@ class EventStore(ABC):
 
     @contextlib.asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Queryable]:
-        """A snapshot: all its queries see the same events, and the summaries of these.
-
-        All that are durable now; while many come in, those up to a few seconds ago.
-        """
-        if not self.file.has_fresh_summaries():
-            await self._catch_up()
+        """A snapshot: all its queries see the same events, all that are durable now, and the summaries of
+        these."""
+        await self._catch_up()
         async with self.file.snapshot() as snapshot:
             yield snapshot
 

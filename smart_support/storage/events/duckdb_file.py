@@ -8,8 +8,6 @@ import contextlib
 import os
 import shutil
 import threading
-import time
-from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -54,15 +52,6 @@ MAX_PAUSE_SECONDS = 60.0
 SECONDS_BETWEEN_COMMITS = 3.0
 # So many new events are summarized at once, even if nobody looks at the figures.
 MAX_NOT_SUMMARIZED = 20_000
-# While many events come in and somebody looks, the writing thread summarizes after each of its commits, and a
-# look takes what there is, unless it is older than this. So a look waits for neither.
-FRESH_SECONDS = 3.0
-# Many: so many commits of so many rows within these seconds.
-MANY_ROWS = 200
-MANY_COMMITS = 4
-# Never: on a machine without a free core, looks waited longer than without it. Not measured on a quiet one.
-MANY_SECONDS = 0.0
-SECONDS_AFTER_LOOK = 30.0
 # Raised for rows that DuckDB can never store, whatever the state of the disk.
 REFUSALS = (duckdb.IntegrityError, duckdb.DataError, duckdb.InvalidInputException)
 WRITE_FAILED = "The event log could not be written; check the disk of DATA_DIR."
@@ -112,9 +101,6 @@ class DuckDBFile:
         self._snapshots = Snapshots(self.lock, self._writer, self.open_cursor, self._summaries.add)
         self._local = threading.local()
         self._reader_cursors: list[duckdb.DuckDBPyConnection] = []
-        # Times of the last commits of many rows, of the last look, and of the end of the last summary.
-        self._many_at: deque[float] = deque([float("-inf")] * MANY_COMMITS, MANY_COMMITS)
-        self._looked_at = self._summarized_at = float("-inf")
         # While the file is being copied: the rows written and the threads erased since the copy began.
         self._rows_since: list[Row] | None = None
         self._erased_since: list[str] = []
@@ -165,7 +151,7 @@ class DuckDBFile:
     def insert(self, rows: list[Row]) -> None:
         """Write rows in one commit; in the writing thread."""
         insert(self.write_cursor, rows)
-        self._note_rows(len(rows))
+        self._summaries.waiting += len(rows)
         if self._rows_since is not None:
             self._rows_since += rows
 
@@ -173,20 +159,7 @@ class DuckDBFile:
         """Write rows given as JSON objects, in the caller's transaction; in the writing thread."""
         structure = orjson.dumps([COLUMN_TYPES]).decode()
         self.write_cursor.execute(INSERT.format("events", structure), [f"[{','.join(rows)}]"])
-        self._note_rows(len(rows))
-
-    def has_fresh_summaries(self) -> bool:
-        """Whether a look need not wait for the newest events: many come in, and the last are seconds old."""
-        self._looked_at = now = time.monotonic()
-        return self._is_busy(now) and self.is_summarized and now - self._summarized_at < FRESH_SECONDS
-
-    def _note_rows(self, rows: int) -> None:
-        self._summaries.waiting += rows
-        if rows >= MANY_ROWS:
-            self._many_at.append(time.monotonic())
-
-    def _is_busy(self, now: float) -> bool:
-        return now - self._many_at[0] < MANY_SECONDS
+        self._summaries.waiting += len(rows)
 
     @property
     def is_summarized(self) -> bool:
@@ -318,11 +291,8 @@ class DuckDBFile:
         try:
             self._write_pending()
             work()
-            now = time.monotonic()
-            is_watched = now - self._looked_at < SECONDS_AFTER_LOOK and self._is_busy(now)
-            if self._summaries.waiting >= (1 if is_watched else MAX_NOT_SUMMARIZED):
+            if self._summaries.waiting >= MAX_NOT_SUMMARIZED:
                 self._summaries.add(most=1)
-                self._summarized_at = time.monotonic()
                 if not self.is_summarized:
                     # What is left of many is for later, so that rows need not wait long to be written.
                     self.schedule_flush()

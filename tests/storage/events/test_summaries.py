@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from smart_support import clock
 from smart_support.__main__ import main
 from smart_support.events import Record
-from smart_support.storage.events import duckdb_file, summaries
+from smart_support.storage.events import summaries
 from smart_support.storage.events.embedded import EmbeddedEventStore
 from smart_support.storage.events.summaries import TABLES
 from tests.analytics.test_metrics_properties import STEPS
@@ -141,34 +141,6 @@ async def test_a_file_from_before_is_summarized_at_the_start(tmp_path: Path) -> 
     log.close()
     log = EmbeddedEventStore(tmp_path / "events.duckdb")
     assert await _rows(log) == rows
-    log.close()
-
-
-async def test_while_many_events_come_in_a_look_takes_what_is_summarized(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name, value in (
-        ("MANY_ROWS", 1),
-        ("MANY_COMMITS", 2),
-        ("MANY_SECONDS", 600.0),
-        ("FRESH_SECONDS", 600.0),
-    ):
-        monkeypatch.setattr(duckdb_file, name, value)
-    log = EmbeddedEventStore(tmp_path / "events.duckdb")
-    for number in range(2):
-        assert not log.file.has_fresh_summaries()
-        await record(log, resolved(f"t{number}", clock.now()))
-        await log.file.flush()
-    # Without a look: the writing thread summarizes after its commits.
-    assert log.file.is_summarized
-    assert log.file.has_fresh_summaries()
-    await record(log, resolved("late", clock.now()))
-    await log.file.flush()
-    assert log.file.is_summarized
-    assert len((await _rows(log))["conversations"]) == 3
-    monkeypatch.setattr(duckdb_file, "FRESH_SECONDS", 0.0)
-    await record(log, resolved("last", clock.now()))
-    assert len((await _rows(log))["conversations"]) == 4
     log.close()
 
 
