@@ -229,9 +229,12 @@ class SessionManager:
 
         Raises:
             SessionExpired: the thread is past its time to live. A pending approval keeps it alive.
+            NotFound: it holds the actions of an API client.
         """
         session = await self.load(thread_id)
         _check_owner(thread_id, session, user)
+        if session:
+            check_conversation(session)
         _check_customer(thread_id, session.customer if session else None, user, customer)
         if session and not has_turn:
             await self._check_alive(session)
