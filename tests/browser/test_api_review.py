@@ -48,7 +48,7 @@ def _operation(server: AppProcess, job: dict[str, Any], key: str) -> dict[str, A
 def test_a_host_is_allowed_and_refused(
     server: AppProcess, job: dict[str, Any], open_window: Window, save: Save
 ) -> None:
-    review = _review(page := open_window(server.url))
+    review = _review(page := open_window(server.url, share="never"))
     own, other = (review.get_by_role("switch", name=f"Allow {where}") for where in (OWN, OTHER))
     expect(own).to_be_disabled()
     line = review.locator(".ss-api-hosts li").filter(has_text=OTHER)
@@ -67,7 +67,7 @@ def test_a_host_is_allowed_and_refused(
 def test_the_customer_of_an_operation_is_confirmed(
     server: AppProcess, job: dict[str, Any], open_window: Window, save: Save
 ) -> None:
-    review = _review(page := open_window(server.url))
+    review = _review(page := open_window(server.url, share="never"))
     review.get_by_role("button", name="list_orders", exact=True).click()
     form = review.locator(".ss-api-customer")
     expect(form.get_by_label("Whose data it is")).to_have_value("argument customer_id")
@@ -86,7 +86,7 @@ def test_the_customer_of_an_operation_is_confirmed(
 def test_a_change_goes_on_without_the_operations_that_can_not_have_it(
     server: AppProcess, job: dict[str, Any], open_window: Window, save: Save
 ) -> None:
-    review = _review(page := open_window(server.url))
+    review = _review(page := open_window(server.url, share="never"))
     review.get_by_role("button", name="Select all 5 shown").click()
     review.get_by_role("button", name="Mark read-only").click()
     problem = review.get_by_role("alert")
@@ -102,7 +102,7 @@ def test_a_change_goes_on_without_the_operations_that_can_not_have_it(
 def test_hosts_customers_and_refusals_fit_on_a_phone(
     server: AppProcess, job: dict[str, Any], open_window: Window, save: Save
 ) -> None:
-    review = _review(page := open_window(server.url, viewport=PHONE, color_scheme="dark"))
+    review = _review(page := open_window(server.url, viewport=PHONE, color_scheme="dark", share="never"))
     hosts = review.locator(".ss-api-hosts")
     hosts.scroll_into_view_if_needed()
     save(page, "api-hosts-phone-dark")
