@@ -15,6 +15,7 @@ from typing import Any
 import orjson
 import psycopg
 from psycopg_pool import ConnectionPool
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
 from smart_support.concurrency import wait_for_end
 from smart_support.errors import ConfigError
@@ -39,6 +40,8 @@ COMMIT_INTERVAL_SECONDS = 0.01
 WRITE_FAILED = "The event log could not be written; see that the database answers."
 ROWS_PER_STEP = 20_000
 MAX_COPIES = 64
+# How long events wait for a server that has ended their connection, as at a restart or a failover.
+MAX_RECONNECT_SECONDS = 10.0
 SECONDS_BETWEEN_UPDATES = 1.0
 # This many threads, with ids of the greatest length, fit into one notification.
 _THREADS_PER_NOTIFICATION = 40
@@ -49,6 +52,7 @@ _APPEND = """
     INSERT INTO events (thread_id, seq, event_id, row)
     SELECT * FROM unnest(%s::text[], %s::bigint[], %s::text[], %s::text[])
 """
+_IS_STORED = "SELECT 1 FROM events WHERE thread_id = %s AND seq = %s AND event_id = %s"
 _READ = "SELECT row FROM events WHERE thread_id = %s AND seq > %s ORDER BY seq LIMIT %s"
 _HAS = "SELECT 1 FROM events WHERE thread_id = %s AND event_id = %s LIMIT 1"
 _ERASE = "DELETE FROM events WHERE thread_id = ANY(%s)"
@@ -136,6 +140,29 @@ class PostgresEventStore(EventStore):
             self._updated_at = began_at
 
     def _commit(self, records: list[Record]) -> None:
+        """Append records. A turn that loses an event in its middle would have a gap for ever, so this goes on
+        over a lost connection."""
+        try:
+            self._append_records(records)
+        except psycopg.OperationalError as lost:
+            if not _is_connection_lost(lost):
+                raise
+            log.warning("event_log_connection_lost", error=str(lost))
+            for attempt in Retrying(
+                retry=retry_if_exception(_is_connection_lost),
+                wait=wait_random_exponential(0.05, max=1),
+                stop=stop_after_delay(MAX_RECONNECT_SECONDS),
+                reraise=True,
+            ):
+                with attempt:
+                    # One transaction: if the first is stored, all are, and only the answer was lost.
+                    if not self._is_stored(records[0]):
+                        self._append_records(records)
+
+    def _is_stored(self, record: Record) -> bool:
+        return bool(self._fetch(_IS_STORED, (record.thread_id, record.seq, record.event_id)))
+
+    def _append_records(self, records: list[Record]) -> None:
         texts = [orjson.dumps(as_row(record)).decode() for record in records]
         # Thread id to its first and last new `seq`.
         news: dict[str, list[int]] = {}
@@ -222,6 +249,14 @@ class PostgresEventStore(EventStore):
         last = self._fetch("SELECT COALESCE(MAX(position), 0) AS last FROM erasures", ())[0]["last"]
         cursor.execute("INSERT INTO copied VALUES (0, ?, NULL)", [last])
         return 0, int(last)
+
+
+def _is_connection_lost(error: BaseException) -> bool:
+    """Whether a statement failed because of its connection, or of a server that ends or starts."""
+    if not isinstance(error, psycopg.OperationalError):
+        return False
+    # Class 08: connection exceptions; 57P: shutdowns, and a server that starts. None: libpq's own.
+    return error.sqlstate is None or error.sqlstate.startswith(("08", "57P"))
 
 
 def _record(text: str) -> Record:
