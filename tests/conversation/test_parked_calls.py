@@ -14,9 +14,9 @@ from smart_support.approvals.decision import DecisionInput
 from smart_support.approvals.freezes import Freezes
 from smart_support.services import Services
 from smart_support.settings import Settings
+from smart_support.storage.state.sqlite import SqliteStateDatabase
 from tests.support.graphs.shapes import SHAPES
 from tests.support.harness import ScriptedModel
-from tests.support.stores import state_of
 
 BY = {"by": "dana", "via": "rest"}
 AGENTS = """\
@@ -110,7 +110,7 @@ async def test_a_freeze_that_was_lifted_while_nothing_ran_holds_nothing(data_dir
         await _say(services, "Cancel order 1042")
         await services.freezes.freeze("all", "why", **BY)
         await _decide(services)
-    state = state_of(data_dir)
+    state = SqliteStateDatabase(data_dir / "state.sqlite")
     await Freezes(state).lift("all", by="command line", via="command")
     state.close()
     async with _app(data_dir) as services:
