@@ -115,6 +115,8 @@ from smart_support.tools.registry import (
 from smart_support.version import __version__
 
 logger = log.get_logger()
+# How long a turn that lost its store waits until it is tried again.
+SECONDS_AFTER_LOST_STORE = 2.0
 # The demo business of each template. A custom agents file can use the tools of the template's business.
 _TOOLSETS: dict[str, type[DemoToolset]] = {
     "e-commerce": CommerceTools,
@@ -541,12 +543,28 @@ class Services:
         await self.recovery.recover()
         await self.actions.recover()
 
+    async def _finish_lost_turns_forever(self) -> None:
+        """Go on with turns that lost their store, as after a crash, once it works again.
+
+        Where several processes share a system, each looks for them all the time.
+        """
+        while self._relay is None:
+            await self.turns.store_lost.wait()
+            await asyncio.sleep(SECONDS_AFTER_LOST_STORE)
+            self.turns.store_lost.clear()
+            try:
+                await self._recover()
+            except Exception as error:
+                logger.error("recovery_failed", error=repr(error))
+                self.turns.store_lost.set()
+
     async def _start_background_work(self) -> None:
         self._open_notifications()
         await self.notifications.outbox.begin()
         for work in (
             self.recovery.expire_forever(),
             self.recovery.resume_unfrozen_forever(),
+            self._finish_lost_turns_forever(),
             self.freezes.refresh_forever(),
             self.escalations.resend_interrupted(),
             self.notifications.send_forever(),

@@ -84,6 +84,7 @@ class TurnRunner:
 
     Attributes:
         is_closing: the process is about to end; no new turn is taken.
+        store_lost: set when a store failed, so that a turn could not end; cleared by who finishes it.
     """
 
     def __init__(
@@ -120,6 +121,7 @@ class TurnRunner:
         # Messages with a client's id whose turn runs or waits, by thread and id.
         self._accepted: set[tuple[str, str]] = set()
         self.is_closing = False
+        self.store_lost = asyncio.Event()
 
     @property
     def running_count(self) -> int:
@@ -480,8 +482,9 @@ class TurnRunner:
                 self._publish_unrecorded(queued, ShuttingDown(NOT_TAKEN))
             raise
         except Exception as error:
-            # A store failed: as above.
+            # A store failed: the turn stays marked as running, and is finished once the store works again.
             logger.error("turn_lost_its_store", error=repr(error))
+            self.store_lost.set()
             self._publish_unrecorded(queued, StorageFailed("Something broke on our side; nothing was lost."))
         finally:
             lane.turns -= 1

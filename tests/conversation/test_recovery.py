@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from smart_support import Settings, clock, create_app
+from smart_support import Settings, clock, create_app, services
 from smart_support.approvals.decision import DecisionInput
 from smart_support.approvals.ledger import Ledger
 from smart_support.approvals.queue import ApprovalQueue
@@ -16,6 +16,7 @@ from smart_support.conversation.limits import RECOVERIES_AT_ONCE
 from smart_support.conversation.sessions import SessionManager
 from smart_support.conversation.turn import Turn
 from smart_support.conversation.turn_runner import TurnRunner
+from smart_support.errors import StorageFailed
 from smart_support.services import Services
 from smart_support.storage.state.sqlite import SqliteStateDatabase
 from tests.support.harness import Client, LocalApp, spoken
@@ -54,6 +55,32 @@ async def test_many_turns_that_a_crash_cut_off_are_finished_a_few_at_a_time(
         goes_on.set()
     threads.shutdown()
     assert (most, finished) == (RECOVERIES_AT_ONCE, THREADS)
+
+
+async def test_a_turn_that_lost_its_store_is_finished_without_a_start(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(services, "SECONDS_AFTER_LOST_STORE", 0.0)
+    end_turn, failures = SessionManager.end_turn, [StorageFailed("disk full"), StorageFailed("disk full")]
+
+    async def end_when_there_is_room(self: SessionManager, *given: Any, **named: Any) -> None:
+        if failures:
+            raise failures.pop()
+        await end_turn(self, *given, **named)
+
+    monkeypatch.setattr(SessionManager, "end_turn", end_when_there_is_room)
+    with LocalApp(create_app(Settings(data_dir=data_dir))) as app:
+        async with await Client.connect(app.ws_url) as client:
+            await client.send(type="message", thread_id="t", content="Where is my order 1043?")
+            assert (await client.until("error"))[-1]["code"] == "storage_error"
+            database = SqliteStateDatabase(data_dir / "state.sqlite")
+            async with asyncio.timeout(30):
+                while (await database.read("SELECT turn_id FROM sessions"))[0]["turn_id"]:  # noqa: ASYNC110
+                    await asyncio.sleep(0.02)  # nothing tells of it
+            database.close()
+            assert not failures
+            await client.send(type="resume", thread_id="t", after=0)
+            await client.until("message_complete")
 
 
 async def test_a_decision_before_the_turn_that_asked_had_ended_is_carried_out(
