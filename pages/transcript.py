@@ -14,6 +14,7 @@ from pages import sanitize
 from pages.sanitize import Html, element
 from smart_support import clock
 from smart_support.events import (
+    UNRECORDED,
     Clarification,
     Decision,
     Escalation,
@@ -122,7 +123,8 @@ class Transcript:
         """Add an event; one that was added before is ignored."""
         if shown.seq <= self.seq:
             return
-        self.seq = shown.seq
+        if shown.seq != UNRECORDED:
+            self.seq = shown.seq
         event = shown.event
         self.running = not event.ends_turn
         if isinstance(event, Token):

@@ -233,6 +233,10 @@ def from_payload(type_: str, values: Mapping[str, Any]) -> Event:
     return cls(**{name: value for name, value in values.items() if name in known})
 
 
+# The number of an event that could not be recorded: after all others, and never sent.
+UNRECORDED = 2**53
+
+
 @dataclass(slots=True, eq=False)
 class Record:
     """An event with its place in a thread.
@@ -265,7 +269,9 @@ class Record:
     def wire(self) -> str:
         """The event as JSON text, encoded once for all clients."""
         if self._wire is None:
-            head = {"type": self.event.type, "thread_id": self.thread_id, "seq": self.seq}
+            head: dict[str, Any] = {"type": self.event.type, "thread_id": self.thread_id}
+            if self.seq != UNRECORDED:
+                head["seq"] = self.seq
             self._wire = orjson.dumps(head | sent_payload(self.event)).decode()
         return self._wire
 

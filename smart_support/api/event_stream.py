@@ -6,7 +6,7 @@ import orjson
 from fastapi.responses import Response, StreamingResponse
 
 from smart_support.errors import SmartSupportError
-from smart_support.events import Shown
+from smart_support.events import UNRECORDED, Shown
 
 MEDIA_TYPE = "text/event-stream"
 
@@ -32,4 +32,5 @@ async def _frames(first: list[Shown], events: AsyncIterator[list[Shown]]) -> Asy
 
 
 def _frame(shown: Shown) -> str:
-    return f"id: {shown.seq}\nevent: {shown.event.type}\ndata: {shown.wire()}\n\n"
+    place = "" if shown.seq == UNRECORDED else f"id: {shown.seq}\n"
+    return f"{place}event: {shown.event.type}\ndata: {shown.wire()}\n\n"

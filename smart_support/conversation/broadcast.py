@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from smart_support.errors import EventRefused, StorageFailed
-from smart_support.events import Message, Record, Shown, Token, TokenRecord
+from smart_support.events import UNRECORDED, Message, Record, Shown, Token, TokenRecord
 from smart_support.observability.log import get_logger
 from smart_support.storage.events.base import EventStore
 
@@ -179,7 +179,8 @@ class Broadcast:
             if shown is None:
                 yield None
             elif shown.seq > last:
-                last = shown.seq
+                if shown.seq != UNRECORDED:
+                    last = shown.seq
                 yield shown
 
     def _show(self, thread_id: str, topic: _Topic, shown: Shown | None) -> None:

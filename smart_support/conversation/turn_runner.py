@@ -32,7 +32,7 @@ from smart_support.errors import (
     SmartSupportError,
     StorageFailed,
 )
-from smart_support.events import Failure, Message, Record, Shown
+from smart_support.events import UNRECORDED, Failure, Message, Record, Shown
 from smart_support.gate.planned_call import PlannedCall
 from smart_support.identity.customer_tokens import VerifiedCustomer
 from smart_support.identity.users import ANYONE, User
@@ -537,7 +537,7 @@ class TurnRunner:
     def _publish_unrecorded(self, queued: _QueuedTurn, error: SmartSupportError) -> None:
         """Show listeners an error that can't be recorded."""
         failure = Failure(code=error.code, message=error.message)
-        record = Record(queued.thread_id, 2**53, failure, turn_id=queued.turn_id)
+        record = Record(queued.thread_id, UNRECORDED, failure, turn_id=queued.turn_id)
         self._broadcast.publish(queued.thread_id, record)
 
 

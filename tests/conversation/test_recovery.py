@@ -72,7 +72,9 @@ async def test_a_turn_that_lost_its_store_is_finished_without_a_start(
     with LocalApp(create_app(Settings(data_dir=data_dir))) as app:
         async with await Client.connect(app.ws_url) as client:
             await client.send(type="message", thread_id="t", content="Where is my order 1043?")
-            assert (await client.until("error"))[-1]["code"] == "storage_error"
+            told = (await client.until("error"))[-1]
+            assert told["code"] == "storage_error"
+            assert "seq" not in told, "it has no place in the record"
             database = SqliteStateDatabase(data_dir / "state.sqlite")
             async with asyncio.timeout(30):
                 while (await database.read("SELECT turn_id FROM sessions"))[0]["turn_id"]:  # noqa: ASYNC110
@@ -81,6 +83,7 @@ async def test_a_turn_that_lost_its_store_is_finished_without_a_start(
             assert not failures
             await client.send(type="resume", thread_id="t", after=0)
             await client.until("message_complete")
+            assert spoken(await client.turn("t", "Where is my order 1043?"))
 
 
 async def test_a_decision_before_the_turn_that_asked_had_ended_is_carried_out(
