@@ -44,13 +44,13 @@ def order(orders: Iterator[str]) -> str:
 
 @pytest.fixture
 def ask(app: AppProcess, thread_id: str) -> Callable[..., str]:
-    """Has something asked for; the approval's id."""
+    """Requests a call; gives the approval's id."""
 
-    def asked(name: str, message: str) -> str:
+    def request(name: str, message: str) -> str:
         body = {"thread_id": f"{thread_id}-{name}", "message": message}
         return str(app.post("/chat", body).json()["data"]["approval"]["approval_id"])
 
-    return asked
+    return request
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from playwright.sync_api import Page
 WIDE = {"width": 1440, "height": 900}
 PHONE = {"width": 390, "height": 844}
 _SWITCH = """dark => {
-    for (const one of [document.documentElement, document.body]) one.classList.toggle("dark", dark);
+    for (const node of [document.documentElement, document.body]) node.classList.toggle("dark", dark);
 }"""
 
 

@@ -15,8 +15,8 @@
 
   /** The number of the start that has called the caller of this function; null where it is no script of ours. */
   function startOfCaller() {
-    const found = OURS.exec(new Error().stack.split("\n")[3] ?? "");
-    return found && Number(found[1] ?? 0);
+    const match = OURS.exec(new Error().stack.split("\n")[3] ?? "");
+    return match && Number(match[1] ?? 0);
   }
 
   /** A function that does nothing once its start has ended. */

@@ -71,7 +71,7 @@ function measureTop() {
 
 register("shell", (element) => {
   const sizes = new ResizeObserver(measureTop);
-  for (const one of [element, document.body]) sizes.observe(one);
+  for (const node of [element, document.body]) sizes.observe(node);
   showUser();
   find(element, "#ss-me").addEventListener("submit", () => { noteLogout(); dropAllDrafts(); });
   find(element, "#ss-look").addEventListener("click", toggleTheme);
