@@ -89,7 +89,7 @@ class ForeignTurn(Turn):
             for approval in item.approvals:
                 if approval.is_approved:
                     why = f"{refusal.call.tool} of the same step was {refusal.status}"
-                    await self._ledger.refuse(self.thread_id, approval.call.tool_call_id, why)
+                    await self._refuse(approval, why)
             results = refused_results(item.interrupt.value, refusal)
             for result in results if item.interrupt.value.calls else ():
                 await self.emit(result)

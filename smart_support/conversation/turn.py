@@ -403,8 +403,13 @@ class Turn(RecordedTurn):
         lost = [one for one in left if _interrupt_of(one, pending) is None]
         for approval in lost:
             why = "the conversation no longer waits for it"
-            await self._ledger.refuse(self.thread_id, approval.call.tool_call_id, why)
+            await self._refuse(approval, why)
         return lost
+
+    async def _refuse(self, approval: Approval, why: str) -> None:
+        """Use up an approval whose call will not run, and tell those who look at it."""
+        await self._ledger.refuse(self.thread_id, approval.call.tool_call_id, why)
+        await self._approvals.changed(approval.approval_id)
 
     async def _report_unknown_outcome(self, action: str, entry: Entry, because: str = "") -> None:
         """Escalate a call of unknown outcome. It is recorded once, though a crash may repeat this."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import APIResponse, Locator, Page, Route, expect
 
 from tests.browser.conftest import PHONE, Save, Window
 from tests.support import stores
@@ -139,6 +139,46 @@ def test_the_next_approval_is_the_one_below(data_dir: Path, open_window: Window)
         assert len(app.get("/approvals", status="pending")) == 8
         _expect_no_stray_click(page)
         _expect_decided(page, app)
+
+
+def test_an_answer_that_comes_late_does_not_hide_what_came_of_the_call(
+    data_dir: Path, open_window: Window
+) -> None:
+    """The frame that tells of a failed call overtakes the answer to the decision, and that of the list."""
+    if stores.database_url(data_dir):
+        pytest.skip("the approvals are seeded into a file")
+    seed_approvals(data_dir, 1)
+    with AppProcess(data_dir, UNDO_SECONDS=0) as app:
+        page = open_window(app.url, viewport=WIDE)
+        late: list[tuple[Route, APIResponse]] = []
+        page.route("**/decision", lambda route: late.append((route, route.fetch())))
+        open_list(page)
+        press(details(page), "Approve")
+        press(page.locator("#ss-approval-list"), "Decided")
+        decided = page.locator(".ss-desk-decided .ss-decided")
+        expect(decided).to_contain_text("Approved, not carried out")
+        (route, answer) = late[0]
+        assert answer.json()["data"]["execution"] == "not_started"
+        with page.expect_response("**/decision") as decision:
+            route.fulfill(response=answer)
+        decision.value.finished()
+        page.evaluate("() => new Promise(requestAnimationFrame)")
+        expect(decided).to_contain_text("Approved, not carried out")
+
+        page.route("**/approvals?*sort=decided*", _as_before_the_call)
+        press(page.locator("#ss-approval-list"), "Back to pending")
+        with page.expect_response("**/approvals?*sort=decided*"):
+            press(page.locator("#ss-approval-list"), "Decided")
+        page.evaluate("() => new Promise(requestAnimationFrame)")
+        expect(decided).to_contain_text("Approved, not carried out")
+
+
+def _as_before_the_call(route: Route) -> None:
+    """Answer as the server did before it had run the approved call."""
+    page = route.fetch().json()
+    for approval in page["data"]:
+        approval |= {"execution": "not_started", "execution_reason": None}
+    route.fulfill(json=page)
 
 
 def _expect_no_stray_click(page: Page) -> None:

@@ -2,7 +2,6 @@
 
 import { actionButton, linkButton, messageOf, node } from "../shell/dom.js";
 import { knownName } from "../shell/customers.js";
-import { emit } from "../shell/events.js";
 import { humanize, plural } from "../shell/format.js";
 import { totals } from "../shell/money.js";
 import { request } from "../shell/rest.js";
@@ -10,6 +9,7 @@ import { claimOf, isOwnRequest } from "./claims.js";
 import { cannedReasons, isAllowed } from "./decision_form.js";
 import { canUndo, hold, noteDecidedHere } from "./held.js";
 import { withoutId } from "./names.js";
+import { emitAnswer } from "./newest.js";
 
 /** The server takes at most 100 in one request; fewer make the progress visible. */
 const SLICE = 50;
@@ -98,7 +98,7 @@ export function makeBatch(view) {
       const slice = ids.slice(start, start + SLICE);
       for (const one of await sendSlice(slice, decision, reason)) {
         answered += 1;
-        if (one.approval) { succeeded += 1; emit("approval", { approval: one.approval }); }
+        if (one.approval) { succeeded += 1; emitAnswer(one.approval); }
         else failures.append(node("li", {}, node("b", {}, summaries.get(one.approval_id) ?? ""), ` ${withoutId(one.error?.message ?? "")}`));
       }
       status.textContent = answered < ids.length ? `${succeeded} ${verb}, ${ids.length - answered} to go…`

@@ -4,6 +4,7 @@ import { linkButton, messageOf, node, showError } from "../shell/dom.js";
 import { on } from "../shell/events.js";
 import { requestPage } from "../shell/rest.js";
 import { DecidedList, OUTCOMES } from "./decided.js";
+import { newest } from "./newest.js";
 
 const PAGE_SIZE = "50";
 const TYPING_MS = 250;
@@ -40,7 +41,7 @@ export function makeDecidedView(root) {
       if (current !== version) return;
       showError(problem, "");
       if (!isMore) decided.clear();
-      page.data.forEach((approval) => decided.put(approval));
+      page.data.forEach((approval) => decided.put(newest(approval)));
       cursor = page.meta.next_cursor;
       more.hidden = cursor === null;
       status.textContent = decided.isEmpty ? (outcome.value || search.value.trim() ? "No decided approval matches these filters." : "Nothing has been decided yet.") : "";

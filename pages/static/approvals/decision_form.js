@@ -2,7 +2,7 @@
 
 import { actionButton, find, messageOf, node, visible } from "../shell/dom.js";
 import { draftOf, dropDraft, keepDraft } from "../shell/drafts.js";
-import { emit, on } from "../shell/events.js";
+import { on } from "../shell/events.js";
 import { asMoney } from "../shell/money.js";
 import { request, RequestError } from "../shell/rest.js";
 import { argumentField, hiddenCharacters } from "./argument_fields.js";
@@ -10,6 +10,7 @@ import { claimOf, isOwnRequest, mayDecide } from "./claims.js";
 import { effectList } from "./effect.js";
 import { canUndo, hold, isHeld, noteDecidedHere } from "./held.js";
 import { decisionText, nameOf } from "./names.js";
+import { emitAnswer } from "./newest.js";
 
 const PREVIEW_AFTER_MS = 350;
 const DECIDED_MEANWHILE = [409, 410];
@@ -289,7 +290,7 @@ async function send(card, body) {
   const approval = await request("POST", `/approvals/${encodeURIComponent(card.id)}/decision`, body);
   card.isBusy = false;
   forgetDraft(card.id);
-  emit("approval", { approval });
+  emitAnswer(approval);
 }
 
 /** Decides, or holds the decision for as long as it can be undone. @param {Card} card @param {{decision: Decision} & Record<string, unknown>} body @param {HTMLButtonElement} pressed */
@@ -323,7 +324,7 @@ export async function showOtherDecision(card) {
   const approval = await request("GET", `/approvals/${encodeURIComponent(card.id)}`).catch(() => null);
   if (!approval || approval.status === "pending") return false;
   card.isRefused = true;
-  emit("approval", { approval });
+  emitAnswer(approval);
   return true;
 }
 

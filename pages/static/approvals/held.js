@@ -7,6 +7,7 @@ import { emit, on } from "../shell/events.js";
 import { timeOfDay } from "../shell/format.js";
 import { request, RequestError } from "../shell/rest.js";
 import { withoutId } from "./names.js";
+import { emitAnswer } from "./newest.js";
 
 const NOT_SENT_KEY = "ss-not-sent";
 const RETRY_MS = 1000;
@@ -81,7 +82,7 @@ async function learnOutcome(held) {
         const approval = await request("GET", `/approvals/${encodeURIComponent(id)}`);
         if (approval.status === "pending") continue;
         held.ids.delete(id);
-        emit("approval", { approval });
+        emitAnswer(approval);
       }
       return;
     } catch {

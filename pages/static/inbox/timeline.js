@@ -3,6 +3,7 @@
 import { makeCard, updateTimes } from "../approvals/card.js";
 import { settleCard, updateCard } from "../approvals/card_changes.js";
 import { outcomeOf } from "../approvals/decided.js";
+import { newest } from "../approvals/newest.js";
 import { now } from "../shell/connection.js";
 import { chip, exact, linkButton, messageOf, node, prose, value } from "../shell/dom.js";
 import { humanize, plural } from "../shell/format.js";
@@ -235,7 +236,7 @@ export function makeTimeline(scroll, item, customer) {
     const waiting = [...slots].filter(([, made]) => !made.card && !made.slot.textContent?.includes(" · "));
     await Promise.all(waiting.map(async ([id]) => {
       const approval = await request("GET", `/approvals/${encodeURIComponent(id)}`).catch(() => null);
-      if (approval && !isClosed) putApproval(approval);
+      if (approval && !isClosed) putApproval(newest(approval));
     }));
   }
 
