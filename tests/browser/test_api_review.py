@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Response, expect
 
 from tests.browser.conftest import PHONE, Save, Window
 from tests.support.harness import AppProcess
@@ -45,6 +45,11 @@ def _operation(server: AppProcess, job: dict[str, Any], key: str) -> dict[str, A
     return next(one for one in listed if one["key"] == key)
 
 
+def _is_list_of_operations(response: Response) -> bool:
+    """Which the page reads again after it has changed any."""
+    return response.request.method == "GET" and response.url.endswith("/operations")
+
+
 def test_a_host_is_allowed_and_refused(
     server: AppProcess, job: dict[str, Any], open_window: Window, save: Save
 ) -> None:
@@ -78,7 +83,8 @@ def test_the_customer_of_an_operation_is_confirmed(
     confirmed = _operation(server, job, "list_orders")["customer"]
     assert (confirmed["argument"], confirmed["confirmed"]) == ("customer_id", True)
     form.get_by_label("Whose data it is").select_option("Nobody's: about no customer")
-    form.get_by_role("button", name="Save").click()
+    with page.expect_response(_is_list_of_operations):
+        form.get_by_role("button", name="Save").click()
     expect(form.get_by_label("Whose data it is")).to_have_value("none")
     assert _operation(server, job, "list_orders")["customer"]["source"] == "none"
 

@@ -28,8 +28,8 @@ COUNT = "SELECT count(*) AS n, count(DISTINCT event_id) AS ids FROM events"
 
 
 def _killed(folder: Path, into: Path) -> EventStore:
-    """The log as a start finds it after a kill now."""
-    shutil.copytree(folder, into)
+    """The log as a start finds it after a kill now. The text index may be closing: it is made anew."""
+    shutil.copytree(folder, into, ignore=shutil.ignore_patterns("*.search*"))
     return EmbeddedEventStore(into / "events.duckdb")
 
 
