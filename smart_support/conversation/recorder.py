@@ -9,6 +9,7 @@ from smart_support.errors import EventRefused
 from smart_support.events import Event, Failure, Message, Record, Token, TokenRecord
 from smart_support.observability import tracing
 from smart_support.storage.events.base import EventStore
+from smart_support.storage.events.group_commit import Chain
 from smart_support.text import TextStream
 
 NOT_RECORDED = "The end of this turn could not be recorded. What was done is done; please check the replay."
@@ -48,6 +49,7 @@ class Recorder:
         self._open_tokens: dict[str, list[TokenRecord]] = {}
         self._texts: dict[str, TextStream] = {}
         self._log = event_log
+        self._chain = Chain()
         self._broadcast = broadcast
         self._sessions = sessions
 
@@ -160,9 +162,11 @@ class Recorder:
         )
         if isinstance(event, Message):
             self._note_last_message(event, record)
-        durable = self._log.append(record)
+        durable = self._log.append(record, self._chain)
         if event.ends_turn:
             self._end = record, durable
+            # Nobody awaits it where an event before it failed.
+            durable.add_done_callback(lambda end: None if end.cancelled() else end.exception())
         else:
             self._broadcast.publish(self.thread_id, record, durable)
 

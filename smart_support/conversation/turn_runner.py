@@ -122,6 +122,8 @@ class TurnRunner:
         self._accepted: set[tuple[str, str]] = set()
         self.is_closing = False
         self.store_lost = asyncio.Event()
+        # Threads with a turn that could not end, because a store failed.
+        self._left: set[str] = set()
 
     @property
     def running_count(self) -> int:
@@ -484,6 +486,7 @@ class TurnRunner:
         except Exception as error:
             # A store failed: the turn stays marked as running, and is finished once the store works again.
             logger.error("turn_lost_its_store", error=repr(error))
+            self._left.add(thread_id)
             self.store_lost.set()
             self._publish_unrecorded(queued, StorageFailed("Something broke on our side; nothing was lost."))
         finally:
@@ -518,8 +521,9 @@ class TurnRunner:
         return Turn(self._dependencies, session, recorder)
 
     async def _is_still_ours(self, queued: _QueuedTurn) -> bool:
-        """Whether the turn is still to be run. First finishes one that another process has left."""
-        if self._is_single_process:
+        """Whether the turn is still to be run. First finishes one that was left: by another process, or by
+        this one when a store failed."""
+        if self._is_single_process and queued.thread_id not in self._left:
             return True
         session = await self._sessions.load(queued.thread_id)
         left = session.turn_id if session else None
@@ -532,6 +536,7 @@ class TurnRunner:
             turn = await self._begin(unfinished)
             await turn.run(unfinished.work)
             turn.publish_end()
+        self._left.discard(queued.thread_id)
         return not queued.is_recovery or left == queued.turn_id
 
     def _publish_unrecorded(self, queued: _QueuedTurn, error: SmartSupportError) -> None:

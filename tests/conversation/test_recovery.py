@@ -1,6 +1,7 @@
 """What a start finds of a crash is finished a few at a time, and never in the way of who comes now."""
 
 import asyncio
+import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,6 +19,8 @@ from smart_support.conversation.turn import Turn
 from smart_support.conversation.turn_runner import TurnRunner
 from smart_support.errors import StorageFailed
 from smart_support.services import Services
+from smart_support.storage.events.embedded import EmbeddedEventStore
+from smart_support.storage.events.journal import Batch, Journal
 from smart_support.storage.state.sqlite import SqliteStateDatabase
 from tests.support.harness import Client, LocalApp, spoken
 
@@ -84,6 +87,35 @@ async def test_a_turn_that_lost_its_store_is_finished_without_a_start(
             await client.send(type="resume", thread_id="t", after=0)
             await client.until("message_complete")
             assert spoken(await client.turn("t", "Where is my order 1043?"))
+
+
+@pytest.mark.parametrize("waits", [True, False], ids=["waits", "goes on at once"])
+async def test_the_record_has_no_gap_where_the_disk_failed_in_the_middle_of_a_turn(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], waits: bool
+) -> None:
+    """One commit fails, and the next ones would succeed: nothing is recorded behind what is missing."""
+    add, failures = Journal.add, [sqlite3.OperationalError("disk I/O error")]
+
+    def fail_once(self: Journal, batch: Batch) -> None:
+        if failures and any(record.event.type == "tool_call" for record in batch.records):
+            raise failures.pop()
+        add(self, batch)
+
+    monkeypatch.setattr(Journal, "add", fail_once)
+    with LocalApp(create_app(Settings(data_dir=data_dir))) as app:
+        async with await Client.connect(app.ws_url) as client:
+            await client.send(type="message", thread_id="t", content="Where is my order 1043?")
+            assert (await client.until("error"))[-1]["code"] == "storage_error"
+            if waits:
+                await client.send(type="resume", thread_id="t", after=0)
+                await client.until("message_complete", "error")
+            assert spoken(await client.turn("t", "Where is my order 1043?"))
+    assert not failures
+    log = EmbeddedEventStore(data_dir / "events.duckdb")
+    records = await log.read("t")
+    log.close()
+    assert [record.first_seq for record in records] == [1, *(record.seq + 1 for record in records[:-1])]
+    assert "never retrieved" not in capsys.readouterr().err
 
 
 async def test_a_decision_before_the_turn_that_asked_had_ended_is_carried_out(

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from smart_support.events import Record
 from smart_support.storage.events.duckdb_file import DuckDBFile
-from smart_support.storage.events.group_commit import Done, GroupCommit
+from smart_support.storage.events.group_commit import Chain, Done, GroupCommit
 from smart_support.storage.events.search_index import Hits
 from smart_support.storage.events.snapshots import Params, Queryable
 from smart_support.storage.state.base import Row
@@ -39,15 +39,18 @@ class EventStore(ABC):
         self._on_append = on_append
         self.copying = asyncio.Lock()
 
-    def append(self, record: Record) -> Done:
+    def append(self, record: Record, chain: Chain | None = None) -> Done:
         """Queue a record to be stored.
+
+        Args:
+            chain: of the records of which none is stored after one that could not be.
 
         Returns:
             A future that is done once the record is durable, or holds `StorageFailed`; `EventRefused` where
             only this record can't be stored.
         """
         self._on_append(record)
-        return self.commits.put(record, urgent=record.event.ends_turn)
+        return self.commits.put(record, urgent=record.event.ends_turn, chain=chain)
 
     @property
     def waiting(self) -> int:

@@ -27,6 +27,17 @@ def nothing() -> None:
     """Work that only shows, when it is done, that everything queued before it is done."""
 
 
+class Chain:
+    """Items of which none is stored after one that could not be, so that what is stored has no gap.
+
+    Attributes:
+        failure: why an item could not be stored; None while all were, or were refused.
+    """
+
+    def __init__(self) -> None:
+        self.failure: StorageFailed | None = None
+
+
 class GroupCommit(Generic[T]):
     """Commits queued items in order, and runs other work between two commits. Owns a thread for both."""
 
@@ -69,10 +80,11 @@ class GroupCommit(Generic[T]):
         except IndexError:
             return 0.0
 
-    def put(self, item: T, *, urgent: bool = False) -> Done:
+    def put(self, item: T, *, urgent: bool = False, chain: Chain | None = None) -> Done:
         """Queue an item to be committed.
 
         Args:
+            chain: what the item belongs to, if it is worth nothing without those before it.
             urgent: commit it without waiting for others, but `interval_seconds` after the last commit.
 
         Returns:
@@ -80,7 +92,7 @@ class GroupCommit(Generic[T]):
             only this item can't be stored.
         """
         done = asyncio.get_running_loop().create_future()
-        self._add(_Entry(item, False, urgent, done))
+        self._add(_Entry(item, False, urgent, done, chain))
         return done
 
     def put_from_thread(self, item: T) -> None:
@@ -141,10 +153,13 @@ class GroupCommit(Generic[T]):
 
     def _execute(self, entries: list["_Entry[T]"], work: object = None) -> None:
         failure: StorageFailed | None = None
+        if lost := [entry for entry in entries if entry.chain and entry.chain.failure]:
+            self._finish(lost, StorageFailed(self._failure_message))
+            entries = [entry for entry in entries if not (entry.chain and entry.chain.failure)]
         try:
             if callable(work):
                 work()
-            else:
+            elif entries:
                 self._commit([entry.what for entry in entries])  # type: ignore[misc]
         except self._refusals as error:
             if len(entries) > 1:
@@ -157,6 +172,12 @@ class GroupCommit(Generic[T]):
         except Exception as error:
             log.error("event_log_write_failed", events=len(entries), error=str(error))
             failure = StorageFailed(self._failure_message)
+            for entry in entries:
+                if entry.chain:
+                    entry.chain.failure = failure
+        self._finish(entries, failure)
+
+    def _finish(self, entries: list["_Entry[T]"], failure: StorageFailed | None) -> None:
         for _ in entries:
             self._queued_at.popleft()
         _settle(entries, failure)
@@ -167,6 +188,7 @@ class _Entry(NamedTuple, Generic[T]):
     is_work: bool
     urgent: bool
     done: Done | concurrent.futures.Future[None] | None
+    chain: Chain | None = None
 
 
 def _settle(entries: "list[_Entry[Any]]", failure: StorageFailed | None) -> None:
