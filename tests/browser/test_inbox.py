@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 import yaml
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import APIResponse, Locator, Page, Route, expect
 
 from smart_support import clock
 from tests.browser.conftest import PHONE, Save, Window
@@ -145,6 +145,27 @@ def test_the_list_and_the_conversation_follow_what_happens(
     expect(_row(dana, "Maya Chen")).not_to_contain_text("Waiting for approval")
     expect(customer.locator(".ss-things li").filter(has_text="1042")).to_contain_text("Cancelled")
     expect(customer.get_by_text("Open approvals")).to_be_hidden()
+
+
+def test_a_page_that_comes_late_does_not_undo_what_happened_meanwhile(
+    team: Team, enter: Enter, thread_id: str
+) -> None:
+    team.says(thread_id, "Where is my order 1051?")
+    page = enter("dana")
+    expect(_row(page, "lookup: Order 1051")).to_be_visible()
+    late: list[tuple[Route, APIResponse]] = []
+    page.route("**/inbox?filter=active*", lambda route: late.append((route, route.fetch())))
+    with page.expect_request("**/inbox?filter=active*"):
+        page.locator(".ss-inbox-filters").get_by_role("button", name="Active").click()
+    team.says(thread_id, "Where is my order 1053?")
+    expect(_row(page, "lookup: Order 1053")).to_be_visible()
+    (route, answer) = late[0]
+    with page.expect_response("**/inbox?filter=active*") as loaded:
+        route.fulfill(response=answer)
+    loaded.value.finished()
+    expect(page.locator(".ss-inbox-items")).not_to_have_attribute("aria-busy", "true")
+    expect(_row(page, "lookup: Order 1053")).to_be_visible()
+    expect(_row(page, "lookup: Order 1051")).to_have_count(0)
 
 
 def test_what_is_typed_stays_until_it_was_sent_once(team: Team, enter: Enter, thread_id: str) -> None:

@@ -43,6 +43,8 @@ export function makeList(root, opened) {
   let cursor = null;
   /** @type {string | null} */
   let openThread = null;
+  /** Changes that came while a page was loading: it may be of the time before. @type {InboxChange[] | null} */
+  let changes = null;
   let version = 0;
   let typing = 0;
   let counting = 0;
@@ -77,6 +79,7 @@ export function makeList(root, opened) {
     if (search.value.trim()) query.set("q", search.value.trim());
     if (isMore && cursor) query.set("cursor", cursor);
     list.setAttribute("aria-busy", "true");
+    changes ??= [];
     try {
       const page = await requestPage("GET", `/inbox?${query}`);
       if (current !== version) return;
@@ -94,6 +97,11 @@ export function makeList(root, opened) {
       if (current === version) showError(problem, `Couldn't load the conversations: ${messageOf(error)}`);
     } finally {
       if (current === version) list.removeAttribute("aria-busy");
+    }
+    if (current === version) {
+      const missed = changes;
+      changes = null;
+      missed.forEach(apply);
     }
     drawFilters();
     drawEnd();
@@ -167,6 +175,7 @@ export function makeList(root, opened) {
 
   /** @param {InboxChange} change */
   function apply(change) {
+    changes?.push(change);
     const isSearch = search.value.trim() !== "";
     change.gone.forEach(remove);
     for (const item of change.items) {
