@@ -1,7 +1,6 @@
 """Tools that go out of use: what is stored is live, and who decided on one learns what became of it."""
 
 import asyncio
-import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -11,6 +10,7 @@ import httpx
 import pytest
 
 from smart_support import clock
+from tests.support import stores
 from tests.support.harness import AppProcess, Client, of_type, spoken
 from tests.support.import_jobs import loaded, remove_live_imports
 from tests.support.shop_api import ShopApi, description, shop_api
@@ -256,9 +256,8 @@ def test_a_stored_import_never_keeps_the_app_from_starting(
         # As where an upgrade brings a tool of the business with that name.
         "name": "UPDATE operations SET tool_name = 'cancel_order' WHERE key = 'delete_ticket'",
     }
-    with closing(sqlite3.connect(app.data_dir / "state.sqlite")) as state:
-        state.execute(statements[broken])
-        state.commit()
+    with closing(stores.state_of(app.data_dir)) as state:
+        asyncio.run(state.execute(statements[broken]))
     app.start()
     names = _names(app)
     assert "delete_ticket" not in names
