@@ -1,12 +1,13 @@
 """The console: its header and tabs, and how it is mounted. Each tab is a module with a `build` function."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from html import escape
 from typing import Any
 
 import gradio as gr
 import gradio.blocks
+import gradio.utils
 import orjson
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
@@ -15,13 +16,14 @@ from starlette._utils import get_route_path
 from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
-from starlette.routing import Mount
+from starlette.routing import Match, Mount
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pages import analytics, api_import, approval_list, approvals, callers, chat, inbox, replay, theme
 from pages.bundle import bundle_all
 from pages.gradio_allowlist import GradioAllowlist
 from pages.gradio_api import add_api
+from pages.gradio_requests import API
 from smart_support.identity.users import User
 from smart_support.invisible import RANGES, SYMBOLS
 from smart_support.money import DECIMALS
@@ -131,6 +133,17 @@ def mount(app: FastAPI, services: Services) -> None:
     console.app = mounted.app
     # By default, Gradio polls its empty queue a thousand times a second.
     console._queue.sleep_when_free = QUEUE_SECONDS
+    # Around each step of a function, Gradio searches the disk for Matplotlib. Nothing here plots.
+    gradio.utils.MatplotlibBackendMananger = nullcontext
+    app.router.routes.insert(0, _Calls("", app=mounted.app))
+
+
+class _Calls(Mount):
+    """Gradio's app for the calls of its functions: as the first route, so that none of ours is tried."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """As the base class, for these calls only."""
+        return super().matches(scope) if get_route_path(scope).startswith(API) else (Match.NONE, {})
 
 
 @contextmanager

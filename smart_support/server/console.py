@@ -3,6 +3,7 @@
 import contextlib
 import inspect
 import os
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -26,6 +27,9 @@ def import_console() -> None:
     # Read when Gradio is imported: it must not contact its makers' servers.
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    # Of its last 10,000 calls, Gradio computes statistics after each call. Nobody can read them here.
+    os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "1")
+    os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", str(sys.maxsize))
     with _without_type_stubs():
         import pages.console  # noqa: F401
 
