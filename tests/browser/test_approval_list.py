@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import APIResponse, Locator, Page, Route, expect
+from playwright.sync_api import APIResponse, Locator, Page, Route, WebSocketRoute, expect
 
 from tests.browser.conftest import PHONE, Save, Window
 from tests.support import stores
@@ -171,6 +171,38 @@ def test_an_answer_that_comes_late_does_not_hide_what_came_of_the_call(
             press(page.locator("#ss-approval-list"), "Decided")
         page.evaluate("() => new Promise(requestAnimationFrame)")
         expect(decided).to_contain_text("Approved, not carried out")
+
+
+def test_what_ran_while_the_connection_was_away_is_shown(data_dir: Path, open_window: Window) -> None:
+    if stores.database_url(data_dir):
+        pytest.skip("the approvals are seeded into a file")
+    first, second = seed_approvals(data_dir, 2)
+    connections: list[WebSocketRoute] = []
+    is_away = False
+
+    def connect(socket: WebSocketRoute) -> None:
+        if is_away:
+            socket.close()
+        else:
+            socket.connect_to_server()
+            connections.append(socket)
+
+    with AppProcess(data_dir) as app:
+        app.post(f"/approvals/{first}/decision", {"decision": "reject", "reason": "Paid by bank transfer"})
+        page = open_window(
+            app.url, viewport=WIDE, prepare=lambda page: page.route_web_socket("**/ws?*", connect)
+        )
+        open_list(page)
+        press(page.locator("#ss-approval-list"), "Decided")
+        decided = page.locator(".ss-desk-decided .ss-decided")
+        expect(decided).to_have_count(1)
+        is_away = True
+        connections[-1].close()
+        expect(page.locator("#ss-state")).to_contain_text("Connection lost")
+        app.post(f"/approvals/{second}/decision", {"decision": "reject", "reason": "Paid by cheque"})
+        is_away = False
+        expect(decided).to_have_count(2)
+        expect(decided.first).to_contain_text("Paid by cheque")
 
 
 def _as_before_the_call(route: Route) -> None:

@@ -1,5 +1,6 @@
 // The decided approvals in the tab "Approvals": outcome, who, when, and whether the call ran or why not.
 
+import { onOpen } from "../shell/connection.js";
 import { linkButton, messageOf, node, showError } from "../shell/dom.js";
 import { on } from "../shell/events.js";
 import { requestPage } from "../shell/rest.js";
@@ -28,7 +29,8 @@ export function makeDecidedView(root) {
   root.append(node("h3", {}, "Decided, the latest first"), node("form", { class: "ss-list-filters", role: "search", onsubmit: (/** @type {Event} */ event) => event.preventDefault() },
     node("div", { class: "ss-list-line" }, search, outcome)), problem, node("div", { class: "ss-decided-scroll", tabindex: "0", "aria-label": "Decided approvals" }, status, list, more));
 
-  async function load({ isMore = false } = {}) {
+  /** The first page, the next one, or what has changed in the first one. @param {{isMore?: boolean, isAgain?: boolean}} [which] */
+  async function load({ isMore = false, isAgain = false } = {}) {
     const current = version += 1;
     const query = new URLSearchParams({ sort: "decided", limit: PAGE_SIZE });
     if (outcome.value) query.set("status", outcome.value);
@@ -40,9 +42,9 @@ export function makeDecidedView(root) {
       const page = await requestPage("GET", `/approvals?${query}`);
       if (current !== version) return;
       showError(problem, "");
-      if (!isMore) decided.clear();
+      if (!isMore && !isAgain) decided.clear();
       page.data.forEach((approval) => decided.put(newest(approval)));
-      cursor = page.meta.next_cursor;
+      if (!isAgain) cursor = page.meta.next_cursor;
       more.hidden = cursor === null;
       status.textContent = decided.isEmpty ? (outcome.value || search.value.trim() ? "No decided approval matches these filters." : "Nothing has been decided yet.") : "";
     } catch (error) {
@@ -54,6 +56,8 @@ export function makeDecidedView(root) {
     const isShown = decided.has(approval.approval_id) || !(outcome.value || search.value.trim());
     if (!root.hidden && approval.status !== "pending" && approval.need !== "run" && isShown) { status.textContent = ""; decided.put(approval); }
   });
+  // Frames of the time without a connection never come.
+  onOpen(() => { if (!root.hidden) load({ isAgain: true }); });
   setInterval(() => { if (root.offsetParent !== null) decided.updateTimes(); }, 1000);
 
   return {
