@@ -8,6 +8,7 @@ from typing import Any
 # Whole numbers of a currency's smallest unit. A plain `amount` is none of them: some APIs count it in cents,
 # others in euros.
 _FIELDS = ("amount_cents", "amount_minor")
+_CODE = re.compile(r"[A-Za-z]{3}")
 _SYMBOLS = {"€": "EUR", "£": "GBP", "$": "USD"}
 _MONEY = re.compile(r"-?(?:(?P<symbol>[€£$])|(?P<code>[A-Z]{3}) )(?P<number>\d[\d,]*\.\d\d)(?!\d)")
 
@@ -41,10 +42,8 @@ def amount_of(
     if not minor:
         return None
     named = (facts or {}).get("currency") or args.get("currency")
-    currency = (
-        named.upper() if isinstance(named, str) and len(named) == 3 else _in_effect(minor, effect or ())
-    )
-    return Amount(minor, currency)
+    is_code = isinstance(named, str) and _CODE.fullmatch(named)
+    return Amount(minor, str(named).upper() if is_code else _in_effect(minor, effect or ()))
 
 
 def _first(values: Mapping[str, Any], *names: str) -> int | None:

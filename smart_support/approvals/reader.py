@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args
 
 import orjson
 
-from smart_support.approvals.amount import amount_of
+from smart_support.approvals.amount import Amount, amount_of
 from smart_support.approvals.approval import STATUSES, Approval
 from smart_support.errors import InvalidRequest, NotFound
 from smart_support.gate.planned_call import EDITED_FIELDS, PlannedCall
@@ -16,7 +16,7 @@ from smart_support.storage.state.base import Connection, Frequent, Row
 Sort = Literal["newest", "oldest", "risk", "expiry", "amount", "decided"]
 # Orders of what is pending.
 SORTS: tuple[Sort, ...] = tuple(one for one in get_args(Sort) if one != "decided")
-_CURSOR = re.compile(r"(?:(?P<rank>-?\d{0,18})\.)?(?P<approval_id>[^.]*)")
+_CURSOR = re.compile(r"(?:(?P<currency>[A-Z]{3})?(?P<rank>-?\d{0,18})\.)?(?P<approval_id>[^.]*)")
 _WORDS = " || ' ' || ".join(
     f"COALESCE({name}, '')"
     for name in ("summary", "action", "args", "thread_id", "agent", "customer_id", "reason")
@@ -39,6 +39,8 @@ _ORDERS = {
     "risk": (f"{_RANK}, approval_id", f"({_RANK}, approval_id) > (:after_rank, :after_id)"),
 }
 _ONE = Frequent("SELECT * FROM approvals WHERE approval_id = :id")
+# Behind all codes.
+_NO_CURRENCY = "~"
 _RISKS = ("high", "medium", "low")
 # The index has every three characters of the words.
 INDEXED_CHARS = 3
@@ -63,8 +65,8 @@ class ApprovalFilter:
     Attributes:
         sort: `decided` is the latest decision first, without what is pending or was never for a person.
         q: text to search for in summary, arguments, customer, thread and reason; case does not matter.
-        sort: `amount` has the highest first, and those without one last. It reads all that the filter lets
-            through, as no index has amounts.
+        sort: `amount` has one currency after the other, the highest of each first, and those without an
+            amount last. It reads all that the filter lets through, as no index has amounts.
         cursor: the end of the page before, as `find` returned it.
         limit: the size of a page.
     """
@@ -147,7 +149,8 @@ def _indexed_query(selected: ApprovalFilter, words: str) -> tuple[str, dict[str,
 def amounts_query(selected: ApprovalFilter) -> tuple[str, dict[str, Any]]:
     """The SELECT of what `page_by_amount` needs of all that the filter lets through, and its parameters."""
     sql, params = page_query(replace(selected, sort="oldest", cursor=None))
-    return sql.replace("SELECT *", "SELECT approval_id, args, facts", 1), params | {"limit": 2**31 - 1}
+    sql = sql.replace("SELECT *", "SELECT approval_id, args, facts, effect", 1)
+    return sql, params | {"limit": 2**31 - 1}
 
 
 def page_by_amount(rows: Sequence[Row], selected: ApprovalFilter) -> tuple[list[str], str | None]:
@@ -156,25 +159,25 @@ def page_by_amount(rows: Sequence[Row], selected: ApprovalFilter) -> tuple[list[
     Args:
         rows: of `amounts_query`.
     """
-    order = sorted((_amount_order(row), str(row["approval_id"])) for row in rows)
+    order = sorted((_order_of(_amount(row)), str(row["approval_id"])) for row in rows)
     if selected.cursor is not None:
-        minor, approval_id = _parsed(selected.cursor)
-        place = (_highest_first(minor), approval_id)
+        minor, currency, approval_id = _parsed(selected.cursor)
+        place = (_order_of(None if minor is None else Amount(minor, currency)), approval_id)
         order = [one for one in order if one > place]
     page = [approval_id for _, approval_id in order[: selected.limit]]
     if len(order) <= selected.limit:
         return page, None
-    (is_missing, minus), last_id = order[selected.limit - 1]
-    return page, f"{'' if is_missing else -minus}.{last_id}"
+    (is_missing, currency, minus), last_id = order[selected.limit - 1]
+    amount = "" if is_missing else f"{currency.removesuffix(_NO_CURRENCY)}{-minus}"
+    return page, f"{amount}.{last_id}"
 
 
-def _amount_order(row: Row) -> tuple[bool, int]:
-    amount = amount_of(orjson.loads(row["args"]), orjson.loads(row["facts"] or "null"), None)
-    return _highest_first(amount.minor if amount else None)
+def _amount(row: Row) -> Amount | None:
+    return amount_of(*(orjson.loads(row[name] or "null") for name in ("args", "facts", "effect")))
 
 
-def _highest_first(minor: int | None) -> tuple[bool, int]:
-    return minor is None, -(minor or 0)
+def _order_of(amount: Amount | None) -> tuple[bool, str, int]:
+    return (False, amount.currency or _NO_CURRENCY, -amount.minor) if amount else (True, _NO_CURRENCY, 0)
 
 
 def page_of(rows: Sequence[Row], limit: int) -> tuple[list[Approval], str | None]:
@@ -252,13 +255,14 @@ def _cursor(last: Approval) -> str:
 def _after(cursor: str | None) -> dict[str, Any]:
     if cursor is None:
         return {"after_id": None, "after_rank": None}
-    rank, approval_id = _parsed(cursor)
+    rank, _, approval_id = _parsed(cursor)
     return {"after_id": approval_id, "after_rank": min(max(rank or 0, 0), 2)}
 
 
-def _parsed(cursor: str) -> tuple[int | None, str]:
+def _parsed(cursor: str) -> tuple[int | None, str | None, str]:
     match = _CURSOR.fullmatch(cursor)
     if match is None:
         raise InvalidRequest(f"cursor {cursor[:80]!r}: give the next_cursor of the page before")
     rank = match["rank"]
-    return int(rank) if rank not in (None, "", "-") else None, match["approval_id"]
+    number = int(rank) if rank not in (None, "", "-") else None
+    return number, match["currency"], match["approval_id"]

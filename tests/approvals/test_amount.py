@@ -22,6 +22,7 @@ _FRANCS = [{"subject": "order", "field": "refund", "before": "none", "after": "C
         # The line of the effect is about another amount.
         ({}, {"amount_cents": 109601}, _EUROS, Amount(109601, None)),
         ({"amount_cents": 2500}, None, None, Amount(2500, None)),
+        ({"amount_cents": 2500, "currency": "a.b"}, None, None, Amount(2500, None)),
         # Nothing is moved, or it is not said in which unit.
         ({}, {"amount_cents": 0, "currency": "GBP"}, None, None),
         ({"amount": 25, "currency": "EUR"}, None, None, None),

@@ -156,17 +156,17 @@ async def test_pages_follow_each_other_without_gap_or_repeat(queue: ApprovalQueu
         assert found == order
 
 
-async def test_pages_by_amount_have_the_highest_first_and_no_amount_last(
+async def test_pages_by_amount_have_the_highest_of_each_currency_first_and_no_amount_last(
     queue: ApprovalQueue, wanted: Make
 ) -> None:
-    amounts = [500, None, 7000, 20, 7000, None, 900]
-    made = [
-        await queue.request(wanted(args={} if minor is None else {"amount_cents": minor}))
-        for minor in amounts
-    ]
+    euros = [{"amount_cents": minor, "currency": "EUR"} for minor in (500, 20, 900)]
+    yen = [{"amount_minor": minor, "currency": "JPY"} for minor in (7000, 8000)]
+    unknown = {"amount_cents": 7000}
+    calls = (euros[0], {}, yen[0], euros[1], unknown, {}, euros[2], yen[1])
+    made = [await queue.request(wanted(args=args)) for args in calls]
     ids = [one.approval_id for one in made]
-    expected = [ids[place] for place in (2, 4, 6, 0, 3, 1, 5)]
-    for limit in (1, 2, 3, 7):
+    expected = [ids[place] for place in (6, 0, 3, 7, 2, 4, 1, 5)]
+    for limit in (1, 2, 3, 8):
         listed: list[str] = []
         cursor: str | None = None
         while cursor is not None or not listed:

@@ -86,7 +86,7 @@ class Filters(BaseModel):
     )
     sort: Sort = Field("newest", description="`decided`: what people decided or let expire, the latest first")
     limit: int = Field(50, ge=1, le=100)
-    cursor: str | None = Field(None, max_length=80, pattern=r"^(-?\d{0,18}\.)?[^.]*$")
+    cursor: str | None = Field(None, max_length=80, pattern=r"^(([A-Z]{3})?-?\d{0,18}\.)?[^.]*$")
 
 
 @router.get("", response_model=schemas.Page[schemas.Approval])
