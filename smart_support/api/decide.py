@@ -31,7 +31,7 @@ _OUTCOMES = {
     "approved": ("Approved", "green"),
     "edited": ("Approved with changes", "green"),
     "rejected": ("Rejected", "red"),
-    "expired": ("Expired", "amber"),
+    "expired": ("Expired without a decision", "amber"),
     "responded": ("Answered", "green"),
     "withdrawn": ("Withdrawn by the customer", "amber"),
 }
@@ -40,6 +40,7 @@ _RELATIONS = {
     "same_thread": ("Same conversation", ""),
     "same_customer": ("Same customer", ""),
 }
+_NOT_VERIFIED = "Not verified by your website"
 _DECISIONS = ("approve", "reject")
 
 
@@ -239,10 +240,10 @@ def _agent_title(services: Services, name: str) -> str:
 def _customer(approval: Approval) -> dict[str, Any]:
     customer = approval.customer
     if not customer:
-        return {"name": "Not known", "is_verified": False, "state": "Not verified"}
+        return {"name": "Not known", "is_verified": False, "state": _NOT_VERIFIED}
     is_verified = bool(customer.get("verified"))
     name = customer.get("name") or customer.get("email") or customer["id"]
-    state = f"Verified as {visible(str(name))}" if is_verified else "Not verified"
+    state = f"Verified as {visible(str(name))}" if is_verified else _NOT_VERIFIED
     return {"name": exact(str(customer["id"])), "is_verified": is_verified, "state": state}
 
 

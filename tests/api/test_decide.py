@@ -68,6 +68,8 @@ def test_opening_it_shows_the_whole_card_and_decides_nothing(
     browser.get(f"{link}?decision=approve&form={_form(page)}&reason=x")
     for shown in (approval["summary"], approval["action"], approval["args"]["order_id"], "Customer"):
         assert shown in page.text
+    assert f"{approval['customer_id']} <span" in page.text
+    assert "Not verified by your website" in page.text
     assert "Cancel order" in page.text.partition("Last messages")[2]
     assert page.headers["cache-control"] == "no-store"
     assert _now(server, approval)["status"] == "pending"

@@ -39,6 +39,11 @@ def _request(app: AppProcess, message: str) -> dict[str, Any]:
     return approval
 
 
+def _link(app: AppProcess, approval_id: str) -> str:
+    key = (Path(app.data_dir) / "secret.key").read_bytes().strip()
+    return DecideLinks(key, app.url).make(approval_id, "link")
+
+
 def test_a_failed_notification_is_listed_until_it_is_sent_again(
     app: AppProcess, receiver: Webhook, open_window: Window, save: Save
 ) -> None:
@@ -59,9 +64,8 @@ def test_a_failed_notification_is_listed_until_it_is_sent_again(
 
 def test_a_lead_decides_on_a_phone(app: AppProcess, open_window: Window, save: Save) -> None:
     approval = _request(app, "Cancel order 1042")
-    key = (Path(app.data_dir) / "secret.key").read_bytes().strip()
     page = open_window(app.url, viewport=PHONE)
-    page.goto(DecideLinks(key, app.url).make(approval["approval_id"], "link"))
+    page.goto(_link(app, approval["approval_id"]))
     expect(page.get_by_role("heading", level=1)).to_have_text(approval["summary"])
     check_looks(page, WIDE, PHONE)
     page.get_by_role("button", name="Reject…").click()
@@ -75,3 +79,15 @@ def test_a_lead_decides_on_a_phone(app: AppProcess, open_window: Window, save: S
     page.goto(f"{app.url}/decide/of-nobody")
     expect(page.get_by_role("heading", level=1)).to_have_text("This link can't be used")
     check_looks(page)
+
+
+def test_a_link_to_what_has_expired(data_dir: Path, open_window: Window, save: Save) -> None:
+    with AppProcess(data_dir, APPROVAL_TTL_SECONDS=1) as app:
+        approval = _request(app, "Cancel order 1042")
+        page = open_window(app.url)
+        expect(page.locator(".ss-decided")).to_contain_text("Expired without a decision")
+        page.goto(_link(app, approval["approval_id"]))
+        expect(page.get_by_role("status")).to_have_text("Expired without a decision")
+        expect(page.get_by_role("button")).to_have_count(0)
+        check_looks(page, WIDE, PHONE)
+        save(page, "decide-expired-dark")

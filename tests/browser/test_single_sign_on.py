@@ -6,7 +6,8 @@ import oidc_provider_mock
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import PHONE, Save
+from tests.browser.conftest import Save
+from tests.support.axe import PHONE, WIDE, check_looks
 from tests.support.harness import AppProcess
 from tests.support.windows import DESKTOP, Profiles
 
@@ -77,7 +78,9 @@ def test_somebody_without_a_role_sees_why(app: AppProcess, page: Page, save: Sav
     expect(page.get_by_role("heading", name="No access")).to_be_visible()
     expect(page.get_by_role("alert")).to_contain_text("you have no role in Smart Support")
     expect(page.get_by_text("Your groups: kitchen.")).to_be_visible()
+    check_looks(page, WIDE, PHONE)
     save(page, "single-sign-on-no-access")
+    page.set_viewport_size(DESKTOP)  # type: ignore[arg-type]
     page.get_by_role("link", name="Use another account").click()
     page.get_by_role("button", name="u-1").click()
     expect(page.locator("#ss-me")).to_contain_text("Dana Lee (lead)")
