@@ -263,6 +263,52 @@ def test_the_conversation_opens_in_the_inbox(app: AppProcess, open_window: Windo
     expect(page.locator("#ss-inbox")).to_contain_text("Refund £25 of order 1044, it arrived scratched")
 
 
+def test_the_row_of_another_approval_that_is_shown_comes_into_view(
+    app: AppProcess, open_window: Window
+) -> None:
+    page = open_window(app.url, viewport=WIDE)
+    open_list(page)
+    page.get_by_label("Sort by").select_option("oldest")
+    search = page.get_by_label("Search all approvals")
+    search.fill("1044")
+    row(page, "£25.00").get_by_role("button").click()
+    search.fill("")
+    expect(row(page, "£1.00 for")).to_be_in_viewport()
+    expect(row(page, "£37.80")).to_have_count(0)
+    details(page).locator(".ss-related--duplicate").get_by_role("button", name="Show").click()
+    expect(row(page, "£37.80")).to_be_in_viewport()
+
+
+def test_two_of_the_same_are_marked_in_a_batch(app: AppProcess, open_window: Window) -> None:
+    page = open_window(app.url, viewport=WIDE)
+    open_list(page)
+    page.get_by_label("Search all approvals").fill("1044")
+    for amount in ("£25.00", "£37.80"):
+        row(page, amount).get_by_role("checkbox").check()
+    press(page.locator("#ss-approval-list .ss-batch"), "Approve…")
+    confirm = page.locator("#ss-approval-list .ss-batch-list")
+    expect(confirm.get_by_text("possible duplicate")).to_have_count(2)
+    press(confirm, "Cancel")
+
+
+def test_an_order_that_the_customer_did_not_name_is_pointed_out(app: AppProcess, open_window: Window) -> None:
+    page = open_window(app.url, viewport=WIDE)
+    page.route("**/context", _as_if_another_order_was_named)
+    open_list(page)
+    page.get_by_label("Search all approvals").fill("1044")
+    row(page, "£37.80").get_by_role("button").click()
+    expect(details(page).locator(".ss-changed")).to_have_text(
+        "The customer names order 1045. This call is for 1044."
+    )
+
+
+def _as_if_another_order_was_named(route: Route) -> None:
+    context = route.fetch().json()
+    for one in context["data"]["words"]:
+        one["content"] = one["content"].replace("1044", "1045")
+    route.fulfill(json=context)
+
+
 def test_over_a_hundred_at_once_and_one_is_refused(app: AppProcess, open_window: Window) -> None:
     page = open_window(app.url, viewport=WIDE)
     open_list(page)

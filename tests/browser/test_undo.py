@@ -63,7 +63,7 @@ def test_an_undone_decision_was_never_made(
     page = open_window(app.url)
     reject(page, order, "Too late")
     expect(card(page, order)).to_be_hidden()
-    expect(held(page)).to_contain_text(f"Reject cancel order {order}")
+    expect(held(page)).to_contain_text(f"Reject: Cancel order {order}")
     expect(held(page)).to_contain_text("Sent in")
     save(page, "undo-light")
     press(held(page), "Undo")
@@ -93,7 +93,7 @@ def test_a_page_that_is_left_sends_nothing_and_says_so(
     reject(page, order, "Too late")
     expect(held(page)).to_be_visible()
     page.reload()
-    expect(held(page)).to_contain_text(f"Not sent: Reject cancel order {order}")
+    expect(held(page)).to_contain_text(f"Not sent: Reject: Cancel order {order}")
     expect(card(page, order).get_by_label("Reason")).to_have_value("Too late")
     assert status(app, approval_id) == "pending"
     press(held(page), "Dismiss")

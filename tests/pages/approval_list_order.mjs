@@ -1,6 +1,7 @@
 // Prints what the plain functions of the list of approvals answer, for test_approval_list_order.py.
 
 import { arranged, visibleRows } from "../../pages/static/approvals/list_order.js";
+import { otherIds } from "../../pages/static/approvals/other_ids.js";
 import { decisionText, nameOf } from "../../pages/static/approvals/names.js";
 import { asMoney, hundredths, money, otherAmounts, totals } from "../../pages/static/shell/money.js";
 globalThis.window = { ssConfig: { decimals: JSON.parse(process.argv[2]) } };
@@ -18,6 +19,10 @@ console.log(JSON.stringify({
     ([id, currency, minor]) => one(id, "1", "low", 0, { amount: { minor, currency } }))], { ...none, sort: "amount" }).map((approval) => approval.approval_id).join(""),
   named: ["€21.00 please, I paid £1,250.5 or 25 EUR, order 1044", "refund €31.00", "order 1044", "31,00 €", "€30. Or £31"].map((text) =>
     otherAmounts({ ...one("1", "1", "low", 3100), args: { amount_cents: 3100 } }, [text])),
+  named_ids: [["1058", "The lamp of my order #1203 is broken"], ["A-9999", "order number C-2001"], ["1058", "Orders 1203 and 1204, please"],
+    ["1058", "order 1058, not order 1203"], ["1058", "I live at 1203 Mill Lane"], ["1058", "my order for £1203"], ["1058", "order 12034"],
+    ["1058", "order of 1203.50"], ["", "order 1203"], ["1058", "Please cancel it"]].map(([id, text]) =>
+    otherIds(one("1", "1", "low", null, { args: { order_id: id, reason: text } }), [text])?.named ?? ""),
   unnamed: otherAmounts(one("1", "1", "low", 3100), ["I found it for €21.00"]),
   filters: [ids({ min: 900 }), ids({ max: 900 }), ids({ customer: "C-1" }), ids({ agent: "bot" }), ids({ risk: "high" }),
     ids({ q: "  REFUND 1044" }), ids({ tool: "cancel" })],

@@ -38,6 +38,10 @@ def test_amounts_that_the_customer_names_are_compared_with_the_call(answers: Any
     assert answers["unnamed"] == ""
 
 
+def test_ids_that_the_customer_names_are_compared_with_the_call(answers: Any) -> None:
+    assert answers["named_ids"] == ["order 1203", "order C-2001", "order 1203 and 1204", *[""] * 7]
+
+
 def test_filters(answers: Any) -> None:
     assert answers["filters"] == ["43", "41", "3", "4", "23", "4", ""]
 
@@ -59,5 +63,5 @@ def test_names_of_controls_say_what_they_act_on(answers: Any) -> None:
     assert answers["names"] == [
         "Approve refund £25.00 for order 1044",
         "Claim: refund £25.00 for order 1044",
-        "Reject refund £25.00 for order 1044",
+        "Reject: Refund £25.00 for order 1044",
     ]

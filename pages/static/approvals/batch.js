@@ -10,6 +10,7 @@ import { cannedReasons, isAllowed } from "./decision_form.js";
 import { canUndo, hold, noteDecidedHere } from "./held.js";
 import { withoutId } from "./names.js";
 import { emitAnswer } from "./newest.js";
+import { repeatedKeys } from "./pending.js";
 
 /** The server takes at most 100 in one request; fewer make the progress visible. */
 const SLICE = 50;
@@ -47,12 +48,14 @@ export function makeBatch(view) {
     const updateSubmit = () => { submit.disabled = chosen.length === 0 || (isReject && reason.value.trim() === ""); };
     updateSubmit();
     list.hidden = false;
+    const repeated = repeatedKeys();
     list.replaceChildren(node("b", {}, isReject ? "Reject all of these?" : "Approve all of these?"),
       node("p", { class: "ss-batch-total" }, describe(chosen)),
       others ? node("p", { class: "ss-problem ss-problem--amber" },
         `${others} of the selected can't be ${isReject ? "rejected" : "approved"} by you.`) : "",
       node("ol", { tabindex: "0", "aria-label": "Selected approvals" }, chosen.map((approval) => node("li", {}, node("b", {}, approval.summary),
         node("span", {}, `${customerOf(approval)} · ${humanize(approval.risk)} risk`,
+          repeated.has(approval.duplicate_key) ? " · possible duplicate" : "",
           approval.need === "two_leads" && !isReject ? " · first of two approvals" : "", claimNote(approval))))),
       ...(isReject ? [node("label", { for: reason.id }, "Reason (shown to the customers)"), reason, cannedReasons(reason) ?? ""] : []),
       node("div", { class: "ss-actions" }, submit, actionButton("Cancel", "", close)));

@@ -11,6 +11,7 @@ import { request } from "../shell/rest.js";
 import { section } from "./card_parts.js";
 import { effectList } from "./effect.js";
 import { nameOf } from "./names.js";
+import { otherIds } from "./other_ids.js";
 
 /** What was read before is shown at once, and read again if it is older. */
 const FRESH_MS = 10_000;
@@ -53,9 +54,12 @@ export function makeContext(approval, open) {
   /** @param {ApprovalContext} context */
   function draw(context) {
     since.replaceChildren(...changedSince(context.changed_since));
-    const named = otherAmounts(approval, context.words.filter((one) => one.role === "customer").map((one) => one.content));
+    const texts = context.words.filter((one) => one.role === "customer").map((one) => one.content);
+    const amounts = otherAmounts(approval, texts);
+    const ids = otherIds(approval, texts);
     replaceContent(words,
-      named ? node("p", { class: "ss-changed" }, `The customer names ${named}. This call is for ${money(/** @type {Amount} */ (approval.amount))}.`) : "",
+      ids ? node("p", { class: "ss-changed" }, `The customer names ${ids.named}. This call is for ${ids.given}.`) : "",
+      amounts ? node("p", { class: "ss-changed" }, `The customer names ${amounts}. This call is for ${money(/** @type {Amount} */ (approval.amount))}.`) : "",
       context.words.length ? node("ol", { class: "ss-words" }, context.words.map((one) => wordsOf(one)))
         : node("p", { class: "ss-muted" }, "No messages before this request."));
     replaceContent(related, context.related.length

@@ -35,7 +35,7 @@ export const isHeld = (id) => [...all].some((one) => one.ids.has(id));
 export const heldCount = () => [...all].reduce((sum, one) => sum + one.ids.size, 0);
 
 /**
- * Holds a decision. `text` says what will happen, like "Approve refund £25.00 for order 1044". `send` sends it, and
+ * Holds a decision. `text` says what will happen, like "Approve: Refund £25.00 for order 1044". `send` sends it, and
  * throws where that fails: its message is then shown. Views leave out what is held.
  * @param {string[]} ids
  * @param {string} text

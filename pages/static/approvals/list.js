@@ -197,9 +197,12 @@ register("approval_list", (element) => {
         large: { select: row.select, open: (other) => show(other, { opens: true }), back } });
       details.replaceChildren(current.element);
     }
-    if (opens) element.classList.add("ss-desk--open");
     const index = shown.findIndex((one) => one.approval_id === id);
     if (index >= 0) lastIndex = index;
+    if (opens) {
+      element.classList.add("ss-desk--open");
+      if (index >= 0) scrollTo(index);
+    }
     drawRows();
     showPosition();
     shown.slice(lastIndex + 1, lastIndex + 1 + READ_AHEAD).forEach(readAhead);
@@ -239,14 +242,19 @@ register("approval_list", (element) => {
     (row?.open ?? heading).focus({ preventScroll: true });
   }
 
+  /** Scrolls no further than needed for a row to be in view. @param {number} index */
+  function scrollTo(index) {
+    const place = index * ROW_PX;
+    if (place < scroller.scrollTop) scroller.scrollTop = place;
+    if (place + ROW_PX > scroller.scrollTop + scroller.clientHeight) scroller.scrollTop = place + ROW_PX - scroller.clientHeight;
+  }
+
   /** @param {1 | -1} step */
   function move(step) {
     const index = shown.findIndex((one) => one.approval_id === current?.id);
     const next = shown[index + step];
     if (!next) return false;
-    const place = (index + step) * ROW_PX;
-    if (place < scroller.scrollTop) scroller.scrollTop = place;
-    if (place + ROW_PX > scroller.scrollTop + scroller.clientHeight) scroller.scrollTop = place + ROW_PX - scroller.clientHeight;
+    scrollTo(index + step);
     lastIndex = index + step;
     show(next.approval_id);
     focusRow();

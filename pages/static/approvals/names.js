@@ -16,10 +16,10 @@ export function inSentence(approval) {
  */
 export const nameOf = (text, approval) => `${text}${/^(Approve|Reject)$/.test(text) ? "" : ":"} ${inSentence(approval)}`;
 
-/** `Approve refund £25.00 for order 1044`. @param {Approval} approval @param {{decision: Decision}} body */
+/** `Approve: Refund £25.00 for order 1044`. @param {Approval} approval @param {{decision: Decision}} body */
 export function decisionText(approval, { decision }) {
-  const verbs = { approve: "Approve", reject: "Reject", edit: "Approve with changes:", respond: "Answer instead of running:" };
-  return `${verbs[decision]} ${inSentence(approval)}`;
+  const verbs = { approve: "Approve", reject: "Reject", edit: "Approve with changes", respond: "Answer instead of running" };
+  return `${verbs[decision]}: ${approval.summary.slice(0, MAX_CHARS)}`;
 }
 
 /** An error's message without the approval's id, where the approval is named beside it. @param {string} message */
