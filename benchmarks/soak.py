@@ -96,6 +96,7 @@ class Tally:
     decisions: int = 0
     lost_connections: int = 0
     refused: int = 0
+    overloaded: int = 0
     is_disk_full: bool = False
     errors: list[str] = field(default_factory=list)
 
@@ -140,6 +141,8 @@ class Customer:
         began = time.perf_counter()
         await self._send(type="message", content=content)
         ended = await self._until_end(began, cut_after)
+        if ended.get("code") == "overloaded":
+            return
         if ended["type"] == "interrupt":
             await asyncio.sleep(self._random.uniform(0, 1))
             await self._decide(ended)
@@ -182,6 +185,8 @@ class Customer:
     def _note_error(self, event: dict[str, Any]) -> None:
         if event.get("code") == "storage_error" and self._tally.is_disk_full:
             self._tally.refused += 1
+        elif event.get("code") == "overloaded":
+            self._tally.overloaded += 1
         else:
             self._tally.errors.append(f"{self._thread.thread_id}: {event}")
 
@@ -383,6 +388,7 @@ def _report(tally: Tally, sizes: list[float], sockets: int, took: float, used: f
         ("lost connections", f"{tally.lost_connections:,}", ""),
         ("processor", f"{used / took:.0%} of one core", ""),
         ("refused on a full disk", f"{tally.refused:,}", ""),
+        ("refused as overloaded", f"{tally.overloaded:,}", ""),
         ("lost or duplicate events", f"{len(faults)}", "0"),
         ("errors", f"{len(tally.errors)}", "0"),
         ("first token, p50", f"{cuts[49]:.0f} ms", ""),

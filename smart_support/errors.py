@@ -114,6 +114,20 @@ class RateLimited(SmartSupportError):
         self.retry_after_seconds = retry_after_seconds
 
 
+class Overloaded(SmartSupportError):
+    """Too many turns run at once, and none ended in time. The message was not recorded."""
+
+    code = "overloaded"
+    status = 503
+    retry_after_seconds = 5
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Too many conversations are being answered at the moment, so this was not taken. "
+            f"Please send it again in {self.retry_after_seconds} s."
+        )
+
+
 class ShuttingDown(SmartSupportError):
     """The process is shutting down. Nothing was accepted, or the next process continues it."""
 

@@ -68,6 +68,7 @@ from smart_support.conversation.sessions import SessionManager
 from smart_support.conversation.side_thread import SideThreads
 from smart_support.conversation.takeovers import Takeovers
 from smart_support.conversation.turn import TurnDependencies
+from smart_support.conversation.turn_places import TurnPlaces
 from smart_support.conversation.turn_runner import TurnRunner
 from smart_support.demo import history
 from smart_support.demo.bank.tools import FintechTools
@@ -397,6 +398,7 @@ class Services:
             ),
             edit=self._gate.edit,
             limits=limits,
+            places=TurnPlaces(settings.max_turns, settings.turn_wait_seconds, self.meters.count_refused_turn),
             locks=stores.locks,
             is_single_process=stores.bus.is_single_process,
             client_turn=partial(ActionTurn, self._action_dependencies()),
@@ -628,6 +630,7 @@ class Services:
             event_log_waiting=self.event_log.waiting,
             event_log_lag_seconds=self.event_log.lag_seconds,
             turns_running=self.turns.running_count,
+            turns_waiting=self.turns.places.waiting_count,
             sockets_open=len(self.sockets),
         )
         return self.meters.text(gauges)

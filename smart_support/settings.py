@@ -103,6 +103,8 @@ class Settings(BaseSettings):
     max_connections: int = Field(4000, ge=1)
     client_timeout_seconds: float = Field(20, gt=0, le=3600)
     rate_limit: str = "10/10s"
+    max_turns: int = Field(200, ge=1)
+    turn_wait_seconds: float = Field(30, gt=0, le=3600)
     database_url: str = ""
     secret_key: str = ""
     escalation_webhook_url: str = ""

@@ -8,7 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
-from smart_support.errors import RateLimited, ShuttingDown, SmartSupportError
+from smart_support.errors import Overloaded, RateLimited, ShuttingDown, SmartSupportError
 from smart_support.observability.log import get_logger
 
 log = get_logger()
@@ -58,7 +58,7 @@ def _json(body: dict[str, Any], status: int, headers: dict[str, str] | None = No
 async def _ours(request: Request, error: Exception) -> Response:
     assert isinstance(error, SmartSupportError)
     wait = None
-    if isinstance(error, RateLimited | ShuttingDown):
+    if isinstance(error, Overloaded | RateLimited | ShuttingDown):
         wait = {"Retry-After": str(error.retry_after_seconds)}
     return failure(error.code, error.message, error.status, wait, error.fields)
 

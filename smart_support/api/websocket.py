@@ -221,13 +221,20 @@ class Connection:
         message_id: Any = frame.get("message_id")
         turns = self._services.turns
         customer = self._services.customer_tokens.verified(frame.get("customer_token"), thread_id)
-        sent: dict[str, Any] = {"channel": self._channel, "by": self._user, "customer": customer}
+        sent: dict[str, Any] = {
+            "channel": self._channel,
+            "by": self._user,
+            "customer": customer,
+            "connection": self,
+        }
         with self._vouching(thread_id, customer):
             if message_id is None:
                 await turns.submit(thread_id, content, **sent)
             else:
                 is_recorded = await turns.submit_once(thread_id, content, message_id=message_id, **sent)
                 accepted = {"thread_id": thread_id, "message_id": message_id, "recorded": is_recorded}
+                if not is_recorded and turns.places.are_taken:
+                    accepted["waiting"] = True
                 self._send_object({"type": "message_accepted", **accepted})
         # Attach only after the message is accepted: until then the thread may belong to somebody else.
         self._attach(thread_id)

@@ -1,9 +1,10 @@
 """Runs turns, one at a time per thread, for every channel. What a turn does is in `turn.py`."""
 
 import asyncio
+import contextlib
 import re
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Hashable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
@@ -25,9 +26,11 @@ from smart_support.conversation.recorder import Recorder
 from smart_support.conversation.sessions import Session
 from smart_support.conversation.side_thread import SideThreads
 from smart_support.conversation.turn import Turn, TurnDependencies
+from smart_support.conversation.turn_places import TurnPlaces
 from smart_support.errors import (
     InvalidRequest,
     NoPendingApproval,
+    Overloaded,
     ShuttingDown,
     SmartSupportError,
     StorageFailed,
@@ -59,6 +62,9 @@ class _QueuedTurn:
     Attributes:
         spoken_by: who sent the message it begins with; None where it begins with none.
         message: the text of that message.
+        message_id: its id, where the client gave one.
+        connection: what it came over.
+        since: when it came (`time.monotonic`).
         is_recovery: a crash cut it off, and it goes on under its own id.
     """
 
@@ -69,13 +75,25 @@ class _QueuedTurn:
     spoken_by: str | None
     is_recovery: bool
     message: str | None = None
+    message_id: str | None = None
+    connection: Hashable = None
+    since: float = field(default_factory=time.monotonic)
 
 
 @dataclass
 class _Lane:
-    """The turns of one thread. The lock is fair: turns run in the order in which they came."""
+    """The turns of one thread. Locks are fair: turns run in the order in which they came.
+
+    Attributes:
+        lock: held by the turn that runs.
+        messages: held by the first turn of a message, also while that waits for its place. What a decision
+            starts goes ahead of it.
+        free_since: when the last turn of a message ended.
+    """
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    messages: asyncio.Lock = field(default_factory=asyncio.Lock)
+    free_since: float = 0.0
     turns: int = 0
 
 
@@ -83,6 +101,7 @@ class TurnRunner:
     """Starts turns, runs those of a thread in order, and ends them when the process ends.
 
     Attributes:
+        places: limit how many turns of messages run at once.
         is_closing: the process is about to end; no new turn is taken.
         store_lost: set when a store failed, so that a turn could not end; cleared by who finishes it.
     """
@@ -93,6 +112,7 @@ class TurnRunner:
         dependencies: TurnDependencies,
         edit: Callable[[Approval, Mapping[str, Any]], Awaitable[PlannedCall]],
         limits: Limits,
+        places: TurnPlaces,
         locks: Locks,
         is_single_process: bool,
         client_turn: ClientTurn | None = None,
@@ -114,6 +134,7 @@ class TurnRunner:
         self._log = dependencies.event_log
         self._broadcast = dependencies.broadcast
         self._limits = limits
+        self.places = places
         self._locks = locks
         self._is_single_process = is_single_process
         self._lanes: dict[str, _Lane] = {}
@@ -146,13 +167,18 @@ class TurnRunner:
         by: User = ANYONE,
         message_id: str | None = None,
         customer: VerifiedCustomer | None = None,
+        connection: Hashable = None,
     ) -> str:
         """Accept a customer's message. Its turn runs to its end, with or without listeners.
+
+        Where too many turns run, it waits for its place; if it gets none, listeners get `overloaded`, and
+        nothing of it is on record.
 
         Args:
             by: the user who sends it, as they logged in.
             message_id: see `submit_once`.
             customer: whom a website vouches for; the first one of a thread binds it.
+            connection: what it comes over; None: one of its own.
 
         Returns:
             The turn's id.
@@ -176,13 +202,23 @@ class TurnRunner:
         message = Message(role="customer", content=content, message_id=message_id or clock.new_id())
 
         async def work(turn: RecordedTurn) -> None:
-            try:
-                await turn.answer(message, is_repeatable=message_id is not None)
-            finally:
-                self._accepted.discard((thread_id, message_id or ""))
+            await turn.answer(message, is_repeatable=message_id is not None)
 
         # Nothing is awaited from here on: a listener attached as soon as this returns gets the whole turn.
-        return self.start(thread_id, channel, work, spoken_by=by.name, message=message.content)
+        turn_id = clock.new_id()
+        return self._start(
+            _QueuedTurn(
+                thread_id,
+                turn_id,
+                channel,
+                work,
+                spoken_by=by.name,
+                is_recovery=False,
+                message=message.content,
+                message_id=message_id,
+                connection=turn_id if connection is None else connection,
+            )
+        )
 
     async def submit_once(
         self,
@@ -193,6 +229,7 @@ class TurnRunner:
         channel: str,
         by: User = ANYONE,
         customer: VerifiedCustomer | None = None,
+        connection: Hashable = None,
     ) -> bool:
         """Accept a message of a client that sends it again until it is on record.
 
@@ -219,7 +256,13 @@ class TurnRunner:
                 self._accepted.discard(accepted)
             else:
                 await self.submit(
-                    thread_id, content, channel=channel, by=by, message_id=message_id, customer=customer
+                    thread_id,
+                    content,
+                    channel=channel,
+                    by=by,
+                    message_id=message_id,
+                    customer=customer,
+                    connection=connection,
                 )
         except BaseException:
             self._accepted.discard(accepted)
@@ -422,29 +465,28 @@ class TurnRunner:
         channel: str,
         work: Work,
         *,
-        spoken_by: str | None = None,
-        message: str | None = None,
         recovering: Session | None = None,
     ) -> str:
-        """Run a turn on a thread, after those that run or wait there.
+        """Run a turn that no message begins on a thread, after those that run there.
 
         Args:
             work: what it does.
-            spoken_by: who sent the message it begins with; None where it begins with none.
-            message: the text of that message.
             recovering: the session of a turn that a crash cut off, to go on with that one.
 
         Returns:
             The turn's id.
         """
         turn_id = (recovering and recovering.turn_id) or clock.new_id()
-        queued = _QueuedTurn(thread_id, turn_id, channel, work, spoken_by, recovering is not None, message)
-        lane = self._lanes.setdefault(thread_id, _Lane())
+        is_recovery = recovering is not None
+        return self._start(_QueuedTurn(thread_id, turn_id, channel, work, None, is_recovery))
+
+    def _start(self, queued: _QueuedTurn) -> str:
+        lane = self._lanes.setdefault(queued.thread_id, _Lane())
         lane.turns += 1
         task = asyncio.create_task(self._run(lane, queued))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        return turn_id
+        return queued.turn_id
 
     def start_alone(self, thread_id: str, work: Callable[[], Awaitable[T]]) -> asyncio.Task[T]:
         """Run work on a thread that is not on record yet. It marks no turn: a crash leaves nothing of it."""
@@ -472,7 +514,7 @@ class TurnRunner:
         turn, is_complete = None, False
         try:
             with tracing.span("turn", channel=queued.channel, recovered=queued.is_recovery or None):
-                async with lane.lock, self._locks.hold(thread_id):
+                async with self._place(lane, queued), lane.lock, self._locks.hold(thread_id):
                     if await self._is_still_ours(queued):
                         turn = await self._begin(queued)
                         await turn.run(queued.work)
@@ -483,6 +525,9 @@ class TurnRunner:
             if queued.spoken_by is not None and not (turn and turn.has_begun):
                 self._publish_unrecorded(queued, ShuttingDown(NOT_TAKEN))
             raise
+        except Overloaded as error:
+            logger.warning("turn_refused", waiting=self.places.waiting_count)
+            self._publish_unrecorded(queued, error)
         except Exception as error:
             # A store failed: the turn stays marked as running, and is finished once the store works again.
             logger.error("turn_lost_its_store", error=repr(error))
@@ -490,6 +535,7 @@ class TurnRunner:
             self.store_lost.set()
             self._publish_unrecorded(queued, StorageFailed("Something broke on our side; nothing was lost."))
         finally:
+            self._accepted.discard((thread_id, queued.message_id or ""))
             lane.turns -= 1
             if lane.turns == 0:
                 del self._lanes[thread_id]
@@ -498,6 +544,22 @@ class TurnRunner:
                 turn.publish_end()
             if lane.turns == 0:
                 self._broadcast.publish(thread_id, None)
+
+    @contextlib.asynccontextmanager
+    async def _place(self, lane: _Lane, queued: _QueuedTurn) -> AsyncIterator[None]:
+        """The place of a message's turn, which has it as long as it runs. Other turns need none.
+
+        Raises:
+            Overloaded: there was none in time.
+        """
+        if queued.spoken_by is None:
+            yield
+            return
+        async with lane.messages:
+            # Waiting for the message before it is no overload.
+            async with self.places.hold(queued.connection, max(queued.since, lane.free_since)):
+                yield
+            lane.free_since = time.monotonic()
 
     async def _begin(self, queued: _QueuedTurn) -> RecordedTurn:
         """Mark a turn as running, until it ends or is recovered after a crash."""

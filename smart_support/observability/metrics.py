@@ -37,7 +37,8 @@ _GAUGES = {
     "notifications_waiting": "Notifications that are not delivered yet",
     "notifications_failed": "Notifications for which no attempt is left",
     "audit_rows": "Rows of the audit trail; it never falls",
-    "turns_running": "Turns that run, or wait for the one before them",
+    "turns_running": "Turns that run or wait",
+    "turns_waiting": "Those of them that wait because too many turns run",
     "sockets_open": "Open sockets",
 }
 
@@ -58,6 +59,7 @@ class Gauges:
     notifications_failed: int
     audit_rows: int
     turns_running: int
+    turns_waiting: int
     sockets_open: int
 
 
@@ -78,6 +80,7 @@ class Meters:
             return Histogram(metric, help_text, labels, registry=registry, buckets=_SECONDS)
 
         self._turns = counter("turns", "Turns, by how they ended", "end")
+        self._refused = counter("turns_refused", "Messages refused because too many turns ran")
         self._unanswered = counter("unanswered", "Turns without a whole answer of a model", "reason")
         self._tokens = counter("tokens", "Tokens of models", "direction")
         self._cost = counter("cost_usd", "Price of models, where known")
@@ -123,6 +126,10 @@ class Meters:
     def count_notification(self, target_type: str, outcome: str) -> None:
         """Count an attempt to deliver a notification: `delivered`, `retried`, `failed` or `skipped`."""
         self._notifications.labels(target_type, outcome).inc()
+
+    def count_refused_turn(self) -> None:
+        """Count a message whose turn got no place in time."""
+        self._refused.inc()
 
     def text(self, gauges: Gauges) -> bytes:
         """All metrics in the text format of Prometheus."""

@@ -11,6 +11,7 @@ from smart_support.api.envelope import answer, failure
 from smart_support.api.event_stream import MEDIA_TYPE, event_stream
 from smart_support.conversation.limits import checked_thread_id
 from smart_support.conversation.response import Reply
+from smart_support.errors import Overloaded
 from smart_support.identity.users import User
 from smart_support.services import Services
 
@@ -59,6 +60,8 @@ async def chat(
     async for several in events:
         for shown in several:
             reply.add(shown)
+    if reply.error and reply.error["code"] == Overloaded.code:
+        raise Overloaded
     if reply.error:
         return failure(reply.error["code"], reply.error["message"], 502)
     approval = await services.approvals.get(reply.approval_id) if reply.approval_id else None

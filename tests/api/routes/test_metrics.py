@@ -58,6 +58,7 @@ def test_turns_tokens_and_decisions_are_counted(app: AppProcess) -> None:
     assert found["smart_support_event_log_waiting"] == 0
     assert found["smart_support_tool_seconds_count"] == 2
     assert found["smart_support_turns_running"] == 0
+    assert found["smart_support_turns_waiting"] == 0
 
 
 def test_metrics_of_the_process_its_requests_and_its_backlog(app: AppProcess) -> None:
