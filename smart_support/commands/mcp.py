@@ -14,9 +14,15 @@ def add(commands: Any) -> None:
     """Add the command to the parser."""
     command = commands.add_parser("mcp", help="serve a client's tools over MCP on standard input and output")
     command.add_argument(
-        "--url", help="of the running app; by default where the settings say that it listens"
+        "--url", type=_address, help="of the running app; by default where the settings say that it listens"
     )
     command.set_defaults(run=_run)
+
+
+def _address(text: str) -> str:
+    if not text.startswith(("http://", "https://")):
+        raise argparse.ArgumentTypeError(f"{text!r}: give it as http://HOST:PORT")
+    return text
 
 
 def _run(given: argparse.Namespace) -> int:

@@ -11,7 +11,7 @@ import httpx
 import httpx2
 import pytest
 import yaml
-from mcp import Client
+from mcp import Client, MCPError
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.types import Implementation
@@ -19,7 +19,7 @@ from typing_extensions import TypedDict
 
 from smart_support import Settings, create_app
 from smart_support.tools.registry import NOBODY, Args, Toolset, read, tools_of
-from tests.support.harness import ROOT, LocalApp, demo_orders
+from tests.support.harness import ROOT, LocalApp, demo_orders, free_port
 
 KEYS = {"claude": "claude-key-1", "cursor": "cursor-key-1", "typed": "typed-key-12", "lead": "lead-key-123"}
 CALLERS = [
@@ -324,13 +324,30 @@ async def test_a_client_that_listens_is_told_when_its_tools_change(app: App) -> 
                 break
 
 
-async def test_a_program_passes_standard_input_on_to_the_running_app(app: App) -> None:
-    program = StdioServerParameters(
+def _program(url: str, key: str) -> StdioServerParameters:
+    return StdioServerParameters(
         command=sys.executable,
-        args=["-m", "smart_support", "mcp", "--url", app.url],
+        args=["-m", "smart_support", "mcp", "--url", url],
         cwd=ROOT,
-        env={"SMART_SUPPORT_KEY": KEYS["cursor"]},
+        env={"SMART_SUPPORT_KEY": key},
     )
+
+
+@pytest.mark.parametrize(
+    ("is_running", "problem"), [(True, "refuses the key. Set SMART_SUPPORT_KEY"), (False, "does not answer")]
+)
+async def test_a_program_says_why_it_can_t_reach_the_app(app: App, is_running: bool, problem: str) -> None:
+    url = app.url if is_running else f"http://127.0.0.1:{free_port()}"
+    async with Client(stdio_client(_program(url, "of-nobody-here"))) as client:
+        with pytest.raises(MCPError, match=problem):
+            await client.list_tools()
+        call = await client.call_tool("cancel_order", {"order_id": "1042"})
+        assert call.is_error
+        assert problem in call.content[0].text
+
+
+async def test_a_program_passes_standard_input_on_to_the_running_app(app: App) -> None:
+    program = _program(app.url, KEYS["cursor"])
     order, progress = next(app.orders), Progress()
     async with Client(
         stdio_client(program), client_info=Implementation(name="desktop", version="1")
