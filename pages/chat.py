@@ -25,7 +25,6 @@ MAX_EVENTS = 4000
 MAX_EXAMPLES = 6
 _ON_LOAD = "(window.ssMounts ??= []).push(['chat', element, {trigger, props, watch}]);"
 _THREAD = "async () => [(await window.ssChat).thread()]"
-_SAY = "async (text) => { (await window.ssChat).say(text); return ''; }"
 _OUTBOX = '<ol class="ss-outbox" aria-label="Messages not shown above yet" aria-live="polite"></ol>'
 _ON_LOAD_OUTBOX = "(window.ssMounts ??= []).push(['outbox', element]);"
 # For every listener of the console: hidden from API clients, and without a concurrency limit.
@@ -67,12 +66,13 @@ def build(services: Services, console: gr.Blocks) -> None:
             max_lines=6,
             scale=5,
             elem_id="ss-message",
+            interactive=True,
         )
-        send = gr.Button("Send", variant="primary", scale=0, min_width=92, elem_id="ss-send")
+        gr.Button("Send", variant="primary", scale=0, min_width=92, elem_id="ss-send")
         new_chat = gr.Button("New chat", scale=0, min_width=112, elem_id="ss-new-chat")
     thread = gr.Textbox(visible=False)
     link = gr.HTML("", html_template="", js_on_load=_ON_LOAD, elem_id="ss-chat-link", apply_default_css=False)
-    _connect(services, console, chatbot, text, send, new_chat, thread, link)
+    _connect(services, console, chatbot, text, new_chat, thread, link)
 
 
 def _connect(
@@ -80,7 +80,6 @@ def _connect(
     console: gr.Blocks,
     chatbot: gr.Chatbot,
     text: gr.Textbox,
-    send: gr.Button,
     new_chat: gr.Button,
     thread: gr.Textbox,
     link: gr.HTML,
@@ -103,8 +102,6 @@ def _connect(
         trigger_mode="always_last",
         **_PRIVATE,
     )
-    # In the page alone: what is typed is kept and sent again while the server is away (`chat/outbox.js`).
-    gr.on([text.submit, send.click], None, text, text, js=_SAY, api_visibility="private")
     new_chat.click(
         None,
         None,

@@ -20,7 +20,7 @@ interface Window {
 }
 
 /** What Gradio's listeners in the page call. */
-interface ConsoleChat { thread: () => string; say: (text: string) => void; startNew: () => void }
+interface ConsoleChat { thread: () => string; startNew: () => void }
 
 /** What `shell/events.js` carries: WebSocket frames by their type, then the tabs' own events. */
 interface ConsoleEvents {

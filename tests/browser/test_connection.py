@@ -99,6 +99,28 @@ def test_what_is_typed_or_just_sent_survives_a_restart(
         expect(chat(page).locator(".user.message")).to_have_count(2)
 
 
+def test_a_message_is_sent_when_gradio_has_lost_the_server(
+    server: AppProcess, open_window: Window, thread_id: str
+) -> None:
+    """Gradio then drops every event of the page, and waits for the server to come back."""
+    page = open_window(server.url, thread_id, share="last")
+    for broken in ("**/app_id*", "**/queue/data?*"):
+        page.route(broken, lambda route: route.abort())
+    field = page.get_by_label("Message", exact=True)
+    say(page, "Where is my order 1043?")
+    expect(page.get_by_text("Connection to the server was lost")).to_be_attached()
+    say(page, "Where is my order 1044?")
+    expect(field).to_have_value("")
+    field.fill("Where is my order 1046?")
+    page.get_by_role("button", name="Send").click()
+    expect(field).to_have_value("")
+    page.unroute_all()
+    page.reload()
+    expect(chat(page).locator(".user.message")).to_have_text(
+        [f"Where is my order {order}?" for order in (1043, 1044, 1046)]
+    )
+
+
 def test_an_expired_card_leaves(data_dir: Path, open_window: Window, thread_id: str) -> None:
     with AppProcess(data_dir, APPROVAL_TTL_SECONDS=4) as server:
         page = open_window(server.url, thread_id)

@@ -65,6 +65,8 @@ function startNew() {
   current = newThread();
   store(current);
   reset();
+  // At once, so that it is seen when the first follower does not come: Gradio may cancel it with the one before.
+  subscribe();
   setTimeout(wake);
   messageField()?.focus();
 }
@@ -106,6 +108,29 @@ function choose(event) {
   if (!choice) return;
   event.stopPropagation();
   say((choice.querySelector(".example-text") ?? choice).textContent?.trim() ?? "");
+}
+
+/** Sends what is in the message field. Not by an event of Gradio, which drops all of them once it has lost the server. @param {Event} event */
+function submit(event) {
+  const field = messageField();
+  if (!field) return;
+  event.preventDefault();
+  event.stopPropagation();
+  const text = field.value;
+  field.value = "";
+  field.dispatchEvent(new Event("input", { bubbles: true }));
+  say(text);
+}
+
+/** @param {KeyboardEvent} event */
+function submitByKey(event) {
+  const isEnter = event.key === "Enter" && !event.shiftKey && !event.isComposing;
+  if (isEnter && event.target === messageField()) submit(event);
+}
+
+/** @param {Event} event */
+function submitByClick(event) {
+  if (closest(event, "#ss-send")) submit(event);
 }
 
 function reset() {
@@ -209,6 +234,8 @@ register("chat", (_element, tools) => {
   on("approval", (frame) => { noteExpiry(frame.approval); });
   document.addEventListener("click", review);
   document.addEventListener("click", choose, { capture: true });
+  document.addEventListener("click", submitByClick, { capture: true });
+  document.addEventListener("keydown", submitByKey, { capture: true });
   document.addEventListener("input", (event) => {
     const field = closest(event, "#ss-message textarea");
     if (field instanceof HTMLTextAreaElement) keepText(field.value);
@@ -227,4 +254,4 @@ register("chat", (_element, tools) => {
 register("outbox", (element) => showOutbox(find(element, "ol"), putBack));
 
 // The functions that Gradio runs in the page wait for this file.
-window.resolveChat?.({ thread, say, startNew });
+window.resolveChat?.({ thread, startNew });
