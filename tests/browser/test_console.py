@@ -256,7 +256,7 @@ def test_by_keyboard_alone(server: AppProcess, open_window: Window, thread_id: s
     page.keyboard.press("Enter")
     expect(chat(page).locator(".ss-wait--approved")).to_be_visible()
     # The focus has gone to the next card or to the heading, not to nowhere.
-    assert page.evaluate("document.querySelector('.ss-panel').contains(document.activeElement)")
+    page.wait_for_function("document.querySelector('.ss-panel').contains(document.activeElement)")
 
 
 def test_on_a_phone(

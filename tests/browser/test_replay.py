@@ -79,7 +79,9 @@ def test_filters_say_when_nothing_fits(server: AppProcess, told: str, open_windo
 def test_hostile_words_stay_words(server: AppProcess, told: str, open_window: Window) -> None:
     page = _open(open_window, server)
     page.get_by_role("searchbox", name="Search").fill("replay-hostile")
-    page.locator(".ss-conversations button").first.click()
+    found = page.locator(".ss-conversations button")
+    expect(found).to_have_count(1)
+    found.click()
     said = page.locator(".ss-step--customer .ss-said").first
     expect(said).to_contain_text("<img src=x onerror=document.title='owned'> ⟨U+202E⟩ **bold**")
     assert page.locator("#ss-replay img").count() == 0
@@ -179,7 +181,9 @@ def test_thoughts_of_a_model_are_folded(
 
     page = _open(open_window, server, prepare=add_thoughts, share="always")
     page.get_by_role("searchbox", name="Search").fill(f"cancel order {told}")
-    page.locator(".ss-conversations button").first.click()
+    found = page.locator(".ss-conversations button")
+    expect(found).to_have_count(1)
+    found.click()
     thoughts = page.get_by_text("The customer wants it cancelled.").first
     expect(thoughts).to_be_attached()
     expect(thoughts).to_be_hidden()

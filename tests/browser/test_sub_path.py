@@ -71,7 +71,9 @@ def test_a_lead_works_under_a_sub_path(url: str, open_window: Window, thread_id:
     page.get_by_role("tab", name="Replay").click()
     page.locator(f'.ss-conversations button[data-thread="{thread_id}"]').click()
     expect(page.locator(".ss-step").first).to_be_visible()
-    assert page.locator("a.ss-test").evaluate("link => link.href").startswith(f"{url}/api/v1/replay/")
+    page.wait_for_function(
+        "start => document.querySelector('a.ss-test').href.startsWith(start)", arg=f"{url}/api/v1/replay/"
+    )
     save(page, "sub-path")
     press(page.locator("#ss-me"), "Log out")
     expect(page).to_have_url(f"{url}/login")
