@@ -5,7 +5,7 @@ from collections.abc import Callable
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import Save, Window
-from tests.support.axe import PHONE, WIDE, check_looks, violations
+from tests.support.axe import PHONE, WIDE, check_looks, expect_no_violations, expect_width
 from tests.support.console import card, chat, press, say, waiting
 from tests.support.examples import IS_NIGHTLY
 from tests.support.guarded import PASSWORD
@@ -20,9 +20,9 @@ def check(page: Page, sizes: tuple[dict[str, int], ...] = (WIDE, PHONE)) -> None
     """Look at a page in both sizes, the first in light and the second in dark; at night in all four looks."""
     for size in sizes:
         page.set_viewport_size(size)
-        assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
+        expect_width(page, size["width"])
         for _ in range(2 if IS_NIGHTLY else 1):
-            assert violations(page) == []
+            expect_no_violations(page)
             page.locator("#ss-look").click()
 
 
@@ -118,7 +118,7 @@ def test_the_login_page(guarded: AppProcess, browser: Browser, save: Save) -> No
     watch(page, log)
     page.goto(f"{guarded.url}/login")
     expect(page.get_by_label("Name")).to_be_focused()
-    assert violations(page) == []
+    expect_no_violations(page)
     assert log == []
     page.keyboard.type("lee")
     page.keyboard.press("Tab")
