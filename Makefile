@@ -152,7 +152,7 @@ node_modules/.package-lock.json: package-lock.json
 
 # The README's picture, made by the test that follows its demo script.
 picture: .venv/dev .venv/browser
-	$(BIN)/python -m pytest tests/browser/test_readme.py tests/browser/test_inbox.py
+	SCREENSHOTS=1 $(BIN)/python -m pytest tests/browser/test_readme.py tests/browser/test_inbox.py
 	cp tests/artifacts/readme.png docs/console.png
 	cp tests/artifacts/inbox-light.png docs/inbox.png
 	cp tests/artifacts/phone-inbox-light.png docs/inbox-phone.png

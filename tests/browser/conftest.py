@@ -1,5 +1,6 @@
 """Chromium for the browser tests: windows of the console, each with its own storage, watched for errors."""
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -67,10 +68,11 @@ def open_window(profiles: Profiles, request: pytest.FixtureRequest) -> Iterator[
 
 @pytest.fixture(scope="session")
 def save() -> Save:
-    """Keeps a picture of a window under tests/artifacts."""
+    """Keeps a picture of a window under tests/artifacts, where the variable SCREENSHOTS is set."""
     ARTIFACTS.mkdir(exist_ok=True)
 
     def saved(page: Page, name: str) -> None:
-        page.screenshot(path=Path(ARTIFACTS / f"{name}.png"), animations="disabled")
+        if os.environ.get("SCREENSHOTS"):
+            page.screenshot(path=Path(ARTIFACTS / f"{name}.png"), animations="disabled")
 
     return saved
