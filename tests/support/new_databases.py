@@ -15,13 +15,22 @@ from smart_support.storage.private_files import make_private_folder
 from smart_support.storage.state import base, sqlite
 
 
-def copy_new_databases() -> None:
-    """From now on a state database or an event file that is not there yet begins as a copy."""
-    _begin_with_copies(sqlite.SqliteStateDatabase, base)
-    _begin_with_copies(duckdb_file.DuckDBFile, duckdb_file)
+def copy_new_databases(*, for_forks: bool = False) -> None:
+    """From now on a state database or an event file that is not there yet begins as a copy.
+
+    Args:
+        for_forks: make what is copied now, so that no fork of this process has to.
+    """
+    for content in (
+        _begin_with_copies(sqlite.SqliteStateDatabase, base),
+        _begin_with_copies(duckdb_file.DuckDBFile, duckdb_file),
+    ):
+        if for_forks:
+            content()
 
 
-def _begin_with_copies(owner: Any, with_migrations: ModuleType) -> None:
+def _begin_with_copies(owner: Any, with_migrations: ModuleType) -> Callable[[], bytes]:
+    """Returns what gives the content of a new database."""
     create: Callable[..., None] = owner.__init__
     migrations = vars(with_migrations)["MIGRATIONS"]
 
@@ -42,3 +51,4 @@ def _begin_with_copies(owner: Any, with_migrations: ModuleType) -> None:
         create(self, path, *arguments, **options)
 
     owner.__init__ = copy_or_create
+    return content

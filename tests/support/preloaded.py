@@ -14,6 +14,7 @@ for _name in [name for name in os.environ if name.startswith("OTEL_")]:
 _unset = {name: value for name, value in os.environ.items() if "SMART_SUPPORT" not in name}
 # Looking for garbage among what is imported would take a fifth of the time here, and some in every fork.
 with without_garbage_collection():
+    import anyio._backends._asyncio  # noqa: F401
     import langchain_openai  # noqa: F401
     import uvicorn
     import uvicorn.lifespan.on
@@ -24,7 +25,7 @@ with without_garbage_collection():
     from smart_support import Settings, create_app
     from tests.support.new_databases import copy_new_databases
 
-    copy_new_databases()
+    copy_new_databases(for_forks=True)
     # One app is made and dropped: the first one compiles the schemas of all routes, which takes long.
     with mock.patch.dict(os.environ, _unset, clear=True), tempfile.TemporaryDirectory() as _folder:
         create_app(Settings(data_dir=Path(_folder)))
