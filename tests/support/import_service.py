@@ -41,7 +41,7 @@ class Reviews:
         """A job once it has been loaded for review. `given`: as of `ImportWorker.submit`."""
         job = await self.service.worker.submit(spec=spec, by=by, **given)
         while (job := await self.service.store.job(job.job_id)).status == "loading":  # noqa: ASYNC110 (no event)
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.002)
         assert job.status == "review", job.error
         return job
 
