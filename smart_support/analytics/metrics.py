@@ -73,6 +73,8 @@ class Metrics:
         self._asks = event_log.summaries
         self._minutes_saved = dict(minutes_saved)
         self._ttl = timedelta(seconds=session_ttl_seconds)
+        # The time of a snapshot that is older than the look at it.
+        self._seen_at: datetime | None = None
 
     async def analytics(
         self,
@@ -84,6 +86,9 @@ class Metrics:
         compare: bool = False,
     ) -> dict[str, Any]:
         """All figures of a range. Times are RFC 3339 in UTC.
+
+        While many events come in, the figures may lack the last seconds. `until` is then the time up to which
+        they are complete.
 
         Args:
             range_: `24h`, `7d` (the default), `30d`, `90d` or `all`, each up to now.
@@ -97,13 +102,18 @@ class Metrics:
             InvalidRequest: the range or a time is invalid.
         """
         query = MetricsQuery(parse_range(range_, since, until), filters)
-        async with self._log.snapshot() as snapshot:
-            return await self._at(snapshot)._with_previous(query, compare)
+        looked_at = clock.now()
+        async with self._log.snapshot(may_be_kept=True) as snapshot:
+            complete_until = snapshot.contents.complete_until
+            if complete_until >= looked_at:
+                return await self._at(snapshot)._with_previous(query, compare)
+            query = replace(query, time_range=query.time_range.clipped(complete_until))
+            return await self._at(snapshot, complete_until)._with_previous(query, compare)
 
-    def _at(self, snapshot: Queryable) -> "Metrics":
+    def _at(self, snapshot: Queryable, seen_at: datetime | None = None) -> "Metrics":
         """These metrics over one snapshot, so that all figures are consistent."""
         metrics = copy(self)
-        metrics._asks = snapshot
+        metrics._asks, metrics._seen_at = snapshot, seen_at
         return metrics
 
     async def _with_previous(self, query: MetricsQuery, compare: bool) -> dict[str, Any]:
@@ -336,7 +346,7 @@ class Metrics:
         return await self._asks.query(sql, bounds | filters | params)
 
     def _ended_before(self) -> datetime:
-        return naive(clock.now() - self._ttl)
+        return naive((self._seen_at or clock.now()) - self._ttl)
 
 
 def _counts(values: list[Row], query: MetricsQuery) -> list[Row]:

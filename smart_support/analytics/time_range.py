@@ -33,6 +33,10 @@ class TimeRange:
             TimeRange(self.name, self.since - length, self.since) if length <= self.since - EARLIEST else None
         )
 
+    def clipped(self, until: datetime) -> "TimeRange":
+        """The part of it before a time."""
+        return TimeRange(self.name, self.since, max(self.since, min(self.until, until)))
+
     @property
     def params(self) -> dict[str, datetime]:
         """As SQL parameters: naive datetimes in UTC."""

@@ -6,18 +6,24 @@ answer queries over all events from a DuckDB file.
 
 import asyncio
 import contextlib
+import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import datetime
 from pathlib import Path
 
+from smart_support import clock
 from smart_support.events import Record
 from smart_support.storage.events.duckdb_file import DuckDBFile
 from smart_support.storage.events.group_commit import Chain, Done, GroupCommit
 from smart_support.storage.events.search_index import Hits
-from smart_support.storage.events.snapshots import Params, Queryable
+from smart_support.storage.events.snapshots import Contents, Params, Queryable, Snapshot
 from smart_support.storage.state.base import Row
 
 OnAppend = Callable[[Record], None]
+# With so many new events or more, at so many a second or more, a reader can do with a snapshot that is kept.
+MANY_NEW_EVENTS = 400
+MANY_EVENTS_PER_SECOND = 200
 
 
 class EventStore(ABC):
@@ -38,6 +44,8 @@ class EventStore(ABC):
         self.commits = commits
         self._on_append = on_append
         self.copying = asyncio.Lock()
+        # When the last snapshot was opened, and how many events had come in.
+        self._opened_at, self._opened_with = time.monotonic(), 0
 
     def append(self, record: Record, chain: Chain | None = None) -> Done:
         """Queue a record to be stored.
@@ -91,12 +99,30 @@ class EventStore(ABC):
         return await self.file.search(q)
 
     @contextlib.asynccontextmanager
-    async def snapshot(self) -> AsyncIterator[Queryable]:
+    async def snapshot(self, *, may_be_kept: bool = False) -> AsyncIterator[Snapshot]:
         """A snapshot: all its queries see the same events, all that are durable now, and the summaries of
-        these."""
+        these.
+
+        Args:
+            may_be_kept: while many events come in, it may be up to `MAX_KEPT_SECONDS` old.
+        """
+        contents = Contents(clock.now(), self._events_arrived)
+        if may_be_kept:
+            async with self.file.snapshots.kept(contents.events - MANY_NEW_EVENTS) as kept:
+                if kept is not None:
+                    yield kept
+                    self.file.replace_kept_snapshot(Contents(self._complete_until, self._events_arrived))
+                    return
+        keep = may_be_kept and self._is_busy()
         await self._catch_up()
-        async with self.file.snapshot() as snapshot:
+        async with self.file.snapshots.open(contents, keep=keep) as snapshot:
             yield snapshot
+
+    def _is_busy(self) -> bool:
+        """Whether many events have come in since this was last called."""
+        before, self._opened_at = self._opened_at, time.monotonic()
+        new, self._opened_with = self._events_arrived - self._opened_with, self._events_arrived
+        return new >= MANY_EVENTS_PER_SECOND * (self._opened_at - before)
 
     async def export(self, sql: str, params: Params = ()) -> None:
         """Run a `COPY ... TO` statement. DuckDB can write into `export_folder` only."""
@@ -131,6 +157,16 @@ class EventStore(ABC):
         """Store what was appended, then close."""
         self.commits.close()
         self.file.close()
+
+    @property
+    @abstractmethod
+    def _events_arrived(self) -> int:
+        """How many events are known to have come in since the store was opened."""
+
+    @property
+    @abstractmethod
+    def _complete_until(self) -> datetime:
+        """The DuckDB file has all events that were durable then, once its pending rows are written."""
 
     @abstractmethod
     async def _catch_up(self) -> None:

@@ -31,7 +31,7 @@ from smart_support.storage.events.query_limits import restrict
 from smart_support.storage.events.readers_writer_lock import ReadersWriterLock
 from smart_support.storage.events.rows import COLUMN_TYPES
 from smart_support.storage.events.search_index import Hits, SearchIndex
-from smart_support.storage.events.snapshots import Params, Queryable, Snapshots, rows_of
+from smart_support.storage.events.snapshots import Contents, Params, Snapshots, rows_of
 from smart_support.storage.events.summaries import (
     Summaries,
     erase,
@@ -64,6 +64,8 @@ class DuckDBFile:
         write_cursor: for the writing thread only.
         lock: held shared by readers, exclusively while the file is replaced or opened again.
         is_invalid: whether DuckDB has given the file up, so that it must be opened again.
+        rows_written: since it was opened, by this process.
+        snapshots: of the file; for the event loop's thread.
         search_index: of the texts in the file.
     """
 
@@ -91,6 +93,7 @@ class DuckDBFile:
         self.write_cursor = self._database.cursor()
         self._summaries = Summaries(self.write_cursor, self.search_index.add_events)
         self.is_invalid = False
+        self.rows_written = 0
         # Set by any thread, so at worst there are two flushes where one would do.
         self._is_flush_due = False
         self._writer: GroupCommit[None] = GroupCommit(
@@ -98,7 +101,7 @@ class DuckDBFile:
         )
         self._lookups = ThreadPoolExecutor(1, thread_name_prefix="event-read")
         self._queries = ThreadPoolExecutor(2, thread_name_prefix="event-query")
-        self._snapshots = Snapshots(self.lock, self._writer, self.open_cursor, self._summaries.add)
+        self.snapshots = Snapshots(self.lock, self._writer, self.open_cursor, self._summaries.add)
         self._local = threading.local()
         self._reader_cursors: list[duckdb.DuckDBPyConnection] = []
         # While the file is being copied: the rows written and the threads erased since the copy began.
@@ -151,7 +154,7 @@ class DuckDBFile:
     def insert(self, rows: list[Row]) -> None:
         """Write rows in one commit; in the writing thread."""
         insert(self.write_cursor, rows)
-        self._summaries.waiting += len(rows)
+        self._count_new(len(rows))
         if self._rows_since is not None:
             self._rows_since += rows
 
@@ -159,7 +162,7 @@ class DuckDBFile:
         """Write rows given as JSON objects, in the caller's transaction; in the writing thread."""
         structure = orjson.dumps([COLUMN_TYPES]).decode()
         self.write_cursor.execute(INSERT.format("events", structure), [f"[{','.join(rows)}]"])
-        self._summaries.waiting += len(rows)
+        self._count_new(len(rows))
 
     @property
     def is_summarized(self) -> bool:
@@ -196,9 +199,9 @@ class DuckDBFile:
         """The texts that can have `q`; see `SearchIndex.find`."""
         return await asyncio.get_running_loop().run_in_executor(self._queries, self.search_index.find, q)
 
-    def snapshot(self) -> contextlib.AbstractAsyncContextManager[Queryable]:
-        """A snapshot: all its queries see the same state of the file."""
-        return self._snapshots.open()
+    def replace_kept_snapshot(self, contents: Contents) -> None:
+        """Make a newer snapshot in the background, with pending rows, if the kept one is rather old."""
+        self.snapshots.replace_kept(contents, self._work)
 
     @contextlib.asynccontextmanager
     async def pause_writes(self) -> AsyncIterator[Path]:
@@ -236,6 +239,7 @@ class DuckDBFile:
             # In the writing thread, so that each row is either in the copy or in `_rows_since`.
             await self.run(lambda: self._begin_copy(cursor))
             await asyncio.to_thread(fill_copy, cursor)
+        self.snapshots.forget()
         await asyncio.to_thread(self.lock.acquire_exclusive)
         try:
             await self.run(self._replace_file)
@@ -270,10 +274,14 @@ class DuckDBFile:
         self.write_cursor.close()
         self._lookups.shutdown(wait=True)
         self._queries.shutdown(wait=True)
-        self._snapshots.close()
+        self.snapshots.close()
         for cursor in self._reader_cursors:
             cursor.close()
         self._database.close()
+
+    def _count_new(self, rows: int) -> None:
+        self.rows_written += rows
+        self._summaries.waiting += rows
 
     def _work(self, work: Work = nothing) -> None:
         """Write pending rows, then do other work; in the writing thread.

@@ -10,10 +10,12 @@ import asyncio
 import contextlib
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 
 import duckdb
 
+from smart_support import clock
 from smart_support.events import Record
 from smart_support.observability.log import get_logger
 from smart_support.storage.events.base import EventStore, OnAppend
@@ -99,6 +101,7 @@ class EmbeddedEventStore(EventStore):
         await self.commits.run(self.journal.delete_done)
         self._erasures += 1
         await self.file.run(lambda: self._erase(list(thread_ids)))
+        self.file.snapshots.forget()
         await self.commits.run(lambda: self.journal.erase_refused(thread_ids))
         await self.commits.run(self.journal.delete_done)
 
@@ -147,6 +150,14 @@ class EmbeddedEventStore(EventStore):
     def _pending_records(self, thread_id: str) -> list[Record]:
         batches = self.journal.pending().values()
         return [record for batch in batches for record in batch.records if record.thread_id == thread_id]
+
+    @property
+    def _events_arrived(self) -> int:
+        return self.file.rows_written + self.journal.rows_pending
+
+    @property
+    def _complete_until(self) -> datetime:
+        return clock.now()
 
     async def _catch_up(self) -> None:
         if self.journal.pending():

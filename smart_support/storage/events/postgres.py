@@ -17,6 +17,7 @@ import psycopg
 from psycopg_pool import ConnectionPool
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
+from smart_support import clock
 from smart_support.concurrency import wait_for_end
 from smart_support.errors import ConfigError
 from smart_support.events import Record
@@ -85,6 +86,7 @@ class PostgresEventStore(EventStore):
         # Held while the copy is updated: protects its position.
         self._updating = asyncio.Lock()
         self._updated_at = 0.0
+        self._updated_until = clock.now()
         self._position, self._erasure = self._copied_positions()
         file.start()
         self._compaction: asyncio.Task[None] | None = None
@@ -134,10 +136,18 @@ class PostgresEventStore(EventStore):
         async with self._updating:
             if self._updated_at >= requested_at:
                 return  # an update that began after this call has just ended
-            began_at = time.monotonic()
+            began_at, complete_until = time.monotonic(), clock.now()
             while await self._update_copy():
                 pass
-            self._updated_at = began_at
+            self._updated_at, self._updated_until = began_at, complete_until
+
+    @property
+    def _events_arrived(self) -> int:
+        return self.file.rows_written
+
+    @property
+    def _complete_until(self) -> datetime:
+        return self._updated_until
 
     def _commit(self, records: list[Record]) -> None:
         """Append records. A turn that loses an event in its middle would have a gap for ever, so this goes on
@@ -194,6 +204,8 @@ class PostgresEventStore(EventStore):
         if not (erasures or rows):
             return False
         await self.file.run(lambda: self._apply(erasures, rows))
+        if erasures:
+            self.file.snapshots.forget()
         if erasures and (self._compaction is None or self._compaction.done()):
             self._compaction = asyncio.create_task(self.compact())
         return len(rows) == ROWS_PER_STEP
