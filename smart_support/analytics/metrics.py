@@ -20,6 +20,7 @@ from smart_support.analytics.filters import ANY_CONVERSATION, NO_FILTERS, Conver
 from smart_support.analytics.query_files import load_query
 from smart_support.analytics.series import OUTCOMES, as_rfc3339, build_series, split_total
 from smart_support.analytics.time_range import TimeRange, naive, parse_range
+from smart_support.analytics.totals import approval_totals, outcome_totals
 from smart_support.concurrency import run_together
 from smart_support.errors import InvalidRequest
 from smart_support.settings import MINUTES_SAVED
@@ -133,16 +134,16 @@ class Metrics:
     async def _dashboard(self, query: MetricsQuery) -> dict[str, Any]:
         # The slowest first, so that all others run at the same time.
         (
-            values,
             (approvals, leads, approval_tools, approvals_by_time),
             (turns, first_tokens, latency_by_time),
             (conversations, outcomes_by_time),
+            values,
             agents,
         ) = await run_together(
-            self._values(query),
             self.approvals(query),
             self.latency(query),
             self.outcomes(query),
+            self._values(query),
             self.agents(query),
         )
         models, models_by_time = counts.models(values)
@@ -199,7 +200,7 @@ class Metrics:
         and how many of those were `reopened`. Then the same by hour or day.
         """
         rows = await self._rows("outcomes", query, width=query.width, ended_before=self._ended_before())
-        return split_total(rows)
+        return outcome_totals(rows)
 
     async def escalations(self, query: MetricsQuery) -> list[Row]:
         """`escalations` by `kind`, most frequent first."""
@@ -207,11 +208,13 @@ class Metrics:
 
     async def approvals(self, query: MetricsQuery) -> tuple[Row, list[Row], list[Row], list[Row]]:
         """Requested approvals by outcome, and the time to decide: in total, by lead, by tool, by time."""
-        rows = await self._rows("approvals", query, width=query.width)
-        leads = [_lead(row) for row in rows if row["of_lead"] and row["decided"]]
-        tools = [_approval_tool(row) for row in rows if row["of_tool"]]
-        total, by_time = split_total([row for row in rows if not row["of_tool"] and not row["of_lead"]])
-        return _approvals(total), sorted(leads, key=lambda lead: -lead["decided"]), tools, by_time
+        seconds, counted = await run_together(
+            self._rows("decision_times", query, width=query.width),
+            self._rows("approvals", query, width=query.width),
+        )
+        total, tools, leads, by_time = approval_totals(counted, seconds)
+        of_leads = [_lead(row) for row in leads if row["decided"]]
+        return _approvals(total), of_leads, [_approval_tool(row) for row in tools], by_time
 
     async def by_policy(self, query: MetricsQuery) -> tuple[int, list[Row]]:
         """The number of auto-approved writes; then `writes` by time."""

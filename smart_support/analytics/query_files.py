@@ -17,7 +17,7 @@ _PART_OF = {
     **dict.fromkeys(("escalations", "by_policy", "callers", "tools", "tool_errors"), "values"),
     **dict.fromkeys(("models", "saved", "series"), "values"),
 }
-_WITH_FILTERS = ("scope", "counts", "rows", "reopened", "turn_day", "request_day")
+_WITH_FILTERS = ("scope", "counts", "rows", "judged", "turn_day", "request_day")
 
 
 @cache

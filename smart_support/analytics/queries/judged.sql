@@ -1,0 +1,1 @@
+judged AS NOT MATERIALIZED (SELECT * FROM conversation)

@@ -1,6 +1,0 @@
-back AS (
-    SELECT bucket, sum(reopened)::BIGINT AS reopened
-    FROM counted
-    WHERE is_resolved
-    GROUP BY GROUPING SETS ((), (bucket))
-)
