@@ -6,6 +6,8 @@
 use again as it is: to make ten million events takes longer than to measure them. `--prepare` makes it and
 measures nothing.
 
+Then the dashboard with a tenth of the events in the same 90 days, which tells how its cost grows with them.
+
 Then the same while 1,600 events per second are written, and how long a turn waits for its acknowledgement.
 The event log is generated: 90 days of typical conversations. Each time is the minimum of several runs on a
 warm file, which excludes the effect of other processes.
@@ -18,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks.figures import record
 from smart_support import clock
-from smart_support.analytics.filters import ConversationFilter, FigureSelection
+from smart_support.analytics.filters import ConversationFilter, FigureSelection, Filters
 from smart_support.analytics.metrics import Metrics, MetricsQuery
 from smart_support.analytics.query_files import FIGURES
 from smart_support.analytics.replay import Replay
@@ -42,6 +45,7 @@ LONG_THREAD = "benchmark-long"
 LONG_STEPS = 10_000
 PER_SECOND = 1_600
 WRITING_SECONDS = 20
+RANGES = ("7d", "all")
 # Reads every column that a figure uses.
 SCAN = """
     SELECT max(thread_id), max(turn_id), max(first_seq), max(seq), max(type), max(channel), max(customer_id),
@@ -154,6 +158,8 @@ async def measure(log: EventStore, time_range: TimeRange) -> None:
         if hasattr(metrics, figure)
     }
     work["dashboard, all of these"] = lambda: metrics.analytics(time_range.name)
+    of_agent = Filters(agent="discount")
+    work["dashboard, an agent"] = lambda: metrics.analytics(time_range.name, filters=of_agent)
     work["conversations, a page"] = lambda: metrics.conversations(since=since)
     work["conversations, escalated"] = lambda: metrics.conversations(since=since, outcome="escalated")
     work["conversations, waiting"] = lambda: metrics.conversations(since=since, status="waiting")
@@ -193,6 +199,15 @@ async def index(log: EventStore) -> None:
         f"search index: {time.perf_counter() - began:.1f} s, {time.process_time() - cpu:.1f} s of CPU",
         flush=True,
     )
+
+
+async def measure_growth(log: EventStore, smaller: EventStore) -> None:
+    """Print how many times as long a dashboard takes as with a tenth of the events."""
+    print(f"\n{'ten times the events':24}{'ms':>9}{'ratio':>9}")
+    for name in RANGES:
+        few, many = [await fastest(partial(Metrics(of, 1800).analytics, name)) for of in (smaller, log)]
+        print(f"{f'dashboard, {name}':24}{many:9.1f}{many / few:9.1f}", flush=True)
+        record(f"dashboard, {name}, at ten times the events", many / few, "ratio", aim=2)
 
 
 async def long_thread(log: EventStore) -> None:
@@ -254,19 +269,27 @@ def _percentile(times: list[float], share: float) -> float:
 
 async def main(events: int, seconds: int, folder: Path, prepare: bool) -> None:
     """Generate a log unless the folder has one, and measure a week and the whole log."""
+    log, smaller = await opened(folder, events), await opened(folder / "tenth", events // 10)
+    if not await log.read(LONG_THREAD, limit=1):
+        await long_thread(log)
+    if not prepare:
+        for name in RANGES:
+            await measure(log, parse_range(name))
+        await measure_growth(log, smaller)
+        await measure_under_load(log, seconds)
+    log.close()
+    smaller.close()
+
+
+async def opened(folder: Path, events: int) -> EmbeddedEventStore:
+    """The log in a folder, generated unless it is there, with its summaries and its search index."""
     path = folder / "events.duckdb"
     if not path.exists():
         fill(path, events)
     log = EmbeddedEventStore(path)
     await summarize(log)
     await index(log)
-    if not await log.read(LONG_THREAD, limit=1):
-        await long_thread(log)
-    for name in () if prepare else ("7d", "all"):
-        await measure(log, parse_range(name))
-    if not prepare:
-        await measure_under_load(log, seconds)
-    log.close()
+    return log
 
 
 if __name__ == "__main__":

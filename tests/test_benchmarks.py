@@ -50,20 +50,22 @@ def test_decisions() -> None:
 
 
 def test_figures_and_replay_at_rest_and_under_writing() -> None:
-    head, *ranges, writing = _run("analytics.py", "2000", "--seconds", "1").split("\n\n")
-    assert _shape(head).splitlines() == [
+    head, *ranges, growth, writing = _run("analytics.py", "2000", "--seconds", "1").split("\n\n")
+    assert _shape(head).splitlines() == 2 * [
         "making # events",
         "('# events in #',)",
         "summaries: # s, # s of CPU",
         "search index: # s, # s of CPU",
     ]
+    assert _first_words(growth)[1:] == ["dashboard, 7d", "dashboard, all"]
     assert [one.split()[0] for one in ranges] == ["7d", "all"]
     for one in ranges:
         names = _first_words(one)[1:]
         assert names[0] == "bare scan"
         assert set(FIGURES) & set(names)
-        assert names[-12:] == [
+        assert names[-13:] == [
             "dashboard, all of these",
+            "dashboard, an agent",
             "conversations, a page",
             "conversations, escalated",
             "conversations, waiting",
