@@ -183,7 +183,13 @@ def test_a_short_soak() -> None:
     rows = [line.split() for line in table.splitlines()]
     assert ["lost", "or", "duplicate", "events", "0", "0"] in rows
     assert ["errors", "0", "0"] in rows
-    assert _first_words(table)[-3:] == ["first token, p50", "first token, p99", "memory, warm to end"]
+    assert _first_words(table)[-5:] == [
+        "first token, p50",
+        "first token, p99",
+        "seconds to stop",
+        "memory, highest",
+        "memory, warm to end",
+    ]
 
 
 @pytest.mark.nightly

@@ -2,9 +2,11 @@
 
 import asyncio
 import contextlib
+import os
 import socket
 import sqlite3
 import sys
+import threading
 from typing import Any
 
 import duckdb
@@ -25,6 +27,8 @@ from smart_support.settings import Settings
 log = get_logger()
 # How long requests may still run after all turns have ended.
 REQUEST_SECONDS = 5
+# How long the rest may take after the turns' time, requests and databases included.
+CLOSE_SECONDS = 8
 
 
 class _Lifespan(LifespanOn):
@@ -53,11 +57,28 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End turns while the app still answers, then stop. A second Ctrl-C skips the wait."""
         app: Any = self.config.app
+        _end_process_in(app.state.services.settings.shutdown_seconds + CLOSE_SECONDS)
         draining = asyncio.create_task(_drain(app.state.services, app.state.mcp))
         while not (draining.done() or self.force_exit):
             await asyncio.wait({draining}, timeout=0.1)
         await end_tasks(draining)
         await super().shutdown(sockets)
+
+
+def _end_process_in(seconds: float) -> None:
+    """End this process after some seconds unless it has ended by then, as when a database does not answer.
+
+    That is like a kill: what was shown is durable, and the next start goes on with the rest.
+    """
+
+    def end() -> None:
+        log.error("shutdown_cut_off", seconds=seconds)
+        os._exit(1)
+
+    # A thread, because the event loop may wait for a thread that waits for a database.
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
 
 
 async def _drain(services: Services, mcp: McpEndpoint) -> None:
