@@ -150,9 +150,11 @@ node_modules/.package-lock.json: package-lock.json
 	npm ci --ignore-scripts --no-audit --no-fund
 	touch $@
 
-# The README's picture, made by the test that follows its demo script.
+# The pictures of the README and of docs/, made by tests.
 picture: .venv/dev .venv/browser
-	SCREENSHOTS=1 $(BIN)/python -m pytest tests/browser/test_readme.py tests/browser/test_inbox.py
+	SCREENSHOTS=1 $(BIN)/python -m pytest tests/browser/test_readme.py tests/browser/test_inbox.py \
+		tests/browser/test_analytics.py -k "readme or inbox or pictures"
 	cp tests/artifacts/readme.png docs/console.png
 	cp tests/artifacts/inbox-light.png docs/inbox.png
 	cp tests/artifacts/phone-inbox-light.png docs/inbox-phone.png
+	for name in analytics analytics-phone replay replay-phone; do cp tests/artifacts/docs-$$name.png docs/$$name.png; done

@@ -11,8 +11,12 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
-from tests.browser.conftest import PHONE, Save, Window
+from tests.browser.conftest import Save, Window
+from tests.support.axe import PHONE, WIDE
 from tests.support.harness import AppProcess, run_python
+
+_LEFT = "node => Math.round(node.getBoundingClientRect().left)"
+_TOP = "node => Math.round(node.getBoundingClientRect().top)"
 
 
 @pytest.fixture(scope="module")
@@ -140,7 +144,7 @@ def test_filters_apply_to_all_and_a_figure_leads_to_its_conversations(
     chip.click()
     expect(chip).to_have_count(0)
     page.get_by_role("tab", name="Analytics").click()
-    _card(page, "Resolved").locator(".ss-line .ss-metric-link").click()
+    _card(page, "Resolved").locator(".ss-metric-line .ss-metric-link").click()
     expect(
         page.get_by_role("button", name="Remove filter Outcome: Resolved or Resolved with approval")
     ).to_be_visible()
@@ -161,6 +165,31 @@ def test_a_replay_is_played_shared_and_kept(demo: AppProcess, open_window: Windo
     for name, path in (("Raw JSON", "all"), ("Save as test", "test")):
         link = page.get_by_role("link", name=name)
         expect(link).to_have_attribute("href", f"/api/v1/replay/{thread_id}/{path}")
+
+
+def test_pictures_of_both_tabs_for_the_documentation(
+    demo: AppProcess, open_window: Window, save: Save
+) -> None:
+    """`make picture` keeps them. Nothing of another tab's style moves what is in them."""
+    shown = demo.get("/conversations", outcome="resolved_with_approval", limit=1)[0]["thread_id"]
+    for name, viewport in (("", WIDE), ("-phone", PHONE)):
+        page = open_window(demo.url, viewport=viewport)
+        page.get_by_role("tab", name="Analytics").click()
+        expect(page.locator(".ss-chart")).to_have_count(2)
+        figure = _card(page, "Conversations")
+        assert figure.locator("b").evaluate(_LEFT) == figure.locator(".ss-trend").evaluate(_LEFT)
+        save(page, f"docs-analytics{name}")
+        page.get_by_role("tab", name="Replay").click()
+        placeholder, conversations = page.locator(".ss-choose"), page.locator(".ss-find")
+        if not name:
+            assert placeholder.evaluate(_TOP) == conversations.evaluate(_TOP)
+        page.locator(f"[data-thread='{shown}']").click()
+        expect(page.locator(".ss-step").first).to_be_visible()
+        expect(page.locator(".ss-replay [aria-busy]")).to_have_count(0)
+        links = page.locator(".ss-takeaway .ss-links").evaluate("node => node.scrollWidth - node.clientWidth")
+        assert links <= 0
+        save(page, f"docs-replay{name}")
+        page.close()
 
 
 def test_an_admin_queries_the_events(demo: AppProcess, open_window: Window) -> None:
@@ -297,7 +326,7 @@ def test_a_metric_leads_to_the_conversations_it_counts(
 
     def linked(label: str) -> dict[str, list[str]]:
         page = shown(is_new=True, filters=filters)
-        return _shown_conversations(page, _card(page, label).locator(".ss-line .ss-metric-link"))
+        return _shown_conversations(page, _card(page, label).locator(".ss-metric-line .ss-metric-link"))
 
     tool = {"tool": ["cancel_order"]}
     assert linked("Resolved") == tool | span | {"outcome": ["resolved", "resolved_with_approval"]}

@@ -128,7 +128,7 @@ def test_the_list_and_the_conversation_follow_what_happens(
     expect(row.get_by_label("Unread")).to_be_visible()
     row.click()
     expect(row.get_by_label("Unread")).to_have_count(0)
-    expect(dana.locator(".ss-steps summary")).to_have_text("Checked tracking info 1042 · 1 step")
+    expect(dana.locator(".ss-inbox-steps summary")).to_have_text("Checked tracking info 1042 · 1 step")
     customer = dana.get_by_role("complementary", name="Customer")
     expect(customer).to_contain_text("Maya Chen")
     expect(customer).to_contain_text("Not verified by your website")
@@ -140,7 +140,7 @@ def test_the_list_and_the_conversation_follow_what_happens(
     expect(customer).to_contain_text("Open approvals")
     save(dana, "inbox-light")
     waiting.get_by_role("button", name=re.compile("^Approve")).click()
-    expect(dana.locator(".ss-line--decided")).to_contain_text("Approved")
+    expect(dana.locator(".ss-inbox-line--decided")).to_contain_text("Approved")
     expect(_bubbles(dana, "agent").last).to_contain_text("1042")
     expect(_row(dana, "Maya Chen")).not_to_contain_text("Waiting for approval")
     expect(customer.locator(".ss-things li").filter(has_text="1042")).to_contain_text("Cancelled")
@@ -284,7 +284,7 @@ def test_a_half_typed_reason_stays_when_another_lead_decides(
     expect(slot).to_contain_text("Already approved by robin")
     expect(slot).to_contain_text("Half of a reason")
     slot.get_by_role("button", name="Dismiss").click()
-    expect(slot.locator(".ss-line--decided")).to_contain_text("Approved")
+    expect(slot.locator(".ss-inbox-line--decided")).to_contain_text("Approved")
 
 
 def test_who_comes_second_is_told_and_keeps_their_reply(team: Team, enter: Enter, thread_id: str) -> None:

@@ -130,3 +130,17 @@ def test_the_page_is_compressed(server: AppProcess, path: str) -> None:
     answer = httpx.get(f"{server.url}{path}", headers={"Accept-Encoding": "gzip"})
     assert answer.headers["Content-Encoding"] == "gzip"
     assert answer.num_bytes_downloaded < len(answer.content) / 3
+
+
+def test_no_two_tabs_give_a_class_different_looks() -> None:
+    """All stylesheets apply to all tabs: a tab's own elements have, or stand in, a class of their own."""
+    folders: dict[str, set[str]] = {}
+    for sheet in theme.STATIC.glob("*/*.css"):
+        css = re.sub(r"/\*.*?\*/", "", sheet.read_text(), flags=re.DOTALL)
+        for selectors in re.findall(r"([^{};]+)\{", css):
+            for selector in re.sub(r"\([^()]*\)", "", selectors).split(","):
+                if match := re.fullmatch(r"\s*(\.ss-[\w-]+)\s*", selector):
+                    folders.setdefault(match[1], set()).add(sheet.parent.name)
+    # What the shell gives to all tabs, a tab may add to.
+    styled = {name: sorted(of) for name, of in folders.items() if len(of) > 1 and "shell" not in of}
+    assert styled == {}

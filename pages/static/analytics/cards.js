@@ -37,7 +37,7 @@ function cardElement(card, metrics, definitions) {
   const value = node("b", {}, card.value);
   return node("div", { class: "ss-card" },
     node("span", { class: "ss-metric-name" }, `${card.label} `, helpButton(definitions[card.definition])),
-    node("div", { class: "ss-line" }, card.query ? metricLink(value, metrics, card.query) : value, card.change),
+    node("div", { class: "ss-metric-line" }, card.query ? metricLink(value, metrics, card.query) : value, card.change),
     trendLine(card.trend), node("small", {}, card.note));
 }
 

@@ -38,7 +38,7 @@ export function makeComposer(item, { changed, noted }) {
       actionButton("Cancel", "", () => { release.hidden = true; })));
   const replyTab = node("button", { type: "button", class: "ss-mode", onclick: () => choose(false) });
   const noteTab = node("button", { type: "button", class: "ss-mode", onclick: () => choose(true) }, "Note");
-  const canned = node("div", { class: "ss-canned" });
+  const canned = node("div", { class: "ss-inbox-canned" });
   const text = node("textarea", { rows: "2", maxlength: "10000", oninput: typed, onkeydown: (/** @type {KeyboardEvent} */ event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) { event.preventDefault(); submit(); }
   } });

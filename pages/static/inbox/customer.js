@@ -41,7 +41,7 @@ function record(result) {
   const entries = Object.entries(result).filter(([, given]) => given !== null && given !== undefined && given !== "");
   const single = entries.filter(([name, given]) => !HEADLINE.has(name) && typeof given !== "object");
   /** @type {HTMLElement[]} */
-  const parts = single.length ? [node("dl", { class: "ss-facts" }, single.map(([name, given]) =>
+  const parts = single.length ? [node("dl", { class: "ss-inbox-facts" }, single.map(([name, given]) =>
     [node("dt", {}, exact(label(name))), node("dd", {}, exact(words(name, given, result.currency)))]))] : [];
   for (const [name, given] of entries) {
     if (Array.isArray(given)) parts.push(listOf(name, given));

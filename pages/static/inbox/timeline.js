@@ -147,7 +147,7 @@ export function makeTimeline(scroll, item, customer) {
 
   /** @param {string} at @param {string} kind @param {...Child} content */
   function line(at, kind, ...content) {
-    append(node("p", { class: `ss-line ss-line--${kind}`, dir: "auto" }, content), at);
+    append(node("p", { class: `ss-inbox-line ss-inbox-line--${kind}`, dir: "auto" }, content), at);
   }
 
   /** @param {Step} step */
@@ -156,7 +156,7 @@ export function makeTimeline(scroll, item, customer) {
     if (!group) {
       const summary = node("summary");
       const steps = node("ol");
-      group = { element: node("details", { class: "ss-steps" }, summary, steps), summary, list: steps, calls: [] };
+      group = { element: node("details", { class: "ss-inbox-steps" }, summary, steps), summary, list: steps, calls: [] };
       append(group.element, step.at);
     }
     group.calls.push(step);
@@ -187,7 +187,7 @@ export function makeTimeline(scroll, item, customer) {
 
   /** @param {Step} step */
   function addApproval(step) {
-    const slot = node("div", { class: "ss-slot" }, node("p", { class: "ss-line ss-line--amber" }, `Waiting for approval: ${exact(step.summary)}`));
+    const slot = node("div", { class: "ss-slot" }, node("p", { class: "ss-inbox-line ss-inbox-line--amber" }, `Waiting for approval: ${exact(step.summary)}`));
     slots.set(step.approval_id, { slot, card: null });
     append(slot, step.at);
   }
@@ -260,7 +260,7 @@ export function makeTimeline(scroll, item, customer) {
     made.card = null;
     const failure = approval.execution === "failed" ? `Not carried out. ${approval.execution_reason ?? ""}`
       : approval.execution === "outcome_unknown" ? "Outcome unknown. Check manually." : "";
-    made.slot.replaceChildren(node("p", { class: "ss-line ss-line--decided", tabindex: "-1" },
+    made.slot.replaceChildren(node("p", { class: "ss-inbox-line ss-inbox-line--decided", tabindex: "-1" },
       chip(outcome, failure ? "amber" : color), " ", value(approval.summary),
       approval.decided_by && approval.status !== "expired" ? [" · ", value(approval.decided_by)] : "",
       failure ? node("span", { class: "ss-problem" }, failure) : ""));
