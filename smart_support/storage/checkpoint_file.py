@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import (
+    WRITES_IDX_MAP,
     ChannelVersions,
     Checkpoint,
     CheckpointMetadata,
@@ -30,6 +31,8 @@ log = get_logger()
 T = TypeVar("T")
 # The file's `user_version` once the older checkpoints are deleted that earlier releases have kept.
 _PRUNED = 1
+# What was written to the file and is not safe from a power cut becomes so after this.
+_SECONDS_TO_SYNC = 0.05
 # A large transaction makes the write-ahead log longer. Afterwards it is cut to this length.
 _MAX_WAL_BYTES = 4_000_000
 # A file with so many free pages, if they are more than half of it, is written again at the start.
@@ -78,6 +81,10 @@ class CheckpointFile(SqliteSaver):
     All access is in a thread of its own, one hop for each call. LangGraph's own asynchronous saver takes
     three to five hops, which cost more than the work. It also leaves a transaction open where a call is
     cancelled.
+
+    Waiting for the disk costs more than the rest. So what the next checkpoint directly follows, and what a
+    graph can do without, is written and not waited for: a kill of the process loses nothing of it, and a
+    power cut before that checkpoint makes the graph repeat its step.
     """
 
     def __init__(self, path: Path) -> None:
@@ -88,6 +95,8 @@ class CheckpointFile(SqliteSaver):
         # Deleted text must leave the pages of the file too.
         connection.execute("PRAGMA secure_delete=ON")
         connection.execute(f"PRAGMA journal_size_limit={_MAX_WAL_BYTES}")
+        connection.execute("PRAGMA synchronous=FULL")
+        self._is_synced = True
         self.setup()
         connection.execute(_KEEP_NEWEST)
 
@@ -102,6 +111,7 @@ class CheckpointFile(SqliteSaver):
                 raise
             if transaction:
                 self.conn.commit()
+                self._is_synced = True
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         """As `get_tuple`."""
@@ -130,14 +140,16 @@ class CheckpointFile(SqliteSaver):
         metadata: CheckpointMetadata,
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
-        """As `put`: the checkpoint is on disk when this returns."""
-        return await self._in_thread(self.put, config, checkpoint, metadata, new_versions)
+        """As `put`: the checkpoint is on disk when this returns, except for the one of the graph's input."""
+        is_followed = metadata.get("source") == "input"
+        return await self._saved(is_followed, self.put, config, checkpoint, metadata, new_versions)
 
     async def aput_writes(
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
     ) -> None:
-        """As `put_writes`: the writes are on disk when this returns."""
-        await self._in_thread(self.put_writes, config, writes, task_id, task_path)
+        """As `put_writes`: an interrupt, an answer to it and an error are on disk when this returns."""
+        is_followed = not any(channel in WRITES_IDX_MAP for channel, _ in writes)
+        await self._saved(is_followed, self.put_writes, config, writes, task_id, task_path)
 
     async def adelete_thread(self, thread_id: str) -> None:
         """As `delete_thread`."""
@@ -162,6 +174,33 @@ class CheckpointFile(SqliteSaver):
         """Finish what was begun, then close the file."""
         self._thread.shutdown(wait=True)
         self.conn.close()
+
+    async def _saved(self, is_followed: bool, save: Callable[..., T], *args: Any) -> T:
+        """Save something; `is_followed`: a checkpoint comes directly after it."""
+        if not is_followed:
+            return await self._in_thread(save, *args)
+        saved: T = await self._in_thread(self._without_sync, save, *args)
+        asyncio.get_running_loop().call_later(_SECONDS_TO_SYNC, self._sync_soon)
+        return saved
+
+    def _without_sync(self, save: Callable[..., T], *args: Any) -> T:
+        self.conn.execute("PRAGMA synchronous=NORMAL")
+        try:
+            return save(*args)
+        finally:
+            self.conn.execute("PRAGMA synchronous=FULL")
+            self._is_synced = False
+
+    def _sync_soon(self) -> None:
+        if not self._is_synced:
+            with contextlib.suppress(RuntimeError):  # closed
+                self._thread.submit(self._sync)
+
+    def _sync(self) -> None:
+        if not self._is_synced:
+            with self.cursor(transaction=False) as cursor:
+                cursor.execute("PRAGMA wal_checkpoint")
+            self._is_synced = True
 
     async def _in_thread(self, work: Callable[..., T], *args: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work, *args)

@@ -222,3 +222,16 @@ async def test_a_call_that_is_cancelled_is_whole_or_not_made(tmp_path: Path) -> 
         rows = database.execute("SELECT task_id, count(*) FROM writes GROUP BY 1").fetchall()
     assert {count for _, count in rows} == {2}
     assert {str(task) for task in range(0, 20, 2)} <= {task for task, _ in rows}
+
+
+async def test_what_no_checkpoint_follows_is_synced_soon(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoints.sqlite"
+    config: Any = {"configurable": {"thread_id": "t", "checkpoint_ns": "", "checkpoint_id": "1"}}
+    with closing(CheckpointFile(path)) as file:
+        await file.aput_writes(config, [("result", "of a long step")], "task")
+        with closing(sqlite3.connect(path)) as database:
+            assert database.execute("SELECT count(*) FROM writes").fetchone() == (1,)
+        # Syncing moves it out of the write-ahead log.
+        async with asyncio.timeout(10):
+            while b"of a long step" not in path.read_bytes():  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
