@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 
 from smart_support import clock
-from smart_support.events import Record
+from smart_support.events import Message, Record
 from smart_support.storage.events.duckdb_file import DuckDBFile
 from smart_support.storage.events.group_commit import Chain, Done, GroupCommit
 from smart_support.storage.events.search_index import Hits
@@ -24,6 +24,8 @@ OnAppend = Callable[[Record], None]
 # With so many new events or more, at so many a second or more, a reader can do with a snapshot that is kept.
 MANY_NEW_EVENTS = 400
 MANY_EVENTS_PER_SECOND = 200
+# How long an agent's message waits for the end of its turn, to share the commit. Its words are shown already.
+SECONDS_TO_END = 0.01
 
 
 class EventStore(ABC):
@@ -58,7 +60,10 @@ class EventStore(ABC):
             only this record can't be stored.
         """
         self._on_append(record)
-        return self.commits.put(record, urgent=record.event.ends_turn, chain=chain)
+        event = record.event
+        is_answer = isinstance(event, Message) and event.role == "agent"
+        wait_seconds = SECONDS_TO_END if is_answer else None
+        return self.commits.put(record, urgent=event.ends_turn, chain=chain, wait_seconds=wait_seconds)
 
     @property
     def waiting(self) -> int:

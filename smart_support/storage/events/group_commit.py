@@ -3,6 +3,7 @@
 import asyncio
 import concurrent.futures
 import contextlib
+import math
 import queue
 import threading
 import time
@@ -80,10 +81,18 @@ class GroupCommit(Generic[T]):
         except IndexError:
             return 0.0
 
-    def put(self, item: T, *, urgent: bool = False, chain: Chain | None = None) -> Done:
+    def put(
+        self,
+        item: T,
+        *,
+        urgent: bool = False,
+        chain: Chain | None = None,
+        wait_seconds: float | None = None,
+    ) -> Done:
         """Queue an item to be committed.
 
         Args:
+            wait_seconds: how long it waits for others, where that is not `interval_seconds`.
             chain: what the item belongs to, if it is worth nothing without those before it.
             urgent: commit it without waiting for others, but `interval_seconds` after the last commit.
 
@@ -92,7 +101,7 @@ class GroupCommit(Generic[T]):
             only this item can't be stored.
         """
         done = asyncio.get_running_loop().create_future()
-        self._add(_Entry(item, False, urgent, done, chain))
+        self._add(_Entry(item, False, urgent, done, chain, wait_seconds))
         return done
 
     def put_from_thread(self, item: T) -> None:
@@ -143,9 +152,11 @@ class GroupCommit(Generic[T]):
 
     def _next_batch(self, committed_at: float) -> list["_Entry[T] | None"]:
         batch = [self._queue.get()]
-        deadline = time.monotonic() + self._interval_seconds
+        deadline = math.inf
         with contextlib.suppress(queue.Empty):
             while (entry := batch[-1]) is not None:
+                wait_seconds = self._interval_seconds if entry.wait_seconds is None else entry.wait_seconds
+                deadline = min(deadline, time.monotonic() + wait_seconds)
                 if entry.urgent:
                     deadline = min(deadline, committed_at + (0 if entry.is_work else self._interval_seconds))
                 batch.append(self._queue.get(timeout=max(0, deadline - time.monotonic())))
@@ -189,6 +200,7 @@ class _Entry(NamedTuple, Generic[T]):
     urgent: bool
     done: Done | concurrent.futures.Future[None] | None
     chain: Chain | None = None
+    wait_seconds: float | None = None
 
 
 def _settle(entries: "list[_Entry[Any]]", failure: StorageFailed | None) -> None:

@@ -37,3 +37,13 @@ async def test_what_is_awaited_close_together_shares_a_commit() -> None:
     await asyncio.wait_for(asyncio.gather(*handed_in), 10)
     writer.close()
     assert commits == [[0], list(range(1, 21))]
+
+
+async def test_an_item_that_may_wait_shares_the_commit_of_the_next() -> None:
+    commits: list[list[int]] = []
+    writer: GroupCommit[int] = GroupCommit(commits.append, "It failed.", 0.05)
+    waiting = writer.put(1, wait_seconds=FOR_EVER)
+    await asyncio.wait({waiting}, timeout=0.2)
+    await asyncio.wait_for(asyncio.gather(waiting, writer.put(2)), 10)
+    writer.close()
+    assert commits == [[1, 2]]
