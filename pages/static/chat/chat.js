@@ -65,8 +65,6 @@ function startNew() {
   current = newThread();
   store(current);
   reset();
-  // At once, so that it is seen when the first follower does not come: Gradio may cancel it with the one before.
-  subscribe();
   setTimeout(wake);
   messageField()?.focus();
 }
