@@ -431,8 +431,6 @@ class Summaries:
             on_added: called after each transaction with the number of events that it summarized.
         """
         self._on_added = on_added
-        # The day of the newest event that is summarized, or an earlier one.
-        self._today = _LONG_AGO
         self.reopen(cursor)
 
     def reopen(self, cursor: duckdb.DuckDBPyConnection) -> None:
@@ -440,16 +438,18 @@ class Summaries:
         self.cursor = cursor
         # A compacted copy has the summaries of when it was begun, and later events.
         self.waiting = self._not_summarized()
-        self._today = self._value("SELECT max(day) + INTERVAL 1 DAY FROM turn_days") or _LONG_AGO
+        # The day of the newest event that is summarized; None: to be looked up.
+        self._today: datetime | None = None
 
     def add(self, most: int | None = None) -> None:
         """Summarize new events: all of them, or some, the oldest first, until they are `most`."""
         done = 0
         while self.waiting and (most is None or done < most):
-            today, self._today = self._today, _LONG_AGO
+            today, self._today = self._today, None
             with transaction(self.cursor):
                 # Counted, because rows of a failed transaction are not there.
                 self.waiting = self._not_summarized()
+                today = today or self._newest_day()
                 added, today = self._add_some(today) if self.waiting else (0, today)
             self._today = today
             self.waiting -= added
@@ -459,16 +459,20 @@ class Summaries:
     def erase(self, thread_ids: Sequence[str]) -> None:
         """As `erase` of this module, in the file that is kept."""
         erase(self.cursor, thread_ids)
-        self._today = _LONG_AGO
+        self._today = None
 
     def rebuild(self) -> int:
         """Compute all rows again. Returns the number of events."""
         with transaction(self.cursor):
             _run(self.cursor, _EMPTY)
-        self._today = _LONG_AGO
+        self._today = None
         self.waiting = events = self._not_summarized()
         self.add()
         return events
+
+    def _newest_day(self) -> datetime:
+        newest = self._value("SELECT max(last_at) FROM conversations")
+        return _day(newest) if newest else _LONG_AGO
 
     def _not_summarized(self) -> int:
         return int(self._value("SELECT (SELECT count(*) FROM events) - events FROM summarized"))

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from smart_support import clock
@@ -78,6 +78,9 @@ MOVES = st.lists(
     max_examples=examples(6), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(moves=MOVES, at_once=st.sampled_from([1, 3, 250_000]))
+# What comes after an erasure, or after a start, is of an earlier day than the newest event.
+@example(moves=[(0, "interrupt"), (3, "ask"), (2, "fail"), "erase", (0, "ask")], at_once=1)
+@example(moves=[(0, "complete"), (3, "ask"), "look", "restart", (2, "complete")], at_once=1)
 async def test_whenever_they_are_brought_up_to_date_they_are_those_of_a_rebuild(
     tmp_path_factory: pytest.TempPathFactory, moves: list[Any], at_once: int
 ) -> None:
