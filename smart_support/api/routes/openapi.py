@@ -29,7 +29,7 @@ from smart_support.errors import Conflict, InvalidJson, InvalidRequest, TooLarge
 from smart_support.garbage_collection import paused_garbage_collection
 from smart_support.identity.users import User
 from smart_support.services import Services
-from smart_support.tools.names import MAX_LENGTH
+from smart_support.tools import names
 
 
 def has_imports(services: Services = Depends(services)) -> None:
@@ -46,7 +46,8 @@ router = APIRouter(prefix="/openapi", tags=["openapi"], dependencies=[Depends(ad
 # JSON from a program never begins with one (RFC 8259, 8.1), but a saved file may.
 BYTE_ORDER_MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 CHARS_PER_TOKEN = 4  # of JSON, roughly; enough to compare sizes
-Name = Annotated[str, Field(max_length=MAX_LENGTH)]
+# Checked by the review, whose error says what a name may be.
+Name = Annotated[str, Field(max_length=names.MAX_LENGTH, json_schema_extra={"pattern": names.PATTERN})]
 
 
 class CustomerChange(BaseModel):
