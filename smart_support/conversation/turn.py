@@ -35,6 +35,7 @@ from smart_support.events import (
     EscalationKind,
     Event,
     Failure,
+    Interrupt,
     Message,
     MessageComplete,
     Record,
@@ -200,8 +201,10 @@ class Turn(RecordedTurn):
         stuck = await self._stuck_session(state)
         pending = [] if stuck else self._graph.pending_interrupts(self.thread_id, state)
         if message and pending:
-            await self._answer_while_pending(pending, message, own)
-            return
+            if await self._have_been_requested(pending, records):
+                await self._answer_while_pending(pending, message, own)
+                return
+            message = None  # the graph has it, though not among its messages: it stopped there
         if message:
             await self._send(message)
         elif stuck and not self._taken_by and not _has_answer(own):
@@ -212,6 +215,14 @@ class Turn(RecordedTurn):
         await self._raise_if_approval_lost()
         if own or self.has_begun:
             await self._conclude()
+
+    async def _have_been_requested(
+        self, pending: Sequence[PendingInterrupt], records: Sequence[Record]
+    ) -> bool:
+        """Whether the record has one of these interrupts: then the turn that stopped there has ended."""
+        recorded = {one.event.approval_id for one in records if isinstance(one.event, Interrupt)}
+        approvals = await self._approvals.of_thread(self.thread_id)
+        return any(one.approval_id in recorded and _interrupt_of(one, pending) for one in approvals)
 
     # Ends
 
