@@ -8,8 +8,9 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
-from smart_support.errors import Overloaded, RateLimited, ShuttingDown, SmartSupportError
+from smart_support.errors import Overloaded, RateLimited, ShuttingDown, SmartSupportError, StorageFailed
 from smart_support.observability.log import get_logger
+from smart_support.storage.failures import FAILED, is_store_failure
 
 log = get_logger()
 PREFIX = "/api/v1"
@@ -88,5 +89,7 @@ async def _http(request: Request, error: Exception) -> Response:
 
 async def _unexpected(request: Request, error: Exception) -> Response:
     log.error("request_failed", path=request.url.path, error=repr(error))
+    if is_store_failure(error):
+        return failure(StorageFailed.code, FAILED, StorageFailed.status)
     message = "Internal error; nothing was changed. Try again, or see the server's log."
     return failure("internal_error", message, 500)

@@ -8,9 +8,10 @@ from typing import Any, Self
 from smart_support.approvals.approval import Approval
 from smart_support.conversation.recorder import Recorder
 from smart_support.conversation.sessions import Session, SessionManager
-from smart_support.errors import SmartSupportError
+from smart_support.errors import SmartSupportError, StorageFailed
 from smart_support.events import Decision, Event, Interrupt, Message
 from smart_support.observability.log import get_logger
+from smart_support.storage.failures import FAILED, is_store_failure
 
 log = get_logger()
 
@@ -49,7 +50,10 @@ class RecordedTurn(ABC):
         except SmartSupportError as error:
             await self._fail(error.code, error.message, error)
         except Exception as error:
-            await self._fail(*self._unexpected(), error)
+            code, message = self._unexpected()
+            if is_store_failure(error):
+                code, message = StorageFailed.code, FAILED
+            await self._fail(code, message, error)
         await self._recorder.settle()
         recorder = self._recorder
         await self._sessions.end_turn(
