@@ -57,7 +57,7 @@ class RecordedTurn(ABC):
         await self._recorder.settle()
         recorder = self._recorder
         await self._sessions.end_turn(
-            self.thread_id, recorder.last_seq, self._customer_id, recorder.last_message
+            self.thread_id, recorder.end_seq, self._customer_id, recorder.last_message
         )
         self._after_end()
         log.info("turn_ended", duration_ms=self._elapsed_ms())

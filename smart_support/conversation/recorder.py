@@ -53,6 +53,11 @@ class Recorder:
         self._broadcast = broadcast
         self._sessions = sessions
 
+    @property
+    def end_seq(self) -> int:
+        """The number after which the next turn goes on. Where nothing was left to record, none is used up."""
+        return self._covers_from - 1 if self._covers_from else self.last_seq
+
     async def record(
         self, event: Event, *, event_id: str | None = None, customer_id: str | None = None
     ) -> None:
