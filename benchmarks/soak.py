@@ -352,7 +352,8 @@ async def _soak_on_postgres(given: argparse.Namespace, folder: Path) -> int:
     cluster = Postgres(durable=True)
     await asyncio.to_thread(cluster.start)
     try:
-        async with tcp_proxy(cluster.port, given.postgres_delay / 1000) as proxy:
+        async with tcp_proxy(cluster.port) as proxy:
+            proxy.delay = given.postgres_delay / 1000
             return await _soak(given, folder, f"postgresql://tests@127.0.0.1:{proxy.port}/postgres")
     finally:
         await asyncio.to_thread(cluster.stop)

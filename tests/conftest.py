@@ -6,6 +6,7 @@ import gc
 import os
 import sys
 from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -134,7 +135,15 @@ def without_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 def take_order() -> Callable[[str], str]:
     """Gives an order id of a status that no other test on the shared app has."""
     left: dict[str, Iterator[str]] = {}
-    return lambda status: next(left.setdefault(status, demo_orders(status)))
+
+    def take(status: str) -> str:
+        if status not in left:
+            # An order that is not paid yet can be changed and cancelled, too.
+            more = demo_orders("pending") if status == "processing" else ()
+            left[status] = chain(demo_orders(status), more)
+        return next(left[status])
+
+    return take
 
 
 @pytest.fixture

@@ -72,7 +72,7 @@ class KeptEvents:
     def __init__(self) -> None:
         self.records: list[Record] = []
 
-    def append(self, record: Record) -> "asyncio.Future[None]":
+    def append(self, record: Record, chain: object = None) -> "asyncio.Future[None]":
         self.records.append(record)
         durable: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         durable.set_result(None)

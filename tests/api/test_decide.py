@@ -13,7 +13,7 @@ import pytest
 from smart_support import clock
 from smart_support.notifications.decide_links import DecideLink, DecideLinks
 from tests.support.guarded import KEYS, PASSWORD
-from tests.support.harness import AppProcess
+from tests.support.harness import AppProcess, demo_orders
 
 Orders = Callable[[str], str]
 PAGE = {"Accept": "text/html"}
@@ -295,10 +295,11 @@ def test_who_requested_it_can_t_approve_it_and_a_colleague_can(
 
 
 def test_a_link_is_used_up_by_the_first_of_two_leads(
-    guarded: AppProcess, dana: Callable[[str], httpx.Client], take_order: Orders
+    guarded: AppProcess, dana: Callable[[str], httpx.Client]
 ) -> None:
     lee, mia = dana("lee"), dana("mia")
-    message = f"Apply a 10% discount to order {take_order('processing')}"
+    *_, order = demo_orders("processing", plain=True)
+    message = f"Apply a 10% discount to order {order}"
     approval = _request(guarded, message, **{"X-API-Key": KEYS["op"]})
     link = _link(guarded, approval)
     form = _form(mia.get(link))

@@ -122,7 +122,7 @@ def test_the_next_approval_is_the_one_below(data_dir: Path, open_window: Window)
         pytest.skip("the approvals are seeded into a file")
     seed_approvals(data_dir, 10)
     with AppProcess(data_dir) as app:
-        page = open_window(app.url, viewport=WIDE, prepare=lambda page: page.clock.install())
+        page = open_window(app.url, viewport=WIDE, prepare=lambda page: page.clock.install(), clock=True)
         open_list(page)
         page.get_by_label("Sort by").select_option("oldest")
         heading = details(page).get_by_role("heading", level=3)

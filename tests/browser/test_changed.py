@@ -36,6 +36,8 @@ def test_a_card_that_is_out_of_date_comes_back_with_what_changed(
     expect(cards).to_have_count(2)
     cards.filter(has_text="update_shipping_address").get_by_role("button", name="Approve").click()
     expect(cards).to_have_count(1)
+    # Not in the very moment of the other call, where nothing could be done but to refuse.
+    expect(page.locator(".ss-decided", has_text="shipping address")).to_contain_text("Carried out")
     page.locator(".ss-approval").get_by_role("button", name="Approve").click()
     again = page.locator(".ss-approval", has_text="This changed after it was approved")
     expect(again).to_contain_text("shipping address")

@@ -284,7 +284,7 @@ def test_a_card_says_that_its_time_runs_out(
     app: AppProcess, order: str, ask: Callable[..., str], open_window: Window
 ) -> None:
     ask("t", f"Cancel order {order}")
-    page = open_window(app.url, share="last")
+    page = open_window(app.url, clock=True)
     expect(card(page, order).locator(".ss-countdown")).to_contain_text(re.compile("^(30:00|29:)"))
-    page.clock.set_fixed_time(page.evaluate("Date.now() + 28.5 * 60_000"))
+    page.clock.set_fixed_time(page.evaluate("Date.now() / 1000 + 28.5 * 60"))
     expect(page.get_by_role("button", name="1 approval expires in less than 2 minutes")).to_be_visible()

@@ -76,7 +76,7 @@ def test_an_undone_decision_was_never_made(
 
 def test_a_held_decision_is_sent_after_its_time(app: AppProcess, ask: Ask, open_window: Window) -> None:
     order, approval_id = ask()
-    page = open_window(app.url, prepare=lambda page: page.clock.install(), share="last")
+    page = open_window(app.url, prepare=lambda page: page.clock.install(), clock=True)
     press(card(page, order), "Approve")
     expect(card(page, order)).to_be_hidden()
     assert status(app, approval_id) == "pending"
@@ -158,7 +158,7 @@ def test_a_server_that_is_killed_around_a_decision_neither_loses_nor_repeats_it(
 
 def test_a_batch_is_held_in_the_list_too(app: AppProcess, ask: Ask, open_window: Window) -> None:
     (one, _), (other, approval_id) = ask(), ask()
-    page = open_window(app.url, prepare=lambda page: page.clock.install(), share="last")
+    page = open_window(app.url, prepare=lambda page: page.clock.install(), clock=True)
     page.get_by_role("tab", name="Approvals").click()
     for order in (one, other):
         page.locator(".ss-row").filter(has_text=order).get_by_role("checkbox").check()

@@ -13,7 +13,7 @@ from tests.support.postgres import Postgres, database
 from tests.support.tcp_proxy import TcpProxy, tcp_proxy
 
 SHUTDOWN_SECONDS, SECONDS_MORE = 1, 10
-TURNS = 150
+TURNS = 30
 
 
 def _behind(proxy: TcpProxy, postgres: Postgres, data_dir: Path) -> AppProcess:
@@ -48,8 +48,9 @@ async def test_a_stop_ends_in_time_though_the_database_does_not_answer(
 async def test_a_stop_ends_in_time_with_many_turns_on_a_slow_database(
     postgres: Postgres, data_dir: Path
 ) -> None:
-    async with tcp_proxy(postgres.port, 0.02) as proxy:
+    async with tcp_proxy(postgres.port) as proxy:
         app = await asyncio.to_thread(_behind(proxy, postgres, data_dir).start)
+        proxy.delay = 0.02
         async with contextlib.AsyncExitStack() as stack:
             clients = [
                 await stack.enter_async_context(await Client.connect(app.ws_url)) for _ in range(TURNS)

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +92,9 @@ async def test_what_outlasts_the_grace_is_parked_and_finished_by_the_next_start(
             )
             await client.send(type="message", thread_id="t", content="Hello")
             before = await client.until("token")
-            await client.send(type="message", thread_id="t", content="And this waits behind it")
+            waits = {"content": "And this waits behind it", "message_id": str(uuid.uuid4())}
+            await client.send(type="message", thread_id="t", **waits)
+            await client.until("message_accepted")
             for _ in range(2):
                 await model.asked.acquire()
             os.kill(app.process.pid, signal.SIGTERM)

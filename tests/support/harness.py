@@ -390,16 +390,17 @@ class LocalApp:
         return httpx.request(method, f"{self.url}/api/v1{path}", timeout=30, **options)
 
 
-def demo_orders(status: str) -> Iterator[str]:
-    """Ids of plain demo orders in a status: of customers in good standing, without a discount or a refund.
+def demo_orders(status: str, *, plain: bool = False) -> Iterator[str]:
+    """Ids of demo orders in a status, of customers in good standing, without those the README talks about.
 
-    Those the README talks about are left out.
+    Args:
+        plain: only those without a discount.
     """
     shop = ROOT / "data" / "shop"
     customers = orjson.loads((shop / "customers.json").read_bytes())
     active = {row["customer_id"] for row in customers if row["status"] == "active"}
     for row in orjson.loads((shop / "orders.json").read_bytes()):
         spare = row["order_id"] not in {str(number) for number in range(1042, 1049)}
-        plain = not row["discount_percent"] and not row["refunded_cents"]
-        if row["status"] == status and row["customer_id"] in active and spare and plain:
+        fits = not (plain and row["discount_percent"])
+        if row["status"] == status and row["customer_id"] in active and spare and fits:
             yield row["order_id"]

@@ -6,11 +6,17 @@ from collections.abc import AsyncIterator
 
 
 class TcpProxy:
-    """Passes all on to a port of this machine, each piece after a delay, while it is not paused."""
+    """Passes all on to a port of this machine, each piece after a delay, while it is not paused.
 
-    def __init__(self, target: int, delay: float) -> None:
+    Attributes:
+        port: its own.
+        delay: in seconds; none at first.
+    """
+
+    def __init__(self, target: int) -> None:
         self.port = 0
-        self._target, self._delay = target, delay
+        self.delay = 0.0
+        self._target = target
         self._passing = asyncio.Event()
         self._passing.set()
 
@@ -26,7 +32,7 @@ class TcpProxy:
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError):
             while data := await reader.read(65_536):
-                await asyncio.sleep(self._delay)
+                await asyncio.sleep(self.delay)
                 await self._passing.wait()
                 writer.write(data)
                 await writer.drain()
@@ -34,9 +40,9 @@ class TcpProxy:
 
 
 @contextlib.asynccontextmanager
-async def tcp_proxy(target: int, delay: float = 0.0) -> AsyncIterator[TcpProxy]:
+async def tcp_proxy(target: int) -> AsyncIterator[TcpProxy]:
     """A proxy on a free port, until the context ends."""
-    proxy = TcpProxy(target, delay)
+    proxy = TcpProxy(target)
     async with await asyncio.start_server(proxy.serve, "127.0.0.1", 0) as server:
         proxy.port = server.sockets[0].getsockname()[1]
         yield proxy

@@ -118,7 +118,8 @@ class Windows:
 
     def __init__(self, profiles: Profiles) -> None:
         self._profiles = profiles
-        self._taken: list[tuple[dict[str, Any], BrowserContext, Loaded | None]] = []
+        # The options of its context, if others may have that.
+        self._taken: list[tuple[dict[str, Any] | None, BrowserContext, Loaded | None]] = []
         profiles.problems.clear()
 
     def open(
@@ -132,6 +133,7 @@ class Windows:
         color_scheme: Any = "light",
         reduced_motion: Any = "no-preference",
         share: Share | None = None,
+        clock: bool = False,
         **options: Any,
     ) -> Page:
         """The console in a window of its own.
@@ -142,6 +144,7 @@ class Windows:
             cookies: of the person whose window it is.
             share: whether the page may come from an earlier test, and go to a later one. By default it does
                 both, or neither where there is something to prepare; of that, only routes end with a test.
+            clock: whether the test changes the page's clock, which is that of the whole context.
             options: of `Browser.new_context`.
         """
         address = f"{url}/?thread={thread_id}" if thread_id else url
@@ -149,7 +152,7 @@ class Windows:
         context = self._profiles.take(options, app, str(cookies))
         if cookies:
             context.add_cookies(list(cookies))
-        share = share or ("never" if prepare else "always")
+        share = share or ("last" if clock else "never" if prepare else "always")
         start = _Start(address, f"/{path}", viewport, color_scheme, reduced_motion, prepare)
         page = self._profiles.take_page(context, app, str(cookies))
         if page and (share == "never" or not start.again(page)):
@@ -159,7 +162,7 @@ class Windows:
             page = self._profiles.new_page(context)
             start.load(page)
         loaded = Loaded(page, app, str(cookies)) if share == "always" else None
-        self._taken.append((options, context, loaded))
+        self._taken.append((None if clock else options, context, loaded))
         expect(page.locator("#ss-state")).to_have_attribute("data-state", "live")
         expect(page.locator("body.ss-chat-loaded")).to_be_visible()
         return page
@@ -167,6 +170,9 @@ class Windows:
     def close(self, *, keep: Callable[[str], bool]) -> None:
         """Give all of them back, and keep the pages of the apps that `keep` is true for."""
         for options, context, loaded in self._taken:
+            if options is None:
+                context.close()
+                continue
             is_kept = loaded is not None and keep(loaded.app) and _is_console(loaded.page)
             self._profiles.give_back(options, context, loaded if is_kept else None)
 
