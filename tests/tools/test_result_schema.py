@@ -3,6 +3,8 @@
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from smart_support.connectors.openapi.document.parse import parse
@@ -89,3 +91,28 @@ def test_a_recursive_schema_ends() -> None:
     assert not Draft202012Validator(shape).is_valid({"name": "a", "child": {"name": 1}})
     loop = {"$ref": "#/a", "a": {"$ref": "#/b"}, "b": {"$ref": "#/a"}}
     assert shape_of(loop) is None
+
+
+VALUES = st.sampled_from(["string", "nonsense", 1, None, "object", "", [], {}]) | st.lists(
+    st.sampled_from(["string", "null", "x", 1, []]), max_size=3
+)
+KEYWORDS = st.dictionaries(st.sampled_from(["type", "enum", "const", "description", "required"]), VALUES)
+
+
+@given(KEYWORDS, KEYWORDS)
+def test_what_is_wrong_is_what_the_general_check_finds_wrong(
+    inner: dict[str, Any], outer: dict[str, Any]
+) -> None:
+    schema = outer | {"properties": {"a": inner, "b": {"items": inner}}}
+    kept = [{**part, "required": []} if _is_left_out(part) else part for part in (inner, outer)]
+    is_right = all(Draft202012Validator(Draft202012Validator.META_SCHEMA).is_valid(part) for part in kept)
+    shape = shape_of(schema)
+    assert (shape is not None) == is_right
+    if shape is not None:
+        Draft202012Validator.check_schema(shape)
+
+
+def _is_left_out(part: dict[str, Any]) -> bool:
+    """Whether `required` is ignored, or its repetitions are."""
+    required = part.get("required", [])
+    return not isinstance(required, list) or all(isinstance(name, str) for name in required)
