@@ -2,15 +2,18 @@
 
 import hashlib
 import mimetypes
+import re
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
 from smart_support.storage.private_files import make_private_folder
 
-__all__ = ["FOLDER", "PARTIAL", "AnswerFiles"]
+__all__ = ["FOLDER", "NAME", "PARTIAL", "AnswerFiles"]
 FOLDER = "files"
 PARTIAL = ".partial"
+# What a file is called, below the data folder.
+NAME = re.compile(rf"{FOLDER}/[0-9a-f]{{32}}/[0-9a-f]{{16}}\.[^/\\]+")
 
 
 class AnswerFiles:

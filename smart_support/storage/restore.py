@@ -12,6 +12,7 @@ import orjson
 
 from smart_support import clock
 from smart_support.errors import ConfigError
+from smart_support.storage.answer_files import NAME
 from smart_support.storage.backup import ANSWER_FILES, EVENTS, FOLDER, MANIFEST, digests, sync
 from smart_support.storage.events.duckdb_file import check_free
 from smart_support.storage.private_files import make_private_folder, tighten_files
@@ -52,8 +53,7 @@ def restore(source: Path, folder: Path, *, force: bool = False) -> Path | None:
     _end_logins(restoring / "state.sqlite")
     replaced = _move_away(folder, before)
     if (archived := restoring / ANSWER_FILES).exists():
-        with tarfile.open(archived) as archive:
-            archive.extractall(restoring, filter="data")
+        _unpack(archived, restoring)
         archived.unlink()
     for path in sorted(restoring.iterdir()):
         path.rename(folder / path.name)
@@ -94,6 +94,21 @@ def _checked(source: Path) -> Mapping[str, Any]:
             f"{', '.join(sorted(unknown))}); install that version or a later one"
         )
     return files
+
+
+def _unpack(archived: Path, into: Path) -> None:
+    """Copy the answer files out of an archive, and nothing else, should somebody have put it there.
+
+    `TarFile.extractall` has a filter for this from Python 3.11.4 on, and none before.
+    """
+    with tarfile.open(archived) as archive:
+        for member in archive:
+            content = archive.extractfile(member) if NAME.fullmatch(member.name) and member.isfile() else None
+            if content:
+                file = into / member.name
+                file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                with content, file.open("xb") as copy:
+                    shutil.copyfileobj(content, copy)
 
 
 def _end_logins(state: Path) -> None:

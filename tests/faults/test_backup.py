@@ -1,12 +1,15 @@
 """Backups of an app under load, put back elsewhere after a SIGKILL: nothing is lost, nothing runs twice."""
 
 import asyncio
+import io
 import itertools
+import json
 import os
 import shutil
 import signal
 import sqlite3
 import subprocess
+import tarfile
 import time
 from collections import Counter
 from contextlib import closing
@@ -19,6 +22,8 @@ import pytest
 
 from smart_support.__main__ import main
 from smart_support.storage.answer_files import AnswerFiles
+from smart_support.storage.backup import digests
+from smart_support.storage.events.duckdb_file import DuckDBFile
 from smart_support.storage.state.sqlite import SqliteStateDatabase
 from tests.support.harness import FORKING, AppProcess, free_port, run_python
 from tests.support.health import wait_until_healthy
@@ -280,6 +285,29 @@ async def test_a_stopped_app_is_backed_up_and_nothing_is_overwritten_without_for
     code, told = run(tmp_path / "elsewhere", "restore", str(taken))
     assert (code, "checkpoints.sqlite" in told) == (2, True)
     assert not list((tmp_path / "elsewhere").glob("*.sqlite"))
+
+
+def test_only_answer_files_come_out_of_a_backups_archive(tmp_path: Path, run: Any) -> None:
+    var, taken = tmp_path / "var", tmp_path / "taken"
+    kept = AnswerFiles(var).store("t", b"\x89PNG", "image/png")
+    SqliteStateDatabase(var / "state.sqlite").close()
+    DuckDBFile(var / "events.duckdb").close()
+    assert run(var, "backup", str(taken))[0] == 0
+    folder = Path(kept).parent
+    with tarfile.open(taken / "files.tar", "a") as archive:
+        for name in ("../outside", "state.sqlite", f"{folder}/../../../outside", f"{folder}/a.png"):
+            archive.addfile(tarfile.TarInfo(name), io.BytesIO())
+        link = tarfile.TarInfo(f"{folder}/{'0' * 16}.png")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/hostname"
+        archive.addfile(link)
+    manifest = json.loads((taken / "manifest.json").read_text())
+    manifest["files"] |= digests(taken, ["files.tar"])
+    (taken / "manifest.json").write_text(json.dumps(manifest))
+    code, told = run(restored := tmp_path / "restored", "restore", str(taken))
+    assert code == 0, told
+    assert [path.relative_to(restored) for path in (restored / "files").rglob("*.*")] == [Path(kept)]
+    assert not [*tmp_path.rglob("outside")]
+    assert (restored / "state.sqlite").stat().st_size
 
 
 async def test_a_running_app_takes_a_backup_for_admins_only(data_dir: Path, run: Any) -> None:
