@@ -74,7 +74,9 @@ def build_console(services: Services) -> gr.Blocks:
             apply_default_css=False,
             elem_id="ss-top",
         )
-        with gr.Tabs(elem_id="ss-tabs"):
+        # All in one row, which can be moved sideways: by default tabs that don't fit go behind a button, and
+        # Gradio may measure them before the page has its styles.
+        with gr.Tabs(elem_id="ss-tabs", overflow_behavior="wrap"):
             _build_first_tab(services, console)
             with gr.Tab("Inbox", id="inbox", elem_id="ss-tab-inbox"):
                 inbox.build()
