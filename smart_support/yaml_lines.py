@@ -20,8 +20,12 @@ def read_yaml(path: Path, setting: str, hint: str) -> tuple[yaml.Node | None, An
         ConfigError: the file can't be read, or is not YAML.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-        return yaml.compose(text, Loader=yaml.SafeLoader), yaml.safe_load(text)
+        loader = yaml.SafeLoader(path.read_text(encoding="utf-8"))
+        try:
+            root = loader.get_single_node()
+            return root, loader.construct_document(root) if root else None
+        finally:
+            loader.dispose()
     except OSError as error:
         raise ConfigError(f"{path}: can't be read: {error.strerror}; check {setting}") from None
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:

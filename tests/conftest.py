@@ -58,6 +58,8 @@ gc.disable()
 def pytest_collection_finish() -> None:
     """Exclude what is there before the first test from collections of garbage, as the app does."""
     gc.freeze()
+    # By default after each 700: the collections of the oldest objects look at all that tests have kept.
+    gc.set_threshold(10_000, 10, 10)
     gc.enable()
 
 
