@@ -23,6 +23,7 @@ from pages import analytics, api_import, approval_list, approvals, callers, chat
 from pages.bundle import bundle_all
 from pages.gradio_allowlist import GradioAllowlist
 from pages.gradio_api import add_api
+from pages.gradio_files import GradioFiles
 from pages.gradio_requests import API
 from smart_support.identity.users import User
 from smart_support.invisible import RANGES, SYMBOLS
@@ -137,7 +138,7 @@ def mount(app: FastAPI, services: Services) -> None:
     console._queue.sleep_when_free = QUEUE_SECONDS
     # Around each step of a function, Gradio searches the disk for Matplotlib. Nothing here plots.
     gradio.utils.MatplotlibBackendMananger = nullcontext
-    app.router.routes.insert(0, _Calls("", app=mounted.app))
+    app.router.routes[:0] = [GradioFiles("", app=mounted.app), _Calls("", app=mounted.app)]
 
 
 class _Calls(Mount):
