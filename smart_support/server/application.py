@@ -19,6 +19,7 @@ from smart_support.api.middleware.request_context import RequestContextMiddlewar
 from smart_support.api.middleware.root_path import RootPathMiddleware
 from smart_support.api.middleware.same_origin import SameOriginMiddleware
 from smart_support.api.middleware.security_headers import SecurityHeadersMiddleware
+from smart_support.api.rest_router import add_routes
 from smart_support.mcp_server.endpoint import McpEndpoint
 from smart_support.mcp_server.server import McpServer
 from smart_support.observability import log, tracing
@@ -112,10 +113,7 @@ def create_app(
     add_error_handlers(app)
     # The first one, because an agent calls it often, and the router tries one route after the other.
     app.router.routes.append(Route("/mcp", _McpRoute(), include_in_schema=False))
-    app.include_router(routes.router)
-    app.include_router(websocket.router)
-    app.include_router(login.router)
-    app.include_router(decide.router)
-    app.include_router(single_sign_on.router)
+    others = (websocket.router, login.router, decide.router, single_sign_on.router)
+    add_routes(app, (*routes.ROUTERS, *others))
     mount_console(app, services)
     return app

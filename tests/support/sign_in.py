@@ -19,6 +19,7 @@ from smart_support.api.middleware.proxy_headers import TrustedProxiesMiddleware
 from smart_support.api.middleware.root_path import RootPathMiddleware
 from smart_support.api.middleware.same_origin import SameOriginMiddleware
 from smart_support.api.middleware.security_headers import SecurityHeadersMiddleware
+from smart_support.api.rest_router import add_routes
 from smart_support.api.routes import agents
 from smart_support.audit import AuditTrail
 from smart_support.identity.failed_login_audit import FailedLogins
@@ -68,8 +69,7 @@ class SignInApp:
         app.add_middleware(AuthenticationMiddleware)
         app.add_middleware(SameOriginMiddleware, has_public_name=self.accounts.is_login_required)
         add_error_handlers(app)
-        for routes in (login, single_sign_on, agents):
-            app.include_router(routes.router, prefix="/api/v1" if routes is agents else "")
+        add_routes(app, (login.router, single_sign_on.router, agents.router))
         inner: ASGIApp = SecurityHeadersMiddleware(app)
         inner = RootPathMiddleware(inner, settings.root_path)
         self._app = TrustedProxiesMiddleware(inner, trusted="", public_url=settings.public_url)

@@ -1,8 +1,9 @@
 """The REST API under `/api/v1`, one file per resource."""
 
-from fastapi import APIRouter, HTTPException, Request
+from fastapi import HTTPException, Request
 from fastapi.routing import APIRoute
 
+from smart_support.api.rest_router import PREFIX, rest_router
 from smart_support.api.routes.actions import router as actions_routes
 from smart_support.api.routes.agents import router as agents_routes
 from smart_support.api.routes.analytics import router as analytics_routes
@@ -21,25 +22,24 @@ from smart_support.api.routes.notifications import router as notifications_route
 from smart_support.api.routes.openapi import router as openapi_routes
 from smart_support.api.routes.replay import router as replay_routes
 from smart_support.api.routes.takeovers import router as takeovers_routes
-from smart_support.api.schemas import ERROR_ANSWERS
 
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY"]
-router = APIRouter(prefix="/api/v1", responses=ERROR_ANSWERS)
-_ROUTES: list[APIRoute] = []
-for resource in (
+router = rest_router()
+# The last one answers what no other has a route for.
+ROUTERS = (
     *(health_routes, chat_routes, conversations_routes, inbox_routes, takeovers_routes, replay_routes),
     *(approvals_routes, freeze_routes, escalations_routes, analytics_routes, agents_routes, openapi_routes),
     notifications_routes,
     *(actions_routes, callers_routes, customers_routes, metrics_routes, backup_routes),
-):
-    router.include_router(resource)
-    _ROUTES += [route for route in resource.routes if isinstance(route, APIRoute)]
+    router,
+)
+_ROUTES = [route for one in ROUTERS for route in one.routes if isinstance(route, APIRoute)]
 
 
 @router.api_route("/{path:path}", methods=METHODS, include_in_schema=False)
 async def no_route(request: Request) -> None:
     """Answer paths without a route, which would otherwise reach the console that is mounted at `/`."""
-    allowed = _methods(f"/{request.path_params['path']}")
+    allowed = _methods(f"{PREFIX}/{request.path_params['path']}")
     if allowed:
         message = f"{request.method} is not allowed here; see /api/v1/openapi.json"
         raise HTTPException(405, message, {"Allow": ", ".join(allowed)})

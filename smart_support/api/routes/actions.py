@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from fastapi import APIRouter, Depends, Header, Query
+from fastapi import Depends, Header, Query
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
@@ -18,10 +18,11 @@ from smart_support.api import schemas
 from smart_support.api.dependencies import services, user
 from smart_support.api.envelope import answer, failure
 from smart_support.api.event_stream import MEDIA_TYPE, event_stream
+from smart_support.api.rest_router import rest_router
 from smart_support.identity.users import User
 from smart_support.services import Services
 
-router = APIRouter(prefix="/actions", tags=["actions"])
+router = rest_router("/actions", tags=["actions"])
 MAX_WAIT_SECONDS = 60
 
 

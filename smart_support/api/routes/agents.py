@@ -2,17 +2,18 @@
 
 from typing import Any
 
-from fastapi import APIRouter, Depends
+from fastapi import Depends
 from fastapi.responses import Response
 
 from smart_support.api import schemas
 from smart_support.api.dependencies import services, user
 from smart_support.api.envelope import answer
+from smart_support.api.rest_router import rest_router
 from smart_support.identity.users import ANYONE, User
 from smart_support.services import Services
 from smart_support.tools.registry import Access
 
-router = APIRouter(tags=["agents"])
+router = rest_router(tags=["agents"])
 # What the gate does with a call without a policy rule.
 POLICY = {Access.READ: "run", Access.WRITE: "ask"}
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import BinaryIO, Literal
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import Depends, Query
 from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel, Field
 
@@ -17,11 +17,12 @@ from smart_support.analytics.time_range import parse_range
 from smart_support.api import schemas
 from smart_support.api.dependencies import admin, channel, lead, services
 from smart_support.api.envelope import answer
+from smart_support.api.rest_router import rest_router
 from smart_support.errors import InvalidRequest
 from smart_support.identity.users import User
 from smart_support.services import Services
 
-router = APIRouter(prefix="/analytics", tags=["analytics"], dependencies=[Depends(lead)])
+router = rest_router("/analytics", tags=["analytics"], dependencies=[Depends(lead)])
 CHUNK_BYTES = 256 * 1024
 MEDIA_TYPES = {"csv": "text/csv; charset=utf-8", "parquet": "application/vnd.apache.parquet"}
 RANGE = Query(

@@ -3,13 +3,14 @@
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import Depends, Query
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from smart_support.api import schemas
 from smart_support.api.dependencies import channel, lead, services
 from smart_support.api.envelope import answer
+from smart_support.api.rest_router import rest_router
 from smart_support.approvals.approval import Status
 from smart_support.approvals.decision import DecisionInput, reason_or_answer
 from smart_support.approvals.reader import ApprovalFilter, Sort
@@ -17,7 +18,7 @@ from smart_support.errors import SmartSupportError
 from smart_support.identity.users import User
 from smart_support.services import Services
 
-router = APIRouter(prefix="/approvals", tags=["approvals"], dependencies=[Depends(lead)])
+router = rest_router("/approvals", tags=["approvals"], dependencies=[Depends(lead)])
 MAX_BATCH = 100
 
 

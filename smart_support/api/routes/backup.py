@@ -2,19 +2,20 @@
 
 from dataclasses import asdict
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import Depends, Request
 from fastapi.responses import Response
 
 from smart_support.api import schemas
 from smart_support.api.dependencies import admin, channel, services
 from smart_support.api.envelope import answer
+from smart_support.api.rest_router import rest_router
 from smart_support.identity.users import User
 from smart_support.observability.log import get_logger
 from smart_support.services import Services
 from smart_support.storage.backup import Backup, take
 
 log = get_logger()
-router = APIRouter(tags=["operations"])
+router = rest_router(tags=["operations"])
 
 
 @router.post("/backup", status_code=201, response_model=schemas.Answer[Backup])

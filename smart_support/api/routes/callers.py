@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path
+from fastapi import Depends, Path
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
@@ -10,11 +10,12 @@ from smart_support.actions.overview import CallerStatus
 from smart_support.api import schemas
 from smart_support.api.dependencies import channel, lead, services
 from smart_support.api.envelope import answer
+from smart_support.api.rest_router import rest_router
 from smart_support.approvals.disabled_callers import MAX_REASON_CHARS
 from smart_support.identity.users import User
 from smart_support.services import Services
 
-router = APIRouter(prefix="/callers", tags=["callers"])
+router = rest_router("/callers", tags=["callers"])
 _NAME: Any = {"minLength": 1, "maxLength": 100}
 
 

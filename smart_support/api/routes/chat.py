@@ -1,6 +1,6 @@
 """`POST /chat`: runs a turn and answers with its outcome, or streams its events."""
 
-from fastapi import APIRouter, Depends, Header
+from fastapi import Depends, Header
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
@@ -9,13 +9,14 @@ from smart_support.api import schemas
 from smart_support.api.dependencies import services, user
 from smart_support.api.envelope import answer, failure
 from smart_support.api.event_stream import MEDIA_TYPE, event_stream
+from smart_support.api.rest_router import rest_router
 from smart_support.conversation.limits import checked_thread_id
 from smart_support.conversation.response import Reply
 from smart_support.errors import Overloaded
 from smart_support.identity.users import User
 from smart_support.services import Services
 
-router = APIRouter(tags=["chat"])
+router = rest_router(tags=["chat"])
 
 
 class ChatRequest(BaseModel):

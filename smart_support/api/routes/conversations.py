@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import Depends, Query
 from fastapi.responses import Response
 
 from smart_support.analytics.filters import SELECTABLE_FIGURES, ConversationFilter, FigureSelection
@@ -10,11 +10,12 @@ from smart_support.analytics.time_range import parse_range
 from smart_support.api import schemas
 from smart_support.api.dependencies import services, user
 from smart_support.api.envelope import answer
+from smart_support.api.rest_router import rest_router
 from smart_support.events import EscalationKind, Outcome
 from smart_support.identity.users import Role, User
 from smart_support.services import Services
 
-router = APIRouter(tags=["conversations"])
+router = rest_router(tags=["conversations"])
 
 
 @router.get("/conversations", response_model=schemas.Page[schemas.Conversation])

@@ -2,17 +2,18 @@
 
 from dataclasses import asdict
 
-from fastapi import APIRouter, Depends
+from fastapi import Depends
 from fastapi.responses import Response
 
 from smart_support.api import schemas
 from smart_support.api.dependencies import admin, lead, services
 from smart_support.api.envelope import answer
+from smart_support.api.rest_router import rest_router
 from smart_support.conversation.erasure import Erased
 from smart_support.identity.users import User
 from smart_support.services import Services
 
-router = APIRouter(tags=["customers"])
+router = rest_router(tags=["customers"])
 
 
 @router.delete("/customers/{customer_id}", response_model=schemas.Answer[Erased])

@@ -1,16 +1,17 @@
 """`/escalations`: lists escalations, and sends them again."""
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import Depends, Query
 from fastapi.responses import Response
 
 from smart_support.api import schemas
 from smart_support.api.dependencies import lead, services
 from smart_support.api.envelope import answer
+from smart_support.api.rest_router import rest_router
 from smart_support.escalations.escalations import EscalationRecord
 from smart_support.identity.users import User
 from smart_support.services import Services
 
-router = APIRouter(prefix="/escalations", tags=["escalations"], dependencies=[Depends(lead)])
+router = rest_router("/escalations", tags=["escalations"], dependencies=[Depends(lead)])
 
 
 @router.get("", response_model=schemas.Page[EscalationRecord])

@@ -2,19 +2,20 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path
+from fastapi import Depends, Path
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
 from smart_support.api import schemas
 from smart_support.api.dependencies import admin, channel, lead, services, user
 from smart_support.api.envelope import answer
+from smart_support.api.rest_router import rest_router
 from smart_support.approvals.freeze_scope import MAX_SCOPE_CHARS
 from smart_support.approvals.freezes import MAX_REASON_CHARS, Freeze
 from smart_support.identity.users import User
 from smart_support.services import Services
 
-router = APIRouter(prefix="/freeze", tags=["freeze"])
+router = rest_router("/freeze", tags=["freeze"])
 
 SCOPE_PATTERN = r"^(all|(agent|tool|caller):[^\s\x00-\x1f]([^\x00-\x1f]*[^\s\x00-\x1f])?)$"
 _SCOPE: Any = {"pattern": SCOPE_PATTERN, "maxLength": MAX_SCOPE_CHARS}

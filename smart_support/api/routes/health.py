@@ -5,17 +5,18 @@ from collections.abc import Awaitable
 from typing import Any
 
 import orjson
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import Depends, Query, Request
 from fastapi.responses import Response
 
 from smart_support.api import schemas
 from smart_support.api.dependencies import services
+from smart_support.api.rest_router import rest_router
 from smart_support.concurrency import run_together
 from smart_support.observability.log import get_logger
 from smart_support.services import Services
 
 log = get_logger()
-router = APIRouter(tags=["health"])
+router = rest_router(tags=["health"])
 SECONDS_TO_ANSWER = 5.0
 
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import Depends, Path, Query
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
@@ -10,12 +10,13 @@ from smart_support.analytics.replay import LAST_SEQ
 from smart_support.api import schemas
 from smart_support.api.dependencies import lead, services, user
 from smart_support.api.envelope import answer
+from smart_support.api.rest_router import rest_router
 from smart_support.conversation.inbox import InboxFilter
 from smart_support.errors import NotFound
 from smart_support.identity.users import User
 from smart_support.services import Services
 
-router = APIRouter(tags=["inbox"])
+router = rest_router(tags=["inbox"])
 ThreadId = Annotated[str, Path(json_schema_extra=schemas.THREAD_ID)]
 
 

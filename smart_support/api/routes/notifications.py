@@ -3,16 +3,17 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import Depends, Query
 from fastapi.responses import Response
 
 from smart_support.api import schemas
 from smart_support.api.dependencies import lead, services
 from smart_support.api.envelope import answer
+from smart_support.api.rest_router import rest_router
 from smart_support.notifications.outbox import Notification
 from smart_support.services import Services
 
-router = APIRouter(prefix="/notifications", tags=["notifications"], dependencies=[Depends(lead)])
+router = rest_router("/notifications", tags=["notifications"], dependencies=[Depends(lead)])
 
 
 @dataclass(frozen=True, slots=True)

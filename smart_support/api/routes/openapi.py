@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 import orjson
-from fastapi import APIRouter, Depends, Request
+from fastapi import Depends, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.datastructures import UploadFile
@@ -15,6 +15,7 @@ from starlette.datastructures import UploadFile
 from smart_support.api import schemas
 from smart_support.api.dependencies import admin, channel, services
 from smart_support.api.envelope import answer
+from smart_support.api.rest_router import rest_router
 from smart_support.concurrency import in_slices
 from smart_support.connectors.openapi.document.document import Document
 from smart_support.connectors.openapi.document.findings import Finding
@@ -42,7 +43,7 @@ def has_imports(services: Services = Depends(services)) -> None:
         raise Conflict("This app runs your own graph, which has its own tools; nothing can be imported.")
 
 
-router = APIRouter(prefix="/openapi", tags=["openapi"], dependencies=[Depends(admin), Depends(has_imports)])
+router = rest_router("/openapi", tags=["openapi"], dependencies=[Depends(admin), Depends(has_imports)])
 # JSON from a program never begins with one (RFC 8259, 8.1), but a saved file may.
 BYTE_ORDER_MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 CHARS_PER_TOKEN = 4  # of JSON, roughly; enough to compare sizes

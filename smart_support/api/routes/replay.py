@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any, Literal
 
 import orjson
-from fastapi import APIRouter, Depends, Query
+from fastapi import Depends, Query
 from fastapi.responses import PlainTextResponse, Response, StreamingResponse
 from pydantic import BaseModel, Field
 
@@ -15,11 +15,12 @@ from smart_support.analytics.replay import LAST_SEQ
 from smart_support.api import schemas
 from smart_support.api.dependencies import channel, lead, services, user
 from smart_support.api.envelope import answer
+from smart_support.api.rest_router import rest_router
 from smart_support.identity.users import User
 from smart_support.rehearsal import what_if as rehearsal
 from smart_support.services import Services
 
-router = APIRouter(tags=["replay"])
+router = rest_router(tags=["replay"])
 Steps = list[dict[str, Any]]
 
 

@@ -2,19 +2,20 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path
+from fastapi import Depends, Path
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
 from smart_support.api import schemas
 from smart_support.api.dependencies import channel, lead, services
 from smart_support.api.envelope import answer
+from smart_support.api.rest_router import rest_router
 from smart_support.conversation.sessions import Session
 from smart_support.conversation.takeovers import MAX_NOTE_CHARS, Note
 from smart_support.identity.users import User
 from smart_support.services import Services
 
-router = APIRouter(prefix="/conversations/{thread_id}", tags=["conversations"], dependencies=[Depends(lead)])
+router = rest_router("/conversations/{thread_id}", tags=["conversations"], dependencies=[Depends(lead)])
 
 ThreadId = Annotated[str, Path(json_schema_extra=schemas.THREAD_ID)]
 

@@ -21,6 +21,7 @@ from smart_support.analytics.replay import Replay
 from smart_support.api import routes
 from smart_support.api.envelope import add_error_handlers
 from smart_support.api.middleware.authentication import AuthenticationMiddleware
+from smart_support.api.rest_router import add_routes
 from smart_support.audit import AuditTrail
 from smart_support.conversation.sessions import SessionManager
 from smart_support.identity.users import Accounts
@@ -97,7 +98,7 @@ async def services(tmp_path: Path) -> AsyncIterator[Services]:
 async def client(services: Services) -> AsyncIterator[httpx.AsyncClient]:
     app = FastAPI(version="1.2.3")
     app.state.services = services
-    app.include_router(routes.router)
+    add_routes(app, routes.ROUTERS)
     add_error_handlers(app)
     app.add_middleware(AuthenticationMiddleware)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
