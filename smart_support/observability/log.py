@@ -21,6 +21,10 @@ from smart_support.observability.redaction import hide
 __all__ = ["bind", "configure", "get_logger", "hide"]
 
 
+# One list for good: a logger keeps the one that it was first used with.
+_processors: list[Any] = []
+
+
 class _StandardError(io.TextIOBase):
     """Standard error as it is when a line is written: loggers outlive the stream that they were made with.
 
@@ -63,10 +67,10 @@ def configure(log_format: str, level: str) -> None:
     final: list[Any] = [renderer, _without_secrets]
     if log_format == "console":
         final.insert(0, _printable_values)
+    exceptions = [structlog.processors.format_exc_info] if log_format == "json" else []
+    _processors[:] = [*shared, *exceptions, *final]
     structlog.configure(
-        processors=[*shared, structlog.processors.format_exc_info, *final]
-        if log_format == "json"
-        else [*shared, *final],
+        processors=_processors,
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
         logger_factory=structlog.PrintLoggerFactory(stream),
         cache_logger_on_first_use=True,

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import httpx
 import orjson
 import pytest
+from structlog.testing import capture_logs
 
 from smart_support.observability import log
 from tests.support.harness import AppProcess, Client
@@ -80,6 +81,18 @@ def test_a_logger_outlives_the_stream_it_was_first_used_with(monkeypatch: pytest
     monkeypatch.setattr(sys, "stderr", second)
     logger.info("second")
     assert "second" in second.getvalue()
+
+
+def test_a_logger_follows_a_later_configuration(capsys: pytest.CaptureFixture[str]) -> None:
+    logger = log.get_logger("follows")
+    log.configure("console", "info")
+    logger.info("first")
+    log.configure("json", "info")
+    logger.info("second")
+    assert orjson.loads(capsys.readouterr().err.splitlines()[-1])["event"] == "second"
+    with capture_logs() as captured:
+        logger.info("third")
+    assert [one["event"] for one in captured] == ["third"]
 
 
 class _FullDisk(io.TextIOBase):

@@ -336,9 +336,10 @@ class DuckDBFile:
 
 
 def check_free(path: Path) -> None:
-    """Raise `ConfigError`, with what to do, if another process has the event file open."""
+    """Raise `ConfigError`, with what to do, if another process has the event file open. Makes its folder."""
     make_private_folder(path.parent)
-    connect(path).close()
+    if path.exists():
+        connect(path).close()
 
 
 def applied_migrations(path: Path) -> set[str]:
