@@ -50,9 +50,10 @@ def main(operations: int, rounds: int, folders: list[str], stall_operations: int
 def show_stalls(operations: int) -> None:
     """Print the longest response times of `/health` while the app imports a large description."""
     whole = description(operations)
-    for kind, raw in (("json", orjson.dumps(whole)), ("yaml", ryaml.dumps(whole).encode())):
-        limit = str(len(raw) + 1)
-        with tempfile.TemporaryDirectory() as folder, running(folder, MAX_SPEC_BYTES=limit) as address:
+    texts = {"json": orjson.dumps(whole), "yaml": ryaml.dumps(whole).encode()}
+    limit = str(max(map(len, texts.values())) + 1)
+    with tempfile.TemporaryDirectory() as folder, running(folder, MAX_SPEC_BYTES=limit) as address:
+        for kind, raw in texts.items():
             imported, opened = _stalls(address, raw)
             record(f"longest wait of /health, {kind}", imported * 1000, "ms", 100)
             print(
@@ -68,14 +69,18 @@ def _stalls(address: str, raw: bytes) -> tuple[float, float]:
         job = client.post(f"{url}/import", content=raw, headers=headers).json()["data"]
         importing = HealthProbe(address)
         importing.start()
-        while client.get(f"{url}/jobs").json()["data"][0]["status"] == "loading":
-            time.sleep(0.5)
+        while _status(client.get(f"{url}/jobs"), job["job_id"]) == "loading":
+            time.sleep(0.1)
         imported, opening = importing.stop(), HealthProbe(address)
         opening.start()
         # As the API tab opens a review.
         for path in ("", "/operations"):
             client.get(f"{url}/jobs/{job['job_id']}{path}").raise_for_status()
         return imported, opening.stop()
+
+
+def _status(jobs: httpx.Response, job_id: str) -> str:
+    return next(str(job["status"]) for job in jobs.json()["data"] if job["job_id"] == job_id)
 
 
 def show(path: Path, rounds: int) -> None:
