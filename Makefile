@@ -27,7 +27,7 @@ test: .venv/dev .venv/browser
 
 # What needs no browser, no Postgres, no kill, no running app and no second: for the loop of editing and testing.
 test-fast: .venv/dev
-	$(BIN)/python -m pytest --fast -n 2 $(BY_FILE) --durations=20
+	$(BIN)/python -m pytest --fast $(ON_TWO_CORES) --durations=20
 
 # The same suites where many processes share a system, and those that need two of them.
 test-postgres: .venv/dev .venv/postgres

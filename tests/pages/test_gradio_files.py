@@ -1,5 +1,6 @@
 """Gradio's files: as they are on the disk, compressed as the browser can, and kept by it."""
 
+import mimetypes
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,7 +31,11 @@ def _path(file: Path) -> str:
 
 
 @pytest.mark.parametrize("encoding", ["br", "gzip", ""])
-def test_a_script_is_compressed_and_kept(client: TestClient, encoding: str) -> None:
+def test_a_script_is_compressed_and_kept(
+    client: TestClient, encoding: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As on a system whose list of types is another one.
+    monkeypatch.setattr(mimetypes, "guess_type", lambda _: ("application/x-js", None))
     for _ in range(2):
         answer = client.get(_path(SCRIPT), headers={"Accept-Encoding": encoding})
         assert answer.status_code == 200
