@@ -23,9 +23,12 @@ with without_garbage_collection():
     import uvicorn.protocols.websockets.websockets_sansio_impl  # noqa: F401
 
     from smart_support import Settings, create_app
+    from smart_support.outbound.client import trusted_authorities
     from tests.support.new_databases import copy_new_databases
 
     copy_new_databases(for_forks=True)
+    # Kept for as long as the environment names the same files of authorities.
+    trusted_authorities()
     # One app is made and dropped: the first one compiles the schemas of all routes, which takes long.
     with mock.patch.dict(os.environ, _unset, clear=True), tempfile.TemporaryDirectory() as _folder:
         create_app(Settings(data_dir=Path(_folder)))
