@@ -6,7 +6,6 @@ import os
 import sys
 from typing import Any
 
-from smart_support.mcp_server import stdio
 from smart_support.settings import Settings
 
 
@@ -26,6 +25,8 @@ def _address(text: str) -> str:
 
 
 def _run(given: argparse.Namespace) -> int:
+    from smart_support.mcp_server import stdio  # takes as long to import as all other commands
+
     url = given.url or Settings().local_url
     key = os.environ.get("SMART_SUPPORT_KEY")
     print(f"Passing on to {url}/mcp" + ("" if key else " without SMART_SUPPORT_KEY"), file=sys.stderr)

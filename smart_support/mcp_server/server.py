@@ -23,6 +23,7 @@ from smart_support.actions.action import UNSETTLED, Action, ActionRequest, Clien
 from smart_support.actions.service import Actions
 from smart_support.errors import InvalidRequest, NotFound, SmartSupportError
 from smart_support.identity.users import User
+from smart_support.mcp_server.description import INSTRUCTIONS, META_PREFIX
 from smart_support.mcp_server.results import (
     GET_ACTION,
     action_answer,
@@ -36,13 +37,6 @@ from smart_support.version import __version__
 
 log = get_logger()
 Context = ServerRequestContext[Any, Any]
-META_PREFIX = "smart-support/"
-INSTRUCTIONS = (
-    "These tools act on a company's own systems. A tool that changes something is carried out once a "
-    "colleague has approved exactly this call: until then its answer is a pending action. Ask get_action "
-    "with its action_id, or call the tool again with the same arguments, which joins the action and never "
-    "does it twice."
-)
 SECONDS_BETWEEN_PROGRESS = 5.0
 # Of the open sessions, which are notified of changes. A session without a request for this long has ended.
 MAX_SESSIONS, SESSION_SECONDS = 10_000, 3600.0

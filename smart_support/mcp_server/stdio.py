@@ -18,7 +18,7 @@ from mcp.types import (
     TextContent,
 )
 
-from smart_support.mcp_server.server import INSTRUCTIONS, META_PREFIX
+from smart_support.mcp_server.description import INSTRUCTIONS, META_PREFIX
 from smart_support.version import __version__
 
 T = TypeVar("T")
