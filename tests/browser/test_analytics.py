@@ -28,14 +28,23 @@ def with_past(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
         yield app
 
 
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
+    """An app with the made-up history."""
+    data_dir: Path = tmp_path_factory.mktemp("demo") / "var"
+    environment = os.environ | {"SMART_SUPPORT_DATA_DIR": str(data_dir)}
+    run_python("-m", "smart_support", "demo-data", environment=environment).check_returncode()
+    with AppProcess(data_dir) as app:
+        yield app
+
+
 def _card(page: Page, label: str) -> Locator:
     named = page.locator(".ss-metric-name", has_text=re.compile(f"^{label}"))
     return page.locator(".ss-metrics .ss-card", has=named)
 
 
-@pytest.mark.parametrize("look", ["light", "dark"])
-def test_the_figures_of_a_range(with_past: AppProcess, open_window: Window, save: Save, look: str) -> None:
-    page = open_window(with_past.url, color_scheme=look)
+def test_the_figures_of_a_range(with_past: AppProcess, open_window: Window, save: Save) -> None:
+    page = open_window(with_past.url)
     page.get_by_role("tab", name="Analytics").click()
     expect(page.get_by_text("Latest conversations")).to_be_visible()
     page.locator("#ss-analytics-bar").get_by_text("30 days").click()
@@ -64,7 +73,9 @@ def test_the_figures_of_a_range(with_past: AppProcess, open_window: Window, save
     expect(page.locator(".ss-download")).to_have_attribute(
         "href", "/api/v1/analytics/export?range=30d&what=figures&format=csv"
     )
-    save(page, f"analytics-{look}")
+    save(page, "analytics-light")
+    page.get_by_role("button", name="Switch to dark theme").click()
+    save(page, "analytics-dark")
     # Hours or days: one bar for each.
     for words, range_ in (("24 hours", "24h"), ("7 days", "7d")):
         page.locator("#ss-analytics-bar").get_by_text(words).click()
@@ -89,16 +100,6 @@ def test_it_fits_a_phone(with_past: AppProcess, open_window: Window, save: Save)
     expect(said).to_contain_text("started another conversation within 7 days")
     expect(said).to_be_in_viewport(ratio=1)
     save(page, "phone-analytics-light")
-
-
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
-    """An app with the made-up history."""
-    data_dir: Path = tmp_path_factory.mktemp("demo") / "var"
-    environment = os.environ | {"SMART_SUPPORT_DATA_DIR": str(data_dir)}
-    run_python("-m", "smart_support", "demo-data", environment=environment).check_returncode()
-    with AppProcess(data_dir) as app:
-        yield app
 
 
 def test_filters_apply_to_all_and_a_figure_leads_to_its_conversations(
@@ -155,8 +156,7 @@ def test_filters_apply_to_all_and_a_figure_leads_to_its_conversations(
 def test_a_replay_is_played_shared_and_kept(demo: AppProcess, open_window: Window) -> None:
     thread_id = "demo-history-00003"
     count = len(demo.get(f"/replay/{thread_id}"))
-    page = open_window(demo.url)
-    page.goto(f"{demo.url}/?thread={thread_id}#replay")
+    page = open_window(f"{demo.url}/?thread={thread_id}#replay", share="last")
     expect(page.locator(".ss-thread")).to_contain_text(f"Conversation {thread_id}")
     expect(page.locator(".ss-step")).to_have_count(count)
     page.get_by_role("button", name="▶ Play").click()
@@ -239,9 +239,7 @@ def shown(server: AppProcess, open_window: Window) -> Callable[..., Page]:
 
     page: Page | None = None
 
-    def opened(
-        *, previous: Any = None, latest: list[Any] | None = None, is_new: bool = False, **changes: Any
-    ) -> Page:
+    def opened(*, previous: Any = None, latest: list[Any] | None = None, **changes: Any) -> Page:
         metrics = empty | {"previous": None if previous is None else empty | previous} | changes
 
         def answer(route: Route, data: Any) -> None:
@@ -249,8 +247,6 @@ def shown(server: AppProcess, open_window: Window) -> Callable[..., Page]:
             route.fulfill(body=body, content_type="application/json")
 
         nonlocal page
-        if is_new:
-            page = None
         if page:
             page.unroute_all()
             page.get_by_role("tab", name="Console").click()
@@ -325,7 +321,7 @@ def test_a_metric_leads_to_the_conversations_it_counts(
     filters = {"agent": None, "tool": "cancel_order", "channel": None}
 
     def linked(label: str) -> dict[str, list[str]]:
-        page = shown(is_new=True, filters=filters)
+        page = shown(filters=filters)
         return _shown_conversations(page, _card(page, label).locator(".ss-metric-line .ss-metric-link"))
 
     tool = {"tool": ["cancel_order"]}

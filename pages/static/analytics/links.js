@@ -18,8 +18,8 @@ export const RANGES = {
  */
 export function metricLink(content, metrics, query) {
   return node("button", { type: "button", class: "ss-metric-link", title: "Show these conversations", onclick: () => {
-    openTab("Replay");
     emitWhenReady("replay_find", { params: parameters(metrics, query), range: RANGES[metrics.range] ?? "selected range" });
+    openTab("Replay");
   } }, content);
 }
 

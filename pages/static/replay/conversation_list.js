@@ -149,7 +149,7 @@ register("replay_list", (root) => {
     if (target instanceof HTMLElement) target.focus({ preventScroll: true });
   });
   load();
-  onTab("Replay", load);
+  onTab("Replay", () => { if (!panel.hasAttribute("aria-busy")) load(); });
   on("replay_find", narrow);
   on("replay_opening", (threadId) => {
     openThread = threadId;
