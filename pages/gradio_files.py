@@ -24,8 +24,8 @@ _FOLDERS = {"assets": Path(BUILD_PATH_LIB), "static": Path(STATIC_PATH_LIB)}
 _PLACE = re.compile(r"/(assets|static)/")
 # No part of a path begins with a dot, so none leads out of its folder.
 _PATH = re.compile(r"/(assets|static)/((?:[\w-][\w.-]*/)*[\w-][\w.-]*)", re.ASCII)
-# The name changes with the content.
-_WITH_HASH = re.compile(r".*-[\w-]{8,}\.\w+", re.ASCII)
+# Of these, the name changes with the content.
+_WITH_HASH = re.compile(r".*/assets/[\w.-]*-[\w-]{8,}\.\w+", re.ASCII)
 # Not as the system has it, whose files may be wrong, and which libraries change.
 _TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".woff2": "font/woff2"}
 # These are compressed themselves.
@@ -59,7 +59,7 @@ def _response(file: Path, request: Headers) -> Response:
     if file.stat().st_size > MAX_KEPT_BYTES:
         return FileResponse(file)
     media_type = _TYPES.get(file.suffix) or mimetypes.guess_type(file.name)[0] or "application/octet-stream"
-    lifetime = "max-age=31536000, immutable" if _WITH_HASH.fullmatch(file.name) else "no-cache"
+    lifetime = "max-age=31536000, immutable" if _WITH_HASH.fullmatch(file.as_posix()) else "no-cache"
     headers = {"ETag": _etag(file), "Cache-Control": f"private, {lifetime}", "Vary": "Accept-Encoding"}
     if request.get("if-none-match") == headers["ETag"]:
         return Response(status_code=304, headers=headers)

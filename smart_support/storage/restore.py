@@ -107,7 +107,7 @@ def _unpack(archived: Path, into: Path) -> None:
             if content:
                 file = into / member.name
                 file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-                with content, file.open("xb") as copy:
+                with content, file.open("wb") as copy:
                     shutil.copyfileobj(content, copy)
 
 
