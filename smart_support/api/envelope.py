@@ -89,7 +89,10 @@ async def _http(request: Request, error: Exception) -> Response:
 
 async def _unexpected(request: Request, error: Exception) -> Response:
     log.error("request_failed", path=request.url.path, error=repr(error))
+    # The server ends the connection after an error that nothing handles. A client that does not know may have
+    # sent its next request by then, and can't tell whether that was carried out.
+    closing = {"Connection": "close"}
     if is_store_failure(error):
-        return failure(StorageFailed.code, FAILED, StorageFailed.status)
+        return failure(StorageFailed.code, FAILED, StorageFailed.status, closing)
     message = "Internal error; nothing was changed. Try again, or see the server's log."
-    return failure("internal_error", message, 500)
+    return failure("internal_error", message, 500, closing)

@@ -409,8 +409,10 @@ class TurnRunner:
 
     def cancel_all(self) -> None:
         """Stop all turns, as if this process had ended: other processes may run them by now."""
+        loop = asyncio.get_running_loop()
         for task in self._tasks:
-            task.cancel()
+            # After its first step: a task that is cancelled before it never runs, and would keep its lane.
+            loop.call_soon(task.cancel)
 
     # One turn
 

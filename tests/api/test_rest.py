@@ -2,13 +2,17 @@
 
 import asyncio
 import re
+import sqlite3
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import httpx
 import orjson
 import pytest
 
-from tests.support.harness import AppProcess
+from smart_support import Settings, create_app
+from tests.support.harness import AppProcess, LocalApp
 
 Take = Callable[[str], str]
 
@@ -192,3 +196,28 @@ def test_tools_say_what_they_may_do(server: AppProcess) -> None:
         "discount",
         "fallback",
     ]
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code"),
+    [
+        (RuntimeError("a fault"), 500, "internal_error"),
+        (sqlite3.OperationalError("disk I/O"), 503, "storage_error"),
+    ],
+)
+def test_a_client_knows_that_an_unexpected_error_ends_its_connection(
+    error: Exception, status: int, code: str, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would send its next request on it otherwise, and not know whether that was carried out."""
+    app = create_app(Settings(data_dir=data_dir, rate_limit="1000/1s"))
+    with LocalApp(app) as local, httpx.Client(base_url=f"{local.url}/api/v1") as client:
+
+        async def fail(**_: Any) -> None:
+            raise error
+
+        monkeypatch.setattr(app.state.services.escalations, "list", fail)
+        for _ in range(20):
+            answer = client.get("/escalations")
+            assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
+            assert answer.headers["connection"] == "close"
+            assert client.get("/health").status_code == 200

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi.testclient import TestClient
 from langchain_core.messages import AIMessage, HumanMessage
 
 from smart_support import Settings, clock, create_app
@@ -171,3 +172,27 @@ async def test_a_message_with_the_id_of_another_event_is_recorded(app: LocalApp,
         await client.send(type="message", thread_id="t", content="next", message_id=taken)
         await client.until("message_complete")
     assert [one["content"] for one in of_type(client.seen, "message")] == ["count", "next"]
+
+
+@pytest.mark.parametrize("is_alone", [False, True])
+def test_a_turn_that_is_stopped_before_its_first_step_leaves_its_thread_free(
+    data_dir: Path, is_alone: bool
+) -> None:
+    """As where the locks are lost in the moment in which it is accepted. Nothing else would run there."""
+    with TestClient(create_app(Settings(data_dir=data_dir))) as client:
+        turns = client.app.state.services.turns  # type: ignore[attr-defined]
+
+        async def work(*_: Any) -> None:
+            await asyncio.Event().wait()
+
+        async def begin_and_stop() -> bool:
+            if is_alone:
+                turns.start_alone("t", work)
+            else:
+                turns.start("t", "rest", work)
+            turns.cancel_all()
+            await turns.close(30)
+            return bool(turns.has_turn("t"))
+
+        assert client.portal
+        assert client.portal.call(begin_and_stop) is False
