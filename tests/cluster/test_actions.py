@@ -191,19 +191,34 @@ async def test_an_end_of_the_database_at_any_moment_loses_and_repeats_nothing(
             await asyncio.gather(*deciding)
             requested += zip(orders, actions, strict=True)
         for order, action in requested:
-            settled = await asyncio.to_thread(app.get, f"/actions/{action['action_id']}", wait=60)
+            settled = await _read(client, f"/actions/{action['action_id']}?wait=60")
             # A call that met the end of its database may have failed or be unknown; it is never silent.
             assert settled["status"] in ("done", "failed", "outcome_unknown"), settled
-            history = await asyncio.to_thread(app.get, f"/approvals/{action['approval_id']}/history")
+            history = await _read(client, f"/approvals/{action['approval_id']}/history")
             kinds = Counter(one["kind"] for one in history)
             assert (kinds["requested"], kinds["decided"]) == (1, 1)
             assert kinds["execution_begun"] <= 1
-            steps = await asyncio.to_thread(app.get, f"/replay/{action['thread_id']}")
+            # An action is settled before its last event is on record, which waits for the database.
+            steps = await _read(client, f"/replay/{action['thread_id']}", until="tool_result")
             types = Counter(step["type"] for step in steps)
             assert [types[kind] for kind in ("tool_call", "interrupt", "decision", "tool_result")] == [1] * 4
             if settled["status"] == "done":
                 again = await _until_taken(client, "/actions", _call(order))
                 assert (again["data"]["action_id"], again["data"]["joined"]) == (action["action_id"], True)
+
+
+async def _read(client: httpx.AsyncClient, path: str, until: str | None = None) -> Any:
+    """What is there, once the database answers, with a step of the type `until`."""
+    async with asyncio.timeout(60):
+        while True:
+            answer = await client.get(path)
+            if answer.status_code == 200:
+                data = answer.json()["data"]
+                if until is None or any(one["type"] == until for one in data):
+                    return data
+            else:
+                assert (answer.status_code, answer.json()["error"]["code"]) in FAILURES, answer.text
+            await asyncio.sleep(0.05)  # the app connects again by itself; there is nothing to await
 
 
 async def _until_taken(client: httpx.AsyncClient, path: str, body: dict[str, Any]) -> Any:
