@@ -172,6 +172,13 @@ class ActionStore:
         )
         return {row["action_id"]: {"name": row["caller"], **orjson.loads(row["client"])} for row in rows}
 
+    async def of_thread(self, thread_id: str) -> list[Action]:
+        """The actions of a thread, the oldest first."""
+        rows = await self._state.read(
+            "SELECT * FROM actions WHERE thread_id = :id ORDER BY requested_at, action_id", {"id": thread_id}
+        )
+        return [_action(row) for row in rows]
+
     async def running(self) -> list[Action]:
         """The actions that are neither settled nor wait for a decision. At start-up: what a crash cut off."""
         rows = await self._state.read(

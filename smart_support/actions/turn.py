@@ -81,6 +81,7 @@ class ActionTurn(RecordedTurn):
         self._recorded: set[tuple[str, str]] = set()
         self._is_edited = False
         self._is_parked = False
+        self._is_resuming = False
 
     async def advance(self, action_id: str, records: Sequence[Record] | None = None) -> None:
         """Go on with an action until it is settled or waits for a decision.
@@ -98,6 +99,9 @@ class ActionTurn(RecordedTurn):
         self._is_edited = action.message == EDITED
         await self._emit_once(call_event(action))
         if action.is_settled:
+            for approval in await self._approvals.of_thread(self.thread_id):
+                if approval.interrupt_id == action_id and approval.status != "pending":
+                    await self._emit_once(decision_event(approval), str(approval.event_id))
             await self._report(action)
             return
         result = await self._run_call(action)
@@ -119,7 +123,8 @@ class ActionTurn(RecordedTurn):
             action = await self._store.get(approval.interrupt_id)
         except NotFound:
             action = None
-        if action is not None and not action.is_settled:
+        if action is not None and not (action.is_settled and _has_result(action, records)):
+            self._is_resuming = True
             await self.advance(action.action_id, records)
         await self._recorder.settle()
         if self._is_parked:
@@ -131,12 +136,13 @@ class ActionTurn(RecordedTurn):
         """See `RecordedTurn.finish`."""
         records = await self._log.read(self.thread_id)
         own = [record.event for record in records if record.turn_id == self.turn_id]
-        if not own or own[-1].ends_turn:
-            return  # an action that has not begun gets a turn of its own
-        action_id = await self._action_of(own)
+        if own and own[-1].ends_turn:
+            return
+        action_id = await self._action_of(own) or await self._left_out(records)
         if action_id is not None:
             await self.advance(action_id, records)
-        if not self._has_ended:
+        # An action that has not begun gets a turn of its own.
+        if (own or self.has_begun) and not self._has_ended:
             await self._complete()
 
     async def answer(self, message: Message, *, is_repeatable: bool = False) -> None:
@@ -164,7 +170,9 @@ class ActionTurn(RecordedTurn):
         while True:
             if planned.needs_approval:
                 approval = await self._request_approval(action, planned, caller, part)
-                if approval.status == "pending":
+                is_requested = self._is_resuming or ("interrupt", approval.approval_id) in self._recorded
+                if approval.status == "pending" or not is_requested:
+                    # Also where it was decided meanwhile: the turn of the decision comes behind this one.
                     await self._wait(action, approval)
                     return None
                 await self._emit_once(decision_event(approval), str(approval.event_id))
@@ -309,6 +317,17 @@ class ActionTurn(RecordedTurn):
         if key is not None:
             self._recorded.add(key)
 
+    async def _left_out(self, records: Sequence[Record]) -> str | None:
+        """The action of a turn that has left no event: they are stored after what they are about."""
+        recorded = {_key(record.event) for record in records}
+        for approval in await self._approvals.of_thread(self.thread_id):
+            if ("interrupt", approval.approval_id) not in recorded:
+                return approval.interrupt_id
+        for action in await self._store.of_thread(self.thread_id):
+            if action.is_settled and not _has_result(action, records):
+                return action.action_id
+        return None
+
     async def _action_of(self, own: Sequence[Event]) -> str | None:
         """The action that a turn was about."""
         for event in own:
@@ -358,6 +377,11 @@ def _key(event: Event) -> tuple[str, str] | None:
     if isinstance(event, Interrupt | Decision):
         return event.type, event.approval_id
     return (event.type, event.reason) if isinstance(event, Escalation) else None
+
+
+def _has_result(action: Action, records: Sequence[Record]) -> bool:
+    key = ("tool_result", action.action_id)
+    return any(_key(record.event) == key for record in records)
 
 
 def _refusal(action: Action, approval: Approval) -> CallResult:

@@ -67,10 +67,20 @@ class KilledState:
 
 
 class KeptEvents:
-    """An event log in memory, which no end of a process empties."""
+    """An event log in memory. An end of the process loses the last events, if they were not awaited yet."""
 
     def __init__(self) -> None:
         self.records: list[Record] = []
+        self._durable = 0
+
+    def settle(self) -> None:
+        """From now on no end of the process loses an event that is there."""
+        self._durable = len(self.records)
+
+    def end(self, lost: int) -> None:
+        """The process ends, and the last `lost` events with it."""
+        del self.records[max(self._durable, len(self.records) - lost) :]
+        self.settle()
 
     def append(self, record: Record, chain: object = None) -> "asyncio.Future[None]":
         self.records.append(record)
@@ -83,6 +93,18 @@ class KeptEvents:
 
     async def has(self, thread_id: str, event_id: str) -> bool:
         return any(one.event_id == event_id for one in self.records)
+
+
+class KeepingRecorder(Recorder):
+    """A recorder over `KeptEvents`: what it has awaited is kept."""
+
+    def __init__(self, log: KeptEvents, *given: Any) -> None:
+        super().__init__(*given)
+        self._kept = log
+
+    async def settle(self) -> None:
+        await super().settle()
+        self._kept.settle()
 
 
 @dataclass
@@ -157,7 +179,7 @@ class World:
         is_recovery = turn_id is not None
         covers = (self.log.records[-1].seq + 1 if self.log.records else 1) if is_recovery else None
         session = await self.sessions.begin_turn(self.thread_id, turn_id or clock.new_id(), "rest")
-        recorder = Recorder(session, self.log, self.broadcast, self.sessions, covers)  # type: ignore[arg-type]
+        recorder = KeepingRecorder(self.log, session, self.log, self.broadcast, self.sessions, covers)
         turn = ActionTurn(self.dependencies, session, recorder)
         await turn.run(work)
         turn.publish_end()
@@ -196,13 +218,14 @@ class World:
             if action.thread_id == self.thread_id:
                 await self.run(lambda turn, one=action: turn.catch_up(one.action_id))
 
-    async def decide(self, decision: str) -> None:
-        """Decide what waits, and go on."""
+    async def decide(self, decision: str, *, go_on: bool = True) -> None:
+        """Decide what waits, and go on; another process, which only decides, leaves that to a recovery."""
         for approval in await self.approvals.of_thread(self.thread_id):
             if approval.status == "pending":
                 given = DecisionInput(decision, decided_by="dana", via="rest")
                 decided = await self.approvals.decide(approval.approval_id, given)
-                await self.run(lambda turn, one=decided: turn.resume(one))
+                if go_on:
+                    await self.run(lambda turn, one=decided: turn.resume(one))
 
 
 @pytest.fixture(scope="module")
@@ -220,12 +243,24 @@ _kill = st.tuples(st.none() | st.integers(1, 14), st.booleans())
     decision=st.sampled_from(["approve", "approve", "reject"]),
     kills=st.lists(_kill, min_size=3, max_size=3),
     kill_in_tool=st.booleans(),
+    lost=st.integers(0, 4),
+    is_decided_meanwhile=st.booleans(),
 )
-@example(tool="pay", decision="approve", kills=[(None, False)] * 3, kill_in_tool=False)
-@example(tool="pay_safely", decision="approve", kills=[(None, False)] * 3, kill_in_tool=True)
+@example("pay", "approve", [(None, False)] * 3, False, 0, False)
+@example("pay_safely", "approve", [(None, False)] * 3, True, 0, False)
+# Killed with the approval stored and its event not; and with the action settled and its result not.
+@example("pay", "approve", [(4, True), (None, False), (None, False)], False, 0, True)
+@example("pay", "approve", [(5, True), (None, False), (None, False)], False, 4, False)
+@example("pay", "approve", [(None, False), (12, True), (None, False)], False, 4, False)
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_an_action_survives_the_end_of_its_process_and_acts_at_most_once(
-    state: StateDatabase, tool: str, decision: str, kills: list[tuple[int | None, bool]], kill_in_tool: bool
+    state: StateDatabase,
+    tool: str,
+    decision: str,
+    kills: list[tuple[int | None, bool]],
+    kill_in_tool: bool,
+    lost: int,
+    is_decided_meanwhile: bool,
 ) -> None:
     world = World(state, tool, kill_in_tool)
     requested = False
@@ -239,6 +274,10 @@ async def test_an_action_survives_the_end_of_its_process_and_acts_at_most_once(
                 await world.recover()
             await world.decide(decision)
         except Killed:
+            world.log.end(lost)
+            if is_decided_meanwhile:
+                world.start()
+                await world.decide(decision, go_on=False)
             requested = requested or bool(
                 await state.read("SELECT 1 FROM actions WHERE action_id = :id", {"id": world.thread_id})
             )

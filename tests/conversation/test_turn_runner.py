@@ -179,8 +179,9 @@ def test_a_turn_that_is_stopped_before_its_first_step_leaves_its_thread_free(
     data_dir: Path, is_alone: bool
 ) -> None:
     """As where the locks are lost in the moment in which it is accepted. Nothing else would run there."""
-    with TestClient(create_app(Settings(data_dir=data_dir))) as client:
-        turns = client.app.state.services.turns  # type: ignore[attr-defined]
+    app = create_app(Settings(data_dir=data_dir))
+    with TestClient(app) as client:
+        turns = app.state.services.turns
 
         async def work(*_: Any) -> None:
             await asyncio.Event().wait()
