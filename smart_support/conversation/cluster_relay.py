@@ -17,12 +17,13 @@ from smart_support.approvals.queue import ApprovalQueue
 from smart_support.concurrency import end_tasks
 from smart_support.conversation.broadcast import Broadcast, as_shown
 from smart_support.conversation.sessions import SessionManager
-from smart_support.errors import SmartSupportError
+from smart_support.errors import StorageFailed
 from smart_support.escalations.escalations import Escalations
 from smart_support.events import Message, Record, Shown, Token, TokenRecord
 from smart_support.observability.log import get_logger
 from smart_support.storage.coordination.base import MISSED, Bus, Handler
 from smart_support.storage.events.base import EventStore
+from smart_support.storage.failures import is_store_failure
 
 log = get_logger()
 
@@ -35,6 +36,7 @@ TOOLS, FREEZES, BOUND = "tools", "freezes", "bound"
 _THREADS_A_MESSAGE = 40
 _RECENT_DECISIONS = 50
 SECONDS_FOR_TOKENS = 0.25
+SECONDS_BETWEEN_TRIES = 0.5
 
 _Work = Callable[[], Awaitable[None]]
 
@@ -202,7 +204,7 @@ class ClusterRelay:
         for feed in self._feeds.values():
             if feed.last_seq:
                 self._then(feed.thread_id, lambda one: self._read(one, one.last_seq + 1))
-        self._create_task(self._repeat_changes())
+        self._start(self._repeat_changes)
 
     async def _repeat_changes(self) -> None:
         waiting = await self._approvals.list("pending", limit=1000)
@@ -212,7 +214,7 @@ class ClusterRelay:
         await self._freezes.refresh()
 
     def _tools(self, _: dict[str, Any]) -> None:
-        self._create_task(self._tools_changed())
+        self._start(self._tools_changed)
 
     def _bound(self, fields: dict[str, Any]) -> None:
         self._repeat(partial(self._sessions.notify_of_binding, fields["thread"]))
@@ -221,21 +223,21 @@ class ClusterRelay:
         async def refresh() -> None:
             await self._freezes.refresh()
 
-        self._create_task(refresh())
+        self._start(refresh)
 
     def _approval(self, fields: dict[str, Any]) -> None:
         async def tell() -> None:
             approval = await self._approvals.get(fields["id"])
             self._repeat(partial(self._approvals.notify, approval))
 
-        self._create_task(tell())
+        self._start(tell)
 
     def _escalation(self, fields: dict[str, Any]) -> None:
         async def tell() -> None:
             recorded = await self._escalations.get(fields["id"])
             self._repeat(partial(self._escalations.notify, recorded))
 
-        self._create_task(tell())
+        self._start(tell)
 
     def _session(self, fields: dict[str, Any]) -> None:
         self._repeat(partial(self._sessions.notify, fields["thread"]))
@@ -297,21 +299,30 @@ class ClusterRelay:
             return
         feed.work.append(lambda: show(feed))
         if feed.task is None:
-            feed.task = self._create_task(self._run_work(feed))
+            feed.task = self._start(lambda: self._run_work(feed))
 
     async def _run_work(self, feed: _Feed) -> None:
         while feed.work:
-            try:
-                await feed.work.popleft()()
-            except SmartSupportError as error:
-                log.error("relay_failed", thread_id=feed.thread_id, error=error.message)
+            await self._done(feed.work.popleft())
         feed.task = None
 
-    def _create_task(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = asyncio.get_running_loop().create_task(work)
+    def _start(self, work: _Work) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(self._done(work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+    async def _done(self, work: _Work) -> None:
+        """Do it, again while the database fails: nothing else tells of what was missed."""
+        while True:
+            try:
+                await work()
+                return
+            except Exception as error:
+                log.error("relay_failed", error=repr(error))
+                if not (is_store_failure(error) or isinstance(error, StorageFailed)):
+                    return
+            await asyncio.sleep(SECONDS_BETWEEN_TRIES)
 
 
 def _is_agent_message(record: Record) -> bool:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import jsonschema
@@ -96,6 +97,10 @@ def test_whatever_fits_or_breaks_the_description_is_answered_as_described(
 @pytest.mark.nightly
 def test_whatever_fits_or_breaks_it_at_length(app: AppProcess, described: Described) -> None:
     _cases(app, described, 100)
+    # Nothing is frozen for the tests that follow.
+    for freeze in app.get("/freeze"):
+        lifted = httpx.delete(f"{app.url}/api/v1/freeze/{quote(freeze['scope'], safe='')}", timeout=30)
+        assert lifted.status_code == 200, lifted.text
 
 
 @pytest.mark.parametrize("since", ["1970-01-01", "0186-12-17T04:39:50Z", "5000-01-01"])
