@@ -6,7 +6,7 @@ import gc
 import os
 import sys
 from collections.abc import Callable, Iterator
-from itertools import chain
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from tests.support.new_databases import copy_new_databases
 from tests.support.worker_forks import serve_forks
 
 TESTS = Path(__file__).parent
+THREADS = count()
 MARK_OF_FOLDER = {TESTS / "browser": "browser", TESTS / "cluster": "postgres", TESTS / "faults": "kill"}
 SLOW = ("nightly", "browser", "postgres", "kill", "app", "slow")
 # The files that take longest begin first, so that no worker waits for another one at the end.
@@ -150,5 +151,5 @@ def take_order() -> Callable[[str], str]:
 
 @pytest.fixture
 def thread_id() -> str:
-    """A conversation of one's own."""
-    return f"test-{clock.new_id()}"
+    """A conversation of one's own; the console names it by the last four characters."""
+    return f"test-{clock.new_id()}-{next(THREADS):04}"

@@ -9,7 +9,6 @@ import pytest
 import yaml
 from playwright.sync_api import APIResponse, Locator, Page, Route, expect
 
-from smart_support import clock
 from tests.browser.conftest import PHONE, Save, Window
 from tests.support.axe import check_looks
 from tests.support.harness import AppProcess
@@ -72,6 +71,11 @@ def _row(page: Page, text: str) -> Locator:
     return page.locator(".ss-inbox-row").filter(has_text=text)
 
 
+def _visitor(page: Page, thread_id: str) -> Locator:
+    """The row of a conversation whose customer is not known."""
+    return _row(page, f"Visitor {thread_id[-4:]}")
+
+
 def _bubbles(page: Page, role: str) -> Locator:
     return page.locator(f".ss-bubble--{role}")
 
@@ -83,7 +87,7 @@ def test_an_escalation_is_answered_by_one_of_two_leads(
     dana, robin = enter("dana", color_scheme="dark"), enter("robin")
     for page in (dana, robin):
         page.get_by_role("button", name=re.compile("^Escalated")).click()
-        _row(page, thread_id[-4:]).click()
+        _visitor(page, thread_id).click()
         expect(page.locator(".ss-inbox-banner")).to_contain_text("Needs a human")
     check_looks(dana)
     expect(dana.get_by_role("button", name="Reply as dana")).to_be_visible()
@@ -171,7 +175,7 @@ def test_a_page_that_comes_late_does_not_undo_what_happened_meanwhile(
 def test_what_is_typed_stays_until_it_was_sent_once(team: Team, enter: Enter, thread_id: str) -> None:
     team.says(thread_id, "Hello")
     dana = enter("dana")
-    _row(dana, thread_id[-4:]).click()
+    _visitor(dana, thread_id).click()
     box = dana.get_by_label("Reply to the customer")
     box.fill("One moment please.")
     # The answer to the first try is lost: whether it was recorded is not known here.
@@ -215,7 +219,7 @@ def test_a_note_that_is_typed_never_becomes_a_reply(team: Team, enter: Enter, th
     path = f"/api/v1/conversations/{thread_id}"
     team.clients["robin"].post(f"{path}/takeover")
     dana = enter("dana")
-    _row(dana, thread_id[-4:]).click()
+    _visitor(dana, thread_id).click()
     note = dana.get_by_label("Note for your team (the customer does not see it)")
     note.click()
     team.clients["robin"].post(f"{path}/release")
@@ -244,17 +248,17 @@ def test_a_reply_goes_to_the_conversation_that_it_was_written_in(
         slow.append(route)
 
     dana.route("**/messages", hold)
-    _row(dana, threads[1][-4:]).click()
+    _visitor(dana, threads[1]).click()
     box = dana.get_by_label("Reply to the customer")
     box.fill("For the other one")
-    _row(dana, threads[0][-4:]).click()
+    _visitor(dana, threads[0]).click()
     box.fill("For this one")
     with dana.expect_request("**/messages"):
         box.press("Control+Enter")
     box.press("Control+Enter")
-    _row(dana, threads[1][-4:]).click()
+    _visitor(dana, threads[1]).click()
     expect(box).to_have_value("For the other one")
-    _row(dana, threads[0][-4:]).click()
+    _visitor(dana, threads[0]).click()
     expect(box).to_have_value("For this one")
     dana.get_by_role("button", name="Send").click()
     for request in slow:
@@ -265,7 +269,7 @@ def test_a_reply_goes_to_the_conversation_that_it_was_written_in(
     said = [one["content"] for one in team.get(f"/replay/{threads[0]}") if one.get("role") == "colleague"]
     assert said == ["For this one"]
     assert [one for one in team.get(f"/replay/{threads[1]}") if one.get("role") == "colleague"] == []
-    _row(dana, threads[1][-4:]).click()
+    _visitor(dana, threads[1]).click()
     expect(box).to_have_value("For the other one")
 
 
@@ -287,10 +291,46 @@ def test_a_half_typed_reason_stays_when_another_lead_decides(
     expect(slot.locator(".ss-inbox-line--decided")).to_contain_text("Approved")
 
 
+def test_a_customer_that_comes_late_does_not_undo_a_decision(
+    team: Team, enter: Enter, thread_id: str, take_order: Callable[[str], str]
+) -> None:
+    order = take_order("processing")
+    approval = team.says(thread_id, f"Please cancel order {order}")["approval"]
+    dana = enter("dana")
+    late: list[tuple[Route, APIResponse]] = []
+
+    def delay_first(route: Route) -> None:
+        if late:
+            route.continue_()
+        else:
+            late.append((route, route.fetch()))
+
+    dana.route("**/customer", delay_first)
+    _row(dana, f"cancel order {order}").click()
+    slot = dana.locator(".ss-inbox-messages .ss-slot")
+    expect(slot.get_by_role("button", name=re.compile("^Reject"))).to_be_visible()
+    path = f"/api/v1/approvals/{approval['approval_id']}/decision"
+    assert team.clients["robin"].post(path, json={"decision": "approve"}).is_success
+    expect(slot.locator(".ss-inbox-line--decided")).to_contain_text("Approved")
+    customer = dana.get_by_role("complementary", name="Customer")
+    expect(customer.locator(".ss-things li").filter(has_text=order)).to_contain_text("Cancelled")
+    ((route, answer),) = late
+    assert [one["approval_id"] for one in answer.json()["data"]["approvals"]] == [approval["approval_id"]]
+    with dana.expect_response("**/customer") as loaded:
+        route.fulfill(response=answer)
+    loaded.value.finished()
+    expect(slot.locator(".ss-inbox-line--decided")).to_contain_text("Approved")
+    expect(customer.get_by_text("Open approvals")).to_be_hidden()
+    dana.reload()
+    dana.get_by_role("tab", name="Inbox").click()
+    decided = re.compile(rf"^Approved\s.*{order}.* · robin$")
+    expect(slot.locator(".ss-inbox-line--decided")).to_have_text(decided)
+
+
 def test_who_comes_second_is_told_and_keeps_their_reply(team: Team, enter: Enter, thread_id: str) -> None:
     team.says(thread_id, "Hello")
     dana = enter("dana")
-    _row(dana, thread_id[-4:]).click()
+    _visitor(dana, thread_id).click()
     box = dana.get_by_label("Reply to the customer")
     box.fill("I'll look into it.")
 
@@ -313,12 +353,12 @@ def test_an_operator_has_their_own_conversations_and_no_dead_button(
     team: Team, enter: Enter, thread_id: str
 ) -> None:
     team.says(thread_id, "Hello")
-    other = f"other-{clock.new_id()}"
+    other = f"{thread_id}-dana"
     team.says(other, "Hello", by="dana")
     olga = enter("olga")
-    _row(olga, thread_id[-4:]).click()
+    _visitor(olga, thread_id).click()
     expect(_bubbles(olga, "customer")).to_contain_text("Hello")
-    expect(_row(olga, other[-4:])).to_have_count(0)
+    expect(_visitor(olga, other)).to_have_count(0)
     for name in ("Take over", "Send", "Add note", "Mine"):
         expect(olga.get_by_role("button", name=re.compile(f"^{name}")).locator("visible=true")).to_have_count(
             0

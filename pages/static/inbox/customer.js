@@ -114,6 +114,8 @@ export function makeCustomer(root, item, { open, close, loaded, showApproval }) 
   const problem = node("p", { class: "ss-problem", role: "alert", hidden: true });
   let isClosed = false;
   let cardLoads = 0;
+  let loads = 0;
+  let shownLoad = 0;
   /** @type {ColleagueNote[]} */
   let allNotes = [];
 
@@ -131,10 +133,13 @@ export function makeCustomer(root, item, { open, close, loaded, showApproval }) 
   }
 
   async function load() {
+    const number = loads += 1;
     try {
       /** @type {InboxCustomer} */
       const known = await request("GET", `${path}/customer`);
-      if (isClosed) return;
+      // An answer that comes after that of a later request is older than what is shown.
+      if (isClosed || number < shownLoad) return;
+      shownLoad = number;
       draw(known);
       loaded(known);
       if (known.has_card) await loadCard();

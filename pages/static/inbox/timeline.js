@@ -2,7 +2,7 @@
 
 import { makeCard, updateTimes } from "../approvals/card.js";
 import { settleCard, updateCard } from "../approvals/card_changes.js";
-import { outcomeOf } from "../approvals/decided.js";
+import { outcomeOf, OUTCOMES } from "../approvals/decided.js";
 import { newest } from "../approvals/newest.js";
 import { now } from "../shell/connection.js";
 import { chip, exact, linkButton, messageOf, node, prose, value } from "../shell/dom.js";
@@ -39,7 +39,8 @@ export function makeTimeline(scroll, item, customer) {
   const earlier = node("button", { type: "button", class: "ss-link", hidden: true, onclick: () => loadFrom(0) }, "Show earlier messages");
   const status = node("p", { class: "ss-muted", role: "status" }, "Loading the conversation…");
   scroll.replaceChildren(earlier, status, list);
-  /** What the server knows of this thread's approvals. @type {Map<string, {slot: HTMLElement, card: Card | null}>} */
+  /** @typedef {{slot: HTMLElement, summary: string, card: Card | null, isDecided: boolean}} Slot */
+  /** The places of this thread's approvals, by id. @type {Map<string, Slot>} */
   const slots = new Map();
   /** Messages of which tokens come. @type {Map<string, HTMLElement>} */
   let streaming = new Map();
@@ -188,16 +189,27 @@ export function makeTimeline(scroll, item, customer) {
   /** @param {Step} step */
   function addApproval(step) {
     const slot = node("div", { class: "ss-slot" }, node("p", { class: "ss-inbox-line ss-inbox-line--amber" }, `Waiting for approval: ${exact(step.summary)}`));
-    slots.set(step.approval_id, { slot, card: null });
+    slots.set(step.approval_id, { slot, summary: step.summary, card: null, isDecided: false });
     append(slot, step.at);
   }
 
   /** @param {Step} step */
   function addDecision(step) {
     const made = slots.get(step.approval_id);
-    const outcome = step.outcome === "expired" ? ["Expired without a decision"] : [`${humanize(step.outcome)} by `, value(step.decided_by)];
-    if (made && !made.card) made.slot.querySelector("p")?.append(" · ", ...outcome);
-    else if (!made) line(step.at, "amber", ...outcome);
+    const by = step.outcome === "expired" ? null : step.decided_by;
+    const label = OUTCOMES[step.outcome] ?? [humanize(step.outcome), ""];
+    if (!made) line(step.at, "amber", label[0], by ? [" by ", value(by)] : "");
+    // A card tells it with what has become of the call.
+    else if (!made.card && !made.isDecided) showDecided(made, label, by);
+  }
+
+  /** @param {Slot} made @param {[string, string]} label @param {string | null} by @param {string} failure */
+  function showDecided(made, label, by, failure = "") {
+    made.card = null;
+    made.isDecided = true;
+    made.slot.replaceChildren(node("p", { class: "ss-inbox-line ss-inbox-line--decided", tabindex: "-1" },
+      chip(label[0], failure ? "amber" : label[1]), " ", value(made.summary), by ? [" · ", value(by)] : "",
+      failure ? node("span", { class: "ss-problem" }, failure) : ""));
   }
 
   /** Adds an event, once. Events over the socket have no time. @param {Step} step */
@@ -233,18 +245,19 @@ export function makeTimeline(scroll, item, customer) {
   /** Shows cards for the approvals that wait. */
   async function showCards() {
     if (!isLead()) return;
-    const waiting = [...slots].filter(([, made]) => !made.card && !made.slot.textContent?.includes(" · "));
+    const waiting = [...slots].filter(([, made]) => !made.card && !made.isDecided);
     await Promise.all(waiting.map(async ([id]) => {
       const approval = await request("GET", `/approvals/${encodeURIComponent(id)}`).catch(() => null);
-      if (approval && !isClosed) putApproval(newest(approval));
+      if (approval && !isClosed) putApproval(approval);
     }));
   }
 
   /** @param {Approval} approval */
   const putApproval = (approval) => atEnd(() => drawApproval(approval));
 
-  /** @param {Approval} approval */
-  function drawApproval(approval) {
+  /** @param {Approval} given what an answer or a frame says, or said before a person dismissed it */
+  function drawApproval(given) {
+    const approval = newest(given);
     const made = slots.get(approval.approval_id);
     if (!made || !isLead()) return;
     if (approval.status === "pending") {
@@ -255,15 +268,11 @@ export function makeTimeline(scroll, item, customer) {
     }
     // Who was typing is told first, and keeps what they had typed in sight.
     if (made.card?.isRefused || (made.card && settleCard(made.card, approval, () => drawApproval(approval), { staysIfFocused: false }))) return;
-    const [outcome, color] = outcomeOf(approval);
     const hasFocus = made.slot.contains(document.activeElement);
-    made.card = null;
     const failure = approval.execution === "failed" ? `Not carried out. ${approval.execution_reason ?? ""}`
       : approval.execution === "outcome_unknown" ? "Outcome unknown. Check manually." : "";
-    made.slot.replaceChildren(node("p", { class: "ss-inbox-line ss-inbox-line--decided", tabindex: "-1" },
-      chip(outcome, failure ? "amber" : color), " ", value(approval.summary),
-      approval.decided_by && approval.status !== "expired" ? [" · ", value(approval.decided_by)] : "",
-      failure ? node("span", { class: "ss-problem" }, failure) : ""));
+    made.summary = approval.summary;
+    showDecided(made, outcomeOf(approval), approval.status === "expired" ? null : approval.decided_by ?? null, failure);
     if (hasFocus) /** @type {HTMLElement | null} */ (made.slot.firstElementChild)?.focus({ preventScroll: true });
   }
 
