@@ -172,6 +172,33 @@ def test_a_page_that_comes_late_does_not_undo_what_happened_meanwhile(
     expect(_row(page, "lookup: Order 1051")).to_have_count(0)
 
 
+def test_a_list_that_is_loaded_anew_keeps_the_focus_and_the_click_on_a_row(
+    team: Team, enter: Enter, thread_id: str
+) -> None:
+    for name in "abc":
+        team.says(f"{thread_id}-{name}", "Hello")
+    page = enter("dana")
+    row = _visitor(page, f"{thread_id}-b")
+    expect(row).to_be_visible()
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/inbox?filter=all*", hold)
+    with page.expect_request("**/inbox?filter=all*"):
+        page.locator(".ss-inbox-filters").get_by_role("button", name="All").click()
+    row.hover()
+    page.mouse.down()
+    with page.expect_response("**/inbox?filter=all*"):
+        held[0].continue_()
+    expect(page.locator(".ss-inbox-items")).not_to_have_attribute("aria-busy", "true")
+    expect(row).to_be_focused()
+    page.mouse.up()
+    expect(row).to_have_attribute("aria-current", "true")
+    expect(page.get_by_label("Reply to the customer")).to_be_visible()
+
+
 def test_what_is_typed_stays_until_it_was_sent_once(team: Team, enter: Enter, thread_id: str) -> None:
     team.says(thread_id, "Hello")
     dana = enter("dana")

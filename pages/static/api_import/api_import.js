@@ -41,11 +41,21 @@ register("api", (element) => {
     const job = jobs.find((one) => one.job_id === jobId);
     const isShown = openId === jobId && review.dataset.status === job?.status;
     openId = job ? job.job_id : null;
-    list.replaceChildren(...jobs.filter((one) => !HIDDEN.includes(one.status) || one === job).map(jobItem));
+    showJobs(jobs.filter((one) => !HIDDEN.includes(one.status) || one === job));
     if (job && !isShown) await open(job);
     if (!job && jobId === null) close();
     clearTimeout(polling);
     if (jobs.some((one) => one.status === "loading")) polling = setTimeout(refresh, POLL_MS);
+  }
+
+  /** Shows the list. What has not changed stays: a new button has no focus, and loses a click that has begun. @param {Job[]} jobs */
+  function showJobs(jobs) {
+    const before = [...list.children];
+    jobs.map(jobItem).forEach((item, index) => {
+      if (index >= before.length) list.append(item);
+      else if (!before[index].isEqualNode(item)) before[index].replaceWith(item);
+    });
+    for (const gone of before.slice(jobs.length)) gone.remove();
   }
 
   /** @param {Job} job */
@@ -54,7 +64,7 @@ register("api", (element) => {
     const [status, color] = isOut ? ["Partly disabled", "red"] : STATUS[job.status] ?? [job.status, ""];
     const note = job.status === "loading" ? STEPS[job.progress.step] ?? "Loading…"
       : job.status === "failed" ? job.error : `${job.source} · ${timeAgo(Date.parse(job.created_at), now())}`;
-    return node("li", {}, node("button",
+    return node("li", { "data-job": job.job_id }, node("button",
       { type: "button", class: "ss-card", "aria-pressed": String(job.job_id === openId), onclick: () => refresh(job.job_id) },
       node("b", {}, job.title), chip(status, color), node("span", { class: "ss-muted" }, note)));
   }

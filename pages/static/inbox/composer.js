@@ -142,8 +142,12 @@ export function makeComposer(item, { changed, noted }) {
       content = [node("span", {}, node("b", {}, item.status === "ended" ? "This conversation has ended." : "Agents are answering."),
         " Sending a reply takes the conversation over."), takeOver()];
     }
-    banner.className = `ss-inbox-banner ss-inbox-banner--${kind}`;
-    banner.replaceChildren(...content.filter((one) => one instanceof Node));
+    const drawn = node("div", { class: `ss-inbox-banner ss-inbox-banner--${kind}` }, content);
+    // A button that is replaced loses the focus, and a click that has begun.
+    if (!banner.isEqualNode(drawn)) {
+      banner.className = drawn.className;
+      banner.replaceChildren(...drawn.childNodes);
+    }
     if (!by) release.hidden = true;
   }
 

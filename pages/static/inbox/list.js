@@ -86,13 +86,7 @@ export function makeList(root, opened) {
       showError(problem, "");
       cursor = page.meta.next_cursor;
       counts = page.meta.counts;
-      if (!isMore) clear();
-      for (const item of page.data) {
-        put(item);
-        // The server's order: that of a search is not the one by activity.
-        const row = rows.get(item.thread_id);
-        if (row) list.append(row.element);
-      }
+      show(page.data, isMore);
     } catch (error) {
       if (current === version) showError(problem, `Couldn't load the conversations: ${messageOf(error)}`);
     } finally {
@@ -107,9 +101,22 @@ export function makeList(root, opened) {
     drawEnd();
   }
 
-  function clear() {
-    rows.clear();
-    list.replaceChildren();
+  /**
+   * Shows a page in the server's order: that of a search is not the one by activity. A row that stays is not moved
+   * without need: a click on it, and its focus, would be lost.
+   * @param {InboxItem[]} items
+   * @param {boolean} isMore whether they come below those that are shown
+   */
+  function show(items, isMore) {
+    const ids = new Set(items.map((item) => item.thread_id));
+    if (!isMore) for (const threadId of [...rows.keys()]) if (!ids.has(threadId)) remove(threadId);
+    let next = isMore ? null : list.firstElementChild;
+    for (const item of items) {
+      put(item);
+      const element = rows.get(item.thread_id)?.element;
+      if (element && element === next) next = next.nextElementSibling;
+      else if (element) list.insertBefore(element, next);
+    }
   }
 
   function drawEnd() {
