@@ -24,6 +24,7 @@ from pages.bundle import bundle_all
 from pages.gradio_allowlist import GradioAllowlist
 from pages.gradio_api import add_api
 from pages.gradio_files import GradioFiles
+from pages.gradio_queue import WaitingQueue
 from pages.gradio_requests import API
 from smart_support.identity.users import User
 from smart_support.invisible import RANGES, SYMBOLS
@@ -31,8 +32,6 @@ from smart_support.money import DECIMALS
 from smart_support.services import Services
 
 NAME = "Smart Support"
-# How often Gradio looks into its queue.
-QUEUE_SECONDS = 0.01
 _PAGES = ("", "/", "/config", "/gradio_api/info")
 _SHELL = """
 <header class="ss-shell">
@@ -109,6 +108,7 @@ def mount(app: FastAPI, services: Services) -> None:
     app.mount(theme.STATIC_PATH, files, name="console-static")
     with _without_unmounted_apps():
         console = build_console(services)
+    console._queue = WaitingQueue(console)
     gr.mount_gradio_app(
         app,
         console,
@@ -134,8 +134,6 @@ def mount(app: FastAPI, services: Services) -> None:
     mounted = app.routes[-1]
     assert isinstance(mounted, Mount)
     console.app = mounted.app
-    # By default, Gradio polls its empty queue a thousand times a second.
-    console._queue.sleep_when_free = QUEUE_SECONDS
     # Around each step of a function, Gradio searches the disk for Matplotlib. Nothing here plots.
     gradio.utils.MatplotlibBackendMananger = nullcontext
     app.router.routes[:0] = [GradioFiles("", app=mounted.app), _Calls("", app=mounted.app)]
