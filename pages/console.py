@@ -26,6 +26,7 @@ from pages.gradio_api import add_api
 from pages.gradio_files import GradioFiles
 from pages.gradio_queue import WaitingQueue
 from pages.gradio_requests import API
+from pages.gradio_routes import needed_routes_only, take_over_included
 from smart_support.identity.users import User
 from smart_support.invisible import RANGES, SYMBOLS
 from smart_support.money import DECIMALS
@@ -109,6 +110,18 @@ def mount(app: FastAPI, services: Services) -> None:
     with _without_unmounted_apps():
         console = build_console(services)
     console._queue = WaitingQueue(console)
+    with needed_routes_only():
+        _mount(app, console, services)
+    mounted = app.routes[-1]
+    assert isinstance(mounted, Mount)
+    take_over_included(mounted.routes)
+    console.app = mounted.app
+    # Around each step of a function, Gradio searches the disk for Matplotlib. Nothing here plots.
+    gradio.utils.MatplotlibBackendMananger = nullcontext
+    app.router.routes[:0] = [GradioFiles("", app=mounted.app), _Calls("", app=mounted.app)]
+
+
+def _mount(app: FastAPI, console: gr.Blocks, services: Services) -> None:
     gr.mount_gradio_app(
         app,
         console,
@@ -131,12 +144,6 @@ def mount(app: FastAPI, services: Services) -> None:
         theme=theme.theme(),
         head=_config(services) + theme.head(services.settings.root_path),
     )
-    mounted = app.routes[-1]
-    assert isinstance(mounted, Mount)
-    console.app = mounted.app
-    # Around each step of a function, Gradio searches the disk for Matplotlib. Nothing here plots.
-    gradio.utils.MatplotlibBackendMananger = nullcontext
-    app.router.routes[:0] = [GradioFiles("", app=mounted.app), _Calls("", app=mounted.app)]
 
 
 class _Calls(Mount):

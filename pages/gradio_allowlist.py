@@ -60,7 +60,7 @@ class GradioAllowlist:
             await Response(status_code=304)(scope, receive, send)
             return
         try:
-            if not _is_needed(path):
+            if not is_needed(path):
                 raise Forbidden("This Gradio route is disabled.")
             if scope["method"] == "POST":
                 await self._post(scope, receive, send)
@@ -144,7 +144,8 @@ def _refused(error: SmartSupportError) -> JSONResponse:
     return JSONResponse({"success": False, "data": None, "error": shown}, error.status)
 
 
-def _is_needed(path: str) -> bool:
+def is_needed(path: str) -> bool:
+    """Whether a path of Gradio's app is allowed. Placeholders in a route's path count as any text."""
     return path.rstrip("/") in (*_PAGES, "", *_CALLS) or path.startswith((*_FILES, *_NAMED_CALLS))
 
 

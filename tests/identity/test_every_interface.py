@@ -185,7 +185,7 @@ def test_every_route_is_in_the_table(app: LocalApp) -> None:
     }
     assert ours == set(REST)
     others = {path for method, path in interfaces.routes(app.app) if not path.startswith(prefix)}
-    gradio = {path for _, path in interfaces.routes(interfaces.gradio_app(app.app))}
+    gradio = {path for _, path in interfaces.routes_of_gradio()}
     open_to_all = {"/login/sso", "/login/callback", "/login/back-channel-logout"}
     assert others - gradio == {"/ws", "/console", "/mcp", "/decide/{token}"} | open_to_all
 
@@ -245,7 +245,7 @@ def test_an_operator_learns_of_no_other_s_conversation(app: LocalApp) -> None:
 
 
 def test_nobody_comes_to_gradio_s_own_routes_and_no_more_are_open_than_needed(app: LocalApp) -> None:
-    found = set(interfaces.routes(interfaces.gradio_app(app.app)))
+    found = interfaces.routes_of_gradio()
     assert {path for _, path in found} >= GRADIO
     assert len(found) > 70
     for method, path in found:
@@ -264,7 +264,7 @@ def test_no_route_of_gradio_takes_a_session_or_a_call_of_another_user(app: Local
     join = {"data": ["op-s-own"], "fn_index": _functions(app)["follow"], "session_hash": "session-of-op"}
     assert _ask(app, "op", "POST", "/gradio_api/queue/join", join).status_code == 200
     ids = {"session_hash": "session-of-op", "event_id": made}
-    found = set(interfaces.named_inputs(interfaces.gradio_app(app.app), *ids))
+    found = set(interfaces.named_inputs(interfaces.whole_gradio_app(), *ids))
     assert len(found) > 15
     for method, path, place, name in found:
         filled = re.sub(r"{(\w+)(:\w+)?}", lambda part: ids.get(part[1], "chat"), path)

@@ -2,10 +2,13 @@
 
 import asyncio
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
+import gradio as gr
 import httpx
 import orjson
+from fastapi import FastAPI
 from starlette.routing import Mount
 
 
@@ -32,6 +35,20 @@ def named_inputs(app: Any, *names: str) -> Iterator[tuple[str, str, str, str]]:
 def gradio_app(app: Any) -> Any:
     """The app that Gradio brings."""
     return next(route.app for route in app.routes if isinstance(route, Mount) and route.path == "")
+
+
+@cache
+def routes_of_gradio() -> frozenset[tuple[str, str]]:
+    """`(method, path)` of every route that Gradio makes by itself; the console's app lacks most of them."""
+    return frozenset(routes(whole_gradio_app()))
+
+
+@cache
+def whole_gradio_app() -> Any:
+    """An app of Gradio with all of its routes."""
+    with gr.Blocks(analytics_enabled=False) as blocks:
+        gr.Textbox()
+    return gradio_app(gr.mount_gradio_app(FastAPI(), blocks, path="/", ssr_mode=False, mcp_server=False))
 
 
 def _walk(listed: Any, prefix: str) -> Iterator[tuple[str, str, Any]]:
