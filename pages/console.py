@@ -24,7 +24,7 @@ from pages.bundle import bundle_all
 from pages.gradio_allowlist import GradioAllowlist
 from pages.gradio_api import add_api
 from pages.gradio_files import GradioFiles
-from pages.gradio_queue import WaitingQueue
+from pages.gradio_queue import use_waiting_queue
 from pages.gradio_requests import API
 from pages.gradio_routes import needed_routes_only, take_over_included
 from smart_support.identity.users import User
@@ -109,7 +109,7 @@ def mount(app: FastAPI, services: Services) -> None:
     app.mount(theme.STATIC_PATH, files, name="console-static")
     with _without_unmounted_apps():
         console = build_console(services)
-    console._queue = WaitingQueue(console)
+    use_waiting_queue(console)
     with needed_routes_only():
         _mount(app, console, services)
     mounted = app.routes[-1]

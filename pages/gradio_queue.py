@@ -9,6 +9,11 @@ from gradio.queueing import Queue
 from gradio.utils import run_coro_in_background, set_task_name
 
 
+def use_waiting_queue(console: gr.Blocks) -> None:
+    """Give a console a `WaitingQueue` with the settings of Gradio's, which must not have begun."""
+    console._queue = WaitingQueue(console)
+
+
 class WaitingQueue(Queue):
     """A queue that does nothing while there is nothing to do.
 

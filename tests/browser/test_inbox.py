@@ -11,7 +11,7 @@ from playwright.sync_api import APIResponse, Locator, Page, Route, expect
 
 from tests.browser.conftest import PHONE, Save, Window
 from tests.support.axe import check_looks
-from tests.support.harness import AppProcess
+from tests.support.harness import AppProcess, demo_orders
 from tests.support.passwords import hash_password
 
 PASSWORD = "correct horse"
@@ -26,6 +26,7 @@ class Team:
     def __init__(self, app: AppProcess) -> None:
         self.url = app.url
         headers = {"Origin": app.url}
+        self.orders = demo_orders("processing")
         self.clients = {name: httpx.Client(base_url=app.url, headers=headers, timeout=60) for name in ROLES}
         for name, client in self.clients.items():
             client.post("/login", data={"name": name, "password": PASSWORD})
@@ -301,9 +302,9 @@ def test_a_reply_goes_to_the_conversation_that_it_was_written_in(
 
 
 def test_a_half_typed_reason_stays_when_another_lead_decides(
-    team: Team, enter: Enter, thread_id: str, take_order: Callable[[str], str]
+    team: Team, enter: Enter, thread_id: str
 ) -> None:
-    order = take_order("processing")
+    order = next(team.orders)
     approval = team.says(thread_id, f"Please cancel order {order}")["approval"]
     dana = enter("dana")
     _row(dana, f"cancel order {order}").click()
@@ -319,9 +320,9 @@ def test_a_half_typed_reason_stays_when_another_lead_decides(
 
 
 def test_a_customer_that_comes_late_does_not_undo_a_decision(
-    team: Team, enter: Enter, thread_id: str, take_order: Callable[[str], str]
+    team: Team, enter: Enter, thread_id: str
 ) -> None:
-    order = take_order("processing")
+    order = next(team.orders)
     approval = team.says(thread_id, f"Please cancel order {order}")["approval"]
     dana = enter("dana")
     late: list[tuple[Route, APIResponse]] = []

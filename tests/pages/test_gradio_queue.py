@@ -10,7 +10,7 @@ import gradio as gr
 from fastapi import FastAPI
 from gradio_client import Client
 
-from pages.gradio_queue import WaitingQueue
+from pages.gradio_queue import use_waiting_queue
 from tests.support.harness import AppProcess, LocalApp
 
 
@@ -26,7 +26,7 @@ def test_a_call_waits_for_its_turn_and_begins_with_the_end_of_the_one_before() -
 
     with gr.Blocks(analytics_enabled=False) as console:
         gr.api(work, api_name="work", concurrency_limit=2)
-    console._queue = WaitingQueue(console)
+    use_waiting_queue(console)
     app = gr.mount_gradio_app(FastAPI(), console, path="/", ssr_mode=False, mcp_server=False)
     with LocalApp(app) as local:
         client = Client(local.url, verbose=False)
@@ -53,7 +53,7 @@ def test_a_call_that_fails_makes_room_for_the_next() -> None:
 
     with gr.Blocks(analytics_enabled=False) as console:
         gr.api(work, api_name="work", concurrency_limit=1)
-    console._queue = WaitingQueue(console)
+    use_waiting_queue(console)
     app = gr.mount_gradio_app(FastAPI(), console, path="/", ssr_mode=False, mcp_server=False)
     with LocalApp(app) as local:
         client = Client(local.url, verbose=False)

@@ -16,6 +16,7 @@ from smart_support.demo.model.chat_model import answer
 from smart_support.demo.shop.tools import CommerceTools
 from smart_support.demo.store import DemoStore
 from smart_support.settings import ROOT, Settings
+from smart_support.text import clean_text
 from smart_support.tools.handoff import handoff_tool
 from smart_support.tools.registry import Registry, tools_of
 from tests.support.cpu_cost import cost
@@ -112,8 +113,12 @@ def test_a_long_message_takes_no_time(ask: Any, unit: str) -> None:
     assert ask((unit * CHARS)[:CHARS] + "!") < MOST
 
 
+# Text is cleaned where it enters the system.
+valid_text = any_text.map(clean_text)
+
+
 @settings(max_examples=examples(25))
-@given(any_text.filter(bool), any_text)
+@given(valid_text.filter(bool), valid_text)
 def test_whatever_is_repeated_takes_no_time(ask: Any, unit: str, end: str) -> None:
     assert ask((unit * CHARS)[:CHARS] + end) < MOST
 
