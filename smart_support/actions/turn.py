@@ -320,10 +320,13 @@ class ActionTurn(RecordedTurn):
     async def _left_out(self, records: Sequence[Record]) -> str | None:
         """The action of a turn that has left no event: they are stored after what they are about."""
         recorded = {_key(record.event) for record in records}
+        actions = await self._store.of_thread(self.thread_id)
+        # Those that the policy gave at once have another id, and no event.
+        ids = {action.action_id for action in actions}
         for approval in await self._approvals.of_thread(self.thread_id):
-            if ("interrupt", approval.approval_id) not in recorded:
+            if approval.interrupt_id in ids and ("interrupt", approval.approval_id) not in recorded:
                 return approval.interrupt_id
-        for action in await self._store.of_thread(self.thread_id):
+        for action in actions:
             if action.is_settled and not _has_result(action, records):
                 return action.action_id
         return None

@@ -21,8 +21,9 @@ from smart_support.observability.redaction import hide
 __all__ = ["bind", "configure", "get_logger", "hide"]
 
 
-# One list for good: a logger keeps the one that it was first used with.
+# One list and one class for good: a logger keeps those that it was first used with.
 _processors: list[Any] = []
+_Logger: Any = type("_Logger", (structlog.make_filtering_bound_logger(logging.INFO),), {})
 
 
 class _StandardError(io.TextIOBase):
@@ -69,9 +70,11 @@ def configure(log_format: str, level: str) -> None:
         final.insert(0, _printable_values)
     exceptions = [structlog.processors.format_exc_info] if log_format == "json" else []
     _processors[:] = [*shared, *exceptions, *final]
+    # The base has the methods of the level.
+    _Logger.__bases__ = (structlog.make_filtering_bound_logger(getattr(logging, level.upper())),)
     structlog.configure(
         processors=_processors,
-        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
+        wrapper_class=_Logger,
         logger_factory=structlog.PrintLoggerFactory(stream),
         cache_logger_on_first_use=True,
     )

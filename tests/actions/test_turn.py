@@ -252,6 +252,7 @@ _kill = st.tuples(st.none() | st.integers(1, 14), st.booleans())
 @example("pay", "approve", [(4, True), (None, False), (None, False)], False, 0, True)
 @example("pay", "approve", [(5, True), (None, False), (None, False)], False, 4, False)
 @example("pay", "approve", [(None, False), (12, True), (None, False)], False, 4, False)
+@example("coupon", "approve", [(8, True), (None, False), (None, False)], False, 2, False)
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_an_action_survives_the_end_of_its_process_and_acts_at_most_once(
     state: StateDatabase,

@@ -95,6 +95,7 @@ class Approvals(RuleBasedStateMachine):
         self.loop.close()
         shutil.rmtree(self.folder)
         clock.reset()
+        log.configure("console", "info")  # as other tests expect it
 
     @initialize(target=asked)
     def one_is_approved(self) -> str:
