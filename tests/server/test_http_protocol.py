@@ -134,6 +134,8 @@ def test_over_the_limit_only_health_is_served() -> None:
         assert rest_of(app.connect(HANDSHAKE)).startswith(b"HTTP/1.1 503 ")
         assert b"200 OK" in answer_on(app.connect(GET.replace(b"/now", b"/api/v1/health")))
         waiting = app.connect()
+        while waiting.getsockname() not in {one.client for one in app.server.server_state.connections}:
+            time.sleep(0.01)  # what is awaited is a state of the server
         busy.pop().close()
         assert _served_at_last(app, waiting)
         app.release()
