@@ -36,7 +36,10 @@ def job(server: AppProcess) -> Iterator[dict[str, Any]]:
 
 def _review(page: Page) -> Locator:
     page.get_by_role("tab", name="API").click()
-    page.locator(".ss-api-jobs").get_by_role("button", name="Order Desk").click()
+    desk = page.locator(".ss-api-jobs").get_by_role("button", name="Order Desk")
+    desk.click()
+    expect(desk).to_have_attribute("aria-pressed", "true")
+    expect(desk).to_be_focused()
     return page.locator(".ss-api-review")
 
 

@@ -48,12 +48,16 @@ register("api", (element) => {
     if (jobs.some((one) => one.status === "loading")) polling = setTimeout(refresh, POLL_MS);
   }
 
-  /** Shows the list. What has not changed stays: a new button has no focus, and loses a click that has begun. @param {Job[]} jobs */
+  /** Shows the list. What has not changed stays: a new button loses a click that has begun. @param {Job[]} jobs */
   function showJobs(jobs) {
     const before = [...list.children];
     jobs.map(jobItem).forEach((item, index) => {
-      if (index >= before.length) list.append(item);
-      else if (!before[index].isEqualNode(item)) before[index].replaceWith(item);
+      const shown = before[index];
+      if (!shown) { list.append(item); return; }
+      if (shown.isEqualNode(item)) return;
+      const hasFocus = shown.contains(document.activeElement);
+      shown.replaceWith(item);
+      if (hasFocus) item.querySelector("button")?.focus();
     });
     for (const gone of before.slice(jobs.length)) gone.remove();
   }

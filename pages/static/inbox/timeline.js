@@ -261,6 +261,7 @@ export function makeTimeline(scroll, item, customer) {
     const made = slots.get(approval.approval_id);
     if (!made || !isLead()) return;
     if (approval.status === "pending") {
+      if (made.isDecided) return;
       if (made.card) { updateCard(made.card, approval); return; }
       made.card = makeCard(approval, { failed: (error) => showFailure(made.slot, error) });
       made.slot.replaceChildren(made.card.element);
