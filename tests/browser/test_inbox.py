@@ -416,6 +416,23 @@ def test_a_phone_shows_the_list_then_the_conversation_then_the_customer(
     expect(_row(dana, "Jonas Weber").first).to_be_focused()
 
 
+def test_on_a_phone_no_button_covers_what_a_conversation_waits_for(
+    team: Team, enter: Enter, thread_id: str
+) -> None:
+    order = next(team.orders)
+    team.says(thread_id, f"Please cancel order {order}")
+    dana = enter("dana", viewport=PHONE)
+    _row(dana, f"cancel order {order}").click()
+    head = dana.locator(".ss-inbox-thread > header")
+    waits = head.get_by_text(re.compile("^Waiting for approval"))
+    expect(waits).to_be_visible()
+    state, button = waits.bounding_box(), head.get_by_role("button", name="Replay").bounding_box()
+    assert state
+    assert button
+    assert state["x"] + state["width"] <= button["x"] or state["y"] >= button["y"] + button["height"]
+    assert state["x"] + state["width"] <= PHONE["width"]
+
+
 def test_the_keyboard_goes_through_the_list_and_shows_the_shortcuts(
     team: Team, enter: Enter, thread_id: str
 ) -> None:
