@@ -31,6 +31,10 @@ def _notifications(stores: Stores, settings: Settings, url: str) -> Notification
     )
 
 
+def _ids(receiver: Webhook) -> set[str]:
+    return {headers["webhook-id"] for headers, _ in receiver.got}
+
+
 async def test_one_process_sends_and_another_takes_over(tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path, database_url=database_url(tmp_path))
     with Webhook() as receiver:
@@ -44,10 +48,12 @@ async def test_one_process_sends_and_another_takes_over(tmp_path: Path) -> None:
                         await queue.request(request())
                         await asyncio.to_thread(receiver.senders.get, timeout=SECONDS)
                     # Both look at the same rows; only one has sent them.
-                    assert len({headers["webhook-id"] for headers, _ in receiver.got}) == 3
+                    assert len(_ids(receiver)) == 3
                     assert len(receiver.got) == 3
                 await queue.request(request())
-                await asyncio.to_thread(receiver.senders.get, timeout=SECONDS)
-            assert len(receiver.got) == 4
+                # The third comes again, under its id, if the end came before it was on record as sent.
+                while len(_ids(receiver)) < 4:
+                    await asyncio.to_thread(receiver.senders.get, timeout=SECONDS)
+            assert len(receiver.got) <= 5
             await here.close()
             await there.close()
