@@ -111,16 +111,21 @@ def another_asks_beside_it(ran: Ran, checkpointer: Saver) -> Any:
 def other_branch_fails(ran: Ran, checkpointer: Saver) -> Any:
     """The branch beside the approved one fails; the write itself goes well."""
 
+    written = threading.Event()
+
     def work(state: MessagesState) -> dict[str, Any]:
         order = _order(state)
         if order is None:
             return {"messages": [AIMessage(plain_answer(state["messages"]))]}
         if interrupt({"action": "refund", "order": order, "cents": CENTS}):
             ran.append(Write(order, CENTS))
+            written.set()
         return {}
 
     def beside(state: MessagesState) -> dict[str, Any]:
         if (order := _order(state)) and interrupt({"action": "write_to_customer", "order": order}):
+            # LangGraph cancels the other branch with this one, and a branch may not have begun.
+            written.wait(30)
             raise RuntimeError("the mail server is away")
         return {}
 
