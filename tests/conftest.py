@@ -136,14 +136,16 @@ def without_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def take_order() -> Callable[[str], str]:
-    """Gives an order id of a status that no other test on the shared app has."""
-    left: dict[str, Iterator[str]] = {}
+    """Gives an order id of a status that no other test on the shared app has.
+
+    `changeable`: an unpaid one while there are any, then one that is `processing`.
+    """
+    paid = demo_orders("processing")
+    left: dict[str, Iterator[str]] = {"processing": paid, "changeable": chain(demo_orders("pending"), paid)}
 
     def take(status: str) -> str:
         if status not in left:
-            # An order that is not paid yet can be changed and cancelled, too.
-            more = demo_orders("pending") if status == "processing" else ()
-            left[status] = chain(demo_orders(status), more)
+            left[status] = demo_orders(status)
         return next(left[status])
 
     return take

@@ -50,7 +50,7 @@ def browser() -> Iterator[httpx.Client]:
 
 @pytest.fixture
 def approval(server: AppProcess, take_order: Orders) -> dict[str, Any]:
-    return _request(server, f"Cancel order {take_order('processing')}")
+    return _request(server, f"Cancel order {take_order('changeable')}")
 
 
 def _now(app: AppProcess, approval: dict[str, Any]) -> dict[str, Any]:
@@ -187,7 +187,7 @@ def test_words_from_outside_are_no_markup(
 ) -> None:
     evil = "<img src=x onerror=alert(1)>\u202e"
     server.post("/chat", {"thread_id": thread_id, "message": f"Hello {evil}"})
-    message = f"Cancel order {take_order('processing')}"
+    message = f"Cancel order {take_order('changeable')}"
     approval = server.post("/chat", {"thread_id": thread_id, "message": message}).json()["data"]["approval"]
     page = browser.get(_link(server, approval))
     assert "<img src=x" not in page.text
@@ -211,7 +211,7 @@ def test_a_frozen_call_can_be_approved_and_waits(
 def test_an_edited_call_is_shown_as_it_was_decided(
     server: AppProcess, browser: httpx.Client, take_order: Orders
 ) -> None:
-    before, after = take_order("processing"), take_order("processing")
+    before, after = take_order("changeable"), take_order("changeable")
     approval = _request(server, f"Cancel order {before}")
     link = _link(server, approval)
     form = _form(browser.get(link))
@@ -246,7 +246,7 @@ def dana(guarded: AppProcess) -> Iterator[Callable[[str], httpx.Client]]:
 def test_it_leads_to_the_login_and_back(
     guarded: AppProcess, browser: httpx.Client, take_order: Orders
 ) -> None:
-    approval = _request(guarded, f"Cancel order {take_order('processing')}", **{"X-API-Key": KEYS["op"]})
+    approval = _request(guarded, f"Cancel order {take_order('changeable')}", **{"X-API-Key": KEYS["op"]})
     link = _link(guarded, approval)
     login = browser.get(link)
     assert login.url.path == "/login"
@@ -265,7 +265,7 @@ def test_it_leads_to_the_login_and_back(
 
 def test_somebody_who_may_not_decide_sees_nothing(guarded: AppProcess, take_order: Orders) -> None:
     operator = {"X-API-Key": KEYS["op"]}
-    approval = _request(guarded, f"Cancel order {take_order('processing')}", **operator)
+    approval = _request(guarded, f"Cancel order {take_order('changeable')}", **operator)
     link = _link(guarded, approval)
     for answer in (
         httpx.get(link, headers=operator, timeout=30),
@@ -279,7 +279,7 @@ def test_who_requested_it_can_t_approve_it_and_a_colleague_can(
     guarded: AppProcess, dana: Callable[[str], httpx.Client], take_order: Orders
 ) -> None:
     lee, mia = dana("lee"), dana("mia")
-    body = {"message": f"Cancel order {take_order('processing')}"}
+    body = {"message": f"Cancel order {take_order('changeable')}"}
     answer = lee.post(f"{guarded.url}/api/v1/chat", json=body)
     approval = answer.json()["data"]["approval"]
     link = _link(guarded, approval)

@@ -26,7 +26,7 @@ def ask_to_cancel(page: Page, order: str) -> None:
 def test_approved_in_a_second_window_answered_in_the_first(
     server: AppProcess, open_window: Window, thread_id: str, take_order: Take, save: Save
 ) -> None:
-    order = take_order("processing")
+    order = take_order("changeable")
     first, second = open_window(server.url, thread_id), open_window(server.url)
     ask_to_cancel(first, order)
     save(first, "console-pending-light")
@@ -69,7 +69,7 @@ def test_the_answer_names_its_agent_and_shows_its_steps(
 def test_a_rejection_is_shown_with_its_reason(
     server: AppProcess, open_window: Window, thread_id: str, take_order: Take, save: Save
 ) -> None:
-    order = take_order("processing")
+    order = take_order("changeable")
     page = open_window(server.url, thread_id)
     ask_to_cancel(page, order)
     press(card(page, order), "Reject…")
@@ -110,7 +110,7 @@ def test_an_edit_runs_with_the_new_value(
 def test_a_reload_while_pending_comes_back(
     server: AppProcess, open_window: Window, thread_id: str, take_order: Take
 ) -> None:
-    order = take_order("processing")
+    order = take_order("changeable")
     page = open_window(server.url, thread_id)
     ask_to_cancel(page, order)
     page.reload()
@@ -135,7 +135,7 @@ def test_the_thread_is_kept_without_the_address(server: AppProcess, open_window:
 def test_what_is_typed_stays_with_its_card(
     server: AppProcess, open_window: Window, thread_id: str, take_order: Take
 ) -> None:
-    one, two = take_order("processing"), take_order("processing")
+    one, two = take_order("changeable"), take_order("changeable")
     page, other = open_window(server.url, thread_id), open_window(server.url, f"{thread_id}-other")
     ask_to_cancel(other, one)
     ask_to_cancel(page, two)
@@ -157,7 +157,7 @@ def test_what_is_typed_stays_with_its_card(
 def test_a_person_at_a_card_sees_that_another_decided_first(
     server: AppProcess, open_window: Window, thread_id: str, take_order: Take
 ) -> None:
-    order = take_order("processing")
+    order = take_order("changeable")
     page = open_window(server.url, thread_id)
     ask_to_cancel(page, order)
     press(card(page, order), "Reject…")
@@ -241,7 +241,7 @@ def test_bad_input_is_explained_and_kept(server: AppProcess, open_window: Window
 
 
 def test_by_keyboard_alone(server: AppProcess, open_window: Window, thread_id: str, take_order: Take) -> None:
-    order = take_order("processing")
+    order = take_order("changeable")
     page = open_window(server.url, thread_id)
     ask_to_cancel(page, order)
     waiting(page).get_by_role("button", name="Review").press("Enter")
@@ -262,7 +262,7 @@ def test_by_keyboard_alone(server: AppProcess, open_window: Window, thread_id: s
 def test_on_a_phone(
     server: AppProcess, open_window: Window, thread_id: str, take_order: Take, save: Save
 ) -> None:
-    order = take_order("processing")
+    order = take_order("changeable")
     page = open_window(server.url, thread_id, viewport=PHONE, has_touch=True)
     save(page, "phone-empty-light")
     ask_to_cancel(page, order)

@@ -35,7 +35,7 @@ def watch(page: Page, log: list[str]) -> None:
 def test_nothing_is_wrong_with_any_tab(
     server: AppProcess, open_window: Window, thread_id: str, take_order: Take, save: Save
 ) -> None:
-    order = take_order("processing")
+    order = take_order("changeable")
     log: list[str] = []
     page = open_window(server.url, thread_id, reduced_motion="reduce", prepare=lambda page: watch(page, log))
     check(page)
@@ -73,7 +73,7 @@ def test_nothing_is_wrong_with_what_opens_over_a_page(
     server: AppProcess, open_window: Window, thread_id: str, take_order: Take, save: Save
 ) -> None:
     """Dialogs, forms, decided approvals, and an import under review."""
-    *orders, rejected = [take_order("processing") for _ in range(3)]
+    *orders, rejected = [take_order("changeable") for _ in range(3)]
     for order in (*orders, rejected):
         body = {"thread_id": f"{thread_id}-{order}", "message": f"Please cancel order {order}"}
         approval = server.post("/chat", body).json()["data"]["approval"]
@@ -146,7 +146,7 @@ def test_by_keyboard_alone(server: AppProcess, open_window: Window, thread_id: s
     _reach(page, f"document.activeElement.textContent.trim() === {tabs.first.inner_text().strip()!r}")
     page.keyboard.press("Enter")
     _reach(page, "document.activeElement.matches('#ss-message textarea')")
-    page.keyboard.type(f"Please cancel order {take_order('processing')}")
+    page.keyboard.type(f"Please cancel order {take_order('changeable')}")
     page.keyboard.press("Enter")
     expect(waiting(page)).to_be_visible()
     approval = server.pending(thread_id)[0]["approval_id"]

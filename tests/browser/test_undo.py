@@ -12,12 +12,11 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import Save, Window
 from tests.support.console import card, press
-from tests.support.harness import AppProcess
+from tests.support.harness import AppProcess, demo_orders
 from tests.support.kills.traffic import Traffic
 
 SECONDS = 30
 T = TypeVar("T")
-Take = Callable[[str], str]
 Ask = Callable[[], tuple[str, str]]
 
 
@@ -28,12 +27,17 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
         yield running
 
 
+@pytest.fixture(scope="module")
+def orders() -> Iterator[str]:
+    return demo_orders("processing")
+
+
 @pytest.fixture
-def ask(app: AppProcess, take_order: Take) -> Ask:
+def ask(app: AppProcess, orders: Iterator[str]) -> Ask:
     """Has a cancellation requested; its order and the approval's id."""
 
     def request() -> tuple[str, str]:
-        order = take_order("processing")
+        order = next(orders)
         body = {"thread_id": f"undo-{order}", "message": f"Cancel order {order}"}
         return order, str(app.post("/chat", body).json()["data"]["approval"]["approval_id"])
 

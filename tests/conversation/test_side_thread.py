@@ -217,7 +217,7 @@ def test_a_customer_withdraws_their_own_request_and_nothing_is_changed(
 def test_a_corrected_request_takes_the_place_of_the_one_that_waits(
     server: AppProcess, thread_id: str, take_order: Callable[[str], str]
 ) -> None:
-    wrong, right = take_order("processing"), take_order("processing")
+    wrong, right = take_order("changeable"), take_order("changeable")
     _chat(server, thread_id, f"Cancel order {wrong}")
     _chat(server, thread_id, "Where is it?")
     said = _chat(server, thread_id, f"No, I meant {right}")
@@ -231,7 +231,7 @@ def test_a_corrected_request_takes_the_place_of_the_one_that_waits(
 def test_what_else_is_said_while_a_request_waits_does_not_withdraw_it(
     server: AppProcess, thread_id: str, take_order: Callable[[str], str]
 ) -> None:
-    _chat(server, thread_id, f"Cancel order {take_order('processing')}")
+    _chat(server, thread_id, f"Cancel order {take_order('changeable')}")
     for text in ("Thanks!", "I don't need a discount", "Where is order 1043?", "no"):
         _chat(server, thread_id, text)
         assert len(server.pending(thread_id)) == 1, text

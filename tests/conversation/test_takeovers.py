@@ -98,7 +98,7 @@ def test_a_message_that_is_sent_again_is_recorded_once(server: AppProcess, threa
 def test_an_approval_that_waits_stays_and_its_result_is_for_the_person(
     server: AppProcess, thread_id: str, take_order: Callable[[str], str]
 ) -> None:
-    order = take_order("processing")
+    order = take_order("changeable")
     approval = _says(server, thread_id, f"Cancel order {order}")["approval"]
     _post(server, f"/conversations/{thread_id}/takeover")
     _says(server, thread_id, "Anybody there?")

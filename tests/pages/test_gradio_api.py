@@ -42,7 +42,7 @@ def test_chat_streams_one_growing_answer(client: Client, thread_id: str, take_or
 
 
 def test_an_approval_is_listed_and_decided(client: Client, thread_id: str, take_order: Take) -> None:
-    order = take_order("processing")
+    order = take_order("changeable")
     waiting = client.predict(f"Cancel order {order}", thread_id, api_name="/chat")
     assert waiting["status"] == "awaiting_approval"
     approval_id = waiting["approval"]["approval_id"]

@@ -61,7 +61,7 @@ def test_a_rejected_write_would_have_run_and_still_has_not(server: AppProcess, t
 
 
 def test_an_approved_write_would_not_have_run(server: AppProcess, take_order: Any) -> None:
-    order, thread_id = take_order("processing"), "what-if-approved"
+    order, thread_id = take_order("changeable"), "what-if-approved"
     asked = server.post("/chat", {"thread_id": thread_id, "message": f"cancel order {order}"}).json()["data"]
     approval_id = asked["approval"]["approval_id"]
     server.post(f"/approvals/{approval_id}/decision", {"decision": "approve"})
@@ -77,7 +77,7 @@ def test_an_approved_write_would_not_have_run(server: AppProcess, take_order: An
 
 
 def test_a_decision_that_would_never_have_been_asked_for_is_none(server: AppProcess, take_order: Any) -> None:
-    order, thread_id = take_order("processing"), "what-if-two"
+    order, thread_id = take_order("changeable"), "what-if-two"
     message = f"cancel order {order} and make me a 30% coupon"
     first = server.post("/chat", {"thread_id": thread_id, "message": message}).json()["data"]["approval"]
     server.post(f"/approvals/{first['approval_id']}/decision", {"decision": "approve"})
