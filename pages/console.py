@@ -1,7 +1,6 @@
 """The console: its header and tabs, and how it is mounted. Each tab is a module with a `build` function."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from html import escape
 from typing import Any
 
@@ -26,7 +25,7 @@ from pages.gradio_api import add_api
 from pages.gradio_files import GradioFiles
 from pages.gradio_queue import use_waiting_queue
 from pages.gradio_requests import API
-from pages.gradio_routes import needed_routes_only, take_over_included
+from pages.gradio_routes import needed_routes_only, replaced, take_over_included
 from smart_support.identity.users import User
 from smart_support.invisible import RANGES, SYMBOLS
 from smart_support.money import DECIMALS
@@ -154,19 +153,13 @@ class _Calls(Mount):
         return super().matches(scope) if get_route_path(scope).startswith(API) else (Match.NONE, {})
 
 
-@contextmanager
-def _without_unmounted_apps() -> Iterator[None]:
+def _without_unmounted_apps() -> AbstractContextManager[None]:
     """Let Gradio build its FastAPI app once.
 
     `Blocks` builds one when its context ends and one for its queue; `mount_gradio_app` builds a third one and
     uses only that. Each takes as long as all routes of this product.
     """
-    built_by_gradio = gradio.blocks.App
-    gradio.blocks.App = _NoApp
-    try:
-        yield
-    finally:
-        gradio.blocks.App = built_by_gradio
+    return replaced(gradio.blocks, "App", _NoApp)
 
 
 class _NoApp:

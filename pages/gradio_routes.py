@@ -5,7 +5,7 @@ router: FastAPI makes those once more at the first request, and looks through al
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import gradio.routes
@@ -16,14 +16,19 @@ from pages.gradio_allowlist import is_needed
 
 
 @contextmanager
-def needed_routes_only() -> Iterator[None]:
-    """While this lasts, an app that Gradio builds has no API route that the allowlist refuses."""
-    built_by_gradio = gradio.routes.APIRouter
-    gradio.routes.APIRouter = _NeededRoutes
+def replaced(module: Any, name: str, by: Any) -> Iterator[None]:
+    """While this lasts, a name of one of Gradio's modules stands for something else."""
+    own = getattr(module, name)
+    setattr(module, name, by)
     try:
         yield
     finally:
-        gradio.routes.APIRouter = built_by_gradio
+        setattr(module, name, own)
+
+
+def needed_routes_only() -> AbstractContextManager[None]:
+    """While this lasts, an app that Gradio builds has no API route that the allowlist refuses."""
+    return replaced(gradio.routes, "APIRouter", _NeededRoutes)
 
 
 def take_over_included(routes: list[BaseRoute]) -> None:
