@@ -200,6 +200,24 @@ def test_a_list_that_is_loaded_anew_keeps_the_focus_and_the_click_on_a_row(
     expect(page.get_by_label("Reply to the customer")).to_be_visible()
 
 
+def test_rows_move_once_the_pointer_is_up(team: Team, enter: Enter, thread_id: str) -> None:
+    """As in daronyondem/agent-cockpit#68: a list that changed between press and release lost the click."""
+    for name in "abc":
+        team.says(f"{thread_id}-{name}", "Hello")
+    page = enter("dana")
+    first, pressed = (_visitor(page, f"{thread_id}-{name}") for name in "ab")
+    pressed.hover()
+    page.mouse.down()
+    team.says(f"{thread_id}-a", "I want to talk to a human")
+    team.says(f"{thread_id}-d", "Hello")
+    expect(first).to_contain_text("Escalated")
+    page.mouse.up()
+    expect(pressed).to_have_attribute("aria-current", "true")
+    above = page.locator(".ss-inbox-row")
+    expect(above.nth(0)).to_contain_text(f"Visitor {thread_id[-2:]}-d")
+    expect(above.nth(1)).to_contain_text(f"Visitor {thread_id[-2:]}-a")
+
+
 def test_what_is_typed_stays_until_it_was_sent_once(team: Team, enter: Enter, thread_id: str) -> None:
     team.says(thread_id, "Hello")
     dana = enter("dana")

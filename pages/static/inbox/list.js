@@ -45,6 +45,8 @@ export function makeList(root, opened) {
   let openThread = null;
   /** Changes that came while a page was loading: it may be of the time before. @type {InboxChange[] | null} */
   let changes = null;
+  /** Conversations to put in their place once the pointer is up; null while it is. @type {Set<string> | null} */
+  let unplaced = null;
   let version = 0;
   let typing = 0;
   let counting = 0;
@@ -160,6 +162,8 @@ export function makeList(root, opened) {
   function place(item) {
     const row = rows.get(item.thread_id);
     if (!row) return;
+    // A row that moves under the pointer loses the click.
+    if (unplaced) { unplaced.add(item.thread_id); return; }
     const hasFocus = row.element.contains(document.activeElement);
     let next = list.firstElementChild;
     while (next) {
@@ -235,6 +239,18 @@ export function makeList(root, opened) {
     opened(row.item);
   }
 
+  function placeAll() {
+    const ids = unplaced ?? [];
+    unplaced = null;
+    for (const threadId of ids) {
+      const row = rows.get(threadId);
+      if (row) place(row.item);
+    }
+  }
+
+  list.addEventListener("pointerdown", () => { unplaced ??= new Set(); });
+  // The click comes after it.
+  for (const type of ["pointerup", "pointercancel"]) window.addEventListener(type, () => { if (unplaced) setTimeout(placeAll); });
   search.form?.addEventListener("submit", (event) => { event.preventDefault(); load(); });
   search.addEventListener("input", () => { clearTimeout(typing); typing = setTimeout(load, TYPING_MS); });
   more.addEventListener("click", () => load({ isMore: true }));
